@@ -1,0 +1,134 @@
+"""The look that every figure shares.
+
+Series take their colour from the template's colourway, in order of appearance: the app replaces that colourway by the
+one of the theme being shown, so nothing here may set a series colour as hex, or dark mode would not follow. What has a
+meaning rather than an identity (a limit, a band, the average) uses the half-transparent tones below: they read on light
+and on dark.
+"""
+
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+COLORWAY = (
+    "#4F46E5",
+    "#0EA5E9",
+    "#10B981",
+    "#F59E0B",
+    "#EC4899",
+    "#8B5CF6",
+    "#14B8A6",
+    "#EF4444",
+    "#84CC16",
+    "#64748B",
+)  # ten: with fewer the app falls back to another palette
+FONT = "Inter, sans-serif"
+TEXT, GREY, LINE, ACCENT = "#111827", "#6B7280", "#E5E7EB", "#4F46E5"
+CLEAR = "rgba(0,0,0,0)"
+
+Tone = Literal["muted", "line", "band", "good", "bad", "warn", "accent"]
+_TONES: dict[str, str] = {
+    "muted": "rgba(128,136,150,0.75)",
+    "line": "rgba(128,136,150,0.35)",
+    "band": "rgba(128,136,150,0.16)",
+    "good": "rgba(16,185,129,0.9)",
+    "bad": "rgba(239,68,68,0.9)",
+    "warn": "rgba(234,138,12,0.9)",
+    "accent": "rgba(99,102,241,0.9)",
+}
+
+
+def tone(name: Tone) -> str:
+    """A colour with a meaning, readable on light and on dark."""
+    return _TONES[name]
+
+
+def sequential() -> list[list[float | str]]:
+    """A scale from the page's own background to the accent; half-transparent, so it suits light and dark."""
+    return [[0.0, "rgba(99,102,241,0.04)"], [0.5, "rgba(99,102,241,0.45)"], [1.0, "rgba(99,102,241,1)"]]
+
+
+def diverging() -> list[list[float | str]]:
+    """A scale for values around a middle: below it red, at it the page's background, above it the accent."""
+    return [[0.0, "rgba(239,68,68,0.9)"], [0.5, "rgba(128,136,150,0.06)"], [1.0, "rgba(99,102,241,0.95)"]]
+
+
+def _axis(**over: Any) -> dict[str, Any]:
+    base = {
+        "automargin": True,
+        "linecolor": LINE,
+        "tickcolor": LINE,
+        "gridcolor": "rgba(128,136,150,0.2)",
+        "zerolinecolor": "rgba(128,136,150,0.35)",
+        "tickfont": {"color": GREY, "size": 12},
+        "title": {"font": {"color": GREY, "size": 12}, "standoff": 8},
+    }
+    return base | over
+
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "colorway": list(COLORWAY),
+        "font": {"family": FONT, "size": 13, "color": TEXT},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "margin": {"l": 4, "r": 8, "t": 8, "b": 4},
+        "hovermode": "closest",
+        "hoverlabel": {"font": {"family": FONT, "size": 12}},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": {"text": ""}},
+        "xaxis": _axis(showgrid=False, zeroline=False),
+        "yaxis": _axis(showgrid=True, zeroline=False),
+        "bargap": 0.25,
+        "colorscale": {"sequential": sequential(), "diverging": diverging()},
+    }
+)
+
+
+def figure(
+    *traces: Any,
+    x: str = "",
+    y: str = "",
+    height: int = 320,
+    legend: bool | None = None,
+    **layout: Any,
+) -> go.Figure:
+    """A figure in the house style.
+
+    Parameters
+    ----------
+    *traces
+        Plotly traces; more may be added to the result.
+    x, y
+        Axis titles, with their units.
+    legend
+        Show the legend; default: when there is more than one named trace.
+    **layout
+        Anything else that ``update_layout`` takes.
+    """
+    fig = go.Figure(data=list(traces))
+    shown = legend if legend is not None else sum(bool(trace.name) for trace in fig.data) > 1
+    fig.update_layout(template=TEMPLATE, height=height, showlegend=shown)
+    if x:
+        fig.update_xaxes(title_text=x)
+    if y:
+        fig.update_yaxes(title_text=y)
+    if layout:
+        fig.update_layout(**layout)
+    return fig
+
+
+def empty(sentence: str, *, height: int = 200) -> go.Figure:
+    """A figure without data that says why, in one sentence."""
+    fig = figure(height=height, legend=False)
+    fig.update_xaxes(visible=False)
+    fig.update_yaxes(visible=False)
+    fig.add_annotation(
+        text=sentence,
+        x=0.5,
+        y=0.5,
+        xref="paper",
+        yref="paper",
+        showarrow=False,
+        font={"color": tone("muted"), "size": 14},
+    )
+    return fig
