@@ -9,7 +9,6 @@ Every ``check`` returns a cleaned copy with a fresh index and leaves the frame i
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -126,8 +125,8 @@ class Contract:
             )
 
 
-def instant(value: str | date | datetime | pd.Timestamp | np.datetime64, name: str = "as_of") -> pd.Timestamp:
-    """One moment as a UTC timestamp, by the same rule as the columns: no zone means UTC.
+def instant(value: object, name: str = "as_of") -> pd.Timestamp:
+    """One moment (text, date, datetime, Timestamp) as a UTC timestamp, by the columns' rule: no zone means UTC.
 
     Raises
     ------
@@ -135,12 +134,17 @@ def instant(value: str | date | datetime | pd.Timestamp | np.datetime64, name: s
         The value is not a date or a moment.
     """
     try:
-        moment = pd.Timestamp(value)
+        moment = pd.Timestamp(value)  # type: ignore[arg-type]
     except (ValueError, TypeError, OverflowError):
         raise DataError(repr(value), f"a date or a moment for {name}") from None
     if moment is pd.NaT or pd.isna(moment):
         raise DataError("nothing", f"a date or a moment for {name}")
     return (moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")).as_unit("us")
+
+
+def instants(values: pd.Series, name: str) -> pd.Series:
+    """A whole column as UTC instants, by the contracts' rule; missing values are refused."""
+    return _read_instant(values, name)
 
 
 def known_by(frame: pd.DataFrame, column: str, as_of: object) -> pd.DataFrame:
@@ -151,7 +155,7 @@ def known_by(frame: pd.DataFrame, column: str, as_of: object) -> pd.DataFrame:
     DataError
         Nothing had happened yet.
     """
-    moment = instant(as_of)  # type: ignore[arg-type]
+    moment = instant(as_of)
     past = frame[frame[column] <= moment]
     if past.empty:
         first = frame[column].min()
@@ -169,6 +173,10 @@ def finite(values: object, name: str) -> np.ndarray:
     """
     series = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values).ravel())
     return _read_number(series, name).to_numpy(dtype=float)
+
+
+_ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?\s?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
+_ZONE = r"(?:Z|UTC|:\d{2}\s?[+-]\d{2}(?::?\d{2})?|\.\d+\s?[+-]\d{2}(?::?\d{2})?)$"
 
 
 def _read_id(values: pd.Series, name: str) -> pd.Series:
@@ -212,17 +220,38 @@ def _read_instant(values: pd.Series, name: str) -> pd.Series:
 
 def _parse_instants(values: pd.Series, name: str) -> pd.Series:
     """Text and Python dates become instants; bare and zoned values in one column are refused."""
-    try:
-        each = [pd.Timestamp(value) for value in values.unique()]
-    except (ValueError, TypeError, OverflowError):
-        raise DataError(f"something that is no date in {name}", f"dates in {name}") from None
-    if len({moment.tzinfo is None for moment in each}) > 1:
-        raise DataError(f"some values of {name} with a time zone and some without", "one of the two throughout")
-    utc = [m.tz_localize("UTC") if m.tzinfo is None else m.tz_convert("UTC") for m in each]
-    lookup = dict(zip(values.unique(), utc, strict=True))
-    parsed = pd.Series(pd.DatetimeIndex([lookup[value] for value in values]), index=values.index)
+    parsed = _parse_text(values, name) if pd.api.types.is_string_dtype(values) else _parse_objects(values, name)
     _refuse_missing(parsed, name)
     return parsed
+
+
+def _parse_text(values: pd.Series, name: str) -> pd.Series:
+    """Year-first text only: "01-03-17" would silently be read as January or March, row by row."""
+    text = values.astype("str").str.strip()
+    other = ~text.str.fullmatch(_ISO)
+    if other.any():
+        raise DataError(f"{text[other].iloc[0]!r} in {name}", "dates written year first, such as 2024-03-31 14:05")
+    zoned = text.str.contains(_ZONE)
+    _refuse_mixed_zones(zoned.nunique(), name)
+    try:
+        return pd.to_datetime(text, format="ISO8601", utc=True)
+    except (ValueError, OverflowError):
+        raise DataError(f"a day that does not exist in {name}", "dates of the calendar") from None
+
+
+def _parse_objects(values: pd.Series, name: str) -> pd.Series:
+    try:
+        each = {value: instant(value, name) for value in values.unique()}
+        bare = {pd.Timestamp(value).tzinfo is None for value in each}
+    except DataError:
+        raise DataError(f"something that is no date in {name}", f"dates in {name}") from None
+    _refuse_mixed_zones(len(bare), name)
+    return pd.Series(pd.DatetimeIndex([each[value] for value in values]), index=values.index)
+
+
+def _refuse_mixed_zones(kinds: int, name: str) -> None:
+    if kinds > 1:
+        raise DataError(f"some values of {name} with a time zone and some without", "one of the two throughout")
 
 
 def _read_stamp(values: pd.Series, name: str) -> pd.Series:

@@ -9,7 +9,7 @@ from scipy import stats
 
 from ml.contracts import finite
 from ml.errors import DataError
-from ml.kpis import Rate, check_level, wilson
+from ml.kpis import Rate, check_level, rate, rate_difference, wilson
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,10 @@ def uplift(
     a, b = _group(treated, "treated"), _group(control, "control")
     shares = a.binary and b.binary
     difference = a.mean - b.mean
-    low, high, p_value = _newcombe(a, b, level) if shares else _welch(a, b, level)
+    if shares:
+        low, high, p_value = rate_difference(a.rate, b.rate, level)
+    else:
+        low, high, p_value = _welch(a, b, level)
     target = difference if effect is None else effect
     needed = _n_needed(a, b, target, level, power, shares)
     conclusive = bool(low > 0 or high < 0)
@@ -306,6 +309,10 @@ class _Group:
     variance: float
     binary: bool
 
+    @property
+    def rate(self) -> Rate:
+        return rate(round(self.mean * self.n), self.n)
+
 
 def _group(values: object, name: str) -> _Group:
     if isinstance(values, Rate):
@@ -320,17 +327,6 @@ def _group(values: object, name: str) -> _Group:
     if result.n < 2:
         raise DataError(f"{result.n} in the {name} group", "at least 2 customers in each group")
     return result
-
-
-def _newcombe(a: _Group, b: _Group, level: float) -> tuple[float, float, float]:
-    low, high = wilson(np.array([a.mean * a.n, b.mean * b.n]).round(), np.array([a.n, b.n]), level)
-    difference = a.mean - b.mean
-    lower = difference - np.hypot(a.mean - low[0], high[1] - b.mean)
-    upper = difference + np.hypot(high[0] - a.mean, b.mean - low[1])
-    pooled = (a.mean * a.n + b.mean * b.n) / (a.n + b.n)
-    error = np.sqrt(pooled * (1 - pooled) * (1 / a.n + 1 / b.n))
-    p_value = 1.0 if error == 0 else 2 * stats.norm.sf(abs(difference) / error)
-    return float(lower), float(upper), float(p_value)
 
 
 def _welch(a: _Group, b: _Group, level: float) -> tuple[float, float, float]:
