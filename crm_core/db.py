@@ -1,0 +1,194 @@
+"""The database: one engine for reading, one for writing, sessions that commit once, and the versions of tables.
+
+On SQLite a write session begins IMMEDIATE (a deferred read-then-write fails under load whatever the timeout), a read session begins
+DEFERRED and may not write. On PostgreSQL both are the same engine. Every writing transaction raises the version of each table that it
+touched; pages use those versions as cache keys.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm import ORMExecuteState
+from sqlalchemy.orm.exc import StaleDataError
+from sqlmodel import Session
+
+from crm_core.errors import Conflict, Unavailable
+from crm_core.models import TableVersion
+from crm_core.settings import settings
+
+_VERSIONS = TableVersion.__table__  # type: ignore[attr-defined]
+
+
+def _fold_lower(text: str | None) -> str | None:
+    return text.lower() if isinstance(text, str) else text
+
+
+def _on_sqlite_connect(connection: sqlite3.Connection, read_only: bool) -> None:
+    connection.isolation_level = None
+    connection.create_function("rapport_lower", 1, _fold_lower, deterministic=True)
+    cursor = connection.cursor()
+    for pragma in (
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "synchronous=NORMAL",
+        "cache_size=-65536",
+        "temp_store=MEMORY",
+        "mmap_size=268435456",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute("PRAGMA query_only=ON" if read_only else "PRAGMA journal_mode=WAL")
+    cursor.close()
+
+
+def _sqlite_engine(url: str, read_only: bool) -> Engine:
+    path = make_url(url).database
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=20, max_overflow=40, connect_args={"timeout": 30, "check_same_thread": False})
+    event.listen(engine, "connect", lambda connection, _: _on_sqlite_connect(connection, read_only))
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+@lru_cache(maxsize=8)
+def _engines(url: str) -> tuple[Engine, Engine]:
+    if url.startswith("sqlite"):
+        writer = _sqlite_engine(url, read_only=False)
+        return _sqlite_engine(url, read_only=True), writer
+    engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    return engine.execution_options(postgresql_readonly=True), engine
+
+
+def read_engine() -> Engine:
+    """The engine for queries; it refuses to write."""
+    return _engines(settings().url)[0]
+
+
+def write_engine() -> Engine:
+    """The engine for units of work that change something."""
+    return _engines(settings().url)[1]
+
+
+def dispose() -> None:
+    """Close all connections (before a restore, between tests)."""
+    for engine in _engines(settings().url):
+        engine.dispose()
+    _engines.cache_clear()
+
+
+def is_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
+
+
+@contextmanager
+def read_session() -> Iterator[Session]:
+    """A session for one load. Never keep it across a drawing call."""
+    try:
+        with Session(read_engine(), expire_on_commit=False) as session:
+            yield session
+    except DBAPIError as error:
+        raise _translated(error) from error
+
+
+@contextmanager
+def write_session() -> Iterator[Session]:
+    """A session for one use case: commits once at the end, or leaves nothing behind."""
+    try:
+        with Session(write_engine(), expire_on_commit=False) as session:
+            yield session
+            session.commit()
+            _bump_after_commit(session)
+    except StaleDataError as error:
+        raise Conflict("Somebody else changed this record at the same moment. Look at the new state and try again.") from error
+    except IntegrityError as error:
+        raise _integrity(error) from error
+    except DBAPIError as error:
+        raise _translated(error) from error
+
+
+def _integrity(error: IntegrityError) -> Conflict:
+    text = str(error.orig).lower()
+    if "unique" in text or "duplicate" in text:
+        return Conflict("There is already a record with this value, so nothing was saved.", reason="unique")
+    if "foreign" in text:
+        return Conflict(
+            "A linked record no longer exists, or others still depend on this one. Nothing was saved.",
+            reason="foreign_key",
+        )
+    return Conflict("The database refused a value that is out of range. Nothing was saved.", reason="check")
+
+
+def _translated(error: DBAPIError) -> Exception:
+    text = str(error.orig).lower()
+    if "readonly" in text or "read-only" in text or "query_only" in text:
+        return Unavailable(
+            "The database can't be written to, so nothing was saved. Ask the administrator to check its file permissions.",
+            permanent=True,
+        )
+    if "full" in text and ("disk" in text or "space" in text):
+        return Unavailable("The disk is full, so nothing was saved. Free some space and try again.")
+    if "locked" in text or "deadlock" in text or "serialize" in text:
+        return Unavailable("The database is busy. Nothing was saved; please try again.")
+    if (isinstance(error, OperationalError) and error.connection_invalidated) or "connection" in text:
+        return Unavailable("The database does not answer right now. Nothing was saved; please try again.")
+    return error
+
+
+# --- versions of tables -------------------------------------------------------------------------------------------------
+
+
+def bump(session: Session, *tables: str) -> None:
+    """Mark tables as changed by this transaction; needed only beside statements that bypass the ORM (bulk inserts, raw SQL)."""
+    session.info.setdefault("touched", set()).update(tables)
+
+
+def versions(session: Session, tables: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Name and version of each table, as a cache key."""
+    rows = session.connection().execute(
+        select(_VERSIONS.c.name, _VERSIONS.c.version).where(_VERSIONS.c.name.in_(tuple(tables))).order_by(_VERSIONS.c.name)
+    )
+    return tuple((name, version) for name, version in rows)
+
+
+def _raise_versions(connection: Any, names: set[str]) -> None:
+    ordered = sorted(names - {"table_version"})
+    connection.execute(update(_VERSIONS).where(_VERSIONS.c.name.in_(ordered)).values(version=_VERSIONS.c.version + 1))
+
+
+@event.listens_for(Session, "after_flush")
+def _note_flushed(session: Session, _context: Any) -> None:
+    for instance in (*session.new, *session.dirty, *session.deleted):
+        bump(session, instance.__table__.name)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _note_bulk(state: ORMExecuteState) -> None:
+    if (state.is_insert or state.is_update or state.is_delete) and state.bind_mapper is not None:
+        bump(state.session, state.bind_mapper.local_table.name)  # type: ignore[arg-type,attr-defined]
+
+
+@event.listens_for(Session, "before_commit")
+def _bump_before_commit(session: Session) -> None:
+    """On SQLite (one writer anyway) the versions rise in the very transaction."""
+    if session.get_bind().dialect.name != "sqlite":
+        return
+    session.flush()
+    touched = session.info.pop("touched", None)
+    if touched:
+        _raise_versions(session.connection(), touched)
+
+
+def _bump_after_commit(session: Session) -> None:
+    """On PostgreSQL right after it: one row per table would otherwise line up all writers of that table."""
+    touched = session.info.pop("touched", None)
+    if touched:
+        with write_engine().begin() as connection:
+            _raise_versions(connection, touched)

@@ -1,0 +1,144 @@
+"""Every entity by its key: table, words for people, title field, default list. The single list that screens, search and import walk."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from crm_core import models as m
+from crm_core.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One kind of record. ``title`` is the field that names a row; ``search`` the fields that quick search reads; ``page`` its screen's path."""
+
+    key: str
+    model: type[Any]
+    label: str
+    plural: str
+    icon: str
+    title: str = "name"
+    columns: tuple[str, ...] = ()
+    sort: tuple[str, bool] = ("created_at", True)
+    search: tuple[str, ...] = ()
+    totals: tuple[str, ...] = ()
+    page: str = ""
+    lookup: bool = False
+
+    @property
+    def table(self) -> Any:
+        return self.model.__table__
+
+
+_ALL = (
+    Entity(
+        "account", m.Account, "Account", "Accounts", "apartment",
+        columns=("name", "kind", "industry", "city", "owner_id", "employees", "revenue_minor"),
+        sort=("name", False), search=("name", "domain", "city", "phone"), page="account",
+    ),
+    Entity(
+        "contact", m.Contact, "Contact", "Contacts", "person",
+        columns=("name", "job_title", "account_id", "email", "phone", "owner_id"),
+        sort=("name", False), search=("name", "email", "phone", "job_title"), page="contact",
+    ),
+    Entity(
+        "lead", m.Lead, "Lead", "Leads", "person_search",
+        columns=("name", "company", "status_id", "source", "email", "owner_id", "created_at"),
+        sort=("created_at", True), search=("name", "company", "email", "phone"), totals=("estimated_minor",), page="lead",
+    ),
+    Entity(
+        "deal", m.Deal, "Deal", "Deals", "handshake",
+        columns=("name", "account_id", "owner_id", "stage_id", "amount_minor", "probability_pct", "expected_close_on"),
+        sort=("expected_close_on", False), search=("name", "next_step"), totals=("amount_minor",), page="deal",
+    ),
+    Entity(
+        "product", m.Product, "Product", "Products", "inventory_2",
+        columns=("name", "sku", "category_id", "price_minor", "is_active"), sort=("name", False), search=("name", "sku"), page="product",
+    ),
+    Entity(
+        "order", m.Order, "Order", "Orders", "receipt_long", title="number",
+        columns=("number", "account_id", "contact_id", "status", "ordered_at", "total_minor", "owner_id"),
+        sort=("ordered_at", True), search=("number",), totals=("total_minor",), page="order",
+    ),
+    Entity(
+        "ticket", m.Ticket, "Ticket", "Tickets", "confirmation_number", title="subject",
+        columns=("number", "subject", "status", "priority", "account_id", "owner_id", "opened_at"),
+        sort=("opened_at", True), search=("number", "subject"), page="ticket",
+    ),
+    Entity(
+        "campaign", m.Campaign, "Campaign", "Campaigns", "campaign",
+        columns=("name", "status", "starts_on", "ends_on", "budget_minor", "owner_id"), sort=("name", False), search=("name", "goal"), page="campaign",
+    ),
+    Entity(
+        "activity", m.Activity, "Activity", "Activities", "history", title="subject",
+        columns=("kind", "subject", "at", "account_id", "deal_id", "owner_id"), sort=("at", True), search=("subject",),
+    ),
+    Entity(
+        "task", m.Task, "Task", "Tasks", "task_alt", title="subject",
+        columns=("subject", "status", "priority", "due_at", "account_id", "deal_id", "owner_id"), sort=("due_at", False), search=("subject",),
+    ),
+    Entity("user", m.User, "Person", "People", "group", columns=("name", "email", "team_id", "is_active"), sort=("name", False), lookup=True),
+    Entity("team", m.Team, "Team", "Teams", "groups", columns=("name", "office"), sort=("name", False), lookup=True),
+    Entity("pipeline", m.Pipeline, "Pipeline", "Pipelines", "conversion_path", sort=("position", False), lookup=True),
+    Entity("stage", m.Stage, "Stage", "Stages", "flag", sort=("position", False), lookup=True),
+    Entity("lead_status", m.LeadStatus, "Lead status", "Lead statuses", "flag", title="label", sort=("position", False), lookup=True),
+    Entity("product_category", m.ProductCategory, "Product category", "Product categories", "category", sort=("name", False), lookup=True),
+)  # fmt: skip
+
+ENTITIES: dict[str, Entity] = {entity.key: entity for entity in _ALL}
+RECORDS: tuple[str, ...] = tuple(entity.key for entity in _ALL if not entity.lookup)
+_AREA_LABELS = {
+    "analytics": "Analytics",
+    "organisation": "Workspace settings",
+    "job": "Jobs",
+    "audit": "Audit trail",
+    "custom_field": "Custom fields",
+    "view": "Shared views",
+}
+
+
+def entity(key: str) -> Entity:
+    """The entity, or NotFound for a key that somebody typed."""
+    if key not in ENTITIES:
+        raise NotFound("There is no such kind of record.")
+    return ENTITIES[key]
+
+
+def label_of(key: str, *, plural: bool = False) -> str:
+    """The word for people of an entity or an area."""
+    if key in ENTITIES:
+        return ENTITIES[key].plural if plural else ENTITIES[key].label
+    return _AREA_LABELS.get(key, key.replace("_", " ").capitalize())
+
+
+@lru_cache(maxsize=1)
+def _by_table() -> dict[str, Entity]:
+    return {found.table.name: found for found in _ALL}
+
+
+def entity_of(record: Any) -> Entity:
+    """The entity of a loaded row."""
+    return _by_table()[record.__table__.name]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Children that point at a parent: ``account`` has ``deals`` through ``deal.account_id``."""
+
+    name: str
+    child: str
+    foreign_key: str
+
+
+@lru_cache(maxsize=64)
+def relations(key: str) -> dict[str, Relation]:
+    """All child relations of an entity, found from the references of the tables."""
+    found: dict[str, Relation] = {}
+    for child in _ALL:
+        if child.lookup:
+            continue
+        for column in child.table.c:
+            if column.info.get("to") == key and not column.key.startswith("converted_"):
+                name = child.plural.lower()
+                found[name] = Relation(name, child.key, column.key)
+    return found

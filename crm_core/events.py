@@ -1,0 +1,102 @@
+"""The log of what happened: each write records one event in its own transaction, with a sentence for the timeline."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session
+
+from crm_core.access import Actor
+from crm_core.entities import entity_of
+from crm_core.fields import to_json
+from crm_core.kit.clock import utcnow
+from crm_core.models import Event
+
+GENERIC = {
+    "created": "created this {entity}",
+    "updated": "changed {fields}",
+    "archived": "moved this {entity} to the bin",
+    "restored": "took this {entity} back from the bin",
+    "owner_changed": "handed this {entity} to {to}",
+}
+"""Verbs that every entity knows; the event type is ``<entity>.<verb>``."""
+
+SENTENCES = {
+    "deal.stage_moved": "moved the deal from {from} to {to}",
+    "deal.won": "won the deal",
+    "deal.lost": "lost the deal: {reason}",
+    "deal.reopened": "re-opened the deal in {to}",
+    "deal.lines_changed": "changed the products of the deal",
+    "deal.committee_changed": "changed the buying committee",
+    "lead.converted": "converted the lead",
+    "lead.conversion_undone": "took the conversion back",
+    "lead.qualified": "qualified the lead",
+    "lead.disqualified": "disqualified the lead: {reason}",
+    "ticket.replied": "answered the customer",
+    "ticket.message_received": "received a message from the customer",
+    "ticket.noted": "added an internal note",
+    "ticket.solved": "solved the ticket",
+    "ticket.reopened": "re-opened the ticket",
+    "contact.points_changed": "changed the contact details",
+    "account.handed_over": "handed the account over to {to}",
+    "account.handover_accepted": "accepted the hand-over",
+    "account.handover_declined": "declined the hand-over",
+    "campaign.members_changed": "changed the members of the campaign",
+    "campaign.channels_changed": "changed the channels of the campaign",
+    "import.finished": "imported {rows} rows from {file}",
+    "import.reverted": "undid the import of {file}",
+    "user.signed_in": "signed in",
+    "user.signin_failed": "failed to sign in",
+    "user.signed_out": "signed out",
+    "user.invited": "was invited",
+    "user.password_changed": "set a new password",
+    "user.deactivated": "was deactivated",
+    "user.activated": "was activated again",
+    "user.roles_changed": "got other roles",
+    "role.permissions_changed": "changed what the role may do",
+    "organisation.updated": "changed the workspace settings",
+    "organisation.exported": "exported {rows} {entity}",
+    "pipeline.stages_changed": "changed the stages of the pipeline",
+    "file.attached": "attached {name}",
+    "file.removed": "removed {name}",
+    "bulk.changed": "changed {count} records at once",
+    "bulk.undone": "undid a bulk change of {count} records",
+}
+"""Sentences of all other event types."""
+
+
+def sentence_of(event_type: str) -> str:
+    """The timeline sentence of an event type, without its subject. Raises KeyError for a type nobody declared."""
+    if event_type in SENTENCES:
+        return SENTENCES[event_type]
+    return GENERIC[event_type.split(".", 1)[1]]
+
+
+def record(
+    session: Session,
+    actor: Actor,
+    event_type: str,
+    row: Any = None,
+    *,
+    entity: str | None = None,
+    record_id: int = 0,
+    changes: Mapping[str, tuple[Any, Any]] | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> Event:
+    """Add an event about a flushed row (or about ``entity``/``record_id`` when there is no row). ``changes``: field → (old, new)."""
+    sentence_of(event_type)
+    name = entity or entity_of(row).key
+    account_id = row.id if name == "account" and row is not None else getattr(row, "account_id", None)
+    event = Event(
+        type=event_type,
+        entity=name,
+        record_id=row.id if row is not None else record_id,
+        record_version=getattr(row, "version", 1) or 1,
+        account_id=account_id,
+        at=utcnow(),
+        actor_id=actor.user_id,
+        via=actor.via,
+        changes={key: [to_json(old), to_json(new)] for key, (old, new) in (changes or {}).items()},
+        data={key: to_json(value) for key, value in (data or {}).items()},
+    )
+    session.add(event)
+    return event

@@ -1,0 +1,415 @@
+"""The field registry: built-in and custom fields look the same to forms, lists, filters, import, export and audit."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, select
+
+from crm_core.entities import ENTITIES, entity
+from crm_core.errors import Invalid
+from crm_core.kit import money
+from crm_core.kit.text import clean
+from crm_core.models import CustomField, PickOption
+from crm_core.vocabulary import Choice, FieldKind
+
+CUSTOM_PREFIX = "x_"
+NUMBERS = (FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.MONEY, FieldKind.PERCENT)
+TEXTS = (FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.EMAIL, FieldKind.PHONE, FieldKind.URL)
+MAX_LONG_TEXT = 100_000
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """A field as everybody outside the tables sees it. ``options``: stored value → label, None when open. ``to``: the entity it links to."""
+
+    entity: str
+    key: str
+    label: str
+    kind: FieldKind
+    options: Mapping[str, str] | None = None
+    to: str | None = None
+    pii: bool = False
+    required: bool = False
+    editable: bool = True
+    help: str = ""
+    low: float | None = None
+    high: float | None = None
+    max_length: int | None = None
+    custom: bool = False
+    enum: type[Choice] | None = None
+    section: str = ""
+    default: Any = None
+    filterable: bool = True
+
+    def expression(self, table: Any) -> ColumnElement[Any]:
+        """The SQL value of the field on a table or alias of its entity."""
+        columns = table.c
+        if not self.custom:
+            return columns[self.key]
+        item = columns.extra[self.key]
+        if self.kind in (FieldKind.INTEGER, FieldKind.MONEY):
+            return item.as_integer()
+        if self.kind in (FieldKind.DECIMAL, FieldKind.PERCENT):
+            return item.as_float()
+        if self.kind is FieldKind.BOOLEAN:
+            return item.as_boolean()
+        return item.as_string()
+
+    def value(self, record: Any) -> Any:
+        """The Python value of the field on a loaded row; dates of custom fields come back as dates."""
+        if not self.custom:
+            return getattr(record, self.key)
+        return self.from_json((record.extra or {}).get(self.key))
+
+    def from_json(self, raw: Any) -> Any:
+        """The typed value of what ``extra`` holds."""
+        if raw is None:
+            return None
+        if self.kind is FieldKind.DATE:
+            return date.fromisoformat(raw)
+        if self.kind is FieldKind.DATETIME:
+            return datetime.fromisoformat(raw)
+        return raw
+
+    @property
+    def numeric(self) -> bool:
+        return self.kind in NUMBERS
+
+
+def to_json(value: Any) -> Any:
+    """A value as it is kept in JSON columns: instants and days as ISO text, decimals as numbers."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Choice):
+        return value.value
+    return value
+
+
+@lru_cache(maxsize=64)
+def builtin(entity_key: str) -> Mapping[str, FieldSpec]:
+    """Specs of the columns of an entity that describe themselves, by key, in the order of the table."""
+    found: dict[str, FieldSpec] = {}
+    for column in entity(entity_key).table.c:
+        info = column.info
+        if "label" not in info:
+            continue
+        enum = info.get("enum")
+        default = column.default.arg if column.default is not None and column.default.is_scalar else None
+        found[column.key] = FieldSpec(
+            entity=entity_key,
+            key=column.key,
+            label=info["label"],
+            kind=info["kind"],
+            options=enum.options() if enum else None,
+            to=info.get("to"),
+            pii=info.get("pii", False),
+            required=info.get("required", False),
+            editable=info.get("editable", True),
+            help=info.get("help", ""),
+            low=info.get("low"),
+            high=info.get("high"),
+            max_length=getattr(column.type, "length", None) if not enum else None,
+            enum=enum,
+            default=default,
+        )
+    first = [key for key in found if key not in ("created_at", "updated_at")]
+    return {key: found[key] for key in (*first, *(k for k in ("created_at", "updated_at") if k in found))}
+
+
+def registry(session: Session, entity_key: str) -> Mapping[str, FieldSpec]:
+    """All fields of an entity, custom ones and the values of editable lists included. Remembered for the session."""
+    cache = session.info.setdefault("field_registry", {})
+    if entity_key not in cache:
+        cache[entity_key] = _load(session, entity_key)
+    return cache[entity_key]
+
+
+def forget(session: Session) -> None:
+    """Read the registry anew after custom fields or list values changed in this session."""
+    session.info.pop("field_registry", None)
+
+
+def _load(session: Session, entity_key: str) -> Mapping[str, FieldSpec]:
+    picks: dict[str, dict[str, str]] = {}
+    rows = session.exec(
+        select(PickOption)
+        .where(PickOption.entity == entity_key, PickOption.active)
+        .order_by(PickOption.field_key, PickOption.position, PickOption.value)  # type: ignore[arg-type]
+    )
+    for row in rows:
+        picks.setdefault(row.field_key, {})[row.value] = row.value
+    found = {
+        key: replace(spec, options=picks.get(key, {})) if spec.kind is FieldKind.PICK else spec
+        for key, spec in builtin(entity_key).items()
+    }
+    customs = session.exec(
+        select(CustomField)
+        .where(CustomField.entity == entity_key, CustomField.active)
+        .order_by(CustomField.position, CustomField.id)  # type: ignore[arg-type]
+    )
+    for custom in customs:
+        found[custom.key] = custom_spec(custom)
+    return found
+
+
+def custom_spec(custom: CustomField) -> FieldSpec:
+    """The spec of a custom field row."""
+    options = {str(option): str(option) for option in custom.options} if custom.kind in (FieldKind.CHOICE, FieldKind.PICK) else None
+    return FieldSpec(
+        entity=custom.entity,
+        key=custom.key,
+        label=custom.label,
+        kind=custom.kind,
+        options=options,
+        pii=custom.pii,
+        required=custom.required,
+        help=custom.help,
+        max_length=300 if custom.kind in (FieldKind.TEXT, FieldKind.EMAIL, FieldKind.URL, FieldKind.PHONE) else None,
+        custom=True,
+        section=custom.section,
+        filterable=custom.filterable,
+    )
+
+
+def resolve(session: Session, entity_key: str, path: str) -> tuple[FieldSpec, tuple[str, ...]]:
+    """The field at the end of a dotted path (``account.industry``) and the reference keys that lead there. Raises Invalid."""
+    steps = path.split(".")
+    trail: list[str] = []
+    here = entity_key
+    for step in steps[:-1]:
+        reference = registry(session, here).get(step) or registry(session, here).get(f"{step}_id")
+        if reference is None or reference.to is None or reference.to not in ENTITIES:
+            raise Invalid(f"There is no field “{path}”.")
+        trail.append(reference.key)
+        here = reference.to
+    spec = registry(session, here).get(steps[-1])
+    if spec is None or len(trail) > 2:
+        raise Invalid(f"There is no field “{path}”.")
+    return spec, tuple(trail)
+
+
+# --- from input to value ------------------------------------------------------------------------------------------------
+
+_TRUE = {"true", "yes", "y", "1", "on", "ja", "oui", "si", "x"}
+_FALSE = {"false", "no", "n", "0", "off", "nein", "non"}
+_EMPTY = (None, "")
+
+
+def parse(spec: FieldSpec, raw: Any, *, timezone: str = "UTC", currency: str = "USD") -> Any:
+    """The stored value for an input: typed, trimmed, within bounds. Empty input gives None. Raises ValueError with a sentence.
+
+    Money comes as an integer of minor units, or as text or Decimal in major units.
+    """
+    if isinstance(raw, str):
+        raw = clean(raw)
+    if raw in _EMPTY or (isinstance(raw, float) and math.isnan(raw)):
+        if spec.required:
+            raise ValueError(f"{spec.label} is needed.")
+        return None
+    value = _PARSERS[spec.kind](spec, raw, timezone, currency)
+    if spec.numeric and spec.low is not None and value < spec.low:
+        raise ValueError(f"{spec.label} can't be below {_plain(spec, spec.low)}.")
+    if spec.numeric and spec.high is not None and value > spec.high:
+        raise ValueError(f"{spec.label} can't be above {_plain(spec, spec.high)}.")
+    return value
+
+
+def _plain(spec: FieldSpec, bound: float) -> str:
+    return f"{bound:g}"
+
+
+def _text(spec: FieldSpec, raw: Any, *_: Any) -> str:
+    text = clean(str(raw))
+    limit = spec.max_length or MAX_LONG_TEXT
+    if len(text) > limit:
+        raise ValueError(f"{spec.label} has {len(text):,} characters; at most {limit:,} fit.")
+    return text
+
+
+def _email(spec: FieldSpec, raw: Any, *_: Any) -> str:
+    try:
+        return validate_email(str(raw).strip(), check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"“{str(raw)[:80]}” is not an e-mail address.") from error
+
+
+def _phone(spec: FieldSpec, raw: Any, *_: Any) -> str:
+    text = _text(spec, raw)
+    if isinstance(raw, float) and raw.is_integer():
+        text = str(int(raw))
+    if sum(c.isdigit() for c in text) < 3:
+        raise ValueError(f"“{text[:40]}” is not a phone number.")
+    return text
+
+
+def _url(spec: FieldSpec, raw: Any, *_: Any) -> str:
+    text = _text(spec, raw)
+    if (
+        re.match(r"^[a-z][a-z0-9+.-]*:", text, re.I)
+        and not re.match(r"^https?://", text, re.I)
+        and not re.match(r"^[\w.-]+:\d+", text)
+    ):
+        raise ValueError(f"{spec.label} must be a web address that starts with https://.")
+    if " " in text or "." not in text:
+        raise ValueError(f"“{text[:80]}” is not a web address.")
+    return text
+
+
+def _number(spec: FieldSpec, raw: Any) -> Decimal:
+    try:
+        value = Decimal(str(raw).replace("\u00a0", "").replace(" ", "").replace("_", ""))
+    except InvalidOperation as error:
+        raise ValueError(f"“{str(raw)[:40]}” is not a number.") from error
+    if not value.is_finite() or abs(value) > Decimal(10) ** 15:
+        raise ValueError(f"“{str(raw)[:40]}” is not a number that can be stored.")
+    return value
+
+
+def _integer(spec: FieldSpec, raw: Any, *_: Any) -> int:
+    value = _number(spec, raw)
+    if value != value.to_integral_value():
+        raise ValueError(f"{spec.label} must be a whole number.")
+    if abs(value) > 2_147_483_647:
+        raise ValueError(f"“{str(raw)[:40]}” is too large for {spec.label}.")
+    return int(value)
+
+
+def _decimal(spec: FieldSpec, raw: Any, *_: Any) -> float:
+    return float(_number(spec, raw))
+
+
+def _percent(spec: FieldSpec, raw: Any, *_: Any) -> float | int:
+    value = _number(spec, str(raw).rstrip("%"))
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _money(spec: FieldSpec, raw: Any, _timezone: str, currency: str) -> int:
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        if abs(raw) > 9_000_000_000_000_000:
+            raise ValueError(f"{spec.label} is too large.")
+        return raw
+    return money.to_minor(_number(spec, raw), currency)
+
+
+def _boolean(spec: FieldSpec, raw: Any, *_: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    text = str(raw).strip().lower().removesuffix(".0")
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise ValueError(f"“{str(raw)[:40]}” is neither yes nor no.")
+
+
+def _date(spec: FieldSpec, raw: Any, *_: Any) -> date:
+    if isinstance(raw, datetime):
+        return raw.date()
+    if isinstance(raw, date):
+        return _in_calendar(spec, raw)
+    try:
+        return _in_calendar(spec, date.fromisoformat(str(raw)[:10]))
+    except ValueError as error:
+        raise ValueError(f"“{str(raw)[:40]}” is not a day of the calendar.") from error
+
+
+def _in_calendar(spec: FieldSpec, value: date) -> date:
+    if not 1000 <= value.year <= 2999:
+        raise ValueError(f"{spec.label} must lie between the years 1000 and 2999.")
+    return value
+
+
+def _datetime(spec: FieldSpec, raw: Any, timezone: str, _currency: str) -> datetime:
+    if isinstance(raw, datetime):
+        value = raw
+    elif isinstance(raw, date):
+        value = datetime(raw.year, raw.month, raw.day)  # noqa: DTZ001
+    else:
+        try:
+            value = datetime.fromisoformat(str(raw))
+        except ValueError as error:
+            raise ValueError(f"“{str(raw)[:40]}” is not a date and time.") from error
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=ZoneInfo(timezone))
+    return value.astimezone(UTC)
+
+
+def _choice(spec: FieldSpec, raw: Any, *_: Any) -> Any:
+    text = str(raw).strip()
+    options = spec.options or {}
+    for value, label in options.items():
+        if text.casefold() in (value.casefold(), label.casefold()):
+            return spec.enum(value) if spec.enum else value
+    raise ValueError(f"“{text[:60]}” is not one of the values of {spec.label}: {', '.join(list(options.values())[:12])}.")
+
+
+def _pick(spec: FieldSpec, raw: Any, *_: Any) -> str:
+    return _choice(spec, raw) if spec.options else _text(spec, raw)
+
+
+def _reference(spec: FieldSpec, raw: Any, *_: Any) -> int:
+    try:
+        return int(raw)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{spec.label} must be chosen from the list.") from error
+
+
+_PARSERS: dict[FieldKind, Any] = {
+    FieldKind.TEXT: _text,
+    FieldKind.LONG_TEXT: _text,
+    FieldKind.EMAIL: _email,
+    FieldKind.PHONE: _phone,
+    FieldKind.URL: _url,
+    FieldKind.INTEGER: _integer,
+    FieldKind.DECIMAL: _decimal,
+    FieldKind.MONEY: _money,
+    FieldKind.PERCENT: _percent,
+    FieldKind.BOOLEAN: _boolean,
+    FieldKind.DATE: _date,
+    FieldKind.DATETIME: _datetime,
+    FieldKind.CHOICE: _choice,
+    FieldKind.PICK: _pick,
+    FieldKind.REFERENCE: _reference,
+}
+
+
+def parse_all(
+    specs: Mapping[str, FieldSpec],
+    values: Mapping[str, Any],
+    *,
+    partial: bool,
+    timezone: str = "UTC",
+    currency: str = "USD",
+) -> dict[str, Any]:
+    """Parse a form's values. Unknown or read-only keys are refused. Raises Invalid with a sentence per field."""
+    wrong: dict[str, str] = {}
+    clean_values: dict[str, Any] = {}
+    for key, raw in values.items():
+        spec = specs.get(key)
+        if spec is None or not spec.editable:
+            wrong[key] = f"“{key}” can't be set here."
+            continue
+        try:
+            clean_values[key] = parse(spec, raw, timezone=timezone, currency=currency)
+        except ValueError as error:
+            wrong[key] = str(error)
+    if not partial:
+        for key, spec in specs.items():
+            if spec.required and spec.editable and key not in values:
+                wrong[key] = f"{spec.label} is needed."
+    if wrong:
+        raise Invalid(fields=wrong)
+    return clean_values

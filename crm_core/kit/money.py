@@ -1,0 +1,54 @@
+"""Money as integer minor units (cents) of an ISO 4217 currency."""
+
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+_NO_MINOR = {
+    "JPY",
+    "KRW",
+    "VND",
+    "CLP",
+    "ISK",
+    "XAF",
+    "XOF",
+    "UGX",
+    "PYG",
+    "RWF",
+    "KMF",
+    "GNF",
+    "DJF",
+    "BIF",
+    "VUV",
+    "XPF",
+}
+_THREE = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
+
+
+def exponent(currency: str) -> int:
+    """Number of decimals of a currency: 2 for EUR, 0 for JPY, 3 for KWD."""
+    code = currency.upper()
+    return 0 if code in _NO_MINOR else 3 if code in _THREE else 2
+
+
+def to_minor(amount: Decimal | float | int | str, currency: str) -> int:
+    """Major units to minor units, rounded half to even. Raises ValueError on anything that is not a finite number."""
+    try:
+        value = Decimal(str(amount))
+    except InvalidOperation as exc:
+        raise ValueError(f"{amount!r} is not an amount") from exc
+    if not value.is_finite():
+        raise ValueError(f"{amount!r} is not an amount")
+    scaled = (value * (Decimal(10) ** exponent(currency))).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+    if abs(scaled) > 9_000_000_000_000_000:
+        raise ValueError(f"{amount!r} is too large an amount")
+    return int(scaled)
+
+
+def to_major(minor: int, currency: str) -> Decimal:
+    """Minor units to an exact decimal in major units."""
+    return Decimal(minor) / (Decimal(10) ** exponent(currency))
+
+
+def line_total(quantity: Decimal | float | int, unit_price_minor: int, discount_pct: Decimal | float | int = 0) -> int:
+    """Net total of a line in minor units: quantity × price × (1 − discount), rounded once, half to even."""
+    total = Decimal(str(quantity)) * unit_price_minor * (100 - Decimal(str(discount_pct))) / 100
+    return int(total.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))

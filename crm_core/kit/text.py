@@ -1,0 +1,54 @@
+"""Text helpers: folding for search and comparison, and normalised keys of e-mail, phone and web addresses."""
+
+import re
+import unicodedata
+
+import phonenumbers
+
+_EXTRA = str.maketrans({"đ": "d", "Đ": "d", "ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "ß": "ss", "æ": "ae", "œ": "oe"})
+_WORD = re.compile(r"\w+", re.UNICODE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def fold(text: str) -> str:
+    """Lower case without diacritics, for search: ``"Müller Ærø"`` becomes ``"muller aero"``."""
+    plain = unicodedata.normalize("NFKD", text.translate(_EXTRA)).casefold()
+    return "".join(c for c in plain if not unicodedata.combining(c))
+
+
+def words(text: str) -> list[str]:
+    """Folded word tokens of a text."""
+    return _WORD.findall(fold(text))
+
+
+def clean(text: str) -> str:
+    """Text fit for storage: control characters (NUL among them) removed, outer white space trimmed, NFC."""
+    return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
+
+
+def clip(text: str, limit: int) -> str:
+    """At most ``limit`` characters, with an ellipsis where something was cut."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def email_key(email: str) -> str:
+    """The e-mail address as it is compared: trimmed and in lower case."""
+    return email.strip().casefold()
+
+
+def phone_key(phone: str, region: str = "US") -> str:
+    """The phone number in E.164 where it can be read (``+493012345``), otherwise its digits."""
+    try:
+        parsed = phonenumbers.parse(phone, None if phone.strip().startswith("+") else region)
+        if phonenumbers.is_possible_number(parsed):
+            return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    except phonenumbers.NumberParseException:
+        pass
+    return re.sub(r"\D", "", phone)
+
+
+def domain_key(url_or_email: str) -> str:
+    """The bare host name of a web or e-mail address, without ``www.``; empty when there is none."""
+    host = url_or_email.strip().casefold().rsplit("@", 1)[-1]
+    host = re.sub(r"^[a-z][a-z0-9+.-]*://", "", host).split("/")[0].split("?")[0].split(":")[0]
+    return host.removeprefix("www.") if "." in host else ""

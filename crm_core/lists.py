@@ -1,0 +1,208 @@
+"""Reading many records: one page of a list, its count and sums, straight from SQL, within the reader's scope and masks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlmodel import Session
+
+from crm_core import search
+from crm_core.access import Actor, require, visible
+from crm_core.entities import ENTITIES, entity
+from crm_core.errors import Invalid
+from crm_core.fields import FieldSpec, registry
+from crm_core.filters import where
+from crm_core.kit.paging import Page
+from crm_core.vocabulary import Action
+
+MASK = "•••"
+MAX_SIZE = 500
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """What a list shows. ``filter``: see crm_core.filters; ``q``: quick search; ``sort``: field key and whether descending; ``page`` counts from 1."""
+
+    filter: Mapping[str, Any] | None = None
+    q: str = ""
+    sort: tuple[str, bool] | None = None
+    columns: tuple[str, ...] = ()
+    page: int = 1
+    size: int = 50
+    deleted: bool = False
+
+
+def condition(
+    session: Session, actor: Actor, entity_key: str, query: ListQuery, *, action: Action = Action.READ
+) -> ColumnElement[bool]:
+    """The rows that a query means: scope, bin, filter and quick search in one clause."""
+    require(actor, entity_key, action)
+    table = entity(entity_key).table
+    parts = [visible(actor, entity_key, table, action, with_deleted=query.deleted)]
+    if query.deleted:
+        parts.append(table.c.deleted_at.is_not(None))
+    if query.filter:
+        parts.append(where(session, entity_key, query.filter, actor))
+    found = search.matching(session, entity_key, query.q) if query.q else None
+    if found is not None:
+        parts.append(table.c.id.in_(found))
+    return and_(*parts)
+
+
+def count(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> int:
+    """Number of records that the query means."""
+    table = entity(entity_key).table
+    return session.execute(select(func.count()).select_from(table).where(condition(session, actor, entity_key, query))).scalar_one()
+
+
+def totals(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
+    """Count and sums (of the entity's total columns) over all rows that the query means, in one statement."""
+    found = entity(entity_key)
+    sums = [func.coalesce(func.sum(found.table.c[key]), 0) for key in found.totals]
+    row = session.execute(
+        select(func.count(), *sums).select_from(found.table).where(condition(session, actor, entity_key, query))
+    ).one()
+    return row[0], {key: int(value) for key, value in zip(found.totals, row[1:], strict=True)}
+
+
+def find(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    query: ListQuery,
+    *,
+    known: tuple[int, dict[str, Any]] | None = None,
+) -> Page:
+    """One page. Each row is a dict: ``id``, ``version``, every column key, and ``<key>.title`` for references.
+
+    ``known`` is a count with sums that the caller kept (under the table's version), so that they are not computed again.
+    """
+    found = entity(entity_key)
+    total, sums = known if known is not None else totals(session, actor, entity_key, query)
+    size = min(max(1, query.size), MAX_SIZE)
+    page = min(max(1, query.page), max(1, -(-total // size)))
+    specs = _specs(session, entity_key, query.columns or found.columns)
+    order = _order(session, entity_key, query.sort or found.sort)
+    ids = (
+        select(found.table.c.id)
+        .where(condition(session, actor, entity_key, query))
+        .order_by(*order)
+        .limit(size)
+        .offset((page - 1) * size)
+    )
+    id_list = list(session.execute(ids).scalars())
+    rows = rows_of(session, actor, entity_key, id_list, specs)
+    return Page(rows, total, page, size, sums)
+
+
+def _specs(session: Session, entity_key: str, columns: Sequence[str]) -> list[FieldSpec]:
+    fields = registry(session, entity_key)
+    return [fields[key] for key in columns if key in fields]
+
+
+def _order(session: Session, entity_key: str, sort: tuple[str, bool]) -> list[Any]:
+    key, descending = sort
+    found = entity(entity_key)
+    spec = registry(session, entity_key).get(key)
+    table = found.table
+    if spec is None:
+        if key not in ("id", "position"):
+            raise Invalid(f"The list can't be sorted by “{key}”.")
+        column: Any = table.c[key]
+    elif spec.to in ENTITIES:
+        target = entity(spec.to).table.alias()
+        title = target.c.position if spec.to in ("stage", "lead_status") else target.c[entity(spec.to).title]
+        column = select(title).where(target.c.id == table.c[key]).scalar_subquery()
+    else:
+        column = spec.expression(table)
+    directed = column.desc() if descending else column.asc()
+    tie = table.c.id.desc() if descending else table.c.id.asc()
+    nullable = spec is None or spec.custom or spec.to is not None or table.c[key].nullable
+    return [directed.nulls_last() if nullable else directed, tie]
+
+
+def rows_of(
+    session: Session, actor: Actor, entity_key: str, ids: Sequence[int], specs: Iterable[FieldSpec]
+) -> list[dict[str, Any]]:
+    """Rows of ids that were already found visible, in the given order, with reference titles and masks applied."""
+    table = entity(entity_key).table
+    chosen = list(specs)
+    statement: Select[Any] = select(
+        table.c.id, table.c.version, *[spec.expression(table).label(spec.key) for spec in chosen]
+    ).where(table.c.id.in_(ids))
+    by_id = {row.id: dict(row._mapping) for row in session.execute(statement)}
+    rows = [by_id[record_id] for record_id in ids if record_id in by_id]
+    for spec in chosen:
+        if spec.to in ENTITIES:
+            _add_titles(session, actor, rows, spec)
+        if actor.masked(entity_key, spec.key):
+            for row in rows:
+                row[spec.key] = MASK if row[spec.key] is not None else None
+        elif spec.custom:
+            for row in rows:
+                row[spec.key] = spec.from_json(row[spec.key])
+        elif spec.enum is not None:
+            for row in rows:
+                row[spec.key] = spec.enum(row[spec.key]) if row[spec.key] is not None else None
+    return rows
+
+
+def _add_titles(session: Session, actor: Actor, rows: list[dict[str, Any]], spec: FieldSpec) -> None:
+    known = titles(session, actor, spec.to or "", {row[spec.key] for row in rows})
+    for row in rows:
+        row[f"{spec.key}.title"] = known.get(row[spec.key])
+
+
+def titles(session: Session, actor: Actor, entity_key: str, ids: Iterable[int | None]) -> dict[int, str]:
+    """Names of records by id, as the actor may see them: hidden records have none, masked names are masked."""
+    wanted = {record_id for record_id in ids if record_id is not None}
+    if not wanted:
+        return {}
+    found = entity(entity_key)
+    clause = found.table.c.id.in_(wanted)
+    if not found.lookup:
+        clause = and_(clause, visible(actor, entity_key, found.table, with_deleted=True))
+    rows = session.execute(select(found.table.c.id, found.table.c[found.title]).where(clause)).all()
+    if actor.masked(entity_key, found.title):
+        return {record_id: f"{found.label} {record_id}" for record_id, _ in rows}
+    return {record_id: title for record_id, title in rows}
+
+
+def choices(
+    session: Session, actor: Actor, entity_key: str, q: str = "", *, limit: int = 50, include: Iterable[int | None] = ()
+) -> dict[int, str]:
+    """Id → name of records to choose from in a form: the first ones by name that match, and those already chosen."""
+    found = entity(entity_key)
+    table = found.table
+    statement = select(table.c.id, table.c[found.title])
+    if found.lookup:
+        statement = statement.where(table.c.is_active) if entity_key == "user" else statement
+        order = [table.c[found.sort[0]], table.c.id]
+    else:
+        statement = statement.where(visible(actor, entity_key, table))
+        order = [table.c[found.title], table.c.id]
+    hits = search.matching(session, entity_key, q) if q and found.search else None
+    if hits is not None:
+        statement = statement.where(table.c.id.in_(hits))
+    chosen = dict(session.execute(statement.order_by(*order).limit(limit)).tuples().all())
+    if actor.masked(entity_key, found.title):
+        chosen = {record_id: f"{found.label} {record_id}" for record_id in chosen}
+    return {**titles(session, actor, entity_key, include), **chosen}
+
+
+def iterate(
+    session: Session, actor: Actor, entity_key: str, query: ListQuery, *, batch: int = 2_000
+) -> Iterable[list[dict[str, Any]]]:
+    """All rows of a query in batches, for exports; needs the export permission and keeps to its reach. Ordered by id: no row twice, none left out."""
+    query = replace(query, sort=("id", False))
+    specs = _specs(session, entity_key, query.columns or entity(entity_key).columns)
+    table = entity(entity_key).table
+    clause = and_(condition(session, actor, entity_key, query), condition(session, actor, entity_key, query, action=Action.EXPORT))
+    last = 0
+    while True:
+        ids = list(session.execute(select(table.c.id).where(clause, table.c.id > last).order_by(table.c.id).limit(batch)).scalars())
+        if not ids:
+            return
+        yield rows_of(session, actor, entity_key, ids, specs)
+        last = ids[-1]

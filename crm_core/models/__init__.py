@@ -1,0 +1,56 @@
+"""All tables. Importing this module registers every one of them."""
+
+from crm_core.models.base import Base, Customisable, Record
+from crm_core.models.collaboration import Activity, Attachment, Task
+from crm_core.models.customers import Account, Contact, ContactPoint, Handover, MatchKey
+from crm_core.models.helpdesk import Ticket, TicketMessage
+from crm_core.models.marketing import Campaign, CampaignChannel, CampaignMember, Touchpoint
+from crm_core.models.organisation import (
+    AuthSession,
+    OneTimeLink,
+    Organisation,
+    Role,
+    RoleFieldMask,
+    RolePermission,
+    SigninAttempt,
+    Team,
+    User,
+    UserClosure,
+    UserRole,
+)
+from crm_core.models.platform import (
+    AuditSeal,
+    BackupRun,
+    BulkOperation,
+    CustomField,
+    DealDaily,
+    Event,
+    ImportMapping,
+    ImportRow,
+    ImportRun,
+    OrderDaily,
+    PickOption,
+    SaleDaily,
+    SavedView,
+    SearchDocument,
+    SubmitKey,
+    SummaryDirty,
+    TableVersion,
+    WorkerHeartbeat,
+)
+from crm_core.models.sales import (
+    Deal,
+    DealContact,
+    DealLine,
+    Lead,
+    LeadStatus,
+    Order,
+    OrderLine,
+    Pipeline,
+    Product,
+    ProductCategory,
+    Stage,
+    StageEvent,
+)
+
+__all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]

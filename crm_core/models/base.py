@@ -1,0 +1,143 @@
+"""What every table shares: keys, instants, optimistic version, soft delete, and how a column describes itself to people.
+
+A column made with ``field(...)`` carries its label, kind and privacy mark in ``Column.info``; the field registry reads them from
+there, so that forms, lists, filters, import and export all know a column from the one place where it is defined.
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, Date, Enum, MetaData, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import declared_attr, registry
+from sqlmodel import Field, SQLModel
+
+from crm_core.kit.clock import utcnow
+from crm_core.vocabulary import Choice, FieldKind
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
+    """Root of all tables, with a registry of its own (a second import of the models then harms nothing)."""
+
+
+def choice_type(enum: type[Choice]) -> Enum:
+    """A portable enumeration: stores the value as text, no native type, no CHECK (both break on a new member)."""
+    return Enum(enum, native_enum=False, create_constraint=False, length=32, values_callable=lambda e: [m.value for m in e])
+
+
+_SA_TYPES: dict[FieldKind, Any] = {
+    FieldKind.LONG_TEXT: Text(),
+    FieldKind.MONEY: BigInteger(),
+    FieldKind.DATE: Date(),
+}
+_LENGTHS = {FieldKind.TEXT: 300, FieldKind.EMAIL: 254, FieldKind.PHONE: 64, FieldKind.URL: 500, FieldKind.PICK: 120}
+
+
+def field(
+    label: str,
+    kind: FieldKind = FieldKind.TEXT,
+    *,
+    default: Any = ...,
+    enum: type[Choice] | None = None,
+    to: str | None = None,
+    pii: bool = False,
+    required: bool = False,
+    editable: bool = True,
+    help: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    index: bool = False,
+    max_length: int | None = None,
+    ondelete: str | None = None,
+    **kwargs: Any,
+) -> Any:
+    """A column that the field registry shows to people.
+
+    ``to`` names the referred entity (its table has the same name, ``user`` is ``app_user``); ``low``/``high`` bound a number inclusively;
+    ``default=...`` means None unless ``required``.
+    """
+    info: dict[str, Any] = {
+        "label": label,
+        "kind": FieldKind.CHOICE if enum else FieldKind.REFERENCE if to else kind,
+        "enum": enum,
+        "to": to,
+        "pii": pii,
+        "required": required,
+        "editable": editable,
+        "help": help,
+        "low": low,
+        "high": high,
+    }
+    if enum is not None:
+        kwargs["sa_type"] = choice_type(enum)
+    elif to is not None:
+        kwargs["foreign_key"] = f"{TABLE_OF.get(to, to)}.id"
+        kwargs["ondelete"] = ondelete or ("RESTRICT" if required else "SET NULL")
+        index = True
+    elif kind in _SA_TYPES:
+        kwargs["sa_type"] = _SA_TYPES[kind]
+    else:
+        kwargs["max_length"] = max_length or _LENGTHS.get(kind)
+    if default is ...:
+        default = ... if required else None
+    if callable(default) and not isinstance(default, StrEnum):
+        kwargs["default_factory"] = default
+    elif default is not ...:
+        kwargs["default"] = default
+    return Field(index=index, sa_column_kwargs={"info": info}, **kwargs)
+
+
+TABLE_OF = {"user": "app_user", "order": "sales_order"}
+
+
+class Record(Base):
+    """A row with a key, two instants and an optimistic version that the mapper checks on every update."""
+
+    __table_args__: ClassVar[Any] = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True)
+    created_at: datetime = Field(
+        default_factory=utcnow,
+        nullable=False,
+        sa_column_kwargs={"info": {"label": "Created", "kind": FieldKind.DATETIME, "editable": False}},
+    )
+    updated_at: datetime = Field(
+        default_factory=utcnow,
+        nullable=False,
+        sa_column_kwargs={
+            "onupdate": utcnow,
+            "info": {"label": "Last changed", "kind": FieldKind.DATETIME, "editable": False},
+        },
+    )
+    version: int = Field(default=1, nullable=False)
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"version_id_col": cls.__table__.c.version} if hasattr(cls, "__table__") else {}
+
+
+class Customisable(Record):
+    """A business record: soft delete, and a JSON column for the fields that an administrator adds."""
+
+    deleted_at: datetime | None = Field(default=None, index=True)
+    extra: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+
+
+def table_args(*items: Any) -> tuple[Any, ...]:
+    """Indexes and constraints of a table, plus never re-used keys on SQLite."""
+    return (*items, {"sqlite_autoincrement": True})
+
+
+__all__ = ["Base", "Customisable", "Json", "Record", "choice_type", "date", "field", "table_args"]

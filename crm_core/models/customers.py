@@ -1,0 +1,113 @@
+"""Companies and people."""
+
+from datetime import date, datetime
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlmodel import Field
+
+from crm_core.models.base import Customisable, Record, choice_type, field, table_args
+from crm_core.vocabulary import AccountKind, FieldKind, HandoverState, PointKind, PreferredChannel
+
+
+class Account(Customisable, table=True):
+    """One row per company (or household) that buys or may buy."""
+
+    __table_args__ = table_args(
+        Index("ix_account_list", "deleted_at", "name"), Index("ix_account_owner", "owner_id", "deleted_at", "name")
+    )
+
+    name: str = field("Name", required=True, index=True)
+    kind: AccountKind = field("Type", enum=AccountKind, default=AccountKind.PROSPECT, index=True)
+    industry: str | None = field("Industry", FieldKind.PICK)
+    website: str | None = field("Website", FieldKind.URL)
+    domain: str | None = Field(default=None, max_length=253, index=True)
+    phone: str | None = field("Phone", FieldKind.PHONE)
+    employees: int | None = field("Employees", FieldKind.INTEGER, low=0)
+    revenue_minor: int | None = field("Annual revenue", FieldKind.MONEY, low=0)
+    founded_year: int | None = field("Founded", FieldKind.INTEGER, low=1000, high=2200)
+    street: str | None = field("Street")
+    postcode: str | None = field("Postcode", max_length=20)
+    city: str | None = field("City", max_length=120)
+    country: str | None = field("Country", max_length=120)
+    parent_id: int | None = field("Parent account", to="account")
+    owner_id: int | None = field("Owner", to="user")
+    customer_since: date | None = field("Customer since", FieldKind.DATE)
+    description: str | None = field("Description", FieldKind.LONG_TEXT)
+
+
+class Contact(Customisable, table=True):
+    """One row per person. Main e-mail and phone stand here for lists; all of them are contact points."""
+
+    __table_args__ = table_args(
+        Index("ix_contact_list", "deleted_at", "name"), Index("ix_contact_owner", "owner_id", "deleted_at", "name")
+    )
+
+    name: str = field("Name", required=True, index=True, pii=True)
+    salutation: str | None = field("Salutation", max_length=40)
+    job_title: str | None = field("Job title")
+    account_id: int | None = field("Account", to="account")
+    email: str | None = field("E-mail", FieldKind.EMAIL, pii=True, index=True)
+    phone: str | None = field("Phone", FieldKind.PHONE, pii=True)
+    birthday: date | None = field("Birthday", FieldKind.DATE, pii=True)
+    city: str | None = field("City", max_length=120)
+    country: str | None = field("Country", max_length=120)
+    source: str | None = field("Source", FieldKind.PICK)
+    owner_id: int | None = field("Owner", to="user")
+    preferred_channel: PreferredChannel = field("Preferred channel", enum=PreferredChannel, default=PreferredChannel.ANY)
+    preferred_hours: str | None = field("Best time", max_length=40, help="Local time of the person, such as 09:00-12:00")
+    language: str | None = field("Language", max_length=40)
+    goals: str | None = field("Goals", FieldKind.LONG_TEXT)
+    do_not: str | None = field("Please do not", FieldKind.LONG_TEXT, help="What this person asked us not to do")
+    do_not_call: bool = field("Do not call", FieldKind.BOOLEAN, default=False)
+    do_not_email: bool = field("Do not e-mail", FieldKind.BOOLEAN, default=False)
+    description: str | None = field("Description", FieldKind.LONG_TEXT)
+
+
+class ContactPoint(Record, table=True):
+    """One row per e-mail address or phone number of a person."""
+
+    __tablename__ = "contact_point"
+    __table_args__ = table_args(
+        UniqueConstraint("contact_id", "kind", "value_key", name="uq_contact_point_value"),
+        Index("ix_contact_point_lookup", "kind", "value_key"),
+        Index(
+            "uq_contact_point_primary",
+            "contact_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("is_primary = 1"),
+            postgresql_where=text("is_primary"),
+        ),
+    )
+    contact_id: int = Field(foreign_key="contact.id", ondelete="CASCADE")
+    kind: PointKind = Field(sa_type=choice_type(PointKind))
+    value: str = Field(max_length=254)
+    value_key: str = Field(max_length=254)
+    label: str | None = Field(default=None, max_length=40)
+    is_primary: bool = False
+    opted_out: bool = False
+    invalid: bool = False
+    verified_at: datetime | None = None
+
+
+class MatchKey(Record, table=True):
+    """One row per normalised key by which a lead, contact or account can be recognised: the blocking index of the duplicate check."""
+
+    __tablename__ = "match_key"
+    __table_args__ = table_args(Index("ix_match_key_lookup", "kind", "key"), Index("ix_match_key_record", "entity", "record_id"))
+    entity: str = Field(max_length=20)
+    record_id: int
+    kind: str = Field(max_length=16)
+    key: str = Field(max_length=254)
+
+
+class Handover(Record, table=True):
+    """One row per hand-over of an account to another person, with the checklist that came with it."""
+
+    account_id: int = Field(foreign_key="account.id", ondelete="CASCADE", index=True)
+    from_user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    to_user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL", index=True)
+    state: HandoverState = Field(default=HandoverState.PENDING, sa_type=choice_type(HandoverState))
+    note: str = Field(default="", max_length=4000)
+    checklist: str = Field(default="", max_length=4000)
+    decided_at: datetime | None = None

@@ -1,0 +1,258 @@
+"""What the product itself keeps: events, saved views, imports, custom fields, versions, summaries, workers."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlmodel import Field
+
+from crm_core.models.base import Base, Json, Record, choice_type, table_args
+from crm_core.vocabulary import FieldKind, ImportState, RowOutcome, StageKind, Via, Visibility
+
+
+class Event(Base, table=True):
+    """One row per thing that happened to a record: the log that timeline, audit, automations and caches read. Append-only."""
+
+    __tablename__ = "event_log"
+    __table_args__ = table_args(
+        Index("ix_event_log_record", "entity", "record_id", "id"),
+        Index("ix_event_log_account", "account_id", "id"),
+        Index("ix_event_log_at", "at"),
+        Index("ix_event_log_actor", "actor_id", "id"),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    type: str = Field(max_length=60)
+    entity: str = Field(max_length=40)
+    record_id: int
+    record_version: int = 1
+    account_id: int | None = None
+    at: datetime
+    actor_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    via: Via = Field(default=Via.SCREEN, sa_type=choice_type(Via))
+    changes: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    cause_id: int | None = None
+    depth: int = 0
+
+
+class AuditSeal(Base, table=True):
+    """One row per sealed run of events: the hash chains to the seal before it, so that a later edit of the log shows."""
+
+    __tablename__ = "audit_seal"
+    id: int | None = Field(default=None, primary_key=True)
+    first_id: int
+    last_id: int
+    count: int
+    previous: str = Field(max_length=64)
+    sha256: str = Field(max_length=64)
+    at: datetime
+
+
+class SavedView(Record, table=True):
+    """One row per named list view: columns, sort, filter."""
+
+    __tablename__ = "saved_view"
+    __table_args__ = table_args(UniqueConstraint("entity", "owner_id", "name", name="uq_saved_view_name"))
+    entity: str = Field(max_length=40, index=True)
+    name: str = Field(max_length=80)
+    owner_id: int = Field(foreign_key="app_user.id", ondelete="CASCADE")
+    visibility: Visibility = Field(default=Visibility.PRIVATE, sa_type=choice_type(Visibility))
+    layout: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    is_default: bool = False
+
+
+class ImportRun(Record, table=True):
+    """One row per imported file, from upload to done or undone."""
+
+    __tablename__ = "import_run"
+    entity: str = Field(max_length=40)
+    state: ImportState = Field(default=ImportState.UPLOADED, sa_type=choice_type(ImportState))
+    file_name: str = Field(max_length=300)
+    file_sha256: str = Field(default="", max_length=64)
+    file_path: str = Field(default="", max_length=500)
+    header_hash: str = Field(default="", max_length=64, index=True)
+    options: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    mapping: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    report: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    total_rows: int = 0
+    done_rows: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    message: str = Field(default="", max_length=1000)
+    user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    finished_at: datetime | None = None
+
+
+class ImportRow(Base, table=True):
+    """One row per row of an imported file with its outcome; ``before`` is what an undo puts back."""
+
+    __tablename__ = "import_row"
+    __table_args__ = table_args(
+        UniqueConstraint("run_id", "n", name="uq_import_row"), Index("ix_import_row_outcome", "run_id", "outcome", "n")
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="import_run.id", ondelete="CASCADE")
+    n: int
+    outcome: RowOutcome = Field(sa_type=choice_type(RowOutcome))
+    record_id: int | None = None
+    record_version: int | None = None
+    raw: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    before: dict[str, Any] | None = Field(default=None, sa_type=Json)
+    errors: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+
+
+class ImportMapping(Record, table=True):
+    """One row per remembered matching of a header line to fields."""
+
+    __tablename__ = "import_mapping"
+    __table_args__ = table_args(UniqueConstraint("entity", "header_hash", name="uq_import_mapping"))
+    entity: str = Field(max_length=40)
+    header_hash: str = Field(max_length=64)
+    mapping: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+
+
+class CustomField(Record, table=True):
+    """One row per field that an administrator added to an entity; its values lie in the entity's ``extra``."""
+
+    __tablename__ = "custom_field"
+    __table_args__ = table_args(UniqueConstraint("entity", "key", name="uq_custom_field_key"))
+    entity: str = Field(max_length=40)
+    key: str = Field(max_length=60)
+    label: str = Field(max_length=120)
+    kind: FieldKind = Field(sa_type=choice_type(FieldKind))
+    options: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
+    required: bool = False
+    pii: bool = False
+    filterable: bool = True
+    position: int = 0
+    section: str = Field(default="", max_length=80)
+    help: str = Field(default="", max_length=300)
+    active: bool = True
+
+
+class PickOption(Record, table=True):
+    """One row per value of an editable list, such as industries or lost reasons."""
+
+    __tablename__ = "pick_option"
+    __table_args__ = table_args(UniqueConstraint("entity", "field_key", "value", name="uq_pick_option"))
+    entity: str = Field(max_length=40)
+    field_key: str = Field(max_length=60)
+    value: str = Field(max_length=120)
+    position: int = 0
+    active: bool = True
+
+
+class TableVersion(Base, table=True):
+    """One row per table: a counter that every writing transaction raises; caches use it as their key."""
+
+    __tablename__ = "table_version"
+    name: str = Field(primary_key=True, max_length=60)
+    version: int = 0
+
+
+class SubmitKey(Base, table=True):
+    """One row per submitted form: the key that turns a second click on Save into the first one's result."""
+
+    __tablename__ = "submit_key"
+    key: str = Field(primary_key=True, max_length=64)
+    at: datetime = Field(index=True)
+    result: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+
+
+class SearchDocument(Base, table=True):
+    """One row per searchable record: its folded text. The full-text index of each database hangs on this table."""
+
+    __tablename__ = "search_document"
+    __table_args__ = table_args(UniqueConstraint("entity", "record_id", name="uq_search_document"))
+    id: int | None = Field(default=None, primary_key=True)
+    entity: str = Field(max_length=40)
+    record_id: int
+    text: str
+
+
+class DealDaily(Base, table=True):
+    """One row per closing day, owner, pipeline and outcome of closed deals: the summary that the KPI pages read."""
+
+    __tablename__ = "deal_daily"
+    __table_args__ = table_args(Index("ix_deal_daily_day", "day"))
+    id: int | None = Field(default=None, primary_key=True)
+    day: date
+    owner_id: int | None = None
+    pipeline_id: int | None = None
+    product_id: int | None = None
+    source: str | None = Field(default=None, max_length=120)
+    outcome: StageKind = Field(sa_type=choice_type(StageKind))
+    deals: int
+    amount_minor: int = Field(sa_type=BigInteger)
+    cycle_days: int = Field(default=0, sa_type=BigInteger)
+    with_cycle: int = 0
+
+
+class OrderDaily(Base, table=True):
+    """One row per day, owner and source of placed and fulfilled orders."""
+
+    __tablename__ = "order_daily"
+    __table_args__ = table_args(Index("ix_order_daily_day", "day"))
+    id: int | None = Field(default=None, primary_key=True)
+    day: date
+    owner_id: int | None = None
+    source: str | None = Field(default=None, max_length=120)
+    orders: int
+    revenue_minor: int = Field(sa_type=BigInteger)
+
+
+class SaleDaily(Base, table=True):
+    """One row per day, owner and product category of sold order lines."""
+
+    __tablename__ = "sale_daily"
+    __table_args__ = table_args(Index("ix_sale_daily_day", "day"))
+    id: int | None = Field(default=None, primary_key=True)
+    day: date
+    owner_id: int | None = None
+    category_id: int | None = None
+    lines: int
+    revenue_minor: int = Field(sa_type=BigInteger)
+
+
+class SummaryDirty(Base, table=True):
+    """One row per summary and day whose figures must be computed anew; reads take such days from the records themselves."""
+
+    __tablename__ = "summary_dirty"
+    summary: str = Field(primary_key=True, max_length=40)
+    day: date = Field(primary_key=True)
+
+
+class WorkerHeartbeat(Base, table=True):
+    """One row per worker process, with the instant of its last sign of life."""
+
+    __tablename__ = "worker_heartbeat"
+    executor_id: str = Field(primary_key=True, max_length=80)
+    started_at: datetime
+    seen_at: datetime
+
+
+class BackupRun(Base, table=True):
+    """One row per backup, with what it holds and whether it was verified."""
+
+    __tablename__ = "backup_run"
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime
+    path: str = Field(max_length=500)
+    size_bytes: int = Field(sa_type=BigInteger)
+    seconds: float
+    verified: bool
+    message: str = Field(default="", max_length=500)
+
+
+class BulkOperation(Record, table=True):
+    """One row per bulk change, with the inverse patch that undoes it for a day."""
+
+    __tablename__ = "bulk_operation"
+    entity: str = Field(max_length=40)
+    user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    title: str = Field(max_length=200)
+    count: int = 0
+    inverse: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
+    undone_at: datetime | None = None

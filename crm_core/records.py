@@ -1,0 +1,314 @@
+"""The kernel of every write to a business record: who may, what may come in, whose version it was, what is logged.
+
+Services call it and add their own meaning through ``prepare``. Never call it from a page: it checks permissions, but knows no rule of the
+business beyond the fields.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select as core_select
+from sqlmodel import Session, select
+
+from crm_core import events, search
+from crm_core.access import Actor, require, visible
+from crm_core.entities import ENTITIES, entity
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.fields import FieldSpec, parse_all, registry, to_json
+from crm_core.kit.clock import utcnow
+from crm_core.models import Event, SubmitKey
+from crm_core.vocabulary import Action
+
+Prepare = Callable[[Session, Actor, Any, Mapping[str, Any]], None]
+"""``prepare(session, actor, record, old)``: fill what follows from the values, refuse what contradicts. ``old``: field → value before (empty for new)."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Result of an update. ``merged``: fields that somebody else had changed meanwhile and that were kept."""
+
+    record: Any
+    changed: tuple[str, ...] = ()
+    merged: tuple[str, ...] = field(default=())
+
+
+def get(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    record_id: int | None,
+    *,
+    action: Action = Action.READ,
+    with_deleted: bool = False,
+) -> Any:
+    """The row, or NotFound: a hidden one looks like a missing one."""
+    require(actor, entity_key, action)
+    found = entity(entity_key)
+    record = None
+    if isinstance(record_id, int) and 0 < record_id < 2**31:
+        clause = visible(actor, entity_key, found.table, action, with_deleted=with_deleted)
+        record = session.exec(select(found.model).where(found.table.c.id == record_id, clause)).first()
+        if record is None and action is not Action.READ and _readable(session, actor, entity_key, record_id):
+            require_reach(actor, entity_key, action)
+    if record is None:
+        raise NotFound(f"This {found.label.lower()} does not exist, or is not shared with you.")
+    return record
+
+
+def _readable(session: Session, actor: Actor, entity_key: str, record_id: int) -> bool:
+    table = entity(entity_key).table
+    return (
+        session.execute(core_select(table.c.id).where(table.c.id == record_id, visible(actor, entity_key, table))).first()
+        is not None
+    )
+
+
+def require_reach(actor: Actor, entity_key: str, action: Action) -> None:
+    """Say plainly that a record may be seen but not changed."""
+    from crm_core.errors import NotPermitted
+
+    raise NotPermitted(f"You may see this {entity(entity_key).label.lower()}, but not {action.label.lower()} it.")
+
+
+def create(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    values: Mapping[str, Any],
+    *,
+    prepare: Prepare | None = None,
+    submit_key: str | None = None,
+    event_data: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+) -> Any:
+    """Create a record from raw values. ``fixed`` sets read-only fields that the calling service decides.
+
+    The same ``submit_key`` again gives the record of the first call: a second click on Save creates nothing.
+    """
+    require(actor, entity_key, Action.CREATE)
+    earlier = _earlier(session, submit_key, entity_key)
+    if earlier is not None:
+        return earlier
+    found = entity(entity_key)
+    specs = registry(session, entity_key)
+    given = {**_defaults(session, actor, specs), **values}
+    clean = parse_all(specs, given, partial=True, timezone=actor.timezone, currency=actor.currency)
+    check_references(session, actor, specs, clean)
+    record = found.model()
+    _apply(record, specs, {**clean, **(fixed or {})})
+    if prepare is not None:
+        prepare(session, actor, record, {})
+    _require_filled(specs, record)
+    session.add(record)
+    session.flush()
+    search.index(session, entity_key, record)
+    events.record(session, actor, f"{entity_key}.created", record, data=event_data)
+    if submit_key:
+        session.add(SubmitKey(key=submit_key, at=utcnow(), result={"entity": entity_key, "id": record.id}))
+        session.flush()
+    return record
+
+
+def _earlier(session: Session, submit_key: str | None, entity_key: str) -> Any:
+    if not submit_key:
+        return None
+    seen = session.get(SubmitKey, submit_key)
+    return (
+        session.get(entity(entity_key).model, seen.result.get("id")) if seen and seen.result.get("entity") == entity_key else None
+    )
+
+
+def _defaults(session: Session, actor: Actor, specs: Mapping[str, FieldSpec]) -> dict[str, Any]:
+    owner = specs.get("owner_id")
+    return {"owner_id": actor.user_id} if owner is not None and actor.user_id is not None else {}
+
+
+def _require_filled(specs: Mapping[str, FieldSpec], record: Any) -> None:
+    missing = {key: f"{spec.label} is needed." for key, spec in specs.items() if spec.required and spec.value(record) in (None, "")}
+    if missing:
+        raise Invalid(fields=missing)
+
+
+def _apply(record: Any, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> None:
+    extra = dict(record.extra or {})
+    for key, value in values.items():
+        spec = specs.get(key)
+        if spec is not None and spec.custom:
+            extra[key] = to_json(value)
+        elif value is None and not type(record).__table__.c[key].nullable:
+            setattr(record, key, spec.default if spec is not None else None)
+        else:
+            setattr(record, key, value)
+    if extra != (record.extra or {}):
+        record.extra = extra
+
+
+def check_references(session: Session, actor: Actor, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> None:
+    """Every linked record must exist and be visible to the actor; people must be active. Raises Invalid per field."""
+    wrong: dict[str, str] = {}
+    for key, value in values.items():
+        spec = specs.get(key)
+        if spec is None or spec.to is None or value is None or spec.to not in ENTITIES:
+            continue
+        table = entity(spec.to).table
+        clause = table.c.id == value
+        if not entity(spec.to).lookup:
+            clause = clause & visible(actor, spec.to, table)
+        if spec.to == "user":
+            clause = clause & table.c.is_active
+        if session.execute(core_select(table.c.id).where(clause)).first() is None:
+            wrong[key] = f"The chosen {spec.label.lower()} does not exist, or is not shared with you."
+    if wrong:
+        raise Invalid(fields=wrong)
+
+
+def update(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    record_id: int,
+    changes: Mapping[str, Any],
+    *,
+    base_version: int | None = None,
+    prepare: Prepare | None = None,
+    event_type: str | None = None,
+    event_data: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+) -> Saved:
+    """Change the given fields. ``base_version`` is the version the form was drawn with.
+
+    When somebody else saved in between, changes of different fields merge; the same field is a Conflict whose ``details["fields"]`` holds
+    (original, theirs, mine) for each.
+    """
+    record = get(session, actor, entity_key, record_id, action=Action.EDIT)
+    specs = registry(session, entity_key)
+    refused = {
+        key: f"{specs[key].label} is hidden from your role." for key in changes if key in specs and actor.masked(entity_key, key)
+    }
+    if refused:
+        raise Invalid(fields=refused)
+    clean = parse_all(specs, changes, partial=True, timezone=actor.timezone, currency=actor.currency)
+    merged = _merge(session, entity_key, record, specs, clean, base_version)
+    clean = {key: value for key, value in clean.items() if specs[key].value(record) != value}
+    check_references(session, actor, specs, clean)
+    before = snapshot(record, specs)
+    _apply(record, specs, {**clean, **(fixed or {})})
+    if prepare is not None:
+        prepare(session, actor, record, {key: before[key] for key in clean})
+    _require_filled(specs, record)
+    changed = difference(before, snapshot(record, specs))
+    if not changed:
+        return Saved(record, merged=merged)
+    _store(session, actor, entity_key, record, changed, event_type, event_data)
+    return Saved(record, tuple(changed), merged)
+
+
+def _store(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    record: Any,
+    changed: Mapping[str, tuple[Any, Any]],
+    event_type: str | None,
+    data: Mapping[str, Any] | None,
+) -> None:
+    session.add(record)
+    session.flush()
+    search.index(session, entity_key, record)
+    events.record(session, actor, event_type or f"{entity_key}.updated", record, changes=changed, data=data)
+
+
+def snapshot(record: Any, specs: Mapping[str, FieldSpec]) -> dict[str, Any]:
+    """Value of every field of a row, without the two instants that change by themselves."""
+    return {key: spec.value(record) for key, spec in specs.items() if key not in ("created_at", "updated_at")}
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Fields whose value differs: field → (old, new)."""
+    return {key: (before.get(key), value) for key, value in after.items() if before.get(key) != value}
+
+
+def _merge(
+    session: Session,
+    entity_key: str,
+    record: Any,
+    specs: Mapping[str, FieldSpec],
+    mine: Mapping[str, Any],
+    base_version: int | None,
+) -> tuple[str, ...]:
+    if base_version is None or base_version == record.version:
+        return ()
+    log = session.exec(
+        select(Event)
+        .where(Event.entity == entity_key, Event.record_id == record.id, Event.record_version > base_version)
+        .order_by(Event.id)  # type: ignore[arg-type]
+    )
+    original: dict[str, Any] = {}
+    theirs: set[str] = set()
+    for event in log:
+        for key, (old, _new) in event.changes.items():
+            theirs.add(key)
+            original.setdefault(key, old)
+    clash = {
+        key: (original[key], to_json(specs[key].value(record)), to_json(value))
+        for key, value in mine.items()
+        if key in theirs and to_json(specs[key].value(record)) != to_json(value)
+    }
+    if clash:
+        names = ", ".join(specs[key].label for key in clash)
+        raise Conflict(
+            f"Somebody else changed {names} while you were editing. Choose which value stays.",
+            fields=clash,
+            version=record.version,
+            entity=entity_key,
+            record_id=record.id,
+        )
+    return tuple(sorted(theirs - set(mine)))
+
+
+def archive(session: Session, actor: Actor, entity_key: str, record_id: int, *, base_version: int | None = None) -> Any:
+    """Move a record to the bin. It can be restored; nothing that points at it is touched."""
+    record = get(session, actor, entity_key, record_id, action=Action.DELETE)
+    if base_version is not None and base_version != record.version:
+        raise Conflict(
+            f"Somebody else changed this {entity(entity_key).label.lower()} meanwhile. Look at it again before you delete it."
+        )
+    record.deleted_at = utcnow()
+    session.add(record)
+    session.flush()
+    events.record(session, actor, f"{entity_key}.archived", record)
+    return record
+
+
+def restore(session: Session, actor: Actor, entity_key: str, record_id: int) -> Any:
+    """Take a record back from the bin."""
+    record = get(session, actor, entity_key, record_id, action=Action.DELETE, with_deleted=True)
+    if record.deleted_at is None:
+        return record
+    record.deleted_at = None
+    session.add(record)
+    session.flush()
+    events.record(session, actor, f"{entity_key}.restored", record)
+    return record
+
+
+def next_number(session: Session, model: type[Any], prefix: str) -> str:
+    """The next free number of a table such as ``T-000042``; unique in the database, so a race ends in a Conflict rather than a double."""
+    table = model.__table__
+    last = session.execute(core_select(table.c.id).order_by(table.c.id.desc()).limit(1)).scalar() or 0
+    return f"{prefix}-{last + 1:06d}"
+
+
+__all__ = [
+    "Saved",
+    "archive",
+    "check_references",
+    "create",
+    "difference",
+    "get",
+    "next_number",
+    "restore",
+    "snapshot",
+    "update",
+]

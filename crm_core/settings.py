@@ -1,0 +1,52 @@
+"""Machine settings, read once from the environment (prefix ``RAPPORT_``) or ``.env``. Business settings are rows, edited on a page."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """See docs/settings.md for the meaning of each one."""
+
+    model_config = SettingsConfigDict(env_prefix="RAPPORT_", env_file=".env", extra="ignore")
+
+    database_url: str = ""
+    data_dir: Path = ROOT / "data" / "local"
+    reference_data: Path = ROOT.parent / "shared" / "data"
+    public_url: str = ""
+    max_upload_mb: int = Field(default=250, ge=1, le=2000)
+    session_days: int = Field(default=14, ge=1, le=365)
+    setup_token: SecretStr | None = None
+    worker_concurrency: int = Field(default=4, ge=1, le=64)
+    log_level: str = "INFO"
+
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr | None = None
+    oidc_label: str = "Single sign-on"
+    oidc_default_role: str = ""
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy URL of the database; SQLite under ``data_dir`` when none is set."""
+        if not self.database_url:
+            return f"sqlite:///{self.data_dir / 'rapport.db'}"
+        url = self.database_url
+        for plain in ("postgres://", "postgresql://"):
+            if url.startswith(plain):
+                return "postgresql+psycopg://" + url.removeprefix(plain)
+        return url
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.startswith("sqlite")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process. Tests clear them with ``settings.cache_clear()``."""
+    return Settings()

@@ -1,0 +1,282 @@
+"""Every enumeration of the business with its label for people. Read this file first."""
+
+from enum import StrEnum
+
+
+class Choice(StrEnum):
+    """A stored value with a label: ``StageKind.WON.label == "Won"``."""
+
+    label: str
+
+    def __new__(cls, value: str, label: str = "") -> "Choice":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        return member
+
+    @classmethod
+    def options(cls) -> dict[str, str]:
+        """Stored value → label, in the order of the definition."""
+        return {member.value: member.label for member in cls}
+
+
+class Scope(Choice):
+    """How far a permission reaches."""
+
+    OWN = "own", "Own records"
+    TEAM = "team", "Own team"
+    SUBTREE = "subtree", "Own and everyone below"
+    ALL = "all", "All records"
+
+
+class Action(Choice):
+    """What a permission allows to do with an entity."""
+
+    READ = "read", "See"
+    CREATE = "create", "Create"
+    EDIT = "edit", "Edit"
+    DELETE = "delete", "Delete"
+    EXPORT = "export", "Export"
+    IMPORT = "import", "Import"
+    MANAGE = "manage", "Manage"
+
+
+class FieldKind(Choice):
+    """The type of a field, the same for built-in and custom ones."""
+
+    TEXT = "text", "Text"
+    LONG_TEXT = "long_text", "Long text"
+    EMAIL = "email", "E-mail"
+    PHONE = "phone", "Phone"
+    URL = "url", "Web address"
+    INTEGER = "integer", "Whole number"
+    DECIMAL = "decimal", "Number"
+    MONEY = "money", "Money"
+    PERCENT = "percent", "Percentage"
+    BOOLEAN = "boolean", "Yes or no"
+    DATE = "date", "Date"
+    DATETIME = "datetime", "Date and time"
+    CHOICE = "choice", "One of a list"
+    PICK = "pick", "One of an editable list"
+    REFERENCE = "reference", "Link to a record"
+
+
+class StageKind(Choice):
+    """What a pipeline stage means, whatever its name."""
+
+    OPEN = "open", "Open"
+    WON = "won", "Won"
+    LOST = "lost", "Lost"
+
+
+class LeadKind(Choice):
+    """What a lead status means, whatever its name."""
+
+    OPEN = "open", "New"
+    WORKING = "working", "Working"
+    QUALIFIED = "qualified", "Qualified"
+    UNQUALIFIED = "unqualified", "Unqualified"
+    RECYCLED = "recycled", "Recycled"
+    CONVERTED = "converted", "Converted"
+
+
+class AccountKind(Choice):
+    PROSPECT = "prospect", "Prospect"
+    CUSTOMER = "customer", "Customer"
+    FORMER = "former", "Former customer"
+    PARTNER = "partner", "Partner"
+    VENDOR = "vendor", "Vendor"
+
+
+class ForecastCategory(Choice):
+    OMITTED = "omitted", "Omitted"
+    PIPELINE = "pipeline", "Pipeline"
+    BEST_CASE = "best_case", "Best case"
+    COMMIT = "commit", "Commit"
+    CLOSED = "closed", "Closed"
+
+
+class CommitteeRole(Choice):
+    """Role of a person in a deal's buying committee."""
+
+    DECISION_MAKER = "decision_maker", "Decision maker"
+    ECONOMIC_BUYER = "economic_buyer", "Economic buyer"
+    CHAMPION = "champion", "Champion"
+    INFLUENCER = "influencer", "Influencer"
+    USER = "user", "User"
+    TECHNICAL = "technical", "Technical evaluator"
+    LEGAL = "legal", "Legal or procurement"
+    BLOCKER = "blocker", "Blocker"
+
+
+class Stance(Choice):
+    SUPPORTER = "supporter", "Supporter"
+    NEUTRAL = "neutral", "Neutral"
+    OPPONENT = "opponent", "Opponent"
+
+
+class OrderStatus(Choice):
+    DRAFT = "draft", "Draft"
+    PLACED = "placed", "Placed"
+    FULFILLED = "fulfilled", "Fulfilled"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class TicketKind(Choice):
+    NEW = "new", "New"
+    OPEN = "open", "Open"
+    WAITING_CUSTOMER = "waiting_customer", "Waiting for customer"
+    WAITING_THIRD = "waiting_third", "Waiting for third party"
+    SOLVED = "solved", "Solved"
+    CLOSED = "closed", "Closed"
+
+
+class Level(Choice):
+    """Impact or urgency of a ticket."""
+
+    LOW = "low", "Low"
+    MEDIUM = "medium", "Medium"
+    HIGH = "high", "High"
+
+
+class Priority(Choice):
+    LOW = "low", "Low"
+    NORMAL = "normal", "Normal"
+    HIGH = "high", "High"
+    URGENT = "urgent", "Urgent"
+
+
+class MessageDirection(Choice):
+    INBOUND = "inbound", "From the customer"
+    OUTBOUND = "outbound", "To the customer"
+    INTERNAL = "internal", "Internal note"
+
+
+class CampaignStatus(Choice):
+    DRAFT = "draft", "Draft"
+    SCHEDULED = "scheduled", "Scheduled"
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    COMPLETED = "completed", "Completed"
+
+
+class Channel(Choice):
+    """Where a touch happens."""
+
+    EMAIL = "email", "E-mail"
+    PHONE = "phone", "Phone"
+    PAID_SEARCH = "paid_search", "Paid search"
+    ORGANIC = "organic", "Organic search"
+    SOCIAL = "social", "Social media"
+    DISPLAY = "display", "Display ads"
+    EVENT = "event", "Event"
+    DIRECT_MAIL = "direct_mail", "Direct mail"
+    REFERRAL = "referral", "Referral"
+    PARTNER = "partner", "Partner"
+    SMS = "sms", "Text message"
+    WEB = "web", "Website"
+    DIRECT = "direct", "Direct traffic"
+
+
+class MemberStatus(Choice):
+    """How far a campaign member has come."""
+
+    PLANNED = "planned", "Planned"
+    SENT = "sent", "Sent"
+    OPENED = "opened", "Opened"
+    CLICKED = "clicked", "Clicked"
+    RESPONDED = "responded", "Responded"
+    CONVERTED = "converted", "Converted"
+    DECLINED = "declined", "Declined"
+
+
+class ActivityKind(Choice):
+    CALL = "call", "Call"
+    EMAIL = "email", "E-mail"
+    MEETING = "meeting", "Meeting"
+    NOTE = "note", "Note"
+
+
+class CallOutcome(Choice):
+    REACHED = "reached", "Reached"
+    NO_ANSWER = "no_answer", "No answer"
+    VOICEMAIL = "voicemail", "Left a voicemail"
+    WRONG_NUMBER = "wrong_number", "Wrong number"
+    CALL_BACK = "call_back", "Asked to call back"
+
+
+class TaskStatus(Choice):
+    OPEN = "open", "Open"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class PointKind(Choice):
+    """Kind of a contact point."""
+
+    EMAIL = "email", "E-mail"
+    PHONE = "phone", "Phone"
+
+
+class PreferredChannel(Choice):
+    ANY = "any", "Any"
+    EMAIL = "email", "E-mail"
+    PHONE = "phone", "Phone"
+    MEETING = "meeting", "In person"
+    NONE = "none", "Do not contact"
+
+
+class Via(Choice):
+    """The door through which a change came."""
+
+    SCREEN = "screen", "the app"
+    IMPORT = "import", "an import"
+    API = "api", "the API"
+    WORKER = "worker", "an automation"
+    CLI = "cli", "the command line"
+    DEMO = "demo", "the demo"
+    FORM = "form", "a web form"
+
+
+class Visibility(Choice):
+    PRIVATE = "private", "Only me"
+    SHARED = "shared", "Everyone"
+
+
+class ImportState(Choice):
+    UPLOADED = "uploaded", "Uploaded"
+    MAPPED = "mapped", "Columns matched"
+    CHECKING = "checking", "Dry run going"
+    CHECKED = "checked", "Dry run done"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    DONE_WITH_ERRORS = "done_with_errors", "Done, some rows rejected"
+    FAILED = "failed", "Stopped"
+    REVERTING = "reverting", "Being undone"
+    REVERTED = "reverted", "Undone"
+
+
+class RowOutcome(Choice):
+    CREATED = "created", "Created"
+    UPDATED = "updated", "Updated"
+    UNCHANGED = "unchanged", "Unchanged"
+    REJECTED = "rejected", "Rejected"
+
+
+class LinkPurpose(Choice):
+    INVITE = "invite", "Invitation"
+    RESET = "reset", "Password reset"
+
+
+class SigninMethod(Choice):
+    LOCAL = "local", "Password"
+    OIDC = "oidc", "Single sign-on"
+    DEMO = "demo", "Demo door"
+
+
+class HandoverState(Choice):
+    """State of a hand-over of an account from one team to another."""
+
+    PENDING = "pending", "Waiting for acceptance"
+    ACCEPTED = "accepted", "Accepted"
+    DECLINED = "declined", "Declined"
