@@ -65,15 +65,3 @@ def matching(session: Session, entity_key: str, query: str) -> Select[Any] | Non
     terms = " & ".join(f"'{token}':*" for token in tokens)
     vector: ColumnElement[str] = literal_column("to_tsvector('simple', search_document.text)")
     return select(_DOCS.c.record_id).where(and_(_DOCS.c.entity == entity_key, vector.op("@@")(func.to_tsquery("simple", terms))))
-
-
-SQLITE_DDL = (
-    "CREATE VIRTUAL TABLE search_fts USING fts5(text, content='search_document', content_rowid='id', tokenize='unicode61', prefix='2 3')",
-    "CREATE TRIGGER search_document_ai AFTER INSERT ON search_document BEGIN INSERT INTO search_fts(rowid, text) VALUES (new.id, new.text); END",
-    "CREATE TRIGGER search_document_ad AFTER DELETE ON search_document BEGIN "
-    "INSERT INTO search_fts(search_fts, rowid, text) VALUES ('delete', old.id, old.text); END",
-    "CREATE TRIGGER search_document_au AFTER UPDATE OF text ON search_document BEGIN "
-    "INSERT INTO search_fts(search_fts, rowid, text) VALUES ('delete', old.id, old.text); "
-    "INSERT INTO search_fts(rowid, text) VALUES (new.id, new.text); END",
-)
-POSTGRES_DDL = ("CREATE INDEX ix_search_document_fts ON search_document USING gin (to_tsvector('simple', text))",)

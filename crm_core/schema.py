@@ -1,0 +1,113 @@
+"""The shape of the database: bring it up to date, say how old it is, refuse one that is newer than the code."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import JSON, Connection, Engine, create_engine, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_core import db
+from crm_core.errors import Unavailable
+from crm_core.models import Base, TableVersion
+from crm_core.settings import settings
+
+_HERE = Path(__file__).resolve().parent / "migrations"
+
+
+def include_object(_object: Any, name: str | None, kind: str, reflected: bool, _compare_to: Any) -> bool:
+    """What autogenerate compares: our own tables only, not those of the search index, the job engine or custom-field indexes."""
+    if kind == "table" and reflected:
+        return name in Base.metadata.tables
+    return not (kind == "index" and reflected and (name or "").startswith(("ix_search_document_fts", "ix_x_")))
+
+
+def render_item(kind: str, item: Any, _context: Any) -> str | bool:
+    """How autogenerate writes our JSON columns (its own rendering forgets a prefix)."""
+    if kind == "type" and isinstance(item, JSON) and not isinstance(item, JSONB):
+        return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
+    return False
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, bound to an open connection."""
+    found = Config()
+    found.set_main_option("script_location", str(_HERE))
+    found.attributes["connection"] = connection
+    return found
+
+
+def _engine() -> Engine:
+    """An engine for migrations: on SQLite without foreign keys, as a rebuilt parent table would otherwise take its children along."""
+    if not settings().is_sqlite:
+        return db.write_engine()
+    db.write_engine().dispose()  # makes the folder; WAL is set on first use
+    return create_engine(settings().url, connect_args={"timeout": 30})
+
+
+def upgrade(revision: str = "head") -> None:
+    """Migrate to a revision (the newest by default) and register every table's version row."""
+    refuse_newer()
+    _run(lambda connection: command.upgrade(config(connection), revision))
+    if revision == "head":
+        with db.write_engine().begin() as connection:
+            _register_versions(connection)
+
+
+def downgrade(revision: str) -> None:
+    """Migrate back to a revision; ``base`` leaves an empty database."""
+    _run(lambda connection: command.downgrade(config(connection), revision))
+
+
+def _run(step: Any) -> None:
+    engine = _engine()
+    with engine.connect() as connection:
+        step(connection)
+        if connection.dialect.name == "sqlite":
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if broken:
+                raise Unavailable(f"The database has {len(broken)} rows that point at nothing; restore a backup.", permanent=True)
+        connection.commit()
+
+
+def _register_versions(connection: Connection) -> None:
+    table = TableVersion.__table__  # type: ignore[attr-defined]
+    known = set(connection.execute(select(table.c.name)).scalars())
+    missing = [{"name": name, "version": 1} for name in sorted(Base.metadata.tables) if name not in known]
+    if missing:
+        connection.execute(insert(table), missing)
+
+
+def current() -> str | None:
+    """The revision of the database; None when it is empty."""
+    with db.read_engine().connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest() -> str | None:
+    """The revision that this code expects."""
+    return ScriptDirectory.from_config(config()).get_current_head()
+
+
+def refuse_newer() -> None:
+    """Raise Unavailable when the database was made by a newer version than this code."""
+    found = current() if _exists() else None
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise Unavailable(
+            "This database was made by a newer version of Rapport. Update the program, or restore a backup of this version. Nothing was changed.",
+            permanent=True,
+        )
+
+
+def _exists() -> bool:
+    url = settings().url
+    return not url.startswith("sqlite") or Path(url.removeprefix("sqlite:///")).exists()
+
+
+def is_current() -> bool:
+    """True when the database is at the newest revision."""
+    return _exists() and current() == newest()
