@@ -1,7 +1,7 @@
 """The shape of the database: bring it up to date, say how old it is, refuse one that is newer than the code."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import command
 from alembic.config import Config
@@ -25,7 +25,7 @@ def include_object(_object: Any, name: str | None, kind: str, reflected: bool, _
     return not (kind == "index" and reflected and (name or "").startswith(("ix_search_document_fts", "ix_x_")))
 
 
-def render_item(kind: str, item: Any, _context: Any) -> str | bool:
+def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """How autogenerate writes our JSON columns (its own rendering forgets a prefix)."""
     if kind == "type" and isinstance(item, JSON) and not isinstance(item, JSONB):
         return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"

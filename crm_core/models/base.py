@@ -106,7 +106,7 @@ class Record(Base):
 
     __table_args__: ClassVar[Any] = {"sqlite_autoincrement": True}
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     created_at: datetime = Field(
         default_factory=utcnow,
         nullable=False,

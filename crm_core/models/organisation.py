@@ -124,7 +124,7 @@ class SigninAttempt(Base, table=True):
 
     __tablename__ = "signin_attempt"
     __table_args__ = table_args(Index("ix_signin_attempt_key_at", "key", "at"))
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     key: str = Field(max_length=300)
     at: datetime
 

@@ -20,7 +20,7 @@ class Event(Base, table=True):
         Index("ix_event_log_at", "at"),
         Index("ix_event_log_actor", "actor_id", "id"),
     )
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     type: str = Field(max_length=60)
     entity: str = Field(max_length=40)
     record_id: int
@@ -39,7 +39,7 @@ class AuditSeal(Base, table=True):
     """One row per sealed run of events: the hash chains to the seal before it, so that a later edit of the log shows."""
 
     __tablename__ = "audit_seal"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     first_id: int
     last_id: int
     count: int
@@ -92,7 +92,7 @@ class ImportRow(Base, table=True):
     __table_args__ = table_args(
         UniqueConstraint("run_id", "n", name="uq_import_row"), Index("ix_import_row_outcome", "run_id", "outcome", "n")
     )
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     run_id: int = Field(foreign_key="import_run.id", ondelete="CASCADE")
     n: int
     outcome: RowOutcome = Field(sa_type=choice_type(RowOutcome))
@@ -166,7 +166,7 @@ class SearchDocument(Base, table=True):
 
     __tablename__ = "search_document"
     __table_args__ = table_args(UniqueConstraint("entity", "record_id", name="uq_search_document"))
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     entity: str = Field(max_length=40)
     record_id: int
     text: str
@@ -177,7 +177,7 @@ class DealDaily(Base, table=True):
 
     __tablename__ = "deal_daily"
     __table_args__ = table_args(Index("ix_deal_daily_day", "day"))
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     day: date
     owner_id: int | None = None
     pipeline_id: int | None = None
@@ -195,7 +195,7 @@ class OrderDaily(Base, table=True):
 
     __tablename__ = "order_daily"
     __table_args__ = table_args(Index("ix_order_daily_day", "day"))
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     day: date
     owner_id: int | None = None
     source: str | None = Field(default=None, max_length=120)
@@ -208,7 +208,7 @@ class SaleDaily(Base, table=True):
 
     __tablename__ = "sale_daily"
     __table_args__ = table_args(Index("ix_sale_daily_day", "day"))
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     day: date
     owner_id: int | None = None
     category_id: int | None = None
@@ -237,7 +237,7 @@ class BackupRun(Base, table=True):
     """One row per backup, with what it holds and whether it was verified."""
 
     __tablename__ = "backup_run"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     at: datetime
     path: str = Field(max_length=500)
     size_bytes: int = Field(sa_type=BigInteger)

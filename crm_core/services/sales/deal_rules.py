@@ -1,0 +1,56 @@
+"""What a deal may and may not do, decided on loaded rows alone."""
+
+from datetime import date, datetime
+
+from crm_core.errors import Conflict, Invalid
+from crm_core.models import Deal, DealLine, Stage
+from crm_core.vocabulary import StageKind
+
+
+def check_stage_of_pipeline(deal: Deal, stage: Stage) -> None:
+    """A stage of another pipeline is refused."""
+    if stage.pipeline_id != deal.pipeline_id:
+        raise Invalid(fields={"stage_id": f"The stage “{stage.name}” belongs to another pipeline."})
+
+
+def check_can_close(deal: Deal, closed_on: date, today: date) -> None:
+    """Closed once, not before it was opened, not in the future."""
+    if deal.outcome is not StageKind.OPEN:
+        raise Conflict(f"This deal was already {deal.outcome.label.lower()}. Re-open it first.")
+    if closed_on > today:
+        raise Invalid(fields={"closed_on": "The closing day can't lie in the future."})
+    if closed_on < deal.created_on:
+        raise Invalid(fields={"closed_on": "The deal can't be closed before the day it was opened."})
+
+
+def enter_stage(deal: Deal, stage: Stage, now: datetime, closed_on: date | None) -> None:
+    """Set everything that follows from standing in a stage: outcome, closing day, probability unless set by hand."""
+    was_closed = deal.outcome is not StageKind.OPEN
+    deal.stage_id = stage.id
+    deal.pipeline_id = stage.pipeline_id
+    deal.outcome = stage.kind
+    deal.stage_since = now
+    deal.closed_on = closed_on if stage.kind is not StageKind.OPEN else None
+    if stage.kind is not StageKind.OPEN or was_closed or not deal.probability_own:
+        deal.probability_pct = stage.probability_pct
+        deal.probability_own = False
+    if stage.kind is StageKind.OPEN:
+        deal.lost_reason = None
+        deal.won_reason = None
+    elif stage.kind is StageKind.WON:
+        deal.lost_reason = None
+    else:
+        deal.won_reason = None
+
+
+def amount_of(lines: list[DealLine]) -> int:
+    """Sum of the lines in minor units."""
+    return sum(line.total_minor for line in lines)
+
+
+def is_idle(deal: Deal, stage: Stage, now: datetime) -> bool:
+    """True when nothing happened for longer than the stage allows."""
+    if deal.outcome is not StageKind.OPEN or stage.max_idle_days is None:
+        return False
+    latest = max(deal.last_activity_at or deal.stage_since, deal.stage_since)
+    return (now - latest).days >= stage.max_idle_days

@@ -1,0 +1,422 @@
+"""Deals: open, change, move along the pipeline, win, lose, re-open; their products and the people who decide."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from crm_core import events, records
+from crm_core.access import Actor, require
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.kit import clock
+from crm_core.kit.money import line_total
+from crm_core.kit.text import clean
+from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Pipeline, Product, Stage, StageEvent
+from crm_core.services.sales import deal_rules
+from crm_core.vocabulary import Action, CommitteeRole, OrderStatus, StageKind, Stance
+
+MAX_LINES = 200
+
+
+def get(session: Session, actor: Actor, deal_id: int | None, *, action: Action = Action.READ) -> Deal:
+    """The deal, or NotFound."""
+    return records.get(session, actor, "deal", deal_id, action=action)
+
+
+def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Deal:
+    """Open a deal. Without a stage it starts in the first one of the pipeline (the default pipeline when none is given)."""
+    given = dict(values)
+    stage = _first_stage(session, given.get("pipeline_id"), given.get("stage_id"))
+    given["pipeline_id"], given["stage_id"] = stage.pipeline_id, stage.id
+    given.setdefault("created_on", clock.today(actor.timezone))
+    if stage.kind is not StageKind.OPEN:
+        raise Invalid(fields={"stage_id": "A new deal starts in an open stage; win or lose it afterwards."})
+
+    def prepare(_session: Session, _actor: Actor, deal: Deal, _old: Mapping[str, Any]) -> None:
+        own, given_pct = "probability_pct" in values and values["probability_pct"] is not None, deal.probability_pct
+        deal_rules.enter_stage(deal, stage, clock.utcnow(), None)
+        deal.currency = actor.currency
+        if own and given_pct != stage.probability_pct:
+            deal.probability_pct, deal.probability_own = given_pct, True
+
+    fixed = {"stage_since": clock.utcnow()}
+    deal = records.create(session, actor, "deal", given, prepare=prepare, submit_key=submit_key, fixed=fixed)
+    if session.exec(select(StageEvent).where(StageEvent.deal_id == deal.id)).first() is None:
+        session.add(StageEvent(deal_id=deal.id, to_stage_id=deal.stage_id, at=clock.utcnow(), by_id=actor.user_id))
+    return deal
+
+
+def _first_stage(session: Session, pipeline_id: int | None, stage_id: int | None) -> Stage:
+    if stage_id is not None:
+        stage = session.get(Stage, stage_id)
+        if stage is None:
+            raise Invalid(fields={"stage_id": "This stage no longer exists."})
+        if pipeline_id is not None and stage.pipeline_id != pipeline_id:
+            raise Invalid(fields={"stage_id": f"The stage “{stage.name}” belongs to another pipeline."})
+        return stage
+    query = (
+        select(Stage)
+        .join(Pipeline, col(Pipeline.id) == Stage.pipeline_id)
+        .where(Stage.kind == StageKind.OPEN, col(Pipeline.is_active))
+    )
+    query = query.where(Stage.pipeline_id == pipeline_id) if pipeline_id is not None else query
+    first = session.exec(query.order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Stage.position))).first()
+    if first is None:
+        raise Invalid(fields={"pipeline_id": "This pipeline has no open stage. An administrator can add one."})
+    return first
+
+
+def update(
+    session: Session, actor: Actor, deal_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> records.Saved:
+    """Change facts of a deal. A new stage among them is a move, with all that follows; closing needs ``win`` or ``lose``."""
+    stage = None
+    if changes.get("stage_id") is not None:
+        stage = _stage(session, int(changes["stage_id"]))
+        current = get(session, actor, deal_id, action=Action.EDIT)
+        if stage.id == current.stage_id:
+            stage = None
+        elif stage.kind is not StageKind.OPEN:
+            raise Invalid(fields={"stage_id": f"Use “{'Win' if stage.kind is StageKind.WON else 'Lose'}” to close the deal."})
+    return _save(session, actor, deal_id, changes, stage=stage, base_version=base_version)
+
+
+def move(session: Session, actor: Actor, deal_id: int, stage_id: int, *, base_version: int | None = None) -> Deal:
+    """Move an open deal to another open stage, or re-open a closed one there. The same as choosing the stage in the form."""
+    return update(session, actor, deal_id, {"stage_id": stage_id}, base_version=base_version).record
+
+
+def win(
+    session: Session,
+    actor: Actor,
+    deal_id: int,
+    *,
+    closed_on: date | None = None,
+    reason: str | None = None,
+    create_order: bool = True,
+    base_version: int | None = None,
+) -> Deal:
+    """Close a deal as won; its lines become an order unless ``create_order`` is off."""
+    deal = _close(session, actor, deal_id, StageKind.WON, closed_on, {"won_reason": reason or None}, base_version)
+    if create_order and actor.can("order", Action.CREATE):
+        _order_from(session, actor, deal)
+    return deal
+
+
+def lose(
+    session: Session,
+    actor: Actor,
+    deal_id: int,
+    *,
+    reason: str | None,
+    competitor: str | None = None,
+    closed_on: date | None = None,
+    base_version: int | None = None,
+) -> Deal:
+    """Close a deal as lost. The reason is needed: it is what the team learns from."""
+    if not reason:
+        raise Invalid(fields={"lost_reason": "Please say why the deal was lost."})
+    return _close(
+        session, actor, deal_id, StageKind.LOST, closed_on, {"lost_reason": reason, "competitor": competitor or None}, base_version
+    )
+
+
+def _close(
+    session: Session,
+    actor: Actor,
+    deal_id: int,
+    kind: StageKind,
+    closed_on: date | None,
+    values: Mapping[str, Any],
+    base_version: int | None,
+) -> Deal:
+    deal = get(session, actor, deal_id, action=Action.EDIT)
+    day = closed_on or clock.today(actor.timezone)
+    deal_rules.check_can_close(deal, day, clock.today(actor.timezone))
+    stage = session.exec(
+        select(Stage).where(Stage.pipeline_id == deal.pipeline_id, Stage.kind == kind).order_by(col(Stage.position))
+    ).first()
+    if stage is None:
+        raise Invalid(f"This pipeline has no stage that means “{kind.label}”. An administrator can add one.")
+    return _save(session, actor, deal_id, values, stage=stage, closed_on=day, base_version=base_version).record
+
+
+def reopen(session: Session, actor: Actor, deal_id: int, *, stage_id: int | None = None, base_version: int | None = None) -> Deal:
+    """Take a closed deal back into an open stage (the last open one it stood in, when none is given)."""
+    deal = get(session, actor, deal_id, action=Action.EDIT)
+    if deal.outcome is StageKind.OPEN:
+        raise Conflict("This deal is already open.")
+    stage = _stage(session, stage_id) if stage_id else _last_open_stage(session, deal)
+    if stage.kind is not StageKind.OPEN:
+        raise Invalid(fields={"stage_id": "Choose an open stage."})
+    return _save(session, actor, deal_id, {}, stage=stage, base_version=base_version).record
+
+
+def _last_open_stage(session: Session, deal: Deal) -> Stage:
+    stage = session.exec(
+        select(Stage)
+        .join(StageEvent, col(StageEvent.from_stage_id) == Stage.id)
+        .where(StageEvent.deal_id == deal.id, Stage.kind == StageKind.OPEN)
+        .order_by(col(StageEvent.id).desc())
+    ).first()
+    return stage or _first_stage(session, deal.pipeline_id, None)
+
+
+def _stage(session: Session, stage_id: int) -> Stage:
+    stage = session.get(Stage, stage_id)
+    if stage is None:
+        raise Invalid(fields={"stage_id": "This stage no longer exists."})
+    return stage
+
+
+def _save(
+    session: Session,
+    actor: Actor,
+    deal_id: int,
+    changes: Mapping[str, Any],
+    *,
+    stage: Stage | None,
+    closed_on: date | None = None,
+    base_version: int | None,
+) -> records.Saved:
+    left: list[tuple[int, datetime, StageKind]] = []
+
+    def prepare(_session: Session, _actor: Actor, deal: Deal, old: Mapping[str, Any]) -> None:
+        if stage is not None:
+            origin = int(old["stage_id"]) if "stage_id" in old else deal.stage_id
+            if "pipeline_id" not in old:
+                deal_rules.check_stage_of_pipeline(deal, stage)
+            left.append((origin, deal.stage_since, deal.outcome))
+            deal_rules.enter_stage(deal, stage, clock.utcnow(), closed_on)
+            for key in ("lost_reason", "won_reason", "competitor"):
+                if key in changes and stage.kind is not StageKind.OPEN:
+                    setattr(deal, key, changes[key])
+        elif "pipeline_id" in old:
+            first = _first_stage(session, deal.pipeline_id, None)
+            left.append((deal.stage_id, deal.stage_since, deal.outcome))
+            deal_rules.enter_stage(deal, first, clock.utcnow(), None)
+        if "probability_pct" in old:
+            deal.probability_own = True
+        if "amount_minor" in old and _has_lines(session, deal):
+            deal.amount_locked = True
+        elif old.get("amount_locked") is True and not deal.amount_locked:
+            deal.amount_minor = deal_rules.amount_of(lines(session, actor, deal_id))
+
+    event_type = (
+        None
+        if stage is None
+        else {StageKind.WON: "deal.won", StageKind.LOST: "deal.lost", StageKind.OPEN: "deal.stage_moved"}[stage.kind]
+    )
+    data: dict[str, Any] = {}
+    if stage is not None:
+        current = get(session, actor, deal_id, action=Action.EDIT)
+        origin_stage = session.get(Stage, current.stage_id)
+        data = {"from": origin_stage.name if origin_stage else "", "to": stage.name, "reason": changes.get("lost_reason") or ""}
+        if current.outcome is not StageKind.OPEN and stage.kind is StageKind.OPEN:
+            event_type = "deal.reopened"
+    saved = records.update(
+        session, actor, "deal", deal_id, changes, base_version=base_version, prepare=prepare, event_type=event_type, event_data=data
+    )
+    for origin, since, _outcome in left:
+        _log_move(session, actor, saved.record, origin, since)
+    return saved
+
+
+def _log_move(session: Session, actor: Actor, deal: Deal, origin: int, since: datetime) -> None:
+    if deal.stage_id == origin:
+        return
+    now = clock.utcnow()
+    seconds = max(0, int((now - since).total_seconds()))
+    session.add(
+        StageEvent(
+            deal_id=deal.id, from_stage_id=origin, to_stage_id=deal.stage_id, at=now, by_id=actor.user_id, seconds_in_from=seconds
+        )
+    )
+    session.flush()
+
+
+def _has_lines(session: Session, deal: Deal) -> bool:
+    return session.exec(select(DealLine.id).where(DealLine.deal_id == deal.id)).first() is not None
+
+
+def _order_from(session: Session, actor: Actor, deal: Deal) -> Order | None:
+    found = session.exec(select(DealLine).where(DealLine.deal_id == deal.id)).all()
+    if not found or session.exec(select(Order.id).where(Order.deal_id == deal.id)).first() is not None:
+        return None
+    order = Order(
+        number=records.next_number(session, Order, "O"),
+        account_id=deal.account_id,
+        contact_id=deal.contact_id,
+        deal_id=deal.id,
+        owner_id=deal.owner_id,
+        status=OrderStatus.PLACED,
+        ordered_at=clock.utcnow(),
+        currency=deal.currency,
+        total_minor=deal_rules.amount_of(list(found)),
+        source=deal.source,
+        campaign_id=deal.campaign_id,
+    )
+    session.add(order)
+    session.flush()
+    for line in found:
+        session.add(
+            OrderLine(
+                order_id=order.id,
+                **line.model_dump(include={"product_id", "name", "quantity", "unit_price_minor", "discount_pct", "total_minor"}),
+            )
+        )
+    events.record(session, actor, "order.created", order, data={"deal_id": deal.id})
+    return order
+
+
+# --- products of a deal -------------------------------------------------------------------------------------------------
+
+
+def lines(session: Session, actor: Actor, deal_id: int) -> list[DealLine]:
+    """The products of a deal in their order."""
+    get(session, actor, deal_id)
+    return list(
+        session.exec(select(DealLine).where(DealLine.deal_id == deal_id).order_by(col(DealLine.position), col(DealLine.id)))
+    )
+
+
+def set_lines(
+    session: Session, actor: Actor, deal_id: int, rows: Sequence[Mapping[str, Any]], *, base_version: int | None = None
+) -> Deal:
+    """Replace the products of a deal. Each row: ``product_id`` or ``name``, ``quantity``, ``unit_price_minor`` (list price when missing),
+    ``discount_pct``. Name and price are kept as they are now. The amount follows unless it was set by hand."""
+    deal = get(session, actor, deal_id, action=Action.EDIT)
+    if base_version is not None and base_version != deal.version:
+        raise Conflict("Somebody else changed this deal meanwhile. Look at the new state before you save the products.")
+    if len(rows) > MAX_LINES:
+        raise Invalid(f"A deal can have at most {MAX_LINES} lines.")
+    made = [_line(session, deal, position, row) for position, row in enumerate(rows)]
+    for old in session.exec(select(DealLine).where(DealLine.deal_id == deal_id)):
+        session.delete(old)
+    session.add_all(made)
+    before = deal.amount_minor
+    deal.product_id = max(made, key=lambda line: line.total_minor).product_id if made else deal.product_id
+    if not deal.amount_locked:
+        deal.amount_minor = deal_rules.amount_of(made)
+    deal.updated_at = clock.utcnow()
+    session.add(deal)
+    session.flush()
+    changes = {"amount_minor": (before, deal.amount_minor)} if before != deal.amount_minor else {}
+    events.record(session, actor, "deal.lines_changed", deal, changes=changes, data={"lines": len(made)})
+    return deal
+
+
+def _line(session: Session, deal: Deal, position: int, row: Mapping[str, Any]) -> DealLine:
+    where = f"Line {position + 1}"
+    product = session.get(Product, row["product_id"]) if row.get("product_id") else None
+    name = clean(str(row.get("name") or (product.name if product else "")))[:300]
+    if not name or (row.get("product_id") and product is None):
+        raise Invalid(f"{where}: choose a product or write what is sold.")
+    try:
+        quantity = Decimal(str(row.get("quantity") if row.get("quantity") is not None else 1))
+        discount = Decimal(str(row.get("discount_pct") or 0))
+        price = row.get("unit_price_minor")
+        price = int(price) if price is not None else (product.price_minor if product else 0)
+    except (InvalidOperation, ValueError) as error:
+        raise Invalid(f"{where}: quantity, price and discount must be numbers.") from error
+    if not 0 < quantity < 10**9 or not 0 <= discount <= 100 or not 0 <= price < 10**14:
+        raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100 %.")
+    return DealLine(
+        deal_id=deal.id,
+        product_id=product.id if product else None,
+        name=name,
+        quantity=quantity,
+        unit_price_minor=price,
+        discount_pct=discount,
+        total_minor=line_total(quantity, price, discount),
+        position=position,
+    )
+
+
+# --- buying committee ---------------------------------------------------------------------------------------------------
+
+
+def committee(session: Session, actor: Actor, deal_id: int) -> list[DealContact]:
+    """The people who decide about a deal."""
+    get(session, actor, deal_id)
+    require(actor, "contact", Action.READ)
+    return list(
+        session.exec(
+            select(DealContact)
+            .where(DealContact.deal_id == deal_id)
+            .order_by(col(DealContact.influence).desc(), col(DealContact.id))
+        )
+    )
+
+
+def set_committee_member(
+    session: Session,
+    actor: Actor,
+    deal_id: int,
+    contact_id: int,
+    *,
+    role: CommitteeRole = CommitteeRole.USER,
+    influence: int = 3,
+    stance: Stance = Stance.NEUTRAL,
+) -> DealContact:
+    """Add a person to the buying committee, or change their part in it."""
+    deal = get(session, actor, deal_id, action=Action.EDIT)
+    contact = records.get(session, actor, "contact", contact_id)
+    if not 1 <= influence <= 5:
+        raise Invalid(fields={"influence": "Influence goes from 1 to 5."})
+    member = session.exec(select(DealContact).where(DealContact.deal_id == deal_id, DealContact.contact_id == contact_id)).first()
+    member = member or DealContact(deal_id=deal_id, contact_id=contact_id)
+    member.role, member.influence, member.stance = role, influence, stance
+    session.add(member)
+    session.flush()
+    events.record(session, actor, "deal.committee_changed", deal, data={"contact": contact.id, "role": role.label})
+    return member
+
+
+def remove_committee_member(session: Session, actor: Actor, deal_id: int, contact_id: int) -> None:
+    """Take a person out of the buying committee."""
+    deal = get(session, actor, deal_id, action=Action.EDIT)
+    member = session.exec(select(DealContact).where(DealContact.deal_id == deal_id, DealContact.contact_id == contact_id)).first()
+    if member is None:
+        raise NotFound("This person is not in the buying committee.")
+    session.delete(member)
+    events.record(session, actor, "deal.committee_changed", deal, data={"contact": contact_id, "removed": True})
+
+
+# --- for screens --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StageView:
+    """A stage as the board and menus need it."""
+
+    id: int
+    pipeline_id: int
+    name: str
+    kind: StageKind
+    probability_pct: int
+
+
+def stages(session: Session, actor: Actor, pipeline_id: int | None = None) -> list[StageView]:
+    """Stages of a pipeline (of all active ones when None), in order."""
+    require(actor, "deal", Action.READ)
+    query = select(Stage).join(Pipeline, col(Pipeline.id) == Stage.pipeline_id).where(col(Pipeline.is_active))
+    query = query.where(Stage.pipeline_id == pipeline_id) if pipeline_id else query
+    found = session.exec(
+        query.order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Stage.pipeline_id), col(Stage.position))
+    )
+    return [StageView(s.id or 0, s.pipeline_id, s.name, s.kind, s.probability_pct) for s in found]
+
+
+def pipelines(session: Session, actor: Actor) -> dict[int, str]:
+    """Id → name of the active pipelines, the default one first."""
+    require(actor, "deal", Action.READ)
+    rows = session.exec(
+        select(Pipeline)
+        .where(col(Pipeline.is_active))
+        .order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Pipeline.id))
+    )
+    return {row.id or 0: row.name for row in rows}

@@ -1,0 +1,75 @@
+"""The two ways a page reaches a service: ``load`` to read, ``perform`` to change something. Here errors become words, once."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, CrmError, Invalid
+from ui.format import md
+from ui.session import current_actor
+
+log = logging.getLogger("rapport.ui")
+T = TypeVar("T")
+
+
+def load(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Run ``query(session, actor, *args)`` in a read session. What the user may not see or what is missing ends the page with a sentence."""
+    try:
+        with read_session() as session:
+            return query(session, current_actor(), *args, **kwargs)
+    except CrmError as error:
+        st.error(md(error.message), icon=":material/error:")
+        st.stop()
+
+
+def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: Any) -> T | None:
+    """Run ``command(session, actor, *args)`` as one unit of work. Returns its result, or None after telling the user why not.
+
+    ``success`` is shown as a toast (Markdown: escape names with ``md``). An Invalid's sentences per field are left in
+    ``st.session_state["_invalid"]``, a Conflict in ``st.session_state["_conflict"]``, for the form that called.
+    """
+    st.session_state.pop("_invalid", None)
+    st.session_state.pop("_conflict", None)
+    try:
+        with write_session() as session:
+            result = command(session, current_actor(), *args, **kwargs)
+    except Invalid as error:
+        st.session_state["_invalid"] = error.fields
+        tell(error.message)
+        return None
+    except Conflict as error:
+        st.session_state["_conflict"] = error
+        tell(error.message)
+        return None
+    except CrmError as error:
+        tell(error.message)
+        return None
+    if success:
+        st.session_state.setdefault("_toasts", []).append(("ok", success))
+    return result if result is not None else True  # type: ignore[return-value]
+
+
+def tell(message: str, kind: str = "error") -> None:
+    """Leave a message for the next drawing of the page (a callback or a rerun would lose a direct one)."""
+    st.session_state.setdefault("_toasts", []).append((kind, md(message)))
+
+
+def show_messages() -> None:
+    """Show what ``perform`` and ``tell`` left; called once per run by the entry script."""
+    for kind, text in st.session_state.pop("_toasts", []):
+        icon = ":material/check_circle:" if kind == "ok" else ":material/error:"
+        st.toast(text, icon=icon, duration="short" if kind == "ok" else "long")
+
+
+def submit_key(name: str) -> str:
+    """A key for one filling of a form: the same for every click on Save until ``renew`` is called."""
+    return st.session_state.setdefault(f"_submit_{name}", uuid.uuid4().hex)
+
+
+def renew(name: str) -> None:
+    """Start a new filling of the form after it was saved."""
+    st.session_state.pop(f"_submit_{name}", None)

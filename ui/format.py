@@ -1,0 +1,148 @@
+"""Values as people read them: money, numbers, days, instants, in the actor's locale and time zone; and untrusted text made harmless."""
+
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_compact_currency, format_compact_decimal, format_currency, format_decimal, format_percent
+
+from crm_core.access import Actor
+from crm_core.fields import FieldSpec
+from crm_core.kit import clock
+from crm_core.kit.money import exponent, to_major
+from crm_core.vocabulary import Choice, FieldKind
+
+NOTHING = "–"
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$~:&@=^])")
+
+
+def md(text: Any) -> str:
+    """Untrusted text for a place that reads Markdown: shown letter by letter, fetching and linking nothing."""
+    flat = re.sub(r"\s+", " ", str(text))
+    return _MARKDOWN.sub(r"\\\1", flat)
+
+
+def money(
+    actor: Actor, minor: int | None, *, compact: bool = False, currency: str | None = None, decimals: bool | None = None
+) -> str:
+    """An amount of minor units: ``$1,234.50``; ``compact`` gives ``$1.2M``; whole amounts drop the cents unless ``decimals``."""
+    if minor is None:
+        return NOTHING
+    code = currency or actor.currency
+    major = to_major(minor, code)
+    if compact and abs(major) >= 10_000:
+        return format_compact_currency(major, code, locale=actor.locale, fraction_digits=0 if abs(major) < 1_000_000 else 2)
+    digits = exponent(code)
+    if decimals is False or (decimals is None and major == major.to_integral_value()):
+        digits = 0
+    pattern = f"¤#,##0{'.' + '0' * digits if digits else ''}"
+    return format_currency(
+        major, code, pattern if actor.locale.startswith("en") else None, locale=actor.locale, currency_digits=digits > 0
+    )
+
+
+def number(actor: Actor, value: float | int | Decimal | None, *, compact: bool = False, digits: int = 2) -> str:
+    """A number with the locale's separators."""
+    if value is None:
+        return NOTHING
+    if compact and abs(value) >= 10_000:
+        return format_compact_decimal(value, locale=actor.locale, fraction_digits=1)
+    return format_decimal(round(value, digits), locale=actor.locale)
+
+
+def percent(actor: Actor, share: float | None, digits: int = 1) -> str:
+    """A share (0.631 → ``63.1%``)."""
+    return (
+        NOTHING
+        if share is None
+        else format_percent(round(share, digits + 2), f"#,##0.{'#' * digits}%" if digits else None, locale=actor.locale)
+    )
+
+
+def day(actor: Actor, value: date | None) -> str:
+    """A calendar day: ``Nov 22, 2026``."""
+    return NOTHING if value is None else format_date(value, "medium", locale=actor.locale)
+
+
+def local(actor: Actor, value: datetime) -> datetime:
+    """An instant in the actor's time zone."""
+    return value.astimezone(ZoneInfo(actor.timezone))
+
+
+def instant(actor: Actor, value: datetime | None) -> str:
+    """An instant with its time: ``Nov 22, 2026, 10:24``."""
+    return NOTHING if value is None else format_datetime(local(actor, value), "medium", locale=actor.locale).replace("\u202f", " ")
+
+
+def ago(actor: Actor, value: datetime | date | None) -> str:
+    """How long ago or how far ahead, in words: ``today 10:24``, ``yesterday``, ``in 3 days``, then the date."""
+    if value is None:
+        return NOTHING
+    today = clock.today(actor.timezone)
+    if isinstance(value, datetime):
+        there = local(actor, value)
+        days = (there.date() - today).days
+        if days == 0:
+            return "today " + format_time(there, "short", locale=actor.locale).replace("\u202f", " ")
+    else:
+        there = value
+        days = (value - today).days
+        if days == 0:
+            return "today"
+    if days in (-1, 1):
+        return "yesterday" if days < 0 else "tomorrow"
+    if -7 < days < 7:
+        return f"{-days} days ago" if days < 0 else f"in {days} days"
+    return format_date(
+        there, "MMM d" if there.year == today.year and actor.locale.startswith("en") else "medium", locale=actor.locale
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """A span in its two largest units: ``3 d 4 h``, ``25 min``."""
+    if seconds is None:
+        return NOTHING
+    seconds = int(seconds)
+    for unit, size, lower, lower_size in (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60)):
+        if seconds >= size:
+            rest = seconds % size // lower_size
+            return f"{seconds // size} {unit}" + (f" {rest} {lower}" if rest else "")
+    return f"{max(0, seconds // 60)} min"
+
+
+def plural(count: int, word: str, many: str | None = None) -> str:
+    """``1 deal``, ``240 deals``."""
+    return f"{count:,} {word if count == 1 else many or word + 's'}"
+
+
+def value(actor: Actor, spec: FieldSpec, raw: Any, title: str | None = None) -> str:
+    """A field's value as plain text (not Markdown). ``title`` names a linked record."""
+    if spec.kind is FieldKind.REFERENCE:
+        return title or (NOTHING if raw is None else "Hidden record")
+    if raw is None or raw == "":
+        return NOTHING
+    if isinstance(raw, str) and raw == "•••":
+        return raw
+    if isinstance(raw, Choice):
+        return raw.label
+    if spec.options and raw in spec.options:
+        return spec.options[raw]
+    match spec.kind:
+        case FieldKind.MONEY:
+            return money(actor, int(raw))
+        case FieldKind.PERCENT:
+            return number(actor, raw) + "%"
+        case FieldKind.INTEGER:
+            return str(raw) if "year" in spec.key or spec.key == "founded_year" else number(actor, raw)
+        case FieldKind.DECIMAL:
+            return number(actor, raw)
+        case FieldKind.BOOLEAN:
+            return "Yes" if raw else "No"
+        case FieldKind.DATE:
+            return day(actor, raw)
+        case FieldKind.DATETIME:
+            return instant(actor, raw)
+    return str(raw)
