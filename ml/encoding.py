@@ -75,8 +75,8 @@ class Encoder:
         missing = [name for name in self.columns if name not in features.columns]
         if missing:
             raise DataError(f"no {', '.join(missing)}", "the attributes that the segments were made from")
-        parts = [column.encode(_numbers(features[column.name]))[:, None] for column in self.numbers]
-        parts += [column.encode(_levels(features[column.name])) for column in self.categories]
+        parts = [column.encode(as_numbers(features[column.name]))[:, None] for column in self.numbers]
+        parts += [column.encode(as_levels(features[column.name])) for column in self.categories]
         return np.hstack(parts).astype(float)
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,10 +151,10 @@ def fit_encoder(
             notes.append(f"{name} is the same for everyone and was left out.")
         elif pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
             notes.append(f"{name} is a date and was left out; turn it into days before a date to use it.")
-        elif _is_number(values):
-            numbers.append(_fit_number(str(name), _numbers(values), weight, log, standardise, clip, notes))
+        elif is_number(values):
+            numbers.append(_fit_number(str(name), as_numbers(values), weight, log, standardise, clip, notes))
         else:
-            column = _fit_category(str(name), _levels(values), weight, notes)
+            column = _fit_category(str(name), as_levels(values), weight, notes)
             categories += [column] if column else []
     if not numbers and not categories:
         raise DataError("none" if not notes else " ".join(notes), "at least one attribute that differs between customers")
@@ -170,12 +170,13 @@ def _check_weights(features: pd.DataFrame, weights: dict[str, float]) -> dict[st
     return weights
 
 
-def _is_number(values: pd.Series) -> bool:
+def is_number(values: pd.Series) -> bool:
     """Numbers with more than two values; yes/no in numbers is a category, or a rare yes would lie ten sigmas out."""
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and values.nunique() > 2
 
 
-def _numbers(values: pd.Series) -> np.ndarray:
+def as_numbers(values: pd.Series) -> np.ndarray:
+    """Numbers as floats, NaN where missing; text and infinities are refused."""
     numbers = pd.to_numeric(values, errors="coerce").astype(float).to_numpy(dtype=float)
     lost = np.isnan(numbers) & values.notna().to_numpy()
     if lost.any():
@@ -185,9 +186,10 @@ def _numbers(values: pd.Series) -> np.ndarray:
     return numbers
 
 
-def _levels(values: pd.Series) -> np.ndarray:
+def as_levels(values: pd.Series) -> np.ndarray:
+    """Category levels as text, ``(missing)`` where there is none."""
     if pd.api.types.is_numeric_dtype(values):
-        _numbers(values)  # refuses infinities
+        as_numbers(values)  # refuses infinities
         texts = values.map(lambda value: f"{value:g}" if not isinstance(value, bool) else str(value), na_action="ignore")
     else:
         texts = values.astype(object).map(str, na_action="ignore")
@@ -208,7 +210,7 @@ def _fit_number(
     if len(known) < len(values):
         notes.append(f"{name}: missing values ({len(values) - len(known):,}) count as {fill:g}, the median.")
     filled = np.where(np.isnan(values), fill, values)
-    logged = bool(known.min() >= 0 and (log is True or (log == "auto" and _log_helps(filled))))
+    logged = bool(known.min() >= 0 and (log is True or (log == "auto" and log_helps(filled))))
     shown = np.log1p(filled) if logged else filled
     centre, spread = (float(shown.mean()), float(shown.std())) if standardise else (0.0, 1.0)
     if not standardise:
@@ -219,7 +221,8 @@ def _fit_number(
     return NumberColumn(name, logged, centre, spread, fill, weight, clip)
 
 
-def _log_helps(values: np.ndarray) -> bool:
+def log_helps(values: np.ndarray) -> bool:
+    """Whether these non-negative amounts are right-skewed, and less so after log(1 + x)."""
     skew = float(stats.skew(values))
     return skew > SKEWED and abs(float(stats.skew(np.log1p(values)))) < skew
 

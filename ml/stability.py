@@ -164,7 +164,8 @@ def _structureless(points: np.ndarray, smooth: np.ndarray, blocks: list[slice], 
 
 def _parts(points: np.ndarray, n_numeric: int, blocks: list[slice]) -> tuple[np.ndarray, list[slice]]:
     """Columns of smooth numbers, and blocks to be shuffled: lumpy numbers and categories."""
-    smooth, lumpy = [], []
+    smooth: list[int] = []
+    lumpy: list[int] = []
     for column in range(n_numeric):
         counts = np.unique(points[:, column], return_counts=True)[1]
         is_smooth = len(counts) > LUMPY_VALUES and counts.max() < LUMPY_SHARE * len(points)
