@@ -1,0 +1,47 @@
+"""The check inside the app: whoever draws a page still has a living session. The door (web/) decides who may connect at all.
+
+A websocket keeps the identity it connected with, so a session that was revoked meanwhile shows only here, on the tab's next run.
+"""
+
+import logging
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.db import read_session, write_session
+from crm_core.errors import CrmError
+from crm_core.services.admin import sessions
+
+log = logging.getLogger("rapport.ui")
+
+
+def signed_in_actor() -> Actor:
+    """The person of this tab, read anew. When the session is gone: off to the sign-in page, and nothing more is drawn."""
+    identity = identity_of_tab()
+    if identity is not None:
+        with read_session() as session:
+            found = sessions.recheck(session, *identity)
+            actor = sessions.actor_of(session, found) if found is not None else None
+        if found is not None and actor is not None:
+            _note_life(found)
+            return actor
+    st.logout()
+    st.stop()
+
+
+def identity_of_tab() -> tuple[int, int] | None:
+    """Session and person that the door injected when the websocket connected; None for anything else."""
+    try:
+        return int(st.user.get("sid") or ""), int(st.user.get("id") or "")  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def _note_life(found: sessions.SignedIn) -> None:
+    if not sessions.is_stale(found):
+        return
+    try:
+        with write_session() as session:
+            sessions.touch(session, found)
+    except CrmError:  # a busy or read-only database must not keep anybody from reading
+        log.warning("the sign of life of session %s was not written", found.session_id)
