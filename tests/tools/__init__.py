@@ -1,0 +1,1 @@
+"""Tools beside the tests: a browser to drive, pictures of every page."""
