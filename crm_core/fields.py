@@ -11,7 +11,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import ColumnElement
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Float, Text, cast, literal_column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 from sqlmodel import Session, select
 
 from crm_core.entities import ENTITIES, entity
@@ -25,6 +27,27 @@ CUSTOM_PREFIX = "x_"
 NUMBERS = (FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.MONEY, FieldKind.PERCENT)
 TEXTS = (FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.EMAIL, FieldKind.PHONE, FieldKind.URL)
 MAX_LONG_TEXT = 100_000
+
+
+class json_item(GenericFunction):  # noqa: N801
+    """Text of one key of a JSON column, with the key written out: SQLite uses an expression index only for a literal path, never a bound one."""
+
+    type = Text()
+    inherit_cache = True
+    name = "json_item"
+
+
+@compiles(json_item, "sqlite")
+def _json_item_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    column, key = element.clauses
+    path = compiler.process(key, **kw).strip("'")
+    return f"json_extract({compiler.process(column, **kw)}, '$.{path}')"
+
+
+@compiles(json_item)
+def _json_item(element: Any, compiler: Any, **kw: Any) -> str:
+    column, key = element.clauses
+    return f"({compiler.process(column, **kw)} ->> {compiler.process(key, **kw)})"
 
 
 @dataclass(frozen=True)
@@ -55,14 +78,14 @@ class FieldSpec:
         columns = table.c
         if not self.custom:
             return columns[self.key]
-        item = columns.extra[self.key]
+        item = json_item(columns.extra, literal_column(f"'{self.key}'"))
         if self.kind in (FieldKind.INTEGER, FieldKind.MONEY):
-            return item.as_integer()
+            return cast(item, BigInteger)
         if self.kind in (FieldKind.DECIMAL, FieldKind.PERCENT):
-            return item.as_float()
+            return cast(item, Float)
         if self.kind is FieldKind.BOOLEAN:
-            return item.as_boolean()
-        return item.as_string()
+            return cast(item, Boolean)
+        return item
 
     def value(self, record: Any) -> Any:
         """The Python value of the field on a loaded row; dates of custom fields come back as dates."""
