@@ -6,6 +6,7 @@ meaning rather than an identity (a limit, a band, the average) uses the half-tra
 and on dark.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -45,12 +46,12 @@ def tone(name: Tone) -> str:
 
 def sequential() -> list[list[float | str]]:
     """A scale from the page's own background to the accent; half-transparent, so it suits light and dark."""
-    return [[0.0, "rgba(99,102,241,0.04)"], [0.5, "rgba(99,102,241,0.45)"], [1.0, "rgba(99,102,241,1)"]]
+    return [[0.0, "rgba(99,102,241,0.04)"], [1.0, "rgba(99,102,241,0.6)"]]
 
 
 def diverging() -> list[list[float | str]]:
     """A scale for values around a middle: below it red, at it the page's background, above it the accent."""
-    return [[0.0, "rgba(239,68,68,0.9)"], [0.5, "rgba(128,136,150,0.06)"], [1.0, "rgba(99,102,241,0.95)"]]
+    return [[0.0, "rgba(239,68,68,0.6)"], [0.5, "rgba(128,136,150,0.05)"], [1.0, "rgba(99,102,241,0.6)"]]
 
 
 def _axis(**over: Any) -> dict[str, Any]:
@@ -114,6 +115,18 @@ def figure(
         fig.update_yaxes(title_text=y)
     if layout:
         fig.update_layout(**layout)
+    return fig
+
+
+def label_cells(fig: go.Figure, x: Sequence[Any], y: Sequence[Any], text: Sequence[Sequence[str]]) -> go.Figure:
+    """Write into the cells of a heatmap, row by row.
+
+    As annotations, since those take the theme's own text colour; a heatmap's own labels choose black or white by the
+    cell's colour without its transparency, and are wrong on one of the two themes.
+    """
+    for row, line in zip(y, text, strict=True):
+        for column, words in zip(x, line, strict=True):
+            fig.add_annotation(x=column, y=row, text=words, showarrow=False, font={"size": 11})
     return fig
 
 
