@@ -55,11 +55,15 @@ SENTENCES = {
     "role.permissions_changed": "changed what the role may do",
     "organisation.updated": "changed the workspace settings",
     "organisation.exported": "exported {rows} {entity}",
+    "pick_list.changed": "changed the values of the list {field}",
     "pipeline.stages_changed": "changed the stages of the pipeline",
     "file.attached": "attached {name}",
     "file.removed": "removed {name}",
     "bulk.changed": "changed {count} records at once",
     "bulk.undone": "undid a bulk change of {count} records",
+    "job.retried": "started the job {job} again",
+    "job.cancelled": "stopped the job {job}",
+    "organisation.backed_up": "made a backup",
 }
 """Sentences of all other event types."""
 

@@ -49,10 +49,13 @@ def _engine() -> Engine:
 
 
 def upgrade(revision: str = "head") -> None:
-    """Migrate to a revision (the newest by default) and register every table's version row."""
+    """Migrate to a revision (the newest by default), create the job engine's tables, and register every table's version row."""
     refuse_newer()
     _run(lambda connection: command.upgrade(config(connection), revision))
     if revision == "head":
+        from crm_core.jobs import prepare
+
+        prepare()
         with db.write_engine().begin() as connection:
             _register_versions(connection)
 

@@ -28,6 +28,7 @@ from crm_core.models.platform import (
     ImportMapping,
     ImportRow,
     ImportRun,
+    JobRun,
     OrderDaily,
     PickOption,
     SaleDaily,

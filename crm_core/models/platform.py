@@ -217,11 +217,41 @@ class SaleDaily(Base, table=True):
 
 
 class SummaryDirty(Base, table=True):
-    """One row per summary and day whose figures must be computed anew; reads take such days from the records themselves."""
+    """One row per write that touched a day of a summary; reads take such days from the records themselves until a refresh computed them.
+
+    Append-only on purpose: a shared row per day would line up writers on PostgreSQL, and a refresh could clear the mark of a write
+    that it did not see yet. ``from_at`` and ``until_at`` bound the day in the workspace's time zone (for summaries over instants).
+    """
 
     __tablename__ = "summary_dirty"
-    summary: str = Field(primary_key=True, max_length=40)
-    day: date = Field(primary_key=True)
+    __table_args__ = table_args(Index("ix_summary_dirty_day", "summary", "day"))
+    id: int | None = Field(default=None, primary_key=True)
+    summary: str = Field(max_length=40)
+    day: date
+    from_at: datetime
+    until_at: datetime
+
+
+class JobRun(Base, table=True):
+    """One row per background job beside the job engine's own: who asked, how far it is, and the cursor from which it goes on.
+
+    ``attempt`` rises with every start and fences off an earlier one that was thought dead; ``progress_attempt`` is the attempt that last
+    moved the cursor.
+    """
+
+    __tablename__ = "job_run"
+    job_id: str = Field(primary_key=True, max_length=200)
+    name: str = Field(max_length=120, index=True)
+    title: str = Field(default="", max_length=200)
+    user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL", index=True)
+    attempt: int = 0
+    progress_attempt: int = 0
+    done: int = Field(default=0, sa_type=BigInteger)
+    total: int | None = Field(default=None, sa_type=BigInteger)
+    message: str = Field(default="", max_length=1000)
+    cursor: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    created_at: datetime
+    updated_at: datetime
 
 
 class WorkerHeartbeat(Base, table=True):
