@@ -326,7 +326,7 @@ def _frame(future: pd.DatetimeIndex, is_open: Array, path: Path, reach: float, f
 
 def _advice(result: Forecast, best: str, supported: bool) -> list[str]:
     mase = result.accuracy.set_index("method")["mase"]
-    own: dict[str, float] = result.accuracy.set_index("method").loc[result.chosen].to_dict()
+    own: dict[Any, float] = result.accuracy.set_index("method").loc[result.chosen].to_dict()
     if np.ptp(result.history["y"]) == 0:
         return ["All values are equal: the forecast repeats them, and an interval without width is no promise."]
     advice = []
