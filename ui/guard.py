@@ -17,16 +17,11 @@ log = logging.getLogger("rapport.ui")
 
 def signed_in_actor() -> Actor:
     """The person of this tab, read anew. When the session is gone: off to the sign-in page, and nothing more is drawn."""
-    identity = identity_of_tab()
-    if identity is not None:
-        with read_session() as session:
-            found = sessions.recheck(session, *identity)
-            actor = sessions.actor_of(session, found) if found is not None else None
-        if found is not None and actor is not None:
-            _note_life(found)
-            return actor
-    st.logout()
-    st.stop()
+    actor = _actor_of_tab()
+    if actor is None:
+        st.logout()
+        st.stop()
+    return actor
 
 
 def identity_of_tab() -> tuple[int, int] | None:
@@ -35,6 +30,19 @@ def identity_of_tab() -> tuple[int, int] | None:
         return int(st.user.get("sid") or ""), int(st.user.get("id") or "")  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
+
+
+def _actor_of_tab() -> Actor | None:
+    identity = identity_of_tab()
+    if identity is None:
+        return None
+    with read_session() as session:
+        found = sessions.recheck(session, *identity)
+        if found is None:
+            return None
+        actor = sessions.actor_of(session, found)
+    _note_life(found)
+    return actor
 
 
 def _note_life(found: sessions.SignedIn) -> None:

@@ -1,0 +1,71 @@
+"""Tasks: create, complete, open again, find what is due."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from crm_core import records
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.errors import Conflict
+from crm_core.kit import clock
+from crm_core.models import Task
+from crm_core.services.collaboration.timeline import LINKS
+from crm_core.vocabulary import Action, TaskStatus
+
+END_OF_DAY = time(17, 0)
+
+
+def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Task:
+    """Create a task. A due day without a time means the end of the working day."""
+    given = dict(values)
+    due = given.get("due_at")
+    if isinstance(due, date) and not isinstance(due, datetime):
+        given["due_at"] = datetime.combine(due, END_OF_DAY, ZoneInfo(actor.timezone))
+    return records.create(session, actor, "task", given, submit_key=submit_key)
+
+
+def complete(session: Session, actor: Actor, task_id: int) -> Task:
+    """Tick a task off. Twice is the same as once."""
+    task: Task = records.get(session, actor, "task", task_id, action=Action.EDIT)
+    if task.status is TaskStatus.DONE:
+        return task
+    if task.status is TaskStatus.CANCELLED:
+        raise Conflict("This task was cancelled.")
+    return records.update(
+        session, actor, "task", task_id, {"status": TaskStatus.DONE.value}, fixed={"done_at": clock.utcnow()}
+    ).record
+
+
+def reopen(session: Session, actor: Actor, task_id: int) -> Task:
+    """Take a done task back."""
+    return records.update(session, actor, "task", task_id, {"status": TaskStatus.OPEN.value}, fixed={"done_at": None}).record
+
+
+def update(
+    session: Session, actor: Actor, task_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> records.Saved:
+    """Change a task."""
+    return records.update(session, actor, "task", task_id, changes, base_version=base_version)
+
+
+def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, limit: int = 20) -> list[Task]:
+    """Open tasks of a record, the next due first. Whoever may see the record may see what is planned for it."""
+    records.get(session, actor, entity_key, record_id)
+    table = entity("task").table
+    query = select(Task).where(
+        table.c[LINKS[entity_key]] == record_id, table.c.status == TaskStatus.OPEN, table.c.deleted_at.is_(None)
+    )
+    return list(session.execute(query.order_by(table.c.due_at.asc().nulls_last(), table.c.id).limit(limit)).scalars())
+
+
+def mine(session: Session, actor: Actor, *, limit: int = 50) -> list[Task]:
+    """The actor's own open tasks, the next due first."""
+    require(actor, "task", Action.READ)
+    table = entity("task").table
+    query = select(Task).where(visible(actor, "task", table), table.c.owner_id == actor.user_id, table.c.status == TaskStatus.OPEN)
+    return list(session.execute(query.order_by(table.c.due_at.asc().nulls_last(), table.c.id).limit(limit)).scalars())

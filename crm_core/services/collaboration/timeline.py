@@ -1,0 +1,195 @@
+"""The one feed of a record: what people did (activities, tasks done, messages) and what changed, newest first, in sentences."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+from sqlmodel import Session
+
+from crm_core import lists, records
+from crm_core.access import Actor, visible
+from crm_core.entities import ENTITIES, entity
+from crm_core.events import sentence_of
+from crm_core.fields import FieldSpec, registry
+from crm_core.models import Activity, Event, Task
+from crm_core.vocabulary import TaskStatus, Via
+
+LINKS = {"account": "account_id", "contact": "contact_id", "deal": "deal_id", "lead": "lead_id", "ticket": "ticket_id"}
+"""Entities on which an activity or a task can hang, and the column that says so."""
+
+KINDS = ("all", "activities", "changes")
+_QUIET = {"stage_since", "last_activity_at", "version", "updated_at", "probability_own", "amount_locked", "outcome"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A field that changed; values as stored (references as their titles)."""
+
+    spec: FieldSpec
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry. ``kind``: activity kind, ``task`` or ``event``; ``text`` is the user's own words; ``sentence`` has {placeholders} in ``data``."""
+
+    kind: str
+    at: datetime
+    who: str
+    title: str
+    text: str = ""
+    sentence: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    via: Via = Via.SCREEN
+    entity: str = ""
+    record_id: int = 0
+
+
+def find(
+    session: Session, actor: Actor, entity_key: str, record_id: int, *, kinds: str = "all", limit: int = 30
+) -> tuple[list[Item], bool]:
+    """The newest entries of a record the actor may see (an account's includes its deals, contacts and tickets), and whether there are more."""
+    records.get(session, actor, entity_key, record_id)
+    items: list[Item] = []
+    if kinds in ("all", "activities"):
+        items += _activities(session, actor, entity_key, record_id, limit + 1)
+        items += _tasks(session, actor, entity_key, record_id, limit + 1)
+    if kinds in ("all", "changes"):
+        items += _events(session, actor, entity_key, record_id, limit + 1)
+    items.sort(key=lambda item: item.at, reverse=True)
+    return items[:limit], len(items) > limit
+
+
+def _activities(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
+    if entity_key not in LINKS:
+        return []
+    table = Activity.__table__  # type: ignore[attr-defined]
+    # Whoever may see the record may read what was done about it; the owner's scope narrows only the lists of activities.
+    query = (
+        select(Activity)
+        .where(table.c[LINKS[entity_key]] == record_id, table.c.deleted_at.is_(None))
+        .order_by(table.c.at.desc())
+        .limit(limit)
+    )
+    found = list(session.execute(query).scalars())
+    people = _people(session, actor, (row.owner_id for row in found))
+    return [
+        Item(
+            row.kind.value,
+            row.at,
+            people.get(row.owner_id or 0, ""),
+            row.subject,
+            row.body or "",
+            data={"minutes": row.minutes, "outcome": row.outcome.label if row.outcome else ""},
+            entity="activity",
+            record_id=row.id,
+        )
+        for row in found
+    ]
+
+
+def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
+    if entity_key not in LINKS:
+        return []
+    table = Task.__table__  # type: ignore[attr-defined]
+    query = (
+        select(Task)
+        .where(
+            table.c[LINKS[entity_key]] == record_id,
+            table.c.status == TaskStatus.DONE,
+            table.c.deleted_at.is_(None),
+            table.c.done_at.is_not(None),
+        )
+        .order_by(table.c.done_at.desc())
+        .limit(limit)
+    )
+    found = list(session.execute(query).scalars())
+    people = _people(session, actor, (row.owner_id for row in found))
+    return [
+        Item("task", row.done_at, people.get(row.owner_id or 0, ""), row.subject, row.body or "", entity="task", record_id=row.id)
+        for row in found
+        if row.done_at is not None
+    ]
+
+
+def _events(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
+    table = Event.__table__  # type: ignore[attr-defined]
+    own = and_(table.c.entity == entity_key, table.c.record_id == record_id)
+    if entity_key == "account":
+        own = or_(own, and_(table.c.account_id == record_id, _visible_children(actor, table)))
+    quiet = table.c.type.in_(("activity.created", "activity.updated", "task.created", "task.updated"))
+    query = select(Event).where(own, ~quiet).order_by(table.c.id.desc()).limit(limit)
+    found = list(session.execute(query).scalars())
+    people = _people(session, actor, (row.actor_id for row in found))
+    return [_event_item(session, actor, row, people, entity_key, record_id) for row in found]
+
+
+def _visible_children(actor: Actor, table: Any) -> Any:
+    parts = []
+    for key in ("contact", "deal", "order", "ticket"):
+        child = entity(key).table
+        parts.append(
+            and_(
+                table.c.entity == key,
+                table.c.record_id.in_(select(child.c.id).where(visible(actor, key, child, with_deleted=True))),
+            )
+        )
+    return or_(*parts)
+
+
+def _event_item(session: Session, actor: Actor, row: Event, people: Mapping[int, str], entity_key: str, record_id: int) -> Item:
+    changes = tuple(_changes(session, actor, row))
+    other = row.entity != entity_key or row.record_id != record_id
+    title = lists.titles(session, actor, row.entity, [row.record_id]).get(row.record_id, "") if other else ""
+    data = {
+        **row.data,
+        "entity": entity(row.entity).label.lower(),
+        "fields": ", ".join(change.spec.label.lower() for change in changes),
+    }
+    return Item(
+        "event",
+        row.at,
+        people.get(row.actor_id or 0, "Rapport" if row.actor_id is None else "Somebody"),
+        title,
+        sentence=sentence_of(row.type),
+        data=data,
+        changes=changes if row.type.endswith(".updated") or row.type.startswith("deal.") else (),
+        via=row.via,
+        entity=row.entity,
+        record_id=row.record_id,
+    )
+
+
+def _changes(session: Session, actor: Actor, row: Event) -> Iterable[Change]:
+    specs = registry(session, row.entity) if row.entity in ENTITIES else {}
+    for key, (old, new) in row.changes.items():
+        spec = specs.get(key)
+        if spec is None or key in _QUIET or key == "stage_id":
+            continue
+        if actor.masked(row.entity, key):
+            yield Change(spec, lists.MASK, lists.MASK)
+        elif spec.to in ENTITIES:
+            known = lists.titles(session, actor, spec.to or "", [old, new])
+            yield Change(spec, known.get(old), known.get(new))
+        else:
+            yield Change(spec, _typed(spec, old), _typed(spec, new))
+
+
+def _typed(spec: FieldSpec, value: Any) -> Any:
+    if value is None or not isinstance(value, str):
+        return value
+    if spec.enum is not None:
+        return spec.enum(value)
+    kind = spec.kind.value
+    return date.fromisoformat(value) if kind == "date" else datetime.fromisoformat(value) if kind == "datetime" else value
+
+
+def _people(session: Session, actor: Actor, ids: Iterable[int | None]) -> dict[int, str]:
+    return lists.titles(session, actor, "user", ids)
+
+
+__all__ = ["KINDS", "LINKS", "Change", "Item", "find"]

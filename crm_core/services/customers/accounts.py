@@ -1,0 +1,80 @@
+"""Accounts: the companies. Their web domain is kept for recognising them again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from crm_core import records
+from crm_core.access import Actor, visible
+from crm_core.entities import entity
+from crm_core.errors import Invalid
+from crm_core.kit.text import domain_key
+from crm_core.models import Account
+from crm_core.vocabulary import Action, OrderStatus, StageKind, TicketKind
+
+
+def _prepare(session: Session, actor: Actor, account: Account, old: Mapping[str, Any]) -> None:
+    account.domain = domain_key(account.website or "") or None
+    if account.parent_id is not None:
+        _refuse_circle(session, account)
+
+
+def _refuse_circle(session: Session, account: Account) -> None:
+    seen, above = {account.id}, account.parent_id
+    while above is not None:
+        if above in seen and account.id is not None:
+            raise Invalid(fields={"parent_id": "An account can't stand above itself."})
+        seen.add(above)
+        above = session.execute(select(entity("account").table.c.parent_id).where(entity("account").table.c.id == above)).scalar()
+
+
+def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Account:
+    """Create an account."""
+    return records.create(session, actor, "account", values, prepare=_prepare, submit_key=submit_key)
+
+
+def update(
+    session: Session, actor: Actor, account_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> records.Saved:
+    """Change an account."""
+    return records.update(session, actor, "account", account_id, changes, base_version=base_version, prepare=_prepare)
+
+
+@dataclass(frozen=True)
+class AccountFigures:
+    """What an account is worth, within what the actor may see. Amounts in minor units; None: the actor may not see such records."""
+
+    order_revenue_minor: int | None
+    orders: int | None
+    won_minor: int | None
+    open_minor: int | None
+    open_deals: int | None
+    open_tickets: int | None
+
+
+def figures(session: Session, actor: Actor, account_id: int) -> AccountFigures:
+    """The figures on top of an account's page, each counted over the rows the actor may see."""
+    records.get(session, actor, "account", account_id)
+    orders = _sum(
+        session, actor, "order", account_id, "total_minor", lambda t: t.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED))
+    )
+    won = _sum(session, actor, "deal", account_id, "amount_minor", lambda t: t.c.outcome == StageKind.WON)
+    still_open = _sum(session, actor, "deal", account_id, "amount_minor", lambda t: t.c.outcome == StageKind.OPEN)
+    tickets = _sum(session, actor, "ticket", account_id, None, lambda t: t.c.status.not_in((TicketKind.SOLVED, TicketKind.CLOSED)))
+    return AccountFigures(orders[1], orders[0], won[1], still_open[1], still_open[0], tickets[0])
+
+
+def _sum(
+    session: Session, actor: Actor, entity_key: str, account_id: int, column: str | None, clause: Any
+) -> tuple[int | None, int | None]:
+    if not actor.can(entity_key, Action.READ):
+        return None, None
+    table = entity(entity_key).table
+    total = func.coalesce(func.sum(table.c[column]), 0) if column else func.count()
+    row = session.execute(
+        select(func.count(), total).where(table.c.account_id == account_id, visible(actor, entity_key, table), clause(table))
+    ).one()
+    return int(row[0]), int(row[1])

@@ -1,0 +1,61 @@
+"""Records out of the house: what a list shows, as CSV or XLSX, within the person's export reach, logged."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlmodel import Session
+
+from crm_core import events
+from crm_core.access import Actor, require
+from crm_core.entities import entity
+from crm_core.errors import Invalid
+from crm_core.fields import FieldSpec, registry
+from crm_core.kit.csvio import to_csv, to_xlsx
+from crm_core.kit.money import to_major
+from crm_core.lists import ListQuery, count, iterate
+from crm_core.vocabulary import Action, Choice, FieldKind
+
+MAX_XLSX = 200_000
+FORMATS = ("csv", "xlsx")
+
+
+def export(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, form: str = "csv") -> bytes:
+    """The rows of a list with its columns. Records an event with the number of rows."""
+    require(actor, entity_key, Action.EXPORT)
+    if form not in FORMATS:
+        raise Invalid("Choose CSV or XLSX.")
+    total = count(session, actor, entity_key, query)
+    if form == "xlsx" and total > MAX_XLSX:
+        raise Invalid(f"A workbook holds at most {MAX_XLSX:,} rows here; this list has {total:,}. Filter it, or take CSV.")
+    found = entity(entity_key)
+    query = replace(query, columns=query.columns or found.columns)
+    specs = registry(session, entity_key)
+    chosen = [specs[key] for key in query.columns if key in specs]
+    header = ["ID", *(spec.label for spec in chosen)]
+    made = (to_csv if form == "csv" else to_xlsx)(header, _rows(session, actor, entity_key, query, chosen))
+    events.record(
+        session,
+        actor,
+        "organisation.exported",
+        entity=entity_key,
+        data={"rows": total, "entity": found.plural.lower(), "form": form},
+    )
+    return made
+
+
+def _rows(session: Session, actor: Actor, entity_key: str, query: ListQuery, specs: list[FieldSpec]) -> Iterator[list[Any]]:
+    for batch in iterate(session, actor, entity_key, query):
+        for row in batch:
+            yield [row["id"], *(_plain(actor, spec, row) for spec in specs)]
+
+
+def _plain(actor: Actor, spec: FieldSpec, row: Mapping[str, Any]) -> Any:
+    value = row[spec.key]
+    if spec.kind is FieldKind.REFERENCE:
+        return row.get(f"{spec.key}.title")
+    if isinstance(value, Choice):
+        return value.label
+    if spec.kind is FieldKind.MONEY and isinstance(value, int):
+        return float(to_major(value, actor.currency))
+    return value

@@ -1,0 +1,80 @@
+const BETWEEN = "application/x-rapport-deal"
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component
+  const root = parentElement.querySelector(".board")
+  const focused = parentElement.querySelector(".card:focus")?.dataset.id || root.dataset.keep
+  const left = root.scrollLeft
+  root.replaceChildren()
+  const move = (card, from, to) => {
+    root.dataset.keep = String(card.id)
+    setTriggerValue("moved", { id: card.id, version: card.version, from, to })
+  }
+  data.columns.forEach((column, place) => {
+    const section = document.createElement("section")
+    section.className = "col"
+    section.dataset.stage = column.id
+    section.setAttribute("aria-label", column.label)
+    const head = document.createElement("div")
+    head.className = "head"
+    const title = document.createElement("h3")
+    const dot = document.createElement("i")
+    dot.className = "dot"
+    dot.style.setProperty("--tone", `var(--st-${column.tone}-color)`)
+    title.append(dot, column.label)
+    const sum = document.createElement("div")
+    sum.className = "sum"
+    for (const text of [column.count, column.total]) { const s = document.createElement("span"); s.textContent = text; sum.append(s) }
+    head.append(title, sum)
+    section.append(head)
+    for (const card of column.cards) {
+      const el = document.createElement("article")
+      el.className = "card"
+      el.tabIndex = 0
+      el.dataset.id = card.id
+      el.setAttribute("role", "button")
+      el.setAttribute("aria-label", `${card.title}, ${card.amount}, ${column.label}. Enter opens; Shift with arrow keys moves.`)
+      el.draggable = card.movable
+      if (!card.movable) el.setAttribute("aria-disabled", "true")
+      const add = (className, ...texts) => {
+        const div = document.createElement("div")
+        div.className = className
+        if (texts.length === 1) div.textContent = texts[0]
+        else for (const text of texts) { const s = document.createElement("span"); s.textContent = text; div.append(s) }
+        el.append(div)
+      }
+      add("t", card.title)
+      if (card.account) add("a", card.account)
+      add("m", card.amount, card.meta)
+      if (card.flag) { const flag = document.createElement("span"); flag.className = "flag"; flag.textContent = card.flag; el.append(flag) }
+      el.ondragstart = (event) => { event.dataTransfer.setData(BETWEEN, JSON.stringify({ id: card.id, version: card.version, from: column.id })); event.dataTransfer.effectAllowed = "move"; el.classList.add("drag") }
+      el.ondragend = () => el.classList.remove("drag")
+      el.onclick = () => setTriggerValue("opened", { id: card.id })
+      el.onkeydown = (event) => {
+        if (event.key === "Enter") { event.preventDefault(); setTriggerValue("opened", { id: card.id }); return }
+        const step = event.shiftKey && card.movable ? { ArrowRight: 1, ArrowLeft: -1 }[event.key] : undefined
+        const target = step === undefined ? undefined : data.columns[place + step]
+        if (target) { event.preventDefault(); move(card, column.id, target.id); return }
+        const near = { ArrowDown: el.nextElementSibling, ArrowUp: el.previousElementSibling }[event.key]
+        if (near && near.classList.contains("card")) { event.preventDefault(); near.focus() }
+      }
+      section.append(el)
+    }
+    if (!column.cards.length) { const none = document.createElement("div"); none.className = "none"; none.textContent = "No deals here"; section.append(none) }
+    if (column.more) { const more = document.createElement("button"); more.type = "button"; more.className = "more"; more.textContent = column.more; more.onclick = () => setTriggerValue("more", { stage: column.id }); section.append(more) }
+    section.ondragover = (event) => { if (event.dataTransfer.types.includes(BETWEEN)) { event.preventDefault(); section.classList.add("over") } }
+    section.ondragleave = (event) => { if (!section.contains(event.relatedTarget)) section.classList.remove("over") }
+    section.ondrop = (event) => {
+      event.preventDefault()
+      section.classList.remove("over")
+      const dropped = JSON.parse(event.dataTransfer.getData(BETWEEN))
+      if (dropped.from === column.id) return
+      const el = root.querySelector(`[data-id="${dropped.id}"]`)
+      if (el) section.append(el)
+      move(dropped, dropped.from, column.id)
+    }
+    root.append(section)
+  })
+  root.scrollLeft = left
+  if (focused) { const again = root.querySelector(`[data-id="${focused}"]`); if (again) again.focus({ preventScroll: true }); delete root.dataset.keep }
+}

@@ -1,0 +1,55 @@
+"""The stage board: cards move by drag and drop, or with Shift and the arrow keys; Enter opens."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_BOARD = st.components.v2.component(
+    "rapport_board", html='<div class="board"></div>\n', css=(_HERE / "board.css").read_text(), js=(_HERE / "board.js").read_text()
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card. ``version`` is the one it was drawn with; a move of an older one is refused by the service."""
+
+    id: int
+    version: int
+    title: str
+    account: str
+    amount: str
+    meta: str
+    flag: str = ""
+    movable: bool = True
+
+
+@dataclass(frozen=True)
+class BoardColumn:
+    """A stage with its first cards, its count and sum as text, and the words of its "show more" button."""
+
+    id: int
+    label: str
+    tone: str
+    count: str
+    total: str
+    cards: Sequence[Card] = field(default_factory=tuple)
+    more: str = ""
+
+
+def board(columns: Sequence[BoardColumn], *, key: str) -> Any:
+    """Draw the board; the result has ``moved`` ({id, version, from, to}), ``opened`` ({id}) and ``more`` ({stage}) or None each."""
+    return _BOARD(
+        key=key,
+        data={"columns": [asdict(column) for column in columns]},
+        on_moved_change=_nothing,
+        on_opened_change=_nothing,
+        on_more_change=_nothing,
+    )
+
+
+def _nothing() -> None:
+    """CCv2 gives a result only for keys that have a callback."""

@@ -1,0 +1,33 @@
+"""Download what a list shows."""
+
+import streamlit as st
+
+from crm_core.db import write_session
+from crm_core.entities import entity
+from crm_core.kit import clock
+from crm_core.lists import ListQuery
+from crm_core.services import exports
+from ui.session import current_actor
+
+_TYPES = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+
+
+def export_button(entity_key: str, query: ListQuery) -> None:
+    """A small menu with CSV and XLSX; the file is made when it is asked for."""
+    name = f"{entity(entity_key).plural.lower()}-{clock.today().isoformat()}"
+    with st.popover("Export", icon=":material/download:", type="tertiary"):
+        for form, words in (("csv", "CSV, for other programs"), ("xlsx", "Excel workbook")):
+            st.download_button(
+                words,
+                data=lambda form=form: _make(entity_key, query, form),
+                file_name=f"{name}.{form}",
+                mime=_TYPES[form],
+                key=f"export_{form}",
+                on_click="ignore",
+                width="stretch",
+            )
+
+
+def _make(entity_key: str, query: ListQuery, form: str) -> bytes:
+    with write_session() as session:
+        return exports.export(session, current_actor(), entity_key, query, form=form)

@@ -1,0 +1,362 @@
+"""The filter of a list: conditions joined by all or any, with groups, kept in the URL as ``f`` so that a filtered list is a link."""
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import streamlit as st
+from sqlmodel import Session
+
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.entities import ENTITIES
+from crm_core.errors import CrmError
+from crm_core.fields import FieldSpec, registry
+from crm_core.filters import COMPARISONS, WORDS, Context, bind, in_words
+from crm_core.kit.money import to_major, to_minor
+from crm_core.vocabulary import FieldKind
+from ui import format as fmt
+from ui.actions import load
+from ui.components.picker import picker
+
+PARAM = "f"
+_RELATIVE = {
+    "today": "today",
+    "-7d": "7 days ago",
+    "-30d": "30 days ago",
+    "-90d": "90 days ago",
+    "start_of_month": "start of this month",
+    "start_of_quarter": "start of this quarter",
+    "start_of_year": "start of this year",
+    "+7d": "in 7 days",
+    "+30d": "in 30 days",
+}
+_NO_VALUE = ("empty", "not_empty")
+
+
+def filter_from_url(entity_key: str) -> Mapping[str, Any] | None:
+    """The filter in the URL, checked; a broken or forbidden one is dropped with a word about it."""
+    raw = st.query_params.get(PARAM)
+    if not raw:
+        return None
+    try:
+        ast = json.loads(raw)
+        load(_checked, entity_key, ast)
+    except (json.JSONDecodeError, RecursionError):
+        st.warning("The filter in the address could not be read, so it was left out.", icon=":material/filter_alt_off:")
+        return None
+    except _NotUsableError as error:
+        st.warning(fmt.md(f"The filter in the address was left out: {error}"), icon=":material/filter_alt_off:")
+        return None
+    return ast if ast.get("items") or "op" not in ast else None
+
+
+class _NotUsableError(Exception):
+    pass
+
+
+def _checked(session: Session, actor: Actor, entity_key: str, ast: Any) -> None:
+    try:
+        bind(session, entity_key, ast, Context(actor))
+    except CrmError as error:
+        raise _NotUsableError(error.message) from error
+
+
+def set_filter(ast: Mapping[str, Any] | None) -> None:
+    """Put a filter into the URL and go back to the first page."""
+    if ast:
+        st.query_params[PARAM] = json.dumps(ast, separators=(",", ":"), default=str)
+    else:
+        st.query_params.pop(PARAM, None)
+    st.session_state["page"] = 1
+
+
+def filter_button(entity_key: str, ast: Mapping[str, Any] | None) -> None:
+    """The button that opens the builder; it says how many conditions apply."""
+    count = _leaves(ast)
+    if st.button(f"Filter · {count}" if count else "Filter", icon=":material/filter_list:", key="open_filter", type="secondary"):
+        _start(ast)
+        _builder(entity_key)
+
+
+def filter_words(entity_key: str, ast: Mapping[str, Any] | None) -> None:
+    """The filter in words, with a button that removes it."""
+    if not ast:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filter_words"):
+        st.caption(":material/filter_alt: " + fmt.md(load(_words, entity_key, ast)), width="content")
+        st.button("Clear", key="clear_filter", type="tertiary", on_click=set_filter, args=(None,))
+
+
+def _leaves(ast: Mapping[str, Any] | None) -> int:
+    if not ast:
+        return 0
+    return sum(_leaves(item) for item in ast.get("items", ())) if "op" in ast else 1
+
+
+def _words(session: Session, actor: Actor, entity_key: str, ast: Mapping[str, Any]) -> str:
+    def show(spec: FieldSpec, raw: Any) -> str:
+        if isinstance(raw, str) and raw in _RELATIVE:
+            return _RELATIVE[raw]
+        if raw == "@me":
+            return "me"
+        if raw == "@my_team":
+            return "my team"
+        if spec.to in ENTITIES and isinstance(raw, int):
+            return lists.titles(session, actor, spec.to or "", [raw]).get(raw, "a hidden record")
+        if spec.kind is FieldKind.DATE and isinstance(raw, str) and len(raw) == 10:
+            return fmt.day(actor, date.fromisoformat(raw))
+        return fmt.value(actor, spec, raw) if not isinstance(raw, str) or spec.options else raw
+
+    return in_words(session, entity_key, ast, show)
+
+
+# --- the builder -----------------------------------------------------------------------------------------------------------
+# State: {"op": "and"|"or", "items": [leaf | {"op", "items": [leaf]}]}; every node has an "n" that keys its widgets.
+
+
+def _start(ast: Mapping[str, Any] | None) -> None:
+    st.session_state["_filter_next"] = 0
+    base = ast if ast and "op" in ast and ast["op"] != "not" else {"op": "and", "items": [ast] if ast else []}
+    st.session_state["_filter_draft"] = _numbered(base)
+    if not base.get("items"):
+        _add(st.session_state["_filter_draft"])
+
+
+def _numbered(node: Mapping[str, Any]) -> dict[str, Any]:
+    copy = {**node, "n": _next()}
+    if "op" in node:
+        copy["items"] = [_numbered(item) for item in node.get("items", ())]
+    return copy
+
+
+def _next() -> int:
+    st.session_state["_filter_next"] += 1
+    return st.session_state["_filter_next"]
+
+
+def _add(group: dict[str, Any], *, as_group: bool = False) -> None:
+    leaf = {"n": _next()}
+    group["items"].append({"n": _next(), "op": "or", "items": [leaf]} if as_group else leaf)
+
+
+def _remove(group: dict[str, Any], number: int) -> None:
+    group["items"] = [item for item in group["items"] if item["n"] != number]
+
+
+@st.dialog("Filter", width="large", icon=":material/filter_list:")
+def _builder(entity_key: str) -> None:
+    specs = {key: spec for key, spec in load(_usable, entity_key).items() if spec.filterable}
+    draft = st.session_state["_filter_draft"]
+    _group(entity_key, specs, draft, 0)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        if st.button("Clear all", type="tertiary", key="filter_clear"):
+            set_filter(None)
+            st.rerun()
+        if st.button("Show records", type="primary", key="filter_apply"):
+            ast = _plain(draft)
+            try:
+                load(_checked, entity_key, ast or {"op": "and", "items": []})
+            except _NotUsableError as error:
+                st.error(fmt.md(str(error)))
+                return
+            set_filter(ast)
+            st.rerun()
+
+
+def _usable(session: Session, actor: Actor, entity_key: str) -> dict[str, FieldSpec]:
+    return {key: spec for key, spec in registry(session, entity_key).items() if not actor.masked(entity_key, key)}
+
+
+def _group(entity_key: str, specs: Mapping[str, FieldSpec], group: dict[str, Any], depth: int) -> None:
+    if len(group["items"]) > 1:
+        ops = {"and": "all of these", "or": "any of these"}
+        group["op"] = st.segmented_control(
+            "Match",
+            list(ops),
+            default=group["op"],
+            format_func=lambda op: ops[op],
+            required=True,
+            key=f"fop_{group['n']}",
+            label_visibility="collapsed",
+        )
+    for item in list(group["items"]):
+        if "op" in item:
+            with st.container(border=True):
+                if item["op"] == "not" or depth > 3:
+                    st.caption(fmt.md(load(_words, entity_key, _plain(item) or {"op": "and", "items": []})))
+                else:
+                    _group(entity_key, specs, item, depth + 1)
+                st.button("Remove group", key=f"frm_{item['n']}", type="tertiary", on_click=_remove, args=(group, item["n"]))
+        elif "agg" in item or "." in str(item.get("field", "")):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.caption(fmt.md(load(_words, entity_key, item)))
+                st.button("Remove", key=f"frm_{item['n']}", type="tertiary", on_click=_remove, args=(group, item["n"]))
+        else:
+            _leaf(specs, group, item)
+    with st.container(horizontal=True):
+        st.button("Add condition", key=f"fadd_{group['n']}", icon=":material/add:", type="tertiary", on_click=_add, args=(group,))
+        if depth == 0:
+            st.button(
+                "Add group",
+                key=f"fgrp_{group['n']}",
+                icon=":material/add_box:",
+                type="tertiary",
+                on_click=_add,
+                args=(group,),
+                kwargs={"as_group": True},
+            )
+
+
+def _leaf(specs: Mapping[str, FieldSpec], group: dict[str, Any], leaf: dict[str, Any]) -> None:
+    n = leaf["n"]
+    keys = list(specs)
+    field, compare, value, remove = st.columns([4, 3, 5, 1], vertical_alignment="bottom")
+    with field:
+        at = keys.index(leaf["field"]) if leaf.get("field") in keys else None
+        chosen = st.selectbox(
+            "Field",
+            keys,
+            index=at,
+            format_func=lambda key: specs[key].label,
+            key=f"ff_{n}",
+            label_visibility="collapsed",
+            placeholder="Choose a field",
+        )
+    if chosen != leaf.get("field"):
+        leaf.pop("cmp", None)
+        leaf.pop("value", None)
+    leaf["field"] = chosen
+    if chosen is not None:
+        spec = specs[chosen]
+        words = [cmp for cmp in COMPARISONS[spec.kind] if not (spec.kind is FieldKind.REFERENCE and cmp in ("in", "not_in"))]
+        with compare:
+            at = words.index(leaf["cmp"]) if leaf.get("cmp") in words else 0
+            leaf["cmp"] = st.selectbox(
+                "Comparison",
+                words,
+                index=at,
+                format_func=lambda cmp: WORDS[cmp],
+                key=f"fc_{n}_{chosen}",
+                label_visibility="collapsed",
+            )
+        if leaf["cmp"] in _NO_VALUE:
+            leaf.pop("value", None)
+        else:
+            with value:
+                leaf["value"] = _value(spec, leaf["cmp"], leaf.get("value"), f"fv_{n}_{chosen}_{leaf['cmp']}")
+    with remove:
+        st.button(
+            "",
+            icon=":material/close:",
+            key=f"frm_{n}",
+            type="tertiary",
+            on_click=_remove,
+            args=(group, n),
+            help="Remove this condition",
+        )
+
+
+def _value(spec: FieldSpec, cmp: str, before: Any, key: str) -> Any:
+    from ui.session import current_actor
+
+    actor = current_actor()
+    if cmp == "between":
+        first, second = before if isinstance(before, (list, tuple)) and len(before) == 2 else (None, None)
+        left, right = st.columns(2)
+        with left:
+            low = _value(spec, "ge", first, key + "a")
+        with right:
+            high = _value(spec, "le", second, key + "b")
+        return [low, high]
+    if spec.options and cmp in ("in", "not_in"):
+        chosen = [item for item in before if item in spec.options] if isinstance(before, (list, tuple)) else []
+        return st.multiselect(
+            "Values",
+            list(spec.options),
+            default=chosen,
+            format_func=lambda v: spec.options[v],
+            key=key,
+            label_visibility="collapsed",
+        )  # type: ignore[index]
+    if spec.options and cmp in ("eq", "ne"):
+        at = list(spec.options).index(before) if before in spec.options else None
+        return st.selectbox(
+            "Value", list(spec.options), index=at, format_func=lambda v: spec.options[v], key=key, label_visibility="collapsed"
+        )  # type: ignore[index]
+    if spec.kind is FieldKind.REFERENCE:
+        return _reference(actor, spec, before, key)
+    if spec.kind is FieldKind.BOOLEAN:
+        return st.selectbox(
+            "Value",
+            [True, False],
+            index=0 if before in (None, True) else 1,
+            format_func=lambda v: "Yes" if v else "No",
+            key=key,
+            label_visibility="collapsed",
+        )
+    if spec.kind in (FieldKind.DATE, FieldKind.DATETIME):
+        return _date(before, key)
+    if spec.kind is FieldKind.MONEY:
+        shown = float(to_major(int(before), actor.currency)) if isinstance(before, (int, float)) else None
+        typed = st.number_input("Amount", value=shown, key=key, label_visibility="collapsed", placeholder=actor.currency)
+        return to_minor(typed, actor.currency) if typed is not None else None
+    if spec.numeric:
+        return st.number_input(
+            "Number", value=before if isinstance(before, (int, float)) else None, key=key, label_visibility="collapsed"
+        )
+    if cmp in ("in", "not_in"):
+        text = st.text_input(
+            "Values", value=", ".join(map(str, before or [])), key=key, label_visibility="collapsed", placeholder="one, two, three"
+        )
+        return [part.strip() for part in (text or "").split(",") if part.strip()]
+    return st.text_input("Value", value=before or "", key=key, label_visibility="collapsed")
+
+
+def _reference(actor: Actor, spec: FieldSpec, before: Any, key: str) -> Any:
+    if spec.to not in ENTITIES:
+        return None
+    if ENTITIES[spec.to].lookup:
+        options: dict[Any, str] = {**({"@me": "Me"} if spec.to == "user" else {}), **load(lists.choices, spec.to, limit=500)}
+        at = list(options).index(before) if before in options else None
+        return st.selectbox(
+            "Value", list(options), index=at, format_func=lambda v: options[v], key=key, label_visibility="collapsed"
+        )
+    title = load(lists.titles, spec.to, [before]).get(before, "") if isinstance(before, int) else ""
+    return picker(
+        "",
+        lambda q: load(lists.choices, spec.to, q, limit=20),
+        key=key,
+        value=before if isinstance(before, int) else None,
+        title=title,
+    )
+
+
+def _date(before: Any, key: str) -> Any:
+    options = ["day", *_RELATIVE]
+    relative = before if before in _RELATIVE else "day"
+    kind = st.selectbox(
+        "When",
+        options,
+        index=options.index(relative),
+        format_func=lambda v: _RELATIVE.get(v, "on a date"),
+        key=key + "k",
+        label_visibility="collapsed",
+    )
+    if kind != "day":
+        return kind
+    start = date.fromisoformat(before) if isinstance(before, str) and len(before) == 10 else None
+    chosen = st.date_input("Day", value=start, key=key + "d", label_visibility="collapsed")
+    return chosen.isoformat() if isinstance(chosen, date) else None
+
+
+def _plain(node: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The draft without widget numbers, unfinished conditions and empty groups; None when nothing remains."""
+    if "op" not in node:
+        finished = "agg" in node or (
+            node.get("field") and (node.get("cmp") in _NO_VALUE or node.get("value") not in (None, "", []))
+        )
+        return {key: value for key, value in node.items() if key != "n"} if finished else None
+    items = [plain for plain in (_plain(item) for item in node["items"]) if plain is not None]
+    return {"op": node["op"], "items": items} if items else None

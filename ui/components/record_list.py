@@ -1,0 +1,231 @@
+"""A page of records: search, filter, sort, pages, totals, export. Everything that shapes it stands in the URL."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.entities import ENTITIES, entity
+from crm_core.fields import FieldSpec, registry
+from crm_core.lists import ListQuery
+from crm_core.vocabulary import Action, FieldKind, StageKind
+from ui import format as fmt
+from ui.actions import load
+from ui.cache import cached
+from ui.components.export import export_button
+from ui.components.filter_bar import filter_button, filter_from_url, filter_words
+from ui.components.header import empty_state
+from ui.components.table import Cell, Column, Happened, table
+from ui.navigation import go
+from ui.session import current_actor
+from ui.tones import TONES
+
+SIZES = (25, 50, 100, 200)
+
+
+@dataclass(frozen=True)
+class Quick:
+    """Quick filters of a list: pills over one field. ``options``: value → label."""
+
+    field: str
+    label: str
+    options: Mapping[Any, str]
+
+
+def record_list(
+    entity_key: str,
+    *,
+    quick: Quick | None = None,
+    tones: Mapping[str, Mapping[Any, str]] | None = None,
+    on_empty: Callable[[], None] | None = None,
+    bulk: Callable[[list[int]], None] | None = None,
+) -> None:
+    """Draw the list of an entity. ``tones``: field → value → colour of its badge; ``on_empty`` draws what to do when there are no records at all;
+    ``bulk`` draws actions for selected ids."""
+    actor, found = current_actor(), entity(entity_key)
+    typed = filter_from_url(entity_key)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="list_tools"):
+        q = st.text_input(
+            "Search",
+            type="search",
+            live="300ms",
+            placeholder=f"Search {found.plural.lower()}",
+            label_visibility="collapsed",
+            key="q",
+            bind="query-params",
+            width=300,
+            on_change=_first_page,
+        )
+        chosen = _pills(quick)
+        filter_button(entity_key, typed)
+    filter_words(entity_key, typed)
+    query = ListQuery(
+        filter=_both(typed, quick, chosen), q=q or "", sort=_sort(entity_key), columns=found.columns, page=_page(), size=_size()
+    )
+    total, sums = _totals(entity_key, query)
+    if total == 0:
+        _nothing(entity_key, query, on_empty)
+        return
+    page = load(lists.find, entity_key, query, known=(total, sums))
+    specs = load(_specs, entity_key)
+    shown = [specs[key] for key in found.columns if key in specs]
+    happened = table(
+        [
+            Column(spec.key, spec.label, right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL), muted=n > 3)
+            for n, spec in enumerate(shown)
+        ],
+        [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown]) for row in page.rows],
+        key=f"table_{entity_key}",
+        label=found.plural,
+        href=f"/{found.page}?id={{id}}" if found.page else "",
+        sort=query.sort or found.sort,
+        selectable=bulk is not None,
+    )
+    _footer(actor, entity_key, query, page.pages, total, sums)
+    _react(entity_key, happened, bulk)
+
+
+def _pills(quick: Quick | None) -> list[Any]:
+    if quick is None:
+        return []
+    return (
+        st.pills(
+            quick.label,
+            list(quick.options),
+            selection_mode="multi",
+            format_func=lambda value: quick.options[value],
+            key=f"by_{quick.field}",
+            bind="query-params",
+            label_visibility="collapsed",
+            on_change=_first_page,
+        )
+        or []
+    )
+
+
+def _first_page() -> None:
+    st.session_state["page"] = 1
+
+
+def _both(typed: Mapping[str, Any] | None, quick: Quick | None, chosen: list[Any]) -> Mapping[str, Any] | None:
+    parts = [typed] if typed else []
+    if quick is not None and chosen:
+        parts.append({"field": quick.field, "cmp": "in", "value": list(chosen)})
+    return {"op": "and", "items": parts} if len(parts) > 1 else parts[0] if parts else None
+
+
+def _sort(entity_key: str) -> tuple[str, bool] | None:
+    raw = st.query_params.get("sort", "")
+    key = raw.removeprefix("-")
+    return (key, raw.startswith("-")) if key in load(_specs, entity_key) else None
+
+
+def _page() -> int:
+    if "page" in st.session_state:
+        return int(st.session_state["page"] or 1)
+    raw = st.query_params.get("page", "1")
+    return int(raw) if raw.isdigit() and len(raw) < 9 else 1
+
+
+def _size() -> int:
+    kept = st.session_state.get("page_size", 50)
+    return kept if kept in SIZES else 50
+
+
+def _specs(session: Any, actor: Actor, entity_key: str) -> Mapping[str, FieldSpec]:
+    return registry(session, entity_key)
+
+
+def _totals(entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
+    """Count and sums, kept until a table behind them changes (all of them when the filter looks beyond this one)."""
+    plain = ListQuery(filter=query.filter, q=query.q)
+    wide = "." in str(query.filter) or "'agg'" in str(query.filter)
+    keys = tuple(ENTITIES) if wide else (entity_key,)
+    return cached(
+        lists.totals,
+        entity_key,
+        plain,
+        entities=keys,
+        tables=(*(ENTITIES[key].table.name for key in keys), "search_document", "custom_field"),
+    )
+
+
+def _nothing(entity_key: str, query: ListQuery, on_empty: Callable[[], None] | None) -> None:
+    found = entity(entity_key)
+    if query.filter or query.q:
+        actions = empty_state(
+            f"No {found.plural.lower()} match", "Try fewer words, or remove a condition of the filter.", icon="search_off"
+        )
+        actions.button("Show all", key="show_all", on_click=_show_all)
+    elif on_empty is not None:
+        on_empty()
+    else:
+        empty_state(f"No {found.plural.lower()} yet", f"{found.plural} that you may see will stand here.", icon=found.icon)
+
+
+def _show_all() -> None:
+    for name in list(st.query_params):
+        del st.query_params[name]
+    for key in list(st.session_state):
+        if key in ("q", "page") or str(key).startswith("by_"):
+            del st.session_state[key]
+
+
+def _footer(actor: Actor, entity_key: str, query: ListQuery, pages: int, total: int, sums: Mapping[str, Any]) -> None:
+    found = entity(entity_key)
+    parts = [fmt.plural(total, found.label.lower(), found.plural.lower())]
+    parts += [f"{fmt.money(actor, value, decimals=False)} in total" for value in sums.values() if value]
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="list_footer"):
+        st.caption(fmt.md(" · ".join(parts)), width="content")
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", width="content", gap="small"):
+            if actor.can(entity_key, Action.EXPORT):
+                export_button(entity_key, query)
+            if pages > 1:
+                if int(st.session_state.get("page") or 1) > pages:
+                    st.session_state["page"] = pages
+                st.pagination(pages, key="page", bind="query-params")
+
+
+def _react(entity_key: str, happened: Happened, bulk: Callable[[list[int]], None] | None) -> None:
+    if happened.sorted is not None:
+        key, descending = happened.sorted
+        st.query_params["sort"] = f"-{key}" if descending else key
+        st.rerun()
+    if happened.opened is not None:
+        go(entity(entity_key).page, id=happened.opened)
+    if bulk is not None and happened.selected:
+        bulk(happened.selected)
+
+
+def cell(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], tones: Mapping[str, Mapping[Any, str]]) -> Cell:
+    """How a value looks in a table."""
+    raw = row[spec.key]
+    text = fmt.value(actor, spec, raw, row.get(f"{spec.key}.title"))
+    tone = tones.get(spec.key, {}).get(raw)
+    if tone is None and spec.enum is not None and raw is not None:
+        tone = TONES.get(raw)
+    if tone is not None:
+        return Cell(text, tone=tone)
+    if spec.kind is FieldKind.PERCENT and raw is not None:
+        return Cell(text, share=float(raw))
+    if spec.kind in (FieldKind.DATE, FieldKind.DATETIME) and raw is not None:
+        return Cell(_when(actor, spec, raw), hot=_overdue(spec, row, raw))
+    return Cell(text)
+
+
+def _when(actor: Actor, spec: FieldSpec, raw: date | datetime) -> str:
+    return fmt.day(actor, raw) if spec.kind is FieldKind.DATE else fmt.day(actor, fmt.local(actor, raw).date())  # type: ignore[arg-type]
+
+
+def _overdue(spec: FieldSpec, row: Mapping[str, Any], raw: Any) -> bool:
+    if spec.key not in ("expected_close_on", "due_at", "next_step_on"):
+        return False
+    open_state = (
+        row.get("outcome") in (None, StageKind.OPEN) and row.get("status") in (None, "open") and row.get("closed_on") is None
+    )
+    today = fmt.clock.today() if spec.kind is FieldKind.DATE else fmt.clock.utcnow()
+    return open_state and raw < today

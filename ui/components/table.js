@@ -1,0 +1,124 @@
+const picks = new WeakMap()
+
+function cellContent(cell, column) {
+  if (cell.share !== undefined && cell.share !== null) {
+    const bar = document.createElement("span")
+    bar.className = "bar"
+    const track = document.createElement("i")
+    track.style.setProperty("--share", `${cell.share}%`)
+    const text = document.createElement("span")
+    text.textContent = cell.text
+    bar.append(track, text)
+    return bar
+  }
+  const span = document.createElement("span")
+  span.textContent = cell.text
+  if (cell.tone) {
+    span.className = "badge"
+    span.style.setProperty("--tone", `var(--st-${cell.tone}-color)`)
+  } else {
+    span.className = cell.hot ? "cut hot" : column.muted ? "cut muted" : "cut"
+    if (cell.text.length > 38) span.title = cell.text
+  }
+  return span
+}
+
+export default function (component) {
+  const { data, parentElement, setStateValue, setTriggerValue } = component
+  const root = parentElement.querySelector(".frame")
+  const chosen = new Set(data.selected || [])
+  picks.set(parentElement, chosen)
+  const table = document.createElement("table")
+  const label = document.createElement("caption")
+  label.textContent = data.label
+  label.style.cssText = "position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden"
+  table.append(label)
+
+  const send = () => setStateValue("selected", [...chosen])
+  const head = document.createElement("tr")
+  if (data.selectable) {
+    const th = document.createElement("th")
+    th.className = "check"
+    const all = document.createElement("input")
+    all.type = "checkbox"
+    all.setAttribute("aria-label", "Select all rows of this page")
+    all.checked = data.rows.length > 0 && data.rows.every((row) => chosen.has(row.id))
+    all.onchange = () => {
+      for (const row of data.rows) all.checked ? chosen.add(row.id) : chosen.delete(row.id)
+      for (const box of root.querySelectorAll("tbody input")) { box.checked = all.checked; box.closest("tr").classList.toggle("picked", all.checked) }
+      send()
+    }
+    th.append(all)
+    head.append(th)
+  }
+  for (const column of data.columns) {
+    const th = document.createElement("th")
+    th.scope = "col"
+    if (column.right) th.className = "right"
+    if (column.sortable) {
+      const button = document.createElement("button")
+      button.type = "button"
+      button.textContent = column.label
+      const sorted = data.sort && data.sort.key === column.key
+      th.setAttribute("aria-sort", sorted ? (data.sort.desc ? "descending" : "ascending") : "none")
+      if (sorted) {
+        const arrow = document.createElement("span")
+        arrow.className = "arrow"
+        arrow.textContent = data.sort.desc ? "▼" : "▲"
+        arrow.setAttribute("aria-hidden", "true")
+        button.append(arrow)
+      }
+      button.onclick = () => setTriggerValue("sorted", { key: column.key, desc: sorted ? !data.sort.desc : column.right })
+      th.append(button)
+    } else th.textContent = column.label
+    head.append(th)
+  }
+  const thead = document.createElement("thead")
+  thead.append(head)
+  const body = document.createElement("tbody")
+  for (const row of data.rows) {
+    const tr = document.createElement("tr")
+    tr.dataset.id = row.id
+    tr.classList.toggle("picked", chosen.has(row.id))
+    const open = (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1) return
+      if (event.target.closest(".check")) return
+      event.preventDefault()
+      setTriggerValue("opened", { id: row.id })
+    }
+    if (data.openable) tr.onclick = open
+    if (data.selectable) {
+      const td = document.createElement("td")
+      td.className = "check"
+      const box = document.createElement("input")
+      box.type = "checkbox"
+      box.checked = chosen.has(row.id)
+      box.setAttribute("aria-label", `Select ${row.cells[0].text}`)
+      box.onchange = () => { box.checked ? chosen.add(row.id) : chosen.delete(row.id); tr.classList.toggle("picked", box.checked); send() }
+      td.append(box)
+      tr.append(td)
+    }
+    row.cells.forEach((cell, index) => {
+      const column = data.columns[index]
+      const td = document.createElement("td")
+      if (column.right) td.classList.add("right")
+      if (cell.text === "" || cell.text === "–") td.classList.add("blank")
+      if (index === 0) {
+        td.classList.add("lead")
+        const inner = cellContent(cell, column)
+        if (row.href) {
+          const link = document.createElement("a")
+          link.href = row.href
+          link.append(inner)
+          td.append(link)
+        } else td.append(inner)
+      } else td.append(cellContent(cell, column))
+      tr.append(td)
+    })
+    body.append(tr)
+  }
+  table.append(thead, body)
+  const left = root.scrollLeft
+  root.replaceChildren(table)
+  root.scrollLeft = left
+}

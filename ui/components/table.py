@@ -1,0 +1,89 @@
+"""A table of records as real HTML: rows open records, headers sort in the database, checkboxes select; on a phone the rows become cards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_TABLE = st.components.v2.component(
+    "rapport_table",
+    html='<div class="wrap"><div class="frame" tabindex="-1"></div></div>\n',
+    css=(_HERE / "table.css").read_text(),
+    js=(_HERE / "table.js").read_text(),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: ``right`` aligns numbers, ``muted`` steps back, ``sortable`` makes the header a button."""
+
+    key: str
+    label: str
+    right: bool = False
+    sortable: bool = True
+    muted: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows: plain text, as a badge of a theme colour (``tone``), as a bar (``share`` 0–100), or as a warning (``hot``)."""
+
+    text: str
+    tone: str | None = None
+    share: float | None = None
+    hot: bool = False
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What the user did with the table in this run."""
+
+    opened: int | None = None
+    sorted: tuple[str, bool] | None = None
+    selected: list[int] = field(default_factory=list)
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Sequence[tuple[int, Sequence[Cell]]],
+    *,
+    key: str,
+    label: str,
+    href: str = "",
+    sort: tuple[str, bool] | None = None,
+    selectable: bool = False,
+) -> Happened:
+    """Draw the table. ``rows``: (id, cells); ``href`` with ``{id}`` is the address of a row's record; the first column is its link."""
+    known = {row_id for row_id, _ in rows}
+    before = [chosen for chosen in (st.session_state.get(key) or {}).get("selected") or [] if chosen in known]
+    data: dict[str, Any] = {
+        "label": label,
+        "columns": [column.__dict__ for column in columns],
+        "rows": [
+            {
+                "id": row_id,
+                "href": href.format(id=row_id) if href else "",
+                "cells": [
+                    {name: item for name, item in cell.__dict__.items() if item not in (None, False) or name == "text"}
+                    for cell in cells
+                ],
+            }
+            for row_id, cells in rows
+        ],
+        "sort": {"key": sort[0], "desc": sort[1]} if sort else None,
+        "selectable": selectable,
+        "selected": before,
+        "openable": bool(href),
+    }
+    result = _TABLE(key=key, data=data, on_opened_change=_nothing, on_sorted_change=_nothing, on_selected_change=_nothing)
+    chosen = [row_id for row_id in result.selected or [] if row_id in known]
+    opened = result.opened["id"] if result.opened else None
+    order = (str(result.sorted["key"]), bool(result.sorted["desc"])) if result.sorted else None
+    return Happened(opened if opened in known else None, order, chosen)
+
+
+def _nothing() -> None:
+    """CCv2 gives a result only for keys that have a callback."""

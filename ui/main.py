@@ -1,0 +1,21 @@
+"""The entry script: who is it, which screens do they have, draw the one they opened."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui.actions import show_messages
+from ui.components.sidebar import sidebar
+from ui.navigation import sections_for
+from ui.session import begin_run
+
+st.set_page_config(page_title="Rapport", page_icon=str(Path(__file__).parent / "static" / "icon.svg"), layout="wide")
+st.logo(
+    str(Path(__file__).parent / "static" / "logo.svg"), size="medium", icon_image=str(Path(__file__).parent / "static" / "icon.svg")
+)
+
+actor = begin_run()
+page = st.navigation(sections_for(actor), expanded=True)
+sidebar(actor)
+show_messages()
+page.run()

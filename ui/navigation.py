@@ -1,0 +1,102 @@
+"""Every screen: where it lives, what it is called, who may open it. The only list of pages."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from crm_core.access import Actor
+from crm_core.vocabulary import Action
+
+_PAGES = Path(__file__).resolve().parent.parent / "pages"
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One screen. ``path``: file below ``pages/``; ``url``: address; ``needs``: permission without which it does not exist; ``hidden``: not in the menu."""
+
+    path: str
+    url: str
+    title: str
+    icon: str
+    area: str
+    needs: tuple[str, Action] | None = None
+    hidden: bool = False
+    default: bool = False
+
+    def allowed(self, actor: Actor) -> bool:
+        return self.needs is None or actor.can(*self.needs)
+
+    @property
+    def file(self) -> Path:
+        return _PAGES / self.path
+
+
+R, M, I = Action.READ, Action.MANAGE, Action.IMPORT  # noqa: E741
+
+PAGES: tuple[Screen, ...] = (
+    Screen("home/overview.py", "overview", "Overview", "dashboard", "", ("analytics", R), default=True),
+    Screen("sales/deals.py", "deals", "Deals", "handshake", "Sales", ("deal", R)),
+    Screen("sales/deal.py", "deal", "Deal", "handshake", "Sales", ("deal", R), hidden=True),
+    Screen("sales/board.py", "pipeline", "Pipeline", "view_kanban", "Sales", ("deal", R)),
+    Screen("sales/accounts.py", "accounts", "Accounts", "apartment", "Customers", ("account", R)),
+    Screen("sales/account.py", "account", "Account", "apartment", "Customers", ("account", R), hidden=True),
+    Screen("sales/contacts.py", "contacts", "Contacts", "person", "Customers", ("contact", R)),
+    Screen("sales/contact.py", "contact", "Contact", "person", "Customers", ("contact", R), hidden=True),
+)
+
+
+def screens_for(actor: Actor) -> list[Screen]:
+    """The screens that exist for this person (and on disk)."""
+    return [screen for screen in PAGES if screen.allowed(actor)]
+
+
+@lru_cache(maxsize=256)
+def _page(screen: Screen, default: bool) -> StreamlitPage:
+    return st.Page(
+        screen.file,
+        title=screen.title,
+        icon=f":material/{screen.icon}:",
+        url_path=screen.url,
+        default=default,
+        visibility="hidden" if screen.hidden else "visible",
+    )
+
+
+def sections_for(actor: Actor) -> dict[str, list[StreamlitPage]]:
+    """The menu: area → pages. The first allowed screen is the default one when the overview is not."""
+    allowed = screens_for(actor)
+    first = next((screen for screen in allowed if screen.default), None) or next(
+        (screen for screen in allowed if not screen.hidden), None
+    )
+    sections: dict[str, list[StreamlitPage]] = {}
+    for screen in allowed:
+        sections.setdefault(screen.area, []).append(_page(screen, screen is first))
+    return sections
+
+
+def go(url: str, **params: Any) -> None:
+    """Open a screen of this session by its address; parameters land in the URL. Does nothing for a screen the person does not have."""
+    from ui.session import current_actor
+
+    actor = current_actor()
+    for pages in sections_for(actor).values():
+        for page in pages:
+            if (page.url_path or "") == url or (screen_of(url) is not None and page.title == screen_of(url).title):  # type: ignore[union-attr]
+                st.switch_page(page, query_params={name: str(value) for name, value in params.items() if value not in (None, "")})
+
+
+def screen_of(url: str) -> Screen | None:
+    """The screen at an address."""
+    return next((screen for screen in PAGES if screen.url == url), None)
+
+
+def page_of(actor: Actor, url: str) -> StreamlitPage | None:
+    """The page object at an address, for ``st.page_link``; None when the person does not have it."""
+    screen = screen_of(url)
+    if screen is None or not screen.allowed(actor):
+        return None
+    return next(page for pages in sections_for(actor).values() for page in pages if page.title == screen.title)
