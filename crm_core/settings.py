@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(default=250, ge=1, le=2000)
     session_days: int = Field(default=14, ge=1, le=365)
     setup_token: SecretStr | None = None
+    metrics_token: SecretStr | None = None
     worker_concurrency: int = Field(default=4, ge=1, le=64)
+    worker_silent_seconds: float = Field(default=90, ge=1, le=3600)
     log_level: str = "INFO"
 
     oidc_issuer: str = ""

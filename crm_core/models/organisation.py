@@ -36,12 +36,15 @@ class User(Record, table=True):
     """One row per person who may sign in. People are deactivated, never deleted."""
 
     __tablename__ = "app_user"
-    __table_args__ = table_args(Index("uq_app_user_email", "email_key", unique=True))
+    __table_args__ = table_args(
+        Index("uq_app_user_email", "email_key", unique=True), Index("uq_app_user_oidc_subject", "oidc_subject", unique=True)
+    )
 
     name: str = field("Name", required=True, max_length=200)
     email: str = field("E-mail", FieldKind.EMAIL, required=True, pii=True)
     email_key: str = Field(max_length=254)
     password_hash: str | None = Field(default=None, max_length=300)
+    oidc_subject: str | None = Field(default=None, max_length=255)
     is_active: bool = field("Active", FieldKind.BOOLEAN, default=True)
     team_id: int | None = field("Team", to="team")
     manager_id: int | None = field("Manager", to="user")

@@ -1,0 +1,24 @@
+"""The launcher: ``streamlit run app.py``. HTTP routes, the door and the Streamlit app in one process; the screens begin in ui/main.py.
+
+The entry script lies in ui/, not here, because a pages/ folder beside it would be served before any check, and because the models must not
+be under Streamlit's module watcher.
+"""
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from ui.failure import on_script_error
+from web import startup
+from web.middleware import Door
+from web.routes import ROUTES
+
+WARM = ("pandas", "pyarrow", "plotly.graph_objects", "babel.dates", "ui.navigation", "ui.actions", "ui.cache", "ui.format")
+
+startup.configure()
+app = st.App(
+    "ui/main.py",
+    routes=ROUTES,
+    middleware=[Middleware(Door)],
+    lifespan=startup.lifespan(WARM),
+    on_script_error=on_script_error,
+)

@@ -1,0 +1,96 @@
+"""The first visit: a workspace and its first administrator, made in one transaction, once."""
+
+from functools import lru_cache
+from zoneinfo import available_timezones
+
+from babel.core import Locale, get_global
+from babel.numbers import get_territory_currencies
+from sqlalchemy import text
+from sqlmodel import Session, select
+
+from crm_core import db, events
+from crm_core.access import system
+from crm_core.errors import Conflict, Invalid
+from crm_core.kit.text import clean
+from crm_core.models import Organisation, Role, User, UserRole
+from crm_core.services.admin import hierarchy, passwords, setup
+from crm_core.services.admin.people import check_email
+from crm_core.vocabulary import Via
+
+ALREADY = "This workspace was set up already. Sign in, or ask its administrator for an invitation."
+
+
+@lru_cache(maxsize=1)
+def currencies() -> dict[str, str]:
+    """Code → name of every currency that some country uses today."""
+    english = Locale("en").currencies
+    codes = {code for territory in get_global("territory_currencies") for code in get_territory_currencies(territory)}
+    return {code: f"{code} · {english.get(code, code)}" for code in sorted(codes)}
+
+
+@lru_cache(maxsize=1)
+def timezones() -> tuple[str, ...]:
+    """Names of all time zones of the world, UTC first."""
+    names = {
+        name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix/", "right/", "SystemV/"))
+    }
+    return ("UTC", *sorted(names))
+
+
+def is_founded(session: Session) -> bool:
+    """True once the workspace exists."""
+    return setup.organisation(session) is not None
+
+
+def is_installed(session: Session) -> bool:
+    """True once the defaults (roles, pipeline, lists) are in the database."""
+    return session.exec(select(Role.id)).first() is not None
+
+
+def found(session: Session, *, workspace: str, currency: str, timezone: str, name: str, email: str, password: str) -> User:
+    """Create the workspace with its first administrator.
+
+    No actor: nobody exists yet; the door lets only somebody on the machine itself, or with the setup token, come here. Raises Invalid per
+    field, and Conflict when somebody else was faster.
+    """
+    _refuse_second(session)
+    _check(workspace, currency, timezone, name, email, password)
+    setup.install(session)
+    organisation = setup.create_organisation(session, clean(workspace)[:200], currency=currency, timezone=timezone)
+    user = User(
+        name=clean(name)[:200], email=email.strip(), email_key=check_email(email), password_hash=passwords.hash_password(password)
+    )
+    session.add(user)
+    session.flush()
+    role = session.exec(select(Role).where(Role.key == "administrator")).one()
+    session.add(UserRole(user_id=user.id, role_id=role.id))
+    hierarchy.rebuild(session)
+    events.record(session, system(Via.SCREEN), "user.created", user)
+    events.record(session, system(Via.SCREEN), "organisation.updated", entity="organisation", record_id=organisation.id)
+    return user
+
+
+def _refuse_second(session: Session) -> None:
+    if not db.is_sqlite(session):
+        session.execute(text("SELECT pg_advisory_xact_lock(7276)"))
+    if session.exec(select(Organisation.id)).first() is not None:
+        raise Conflict(ALREADY)
+
+
+def _check(workspace: str, currency: str, timezone: str, name: str, email: str, password: str) -> None:
+    wrong: dict[str, str] = {}
+    if not clean(workspace):
+        wrong["workspace"] = "Give your workspace a name."
+    if not clean(name):
+        wrong["name"] = "Your name is needed."
+    if currency not in currencies():
+        wrong["currency"] = "Choose one of the listed currencies."
+    if timezone not in timezones():
+        wrong["timezone"] = "Choose one of the listed time zones."
+    for check in (lambda: check_email(email), lambda: passwords.require_strong(password, email=email, name=name)):
+        try:
+            check()
+        except Invalid as error:
+            wrong |= error.fields
+    if wrong:
+        raise Invalid("Please correct the marked fields.", wrong)

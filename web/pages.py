@@ -1,0 +1,49 @@
+"""Pages of the door: server-rendered, in the house look, usable without script, asking no other host for anything."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from crm_core.errors import CrmError, TooMany
+from web import headers
+
+_HERE = Path(__file__).resolve().parent / "templates"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals["style"] = Markup(_source("door.css"))  # noqa: S704: our own file
+    environment.globals["script"] = Markup(_source("door.js"))  # noqa: S704: our own file
+    return environment
+
+
+def _source(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _policy() -> str:
+    return headers.page_policy((_source("door.js"),), (_source("door.css"),))
+
+
+def render(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page. It is never stored by the browser: a form that somebody left must not come back with "back"."""
+    body = _environment().get_template(template).render({"error": "", "errors": {}, "notice": "", **values})
+    return HTMLResponse(body, status, headers={"content-security-policy": _policy(), "cache-control": "no-store"})
+
+
+def failure(error: CrmError) -> HTMLResponse:
+    """An error's sentence as a page of its own."""
+    response = render(
+        "message.html", status=error.status, title="That did not work", message=error.message, link="/", label="Go on"
+    )
+    if isinstance(error, TooMany):
+        response.headers["retry-after"] = "60"
+    return response

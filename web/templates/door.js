@@ -1,0 +1,41 @@
+"use strict";
+document.querySelectorAll("form").forEach(function (form) {
+  form.addEventListener("submit", function () {
+    form.querySelectorAll("button[type=submit]").forEach(function (button) {
+      if (button.dataset.busy) button.textContent = button.dataset.busy;
+      setTimeout(function () { button.disabled = true; }, 0);
+    });
+  });
+});
+window.addEventListener("pageshow", function (event) { if (event.persisted) location.reload(); });
+document.querySelectorAll("[data-reveal]").forEach(function (button) {
+  var input = document.getElementById(button.dataset.reveal);
+  button.hidden = false;
+  button.addEventListener("click", function () {
+    var shown = input.type === "text";
+    input.type = shown ? "password" : "text";
+    button.textContent = shown ? "Show" : "Hide";
+    button.setAttribute("aria-pressed", String(!shown));
+    input.focus();
+  });
+});
+document.querySelectorAll("select[data-guess=timezone]").forEach(function (select) {
+  var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (select.querySelector('option[value="' + CSS.escape(zone) + '"]')) select.value = zone;
+});
+document.querySelectorAll("[data-progress]").forEach(function (box) {
+  var bar = box.querySelector("progress"), step = box.querySelector(".step"), failures = 0;
+  function ask() {
+    fetch(box.dataset.progress, { headers: { accept: "application/json" } })
+      .then(function (answer) { return answer.json(); })
+      .then(function (state) {
+        failures = 0;
+        if (state.done || state.failed) { location.replace(box.dataset.then); return; }
+        bar.value = state.percent;
+        step.textContent = state.step;
+        setTimeout(ask, 400);
+      })
+      .catch(function () { failures += 1; if (failures < 20) setTimeout(ask, 1000); else location.reload(); });
+  }
+  ask();
+});
