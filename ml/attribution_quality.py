@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from ml import attribution_markov as markov
 from ml.attribution_paths import read_paths
 from ml.errors import DataError
 
 FOLDS = 5
+DRAWS = 200
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def path_auc(paths: pd.DataFrame, order: int = 1, *, seed: int = 0) -> PathAuc:
     DataError
         As for `attribute`; or fewer than 10 journeys with or without conversion.
 
-    Source: the check by Anderl et al. (2016), section 4.4; interval after Hanley & McNeil (1982).
+    Source: the check by Anderl et al. (2016), section 4.4.
     """
     journeys = read_paths(paths)
     wins, losses = journeys.conversions, journeys.nulls
@@ -55,14 +55,24 @@ def path_auc(paths: pd.DataFrame, order: int = 1, *, seed: int = 0) -> PathAuc:
     won = np.bincount(chain.last, weights=wins, minlength=chain.states)
     lost = np.bincount(chain.last, weights=losses, minlength=chain.states)
     rng = np.random.default_rng(seed)
-    areas = []
-    won_fold, lost_fold = _deal(won, rng), _deal(lost, rng)
-    for fold in range(FOLDS):
-        score = _rate(won - won_fold[fold], lost - lost_fold[fold])
-        areas.append(area(score, won_fold[fold], lost_fold[fold]))
-    auc = float(np.mean(areas))
-    low, high = hanley_mcneil(auc, float(wins.sum()), float(losses.sum()))
+    auc = _out_of_fold(_deal(won, rng), _deal(lost, rng))
+    # Redrawn as a whole, folds and all: the order of the states is learnt from noise too, which formulas for a given
+    # score leave out (they covered .5 in 87 % of noise instead of 95 %).
+    shape = (DRAWS, FOLDS, chain.states)
+    redrawn = zip(rng.poisson(won / FOLDS, shape), rng.poisson(lost / FOLDS, shape), strict=True)
+    half = 1.96 * float(np.std([_out_of_fold(a.astype(float), b.astype(float)) for a, b in redrawn]))
+    low, high = max(0.0, auc - half), min(1.0, auc + half)
     return PathAuc(auc, low, high, area(_rate(won, lost), won, lost), order, _verdict(auc, low))
+
+
+def _out_of_fold(won: np.ndarray, lost: np.ndarray) -> float:
+    """Mean AUC over the folds (folds × states), each scored by the others."""
+    areas = []
+    for fold in range(FOLDS):
+        if won[fold].sum() and lost[fold].sum():
+            score = _rate(won.sum(axis=0) - won[fold], lost.sum(axis=0) - lost[fold])
+            areas.append(area(score, won[fold], lost[fold]))
+    return float(np.mean(areas)) if areas else 0.5
 
 
 def _deal(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -84,14 +94,6 @@ def area(score: np.ndarray, wins: np.ndarray, losses: np.ndarray) -> float:
     w, v = np.bincount(rank, weights=wins), np.bincount(rank, weights=losses)
     below = np.cumsum(v) - v
     return float((w * (below + v / 2)).sum() / (w.sum() * v.sum()))
-
-
-def hanley_mcneil(auc: float, n_wins: float, n_losses: float, level: float = 0.95) -> tuple[float, float]:
-    """Interval of an AUC from the two sample sizes."""
-    q1, q2 = auc / (2 - auc), 2 * auc * auc / (1 + auc)
-    variance = auc * (1 - auc) + (n_wins - 1) * (q1 - auc * auc) + (n_losses - 1) * (q2 - auc * auc)
-    half = norm.ppf(0.5 + level / 2) * np.sqrt(max(variance, 0.0) / (n_wins * n_losses))
-    return max(0.0, float(auc - half)), min(1.0, float(auc + half))
 
 
 def _verdict(auc: float, low: float) -> str:

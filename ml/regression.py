@@ -44,7 +44,7 @@ class Regression:
         odds_high``.
     statistics
         ``n, condition``; linear: ``r2, adjusted_r2, rse, f, f_p, loglik, aic, bic, loo_rmse`` (leave-one-out, exact)
-        and ``loo_r2``; logistic: ``loglik, null_loglik, mcfadden_r2, aic, bic, base_rate, cv_auc`` with ``cv_auc_low``
+        and ``loo_r2``; logistic: ``loglik, null_loglik, mcfadden_r2, lr_p, aic, bic, base_rate, cv_auc`` with ``cv_auc_low``
         and ``cv_auc_high``, ``cv_brier`` and ``base_brier`` (five folds).
     warnings, sentences
         For people: what to beware of; one sentence per coefficient.
@@ -288,6 +288,7 @@ def _logistic_statistics(result: Any, scaled: np.ndarray, outcome: np.ndarray) -
         "loglik": float(result.llf),
         "null_loglik": float(result.llnull),
         "mcfadden_r2": float(1 - result.llf / result.llnull),
+        "lr_p": float(result.llr_pvalue),
         "aic": float(result.aic),
         "bic": float(result.bic),
         "base_rate": base,
