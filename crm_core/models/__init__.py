@@ -25,6 +25,7 @@ from crm_core.models.platform import (
     CustomField,
     DealDaily,
     Event,
+    ImportLink,
     ImportMapping,
     ImportRow,
     ImportRun,

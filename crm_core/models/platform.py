@@ -90,7 +90,9 @@ class ImportRow(Base, table=True):
 
     __tablename__ = "import_row"
     __table_args__ = table_args(
-        UniqueConstraint("run_id", "n", name="uq_import_row"), Index("ix_import_row_outcome", "run_id", "outcome", "n")
+        UniqueConstraint("run_id", "n", name="uq_import_row"),
+        Index("ix_import_row_outcome", "run_id", "outcome", "n"),
+        Index("ix_import_row_record", "run_id", "record_id"),
     )
     id: int = Field(default=None, primary_key=True)
     run_id: int = Field(foreign_key="import_run.id", ondelete="CASCADE")
@@ -101,6 +103,18 @@ class ImportRow(Base, table=True):
     raw: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
     before: dict[str, Any] | None = Field(default=None, sa_type=Json)
     errors: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+
+
+class ImportLink(Base, table=True):
+    """One row per record that an import created on the way because a row named it (an account, a team, a stage): an undo takes it back too."""
+
+    __tablename__ = "import_link"
+    __table_args__ = table_args(Index("ix_import_link_run", "run_id", "entity", "record_id"))
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="import_run.id", ondelete="CASCADE")
+    entity: str = Field(max_length=40)
+    record_id: int
+    record_version: int = 1
 
 
 class ImportMapping(Record, table=True):
