@@ -1,0 +1,127 @@
+"""What the stage board shows: per stage its count, sum, weighted sum and first cards, straight from SQL within the actor's scope."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, func, select, true
+from sqlmodel import Session
+
+from crm_core import lists
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.filters import where
+from crm_core.kit import clock
+from crm_core.models import Stage
+from crm_core.services.sales import deals
+from crm_core.services.sales.deals import StageView
+from crm_core.vocabulary import Action, StageKind
+
+PER_COLUMN = 30
+CLOSED_DAYS = 90
+"""Won and lost columns show what was closed in this many days; a board is for work, not for history."""
+
+
+@dataclass(frozen=True)
+class DealCard:
+    """A deal as a card."""
+
+    id: int
+    version: int
+    name: str
+    account: str
+    owner: str
+    amount_minor: int
+    expected_close_on: date | None
+    idle: bool
+    no_next_step: bool
+
+
+@dataclass(frozen=True)
+class StageColumn:
+    """A stage with its figures over all its deals, and its first cards."""
+
+    stage: StageView
+    count: int
+    amount_minor: int
+    weighted_minor: int
+    cards: tuple[DealCard, ...]
+
+
+def columns(
+    session: Session,
+    actor: Actor,
+    pipeline_id: int,
+    *,
+    filter: Mapping[str, Any] | None = None,
+    limits: Mapping[int, int] | None = None,
+) -> list[StageColumn]:
+    """The board of a pipeline. ``limits``: stage id → number of cards, where more than the usual number is wanted."""
+    require(actor, "deal", Action.READ)
+    table = entity("deal").table
+    narrowed = where(session, "deal", filter, actor) if filter else true()
+    base = and_(visible(actor, "deal", table), narrowed, table.c.pipeline_id == pipeline_id, _recent(table, actor))
+    sums = {
+        row.stage_id: row
+        for row in session.execute(
+            select(
+                table.c.stage_id,
+                func.count().label("n"),
+                func.sum(table.c.amount_minor).label("amount"),
+                func.sum(table.c.amount_minor * table.c.probability_pct).label("weighted"),
+            )
+            .where(base)
+            .group_by(table.c.stage_id)
+        )
+    }
+    found = deals.stages(session, actor, pipeline_id)
+    idle_days = dict(session.execute(select(Stage.__table__.c.id, Stage.__table__.c.max_idle_days)).tuples().all())  # type: ignore[attr-defined]
+    made = []
+    for stage in found:
+        row = sums.get(stage.id)
+        rows = _rows(session, base, table, stage, (limits or {}).get(stage.id, PER_COLUMN)) if row else []
+        cards = _cards(session, actor, rows, stage, idle_days.get(stage.id))
+        made.append(
+            StageColumn(stage, row.n if row else 0, int(row.amount) if row else 0, int(row.weighted) // 100 if row else 0, cards)
+        )
+    return made
+
+
+def _recent(table: Any, actor: Actor) -> Any:
+    since = clock.today(actor.timezone) - timedelta(days=CLOSED_DAYS)
+    return (table.c.outcome == StageKind.OPEN) | (table.c.closed_on >= since)
+
+
+def _rows(session: Session, base: Any, table: Any, stage: StageView, limit: int) -> list[Any]:
+    order = table.c.expected_close_on.asc().nulls_last() if stage.kind is StageKind.OPEN else table.c.closed_on.desc()
+    fields = (
+        "id", "version", "name", "account_id", "owner_id", "amount_minor", "expected_close_on", "stage_since", "last_activity_at", "next_step", "next_step_on",
+    )  # fmt: skip
+    query = select(*[table.c[name] for name in fields]).where(base, table.c.stage_id == stage.id).order_by(order, table.c.id)
+    return list(session.execute(query.limit(limit)))
+
+
+def _cards(session: Session, actor: Actor, rows: list[Any], stage: StageView, idle_days: int | None) -> tuple[DealCard, ...]:
+    accounts = lists.titles(session, actor, "account", (row.account_id for row in rows))
+    people = lists.titles(session, actor, "user", (row.owner_id for row in rows))
+    now = clock.utcnow()
+    return tuple(
+        DealCard(
+            row.id,
+            row.version,
+            row.name,
+            accounts.get(row.account_id, ""),
+            people.get(row.owner_id, ""),
+            row.amount_minor,
+            row.expected_close_on,
+            stage.kind is StageKind.OPEN and idle_days is not None and _days_idle(row, now) >= idle_days,
+            stage.kind is StageKind.OPEN and not row.next_step and row.next_step_on is None,
+        )
+        for row in rows
+    )
+
+
+def _days_idle(row: Any, now: datetime) -> int:
+    latest = max(row.last_activity_at or row.stage_since, row.stage_since)
+    return (now - latest).days

@@ -1,0 +1,89 @@
+"""One account: for everybody who serves this customer, all that is known and going on."""
+
+import streamlit as st
+
+from crm_core.services.customers import accounts
+from crm_core.services.sales import deals
+from crm_core.vocabulary import Action
+from ui import format as fmt
+from ui.actions import load
+from ui.components.activity_feed import feed, log_box
+from ui.components.deal_dialogs import NEW_FIELDS, new_deal
+from ui.components.header import header
+from ui.components.record_page import delete_dialog, edit_dialog, facts, facts_of, id_from_url, next_steps, related
+from ui.navigation import page_of
+from ui.session import current_actor
+from ui.tones import TONES, stage_tones
+
+ABOUT = (
+    "website",
+    "phone",
+    "industry",
+    "employees",
+    "revenue_minor",
+    "founded_year",
+    "street",
+    "postcode",
+    "city",
+    "country",
+    "parent_id",
+    "customer_since",
+)
+
+actor = current_actor()
+account_id = id_from_url()
+specs, row = load(facts_of, "account", account_id)
+figures = load(accounts.figures, account_id)
+here = {"field": "account_id", "cmp": "eq", "value": account_id}
+
+actions = header(
+    row["name"],
+    f"Owned by {row.get('owner_id.title') or 'nobody'}",
+    badges=[(row["kind"].label, TONES[row["kind"]]), *([(row["industry"], "gray")] if row["industry"] else [])],
+    back=("Accounts", page_of(actor, "accounts")),
+)
+if actor.can("account", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+    edit_dialog("account", account_id)
+if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="new_deal"):
+    new_deal(account_id=account_id)
+if actor.can("account", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this account"):
+    delete_dialog("account", account_id, row["version"], row["name"], "accounts")
+
+with st.grid(4, min_column_width=150):
+    if figures.order_revenue_minor is not None:
+        st.metric(
+            "Order revenue", fmt.money(actor, figures.order_revenue_minor, compact=True), delta=fmt.plural(figures.orders or 0, "order"), delta_color="off",
+            delta_arrow="off", border=True, height="stretch", help="Placed and fulfilled orders that you may see",
+        )  # fmt: skip
+    if figures.won_minor is not None:
+        st.metric(
+            "Won deals",
+            fmt.money(actor, figures.won_minor, compact=True),
+            border=True,
+            height="stretch",
+            help="Sum of the won deals that you may see",
+        )
+        st.metric(
+            "Open pipeline", fmt.money(actor, figures.open_minor, compact=True), delta=fmt.plural(figures.open_deals or 0, "deal"), delta_color="off",
+            delta_arrow="off", border=True, height="stretch",
+        )  # fmt: skip
+    if figures.open_tickets is not None:
+        st.metric("Open tickets", fmt.number(actor, figures.open_tickets), border=True, height="stretch")
+
+left, right = st.columns([7, 4], gap="medium")
+with left:
+    related(
+        actor, "deal", where=here, columns=("name", "stage_id", "amount_minor", "expected_close_on"), title="Deals", list_url="deals",
+        tones={"stage_id": stage_tones(load(deals.stages))} if actor.can("deal", Action.READ) else None, preset={"account_id": account_id}, fields=NEW_FIELDS,
+    )  # fmt: skip
+    log_box("account", account_id)
+    feed("account", account_id)
+with right:
+    next_steps("account", account_id)
+    facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    related(
+        actor, "contact", where=here, columns=("name", "job_title"), title="People", list_url="contacts", preset={"account_id": account_id},
+        fields=("name", "job_title", "email", "phone", "account_id", "owner_id"),
+    )  # fmt: skip
+    related(actor, "ticket", where=here, columns=("subject", "status"), title="Tickets", list_url="tickets")
+    related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")

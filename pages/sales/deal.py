@@ -1,0 +1,102 @@
+"""One deal: for the rep who works it, to see where it stands, do the next thing, and close it."""
+
+import streamlit as st
+
+from crm_core.services.sales import deals
+from crm_core.vocabulary import Action, StageKind
+from ui import format as fmt
+from ui.actions import load
+from ui.components.activity_feed import feed, log_box
+from ui.components.deal_committee import committee
+from ui.components.deal_dialogs import lose_dialog, reopen_dialog, win_dialog
+from ui.components.deal_lines import deal_lines
+from ui.components.deal_stages import stage_path
+from ui.components.header import header
+from ui.components.record_page import delete_dialog, edit_dialog, facts, facts_of, id_from_url, next_steps
+from ui.navigation import page_of
+from ui.session import current_actor
+from ui.tones import TONES
+
+FACTS = (
+    "account_id",
+    "contact_id",
+    "owner_id",
+    "pipeline_id",
+    "source",
+    "campaign_id",
+    "forecast_category",
+    "created_on",
+    "next_step",
+    "next_step_on",
+)
+CLOSING = ("closed_on", "won_reason", "lost_reason", "competitor")
+
+actor = current_actor()
+deal_id = id_from_url()
+specs, row = load(facts_of, "deal", deal_id)
+lines = load(deals.lines, deal_id)
+may_edit = actor.can("deal", Action.EDIT)
+outcome = row["outcome"]
+
+caption = " · ".join(
+    part for part in (row.get("account_id.title") or "No account", f"Owned by {row.get('owner_id.title') or 'nobody'}") if part
+)
+actions = header(
+    row["name"],
+    caption,
+    badges=[(outcome.label if outcome is not StageKind.OPEN else row["stage_id.title"], TONES[outcome])],
+    back=("Deals", page_of(actor, "deals")),
+)
+if may_edit and outcome is StageKind.OPEN:
+    if actions.button("Lose", key="lose"):
+        lose_dialog(deal_id, row["version"], row["name"])
+    if actions.button("Win", type="primary", icon=":material/trophy:", key="win", shortcut="w"):
+        win_dialog(deal_id, row["version"], row["name"], bool(lines))
+elif may_edit and actions.button("Re-open", key="reopen", icon=":material/undo:"):
+    reopen_dialog(deal_id, row["version"], row["name"], row["pipeline_id"])
+if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+    edit_dialog("deal", deal_id)
+if actor.can("deal", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this deal"):
+    delete_dialog("deal", deal_id, row["version"], row["name"], "deals")
+
+with st.grid(4, min_column_width=150):
+    st.metric("Amount", fmt.money(actor, row["amount_minor"]), border=True, height="stretch")
+    st.metric(
+        "Weighted",
+        fmt.money(actor, row["amount_minor"] * row["probability_pct"] // 100),
+        border=True,
+        height="stretch",
+        help="Amount × win probability",
+    )
+    own = "set by hand" if row["probability_own"] else "from the stage"
+    st.metric(
+        "Win probability",
+        f"{row['probability_pct']}%",
+        delta=own,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+    closing = row["closed_on"] if outcome is not StageKind.OPEN else row["expected_close_on"]
+    st.metric(
+        "Closed" if outcome is not StageKind.OPEN else "Expected close", fmt.day(actor, closing), border=True, height="stretch"
+    )
+
+stage_path(actor, deal_id, row, may_edit)
+
+left, right = st.columns([7, 4], gap="medium")
+with left:
+    log_box("deal", deal_id)
+    feed("deal", deal_id)
+with right:
+    next_steps("deal", deal_id)
+    facts(
+        actor,
+        "About",
+        specs,
+        row,
+        (*FACTS, *(CLOSING if outcome is not StageKind.OPEN else ()), *(key for key in specs if specs[key].custom), "description"),
+    )
+    deal_lines(actor, deal_id, row, lines, may_edit)
+    committee(actor, deal_id, row, may_edit)

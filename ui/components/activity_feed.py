@@ -1,0 +1,180 @@
+"""What happened on a record, and the box that logs the next thing."""
+
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.kit import clock
+from crm_core.services.collaboration import activities, timeline
+from crm_core.services.collaboration.timeline import Item
+from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via
+from ui import format as fmt
+from ui.actions import load, perform, renew, submit_key
+from ui.session import current_actor
+
+ICONS = {
+    "call": ("call", "green"),
+    "email": ("mail", "blue"),
+    "meeting": ("groups", "violet"),
+    "note": ("sticky_note_2", "gray"),
+    "task": ("task_alt", "green"),
+    "event": ("edit", "gray"),
+}
+_EVENT_ICONS = {
+    "won": ("trophy", "green"),
+    "lost": ("cancel", "red"),
+    "stage_moved": ("swap_horiz", "violet"),
+    "created": ("add_circle", "gray"),
+}
+
+
+@st.fragment
+def log_box(entity_key: str, record_id: int) -> None:
+    """Log a call, e-mail, meeting or note, with a follow-up task in the same step."""
+    actor = current_actor()
+    if not actor.can("activity", Action.CREATE):
+        return
+    name = f"log_{entity_key}_{record_id}"
+    turn = st.session_state.get(f"_turn_{name}", 0)
+    with st.container(border=True, key=f"logbox_{entity_key}"):
+        text = st.text_area(
+            "What happened?",
+            key=f"{name}_text_{turn}",
+            placeholder="What happened?",
+            label_visibility="collapsed",
+            height=84,
+            max_chars=20_000,
+        )
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            kind = st.segmented_control(
+                "Kind",
+                list(ActivityKind),
+                default=ActivityKind.NOTE,
+                format_func=lambda k: k.label,
+                required=True,
+                key=f"{name}_kind",
+                label_visibility="collapsed",
+            )
+            pressed = st.button("Save", type="primary", key=f"{name}_save")
+        with st.expander("Follow-up and details"):
+            left, right = st.columns(2)
+            follow_up = left.text_input("Follow-up task", key=f"{name}_follow_{turn}", placeholder="Send the offer")
+            due = right.date_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due_{turn}")
+            minutes = left.number_input("Minutes", value=None, min_value=0, max_value=1440, step=5, key=f"{name}_min_{turn}")
+            outcome = right.selectbox(
+                "Outcome of the call",
+                list(CallOutcome),
+                index=None,
+                format_func=lambda o: o.label,
+                key=f"{name}_out_{turn}",
+                placeholder="–",
+            )
+        if pressed:
+            _log(entity_key, record_id, name, turn, kind, text, follow_up, due, minutes, outcome)
+        _wrong()
+
+
+def _log(
+    entity_key: str,
+    record_id: int,
+    name: str,
+    turn: int,
+    kind: Any,
+    text: str,
+    follow_up: str,
+    due: Any,
+    minutes: Any,
+    outcome: Any,
+) -> None:
+    saved = perform(
+        activities.log,
+        entity_key,
+        record_id,
+        kind=kind,
+        text=text or "",
+        minutes=int(minutes) if minutes is not None else None,
+        outcome=outcome.value if outcome is not None and kind is ActivityKind.CALL else None,
+        follow_up=follow_up or "",
+        follow_up_on=due if follow_up else None,
+        submit_key=submit_key(name),
+        success=fmt.md(f"{kind.label} logged" + (", follow-up set." if follow_up else ".")),
+    )
+    if saved is not None:
+        renew(name)
+        st.session_state[f"_turn_{name}"] = turn + 1
+        st.rerun()
+
+
+def _wrong() -> None:
+    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
+        st.error(fmt.md(sentence))
+
+
+@st.fragment
+def feed(entity_key: str, record_id: int) -> None:
+    """The timeline of a record, newest first, with a filter and "show more"."""
+    actor = current_actor()
+    names = {"all": "Everything", "activities": "Activities", "changes": "Changes"}
+    kinds = st.segmented_control(
+        "Show",
+        list(names),
+        default="all",
+        format_func=lambda k: names[k],
+        required=True,
+        key=f"feed_{entity_key}",
+        label_visibility="collapsed",
+    )
+    limit = st.session_state.setdefault(f"_feed_{entity_key}_{record_id}", 20)
+    items, more = load(timeline.find, entity_key, record_id, kinds=kinds, limit=limit)
+    if not items:
+        st.caption("Nothing here yet. What you log above, and every change, will stand here.")
+    for item in items:
+        _entry(actor, item)
+    if more and st.button("Show more", key=f"feed_more_{entity_key}", type="tertiary"):
+        st.session_state[f"_feed_{entity_key}_{record_id}"] = limit + 40
+        st.rerun(scope="fragment")
+
+
+def _entry(actor: Actor, item: Item) -> None:
+    icon, colour = ICONS[item.kind]
+    if item.kind == "event":
+        icon, colour = next((look for word, look in _EVENT_ICONS.items() if item.sentence and _is(item, word)), ICONS["event"])
+    with st.container(gap=None):
+        st.markdown(f":{colour}[:material/{icon}:]  {_headline(item)}")
+        via = f" · through {item.via.label}" if item.via is not Via.SCREEN else ""
+        details = "".join(
+            f" · {part}"
+            for part in (f"{item.data.get('minutes')} min" if item.data.get("minutes") else "", item.data.get("outcome") or "")
+            if part and item.kind != "event"
+        )
+        st.caption(fmt.md(f"{item.who + ' · ' if item.kind != 'event' else ''}{fmt.ago(actor, item.at)}{details}{via}"))
+        if item.text and item.text.strip() != item.title.strip():
+            st.text(item.text)
+        for change in item.changes:
+            old, new = (fmt.value(actor, change.spec, raw, raw if change.spec.to else None) for raw in (change.old, change.new))
+            st.caption(f"{fmt.md(change.spec.label)}: {fmt.md(_short(old))} → **{fmt.md(_short(new))}**")
+    st.space("xsmall")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else text[:119] + "…"
+
+
+def _is(item: Item, word: str) -> bool:
+    return {"won": "won the deal", "lost": "lost the deal", "stage_moved": "moved the deal", "created": "created"}[
+        word
+    ] in item.sentence
+
+
+def _headline(item: Item) -> str:
+    if item.kind != "event":
+        word = {"task": "Task done"}.get(item.kind, ActivityKind(item.kind).label if item.kind != "task" else "")
+        return f"**{word}: {fmt.md(item.title)}**"
+    safe = {key: fmt.md(value) if value not in (None, "") else "–" for key, value in item.data.items()}
+    sentence = item.sentence
+    for key, value in safe.items():
+        sentence = sentence.replace("{" + key + "}", value)
+    about = f" · {fmt.md(item.title)}" if item.title else ""
+    return f"**{fmt.md(item.who)}** {sentence.removesuffix(' –').removesuffix(':')}{about}"

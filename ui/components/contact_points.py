@@ -1,0 +1,76 @@
+"""All e-mail addresses and phone numbers of a person; one of each is the main one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.services.customers import contacts
+from crm_core.vocabulary import Action, PointKind
+from ui import format as fmt
+from ui.actions import load, perform
+
+
+def contact_points(actor: Actor, contact_id: int, row: Mapping[str, Any]) -> None:
+    """The card. The person's wishes are obeyed: no call link where calls are not wanted, no mail link where mail is not."""
+    points = load(contacts.points, contact_id)
+    may_edit = actor.can("contact", Action.EDIT) and not actor.masked("contact", "email") and not actor.masked("contact", "phone")
+    with st.container(border=True, gap="small", key="contact_points"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown("**Reach**", width="content")
+            if may_edit and st.button("Change", icon=":material/edit:", type="tertiary", key="edit_points"):
+                st.session_state["_points"] = [
+                    {"kind": p.kind.value, "value": p.value, "label": p.label or "", "is_primary": p.is_primary} for p in points
+                ]
+                _dialog(contact_id, row["version"])
+        if actor.masked("contact", "email") and actor.masked("contact", "phone"):
+            st.caption("Contact details are hidden from your role.")
+        elif not points:
+            st.caption("No e-mail address or phone number yet.")
+        for point in points:
+            _point(point, row)
+
+
+def _point(point: Any, row: Mapping[str, Any]) -> None:
+    barred = (
+        (row["do_not_call"] if point.kind is PointKind.PHONE else row["do_not_email"])
+        or point.opted_out
+        or row["preferred_channel"].value == "none"
+    )
+    icon = ":material/call:" if point.kind is PointKind.PHONE else ":material/mail:"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if barred or point.invalid:
+            st.markdown(f"{icon} {fmt.md(point.value)}", width="content")
+            st.badge("Not valid" if point.invalid else "Not wanted", color="red")
+        else:
+            href = f"tel:{point.value_key}" if point.kind is PointKind.PHONE else f"mailto:{point.value}"
+            st.link_button(fmt.md(point.value), href, icon=icon, type="tertiary")
+        if point.is_primary:
+            st.badge("Main", color="gray")
+        if point.label:
+            st.caption(fmt.md(point.label), width="content")
+
+
+@st.dialog("E-mail addresses and phone numbers", width="large")
+def _dialog(contact_id: int, version: int) -> None:
+    options = PointKind.options()
+    edited = st.data_editor(
+        st.session_state["_points"] or [{"kind": "email", "value": "", "label": "", "is_primary": True}],
+        num_rows="dynamic",
+        hide_index=True,
+        key="points_editor",
+        column_config={
+            "kind": st.column_config.SelectboxColumn(
+                "Kind", options=list(options), format_func=lambda one: options[one], required=True, default="email"
+            ),
+            "value": st.column_config.TextColumn("Address or number", required=True, width="large"),
+            "label": st.column_config.TextColumn("Label", help="Work, mobile, private …"),
+            "is_primary": st.column_config.CheckboxColumn("Main", default=False),
+        },
+    )
+    if st.button("Save", type="primary", key="points_save"):
+        rows = [row for row in edited if row.get("value")]
+        if perform(contacts.set_points, contact_id, rows, base_version=version, success="Contact details saved.") is not None:
+            st.rerun()
+        st.rerun(scope="fragment")

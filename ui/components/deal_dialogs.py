@@ -1,0 +1,91 @@
+"""The dialogs that close or re-open a deal, the same from the board and from the record; and the one that creates it."""
+
+import streamlit as st
+
+from crm_core.fields import registry
+from crm_core.kit import clock
+from crm_core.services.sales import deals
+from crm_core.vocabulary import StageKind
+from ui import format as fmt
+from ui.actions import load, perform
+from ui.components.record_page import new_dialog
+from ui.session import current_actor
+
+NEW_FIELDS = ("name", "account_id", "amount_minor", "expected_close_on", "stage_id", "owner_id", "next_step", "next_step_on")
+MORE_FIELDS = ("contact_id", "source", "campaign_id", "forecast_category", "description")
+
+
+def new_deal(**preset: object) -> None:
+    """The dialog for a new deal."""
+    new_dialog("deal", NEW_FIELDS, preset=preset, more=MORE_FIELDS)
+
+
+def _options(field: str) -> list[str]:
+    return list((load(lambda session, _actor: registry(session, "deal")[field]).options or {}).values())
+
+
+@st.dialog("Win this deal", icon=":material/trophy:")
+def win_dialog(deal_id: int, version: int, name: str, has_lines: bool = False) -> None:
+    """Day, reason, and whether its products become an order."""
+    st.text(name)
+    closed_on = st.date_input("Closed on", value=clock.today(current_actor().timezone), key="win_on")
+    reason = st.selectbox("Why did we win?", _options("won_reason"), index=None, placeholder="–", key="win_reason")
+    create_order = st.toggle("Create an order from its products", value=True, key="win_order") if has_lines else False
+    if st.button("Mark as won", type="primary", key="win_yes", icon=":material/trophy:"):
+        done = perform(
+            deals.win,
+            deal_id,
+            closed_on=closed_on,
+            reason=reason,
+            create_order=create_order,
+            base_version=version,
+            success=fmt.md(f"{name} won."),
+        )
+        _after(done is not None)
+
+
+@st.dialog("Lose this deal")
+def lose_dialog(deal_id: int, version: int, name: str) -> None:
+    """The reason is needed; a competitor is welcome."""
+    st.text(name)
+    reason = st.selectbox(
+        "Why was it lost? *", _options("lost_reason"), index=None, placeholder="Choose a reason", key="lose_reason"
+    )
+    competitor = st.selectbox(
+        "Who won it?",
+        _options("competitor"),
+        index=None,
+        placeholder="–",
+        key="lose_to",
+        accept_new_options=not _options("competitor"),
+    )
+    closed_on = st.date_input("Closed on", value=clock.today(current_actor().timezone), key="lose_on")
+    if st.button("Mark as lost", type="primary", key="lose_yes"):
+        done = perform(
+            deals.lose,
+            deal_id,
+            reason=reason,
+            competitor=competitor,
+            closed_on=closed_on,
+            base_version=version,
+            success=fmt.md(f"{name} marked as lost."),
+        )
+        _after(done is not None)
+
+
+@st.dialog("Re-open this deal")
+def reopen_dialog(deal_id: int, version: int, name: str, pipeline_id: int) -> None:
+    """Into which stage it goes back."""
+    st.text(name)
+    stages = {stage.id: stage.name for stage in load(deals.stages, pipeline_id) if stage.kind is StageKind.OPEN}
+    stage_id = st.selectbox("Back into stage", list(stages), format_func=lambda one: stages[one], key="reopen_stage")
+    if st.button("Re-open", type="primary", key="reopen_yes"):
+        done = perform(deals.reopen, deal_id, stage_id=stage_id, base_version=version, success=fmt.md(f"{name} is open again."))
+        _after(done is not None)
+
+
+def _after(done: bool) -> None:
+    if done or st.session_state.get("_conflict") is not None:
+        st.rerun()
+    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
+        st.error(fmt.md(sentence))

@@ -1,0 +1,34 @@
+"""The way of a deal through its pipeline, as a row of stages; a click moves it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.services.sales import deals
+from crm_core.vocabulary import StageKind
+from ui import format as fmt
+from ui.actions import load, perform
+
+
+def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool) -> None:
+    """The open stages of the deal's pipeline. Choosing another one is the same service as the board and the form."""
+    stages = {stage.id: stage.name for stage in load(deals.stages, row["pipeline_id"]) if stage.kind is StageKind.OPEN}
+    if row["outcome"] is not StageKind.OPEN or row["stage_id"] not in stages:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        chosen = st.segmented_control(
+            "Stage",
+            list(stages),
+            default=row["stage_id"],
+            format_func=lambda one: fmt.md(stages[one]),
+            required=True,
+            disabled=not may_edit,
+            key=f"stage_{deal_id}_{row['version']}",
+            label_visibility="collapsed",
+        )
+        st.caption(f"In this stage since {fmt.md(fmt.ago(actor, row['stage_since']))}", width="content")
+    if chosen is not None and chosen != row["stage_id"]:
+        perform(deals.move, deal_id, chosen, base_version=row["version"], success=fmt.md(f"Moved to {stages[chosen]}."))
+        st.rerun()

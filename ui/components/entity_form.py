@@ -1,0 +1,277 @@
+"""Forms generated from the field registry: create a record, or edit one with the conflict dialog when somebody else was faster."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.entities import ENTITIES, entity
+from crm_core.errors import Conflict
+from crm_core.fields import FieldSpec, registry, to_json
+from crm_core.kit.money import exponent, to_major, to_minor
+from crm_core.services import crud
+from crm_core.vocabulary import FieldKind
+from ui import format as fmt
+from ui.actions import load, perform, renew, submit_key
+from ui.components.picker import picker
+from ui.session import current_actor
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A record as the form was drawn with it: the version counts for the conflict check, whatever happens meanwhile."""
+
+    id: int
+    version: int
+    values: Mapping[str, Any]
+    titles: Mapping[str, str]
+
+
+def _draw(session: Any, actor: Actor, entity_key: str, record_id: int) -> Drawn:
+    from crm_core import records
+
+    record = records.get(session, actor, entity_key, record_id)
+    specs = registry(session, entity_key)
+    values = {key: spec.value(record) for key, spec in specs.items()}
+    titles = {
+        key: lists.titles(session, actor, spec.to or "", [values[key]]).get(values[key], "")
+        for key, spec in specs.items()
+        if spec.to in ENTITIES and values[key]
+    }
+    return Drawn(record.id, record.version, values, titles)
+
+
+def _specs(session: Any, actor: Actor, entity_key: str) -> dict[str, FieldSpec]:
+    return {key: spec for key, spec in registry(session, entity_key).items() if spec.editable and not actor.masked(entity_key, key)}
+
+
+def fields_for(entity_key: str, *, leave_out: Sequence[str] = ()) -> dict[str, FieldSpec]:
+    """The editable fields of an entity for this person."""
+    return {key: spec for key, spec in load(_specs, entity_key).items() if key not in leave_out}
+
+
+def create_form(
+    entity_key: str, *, fields: Sequence[str], preset: Mapping[str, Any] | None = None, more: Sequence[str] = ()
+) -> Any:
+    """Inputs and a Save button for a new record; gives the record once it is saved. ``more``: fields behind "More fields"."""
+    actor, name = current_actor(), f"new_{entity_key}"
+    specs = fields_for(entity_key)
+    starting = {"owner_id": actor.user_id, **(preset or {})}
+    titles = _preset_titles(specs, starting)
+    values = _inputs(actor, specs, [key for key in fields if key in specs], starting, titles, name)
+    rest = [key for key in (*more, *(key for key, spec in specs.items() if spec.custom)) if key in specs and key not in fields]
+    if rest:
+        with st.expander("More fields"):
+            values.update(_inputs(actor, specs, rest, starting, titles, name))
+    _invalid_note(specs)
+    if st.button(f"Create {entity(entity_key).label.lower()}", type="primary", key=f"{name}_save"):
+        given = {
+            key: value for key, value in {**(preset or {}), **values}.items() if value not in (None, "") or specs[key].required
+        }
+        record = perform(crud.create, entity_key, given, submit_key=submit_key(name))
+        if record is not None:
+            renew(name)
+            return record
+        st.rerun(scope="fragment")
+    return None
+
+
+def _preset_titles(specs: Mapping[str, FieldSpec], preset: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key: load(lists.titles, specs[key].to, [value]).get(value, "")
+        for key, value in preset.items()
+        if key in specs and specs[key].to in ENTITIES and isinstance(value, int)
+    }
+
+
+def edit_form(entity_key: str, record_id: int, *, fields: Sequence[str] | None = None) -> bool:
+    """Inputs and a Save button for a record; True once saved. What was drawn first stays the base of the comparison until it is saved."""
+    actor, name = current_actor(), f"edit_{entity_key}_{record_id}"
+    drawn: Drawn = st.session_state.setdefault(f"_drawn_{name}", None) or load(_draw, entity_key, record_id)
+    st.session_state[f"_drawn_{name}"] = drawn
+    conflict = st.session_state.get(f"_clash_{name}")
+    specs = fields_for(entity_key)
+    keys = [key for key in (fields or specs) if key in specs]
+    if conflict is not None:
+        return _resolve(actor, entity_key, drawn, specs, conflict, name)
+    values = _inputs(actor, specs, keys, drawn.values, drawn.titles, f"{name}_{drawn.version}")
+    _invalid_note(specs)
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        pressed = st.button("Save", type="primary", key=f"{name}_save", shortcut="ctrl+enter")
+    if not pressed:
+        return False
+    changes = {
+        key: value
+        for key, value in values.items()
+        if to_json(value) != to_json(drawn.values.get(key)) and (value or drawn.values.get(key) not in (None, ""))
+    }
+    return _save(entity_key, drawn, changes, name, specs)
+
+
+def _save(entity_key: str, drawn: Drawn, changes: Mapping[str, Any], name: str, specs: Mapping[str, FieldSpec]) -> bool:
+    if not changes:
+        close_form(entity_key, drawn.id)
+        return True
+    saved = perform(crud.update, entity_key, drawn.id, changes, base_version=drawn.version)
+    if saved is None:
+        conflict: Conflict | None = st.session_state.get("_conflict")
+        if conflict is not None and conflict.details.get("fields"):
+            st.session_state[f"_clash_{name}"] = (conflict.details["fields"], conflict.details["version"], dict(changes))
+        st.rerun(scope="fragment")
+    merged = (
+        f" Kept what somebody else changed meanwhile: {', '.join(specs[key].label for key in saved.merged if key in specs)}."
+        if saved.merged
+        else ""
+    )  # type: ignore[union-attr]
+    st.session_state.setdefault("_toasts", []).append(("ok", fmt.md("Saved." + merged)))
+    close_form(entity_key, drawn.id)
+    return True
+
+
+def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, FieldSpec], conflict: Any, name: str) -> bool:
+    clash, version, changes = conflict
+    st.warning("Somebody else saved the same fields while you were editing. Choose what stays.", icon=":material/call_split:")
+    chosen: dict[str, Any] = {}
+    for key, (original, theirs, mine) in clash.items():
+        spec = specs[key]
+        st.markdown(f"**{fmt.md(spec.label)}**")
+        words = {
+            "mine": f"Mine: {_shown(actor, spec, mine)}",
+            "theirs": f"Theirs: {_shown(actor, spec, theirs)}",
+            "original": f"Before: {_shown(actor, spec, original)}",
+        }
+        pick = st.radio(
+            "Keep",
+            list(words),
+            format_func=lambda which, words=words: fmt.md(words[which]),
+            key=f"{name}_{key}_{version}",
+            label_visibility="collapsed",
+        )  # type: ignore[misc]
+        chosen[key] = {"mine": changes[key], "theirs": theirs, "original": original}[pick]
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        if st.button("Discard mine", type="tertiary", key=f"{name}_discard"):
+            close_form(entity_key, drawn.id)
+            return True
+        if st.button("Save this", type="primary", key=f"{name}_resolve"):
+            final = {
+                key: value for key, value in {**changes, **chosen}.items() if key not in clash or to_json(value) != clash[key][1]
+            }
+            st.session_state.pop(f"_clash_{name}", None)
+            return _save(entity_key, Drawn(drawn.id, version, drawn.values, drawn.titles), final, name, specs)
+    return False
+
+
+def _shown(actor: Actor, spec: FieldSpec, raw: Any) -> str:
+    if spec.to in ENTITIES and isinstance(raw, int):
+        return load(lists.titles, spec.to, [raw]).get(raw, "a hidden record")
+    if spec.kind is FieldKind.DATE and isinstance(raw, str):
+        raw = date.fromisoformat(raw)
+    if spec.kind is FieldKind.DATETIME and isinstance(raw, str):
+        raw = datetime.fromisoformat(raw)
+    return fmt.value(actor, spec, raw)
+
+
+def close_form(entity_key: str, record_id: int) -> None:
+    """Forget the drawn state of a form, so that the next opening starts from the stored record."""
+    name = f"edit_{entity_key}_{record_id}"
+    for prefix in ("_drawn_", "_clash_"):
+        st.session_state.pop(prefix + name, None)
+    for key in [key for key in st.session_state if str(key).startswith(name + "_")]:
+        del st.session_state[key]
+    st.session_state.pop("_invalid", None)
+
+
+def _invalid_note(specs: Mapping[str, FieldSpec]) -> None:
+    wrong: dict[str, str] = st.session_state.pop("_invalid", None) or {}
+    if wrong:
+        st.error("  \n".join(fmt.md(sentence) for sentence in wrong.values()), icon=":material/error:")
+
+
+# --- one input per kind ----------------------------------------------------------------------------------------------------
+
+
+def _inputs(
+    actor: Actor,
+    specs: Mapping[str, FieldSpec],
+    keys: Sequence[str],
+    values: Mapping[str, Any],
+    titles: Mapping[str, str],
+    name: str,
+) -> dict[str, Any]:
+    """Two columns of inputs; long texts take the whole width. Returns field → typed value."""
+    found: dict[str, Any] = {}
+    short = [key for key in keys if specs[key].kind is not FieldKind.LONG_TEXT]
+    for at in range(0, len(short), 2):
+        for column, key in zip(st.columns(2), short[at : at + 2], strict=False):
+            with column:
+                found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}", title=titles.get(key, ""))
+    for key in keys:
+        if key not in found:
+            found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}")
+    return found
+
+
+def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: str = "") -> Any:
+    """The input for a field. Values come and go as they are stored; money is shown in major units."""
+    label = spec.label + (" *" if spec.required else "")
+    hint = spec.help or None
+    match spec.kind:
+        case FieldKind.BOOLEAN:
+            return st.toggle(label, value=bool(value), key=key, help=hint)
+        case FieldKind.CHOICE | FieldKind.PICK if spec.options:
+            return _options(spec, value, label, key, hint)
+        case FieldKind.REFERENCE:
+            return _reference_input(spec, value, label, key, title)
+        case FieldKind.MONEY:
+            shown = float(to_major(int(value), actor.currency)) if value is not None else None
+            step = 10.0 ** -exponent(actor.currency)
+            typed = st.number_input(
+                f"{label} ({actor.currency})", value=shown, step=step, format=f"%.{exponent(actor.currency)}f", key=key, help=hint
+            )
+            return to_minor(typed, actor.currency) if typed is not None else None
+        case FieldKind.INTEGER:
+            return st.number_input(label, value=int(value) if value is not None else None, step=1, key=key, help=hint)
+        case FieldKind.DECIMAL | FieldKind.PERCENT:
+            return st.number_input(label, value=float(value) if value is not None else None, key=key, help=hint)
+        case FieldKind.DATE:
+            return st.date_input(label, value=value, key=key, help=hint, min_value=date(1900, 1, 1), max_value=date(2199, 12, 31))
+        case FieldKind.DATETIME:
+            return st.datetime_input(
+                label, value=fmt.local(actor, value).replace(tzinfo=None) if value else None, key=key, help=hint
+            )
+        case FieldKind.LONG_TEXT:
+            return st.text_area(label, value=value or "", key=key, help=hint, height=100)
+    return st.text_input(label, value=value or "", key=key, help=hint, max_chars=spec.max_length)
+
+
+def _options(spec: FieldSpec, value: Any, label: str, key: str, hint: str | None) -> Any:
+    options = list(spec.options or {})
+    stored = value.value if spec.enum is not None and value is not None else value
+    if stored is not None and stored not in options:
+        options.append(stored)  # an option that was taken away stays valid on old rows
+    at = options.index(stored) if stored in options else None
+    return st.selectbox(
+        label,
+        options,
+        index=at,
+        format_func=lambda option: (spec.options or {}).get(option, option),
+        key=key,
+        help=hint,
+        placeholder="–",
+    )
+
+
+def _reference_input(spec: FieldSpec, value: Any, label: str, key: str, title: str) -> Any:
+    if spec.to not in ENTITIES:
+        return value
+    if ENTITIES[spec.to].lookup:
+        options = load(lists.choices, spec.to, limit=500, include=[value])
+        at = list(options).index(value) if value in options else None
+        return st.selectbox(
+            label, list(options), index=at, format_func=lambda option: options.get(option, "–"), key=key, placeholder="–"
+        )
+    return picker(label, lambda q: load(lists.choices, spec.to, q, limit=20), key=key, value=value, title=title)

@@ -1,0 +1,221 @@
+"""Pieces that record pages share: facts, related lists, tasks, the actions in the header."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+from sqlmodel import Session
+
+from crm_core import lists, records
+from crm_core.access import Actor
+from crm_core.entities import ENTITIES, entity
+from crm_core.fields import FieldSpec, registry
+from crm_core.lists import ListQuery
+from crm_core.services import crud
+from crm_core.services.collaboration import tasks
+from crm_core.vocabulary import Action, FieldKind
+from ui import format as fmt
+from ui.actions import load, perform
+from ui.components.entity_form import close_form, create_form, edit_form
+from ui.components.record_list import cell
+from ui.components.table import Column, table
+from ui.navigation import go, page_of
+from ui.session import current_actor
+
+
+def id_from_url() -> int:
+    """The record id in the address; ends the page with a sentence when it is none."""
+    raw = st.query_params.get("id", "")
+    if not raw.isdigit() or len(raw) > 9:
+        st.error("This address names no record. Open it from a list.", icon=":material/link_off:")
+        st.stop()
+    return int(raw)
+
+
+def facts_of(session: Session, actor: Actor, entity_key: str, record_id: int) -> tuple[dict[str, FieldSpec], dict[str, Any]]:
+    """Specs and the row of a record as lists give it, masks applied."""
+    records.get(session, actor, entity_key, record_id)
+    specs = dict(registry(session, entity_key))
+    row = lists.rows_of(session, actor, entity_key, [record_id], specs.values())[0]
+    return specs, row
+
+
+def facts(actor: Actor, title: str, specs: Mapping[str, FieldSpec], row: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """A card of facts; empty ones are left out. Links lead to their records, mail and phone to their programs."""
+    with st.container(border=True, gap="small"):
+        st.markdown(f"**{fmt.md(title)}**")
+        shown = [key for key in keys if key in specs and row.get(key) not in (None, "")]
+        if not shown:
+            st.caption("Nothing entered yet.")
+        for key in shown:
+            label, value = st.columns([2, 3], gap="small")
+            label.caption(fmt.md(specs[key].label))
+            with value:
+                _fact(actor, specs[key], row)
+
+
+def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any]) -> None:
+    raw = row[spec.key]
+    text = fmt.value(actor, spec, raw, row.get(f"{spec.key}.title"))
+    if spec.to in ENTITIES and row.get(f"{spec.key}.title") and page_of(actor, ENTITIES[spec.to].page) is not None:
+        st.page_link(page_of(actor, ENTITIES[spec.to].page), label=fmt.md(text), query_params={"id": str(raw)})
+    elif spec.kind is FieldKind.URL:
+        href = text if text.lower().startswith(("http://", "https://")) else f"https://{text}"
+        st.link_button(fmt.md(text), href, type="tertiary")
+    elif spec.kind is FieldKind.EMAIL and text != lists.MASK:
+        st.link_button(fmt.md(text), f"mailto:{text}", type="tertiary")
+    elif spec.kind is FieldKind.PHONE and text != lists.MASK:
+        st.link_button(fmt.md(text), f"tel:{''.join(c for c in text if c.isdigit() or c == '+')}", type="tertiary")
+    else:
+        st.text(text)
+
+
+def related(
+    actor: Actor,
+    entity_key: str,
+    *,
+    where: Mapping[str, Any],
+    columns: Sequence[str],
+    title: str,
+    list_url: str = "",
+    tones: Mapping[str, Mapping[Any, str]] | None = None,
+    size: int = 5,
+    preset: Mapping[str, Any] | None = None,
+    fields: Sequence[str] = (),
+) -> None:
+    """A card with the first related records, a link to all of them, and a button for a new one where the person may."""
+    if not actor.can(entity_key, Action.READ):
+        return
+    found = entity(entity_key)
+    page = load(lists.find, entity_key, ListQuery(filter=where, columns=tuple(columns), size=size))
+    with st.container(border=True, gap="small", key=f"related_{entity_key}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{fmt.md(title)}**  :gray[{page.total:,}]", width="content")
+            if (
+                preset is not None
+                and actor.can(entity_key, Action.CREATE)
+                and st.button("New", icon=":material/add:", type="tertiary", key=f"add_{entity_key}")
+            ):
+                new_dialog(entity_key, fields, preset)
+        if not page.rows:
+            st.caption(f"No {found.plural.lower()} yet.")
+            return
+        specs = {key: spec for key, spec in load(_specs, entity_key).items() if key in columns}
+        shown = [specs[key] for key in columns if key in specs]
+        happened = table(
+            [Column(spec.key, spec.label, right=spec.kind is FieldKind.MONEY, sortable=False) for spec in shown],
+            [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown]) for row in page.rows],
+            key=f"rel_{entity_key}",
+            label=title,
+            href=f"/{found.page}?id={{id}}" if found.page else "",
+        )
+        if page.total > size and list_url and page_of(actor, list_url) is not None:
+            import json
+
+            st.page_link(
+                page_of(actor, list_url),
+                label=f"All {page.total:,}",
+                icon=":material/arrow_forward:",
+                query_params={"f": json.dumps(where)},
+            )
+    if happened.opened is not None:
+        go(found.page, id=happened.opened)
+
+
+def _specs(session: Session, actor: Actor, entity_key: str) -> Mapping[str, FieldSpec]:
+    return registry(session, entity_key)
+
+
+def new_dialog(entity_key: str, fields: Sequence[str], preset: Mapping[str, Any] | None = None, more: Sequence[str] = ()) -> None:
+    """Open the dialog that creates a record and then shows it."""
+    label = entity(entity_key).label.lower()
+
+    @st.dialog(f"New {label}", width="medium")
+    def show() -> None:
+        record = create_form(entity_key, fields=fields, preset=preset, more=more)
+        if record is not None:
+            found = entity(entity_key)
+            st.session_state.setdefault("_toasts", []).append(("ok", fmt.md(f"{found.label} created.")))
+            if found.page:
+                go(found.page, id=record.id)
+            st.rerun()
+
+    show()
+
+
+def edit_dialog(entity_key: str, record_id: int, fields: Sequence[str] | None = None) -> None:
+    """Open the dialog that edits a record."""
+    close_form(entity_key, record_id)
+
+    @st.dialog(f"Edit {entity(entity_key).label.lower()}", width="large", dismissible=True)
+    def show() -> None:
+        if edit_form(entity_key, record_id, fields=fields):
+            st.rerun()
+
+    show()
+
+
+def delete_dialog(entity_key: str, record_id: int, version: int, title: str, list_url: str) -> None:
+    """Ask before a record goes to the bin."""
+    found = entity(entity_key)
+
+    @st.dialog(f"Delete this {found.label.lower()}?", width="small")
+    def show() -> None:
+        st.text(title)
+        st.caption("It goes to the bin and can be restored from there. What is linked to it stays.")
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            if st.button("Keep it", key="delete_no"):
+                st.rerun()
+            if st.button("Delete", type="primary", key="delete_yes"):
+                if (
+                    perform(crud.archive, entity_key, record_id, base_version=version, success=f"{found.label} moved to the bin.")
+                    is not None
+                ):
+                    go(list_url)
+                st.rerun()
+
+    show()
+
+
+@st.fragment
+def next_steps(entity_key: str, record_id: int) -> None:
+    """The open tasks of a record: tick off, or add one."""
+    actor = current_actor()
+    found = load(tasks.open_of, entity_key, record_id)
+    with st.container(border=True, gap="small", key="next_steps"):
+        st.markdown("**Next steps**")
+        if not found:
+            st.caption("Nothing planned. A deal without a next step grows cold.")
+        for task in found:
+            due = (
+                f"  :{'red' if task.due_at and task.due_at < fmt.clock.utcnow() else 'gray'}-badge[{fmt.md(fmt.ago(actor, task.due_at.astimezone(fmt.local(actor, task.due_at).tzinfo).date()))}]"
+                if task.due_at
+                else ""
+            )
+            st.checkbox(f"{fmt.md(task.subject)}{due}", key=f"task_{task.id}_{task.version}", on_change=_tick, args=(task.id,))
+        if actor.can("task", Action.CREATE):
+            turn = st.session_state.get("_task_turn", 0)
+            with st.container(horizontal=True, vertical_alignment="bottom"):
+                subject = st.text_input(
+                    "New task", key=f"task_new_{turn}", placeholder="Add a task", label_visibility="collapsed", max_chars=300
+                )
+                if st.button("Add", key="task_add", disabled=False) and subject.strip():
+                    _add_task(entity_key, record_id, subject)
+
+
+def _tick(task_id: int) -> None:
+    perform(tasks.complete, task_id, success="Done.")
+
+
+def _add_task(entity_key: str, record_id: int, subject: str) -> None:
+    from crm_core.services.collaboration.activities import links_of
+
+    def command(session: Session, actor: Actor) -> Any:
+        record = records.get(session, actor, entity_key, record_id)
+        return tasks.create(
+            session, actor, {"subject": subject, "due_at": fmt.clock.today(actor.timezone), **links_of(entity_key, record)}
+        )
+
+    if perform(command, success="Task added.") is not None:
+        st.session_state["_task_turn"] = st.session_state.get("_task_turn", 0) + 1
+        st.rerun(scope="fragment")
