@@ -67,6 +67,19 @@ class Regression:
     _design: Design | None = field(default=None, repr=False)
     _covariance: np.ndarray | None = field(default=None, repr=False)
 
+    @property
+    def spread(self) -> pd.Series:
+        """Per term: the standard deviation of its column over the rows fitted; 1 for categories and the intercept."""
+        if self._design is None:
+            return pd.Series(1.0, index=self.coefficients["term"])
+        numeric = [
+            all(not self._design.variables[part.partition(" = ")[0]].levels for part in term.split(" : "))
+            if term != "intercept"
+            else False
+            for term in self._design.names
+        ]
+        return pd.Series(np.where(numeric, self._design.scale, 1.0), index=self._design.names)
+
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Expected outcome (or probability) of new rows.
 
