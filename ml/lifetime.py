@@ -2,13 +2,14 @@
 
 ``summary`` boils orders down to ``(x, t_x, T)`` per customer; ``fit_bgnbd`` or ``fit_pareto_nbd`` model *when*
 customers buy and leave, ``fit_gamma_gamma`` how much they spend; ``expected_purchases`` and ``customer_value`` read the
-models out; ``holdout_report`` says how wrong they were on a period that they did not see. ``fit_purchases`` picks what works.
+models out; ``holdout_report`` says how wrong they were on a period that they did not see. ``fit_purchases`` and ``fit_spend``
+pick what works.
 
 The models are good at totals and at ageing, not at a magic ranking: bare recency orders customers about as well. And
 P(alive) is no churn score: it is 1 for everybody who bought once. Use ``probability_purchase`` instead.
 """
 
-from ml.lifetime_estimation import fit_bgnbd, fit_gamma_gamma, fit_pareto_nbd, fit_purchases
+from ml.lifetime_estimation import fit_bgnbd, fit_gamma_gamma, fit_pareto_nbd, fit_purchases, fit_spend
 from ml.lifetime_fit import LifetimeFit
 from ml.lifetime_holdout import HoldoutReport, holdout_report
 from ml.lifetime_prediction import (
@@ -34,6 +35,7 @@ __all__ = [
     "fit_pareto_nbd",
     "fit_purchases",
     "fit_rfm_regression",
+    "fit_spend",
     "holdout_report",
     "probability_alive",
     "probability_purchase",

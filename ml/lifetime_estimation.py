@@ -130,6 +130,41 @@ def fit_gamma_gamma(table: pd.DataFrame, *, unit: str | None = None) -> Lifetime
     )
 
 
+def fit_spend(table: pd.DataFrame, *, unit: str | None = None) -> LifetimeFit:
+    """The spend model to use: Gamma-Gamma, or where that has no optimum the customer's own mean drawn to everybody's.
+
+    The fallback (``Shrunk mean``, parameters ``mean`` and ``weight``) expects ``(x · own + weight · mean) / (x +
+    weight)``; the weight is the ratio of the variance within customers to that between them, read off how the spread
+    of the means falls with the number of purchases (Bühlmann & Straub 1970).
+
+    Raises
+    ------
+    DataError
+        As `fit_gamma_gamma`.
+    """
+    fit = fit_gamma_gamma(table, unit=unit)
+    if fit.converged:
+        return fit
+    clean = check_summary(table)
+    repeat = clean[(clean["x"] > 0) & (clean["monetary"] > 0)]
+    x, money = repeat["x"].to_numpy(), repeat["monetary"].to_numpy()
+    mean = float(np.average(money, weights=x))
+    squares = (money - mean) ** 2
+    within, between = np.polyfit(1 / x, squares, 1) if np.ptp(x) > 0 else (float(squares.mean()), 0.0)
+    weight = float(np.clip(within / max(between, 1e-9 * mean**2), 0.1, 1e6))
+    return LifetimeFit(
+        model="Shrunk mean",
+        params={"mean": mean, "weight": weight},
+        errors={},
+        loglik=0.0,
+        converged=True,
+        reason="",
+        customers=len(repeat),
+        unit=fit.unit,
+        advice=[*fit.advice, "Expected spend is each customer's own mean, drawn towards everybody's."],
+    )
+
+
 def _spend_advice(clean: pd.DataFrame, x: Array, money: Array, reason: str) -> list[str]:
     advice = []
     if reason:

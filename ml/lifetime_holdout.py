@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 from ml.contracts import ORDERS, instant, known_by
 from ml.errors import DataError
 from ml.evaluation import auc_interval
-from ml.lifetime_estimation import fit_bgnbd, fit_gamma_gamma, fit_pareto_nbd
+from ml.lifetime_estimation import fit_bgnbd, fit_pareto_nbd, fit_spend
 from ml.lifetime_fit import LifetimeFit
 from ml.lifetime_prediction import (
     expected_by_age,
@@ -47,7 +47,7 @@ class HoldoutReport:
     tracking
         Cumulative repeat purchases per unit of time: ``ends_at, actual, expected`` (best model), ``held_out``.
     revenue_actual, revenue_predicted
-        Money of the hold-out; the prediction is None when the spend model has no optimum.
+        Money of the hold-out; the prediction is None when nobody repeated a purchase above zero.
     best
         The method with the smallest error of the total among the models (and the regression).
     models
@@ -230,7 +230,7 @@ def _revenue(clean: pd.DataFrame, table: pd.DataFrame, split: pd.Timestamp, pred
     if predicted is None:
         return actual, None
     try:
-        spend = expected_spend(fit_gamma_gamma(table), table)
+        spend = expected_spend(fit_spend(table), table)
     except DataError:
         return actual, None
     return actual, float(predicted @ spend.to_numpy())

@@ -64,16 +64,21 @@ def probability_purchase(fit: LifetimeFit | RfmRegression, table: pd.DataFrame, 
 
 
 def expected_spend(fit: LifetimeFit, table: pd.DataFrame) -> pd.Series:
-    """Expected revenue of a customer's next purchase: their own mean, drawn towards everybody's (Gamma-Gamma).
+    """Expected revenue of a customer's next purchase: their own mean, drawn towards everybody's (Gamma-Gamma, or
+    the shrunk mean of ``fit_spend``).
 
     Raises
     ------
     DataError
         A fit without an optimum or of purchases, or no ``monetary`` column.
     """
-    if fit.model != "Gamma-Gamma" or not fit.converged:
-        raise DataError(f"{fit.model} {fit.reason}".strip(), "a Gamma-Gamma fit with an optimum")
+    if fit.model not in ("Gamma-Gamma", "Shrunk mean") or not fit.converged:
+        raise DataError(f"{fit.model} {fit.reason}".strip(), "a Gamma-Gamma fit with an optimum; see fit_spend")
     clean = check_summary(table, require=("monetary",))
+    if fit.model == "Shrunk mean":
+        mean, weight = fit.values
+        drawn = (clean["x"] * clean["monetary"] + weight * mean) / (clean["x"] + weight)
+        return pd.Series(drawn.to_numpy(), index=table.index, name="expected_spend")
     p, q, v = fit.values
     values = p * (v + clean["x"] * clean["monetary"]) / (p * clean["x"] + q - 1)
     return pd.Series(values.to_numpy(), index=table.index, name="expected_spend")
@@ -93,7 +98,7 @@ def customer_value(
     Parameters
     ----------
     fit, spend
-        A purchase model and a Gamma-Gamma model.
+        A purchase model and a spend model.
     table
         SUMMARY with ``monetary``, as of today.
     months
