@@ -268,6 +268,14 @@ class LinkPurpose(Choice):
     RESET = "reset", "Password reset"
 
 
+class PersonState(Choice):
+    """Whether a person can sign in."""
+
+    ACTIVE = "active", "Active"
+    INVITED = "invited", "Invited"
+    DEACTIVATED = "deactivated", "Deactivated"
+
+
 class SigninMethod(Choice):
     LOCAL = "local", "Password"
     OIDC = "oidc", "Single sign-on"
@@ -280,3 +288,34 @@ class HandoverState(Choice):
     PENDING = "pending", "Waiting for acceptance"
     ACCEPTED = "accepted", "Accepted"
     DECLINED = "declined", "Declined"
+
+
+class PeriodPreset(Choice):
+    """The stretch of time that key figures are about."""
+
+    DAYS_30 = "30d", "30D"
+    DAYS_90 = "90d", "90D"
+    MONTHS_12 = "12m", "12M"
+    QUARTER = "quarter", "This quarter"
+    YEAR = "year", "This year"
+    ALL = "all", "All"
+    CUSTOM = "custom", "Custom"
+
+
+class Against(Choice):
+    """What a period is compared with."""
+
+    PREVIOUS = "previous", "Previous period"
+    LAST_YEAR = "last_year", "Same period last year"
+    NONE = "none", "No comparison"
+
+
+class MetricUnit(Choice):
+    """How the value of a key figure is to be read."""
+
+    MONEY = "money", "Money in minor units"
+    COUNT = "count", "Number of records"
+    SHARE = "share", "Share between 0 and 1"
+    DAYS = "days", "Days"
+    SECONDS = "seconds", "Seconds"
+    RETURN = "return", "Return on cost (1 is 100 %)"

@@ -21,8 +21,7 @@ GONE = "This link was used already, has expired, or was replaced by a newer one.
 
 def issue(session: Session, actor: Actor, user: User, purpose: LinkPurpose) -> str:
     """Make a link for a person and end all earlier ones of theirs; returns its token, which is stored nowhere."""
-    for earlier in session.exec(select(OneTimeLink).where(OneTimeLink.user_id == user.id, OneTimeLink.used_at == None)):  # noqa: E711
-        earlier.used_at = utcnow()
+    void(session, user.id)
     token = secrets.token_urlsafe(32)
     session.add(
         OneTimeLink(
@@ -35,6 +34,13 @@ def issue(session: Session, actor: Actor, user: User, purpose: LinkPurpose) -> s
     )
     session.flush()
     return token
+
+
+def void(session: Session, user_id: int) -> None:
+    """End all links of a person that were not used yet."""
+    for link in session.exec(select(OneTimeLink).where(OneTimeLink.user_id == user_id, OneTimeLink.used_at == None)):  # noqa: E711
+        link.used_at = utcnow()
+    session.flush()
 
 
 def path_of(token: str, purpose: LinkPurpose) -> str:

@@ -1,6 +1,7 @@
 """Passwords: argon2id hashes, a check that takes equally long for people who don't exist, and what a password must be."""
 
 from functools import lru_cache
+from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -39,6 +40,8 @@ _COMMON = frozenset(
 )
 
 _hasher = PasswordHasher()
+_at_once = BoundedSemaphore(4)
+"""Each check takes 64 MiB on purpose; a crowd of strangers must not take all of the machine's."""
 
 
 def hash_password(password: str) -> str:
@@ -55,7 +58,8 @@ def _nobody() -> str:
 def fits(password_hash: str | None, password: str) -> bool:
     """True when the password belongs to the hash. Costs the same with no hash at all, and then is never true."""
     try:
-        _hasher.verify(password_hash or _nobody(), password[:MAX_LENGTH])
+        with _at_once:
+            _hasher.verify(password_hash or _nobody(), password[:MAX_LENGTH])
     except (VerificationError, InvalidHashError):
         return False
     return password_hash is not None and len(password) <= MAX_LENGTH

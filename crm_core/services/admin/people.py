@@ -9,6 +9,11 @@ from crm_core.kit.text import email_key
 from crm_core.models import Role, RolePermission, User, UserRole
 from crm_core.vocabulary import Action
 
+_USERS = User.__table__  # type: ignore[attr-defined]
+_ROLES = Role.__table__  # type: ignore[attr-defined]
+_USER_ROLES = UserRole.__table__  # type: ignore[attr-defined]
+_PERMISSIONS = RolePermission.__table__  # type: ignore[attr-defined]
+
 
 def check_email(email: str, *, field: str = "email") -> str:
     """The address as it is compared. Raises Invalid when it can't be one; whether mail arrives there is not asked."""
@@ -32,11 +37,11 @@ def get(session: Session, user_id: int | None) -> User:
 def first_administrator(session: Session) -> int:
     """The person as whom a visitor looks around in the demo company: its first active administrator."""
     found = session.execute(
-        select(User.id)  # type: ignore[call-overload]
-        .join(UserRole, UserRole.user_id == User.id)
-        .join(Role, Role.id == UserRole.role_id)
-        .where(Role.key == "administrator", User.is_active)
-        .order_by(User.id)
+        select(_USERS.c.id)
+        .join(_USER_ROLES, _USER_ROLES.c.user_id == _USERS.c.id)
+        .join(_ROLES, _ROLES.c.id == _USER_ROLES.c.role_id)
+        .where(_ROLES.c.key == "administrator", _USERS.c.is_active)
+        .order_by(_USERS.c.id)
     ).scalar()
     if found is None:
         raise NotPermitted("This workspace has no administrator who could let you in. Sign in with an account.")
@@ -51,14 +56,10 @@ def require_an_administrator(session: Session) -> None:
     """
     session.flush()
     manages = exists(
-        select(UserRole.user_id)
-        .join(RolePermission, RolePermission.role_id == UserRole.role_id)  # type: ignore[arg-type]
-        .where(
-            UserRole.user_id == User.id,  # type: ignore[arg-type]
-            RolePermission.entity == "user",  # type: ignore[arg-type]
-            RolePermission.action == Action.MANAGE,  # type: ignore[arg-type]
-        )
+        select(_USER_ROLES.c.user_id)
+        .join(_PERMISSIONS, _PERMISSIONS.c.role_id == _USER_ROLES.c.role_id)
+        .where(_USER_ROLES.c.user_id == _USERS.c.id, _PERMISSIONS.c.entity == "user", _PERMISSIONS.c.action == Action.MANAGE)
     )
-    can_enter = or_(User.password_hash.is_not(None), User.last_seen_at.is_not(None))  # type: ignore[union-attr]
-    if session.execute(select(User.id).where(User.is_active, manages, can_enter).limit(1)).first() is None:  # type: ignore[call-overload]
+    can_enter = or_(_USERS.c.password_hash.is_not(None), _USERS.c.last_seen_at.is_not(None))
+    if session.execute(select(_USERS.c.id).where(_USERS.c.is_active, manages, can_enter).limit(1)).first() is None:
         raise Conflict("Somebody has to remain who may manage people. Give another person the administrator's role first.")

@@ -33,6 +33,7 @@ The last one is far wider, or else anybody could lock a colleague out by guessin
 WRONG = "This e-mail address and password don't belong together. Check both, or ask an administrator for a reset link."
 
 _ATTEMPTS = SigninAttempt.__table__  # type: ignore[attr-defined]
+_USERS = User.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def begin(session: Session, email: str, *, address: str = "") -> Attempt:
             )
     session.add_all(SigninAttempt(key=key, at=utcnow()) for key in keys.values())
     row = session.execute(
-        select(User.id, User.password_hash).where(User.email_key == email_key(email)[:254], User.is_active)  # type: ignore[call-overload]
+        select(_USERS.c.id, _USERS.c.password_hash).where(_USERS.c.email_key == email_key(email)[:254], _USERS.c.is_active)
     ).first()
     return Attempt(tuple(keys.values()), row.id if row else None, row.password_hash if row else None)
 

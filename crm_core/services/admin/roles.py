@@ -1,0 +1,222 @@
+"""Roles: which verbs on which records, how far, and which fields stay hidden. Everybody with the role has it from their next click on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import Session, select
+
+from crm_core import events
+from crm_core.access import Actor, require
+from crm_core.access.permissions import RECORDS
+from crm_core.entities import label_of
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.fields import registry
+from crm_core.kit.clock import utcnow
+from crm_core.kit.text import clean
+from crm_core.models import Role, RoleFieldMask, RolePermission, UserRole
+from crm_core.services.admin import role_rules
+from crm_core.services.admin.people import require_an_administrator
+from crm_core.vocabulary import Action, Scope
+
+Mask = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class RoleRow:
+    """A role as the list shows it. ``is_fixed``: always may do everything, so that nobody can lock the workspace up."""
+
+    id: int
+    key: str | None
+    name: str
+    description: str
+    people: int
+    version: int
+
+    @property
+    def is_fixed(self) -> bool:
+        return self.key == "administrator"
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a role may do: verbs with their reach, and fields whose content it must not see."""
+
+    role: RoleRow
+    grants: dict[tuple[str, Action], Scope]
+    masks: frozenset[Mask]
+
+
+def find(session: Session, actor: Actor) -> list[RoleRow]:
+    """All roles with the number of active and inactive people who have them, the built-in ones first."""
+    require(actor, "user", Action.MANAGE)
+    count = select(func.count()).where(UserRole.role_id == Role.id).correlate(Role).scalar_subquery()  # type: ignore[arg-type]
+    found = session.exec(select(Role, count).order_by(Role.key.is_(None), Role.id))  # type: ignore[union-attr, arg-type]
+    return [_row(role, people) for role, people in found]
+
+
+def rights(session: Session, actor: Actor, role_id: int) -> Rights:
+    """What one role may do."""
+    require(actor, "user", Action.MANAGE)
+    role = _get(session, role_id)
+    people = session.exec(select(func.count()).where(UserRole.role_id == role.id)).one()
+    return Rights(_row(role, people), _grants(session, role.id), _masks(session, role.id))
+
+
+def create(session: Session, actor: Actor, *, name: str, description: str = "", like: int | None = None) -> Role:
+    """Add a role, either empty or with the rights of another one. Events: role.created."""
+    require(actor, "user", Action.MANAGE)
+    role = Role(name=_free_name(session, name), description=clean(description)[:300])
+    source = _get(session, like) if like is not None else None
+    session.add(role)
+    session.flush()
+    if source is not None:
+        role_rules.require_no_more_than(session, actor, [source.id])
+        _write(session, role.id, _grants(session, source.id), _masks(session, source.id))
+    events.record(session, actor, "role.created", entity="role", record_id=role.id, data={"name": role.name})
+    return role
+
+
+def rename(session: Session, actor: Actor, role_id: int, *, name: str, description: str) -> Role:
+    """Change a role's words. Events: role.updated."""
+    require(actor, "user", Action.MANAGE)
+    role = _get(session, role_id)
+    before = (role.name, role.description)
+    role.name, role.description = _free_name(session, name, of=role.id), clean(description)[:300]
+    session.flush()
+    changed: dict[str, tuple[Any, Any]] = {"name": (before[0], role.name), "description": (before[1], role.description)}
+    changed = {key: pair for key, pair in changed.items() if pair[0] != pair[1]}
+    if changed:
+        events.record(session, actor, "role.updated", entity="role", record_id=role.id, changes=changed)
+    return role
+
+
+def set_rights(
+    session: Session,
+    actor: Actor,
+    role_id: int,
+    *,
+    grants: Mapping[tuple[str, Action], Scope],
+    masks: Iterable[Mask],
+    base_version: int | None = None,
+) -> Role:
+    """Replace what a role may do. Refused: the administrator's role, more than one has oneself, and whatever contradicts itself.
+
+    Events: role.permissions_changed with every changed cell.
+    """
+    require(actor, "user", Action.MANAGE)
+    role, hidden = _get(session, role_id), frozenset(masks)
+    if role.key == "administrator":
+        raise Conflict("The administrator's role always may do everything. Make another role for somebody who should do less.")
+    if base_version is not None and base_version != role.version:
+        raise Conflict("Somebody else changed this role meanwhile. Look at the new state and repeat your change.")
+    role_rules.check(grants)
+    _check_masks(session, hidden)
+    before, were_hidden = _grants(session, role.id), _masks(session, role.id)
+    added = {cell: scope for cell, scope in grants.items() if before.get(cell) != scope}
+    role_rules.require_within_own(actor, added)
+    changes = _changes(before, grants, were_hidden, hidden)
+    if not changes:
+        return role
+    _write(session, role.id, grants, hidden)
+    role.updated_at = utcnow()
+    require_an_administrator(session)
+    events.record(session, actor, "role.permissions_changed", entity="role", record_id=role.id, changes=changes)
+    return role
+
+
+def remove(session: Session, actor: Actor, role_id: int) -> None:
+    """Delete a role of one's own that nobody has. Events: role.removed."""
+    require(actor, "user", Action.MANAGE)
+    role = _get(session, role_id)
+    if role.key is not None:
+        raise Conflict("A built-in role can't be removed. Take it from the people who have it instead.")
+    people = session.exec(select(func.count()).where(UserRole.role_id == role.id)).one()
+    if people:
+        raise Conflict(f"{people} {'person has' if people == 1 else 'people have'} this role. Give them another one first.")
+    _write(session, role.id, {}, frozenset())
+    session.delete(role)
+    session.flush()
+    events.record(session, actor, "role.removed", entity="role", record_id=role_id, data={"name": role.name})
+
+
+def maskable(session: Session, actor: Actor) -> dict[str, dict[str, str]]:
+    """Fields that can be hidden: entity → field key → label, personal ones first. Titles and links must stay readable for lists to make sense."""
+    require(actor, "user", Action.MANAGE)
+    found: dict[str, dict[str, str]] = {}
+    for entity in RECORDS:
+        specs = [spec for spec in registry(session, entity).values() if spec.to is None]
+        specs.sort(key=lambda spec: not spec.pii)
+        found[entity] = {spec.key: spec.label for spec in specs}
+    return found
+
+
+def _row(role: Role, people: int) -> RoleRow:
+    return RoleRow(role.id, role.key, role.name, role.description, people, role.version)
+
+
+def _get(session: Session, role_id: int | None) -> Role:
+    role = session.get(Role, role_id) if isinstance(role_id, int) and 0 < role_id < 2**31 else None
+    if role is None:
+        raise NotFound("This role does not exist any more.")
+    return role
+
+
+def _free_name(session: Session, name: str, *, of: int | None = None) -> str:
+    wanted = clean(name)[:100]
+    if not wanted:
+        raise Invalid(fields={"name": "Give the role a name."})
+    other = session.exec(select(Role).where(func.lower(Role.name) == wanted.lower())).first()
+    if other is not None and other.id != of:
+        raise Conflict(f"There is already a role called {other.name}.")
+    return wanted
+
+
+def _grants(session: Session, role_id: int) -> dict[tuple[str, Action], Scope]:
+    return {
+        (row.entity, row.action): row.scope for row in session.exec(select(RolePermission).where(RolePermission.role_id == role_id))
+    }
+
+
+def _masks(session: Session, role_id: int) -> frozenset[Mask]:
+    return frozenset(
+        (row.entity, row.field_key) for row in session.exec(select(RoleFieldMask).where(RoleFieldMask.role_id == role_id))
+    )
+
+
+def _write(session: Session, role_id: int, grants: Mapping[tuple[str, Action], Scope], masks: frozenset[Mask]) -> None:
+    for row in [
+        *session.exec(select(RolePermission).where(RolePermission.role_id == role_id)),
+        *session.exec(select(RoleFieldMask).where(RoleFieldMask.role_id == role_id)),
+    ]:
+        session.delete(row)
+    session.flush()
+    session.add_all(RolePermission(role_id=role_id, entity=e, action=a, scope=s) for (e, a), s in grants.items())
+    session.add_all(RoleFieldMask(role_id=role_id, entity=e, field_key=key) for e, key in masks)
+    session.flush()
+
+
+def _check_masks(session: Session, masks: frozenset[Mask]) -> None:
+    wrong = {
+        f"{entity}.{key}": f"{label_of(entity)} has no field “{key}”."
+        for entity, key in masks
+        if entity not in RECORDS or key not in registry(session, entity)
+    }
+    if wrong:
+        raise Invalid(fields=wrong)
+
+
+def _changes(
+    before: Mapping[tuple[str, Action], Scope],
+    after: Mapping[tuple[str, Action], Scope],
+    hidden: frozenset[Mask],
+    hide: frozenset[Mask],
+) -> dict[str, tuple[Any, Any]]:
+    cells = {
+        f"{entity}.{action.value}": (before.get((entity, action)), after.get((entity, action)))
+        for entity, action in {*before, *after}
+        if before.get((entity, action)) != after.get((entity, action))
+    }
+    fields = {f"{entity}.{key} hidden": ((entity, key) in hidden, (entity, key) in hide) for entity, key in hidden ^ hide}
+    return {**cells, **fields}
