@@ -192,3 +192,6 @@ def _bump_after_commit(session: Session) -> None:
     if touched:
         with write_engine().begin() as connection:
             _raise_versions(connection, touched)
+
+
+from crm_core import summary_marks as summary_marks  # noqa: E402  (its listeners belong to every session)

@@ -17,6 +17,7 @@ from crm_core.jobs.tables import RUNS, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
 from crm_core.models import WorkerHeartbeat
+from crm_core.settings import settings
 from crm_core.vocabulary import Action
 
 STATES = {
@@ -28,9 +29,6 @@ STATES = {
     "cancelled": (tables.CANCELLED,),
 }
 """State for people → states of the engine."""
-
-SILENT_SECONDS = 90
-"""Without a sign of life for so long a worker counts as dead."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,9 @@ def workers(session: Session, actor: Actor) -> list[WorkerRow]:
     table = WorkerHeartbeat.__table__  # type: ignore[attr-defined]
     now = utcnow()
     return [
-        WorkerRow(row.executor_id, row.started_at, row.seen_at, (now - row.seen_at).total_seconds() < SILENT_SECONDS)
+        WorkerRow(
+            row.executor_id, row.started_at, row.seen_at, (now - row.seen_at).total_seconds() < settings().worker_silent_seconds
+        )
         for row in session.execute(select(table).order_by(table.c.seen_at.desc()))
     ]
 

@@ -108,7 +108,7 @@ def _waiting(session: Session, name: str) -> str | None:
 def note(session: Session, job_id: str, name: str, title: str, user_id: int | None) -> None:
     """Our own row about the job, once."""
     now = utcnow()
-    values = {
+    values: dict[str, Any] = {
         "job_id": job_id, "name": name, "title": title[:200], "user_id": user_id, "attempt": 0, "progress_attempt": 0,
         "done": 0, "message": "", "cursor": {}, "created_at": now, "updated_at": now,
     }  # fmt: skip

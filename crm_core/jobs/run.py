@@ -49,6 +49,7 @@ class Job:
         self._inside = False
         self._report: dict[str, Any] = {}
         self._told = 0.0
+        self._fresh = False
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -59,7 +60,8 @@ class Job:
             with write_session() as session:
                 yield session
                 session.flush()
-                self._save(session, moved=self.cursor != before)
+                self._save(session, moved=self.cursor != before or self._fresh)
+            self._fresh = False
         except BaseException:
             self.cursor = before
             raise
@@ -72,6 +74,7 @@ class Job:
         Not inside a ``write_session`` of your own: on SQLite the second writer would wait for the first one until it gives up.
         """
         self._report = {"done": done, "total": total, "message": clip(message, 1000)}
+        self._fresh = True
         if not self._inside and time.monotonic() - self._told >= 1:
             self._told = time.monotonic()
             with write_session() as session:

@@ -1,0 +1,238 @@
+"""Marks which days of which summary a write touched, in the very transaction of the write, whatever path it took.
+
+Three nets: the flush of mapped rows (old and new values compared), Core inserts with rows in hand, and, for any other bulk statement on a
+watched table, a mark on every day. A caller that bulk-writes and marks by itself says so with the execution option
+``summaries="marked"``. Loaded by crm_core.db, so that no session can exist without it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import String, cast, delete, event, func, insert, inspect, select
+from sqlalchemy.orm import ORMExecuteState
+from sqlmodel import Session
+
+from crm_core.models import (
+    Deal,
+    DealDaily,
+    Order,
+    OrderDaily,
+    OrderLine,
+    Organisation,
+    Product,
+    ProductCategory,
+    SaleDaily,
+    SummaryDirty,
+)
+from crm_core.vocabulary import StageKind
+
+DEAL, ORDER, SALE = "deal", "order", "sale"
+SUMMARIES: dict[str, Any] = {
+    DEAL: DealDaily.__table__,  # type: ignore[attr-defined]
+    ORDER: OrderDaily.__table__,  # type: ignore[attr-defined]
+    SALE: SaleDaily.__table__,  # type: ignore[attr-defined]
+}
+"""Summary → the table that holds its figures."""
+
+_DIRTY: Any = SummaryDirty.__table__  # type: ignore[attr-defined]
+_DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
+_ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
+_LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
+
+_DEAL_KEYS = ("closed_on", "created_on", "outcome", "owner_id", "pipeline_id", "product_id", "source", "amount_minor", "deleted_at")
+_ORDER_KEYS = ("ordered_at", "status", "owner_id", "source", "total_minor", "deleted_at")
+_LINE_KEYS = ("order_id", "product_id", "total_minor")
+_WATCHED = {"deal": (DEAL,), "sales_order": (ORDER, SALE), "order_line": (SALE,), "product": (SALE,)}
+_CLOSED = (StageKind.WON, StageKind.LOST)
+_CHUNK = 500
+
+
+# --- days -------------------------------------------------------------------------------------------------------------------
+
+
+def zone_of(session: Session) -> ZoneInfo:
+    """The workspace's time zone, in which an order's calendar day is meant; remembered for the session."""
+    if "summary_zone" not in session.info:
+        name = session.connection().execute(select(Organisation.timezone).limit(1)).scalar()  # type: ignore[call-overload]
+        session.info["summary_zone"] = ZoneInfo(name or "UTC")
+    return session.info["summary_zone"]
+
+
+def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """First instant of a calendar day and of the next one, in UTC."""
+    if not 1 < day.year < 9999:
+        return datetime.combine(day, time.min, UTC), datetime.combine(day, time.max, UTC)
+    following = day + timedelta(days=1)
+    return datetime.combine(day, time.min, zone).astimezone(UTC), datetime.combine(following, time.min, zone).astimezone(UTC)
+
+
+def day_of(instant: datetime, zone: ZoneInfo) -> date:
+    """The calendar day of an instant."""
+    return instant.astimezone(zone).date() if 1 < instant.year < 9999 else instant.date()
+
+
+# --- marking ----------------------------------------------------------------------------------------------------------------
+
+
+def mark(session: Session, summary: str, days: Iterable[date | None]) -> None:
+    """Note that these days of a summary (``deal``, ``order``, ``sale``) must be computed anew. Part of the session's transaction."""
+    seen = session.info.setdefault("summary_marks", set())
+    fresh = sorted({day for day in days if day is not None and (summary, day) not in seen})
+    if not fresh:
+        return
+    seen.update((summary, day) for day in fresh)
+    zone = zone_of(session)
+    rows = [dict(zip(("summary", "day", "from_at", "until_at"), (summary, day, *bounds(day, zone)), strict=True)) for day in fresh]
+    session.connection().execute(insert(_DIRTY), rows)
+
+
+def mark_all(session: Session, *summaries: str) -> None:
+    """Note that whole summaries must be computed anew: every day that has records or figures."""
+    connection = session.connection()
+    for summary in summaries or SUMMARIES:
+        if summary == DEAL:
+            mark(session, DEAL, connection.execute(select(_DEALS.c.closed_on).distinct()).scalars())
+        else:
+            mark(session, summary, _around(connection.execute(select(_utc_day()).distinct()).scalars()))
+        table = SUMMARIES[summary]
+        mark(session, summary, connection.execute(select(table.c.day).distinct()).scalars())
+
+
+def _utc_day() -> Any:
+    return func.substr(cast(_ORDERS.c.ordered_at, String), 1, 10)
+
+
+def _around(texts: Iterable[str]) -> set[date]:
+    """The days next to each other in which an instant of a UTC (or server) day can lie elsewhere."""
+    days = {date.fromisoformat(text) for text in texts}
+    return {day + timedelta(days=shift) for day in days for shift in (-1, 0, 1) if 1 < day.year < 9999} | days
+
+
+def _mark_orders(session: Session, instants: Iterable[datetime | None], *summaries: str) -> None:
+    found = [instant for instant in instants if instant is not None]
+    if found:
+        zone = zone_of(session)
+        days = {day_of(instant, zone) for instant in found}
+        for summary in summaries:
+            mark(session, summary, days)
+
+
+def _mark_lines(session: Session, order_ids: Iterable[int | None]) -> None:
+    wanted = sorted({order_id for order_id in order_ids if order_id is not None})
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
+        _mark_orders(
+            session, session.connection().execute(select(_ORDERS.c.ordered_at).where(_ORDERS.c.id.in_(chunk))).scalars(), SALE
+        )
+
+
+def _mark_products(session: Session, product_ids: Any) -> None:
+    sold = select(_ORDERS.c.ordered_at).distinct().join(_LINES, _LINES.c.order_id == _ORDERS.c.id)
+    _mark_orders(session, session.connection().execute(sold.where(_LINES.c.product_id.in_(product_ids))).scalars(), SALE)
+
+
+# --- the nets ---------------------------------------------------------------------------------------------------------------
+
+
+def _values(instance: Any, key: str) -> list[Any]:
+    """A column's value before and after the flush (one of them for new and deleted rows)."""
+    history = inspect(instance).attrs[key].history
+    return [*history.deleted, *history.unchanged, *history.added]
+
+
+def _changed(instance: Any, keys: tuple[str, ...]) -> bool:
+    return any(inspect(instance).attrs[key].history.has_changes() for key in keys)
+
+
+@event.listens_for(Session, "before_flush")
+def _before_flush(session: Session, _context: Any, _instances: Any) -> None:
+    """A deleted product or category leaves its order lines without one; afterwards nobody could tell which lines these were."""
+    for instance in session.deleted:
+        if isinstance(instance, Product):
+            _mark_products(session, [instance.id])
+        elif isinstance(instance, ProductCategory):
+            products: Any = Product.__table__  # type: ignore[attr-defined]
+            _mark_products(session, select(products.c.id).where(products.c.category_id == instance.id))
+
+
+@event.listens_for(Session, "after_flush")
+def _on_flush(session: Session, _context: Any) -> None:
+    whole = {id(each) for each in (*session.new, *session.deleted)}
+    for instance in (*session.new, *session.dirty, *session.deleted):
+        if isinstance(instance, Deal):
+            if (id(instance) in whole or _changed(instance, _DEAL_KEYS)) and _counts(instance):
+                mark(session, DEAL, _values(instance, "closed_on"))
+        elif isinstance(instance, Order):
+            if id(instance) in whole or _changed(instance, _ORDER_KEYS):
+                _mark_orders(session, _values(instance, "ordered_at"), ORDER, SALE)
+        elif isinstance(instance, OrderLine):
+            if id(instance) in whole or _changed(instance, _LINE_KEYS):
+                _mark_lines(session, _values(instance, "order_id"))
+        elif isinstance(instance, Product):
+            if id(instance) not in whole and _changed(instance, ("category_id",)):
+                _mark_products(session, [instance.id or 0])
+        elif isinstance(instance, Organisation) and id(instance) not in whole and _changed(instance, ("timezone",)):
+            _move_days(session)
+
+
+def _move_days(session: Session) -> None:
+    """Another time zone of the workspace gives every order another day's bounds: earlier marks with the old ones go."""
+    session.info.pop("summary_zone", None)
+    session.info.pop("summary_marks", None)
+    session.connection().execute(delete(_DIRTY).where(_DIRTY.c.summary.in_((ORDER, SALE))))
+    mark_all(session, ORDER, SALE)
+
+
+def _counts(deal: Deal) -> bool:
+    """Whether the deal is or was a closed one: open deals are in no summary."""
+    return any(outcome in _CLOSED for outcome in _values(deal, "outcome"))
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _on_statement(state: ORMExecuteState) -> None:
+    if not (state.is_insert or state.is_update or state.is_delete):
+        return
+    name = getattr(getattr(state.statement, "table", None), "name", "")
+    if name not in _WATCHED or state.execution_options.get("summaries") == "marked":
+        return
+    rows = state.parameters if isinstance(state.parameters, list) else [state.parameters] if state.parameters else []
+    if state.is_insert and rows and all(isinstance(row, Mapping) for row in rows):
+        _mark_rows(state.session, name, rows)  # type: ignore[arg-type]
+    elif not (state.is_insert and name == "product"):
+        mark_all(state.session, *_WATCHED[name])  # type: ignore[arg-type]
+        state.session.info.setdefault("summary_remark", set()).update(_WATCHED[name])
+
+
+def _mark_rows(session: Session, name: str, rows: list[Mapping[str, Any]]) -> None:
+    if name == "deal":
+        mark(session, DEAL, (row.get("closed_on") for row in rows))
+    elif name == "sales_order":
+        _mark_orders(session, (row.get("ordered_at") for row in rows), ORDER, SALE)
+    elif name == "order_line":
+        _mark_lines(session, (row.get("order_id") for row in rows))
+
+
+@event.listens_for(Session, "before_commit")
+def _after_bulk(session: Session) -> None:
+    """A bulk statement may have moved rows to days that held nothing before: look again at the end."""
+    for summary in sorted(session.info.pop("summary_remark", ())):
+        mark_all(session, summary)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _forget(session: Session, transaction: Any) -> None:
+    """A rolled-back savepoint takes its marks along, so none may count as written any more."""
+    session.info.pop("summary_marks", None)
+    if transaction.parent is None:
+        session.info.pop("summary_zone", None)
+        session.info.pop("summary_remark", None)
+
+
+def _keep_old(_instance: Any, _value: Any, _old: Any, _initiator: Any) -> None:
+    """Listening with ``active_history`` makes the mapper load an old value that a partly loaded row does not hold."""
+
+
+for _attribute in (Deal.closed_on, Deal.outcome, Order.ordered_at, OrderLine.order_id):
+    event.listen(_attribute, "set", _keep_old, active_history=True)
