@@ -1,0 +1,140 @@
+"""A key figure split by stage, owner, product, source …; the groups add up to the figure, and each one has the list behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from crm_core import lists
+from crm_core.access import Actor, require
+from crm_core.entities import ENTITIES
+from crm_core.errors import Invalid, NotFound
+from crm_core.fields import FieldSpec, builtin
+from crm_core.models import Pipeline, Stage
+from crm_core.services.analytics import metric_facts as facts_of
+from crm_core.services.analytics.metric_facts import Grouped, Slot
+from crm_core.services.analytics.metric_rules import METRICS, Facts, Metric, list_filter, total
+from crm_core.services.analytics.metrics import Number, Selection, hidden_reason
+from crm_core.vocabulary import Action
+
+_LOADERS: dict[str, Callable[[Session, Actor, Slot], Grouped]] = {
+    "revenue_won": facts_of.closed_deals,
+    "win_rate": facts_of.closed_deals,
+    "average_deal": facts_of.closed_deals,
+    "open_pipeline": facts_of.open_deals,
+    "weighted_pipeline": facts_of.open_deals,
+    "new_leads": facts_of.leads,
+    "lead_conversion": facts_of.leads,
+    "orders": facts_of.orders,
+    "order_revenue": facts_of.orders,
+    "average_order": facts_of.orders,
+    "open_tickets": facts_of.open_tickets,
+    "first_response": facts_of.tickets,
+    "resolution": facts_of.solved_tickets,
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One group of a breakdown. ``key`` is the value of the column (None: not filled in); ``rest`` marks the sum of the smaller groups."""
+
+    key: Any
+    label: str
+    value: Number | None
+    cases: int
+    filter: dict[str, Any]
+    numerator: int | None = None
+    denominator: int | None = None
+    low: float | None = None
+    high: float | None = None
+    rest: bool = False
+
+
+def breakdown(session: Session, actor: Actor, key: str, by: str, selection: Selection, *, limit: int = 10) -> tuple[Part, ...]:
+    """A figure by a column: the largest groups first (stages in their order), smaller ones together as the last part.
+
+    Empty when the person's role hides the figure or the column. Raises NotFound for an unknown figure, Invalid for a column that it can't
+    be split by.
+    """
+    require(actor, "analytics", Action.READ)
+    metric = METRICS.get(key)
+    if metric is None or not actor.can(metric.entity, Action.READ):
+        raise NotFound("There is no such figure.")
+    if by not in metric.breakdowns:
+        raise Invalid(f"“{metric.label}” can't be split this way.")
+    if hidden_reason(actor, metric) or actor.masked(metric.entity, by):
+        return ()
+    spec = builtin(metric.entity)[by]
+    slot = Slot(selection.period, selection.owner_id, selection.pipeline_id, by=by)
+    groups = _merged(_LOADERS[key](session, actor, slot))
+    groups = {value: facts for value, facts in groups.items() if metric.cases(facts)}
+    labels = _labels(session, actor, spec, list(groups))
+    order = _order(session, metric, by, groups, labels)
+    shown, small = (order, []) if len(order) <= limit else (order[: limit - 1], order[limit - 1 :])
+    base = list_filter(metric, selection.period, owner_id=selection.owner_id, pipeline_id=selection.pipeline_id)
+    parts = [_part(metric, value, labels[value], groups[value], _narrowed(base, by, value)) for value in shown]
+    if small:
+        rest = total(groups[value] for value in small)
+        label = f"{len(small)} others"
+        parts.append(_part(metric, None, label, rest, _remaining(base, by, shown), rest=True))
+    return _with_intervals(parts)
+
+
+def _merged(groups: Grouped) -> dict[Any, Facts]:
+    """Texts that differ by case are one group, as the filter does not tell them apart; empty text is the same as nothing."""
+    spelled: dict[Any, Any] = {}
+    found: dict[Any, Facts] = {}
+    for value, facts in sorted(groups.items(), key=lambda item: str(item[0])):
+        plain = value.lower() if type(value) is str else value
+        name = None if plain in (None, "") else spelled.setdefault(plain, value)
+        found.setdefault(name, Facts()).add(facts)
+    return found
+
+
+def _labels(session: Session, actor: Actor, spec: FieldSpec, values: list[Any]) -> dict[Any, str]:
+    nothing = f"No {spec.label.lower()}" if spec.key != "owner_id" or spec.entity != "ticket" else "Nobody"
+    if spec.to in ENTITIES:
+        titles = lists.titles(session, actor, spec.to or "", values)
+        return {value: nothing if value is None else titles.get(value, "Hidden") for value in values}
+    if spec.enum:
+        return {value: nothing if value is None else spec.enum(value).label for value in values}
+    return {value: nothing if value is None else str(value) for value in values}
+
+
+def _order(session: Session, metric: Metric, by: str, groups: dict[Any, Facts], labels: dict[Any, str]) -> list[Any]:
+    if by == "stage_id":
+        joined = select(Stage.id).join(Pipeline, col(Pipeline.id) == Stage.pipeline_id)
+        rows = session.exec(joined.order_by(col(Pipeline.position), col(Pipeline.id), col(Stage.position)))
+        position = {stage_id: number for number, stage_id in enumerate(rows)}
+        return sorted(groups, key=lambda value: position.get(value, len(position)))
+    size: Callable[[Facts], Any] = metric.cases if metric.counts else lambda facts: metric.value(facts) or 0
+    return sorted(groups, key=lambda value: (-size(groups[value]), labels[value].casefold()))
+
+
+def _narrowed(base: dict[str, Any], by: str, value: Any) -> dict[str, Any]:
+    leaf = {"field": by, "cmp": "empty"} if value is None else {"field": by, "cmp": "eq", "value": value}
+    return {"op": "and", "items": [*base["items"], leaf]}
+
+
+def _remaining(base: dict[str, Any], by: str, shown: list[Any]) -> dict[str, Any]:
+    leaves: list[dict[str, Any]] = [{"field": by, "cmp": "not_in", "value": [value for value in shown if value is not None]}]
+    if None in shown:
+        leaves.append({"field": by, "cmp": "not_empty"})
+    return {"op": "and", "items": [*base["items"], *leaves]}
+
+
+def _part(metric: Metric, key: Any, label: str, facts: Facts, ast: dict[str, Any], *, rest: bool = False) -> Part:
+    numerator, denominator = metric.counts(facts) if metric.counts else (None, None)
+    return Part(key, label, metric.value(facts), metric.cases(facts), ast, numerator, denominator, rest=rest)
+
+
+def _with_intervals(parts: list[Part]) -> tuple[Part, ...]:
+    if not parts or parts[0].denominator is None:
+        return tuple(parts)
+    import numpy as np
+
+    from ml.kpis import wilson  # brings scipy, which a start without figures need not wait for
+
+    low, high = wilson(np.array([part.numerator for part in parts]), np.array([part.denominator for part in parts]))
+    return tuple(replace(part, low=float(a), high=float(b)) for part, a, b in zip(parts, low, high, strict=True))

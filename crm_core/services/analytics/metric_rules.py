@@ -1,0 +1,301 @@
+"""Every key figure of the product, defined once: what it means in words, how it follows from counted facts, and the list behind it.
+
+A metric is a pure function of ``Facts``: sums and counts of a stretch of time that can be added up. The same facts give the figure, its
+comparison, each step of its trend and each group of a breakdown, so these can never disagree.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from crm_core.services.analytics.periods import Period
+from crm_core.vocabulary import MetricUnit, OrderStatus, StageKind, TicketKind
+
+Ast = Mapping[str, Any]
+SOLD = (OrderStatus.PLACED, OrderStatus.FULFILLED)
+DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
+
+
+@dataclass
+class Facts:
+    """What was counted. Amounts in minor units; ``open_weighted`` in hundredths of them; durations as counted values → number of cases."""
+
+    won: int = 0
+    lost: int = 0
+    won_minor: int = 0
+    cycle_days: Counter[int] = field(default_factory=Counter)
+    open_deals: int = 0
+    open_minor: int = 0
+    open_weighted: int = 0
+    leads: int = 0
+    converted: int = 0
+    orders: int = 0
+    order_minor: int = 0
+    tickets: int = 0
+    response_minutes: Counter[int] = field(default_factory=Counter)
+    resolution_minutes: Counter[int] = field(default_factory=Counter)
+    open_tickets: int = 0
+    campaigns: int = 0
+    cost_minor: int = 0
+    return_minor: int = 0
+    return_cost_minor: int = 0
+
+    def add(self, other: "Facts") -> "Facts":
+        """Take the counts of another stretch in; returns itself."""
+        for key, value in vars(other).items():
+            if isinstance(value, Counter):
+                getattr(self, key).update(value)
+            else:
+                setattr(self, key, getattr(self, key) + value)
+        return self
+
+
+def total(parts: Iterable[Facts]) -> Facts:
+    """The facts of several stretches together."""
+    whole = Facts()
+    for part in parts:
+        whole.add(part)
+    return whole
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The definition of a key figure.
+
+    ``value`` and ``counts`` (numerator, denominator) read facts; ``cases`` is the number of records that the value rests on.
+    ``leaves`` gives the filter of the list behind it; ``needs`` the fields without which it must not be shown; ``now`` marks figures of
+    this moment rather than of a period; ``better`` is "up", "down" or "" where neither is good in itself.
+    """
+
+    key: str
+    label: str
+    area: str
+    entity: str
+    unit: MetricUnit
+    better: str
+    formula: str
+    note: str
+    value: Callable[[Facts], int | float | None]
+    cases: Callable[[Facts], int]
+    leaves: Callable[[Period], list[Ast]]
+    missing: str
+    counts: Callable[[Facts], tuple[int, int]] | None = None
+    needs: tuple[tuple[str, str], ...] = ()
+    now: bool = False
+    history: bool = True
+    breakdowns: tuple[str, ...] = ()
+    owner_path: str = "owner_id"
+    pipeline_path: str = ""
+
+
+def median(counted: Counter[int]) -> float | None:
+    """The exact median of counted values; None of none."""
+    n = counted.total()
+    if n == 0:
+        return None
+    low, high, seen, first = (n - 1) // 2, n // 2, 0, None
+    for value in sorted(counted):
+        seen += counted[value]
+        if first is None and seen > low:
+            first = value
+        if seen > high:
+            return (first + value) / 2 if first is not None else float(value)
+    return None
+
+
+def ratio_minor(amount: int, by: int) -> int | None:
+    """An amount divided by a count, rounded once to a whole minor unit, half to even."""
+    return round(Fraction(amount, by)) if by else None
+
+
+def _median_seconds(counted: Counter[int]) -> float | None:
+    middle = median(counted)
+    return None if middle is None else middle * 60
+
+
+def within(key: str, period: Period) -> list[Ast]:
+    """Filter leaves for a day or an instant in a period; for all time, that it is filled at all."""
+    if not period.bounded:
+        return [{"field": key, "cmp": "not_empty"}]
+    return [{"field": key, "cmp": "between", "value": [str(period.start), str(period.end)]}]
+
+
+def _outcome(*kinds: StageKind) -> Ast:
+    if len(kinds) == 1:
+        return {"field": "outcome", "cmp": "eq", "value": kinds[0].value}
+    return {"field": "outcome", "cmp": "in", "value": [kind.value for kind in kinds]}
+
+
+def _won(period: Period) -> list[Ast]:
+    return [_outcome(StageKind.WON), *within("closed_on", period)]
+
+
+def _decided(period: Period) -> list[Ast]:
+    return [_outcome(StageKind.WON, StageKind.LOST), *within("closed_on", period)]
+
+
+def _open(_period: Period) -> list[Ast]:
+    return [_outcome(StageKind.OPEN)]
+
+
+def _leads(period: Period) -> list[Ast]:
+    return within("created_at", period)
+
+
+def _sold(period: Period) -> list[Ast]:
+    return [{"field": "status", "cmp": "in", "value": [status.value for status in SOLD]}, *within("ordered_at", period)]
+
+
+def _waiting(_period: Period) -> list[Ast]:
+    return [{"field": "status", "cmp": "not_in", "value": [status.value for status in DONE]}]
+
+
+def _answered(period: Period) -> list[Ast]:
+    return [*within("opened_at", period), {"field": "first_response_at", "cmp": "not_empty"}]
+
+
+def _solved(period: Period) -> list[Ast]:
+    return [
+        {"field": "status", "cmp": "in", "value": [status.value for status in DONE]},
+        *within("solved_at", period),
+    ]
+
+
+def _campaigns(period: Period) -> list[Ast]:
+    return within("starts_on", period)
+
+
+def _attributed(period: Period) -> list[Ast]:
+    return [_outcome(StageKind.WON), *within("campaign.starts_on", period)]
+
+
+_AMOUNT = (("deal", "amount_minor"),)
+_CLOSED = ("owner_id", "product_id", "source")
+_DEALS: dict[str, Any] = {"area": "sales", "entity": "deal", "pipeline_path": "pipeline_id"}
+_TICKETS: dict[str, Any] = {"area": "service", "entity": "ticket", "breakdowns": ("owner_id", "category", "priority")}
+
+_ALL = (
+    Metric(
+        "revenue_won", "Revenue won", unit=MetricUnit.MONEY, better="up", **_DEALS,
+        formula="Sum of the amounts of all deals that were won with a closing day in the period.",
+        note="A deal counts on its closing day, with the amount that it has now.",
+        value=lambda f: f.won_minor, cases=lambda f: f.won, leaves=_won, needs=_AMOUNT, breakdowns=_CLOSED, missing="",
+    ),
+    Metric(
+        "open_pipeline", "Open pipeline", unit=MetricUnit.MONEY, better="up", **_DEALS,
+        formula="Sum of the amounts of all deals that are open now, whatever the period.",
+        note="The trend counts a deal from the day it was opened to the day it was closed, at the amount that it has today.",
+        value=lambda f: f.open_minor, cases=lambda f: f.open_deals, leaves=_open, needs=_AMOUNT, now=True,
+        breakdowns=("stage_id", *_CLOSED), missing="",
+    ),
+    Metric(
+        "weighted_pipeline", "Weighted pipeline", unit=MetricUnit.MONEY, better="up", **_DEALS,
+        formula="Sum of amount × win probability over all deals that are open now, whatever the period.",
+        note="The probability is that of the stage unless somebody set it by hand. Probabilities of the past are not kept, so there is no trend.",
+        value=lambda f: round(Fraction(f.open_weighted, 100)), cases=lambda f: f.open_deals, leaves=_open,
+        needs=(*_AMOUNT, ("deal", "probability_pct")), now=True, history=False, breakdowns=("stage_id", *_CLOSED), missing="",
+    ),
+    Metric(
+        "win_rate", "Win rate", unit=MetricUnit.SHARE, better="up", **_DEALS,
+        formula="Won deals divided by won and lost deals, both with a closing day in the period.",
+        note="Open deals do not count. The range is the 95 % Wilson interval: how far chance alone could move the figure.",
+        value=lambda f: f.won / (f.won + f.lost) if f.won + f.lost else None, counts=lambda f: (f.won, f.won + f.lost),
+        cases=lambda f: f.won + f.lost, leaves=_decided, breakdowns=_CLOSED, missing="No deal was won or lost in this period.",
+    ),
+    Metric(
+        "average_deal", "Average deal", unit=MetricUnit.MONEY, better="up", **_DEALS,
+        formula="Revenue won divided by the number of deals won in the period.",
+        note="A mean: one very large deal moves it.",
+        value=lambda f: ratio_minor(f.won_minor, f.won), cases=lambda f: f.won, leaves=_won, needs=_AMOUNT, breakdowns=_CLOSED,
+        missing="No deal was won in this period.",
+    ),
+    Metric(
+        "sales_cycle", "Sales cycle", unit=MetricUnit.DAYS, better="down", **_DEALS,
+        formula="Median number of days from the opening to the closing day, over the deals won in the period.",
+        note="The median: half of the deals took longer, half shorter. Calendar days, weekends included.",
+        value=lambda f: median(f.cycle_days), cases=lambda f: f.cycle_days.total(), leaves=_won,
+        needs=(("deal", "created_on"), ("deal", "closed_on")), missing="No deal was won in this period.",
+    ),
+    Metric(
+        "new_leads", "New leads", "marketing", "lead", MetricUnit.COUNT, "up",
+        formula="Number of leads that were created in the period.",
+        note="Leads in the bin do not count.",
+        value=lambda f: f.leads, cases=lambda f: f.leads, leaves=_leads, breakdowns=("source", "owner_id"), missing="",
+    ),
+    Metric(
+        "lead_conversion", "Lead conversion", "marketing", "lead", MetricUnit.SHARE, "up",
+        formula="Of the leads that were created in the period, the share that has been converted by now.",
+        note="Recent leads had less time to convert, so a young period looks worse than it will. The range is the 95 % Wilson interval.",
+        value=lambda f: f.converted / f.leads if f.leads else None, counts=lambda f: (f.converted, f.leads), cases=lambda f: f.leads,
+        leaves=_leads, breakdowns=("source", "owner_id"), missing="No lead was created in this period.",
+    ),
+    Metric(
+        "campaign_cost", "Campaign cost", "marketing", "campaign", MetricUnit.MONEY, "",
+        formula="Sum of the actual costs of all channels of the campaigns that started in the period.",
+        note="Campaigns without a starting day do not count.",
+        value=lambda f: f.cost_minor, cases=lambda f: f.campaigns, leaves=_campaigns, missing="",
+    ),
+    Metric(
+        "campaign_return", "Campaign return", "marketing", "deal", MetricUnit.RETURN, "up",
+        formula="Amounts of the won deals that name a campaign which started in the period, minus its cost, divided by its cost.",
+        note="Deals count whenever they were won. It describes what the deals say, not what the campaigns caused.",
+        value=lambda f: (f.return_minor - f.return_cost_minor) / f.return_cost_minor if f.return_cost_minor else None,
+        cases=lambda f: f.campaigns, leaves=_attributed, needs=_AMOUNT, owner_path="campaign.owner_id",
+        missing="No campaign that started in this period has a cost.",
+    ),
+    Metric(
+        "orders", "Orders", "orders", "order", MetricUnit.COUNT, "up",
+        formula="Number of orders placed in the period, those fulfilled since included.",
+        note="Drafts and cancelled orders do not count.",
+        value=lambda f: f.orders, cases=lambda f: f.orders, leaves=_sold, breakdowns=("source", "owner_id"), missing="",
+    ),
+    Metric(
+        "order_revenue", "Order revenue", "orders", "order", MetricUnit.MONEY, "up",
+        formula="Sum of the totals of the orders placed in the period, those fulfilled since included.",
+        note="Drafts and cancelled orders do not count.",
+        value=lambda f: f.order_minor, cases=lambda f: f.orders, leaves=_sold, needs=(("order", "total_minor"),),
+        breakdowns=("source", "owner_id"), missing="",
+    ),
+    Metric(
+        "average_order", "Average order", "orders", "order", MetricUnit.MONEY, "up",
+        formula="Order revenue divided by the number of orders of the period.",
+        note="A mean: one very large order moves it.",
+        value=lambda f: ratio_minor(f.order_minor, f.orders), cases=lambda f: f.orders, leaves=_sold,
+        needs=(("order", "total_minor"),), breakdowns=("source", "owner_id"), missing="No order was placed in this period.",
+    ),
+    Metric(
+        "open_tickets", "Open tickets", unit=MetricUnit.COUNT, better="down", **_TICKETS,
+        formula="Number of tickets that are neither solved nor closed now, whatever the period.",
+        note="Tickets that wait for the customer or a third party are open too.",
+        value=lambda f: f.open_tickets, cases=lambda f: f.open_tickets, leaves=_waiting, now=True, missing="",
+    ),
+    Metric(
+        "first_response", "Median first response", unit=MetricUnit.SECONDS, better="down", **_TICKETS,
+        formula="Median time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now.",
+        note="Elapsed time, nights and weekends included, to the minute. Tickets that still wait for an answer do not count yet.",
+        value=lambda f: _median_seconds(f.response_minutes), counts=None, cases=lambda f: f.response_minutes.total(), leaves=_answered,
+        missing="No ticket of this period has been answered.",
+    ),
+    Metric(
+        "resolution", "Median resolution", unit=MetricUnit.SECONDS, better="down", **_TICKETS,
+        formula="Median time from the opening of a ticket to its solution, over the tickets solved in the period.",
+        note="Elapsed time, waiting for the customer included, to the minute. A re-opened ticket counts when it is solved again.",
+        value=lambda f: _median_seconds(f.resolution_minutes), cases=lambda f: f.resolution_minutes.total(), leaves=_solved,
+        missing="No ticket was solved in this period.",
+    ),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
+AREAS: dict[str, str] = {"sales": "Sales", "marketing": "Leads and marketing", "orders": "Orders", "service": "Service"}
+
+
+def list_filter(metric: Metric, period: Period, *, owner_id: int | None = None, pipeline_id: int | None = None) -> dict[str, Any]:
+    """The filter of the list behind a metric: exactly the records that it counts."""
+    items = list(metric.leaves(period))
+    if owner_id is not None:
+        items.append({"field": metric.owner_path, "cmp": "eq", "value": owner_id})
+    if pipeline_id is not None and metric.pipeline_path:
+        items.append({"field": metric.pipeline_path, "cmp": "eq", "value": pipeline_id})
+    return {"op": "and", "items": items}

@@ -1,0 +1,272 @@
+"""The key figures: value, comparison, trend and breakdown, within what the reader may see. Definitions: metric_rules."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlmodel import Session
+
+from crm_core.access import Actor, require
+from crm_core.entities import entity
+from crm_core.errors import NotFound
+from crm_core.kit import clock
+from crm_core.services.admin import setup
+from crm_core.services.analytics import metric_facts as facts_of
+from crm_core.services.analytics import periods
+from crm_core.services.analytics.metric_facts import Grouped, Slot
+from crm_core.services.analytics.metric_rules import AREAS, METRICS, Facts, Metric, list_filter, total
+from crm_core.services.analytics.periods import Bucket, Period
+from crm_core.vocabulary import Action, Against, PeriodPreset, Scope
+
+Number = int | float
+Loader = Callable[[Session, Actor, Slot], Grouped]
+
+_LOADERS: dict[str, tuple[Loader, ...]] = {
+    "sales": (facts_of.closed_deals, facts_of.cycles),
+    "marketing": (facts_of.leads, facts_of.campaigns),
+    "orders": (facts_of.orders,),
+    "service": (facts_of.tickets, facts_of.solved_tickets),
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the key figures are about: the period, the one to compare with, and the owner and pipeline they are cut down to."""
+
+    period: Period
+    comparison: Period | None
+    today: date
+    owner_id: int | None = None
+    pipeline_id: int | None = None
+    fiscal_start_month: int = 1
+
+
+@dataclass(frozen=True)
+class Point:
+    """One step of a trend; the value is None where nothing could be computed."""
+
+    bucket: Bucket
+    value: Number | None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A key figure as it is shown. Money in minor units, shares between 0 and 1.
+
+    ``cases``: records behind it; ``low``/``high``: 95 % interval of a share; ``relative``: change against ``before`` as a share of it;
+    ``distinguishable``: whether the change of a share is more than chance; ``filter``: the list behind it; ``reason``: why there is no value.
+    """
+
+    key: str
+    value: Number | None
+    cases: int
+    filter: dict[str, Any]
+    numerator: int | None = None
+    denominator: int | None = None
+    low: float | None = None
+    high: float | None = None
+    before: Number | None = None
+    change: Number | None = None
+    relative: float | None = None
+    distinguishable: bool | None = None
+    points: tuple[Point, ...] = ()
+    before_points: tuple[Point, ...] = ()
+    reason: str = ""
+    hidden: bool = False
+
+    @property
+    def metric(self) -> Metric:
+        """The definition."""
+        return METRICS[self.key]
+
+
+def select(
+    session: Session,
+    actor: Actor,
+    preset: PeriodPreset = PeriodPreset.MONTHS_12,
+    against: Against = Against.PREVIOUS,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    owner_id: int | None = None,
+    pipeline_id: int | None = None,
+) -> Selection:
+    """Turn choices into days, in the actor's time zone and the workspace's fiscal year. Raises Invalid for a period that can't be."""
+    require(actor, "analytics", Action.READ)
+    organisation = setup.organisation(session)
+    month = organisation.fiscal_year_start_month if organisation else 1
+    today = clock.today(actor.timezone)
+    chosen = periods.period(preset, today, fiscal_start_month=month, start=start, end=end)
+    compared = periods.comparison(preset, chosen, against, fiscal_start_month=month)
+    return Selection(chosen, compared, today, owner_id, pipeline_id, month)
+
+
+def areas(actor: Actor) -> dict[str, str]:
+    """Key → label of the areas with at least one figure for this person."""
+    return {area: label for area, label in AREAS.items() if offered(actor, area)}
+
+
+def offered(actor: Actor, area: str) -> list[Metric]:
+    """The metrics of an area whose records the person may read."""
+    if not actor.can("analytics", Action.READ):
+        return []
+    return [metric for metric in METRICS.values() if metric.area == area and actor.can(metric.entity, Action.READ)]
+
+
+def overview(session: Session, actor: Actor, area: str, selection: Selection) -> tuple[Figure, ...]:
+    """All figures of an area. Raises NotFound for an area that does not exist, NotPermitted without the right to read analytics."""
+    require(actor, "analytics", Action.READ)
+    if area not in AREAS:
+        raise NotFound("There is no such page of figures.")
+    wanted = offered(actor, area)
+    if not wanted:
+        return ()
+    found = _measure(session, actor, area, selection, selection.period)
+    before = _measure(session, actor, area, selection, selection.comparison) if selection.comparison else None
+    _add_standing(session, actor, area, selection, found, before)
+    return tuple(_figure(actor, metric, selection, found, before) for metric in wanted)
+
+
+def figure(session: Session, actor: Actor, key: str, selection: Selection) -> Figure:
+    """One figure by its key. Raises NotFound for an unknown one or one of records that the person may not read."""
+    require(actor, "analytics", Action.READ)
+    metric = METRICS.get(key)
+    if metric is None or not actor.can(metric.entity, Action.READ):
+        raise NotFound("There is no such figure.")
+    return next(found for found in overview(session, actor, metric.area, selection) if found.key == key)
+
+
+def hidden_reason(actor: Actor, metric: Metric) -> str:
+    """Why a person must not see a figure although they may read its records; empty when they may."""
+    for entity_key, field_key in metric.needs:
+        if actor.masked(entity_key, field_key):
+            return f"Your role hides a field of {entity(entity_key).plural.lower()} that this figure is made of."
+    if metric.key == "campaign_return" and Scope.ALL not in actor.scopes("deal", Action.READ):
+        return "Your role sees only a part of the deals, so what campaigns brought in can't be told."
+    return ""
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Measured:
+    """Facts of a period: all of it, by step, and as the open records stood at the end of each step (or of the period)."""
+
+    period: Period
+    steps: tuple[Bucket, ...]
+    whole: Facts
+    parts: tuple[Facts, ...]
+    standing: tuple[Facts, ...] = ()
+
+
+def _steps(session: Session, actor: Actor, area: str, selection: Selection, period: Period) -> tuple[Bucket, ...]:
+    if period.start is None or period.end is None:
+        slot = Slot(period, selection.owner_id, selection.pipeline_id)
+        found = facts_of.extent(session, actor, area, slot)
+        if found is None or found.start is None or found.end is None:
+            return ()
+        period = found
+    assert period.start is not None and period.end is not None
+    return periods.buckets(period.start, period.end, fiscal_start_month=selection.fiscal_start_month)
+
+
+def _measure(session: Session, actor: Actor, area: str, selection: Selection, period: Period) -> _Measured:
+    steps = _steps(session, actor, area, selection, period)
+    slot = Slot(period, selection.owner_id, selection.pipeline_id, steps)
+    grouped: dict[Any, Facts] = {}
+    for loader in _LOADERS[area]:
+        for key, found in loader(session, actor, slot).items():
+            grouped.setdefault(key, Facts()).add(found)
+    whole = total(grouped.values())
+    if area == "marketing":
+        whole.add(facts_of.campaign_returns(session, actor, slot))
+    return _Measured(period, steps, whole, tuple(grouped.get(index, Facts()) for index in range(len(steps))))
+
+
+_NOW = {
+    "sales": (facts_of.open_deals, facts_of.pipeline_at),
+    "service": (facts_of.open_tickets, facts_of.tickets_at),
+}
+
+
+def _add_standing(
+    session: Session, actor: Actor, area: str, selection: Selection, found: _Measured, before: _Measured | None
+) -> None:
+    """What is open now, and what was open at the end of each step and of the period before, from one walk back."""
+    if area not in _NOW:
+        return
+    now, at = _NOW[area]
+    slot = Slot(selection.period, selection.owner_id, selection.pipeline_id)
+    present = total(now(session, actor, slot).values())
+    found.whole.add(present)
+    earlier = [before.period.end] if before and before.period.end else []
+    ends = sorted({*earlier, *(step.end for step in found.steps)})
+    stood = dict(zip(ends, at(session, actor, slot, present, ends), strict=True))
+    found.standing = tuple(stood[step.end] for step in found.steps)
+    if before:
+        before.standing = tuple(stood[end] for end in earlier)
+
+
+def _figure(actor: Actor, metric: Metric, selection: Selection, found: _Measured, before: _Measured | None) -> Figure:
+    ast = list_filter(metric, selection.period, owner_id=selection.owner_id, pipeline_id=selection.pipeline_id)
+    reason = hidden_reason(actor, metric)
+    if reason:
+        return Figure(metric.key, None, 0, ast, reason=reason, hidden=True)
+    value = metric.value(found.whole)
+    earlier = _earlier(metric, before)
+    numerator, denominator = metric.counts(found.whole) if metric.counts else (None, None)
+    interval = _interval(numerator, denominator)
+    return Figure(
+        metric.key,
+        value,
+        metric.cases(found.whole),
+        ast,
+        numerator,
+        denominator,
+        *interval,
+        before=earlier,
+        change=None if value is None or earlier is None else value - earlier,
+        relative=(value - earlier) / abs(earlier) if value is not None and earlier else None,
+        distinguishable=_distinguishable(metric, found, before),
+        points=_points(metric, found),
+        before_points=_points(metric, before) if before and not metric.now else (),
+        reason=metric.missing if value is None else "",
+    )
+
+
+def _earlier(metric: Metric, before: _Measured | None) -> Number | None:
+    if before is None or (metric.now and not metric.history):
+        return None
+    if not metric.now:
+        return metric.value(before.whole)
+    return metric.value(before.standing[-1]) if before.standing else None
+
+
+def _points(metric: Metric, found: _Measured) -> tuple[Point, ...]:
+    if not metric.history or metric.key == "campaign_return":
+        return ()
+    parts = found.standing if metric.now else found.parts
+    return tuple(Point(step, metric.value(part)) for step, part in zip(found.steps, parts, strict=False))
+
+
+def _interval(numerator: int | None, denominator: int | None) -> tuple[float | None, float | None]:
+    if numerator is None or not denominator:
+        return None, None
+    from ml.kpis import rate  # brings scipy, which a start without figures need not wait for
+
+    found = rate(numerator, denominator)
+    return found.low, found.high
+
+
+def _distinguishable(metric: Metric, found: _Measured, before: _Measured | None) -> bool | None:
+    if metric.counts is None or before is None:
+        return None
+    after, earlier = metric.counts(found.whole), metric.counts(before.whole)
+    if not after[1] or not earlier[1]:
+        return None
+    from ml.kpis import rate, rate_difference
+
+    low, high, _p = rate_difference(rate(*after), rate(*earlier))
+    return low > 0 or high < 0

@@ -1,0 +1,376 @@
+"""The number on the page, the list behind it and the bare records agree to the cent, for everyone."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from statistics import median
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import select
+
+from crm_core import lists
+from crm_core.db import read_session, write_session
+from crm_core.errors import NotFound, NotPermitted
+from crm_core.kit.clock import frozen
+from crm_core.lists import ListQuery
+from crm_core.models import Campaign, CampaignChannel, Deal, Lead, Order, Organisation, Stage, Ticket
+from crm_core.services.analytics import breakdowns, metrics
+from crm_core.services.analytics.metric_rules import AREAS, METRICS
+from crm_core.vocabulary import Against, OrderStatus, PeriodPreset, StageKind, TicketKind
+from tests.crm_core.services.analytics.company import NOW, TODAY, fill
+
+EVERYBODY = ("root", "bob", "alice", "charlie", "dana", "sam", "ana")
+SEES_DEALS_OF = {
+    "root": None,
+    "dana": None,
+    "ana": None,
+    "bob": {"bob", "alice"},
+    "alice": {"alice"},
+    "charlie": {"charlie"},
+    "sam": set(),
+}
+SEES_ORDERS_OF = {"root": None, "dana": None, "ana": None, "sam": None, "bob": None, "alice": {"alice"}, "charlie": {"charlie"}}
+SEES_LEADS_OF = SEES_DEALS_OF
+SEES_TICKETS_OF = {"root": None, "dana": set(), "ana": None, "sam": None, "bob": {"bob", "alice"}, "alice": None, "charlie": None}
+
+
+def select_period(actor, preset, against=Against.PREVIOUS, **more):
+    with frozen(NOW), read_session() as session:
+        return metrics.select(session, actor, preset, against, **more)
+
+
+def everything(actor, selection):
+    """All figures of all areas, by key."""
+    with frozen(NOW), read_session() as session:
+        return {figure.key: figure for area in AREAS for figure in metrics.overview(session, actor, area, selection)}
+
+
+def rows_of(model, sees, cast):
+    """The records that a person may see, by a rule written down here and not by the code under test."""
+    owners = None if sees is None else {cast[name].user_id for name in sees}
+    with read_session() as session:
+        rows = session.exec(select(model)).all()
+    return [row for row in rows if row.deleted_at is None and (owners is None or row.owner_id in owners)]
+
+
+def inside(day, period):
+    return day is not None and (not period.bounded or period.start <= day <= period.end)
+
+
+def local(instant, actor):
+    return None if instant is None else instant.astimezone(ZoneInfo(actor.timezone)).date()
+
+
+def expected(name, cast, actor, period, owner_id, pipeline_id):
+    """Every figure from the records, in the plainest Python."""
+    mine = lambda rows: [row for row in rows if owner_id is None or row.owner_id == owner_id]  # noqa: E731
+    deals = [d for d in mine(rows_of(Deal, SEES_DEALS_OF[name], cast)) if pipeline_id is None or d.pipeline_id == pipeline_id]
+    won = [d for d in deals if d.outcome is StageKind.WON and inside(d.closed_on, period)]
+    lost = [d for d in deals if d.outcome is StageKind.LOST and inside(d.closed_on, period)]
+    still = [d for d in deals if d.outcome is StageKind.OPEN]
+    leads = [r for r in mine(rows_of(Lead, SEES_LEADS_OF[name], cast)) if inside(local(r.created_at, actor), period)]
+    orders = [
+        r
+        for r in mine(rows_of(Order, SEES_ORDERS_OF[name], cast))
+        if r.status in (OrderStatus.PLACED, OrderStatus.FULFILLED) and inside(local(r.ordered_at, actor), period)
+    ]
+    tickets = mine(rows_of(Ticket, SEES_TICKETS_OF[name], cast))
+    done = (TicketKind.SOLVED, TicketKind.CLOSED)
+    answers = [
+        minutes(t.first_response_at - t.opened_at)
+        for t in tickets
+        if inside(local(t.opened_at, actor), period) and t.first_response_at
+    ]
+    solutions = [
+        minutes(t.solved_at - t.opened_at)
+        for t in tickets
+        if t.status in done and t.solved_at and inside(local(t.solved_at, actor), period)
+    ]
+    revenue, order_revenue = sum(d.amount_minor for d in won), sum(o.total_minor for o in orders)
+    return {
+        "revenue_won": revenue,
+        "open_pipeline": sum(d.amount_minor for d in still),
+        "weighted_pipeline": round(Fraction(sum(d.amount_minor * d.probability_pct for d in still), 100)),
+        "win_rate": len(won) / (len(won) + len(lost)) if won or lost else None,
+        "average_deal": round(Fraction(revenue, len(won))) if won else None,
+        "sales_cycle": median((d.closed_on - d.created_on).days for d in won) if won else None,
+        "new_leads": len(leads),
+        "lead_conversion": sum(r.converted_at is not None for r in leads) / len(leads) if leads else None,
+        "orders": len(orders),
+        "order_revenue": order_revenue,
+        "average_order": round(Fraction(order_revenue, len(orders))) if orders else None,
+        "open_tickets": sum(t.status not in done for t in tickets),
+        "first_response": median(answers) * 60 if answers else None,
+        "resolution": median(solutions) * 60 if solutions else None,
+    }
+
+
+def minutes(span: timedelta) -> int:
+    return round(span.total_seconds() / 60)
+
+
+PERIODS = [
+    (PeriodPreset.DAYS_30, {}),
+    (PeriodPreset.MONTHS_12, {}),
+    (PeriodPreset.ALL, {}),
+    (PeriodPreset.CUSTOM, {"start": date(2025, 1, 1), "end": date(2025, 2, 28)}),
+]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_each_figure_is_what_the_records_say_for_every_role_period_owner_and_pipeline(any_cast, seed):
+    company = fill(any_cast, seed)
+    for name in EVERYBODY:
+        actor = any_cast[name]
+        for preset, days in PERIODS:
+            for owner_id, pipeline_id in ((None, None), (any_cast["alice"].user_id, None), (None, company.pipelines[1])):
+                selection = select_period(actor, preset, owner_id=owner_id, pipeline_id=pipeline_id, **days)
+                found = everything(actor, selection)
+                wanted = expected(name, any_cast, actor, selection.period, owner_id, pipeline_id)
+                for key in wanted.keys() & found.keys():
+                    assert found[key].value == wanted[key], (name, preset, owner_id, pipeline_id, key)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_list_behind_each_figure_counts_the_same_records_and_the_same_cents(any_cast, seed):
+    company = fill(any_cast, seed)
+    seen = Counter()
+    for name in EVERYBODY:
+        actor = replace(any_cast[name], timezone="America/New_York")
+        for preset, days in PERIODS:
+            selection = select_period(actor, preset, owner_id=None, pipeline_id=company.pipelines[0], **days)
+            for figure in everything(actor, selection).values():
+                count, sums = totals(actor, figure)
+                if figure.hidden:
+                    continue
+                seen[figure.key] += 1
+                if figure.key == "campaign_return":
+                    continue
+                assert count == figure.cases, (name, preset, figure.key)
+                if figure.key in ("revenue_won", "open_pipeline"):
+                    assert sums["amount_minor"] == figure.value
+                if figure.key == "order_revenue":
+                    assert sums["total_minor"] == figure.value
+    assert set(seen) == set(METRICS)
+
+
+def totals(actor, figure):
+    with frozen(NOW), read_session() as session:
+        return lists.totals(session, actor, figure.metric.entity, ListQuery(filter=figure.filter))
+
+
+def test_revenue_pipeline_and_win_rate_equal_bare_sql(any_cast):
+    fill(any_cast, 5)
+    found = everything(any_cast["root"], select_period(any_cast["root"], PeriodPreset.MONTHS_12))
+    with read_session() as session:
+        won, deals, lost = session.execute(
+            text(
+                "select sum(case when outcome = 'won' then amount_minor else 0 end), sum(case when outcome = 'won' then 1 else 0 end),"
+                " sum(case when outcome = 'lost' then 1 else 0 end) from deal"
+                " where deleted_at is null and closed_on between '2025-03-16' and '2026-03-15'"
+            )
+        ).one()
+        pipeline = session.execute(
+            text("select sum(amount_minor) from deal where deleted_at is null and outcome = 'open'")
+        ).scalar()
+    assert found["revenue_won"].value == won
+    assert (found["win_rate"].numerator, found["win_rate"].denominator) == (deals, deals + lost)
+    assert found["open_pipeline"].value == pipeline
+
+
+@pytest.mark.parametrize("seed", [6, 7])
+def test_the_steps_of_a_trend_add_up_to_the_figure(any_cast, seed):
+    fill(any_cast, seed)
+    for preset, days in PERIODS:
+        selection = select_period(any_cast["root"], preset, **days)
+        found = everything(any_cast["root"], selection)
+        for key in ("revenue_won", "new_leads", "orders", "order_revenue", "campaign_cost"):
+            if key == "campaign_cost" and preset is PeriodPreset.ALL:
+                continue  # its steps are those of the leads
+            assert sum(point.value for point in found[key].points) == found[key].value, (key, preset)
+
+
+def test_the_open_pipeline_of_a_past_day_is_what_was_open_then(cast):
+    fill(cast, 8)
+    selection = select_period(cast["bob"], PeriodPreset.DAYS_90)
+    figure = everything(cast["bob"], selection)["open_pipeline"]
+    deals = rows_of(Deal, {"bob", "alice"}, cast)
+
+    def standing(day):
+        return sum(
+            d.amount_minor
+            for d in deals
+            if d.created_on <= day and (d.outcome is StageKind.OPEN or (d.closed_on and d.closed_on > day))
+        )
+
+    assert [point.value for point in figure.points] == [standing(point.bucket.end) for point in figure.points]
+    assert figure.before == standing(selection.comparison.end)
+    assert figure.change == figure.value - figure.before
+
+
+def test_the_open_tickets_of_a_past_day_are_what_was_open_then(any_cast):
+    fill(any_cast, 9)
+    sam = replace(any_cast["sam"], timezone="Asia/Tokyo")
+    figure = everything(sam, select_period(sam, PeriodPreset.MONTHS_12))["open_tickets"]
+    done = (TicketKind.SOLVED, TicketKind.CLOSED)
+    tickets = [t for t in rows_of(Ticket, None, any_cast) if t.status not in done or t.solved_at]
+
+    def standing(day):
+        opened = [t for t in tickets if local(t.opened_at, sam) <= day]
+        return sum(t.status not in done or local(t.solved_at, sam) > day for t in opened)
+
+    assert [point.value for point in figure.points] == [standing(point.bucket.end) for point in figure.points]
+
+
+@pytest.mark.parametrize("seed", [10, 11])
+def test_groups_of_a_breakdown_add_up_and_each_has_its_own_list(any_cast, seed):
+    fill(any_cast, seed)
+    for name in ("root", "bob"):
+        actor = any_cast[name]
+        selection = select_period(actor, PeriodPreset.MONTHS_12)
+        figures = everything(actor, selection)
+        for metric in METRICS.values():
+            for by in metric.breakdowns:
+                if metric.key not in figures:
+                    continue
+                with frozen(NOW), read_session() as session:
+                    parts = breakdowns.breakdown(session, actor, metric.key, by, selection, limit=4)
+                assert sum(part.cases for part in parts) == figures[metric.key].cases, (metric.key, by)
+                for part in parts:
+                    assert totals(actor, replace(figures[metric.key], filter=part.filter))[0] == part.cases, (
+                        metric.key,
+                        by,
+                        part.label,
+                    )
+                if metric.key in ("revenue_won", "open_pipeline", "order_revenue"):
+                    assert sum(part.value for part in parts) == figures[metric.key].value
+
+
+def test_campaign_cost_and_return_take_both_sides_of_the_same_campaigns(cast):
+    fill(cast, 12)
+    selection = select_period(cast["dana"], PeriodPreset.MONTHS_12)
+    found = everything(cast["dana"], selection)
+    with read_session() as session:
+        campaigns = {c.id: c for c in session.exec(select(Campaign)) if inside(c.starts_on, selection.period)}
+        channels = [c for c in session.exec(select(CampaignChannel)) if c.campaign_id in campaigns]
+        deals = [d for d in rows_of(Deal, None, cast) if d.outcome is StageKind.WON and d.campaign_id in campaigns]
+    cost = sum(c.actual_cost_minor for c in channels)
+    assert found["campaign_cost"].value == sum(c.actual_cost_minor for c in channels if campaigns[c.campaign_id].deleted_at is None)
+    assert found["campaign_return"].value == pytest.approx((sum(d.amount_minor for d in deals) - cost) / cost)
+    count, sums = totals(cast["dana"], found["campaign_return"])
+    assert (count, sums["amount_minor"]) == (len(deals), sum(d.amount_minor for d in deals))
+
+
+def test_somebody_who_sees_only_own_deals_is_not_told_a_campaign_return(cast):
+    fill(cast, 13)
+    figure = everything(cast["alice"], select_period(cast["alice"], PeriodPreset.ALL))["campaign_return"]
+    assert figure.value is None
+    assert figure.hidden
+    assert "only a part of the deals" in figure.reason
+
+
+def test_an_agent_gets_figures_of_orders_and_tickets_only(cast):
+    assert list(metrics.areas(cast["sam"])) == ["orders", "service"]
+    selection = select_period(cast["sam"], PeriodPreset.ALL)
+    with read_session() as session:
+        assert metrics.overview(session, cast["sam"], "sales", selection) == ()
+        with pytest.raises(NotFound):
+            metrics.figure(session, cast["sam"], "revenue_won", selection)
+        with pytest.raises(NotFound):
+            breakdowns.breakdown(session, cast["sam"], "revenue_won", "owner_id", selection)
+
+
+def test_without_the_right_to_read_analytics_there_is_nothing(cast):
+    nobody = replace(cast["alice"], grants={key: scopes for key, scopes in cast["alice"].grants.items() if key[0] != "analytics"})
+    with pytest.raises(NotPermitted), read_session() as session:
+        metrics.select(session, nobody)
+    assert metrics.areas(nobody) == {}
+
+
+def test_a_masked_amount_hides_every_figure_made_of_it(cast):
+    fill(cast, 14)
+    masked = replace(cast["ana"], masks=cast["ana"].masks | {("deal", "amount_minor"), ("deal", "source")})
+    found = everything(masked, select_period(masked, PeriodPreset.ALL))
+    for key in ("revenue_won", "open_pipeline", "weighted_pipeline", "average_deal", "campaign_return"):
+        assert (found[key].value, found[key].points, found[key].hidden) == (None, (), True)
+    assert found["win_rate"].value is not None
+    with read_session() as session:
+        assert breakdowns.breakdown(session, masked, "revenue_won", "owner_id", select_period(masked, PeriodPreset.ALL)) == ()
+        assert breakdowns.breakdown(session, masked, "win_rate", "source", select_period(masked, PeriodPreset.ALL)) == ()
+
+
+def test_an_empty_workspace_gives_zeros_and_reasons_not_errors(any_cast):
+    for preset, days in PERIODS:
+        found = everything(any_cast["root"], select_period(any_cast["root"], preset, **days))
+        assert set(found) == set(METRICS)
+        assert found["revenue_won"].value == 0
+        assert found["win_rate"].value is None
+        assert found["win_rate"].reason == "No deal was won or lost in this period."
+        assert all(figure.reason or figure.value == 0 for figure in found.values())
+
+
+def test_a_small_win_rate_has_a_wide_interval_and_an_undecided_change(cast):
+    with write_session() as session:
+        stages = {s.kind: s for s in session.exec(select(Stage))}
+        for kind, closed in ((StageKind.WON, TODAY), (StageKind.LOST, TODAY), (StageKind.WON, TODAY - timedelta(days=31))):
+            session.add(closed_deal(stages[kind], closed))
+    figure = everything(cast["root"], select_period(cast["root"], PeriodPreset.DAYS_30))["win_rate"]
+    assert (figure.value, figure.before, figure.numerator, figure.denominator) == (0.5, 1.0, 1, 2)
+    assert figure.low == pytest.approx(0.0945, abs=1e-4)
+    assert figure.high == pytest.approx(0.9055, abs=1e-4)
+    assert figure.distinguishable is False
+
+
+def closed_deal(stage, closed_on, amount=100, **more):
+    return Deal(
+        name="d",
+        pipeline_id=stage.pipeline_id,
+        stage_id=stage.id,
+        outcome=stage.kind,
+        amount_minor=amount,
+        created_on=closed_on - timedelta(days=3),
+        closed_on=closed_on,
+        stage_since=NOW,
+        **more,
+    )
+
+
+def test_an_order_counts_on_the_day_of_the_person_who_looks_also_when_clocks_change(any_cast):
+    # 29 March 2026: Berlin goes to summer time, its day starts at 23:00 UTC and has 23 hours.
+    instants = [
+        datetime(2026, 3, 28, 22, 59, tzinfo=UTC),
+        datetime(2026, 3, 28, 23, 0, tzinfo=UTC),
+        datetime(2026, 3, 29, 21, 59, tzinfo=UTC),
+        datetime(2026, 3, 29, 22, 0, tzinfo=UTC),
+    ]
+    with write_session() as session:
+        session.add_all(Order(number=str(n), ordered_at=at, total_minor=10**n) for n, at in enumerate(instants))
+    berlin = replace(any_cast["root"], timezone="Europe/Berlin")
+    day = {"start": date(2026, 3, 29), "end": date(2026, 3, 29)}
+    assert everything(berlin, select_period(berlin, PeriodPreset.CUSTOM, **day))["order_revenue"].value == 110
+    assert everything(any_cast["root"], select_period(any_cast["root"], PeriodPreset.CUSTOM, **day))["order_revenue"].value == 1100
+    week = {"start": date(2026, 3, 27), "end": date(2026, 3, 31)}
+    points = everything(berlin, select_period(berlin, PeriodPreset.CUSTOM, **week))["order_revenue"].points
+    assert [point.value for point in points] == [0, 1, 110, 1000, 0]
+
+
+def test_this_year_starts_with_the_fiscal_year_of_the_workspace(cast):
+    with write_session() as session:
+        session.exec(select(Organisation)).one().fiscal_year_start_month = 4
+    selection = select_period(cast["root"], PeriodPreset.YEAR)
+    assert (selection.period.start, selection.period.end) == (date(2025, 4, 1), TODAY)
+    assert (selection.comparison.start, selection.comparison.end) == (date(2024, 4, 1), date(2025, 3, 15))
+
+
+def test_an_unknown_area_figure_or_split_is_refused_with_a_sentence(cast):
+    selection = select_period(cast["root"], PeriodPreset.ALL)
+    with read_session() as session:
+        with pytest.raises(NotFound):
+            metrics.overview(session, cast["root"], "weather", selection)
+        with pytest.raises(NotFound):
+            metrics.figure(session, cast["root"], "weather", selection)
+        with pytest.raises(Exception, match="can't be split"):
+            breakdowns.breakdown(session, cast["root"], "revenue_won", "name", selection)
