@@ -147,7 +147,7 @@ def fit_encoder(
         values = features[name]
         if weight == 0:
             continue
-        if values.isna().all() or values.nunique() < 2:
+        if not differs(values):
             notes.append(f"{name} is the same for everyone and was left out.")
         elif pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
             notes.append(f"{name} is a date and was left out; turn it into days before a date to use it.")
@@ -168,6 +168,12 @@ def _check_weights(features: pd.DataFrame, weights: dict[str, float]) -> dict[st
     if any(not np.isfinite(weight) or weight < 0 for weight in weights.values()):
         raise DataError("other ones", "weights of zero or more")
     return weights
+
+
+def differs(values: pd.Series) -> bool:
+    """Whether the attribute tells customers apart; of a category, being filled or empty does too."""
+    category = not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
+    return bool(values.nunique(dropna=not category) > 1)
 
 
 def is_number(values: pd.Series) -> bool:
@@ -222,9 +228,15 @@ def _fit_number(
 
 
 def log_helps(values: np.ndarray) -> bool:
-    """Whether these non-negative amounts are right-skewed, and less so after log(1 + x)."""
-    skew = float(stats.skew(values))
-    return skew > SKEWED and abs(float(stats.skew(np.log1p(values)))) < skew
+    """Whether these non-negative amounts are right-skewed, and less so after log(1 + x).
+
+    Judged without the outermost half percent on each side: one mistyped income makes any column look skewed.
+    """
+    core = np.clip(values, *np.quantile(values, [0.005, 0.995]))
+    if core.min() == core.max():
+        return False
+    skew = float(stats.skew(core))
+    return skew > SKEWED and abs(float(stats.skew(np.log1p(core)))) < skew
 
 
 def _fit_category(name: str, values: np.ndarray, weight: float, notes: list[str]) -> CategoryColumn | None:

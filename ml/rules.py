@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from ml.encoding import MAX_LEVELS, MISSING, as_levels, as_numbers, is_number
+from ml.encoding import MAX_LEVELS, MISSING, as_levels, as_numbers, differs, is_number
 from ml.errors import DataError
 
 Rule = dict[str, Any]
@@ -145,7 +145,7 @@ def _matrix(customers: pd.DataFrame) -> tuple[np.ndarray, list[_Test]]:
     tests: list[_Test] = []
     for name in customers.columns:
         values = customers[name]
-        if pd.api.types.is_datetime64_any_dtype(values) or values.nunique() < 2:
+        if pd.api.types.is_datetime64_any_dtype(values) or not differs(values):
             continue
         if is_number(values):
             numbers = as_numbers(values)

@@ -69,7 +69,7 @@ def evidence(
     n_numeric, blocks
         The first `n_numeric` columns are numbers; each block of the others is one category.
     """
-    centres, dispersion = cluster(points, k, seed, restarts=2 * RESTARTS)
+    centres, dispersion = cluster(points, k, seed)
     labels = nearest(points, centres)
     gap, error = _gap(points, k, dispersion, n_numeric, blocks, references, seed)
     if k == 1:
@@ -133,13 +133,13 @@ def _pairs(counts: np.ndarray) -> np.ndarray:
 def _gap(
     points: np.ndarray, k: int, dispersion: float, n_numeric: int, blocks: list[slice], references: int, seed: int
 ) -> tuple[float, float]:
-    """The same references for every k (the seed says so), so that gaps compare."""
+    """The same references for every k (the seed says so), so that gaps compare; searched as hard as the data is."""
     rng = np.random.default_rng([seed, 0])
     smooth, shuffled = _parts(points, n_numeric, blocks)
     logs = np.empty(references)
     for i in range(references):
         cloud = _structureless(points, smooth, shuffled, rng)
-        logs[i] = np.log(max(cluster(cloud, k, seed + i, restarts=1)[1], 1e-12))
+        logs[i] = np.log(max(cluster(cloud, k, seed + i)[1], 1e-12))
     error = float(logs.std() * np.sqrt(1 + 1 / references))
     return float(logs.mean() - np.log(max(dispersion, 1e-12))), error
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ml.encoding import as_levels, as_numbers, is_number, log_helps
+from ml.encoding import as_levels, as_numbers, differs, is_number, log_helps
 from ml.kpis import wilson
 
 MIN_EFFECT = 0.2  # a small effect after Cohen; below it a significant difference is of no use
@@ -35,7 +35,7 @@ def traits(customers: pd.DataFrame, labels: np.ndarray, *, level: float = 0.95) 
     z = float(stats.norm.ppf(0.5 + level / 2))
     for name in customers.columns:
         values = customers[name]
-        if pd.api.types.is_datetime64_any_dtype(values) or values.nunique() < 2:
+        if pd.api.types.is_datetime64_any_dtype(values) or not differs(values):
             continue
         if is_number(values):
             rows += _number_traits(str(name), as_numbers(values), labels, z)

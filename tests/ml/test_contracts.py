@@ -54,7 +54,7 @@ def test_something_that_is_no_table_is_refused():
 
 
 def test_a_missing_column_is_named_and_so_are_those_found(orders):
-    with pytest.raises(DataError, match="revenue.*found only order_id, customer_id, ordered_at"):
+    with pytest.raises(DataError, match=r"revenue.*found only order_id, customer_id, ordered_at"):
         ORDERS.check(orders.drop(columns="revenue"))
 
 
@@ -88,7 +88,7 @@ def test_negative_revenue_is_refused_unless_the_caller_can_use_it(orders):
 
 
 def test_text_that_is_no_number_is_shown(orders):
-    with pytest.raises(DataError, match="'cheap' in ORDERS.revenue"):
+    with pytest.raises(DataError, match=r"'cheap' in ORDERS\.revenue"):
         ORDERS.check(orders.assign(revenue=["1", "cheap", "2"]))
 
 
@@ -127,7 +127,7 @@ class TestInstants:
         [
             ("2024-01-05T10:00Z", "2024-01-05T10:00"),
             (pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-01", tz="Europe/Berlin")),
-            (dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC)),
+            (dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC)),  # noqa: DTZ001
         ],
     )
     def test_bare_and_zoned_values_together_are_refused(self, values):
@@ -135,7 +135,7 @@ class TestInstants:
             contracts.instants(pd.Series(list(values), dtype=object), "at")
 
     def test_day_first_text_is_refused_since_it_would_be_read_two_ways(self):
-        with pytest.raises(DataError, match="year first.*found '01-03-17' in at"):
+        with pytest.raises(DataError, match=r"year first.*found '01-03-17' in at"):
             self.read("01-03-17", "13-03-17")
 
     def test_a_day_that_does_not_exist_is_refused(self):
