@@ -2,7 +2,6 @@
 
 import re
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -44,8 +43,8 @@ def money(
     )
 
 
-def number(actor: Actor, value: float | int | Decimal | None, *, compact: bool = False, digits: int = 2) -> str:
-    """A number with the locale's separators."""
+def number(actor: Actor, value: Any, *, compact: bool = False, digits: int = 2) -> str:
+    """A number (int, float or Decimal) with the locale's separators."""
     if value is None:
         return NOTHING
     if compact and abs(value) >= 10_000:
@@ -67,6 +66,14 @@ def day(actor: Actor, value: date | None) -> str:
     return NOTHING if value is None else format_date(value, "medium", locale=actor.locale)
 
 
+def short_day(actor: Actor, value: date | None) -> str:
+    """A calendar day for narrow places: without the year when it is less than ten months away."""
+    if value is None:
+        return NOTHING
+    near = abs((value - clock.today(actor.timezone)).days) < 300
+    return format_date(value, "MMM d" if near and actor.locale.startswith("en") else "medium", locale=actor.locale)
+
+
 def local(actor: Actor, value: datetime) -> datetime:
     """An instant in the actor's time zone."""
     return value.astimezone(ZoneInfo(actor.timezone))
@@ -83,8 +90,8 @@ def ago(actor: Actor, value: datetime | date | None) -> str:
         return NOTHING
     today = clock.today(actor.timezone)
     if isinstance(value, datetime):
-        there = local(actor, value)
-        days = (there.date() - today).days
+        there: date = local(actor, value)
+        days = (there.date() - today).days  # type: ignore[attr-defined]
         if days == 0:
             return "today " + format_time(there, "short", locale=actor.locale).replace("\u202f", " ")
     else:

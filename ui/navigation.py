@@ -51,7 +51,7 @@ PAGES: tuple[Screen, ...] = (
 
 def screens_for(actor: Actor) -> list[Screen]:
     """The screens that exist for this person (and on disk)."""
-    return [screen for screen in PAGES if screen.allowed(actor)]
+    return [screen for screen in PAGES if screen.allowed(actor) and screen.file.exists()]
 
 
 @lru_cache(maxsize=256)

@@ -36,14 +36,7 @@ def as_column(column: boards.StageColumn, tones: dict[int, str]) -> BoardColumn:
 def as_card(card: boards.DealCard, kind: StageKind) -> Card:
     """A deal as the board draws it."""
     flag = "Idle" if card.idle else "No next step" if card.no_next_step else ""
-    meta = " · ".join(
-        part
-        for part in (
-            card.owner,
-            fmt.ago(actor, card.expected_close_on) if card.expected_close_on and kind is StageKind.OPEN else "",
-        )
-        if part
-    )
+    due = fmt.ago(actor, card.expected_close_on) if card.expected_close_on and kind is StageKind.OPEN else ""
     return Card(
         card.id, card.version, card.name, card.account, fmt.money(actor, card.amount_minor, compact=True), meta, flag, may_edit
     )

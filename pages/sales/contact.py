@@ -8,8 +8,9 @@ from ui import format as fmt
 from ui.actions import load
 from ui.components.activity_feed import feed, log_box
 from ui.components.contact_points import contact_points
+from ui.components.facts import facts
 from ui.components.header import header
-from ui.components.record_page import delete_dialog, edit_dialog, facts, facts_of, id_from_url, next_steps, related
+from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import stage_tones

@@ -11,8 +11,9 @@ from ui.components.deal_committee import committee
 from ui.components.deal_dialogs import lose_dialog, reopen_dialog, win_dialog
 from ui.components.deal_lines import deal_lines
 from ui.components.deal_stages import stage_path
+from ui.components.facts import facts
 from ui.components.header import header
-from ui.components.record_page import delete_dialog, edit_dialog, facts, facts_of, id_from_url, next_steps
+from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES
@@ -80,7 +81,10 @@ with st.grid(4, min_column_width=150):
     )
     closing = row["closed_on"] if outcome is not StageKind.OPEN else row["expected_close_on"]
     st.metric(
-        "Closed" if outcome is not StageKind.OPEN else "Expected close", fmt.day(actor, closing), border=True, height="stretch"
+        "Closed" if outcome is not StageKind.OPEN else "Expected close",
+        fmt.short_day(actor, closing),
+        border=True,
+        height="stretch",
     )
 
 stage_path(actor, deal_id, row, may_edit)

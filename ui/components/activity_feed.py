@@ -155,7 +155,6 @@ def _entry(actor: Actor, item: Item) -> None:
         for change in item.changes:
             old, new = (fmt.value(actor, change.spec, raw, raw if change.spec.to else None) for raw in (change.old, change.new))
             st.caption(f"{fmt.md(change.spec.label)}: {fmt.md(_short(old))} → **{fmt.md(_short(new))}**")
-    st.space("xsmall")
 
 
 def _short(text: str) -> str:

@@ -21,12 +21,16 @@ export default function (component) {
     const dot = document.createElement("i")
     dot.className = "dot"
     dot.style.setProperty("--tone", `var(--st-${column.tone}-color)`)
-    title.append(dot, column.label)
+    const count = document.createElement("span")
+    count.textContent = column.count
+    title.append(dot, column.label, count)
     const sum = document.createElement("div")
     sum.className = "sum"
-    for (const text of [column.count, column.total]) { const s = document.createElement("span"); s.textContent = text; sum.append(s) }
+    sum.textContent = column.total
     head.append(title, sum)
-    section.append(head)
+    const pile = document.createElement("div")
+    pile.className = "cards"
+    section.append(head, pile)
     for (const card of column.cards) {
       const el = document.createElement("article")
       el.className = "card"
@@ -46,7 +50,13 @@ export default function (component) {
       add("t", card.title)
       if (card.account) add("a", card.account)
       add("m", card.amount, card.meta)
-      if (card.flag) { const flag = document.createElement("span"); flag.className = "flag"; flag.textContent = card.flag; el.append(flag) }
+      const foot = document.createElement("div")
+      foot.className = "f"
+      const owner = document.createElement("span")
+      owner.textContent = card.owner
+      foot.append(owner)
+      if (card.flag) { const flag = document.createElement("span"); flag.className = "flag"; flag.textContent = card.flag; foot.append(flag) }
+      el.append(foot)
       el.ondragstart = (event) => { event.dataTransfer.setData(BETWEEN, JSON.stringify({ id: card.id, version: card.version, from: column.id })); event.dataTransfer.effectAllowed = "move"; el.classList.add("drag") }
       el.ondragend = () => el.classList.remove("drag")
       el.onclick = () => setTriggerValue("opened", { id: card.id })
@@ -58,10 +68,10 @@ export default function (component) {
         const near = { ArrowDown: el.nextElementSibling, ArrowUp: el.previousElementSibling }[event.key]
         if (near && near.classList.contains("card")) { event.preventDefault(); near.focus() }
       }
-      section.append(el)
+      pile.append(el)
     }
-    if (!column.cards.length) { const none = document.createElement("div"); none.className = "none"; none.textContent = "No deals here"; section.append(none) }
-    if (column.more) { const more = document.createElement("button"); more.type = "button"; more.className = "more"; more.textContent = column.more; more.onclick = () => setTriggerValue("more", { stage: column.id }); section.append(more) }
+    if (!column.cards.length) { const none = document.createElement("div"); none.className = "none"; none.textContent = "No deals here"; pile.append(none) }
+    if (column.more) { const more = document.createElement("button"); more.type = "button"; more.className = "more"; more.textContent = column.more; more.onclick = () => setTriggerValue("more", { stage: column.id }); pile.append(more) }
     section.ondragover = (event) => { if (event.dataTransfer.types.includes(BETWEEN)) { event.preventDefault(); section.classList.add("over") } }
     section.ondragleave = (event) => { if (!section.contains(event.relatedTarget)) section.classList.remove("over") }
     section.ondrop = (event) => {
@@ -70,7 +80,7 @@ export default function (component) {
       const dropped = JSON.parse(event.dataTransfer.getData(BETWEEN))
       if (dropped.from === column.id) return
       const el = root.querySelector(`[data-id="${dropped.id}"]`)
-      if (el) section.append(el)
+      if (el) pile.append(el)
       move(dropped, dropped.from, column.id)
     }
     root.append(section)

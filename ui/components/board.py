@@ -23,6 +23,7 @@ class Card:
     account: str
     amount: str
     meta: str
+    owner: str = ""
     flag: str = ""
     movable: bool = True
 

@@ -75,8 +75,8 @@ def record_list(
     shown = [specs[key] for key in found.columns if key in specs]
     happened = table(
         [
-            Column(spec.key, spec.label, right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL), muted=n > 3)
-            for n, spec in enumerate(shown)
+            Column(spec.key, spec.label, right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL))
+            for spec in shown
         ],
         [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown]) for row in page.rows],
         key=f"table_{entity_key}",

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from crm_core import lists, records
 from crm_core.access import Actor
-from crm_core.entities import ENTITIES, entity
+from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
 from crm_core.lists import ListQuery
 from crm_core.services import crud
@@ -38,36 +38,6 @@ def facts_of(session: Session, actor: Actor, entity_key: str, record_id: int) ->
     specs = dict(registry(session, entity_key))
     row = lists.rows_of(session, actor, entity_key, [record_id], specs.values())[0]
     return specs, row
-
-
-def facts(actor: Actor, title: str, specs: Mapping[str, FieldSpec], row: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """A card of facts; empty ones are left out. Links lead to their records, mail and phone to their programs."""
-    with st.container(border=True, gap="small"):
-        st.markdown(f"**{fmt.md(title)}**")
-        shown = [key for key in keys if key in specs and row.get(key) not in (None, "")]
-        if not shown:
-            st.caption("Nothing entered yet.")
-        for key in shown:
-            label, value = st.columns([2, 3], gap="small")
-            label.caption(fmt.md(specs[key].label))
-            with value:
-                _fact(actor, specs[key], row)
-
-
-def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any]) -> None:
-    raw = row[spec.key]
-    text = fmt.value(actor, spec, raw, row.get(f"{spec.key}.title"))
-    if spec.to in ENTITIES and row.get(f"{spec.key}.title") and page_of(actor, ENTITIES[spec.to].page) is not None:
-        st.page_link(page_of(actor, ENTITIES[spec.to].page), label=fmt.md(text), query_params={"id": str(raw)})
-    elif spec.kind is FieldKind.URL:
-        href = text if text.lower().startswith(("http://", "https://")) else f"https://{text}"
-        st.link_button(fmt.md(text), href, type="tertiary")
-    elif spec.kind is FieldKind.EMAIL and text != lists.MASK:
-        st.link_button(fmt.md(text), f"mailto:{text}", type="tertiary")
-    elif spec.kind is FieldKind.PHONE and text != lists.MASK:
-        st.link_button(fmt.md(text), f"tel:{''.join(c for c in text if c.isdigit() or c == '+')}", type="tertiary")
-    else:
-        st.text(text)
 
 
 def related(

@@ -67,7 +67,11 @@ def table(
                 "id": row_id,
                 "href": href.format(id=row_id) if href else "",
                 "cells": [
-                    {name: item for name, item in cell.__dict__.items() if item not in (None, False) or name == "text"}
+                    {
+                        name: item
+                        for name, item in cell.__dict__.items()
+                        if name == "text" or (item is not None and item is not False)
+                    }
                     for cell in cells
                 ],
             }
