@@ -47,9 +47,7 @@ def rolling_origins(
     step = horizon if step is None else step
     initial = horizon if initial is None else initial
     if min(horizon, origins, step, initial) < 1:
-        raise DataError(
-            f"horizon {horizon}, origins {origins}, step {step}, initial {initial}", "all four to be at least 1"
-        )
+        raise DataError(f"horizon {horizon}, origins {origins}, step {step}, initial {initial}", "all four to be at least 1")
     if n < initial + horizon:
         raise DataError(f"{n}", f"at least {initial + horizon} points ({initial} to learn from, {horizon} to judge)")
     ends = range(n - horizon, initial - 1, -step)
@@ -203,7 +201,7 @@ def lift_table(y: object, p: object, bins: int = 10) -> pd.DataFrame:
             "rate": hits / sizes,
             "lift": hits / sizes / base,
             "cumulative_share": ends[1:] / n,
-            "cumulative_gain": cumulative[ends[1:]] / total,
+            "cumulative_gain": cumulative[ends[1:]] / cumulative[-1],
             "cumulative_lift": cumulative[ends[1:]] / ends[1:] / base,
         }
     )
@@ -251,9 +249,7 @@ class Uplift:
     verdict: str
 
 
-def uplift(
-    treated: object, control: object, *, level: float = 0.95, power: float = 0.8, effect: float | None = None
-) -> Uplift:
+def uplift(treated: object, control: object, *, level: float = 0.95, power: float = 0.8, effect: float | None = None) -> Uplift:
     """Difference between a treated group and its random hold-out.
 
     Parameters
