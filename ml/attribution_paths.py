@@ -104,7 +104,7 @@ def _checked(paths: pd.DataFrame) -> pd.DataFrame:
 def _read_decay(frame: pd.DataFrame, lengths: np.ndarray) -> np.ndarray | None:
     if "time_weights" not in frame.columns:
         return None
-    weights = frame["time_weights"].tolist()
+    weights = [_as_weights(value) for value in frame["time_weights"]]
     if any(len(w) != n for w, n in zip(weights, lengths.tolist(), strict=True)):
         raise DataError("time_weights of another length than the path", "one weight per touch")
     flat = np.fromiter(chain.from_iterable(weights), dtype=float, count=int(lengths.sum()))
@@ -114,6 +114,15 @@ def _read_decay(frame: pd.DataFrame, lengths: np.ndarray) -> np.ndarray | None:
     if (np.abs(sums - 1) > 1e-6).any():
         raise DataError("time_weights that do not sum to 1", "weights that share out one conversion")
     return flat / np.repeat(sums, lengths)
+
+
+def _as_weights(value: Any) -> tuple[float, ...]:
+    """Weights as a sequence, or as the ``0.3 > 0.7`` that a CSV file keeps of it."""
+    parts = value.split(">") if isinstance(value, str) else value if np.ndim(value) else [value]
+    try:
+        return tuple(map(float, parts))
+    except (TypeError, ValueError):
+        raise DataError(f"{value!r} in time_weights", "one number per touch") from None
 
 
 def merged(
