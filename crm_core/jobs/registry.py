@@ -1,12 +1,15 @@
 """Which jobs there are: name, title for people, function, queue, and when a clock starts them."""
 
 import importlib
+import logging
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlmodel import Session
+
+log = logging.getLogger("rapport.jobs")
 
 Body = Callable[..., Any]
 
@@ -57,10 +60,20 @@ def spec(name: str) -> JobSpec | None:
 
 
 def load_all() -> dict[str, JobSpec]:
-    """Import every module that may declare a job (the worker does; a page never needs to) and return the declarations."""
-    import crm_core.services
-    import crm_core.summaries
+    """Import every module that may declare a job (the worker does; a page never needs to) and return the declarations.
 
-    for module in pkgutil.walk_packages(crm_core.services.__path__, "crm_core.services."):
-        importlib.import_module(module.name)
+    A module that can't be imported costs its own jobs, not those of the others.
+    """
+    import crm_core.services
+
+    found = pkgutil.walk_packages(crm_core.services.__path__, "crm_core.services.", onerror=_broken)
+    for name in ("crm_core.summaries", *(module.name for module in found)):
+        try:
+            importlib.import_module(name)
+        except Exception:
+            _broken(name)
     return dict(REGISTRY)
+
+
+def _broken(name: str) -> None:
+    log.exception("%s can't be loaded; its jobs are missing from this worker", name)

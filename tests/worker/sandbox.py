@@ -1,0 +1,63 @@
+"""A worker process of its own with jobs made for the tests, started and killed at will.
+
+Run as ``python -m tests.worker.sandbox``; the database comes from the environment.
+"""
+
+import time
+
+from sqlalchemy import text
+
+from crm_core import summaries
+from crm_core.jobs import Job, job
+from crm_core.settings import settings
+
+
+def gate(label: str) -> None:
+    """Stop here while the file ``hold`` names this place; say so in the file ``held``."""
+    folder = settings().data_dir
+    while (folder / "hold").exists() and (folder / "hold").read_text() == label:
+        (folder / "held").write_text(label)
+        time.sleep(0.02)
+
+
+@job("test.batches", title="Insert rows in batches")
+def batches(job: Job, total: int, size: int) -> None:
+    """Import-like: each batch inserts its rows and moves the cursor in one transaction."""
+    while (last := job.cursor.get("last", 0)) < total:
+        gate(f"before {last}")
+        with job.transaction() as session:
+            for n in range(last, min(total, last + size)):
+                session.execute(text("insert into table_version (name, version) values (:name, 0)"), {"name": f"row-{n:05d}"})
+                gate(f"row {n}")
+            job.cursor = {"last": last + size}
+            job.report(min(total, last + size), total)
+
+
+@job("test.refresh", title="Refresh a day at a time")
+def refresh(job: Job) -> None:
+    count = 1
+    while count:
+        with job.transaction() as session:
+            count = summaries.refresh_batch(session, size=1)
+            gate(f"left {summaries.pending(session)}")
+
+
+@job("test.fails", title="Fail until the row is there")
+def fails(job: Job) -> None:
+    from crm_core.errors import Invalid
+
+    with job.transaction() as session:
+        if session.execute(text("select 1 from table_version where name = 'allowed'")).first() is None:
+            raise Invalid("The row is missing.")
+        session.execute(text("insert into table_version (name, version) values ('did it', 0)"))
+
+
+@job("test.crashes", title="Crash")
+def crashes(job: Job) -> None:
+    raise RuntimeError("secret detail")
+
+
+if __name__ == "__main__":
+    from worker.main import run
+
+    run()
