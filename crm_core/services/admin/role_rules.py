@@ -64,7 +64,7 @@ def _wrong(grants: Grants, entity: str, action: Action, scope: Scope) -> str:
     if scope not in scopes_of(entity, action):
         return f"“{action.label}” on {words} reaches all of them or none: nobody owns them."
     seen = grants.get((entity, Action.READ))
-    if action is Action.READ:
+    if action in (Action.READ, Action.MANAGE):
         return ""
     if seen is None:
         return f"Whoever may {action.label.lower()} {words} must be allowed to see them."

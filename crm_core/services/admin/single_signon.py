@@ -28,7 +28,8 @@ def person_of(session: Session, claims: Mapping[str, Any]) -> User:
     bound = session.exec(select(User).where(User.oidc_subject == subject)).first()
     if bound is not None:
         return _active(bound)
-    if not email or claims.get("email_verified") not in (True, "true"):
+    verified = claims.get("email_verified")
+    if not email or not (verified is True or verified == "true"):
         raise NotPermitted("Your e-mail address is not verified at the single sign-on service, so it can't open an account here.")
     user = session.exec(select(User).where(User.email_key == email_key(email))).first()
     if user is None:
