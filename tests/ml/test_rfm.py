@@ -6,7 +6,7 @@ import pytest
 
 from ml import synthetic
 from ml.errors import DataError
-from ml.rfm import rfm_migration, rfm_rules, rfm_segments, rfm_summary, rfm_table
+from ml.rfm import rfm_migration, rfm_rules, rfm_scores, rfm_segments, rfm_summary, rfm_table
 from ml.rules import matches
 
 AS_OF = "2024-03-01"
@@ -87,6 +87,28 @@ def test_more_recent_frequent_and_dear_never_scores_lower(company):
 def test_bins_out_of_range_are_refused(company, bins):
     with pytest.raises(DataError, match="2 to 10 bins"):
         rfm_table(company.orders, as_of=synthetic.END, bins=bins)
+
+
+class TestTotalsFromTheDatabase:
+    def test_sums_made_elsewhere_give_the_same_table(self, company):
+        seen = company.orders[company.orders["ordered_at"] <= "2024-06-01"]
+        totals = seen.groupby("customer_id", as_index=False).agg(
+            first_at=("ordered_at", "min"),
+            last_at=("ordered_at", "max"),
+            frequency=("order_id", "size"),
+            monetary=("revenue", "sum"),
+        )
+        shuffled = totals.sample(frac=1, random_state=1)
+        pd.testing.assert_frame_equal(rfm_scores(shuffled, as_of="2024-06-01"), rfm_table(company.orders, as_of="2024-06-01"))
+
+    def test_totals_that_know_the_future_are_refused(self):
+        totals = pd.DataFrame(
+            {"customer_id": ["a"], "first_at": ["2024-01-01"], "last_at": ["2024-02-01"], "frequency": [2], "monetary": [5]}
+        )
+        with pytest.raises(DataError, match="totals of orders up to 2024-01-15"):
+            rfm_scores(totals, as_of="2024-01-15")
+        with pytest.raises(DataError, match="frequency of at least 1"):
+            rfm_scores(totals.assign(frequency=0), as_of=AS_OF)
 
 
 class TestBadInput:
