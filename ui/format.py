@@ -88,24 +88,16 @@ def ago(actor: Actor, value: datetime | date | None) -> str:
     """How long ago or how far ahead, in words: ``today 10:24``, ``yesterday``, ``in 3 days``, then the date."""
     if value is None:
         return NOTHING
-    today = clock.today(actor.timezone)
-    if isinstance(value, datetime):
-        there: date = local(actor, value)
-        days = (there.date() - today).days  # type: ignore[attr-defined]
-        if days == 0:
-            return "today " + format_time(there, "short", locale=actor.locale).replace("\u202f", " ")
-    else:
-        there = value
-        days = (value - today).days
-        if days == 0:
-            return "today"
+    there = local(actor, value) if isinstance(value, datetime) else None
+    on = there.date() if there is not None else value
+    days = (on - clock.today(actor.timezone)).days
+    if days == 0:
+        return "today" if there is None else "today " + format_time(there, "short", locale=actor.locale).replace("\u202f", " ")
     if days in (-1, 1):
         return "yesterday" if days < 0 else "tomorrow"
     if -7 < days < 7:
         return f"{-days} days ago" if days < 0 else f"in {days} days"
-    return format_date(
-        there, "MMM d" if there.year == today.year and actor.locale.startswith("en") else "medium", locale=actor.locale
-    )
+    return short_day(actor, on)
 
 
 def duration(seconds: float | None) -> str:

@@ -62,7 +62,7 @@ def _dialog(contact_id: int, version: int) -> None:
         key="points_editor",
         column_config={
             "kind": st.column_config.SelectboxColumn(
-                "Kind", options=list(options), format_func=lambda one: options[one], required=True, default="email"
+                "Kind", options=list(options), format_func=lambda one: options[str(one)], required=True, default="email"
             ),
             "value": st.column_config.TextColumn("Address or number", required=True, width="large"),
             "label": st.column_config.TextColumn("Label", help="Work, mobile, private …"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -147,10 +148,10 @@ def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, Fi
         pick = st.radio(
             "Keep",
             list(words),
-            format_func=lambda which, words=words: fmt.md(words[which]),
+            format_func=partial(_word, words),
             key=f"{name}_{key}_{version}",
             label_visibility="collapsed",
-        )  # type: ignore[misc]
+        )
         chosen[key] = {"mine": changes[key], "theirs": theirs, "original": original}[pick]
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button("Discard mine", type="tertiary", key=f"{name}_discard"):
@@ -163,6 +164,10 @@ def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, Fi
             st.session_state.pop(f"_clash_{name}", None)
             return _save(entity_key, Drawn(drawn.id, version, drawn.values, drawn.titles), final, name, specs)
     return False
+
+
+def _word(words: Mapping[str, str], which: str) -> str:
+    return fmt.md(words[which])
 
 
 def _shown(actor: Actor, spec: FieldSpec, raw: Any) -> str:

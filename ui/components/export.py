@@ -1,7 +1,10 @@
 """Download what a list shows."""
 
+from functools import partial
+
 import streamlit as st
 
+from crm_core.access import Actor
 from crm_core.db import write_session
 from crm_core.entities import entity
 from crm_core.kit import clock
@@ -14,12 +17,13 @@ _TYPES = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocum
 
 def export_button(entity_key: str, query: ListQuery) -> None:
     """A small menu with CSV and XLSX; the file is made when it is asked for."""
+    actor = current_actor()
     name = f"{entity(entity_key).plural.lower()}-{clock.today().isoformat()}"
     with st.popover("Export", icon=":material/download:", type="tertiary"):
         for form, words in (("csv", "CSV, for other programs"), ("xlsx", "Excel workbook")):
             st.download_button(
                 words,
-                data=lambda form=form: _make(entity_key, query, form),
+                data=partial(_make, actor, entity_key, query, form),
                 file_name=f"{name}.{form}",
                 mime=_TYPES[form],
                 key=f"export_{form}",
@@ -28,6 +32,6 @@ def export_button(entity_key: str, query: ListQuery) -> None:
             )
 
 
-def _make(entity_key: str, query: ListQuery, form: str) -> bytes:
+def _make(actor: Actor, entity_key: str, query: ListQuery, form: str) -> bytes:
     with write_session() as session:
-        return exports.export(session, current_actor(), entity_key, query, form=form)
+        return exports.export(session, actor, entity_key, query, form=form)

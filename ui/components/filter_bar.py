@@ -270,21 +270,22 @@ def _value(spec: FieldSpec, cmp: str, before: Any, key: str) -> Any:
         with right:
             high = _value(spec, "le", second, key + "b")
         return [low, high]
-    if spec.options and cmp in ("in", "not_in"):
-        chosen = [item for item in before if item in spec.options] if isinstance(before, (list, tuple)) else []
+    options = dict(spec.options or {})
+    if options and cmp in ("in", "not_in"):
+        chosen = [item for item in before if item in options] if isinstance(before, (list, tuple)) else []
         return st.multiselect(
             "Values",
-            list(spec.options),
+            list(options),
             default=chosen,
-            format_func=lambda v: spec.options[v],
+            format_func=lambda v: options[v],
             key=key,
             label_visibility="collapsed",
-        )  # type: ignore[index]
-    if spec.options and cmp in ("eq", "ne"):
-        at = list(spec.options).index(before) if before in spec.options else None
+        )
+    if options and cmp in ("eq", "ne"):
+        at = list(options).index(before) if before in options else None
         return st.selectbox(
-            "Value", list(spec.options), index=at, format_func=lambda v: spec.options[v], key=key, label_visibility="collapsed"
-        )  # type: ignore[index]
+            "Value", list(options), index=at, format_func=lambda v: options[v], key=key, label_visibility="collapsed"
+        )
     if spec.kind is FieldKind.REFERENCE:
         return _reference(actor, spec, before, key)
     if spec.kind is FieldKind.BOOLEAN:

@@ -1,5 +1,6 @@
 """Pieces that record pages share: facts, related lists, tasks, the actions in the header."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,11 +80,10 @@ def related(
             label=title,
             href=f"/{found.page}?id={{id}}" if found.page else "",
         )
-        if page.total > size and list_url and page_of(actor, list_url) is not None:
-            import json
-
+        all_of_them = page_of(actor, list_url)
+        if page.total > size and all_of_them is not None:
             st.page_link(
-                page_of(actor, list_url),
+                all_of_them,
                 label=f"All {page.total:,}",
                 icon=":material/arrow_forward:",
                 query_params={"f": json.dumps(where)},

@@ -1,0 +1,73 @@
+"""Contacts with several addresses; accounts above accounts."""
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid
+from crm_core.services.customers import accounts, contacts
+from crm_core.vocabulary import PointKind
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def points(actor, contact_id):
+    with read_session() as session:
+        return [(p.kind, p.value, p.is_primary) for p in contacts.points(session, actor, contact_id)]
+
+
+def test_main_addresses_follow_the_contact_and_the_contact_follows_them(any_cast):
+    alice = any_cast["alice"]
+    person = do(contacts.create, alice, {"name": "Maria", "email": "Maria@Example.com", "phone": "+49 30 1234567"})
+    assert points(alice, person.id) == [(PointKind.EMAIL, "Maria@example.com", True), (PointKind.PHONE, "+49 30 1234567", True)]
+    do(contacts.update, alice, person.id, {"email": "new@example.com"})
+    assert (PointKind.EMAIL, "new@example.com", True) in points(alice, person.id)
+    assert (PointKind.EMAIL, "Maria@example.com", False) in points(alice, person.id)
+    rows = [
+        {"kind": "email", "value": "x@example.com"},
+        {"kind": "email", "value": "y@example.com", "is_primary": True},
+        {"kind": "email", "value": "X@EXAMPLE.com"},
+    ]
+    changed = do(contacts.set_points, alice, person.id, rows)
+    assert (changed.email, changed.phone) == ("y@example.com", None)
+    assert len(points(alice, person.id)) == 2
+
+
+def test_a_stale_list_of_addresses_is_refused(any_cast):
+    alice = any_cast["alice"]
+    person = do(contacts.create, alice, {"name": "Maria"})
+    do(contacts.update, any_cast["root"], person.id, {"job_title": "CEO"})
+    with pytest.raises(Conflict):
+        do(contacts.set_points, alice, person.id, [], base_version=person.version)
+
+
+def test_wrong_addresses_are_named(cast):
+    person = do(contacts.create, cast["alice"], {"name": "Maria"})
+    with pytest.raises(Invalid, match="not an e-mail"):
+        do(contacts.set_points, cast["alice"], person.id, [{"kind": "email", "value": "nobody"}])
+
+
+def test_masked_people_show_no_addresses(cast):
+    person = do(contacts.create, cast["root"], {"name": "Maria", "email": "m@example.com"})
+    assert points(cast["ana"], person.id) == []
+
+
+def test_an_account_can_not_stand_above_itself(cast):
+    top = do(accounts.create, cast["alice"], {"name": "Top", "website": "https://www.Top.example/about"})
+    assert top.domain == "top.example"
+    below = do(accounts.create, cast["alice"], {"name": "Below", "parent_id": top.id})
+    with pytest.raises(Invalid, match="above itself"):
+        do(accounts.update, cast["alice"], top.id, {"parent_id": below.id})
+
+
+def test_figures_count_only_what_the_actor_may_see(any_cast):
+    from crm_core.services.sales import deals
+
+    account = do(accounts.create, any_cast["alice"], {"name": "Acme"})
+    do(deals.create, any_cast["alice"], {"name": "d", "account_id": account.id, "amount_minor": 5_00})
+    with read_session() as session:
+        assert accounts.figures(session, any_cast["alice"], account.id).open_minor == 5_00
+        assert accounts.figures(session, any_cast["charlie"], account.id).open_minor == 0
+        assert accounts.figures(session, any_cast["sam"], account.id).open_minor is None

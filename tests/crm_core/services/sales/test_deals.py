@@ -1,0 +1,197 @@
+"""Deals: each verb works; wrong state; missing; not yours; not permitted; twice."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlmodel import select
+
+from crm_core import lists, records
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.kit import clock
+from crm_core.lists import ListQuery
+from crm_core.models import Event, Order, Stage, StageEvent
+from crm_core.services.sales import board, deals
+from crm_core.vocabulary import StageKind
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def new(actor, **values):
+    return do(deals.create, actor, {"name": "Big one", "amount_minor": 100_00, **values})
+
+
+def stage(name):
+    with read_session() as session:
+        return session.exec(select(Stage).where(Stage.name == name)).first()
+
+
+def moves(deal_id):
+    with read_session() as session:
+        return list(session.exec(select(StageEvent).where(StageEvent.deal_id == deal_id).order_by(StageEvent.id)))
+
+
+def test_a_new_deal_starts_in_the_first_stage_with_its_probability(any_cast):
+    deal = new(any_cast["alice"])
+    assert (deal.stage_id, deal.probability_pct, deal.outcome) == (stage("Prospecting").id, 10, StageKind.OPEN)
+    assert deal.owner_id == any_cast["alice"].user_id
+    assert [event.to_stage_id for event in moves(deal.id)] == [deal.stage_id]
+
+
+def test_a_new_deal_can_not_start_closed_nor_in_another_pipelines_stage(cast):
+    with pytest.raises(Invalid, match="open stage"):
+        new(cast["alice"], stage_id=stage("Won").id)
+    from crm_core.services.admin import setup
+
+    with write_session() as session:
+        other = setup.create_pipeline(session, "Partners")
+    with pytest.raises(Invalid, match="another pipeline"):
+        new(cast["alice"], stage_id=stage("Proposal").id, pipeline_id=other.id)
+
+
+def test_moving_follows_the_stage_and_writes_history(any_cast):
+    alice = any_cast["alice"]
+    deal = new(alice)
+    moved = do(deals.move, alice, deal.id, stage("Proposal").id, base_version=deal.version)
+    assert (moved.probability_pct, moved.stage_id) == (50, stage("Proposal").id)
+    history = moves(deal.id)
+    assert (history[-1].from_stage_id, history[-1].to_stage_id) == (deal.stage_id, moved.stage_id)
+    assert history[-1].seconds_in_from >= 0
+
+
+def test_a_probability_set_by_hand_stays_until_the_deal_is_closed(cast):
+    deal = new(cast["alice"])
+    do(deals.update, cast["alice"], deal.id, {"probability_pct": 33})
+    moved = do(deals.move, cast["alice"], deal.id, stage("Proposal").id)
+    assert moved.probability_pct == 33
+    assert do(deals.win, cast["alice"], deal.id).probability_pct == 100
+
+
+def test_the_form_and_the_board_move_a_deal_alike(cast):
+    one, two = new(cast["alice"]), new(cast["alice"])
+    target = stage("Negotiation").id
+    do(deals.move, cast["alice"], one.id, target)
+    do(deals.update, cast["alice"], two.id, {"stage_id": target})
+    with read_session() as session:
+        a, b = (deals.get(session, cast["alice"], deal.id) for deal in (one, two))
+    assert (a.stage_id, a.probability_pct) == (b.stage_id, b.probability_pct)
+    assert len(moves(one.id)) == len(moves(two.id)) == 2
+
+
+def test_winning_closes_the_deal_and_makes_an_order_of_its_lines_once(any_cast):
+    alice = any_cast["alice"]
+    deal = new(alice)
+    do(deals.set_lines, alice, deal.id, [{"name": "Licence", "quantity": 2, "unit_price_minor": 50_05, "discount_pct": 10}])
+    won = do(deals.win, alice, deal.id, reason="Price")
+    assert (won.outcome, won.closed_on, won.won_reason) == (StageKind.WON, clock.today(), "Price")
+    assert won.amount_minor == 90_09
+    with read_session() as session:
+        orders = list(session.exec(select(Order).where(Order.deal_id == deal.id)))
+        kinds = [event.type for event in session.exec(select(Event).where(Event.entity == "deal", Event.record_id == deal.id))]
+    assert [order.total_minor for order in orders] == [90_09]
+    assert "deal.won" in kinds
+    with pytest.raises(Conflict, match="already won"):
+        do(deals.win, alice, deal.id)
+
+
+def test_a_deal_closes_neither_tomorrow_nor_before_it_was_opened(cast):
+    deal = new(cast["alice"])
+    with pytest.raises(Invalid, match="future"):
+        do(deals.win, cast["alice"], deal.id, closed_on=clock.today() + timedelta(days=1))
+    with pytest.raises(Invalid, match="before the day"):
+        do(deals.win, cast["alice"], deal.id, closed_on=date(2001, 1, 1))
+
+
+def test_losing_needs_a_reason_and_reopening_clears_it(any_cast):
+    alice = any_cast["alice"]
+    deal = new(alice)
+    do(deals.move, alice, deal.id, stage("Proposal").id)
+    with pytest.raises(Invalid, match="why"):
+        do(deals.lose, alice, deal.id, reason="")
+    lost = do(deals.lose, alice, deal.id, reason="Price", competitor="Unknown")
+    assert (lost.outcome, lost.lost_reason, lost.probability_pct) == (StageKind.LOST, "Price", 0)
+    again = do(deals.reopen, alice, deal.id)
+    assert (again.outcome, again.lost_reason, again.closed_on, again.stage_id) == (StageKind.OPEN, None, None, stage("Proposal").id)
+    with pytest.raises(Conflict, match="already open"):
+        do(deals.reopen, alice, deal.id)
+
+
+def test_closing_through_the_form_is_refused_with_advice(cast):
+    deal = new(cast["alice"])
+    with pytest.raises(Invalid, match="Win"):
+        do(deals.update, cast["alice"], deal.id, {"stage_id": stage("Won").id})
+
+
+def test_a_stale_move_that_somebody_else_made_first_is_a_conflict(any_cast):
+    deal = new(any_cast["alice"])
+    do(deals.move, any_cast["bob"], deal.id, stage("Proposal").id, base_version=deal.version)
+    with pytest.raises(Conflict):
+        do(deals.move, any_cast["alice"], deal.id, stage("Qualified").id, base_version=deal.version)
+
+
+def test_the_amount_follows_the_lines_until_it_is_set_by_hand(cast):
+    alice = cast["alice"]
+    deal = new(alice, amount_minor=0)
+    rows = [{"name": "A", "quantity": 3, "unit_price_minor": 10_00}]
+    assert do(deals.set_lines, alice, deal.id, rows).amount_minor == 30_00
+    do(deals.update, alice, deal.id, {"amount_minor": 25_00})
+    assert do(deals.set_lines, alice, deal.id, [*rows, *rows]).amount_minor == 25_00
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"name": ""},
+        {"name": "x", "quantity": 0},
+        {"name": "x", "unit_price_minor": -1},
+        {"name": "x", "discount_pct": 101},
+        {"name": "x", "quantity": "lots"},
+        {"product_id": 99},
+    ],
+)
+def test_a_wrong_line_is_named_and_nothing_is_kept(cast, row):
+    deal = new(cast["alice"])
+    with pytest.raises(Invalid, match="Line 2"):
+        do(deals.set_lines, cast["alice"], deal.id, [{"name": "fine"}, row])
+    with read_session() as session:
+        assert deals.lines(session, cast["alice"], deal.id) == []
+
+
+def test_who_may_not_see_a_deal_finds_nothing_and_who_may_only_read_changes_nothing(cast):
+    deal = new(cast["alice"])
+    with pytest.raises(NotFound), read_session() as session:
+        deals.get(session, cast["charlie"], deal.id)
+    for verb in (deals.win, deals.reopen):
+        with pytest.raises(NotFound):
+            do(verb, cast["charlie"], deal.id)
+        with pytest.raises(NotPermitted):
+            do(verb, cast["ana"], deal.id)
+    with pytest.raises(NotPermitted):
+        do(deals.create, cast["sam"], {"name": "x"})
+
+
+def test_the_board_counts_what_the_list_counts(any_cast):
+    alice, bob, charlie = any_cast["alice"], any_cast["bob"], any_cast["charlie"]
+    for owner in (alice, alice, bob, charlie):
+        new(owner)
+    with read_session() as session:
+        for actor, expected in ((alice, 2), (bob, 3), (charlie, 1), (any_cast["root"], 4)):
+            found = board.columns(session, actor, stage("Prospecting").pipeline_id)
+            assert sum(column.count for column in found) == expected == lists.count(session, actor, "deal", ListQuery())
+            assert sum(column.weighted_minor for column in found) == expected * 10_00
+
+
+def test_the_buying_committee_knows_each_person_once(cast):
+    alice = cast["alice"]
+    deal = new(alice)
+    person = do(records.create, alice, "contact", {"name": "Maria"})
+    do(deals.set_committee_member, alice, deal.id, person.id)
+    do(deals.set_committee_member, alice, deal.id, person.id, influence=5)
+    with read_session() as session:
+        assert [member.influence for member in deals.committee(session, alice, deal.id)] == [5]
+    do(deals.remove_committee_member, alice, deal.id, person.id)
+    with pytest.raises(NotFound):
+        do(deals.remove_committee_member, alice, deal.id, person.id)
