@@ -17,7 +17,7 @@ from crm_core.access import Actor, visible
 from crm_core.filters import Context
 from crm_core.models import Campaign, CampaignChannel, Deal, Lead, Order, Ticket
 from crm_core.services.analytics import summary_reads
-from crm_core.services.analytics.metric_rules import DONE, METRICS, SOLD, Facts, list_filter
+from crm_core.services.analytics.metric_rules import DONE, METRICS, Facts, list_filter
 from crm_core.services.analytics.metric_sql import days_between, minutes_between, step_of
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.vocabulary import StageKind
@@ -109,10 +109,12 @@ def _collect(rows: Iterable[Any], put: Callable[[Facts, Any], None], key: Callab
 
 def closed_deals(session: Session, actor: Actor, slot: Slot) -> Grouped:
     """Won and lost deals by closing day."""
-    source = summary_reads.closed_deals(session, actor, slot.owner_id, slot.pipeline_id, slot.period)
-    group = source.c[slot.by] if slot.by else source.c.day
+    source, mine = summary_reads.closed_deals(actor, slot.period, slot.owner_id, slot.pipeline_id)
+    group = source.c[slot.by or "day"]
     rows = session.execute(
-        select(group, source.c.outcome, func.sum(source.c.deals), func.sum(source.c.amount_minor)).group_by(group, source.c.outcome)
+        select(group, source.c.outcome, func.sum(source.c.deals), func.sum(source.c.amount_minor))
+        .where(mine)
+        .group_by(group, source.c.outcome)
     )
     day_key = _key_of_day(slot)
 
@@ -182,11 +184,9 @@ def pipeline_at(session: Session, actor: Actor, slot: Slot, now: Facts, ends: Se
         .where(reach(actor, "deal", _DEAL, slot), _DEAL.c.created_on > first, opened_on > first, countable)
         .group_by("day")
     ).all()
-    source = summary_reads.closed_deals(
-        session, actor, slot.owner_id, slot.pipeline_id, Period(first + timedelta(days=1), date.max)
-    )
+    source, mine = summary_reads.closed_deals(actor, Period(first + timedelta(days=1)), slot.owner_id, slot.pipeline_id)
     closed = session.execute(
-        select(source.c.day, func.sum(source.c.deals), func.sum(source.c.amount_minor)).group_by(source.c.day)
+        select(source.c.day, func.sum(source.c.deals), func.sum(source.c.amount_minor)).where(mine).group_by(source.c.day)
     ).all()
     found = [Facts(open_deals=now.open_deals, open_minor=now.open_minor) for _ in ends]
     for rows, sign in ((opened, -1), (closed, 1)):
@@ -218,17 +218,14 @@ def leads(session: Session, actor: Actor, slot: Slot) -> Grouped:
 
 def orders(session: Session, actor: Actor, slot: Slot) -> Grouped:
     """Placed and fulfilled orders by the day they were ordered."""
-    group = _ORDER.c[slot.by] if slot.by else step_of(_ORDER.c.ordered_at, _starts(actor, slot.steps))
-    rows = session.execute(
-        select(group.label("step"), func.count(), func.coalesce(func.sum(_ORDER.c.total_minor), 0))
-        .where(
-            reach(actor, "order", _ORDER, slot),
-            _ORDER.c.status.in_(SOLD),
-            instants_within(_ORDER.c.ordered_at, slot.period, actor),
-        )
-        .group_by("step")
-    )
-    return _collect(rows, _put_order)
+    context, cuts = Context(actor), []
+    days = [step.start for step in slot.steps] if slot.by is None else [slot.period.start] if slot.period.start else []
+    last = slot.steps[-1].end if slot.by is None and slot.steps else slot.period.end
+    if days and last:
+        cuts = [context.start_of(day) for day in (*days, last + timedelta(days=1))]
+    elif slot.by is None:
+        return {}
+    return _collect(summary_reads.orders(session, actor, cuts, slot.owner_id, slot.by), _put_order)
 
 
 def _put_order(facts: Facts, row: Any) -> None:
