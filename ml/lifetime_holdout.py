@@ -45,7 +45,9 @@ class HoldoutReport:
     by_frequency
         Mean purchases per customer by repeat purchases before: ``x, customers, actual`` and one column per model.
     tracking
-        Cumulative repeat purchases per unit of time: ``ends_at, actual, expected`` (best model), ``held_out``.
+        Cumulative repeat purchases per unit of time: ``ends_at, actual, expected, held_out``; `expected` by `tracked`.
+    tracked
+        The better of the lifetime models (the regression has no course through time), or an empty string.
     revenue_actual, revenue_predicted
         Money of the hold-out; the prediction is None when nobody repeated a purchase above zero.
     best
@@ -66,6 +68,7 @@ class HoldoutReport:
     ranking: pd.DataFrame
     by_frequency: pd.DataFrame
     tracking: pd.DataFrame
+    tracked: str
     revenue_actual: float
     revenue_predicted: float | None
     best: str
@@ -102,7 +105,8 @@ def holdout_report(orders: pd.DataFrame, split_at: object, *, as_of: object | No
     fits = _fits(clean, table, split, periods, unit)
     predicted = {name: expected_purchases(fit, table, periods).to_numpy() for name, fit in fits.items()}
     totals = _totals(predicted | _rules(table, periods), happened)
-    best = str(totals["method"].iloc[int(totals["error"].abs()[: len(fits)].argmin())]) if fits else "repeat rate × time"
+    best = next((name for name in _by_error(totals) if name in fits), "repeat rate × time")
+    tracked = next((name for name in _by_error(totals) if isinstance(fits.get(name), LifetimeFit)), "")
     money, foreseen = _revenue(clean, table, split, predicted.get(best))
     report = HoldoutReport(
         split_at=split,
@@ -114,7 +118,8 @@ def holdout_report(orders: pd.DataFrame, split_at: object, *, as_of: object | No
         totals=totals,
         ranking=_ranking(fits, predicted, table, periods, happened),
         by_frequency=_by_frequency(table, happened, predicted),
-        tracking=_tracking(clean, table, split, end, fits.get(best), unit),
+        tracking=_tracking(clean, table, split, end, fits.get(tracked), unit),
+        tracked=tracked,
         revenue_actual=money,
         revenue_predicted=foreseen,
         best=best,
@@ -161,6 +166,11 @@ def _totals(predicted: dict[str, Array], happened: Array) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _by_error(totals: pd.DataFrame) -> list[str]:
+    """Methods, smallest error of the total first."""
+    return totals["method"].iloc[np.argsort(totals["error"].abs(), kind="stable")].tolist()
 
 
 def _spearman(a: Array, b: Array) -> float:

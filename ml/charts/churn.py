@@ -27,11 +27,12 @@ def survival_line(curve: pd.DataFrame, *, unit: str = "months") -> go.Figure:
         part = curve if name is None else curve[curve["group"] == name]
         traces.append(
             go.Scatter(
-                x=[*part["age"], *part["age"][::-1]],
-                y=[*part["high"], *part["low"][::-1]],
+                x=[*_steps(part["age"])[1:], *_steps(part["age"])[:0:-1]],
+                y=[*_steps(part["high"])[:-1], *_steps(part["low"])[-2::-1]],
+                mode="lines",
                 fill="toself",
                 fillcolor=style.tone("band"),
-                line={"width": 0, "shape": "hv"},
+                line={"width": 0},
                 hoverinfo="skip",
                 showlegend=False,
             )
@@ -52,6 +53,11 @@ def survival_line(curve: pd.DataFrame, *, unit: str = "months") -> go.Figure:
     fig = style.figure(*traces, x=f"Age ({unit})", y="Share still there", legend=len(groups) > 1)
     fig.update_yaxes(range=[0, 1.02], tickformat=".0%")
     return fig
+
+
+def _steps(values: pd.Series) -> list[float]:
+    """Every value twice: a band around a step line has to be drawn corner by corner."""
+    return np.repeat(values.to_numpy(dtype=float), 2).tolist()
 
 
 def retention_heatmap(table: pd.DataFrame, *, period: str = "month") -> go.Figure:

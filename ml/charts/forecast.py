@@ -27,6 +27,7 @@ def forecast_line(result: Forecast, *, y: str = "Value", history: int | None = N
     band = go.Scatter(
         x=[*ahead["ds"], *ahead["ds"][::-1]],
         y=[*ahead["high"], *ahead["low"][::-1]],
+        mode="lines",
         fill="toself",
         fillcolor=style.tone("band"),
         line={"width": 0},

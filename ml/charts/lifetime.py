@@ -15,14 +15,13 @@ def tracking_line(report: HoldoutReport) -> go.Figure:
     table = report.tracking
     if table.empty:
         return style.empty("The history is shorter than one period.")
-    traces = [go.Scatter(x=table["ends_at"], y=table["actual"], mode="lines", name="Happened")]
+    ends = table["ends_at"].dt.tz_localize(None)
+    traces = [go.Scatter(x=ends, y=table["actual"], mode="lines", name="Happened")]
     if "expected" in table:
         line = {"dash": "dash"}
-        traces.append(
-            go.Scatter(x=table["ends_at"], y=table["expected"], mode="lines", name=f"Expected ({report.best})", line=line)
-        )
+        traces.append(go.Scatter(x=ends, y=table["expected"], mode="lines", name=f"Expected ({report.tracked})", line=line))
     fig = style.figure(*traces, y="Repeat purchases since the beginning")
-    fig.add_vline(x=report.split_at, line={"color": style.tone("accent"), "dash": "dot", "width": 1})
+    fig.add_vline(x=report.split_at.tz_localize(None), line={"color": style.tone("accent"), "dash": "dot", "width": 1})
     fig.update_traces(hovertemplate="%{x|%d %b %Y}: %{y:,.0f}<extra>%{fullData.name}</extra>")
     return fig
 
