@@ -139,7 +139,8 @@ def figure(session: Session, actor: Actor, key: str, selection: Selection) -> Fi
 
 def hidden_reason(actor: Actor, metric: Metric) -> str:
     """Why a person must not see a figure although they may read its records; empty when they may."""
-    for entity_key, field_key in metric.needs:
+    read = [(metric.entity, str(leaf["field"])) for leaf in metric.leaves(Period())]
+    for entity_key, field_key in (*metric.needs, *read):
         if actor.masked(entity_key, field_key):
             return f"Your role hides a field of {entity(entity_key).plural.lower()} that this figure is made of."
     if metric.key == "campaign_return" and Scope.ALL not in actor.scopes("deal", Action.READ):

@@ -1,0 +1,212 @@
+"""What needs somebody: deals that stand still, leads nobody has, customers who wait. Each reminder is a filter, so it links to its list."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlmodel import Session, col
+from sqlmodel import select as select_rows
+
+from crm_core import filters, lists
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.errors import NotFound
+from crm_core.kit import clock
+from crm_core.kit.paging import Page
+from crm_core.lists import ListQuery
+from crm_core.models import Stage
+from crm_core.vocabulary import Action, LeadKind, StageKind, TicketKind
+
+Ast = dict[str, Any]
+_IDLE_GROUPS = 12
+
+
+@dataclass(frozen=True)
+class Reminder:
+    """A kind of record that needs somebody. ``since``: the field that says since when; ``leaves``: the filter of the list."""
+
+    key: str
+    entity: str
+    one: str
+    many: str
+    why: str
+    icon: str
+    tone: str
+    since: str
+    leaves: Callable[[Session], list[Ast]]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How many records of a reminder there are, the oldest one's day or instant, the money at stake in minor units, and the list."""
+
+    key: str
+    entity: str
+    sentence: str
+    why: str
+    icon: str
+    tone: str
+    count: int
+    oldest: date | datetime | None
+    amount_minor: int | None
+    filter: Ast
+
+
+def _leaf(field: str, cmp: str, value: Any = None) -> Ast:
+    return {"field": field, "cmp": cmp} if value is None else {"field": field, "cmp": cmp, "value": value}
+
+
+_IS_OPEN = _leaf("outcome", "eq", StageKind.OPEN.value)
+
+
+def _idle(session: Session) -> list[Ast]:
+    """Open deals in which nothing happened for longer than their stage allows, by the rule of the deal page (``deal_rules.is_idle``)."""
+    stages: dict[int, list[int]] = {}
+    rows = session.exec(
+        select_rows(Stage.id, Stage.max_idle_days).where(Stage.kind == StageKind.OPEN, col(Stage.max_idle_days).is_not(None))
+    )
+    for stage_id, days in rows:
+        stages.setdefault(int(days or 0), []).append(int(stage_id or 0))
+    # Full minutes: the filter travels in an address, and two readers within a minute share one cached answer.
+    now = clock.utcnow().replace(second=0, microsecond=0)
+    groups = []
+    for days, ids in sorted(stages.items())[:_IDLE_GROUPS]:
+        limit = (now - timedelta(days=days)).isoformat()
+        quiet = {"op": "or", "items": [_leaf("last_activity_at", "empty"), _leaf("last_activity_at", "le", limit)]}
+        groups.append({"op": "and", "items": [_leaf("stage_id", "in", ids), _leaf("stage_since", "le", limit), quiet]})
+    return [_IS_OPEN, {"op": "or", "items": groups}]
+
+
+def _fixed(*leaves: Ast) -> Callable[[Session], list[Ast]]:
+    return lambda _session: list(leaves)
+
+
+_NEW = [TicketKind.NEW.value, TicketKind.OPEN.value]
+_LIVE_LEADS = [LeadKind.OPEN.value, LeadKind.WORKING.value]
+
+_ALL = (
+    Reminder(
+        "overdue_close", "deal", "deal is past its closing date", "deals are past their closing date", "Expected to close before today",
+        "event_busy", "red", "expected_close_on", _fixed(_IS_OPEN, _leaf("expected_close_on", "lt", "today")),
+    ),
+    Reminder(
+        "overdue_step", "deal", "deal has an overdue next step", "deals have an overdue next step", "The next step was due before today",
+        "alarm", "orange", "next_step_on", _fixed(_IS_OPEN, _leaf("next_step_on", "lt", "today")),
+    ),
+    Reminder(
+        "no_next_step", "deal", "deal has no next step", "deals have no next step", "Open, and nobody wrote down what comes next",
+        "schedule", "orange", "stage_since", _fixed(_IS_OPEN, _leaf("next_step", "empty")),
+    ),
+    Reminder(
+        "idle", "deal", "deal is idle", "deals are idle", "Nothing happened for longer than the stage allows",
+        "hotel", "orange", "stage_since", _idle,
+    ),
+    Reminder(
+        "no_account", "deal", "open deal has no account", "open deals have no account", "They are missing in the figures of every account",
+        "domain_disabled", "gray", "created_on", _fixed(_IS_OPEN, _leaf("account_id", "empty")),
+    ),
+    Reminder(
+        "unassigned_leads", "lead", "lead has no owner", "leads have no owner", "New or being worked on, and nobody's",
+        "person_off", "blue", "created_at", _fixed(_leaf("owner_id", "empty"), _leaf("status.kind", "in", _LIVE_LEADS)),
+    ),
+    Reminder(
+        "unanswered_tickets", "ticket", "ticket waits for a first answer", "tickets wait for a first answer", "Open, and the customer heard nothing yet",
+        "mark_email_unread", "red", "opened_at", _fixed(_leaf("status", "in", _NEW), _leaf("first_response_at", "empty")),
+    ),
+    Reminder(
+        "unassigned_tickets", "ticket", "ticket is nobody's", "tickets are nobody's", "Open, and assigned to nobody",
+        "person_off", "blue", "opened_at", _fixed(_leaf("status", "in", _NEW), _leaf("owner_id", "empty")),
+    ),
+)  # fmt: skip
+
+REMINDERS: dict[str, Reminder] = {reminder.key: reminder for reminder in _ALL}
+
+
+def list_filter(session: Session, reminder: Reminder, *, owner_id: int | None = None, pipeline_id: int | None = None) -> Ast:
+    """The filter of the list behind a reminder."""
+    items = list(reminder.leaves(session))
+    if owner_id is not None:
+        items.append(_leaf("owner_id", "eq", owner_id))
+    if pipeline_id is not None and reminder.entity == "deal":
+        items.append(_leaf("pipeline_id", "eq", pipeline_id))
+    return {"op": "and", "items": items}
+
+
+def find(session: Session, actor: Actor, *, owner_id: int | None = None, pipeline_id: int | None = None) -> tuple[Waiting, ...]:
+    """All reminders with something behind them, within what the person may see; one statement per kind of record."""
+    require(actor, "analytics", Action.READ)
+    found: list[Waiting] = []
+    for key in ("deal", "lead", "ticket"):
+        if actor.can(key, Action.READ):
+            asts = {r: list_filter(session, r, owner_id=owner_id, pipeline_id=pipeline_id) for r in _ALL if r.entity == key}
+            # A filter over a field that the role hides would be refused: such a reminder does not exist for this person.
+            shown = {r: ast for r, ast in asts.items() if not any(actor.masked(key, name) for name in (r.since, *fields_of(ast)))}
+            found += _count(session, actor, key, list(shown), list(shown.values())) if shown else []
+    order = list(REMINDERS)
+    return tuple(sorted(found, key=lambda waiting: order.index(waiting.key)))
+
+
+def fields_of(ast: Ast) -> set[str]:
+    """The fields that a filter reads."""
+    if "field" in ast:
+        return {ast["field"]}
+    return {name for item in ast.get("items", ()) for name in fields_of(item)}
+
+
+def records(session: Session, actor: Actor, key: str, *, page: int = 1, size: int = 20) -> Page:
+    """One page of the records behind a reminder, those that wait longest first. Raises NotFound for an unknown reminder."""
+    reminder = REMINDERS.get(key)
+    if reminder is None:
+        raise NotFound("There is no such reminder.")
+    query = ListQuery(filter=list_filter(session, reminder), sort=(reminder.since, False), page=page, size=size)
+    return lists.find(session, actor, reminder.entity, query)
+
+
+def _count(session: Session, actor: Actor, key: str, reminders: list[Reminder], asts: list[Ast]) -> list[Waiting]:
+    table = entity(key).table
+    money = key == "deal" and not actor.masked("deal", "amount_minor")
+    columns: list[Any] = []
+    for reminder, ast in zip(reminders, asts, strict=True):
+        clause = filters.where(session, key, ast, actor)
+        columns.append(func.count(case((clause, 1))))
+        columns.append(func.min(case((clause, table.c[reminder.since]))))
+        columns.append(func.coalesce(func.sum(case((clause, table.c.amount_minor))), 0) if money else func.max(case((clause, 0))))
+    row = session.execute(select(*columns).where(visible(actor, key, table), _candidates(key, table))).one()
+    found = []
+    for n, (reminder, ast) in enumerate(zip(reminders, asts, strict=True)):
+        count, oldest, amount = row[3 * n : 3 * n + 3]
+        if count:
+            words = f"{count:,} {reminder.one if count == 1 else reminder.many}"
+            at_stake = int(amount) if money else None
+            found.append(
+                Waiting(reminder.key, key, words, reminder.why, reminder.icon, reminder.tone, count, oldest, at_stake, ast)
+            )
+    return found
+
+
+def _candidates(key: str, table: Any) -> Any:
+    """What all reminders of an entity have in common, so that an index leads to it."""
+    if key == "deal":
+        return table.c.outcome == StageKind.OPEN
+    if key == "ticket":
+        return table.c.status.in_((TicketKind.NEW, TicketKind.OPEN))
+    return table.c.owner_id.is_(None)
+
+
+def closing(
+    session: Session, actor: Actor, *, owner_id: int | None = None, pipeline_id: int | None = None, size: int = 8
+) -> tuple[Page, Ast]:
+    """Open deals that are expected to close in the running month, the next ones first, with the filter of the whole list."""
+    first = clock.today(actor.timezone).replace(day=1)
+    last = (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    items = [_IS_OPEN, _leaf("expected_close_on", "between", [first.isoformat(), last.isoformat()])]
+    if owner_id is not None:
+        items.append(_leaf("owner_id", "eq", owner_id))
+    if pipeline_id is not None:
+        items.append(_leaf("pipeline_id", "eq", pipeline_id))
+    ast: Ast = {"op": "and", "items": items}
+    columns = ("name", "account_id", "owner_id", "stage_id", "amount_minor", "probability_pct", "expected_close_on")
+    query = ListQuery(filter=ast, columns=columns, sort=("expected_close_on", False), size=size)
+    return lists.find(session, actor, "deal", query), ast
