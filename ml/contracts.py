@@ -59,9 +59,7 @@ class Contract:
         lines = [f"{self.name}: {self.row}", *(f"  {column.help}" for column in self.columns)]
         return "\n".join(lines)
 
-    def check(
-        self, frame: pd.DataFrame, *, require: tuple[str, ...] = (), allow_negative: bool = False
-    ) -> pd.DataFrame:
+    def check(self, frame: pd.DataFrame, *, require: tuple[str, ...] = (), allow_negative: bool = False) -> pd.DataFrame:
         """Return a cleaned copy, or say what is wrong.
 
         Parameters
@@ -169,8 +167,10 @@ def finite(values: object, name: str) -> np.ndarray:
     Raises
     ------
     DataError
-        Text that is no number, a missing value or an infinity.
+        Text that is no number, a missing value, an infinity, or a whole table where one column is meant.
     """
+    if isinstance(values, pd.DataFrame):
+        raise DataError(f"a table of {values.shape[1]} columns", f"one column of numbers for {name}")
     series = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values).ravel())
     return _read_number(series, name).to_numpy(dtype=float)
 

@@ -206,7 +206,8 @@ def xmr(series: pd.Series | pd.DataFrame, *, baseline: int | None = None, floor:
     Parameters
     ----------
     series
-        A SERIES frame (one series), or a Series whose index is the period.
+        A SERIES frame (one series), or a Series whose index is the period. Rows that a column ``complete`` (from
+        `per_period`) marks as running are left out: half a month would always look like a signal.
     baseline
         How many of the first points set the limits; default: all.
     floor
@@ -222,6 +223,9 @@ def xmr(series: pd.Series | pd.DataFrame, *, baseline: int | None = None, floor:
     DataError
         Fewer than three points, a baseline that is shorter than three or longer than the series, broken numbers.
     """
+    running = isinstance(series, pd.DataFrame) and "complete" in series.columns and not series["complete"].all()
+    if running:
+        series = series[series["complete"].astype(bool)]
     ds, y = _points(series)
     n = len(y)
     if n < 3:
@@ -236,7 +240,13 @@ def xmr(series: pd.Series | pd.DataFrame, *, baseline: int | None = None, floor:
     signal = _signals(y, centre, lower, upper)
     table = pd.DataFrame({"ds": ds, "y": y, "moving_range": np.concatenate([[np.nan], moving]), "signal": signal})
     return Xmr(
-        table, centre, lower, upper, MR_FACTOR * mean_range, _xmr_verdict(signal), _xmr_warnings(base, mean_range)
+        table,
+        centre,
+        lower,
+        upper,
+        MR_FACTOR * mean_range,
+        _xmr_verdict(signal),
+        _xmr_warnings(base, mean_range, running),
     )
 
 
@@ -271,15 +281,11 @@ def _xmr_verdict(signal: list[str]) -> str:
         return f"The latest value is a signal: {signal[-1]}. Look for a cause."
     past = sum(map(bool, signal))
     routine = "The latest value is routine variation: no cause to look for."
-    return (
-        f"{routine} {past} earlier {'period was a signal' if past == 1 else 'periods were signals'}."
-        if past
-        else routine
-    )
+    return f"{routine} {past} earlier {'period was a signal' if past == 1 else 'periods were signals'}." if past else routine
 
 
-def _xmr_warnings(base: int, mean_range: float) -> tuple[str, ...]:
-    warnings = []
+def _xmr_warnings(base: int, mean_range: float, running: bool) -> tuple[str, ...]:
+    warnings = ["The running period was left out: it is not over yet."] if running else []
     if base < SOUND_BASELINE:
         warnings.append(f"Limits from only {base} periods are provisional; {SOUND_BASELINE} or more hold.")
     if mean_range == 0:
@@ -356,9 +362,7 @@ def funnel(frame: pd.DataFrame, *, by: str, success: str, level: float = 0.95) -
     overall = rate(int(table["numerator"].sum()), int(table["denominator"].sum()), level)
     limits = funnel_limits(table["denominator"], overall.value).drop(columns="n")
     table = pd.concat([table, limits], axis=1)
-    outside = np.select(
-        [table["rate"] > table["high_998"], table["rate"] < table["low_998"]], ["above", "below"], "within"
-    )
+    outside = np.select([table["rate"] > table["high_998"], table["rate"] < table["low_998"]], ["above", "below"], "within")
     table["place"] = outside
     p_value = _same_rate(table, overall.value)
     return Funnel(table, overall, p_value, _funnel_verdict(table, p_value, 1 - level))
@@ -448,9 +452,7 @@ def _comparison(before: float, after: float, low: float, high: float, p_value: f
     told = bool(low > 0 or high < 0)
     relative = change / abs(before) if before else float("nan")
     by = f" by {abs(relative):.1%}" if before else ""
-    verdict = (
-        f"{'Up' if change > 0 else 'Down'}{by}: more than noise." if told else "No change that noise couldn't make."
-    )
+    verdict = f"{'Up' if change > 0 else 'Down'}{by}: more than noise." if told else "No change that noise couldn't make."
     return Comparison(before, after, change, low, high, relative, p_value, told, verdict)
 
 
@@ -459,8 +461,6 @@ def _refuse_columns(frame: pd.DataFrame, *names: str) -> None:
         raise DataError(f"a {type(frame).__name__}", "a table (a DataFrame)")
     missing = [name for name in names if name not in frame.columns]
     if missing:
-        raise DataError(
-            f"only {', '.join(map(str, frame.columns[:12])) or 'no columns'}", f"the columns {', '.join(missing)}"
-        )
+        raise DataError(f"only {', '.join(map(str, frame.columns[:12])) or 'no columns'}", f"the columns {', '.join(missing)}")
     if frame.empty:
         raise DataError("none", "at least one row")

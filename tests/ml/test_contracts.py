@@ -155,6 +155,11 @@ class TestInstants:
             contracts.instant(value)
 
 
+def test_a_table_where_one_column_is_meant_is_refused():
+    with pytest.raises(DataError, match="one column of numbers for y, found a table of 2 columns"):
+        contracts.finite(pd.DataFrame({"a": [1], "b": [2]}), "y")
+
+
 class TestKnownBy:
     def test_the_moment_itself_is_included_and_the_future_is_not(self, orders):
         clean = ORDERS.check(orders)

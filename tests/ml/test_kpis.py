@@ -168,6 +168,13 @@ class TestXmr:
         early, late = xmr(y[:40], baseline=30), xmr(y, baseline=30)
         assert (early.centre, early.lower, early.upper) == (late.centre, late.lower, late.upper)
 
+    def test_the_running_period_is_left_out_and_that_is_said(self):
+        orders = synthetic.company("small", 1).orders
+        weeks = per_period(orders, at="ordered_at", value="revenue", freq="month", as_of="2024-06-03")
+        chart = xmr(weeks.rename(columns={"value": "y"}))
+        assert len(chart.table) == len(weeks) - 1
+        assert "running period" in chart.warnings[0]
+
     def test_several_series_are_refused(self):
         frame = pd.DataFrame({"ds": ["2024-01-01"] * 2, "y": [1, 2], "unique_id": ["a", "b"]})
         with pytest.raises(DataError, match="one series at a time"):
