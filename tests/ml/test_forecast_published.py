@@ -1,6 +1,6 @@
 """Forecasting against published figures: Prophet's documentation, and its defaults beside simple methods."""
 
-import time
+import os
 
 import numpy as np
 import pandas as pd
@@ -96,6 +96,6 @@ def test_own_methods_keep_up_with_the_best_elsewhere(reference):
 def test_three_years_of_days_with_the_backtest_take_under_three_seconds():
     sales = company("small").sales
     forecast(sales.tail(100), horizon=7, origins=1)  # pays for the import of Prophet
-    start = time.process_time()
+    start = sum(os.times()[:4])  # with the children: Prophet's optimiser is a process of its own
     forecast(sales, horizon=90)
-    assert time.process_time() - start < 3
+    assert sum(os.times()[:4]) - start < 3
