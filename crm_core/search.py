@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, text
 from sqlmodel import Session
 
+from crm_core import matching as matching_keys
 from crm_core.db import is_sqlite
 from crm_core.entities import Entity, entity
 from crm_core.kit.text import fold, words
@@ -22,7 +23,8 @@ def text_of(found: Entity, record: Any) -> str:
 
 
 def index(session: Session, entity_key: str, record: Any) -> None:
-    """Write the search text of one flushed record."""
+    """Write the search text and the match keys of one flushed record."""
+    matching_keys.index(session, entity_key, record)
     found = entity(entity_key)
     if not found.search:
         return
@@ -37,7 +39,9 @@ def index(session: Session, entity_key: str, record: Any) -> None:
 
 
 def index_many(session: Session, entity_key: str, records: Iterable[Any]) -> None:
-    """Write the search text of newly inserted records in one go (imports, the demo)."""
+    """Write the search text and the match keys of newly inserted records in one go (imports, the demo)."""
+    records = list(records)
+    matching_keys.index_many(session, entity_key, records)
     found = entity(entity_key)
     rows = (
         [{"entity": entity_key, "record_id": record.id, "text": text_of(found, record)} for record in records]

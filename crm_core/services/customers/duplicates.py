@@ -1,0 +1,118 @@
+"""The duplicate check at entry: is this lead, contact or account already here, and why do we think so?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from rapidfuzz import fuzz
+from sqlalchemy import and_, or_, select
+from sqlmodel import Session
+
+from crm_core import search
+from crm_core.access import Actor, require, visible
+from crm_core.entities import ENTITIES
+from crm_core.kit.text import fold
+from crm_core.matching import MATCHED, keys_of, name_key
+from crm_core.models import MatchKey
+from crm_core.vocabulary import Action
+
+_KEYS = MatchKey.__table__  # type: ignore[attr-defined]
+SURE, LIKELY = 0.95, 0.6
+WEIGHTS = {"email": 0.97, "phone": 0.9, "domain": 0.65, "person": 0.7, "company": 0.9}
+REASONS = {"email": "same e-mail address", "phone": "same phone number", "domain": "same web domain", "person": "same name", "company": "same company name"}
+MAX_CANDIDATES = 60
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A record that may be the same. ``score`` 0–1; ``reasons`` in words."""
+
+    entity: str
+    id: int
+    title: str
+    score: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the check found. ``hidden``: how many likely matches the person may not see; nothing of them is told."""
+
+    shown: tuple[Duplicate, ...] = ()
+    hidden: int = 0
+
+
+def check(session: Session, actor: Actor, entity_key: str, values: Mapping[str, Any], *, exclude_id: int | None = None) -> Found:
+    """Look for the person or company of a half-filled form among leads, contacts and accounts."""
+    require(actor, entity_key, Action.CREATE)
+    if entity_key not in MATCHED:
+        return Found()
+    subject = SimpleNamespace(**values)
+    keys = keys_of(entity_key, subject)
+    scores: dict[tuple[str, int], dict[str, float]] = {}
+    for kind, entity, record_id in _by_keys(session, keys):
+        scores.setdefault((entity, record_id), {})[kind] = WEIGHTS[kind]
+    name = str(values.get("name") or "")
+    for entity, record_id, likeness in _by_name(session, entity_key, name):
+        scores.setdefault((entity, record_id), {}).setdefault("like", likeness)
+    scores.pop((entity_key, exclude_id or 0), None)
+    likely = {record: evidence for record, evidence in scores.items() if _score(evidence) >= LIKELY}
+    return _within_sight(session, actor, likely)
+
+
+def _by_keys(session: Session, keys: set[tuple[str, str]]) -> list[tuple[str, str, int]]:
+    if not keys:
+        return []
+    clause = or_(*(and_(_KEYS.c.kind == kind, _KEYS.c.key == key) for kind, key in keys))
+    rows = session.execute(select(_KEYS.c.kind, _KEYS.c.entity, _KEYS.c.record_id).where(clause).limit(MAX_CANDIDATES))
+    return [(row.kind, row.entity, row.record_id) for row in rows]
+
+
+def _by_name(session: Session, entity_key: str, name: str) -> list[tuple[str, int, float]]:
+    """Records whose name reads alike (``Jon Smith`` and ``John Smyth`` share too little; ``Acme Europe`` and ``Acme Europe GmbH`` enough)."""
+    if len(fold(name)) < 4:
+        return []
+    company = entity_key == "account"
+    found = []
+    for entity in ("account",) if company else ("contact", "lead"):
+        longest = max(fold(name).split(), key=len)
+        ids = search.matching(session, entity, longest)
+        if ids is None:
+            continue
+        table = ENTITIES[entity].table
+        rows = session.execute(select(table.c.id, table.c.name).where(table.c.id.in_(ids.limit(MAX_CANDIDATES)), table.c.deleted_at.is_(None)))
+        mine = name_key(name, company=company)
+        for row in rows:
+            likeness = fuzz.token_sort_ratio(mine, name_key(row.name, company=company)) / 100
+            if likeness >= 0.86:
+                found.append((entity, row.id, 0.75 * likeness))
+    return found
+
+
+def _score(evidence: Mapping[str, float]) -> float:
+    """Probability that at least one piece of evidence is right, as if they were independent."""
+    miss = 1.0
+    for weight in evidence.values():
+        miss *= 1 - weight
+    return 1 - miss
+
+
+def _within_sight(session: Session, actor: Actor, likely: Mapping[tuple[str, int], Mapping[str, float]]) -> Found:
+    shown: list[Duplicate] = []
+    hidden = 0
+    for entity in MATCHED:
+        ids = [record_id for found, record_id in likely if found == entity]
+        if not ids:
+            continue
+        table = ENTITIES[entity].table
+        alive = set(session.execute(select(table.c.id).where(table.c.id.in_(ids), table.c.deleted_at.is_(None))).scalars())
+        seen = dict(session.execute(select(table.c.id, table.c.name).where(table.c.id.in_(ids), visible(actor, entity, table))).tuples().all())
+        hidden += len(alive - set(seen))
+        for record_id, title in seen.items():
+            evidence = likely[(entity, record_id)]
+            reasons = tuple(REASONS.get(kind, "similar name") for kind in evidence if not (kind == "like" and {"person", "company"} & set(evidence)))
+            masked = actor.masked(entity, "name")
+            shown.append(Duplicate(entity, record_id, ENTITIES[entity].label if masked else title, round(_score(evidence), 2), reasons))
+    shown.sort(key=lambda duplicate: -duplicate.score)
+    return Found(tuple(shown[:8]), hidden)

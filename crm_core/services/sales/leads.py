@@ -1,0 +1,225 @@
+"""Leads: take in, work, qualify or disqualify, assign, convert into account, contact and deal, and take that back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from crm_core import events, records
+from crm_core.access import Actor, require
+from crm_core.errors import Conflict, Invalid
+from crm_core.kit import clock
+from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task
+from crm_core.services.customers import accounts, contacts
+from crm_core.services.sales import deals
+from crm_core.vocabulary import Action, LeadKind
+
+
+def get(session: Session, actor: Actor, lead_id: int | None, *, action: Action = Action.READ) -> Lead:
+    """The lead, or NotFound."""
+    return records.get(session, actor, "lead", lead_id, action=action)
+
+
+def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Lead:
+    """Take a lead in. Without a status it is new."""
+    given = dict(values)
+    if not given.get("status_id"):
+        given["status_id"] = status_of(session, LeadKind.OPEN).id
+    _refuse_converted(session, given)
+    return records.create(session, actor, "lead", given, submit_key=submit_key)
+
+
+def update(session: Session, actor: Actor, lead_id: int, changes: Mapping[str, Any], *, base_version: int | None = None) -> records.Saved:
+    """Change a lead. A converted one stays as it was converted; the status "converted" comes only by converting."""
+    lead = get(session, actor, lead_id, action=Action.EDIT)
+    _refuse_if_converted(lead)
+    _refuse_converted(session, changes)
+    return records.update(session, actor, "lead", lead_id, changes, base_version=base_version)
+
+
+def _refuse_converted(session: Session, values: Mapping[str, Any]) -> None:
+    status = session.get(LeadStatus, values["status_id"]) if values.get("status_id") else None
+    if status is not None and status.kind is LeadKind.CONVERTED:
+        raise Invalid(fields={"status_id": "Use “Convert”: it creates the account, the contact and the deal."})
+
+
+def _refuse_if_converted(lead: Lead) -> None:
+    if lead.converted_at is not None:
+        raise Conflict("This lead was converted. Change the account, the contact or the deal it became, or take the conversion back.")
+
+
+def status_of(session: Session, kind: LeadKind) -> LeadStatus:
+    """The first status that means this. Raises Invalid when an administrator removed them all."""
+    found = session.exec(select(LeadStatus).where(LeadStatus.kind == kind).order_by(col(LeadStatus.position))).first()
+    if found is None:
+        raise Invalid(f"There is no lead status that means “{kind.label}”. An administrator can add one.")
+    return found
+
+
+@dataclass(frozen=True)
+class StatusView:
+    """A lead status as menus need it."""
+
+    id: int
+    label: str
+    kind: LeadKind
+
+
+def statuses(session: Session, actor: Actor) -> list[StatusView]:
+    """All statuses in order."""
+    require(actor, "lead", Action.READ)
+    return [StatusView(row.id, row.label, row.kind) for row in session.exec(select(LeadStatus).order_by(col(LeadStatus.position), col(LeadStatus.id)))]
+
+
+def qualify(session: Session, actor: Actor, lead_id: int, *, base_version: int | None = None) -> Lead:
+    """Say that a lead is worth a deal (a marketing- or sales-qualified lead)."""
+    lead = get(session, actor, lead_id, action=Action.EDIT)
+    _refuse_if_converted(lead)
+    changes = {"status_id": status_of(session, LeadKind.QUALIFIED).id, "disqualified_reason": None}
+    return records.update(session, actor, "lead", lead_id, changes, base_version=base_version, event_type="lead.qualified").record
+
+
+def disqualify(session: Session, actor: Actor, lead_id: int, *, reason: str | None, later: bool = False, base_version: int | None = None) -> Lead:
+    """Say that a lead is not worth a deal, and why; ``later`` keeps it for nurturing instead."""
+    lead = get(session, actor, lead_id, action=Action.EDIT)
+    _refuse_if_converted(lead)
+    if not reason:
+        raise Invalid(fields={"disqualified_reason": "Please say why."})
+    kind = LeadKind.RECYCLED if later else LeadKind.UNQUALIFIED
+    changes = {"status_id": status_of(session, kind).id, "disqualified_reason": reason}
+    return records.update(
+        session, actor, "lead", lead_id, changes, base_version=base_version, event_type="lead.disqualified", event_data={"reason": reason}
+    ).record
+
+
+def assign(session: Session, actor: Actor, lead_id: int, owner_id: int | None, *, base_version: int | None = None) -> Lead:
+    """Give a lead to somebody."""
+    return update(session, actor, lead_id, {"owner_id": owner_id}, base_version=base_version).record
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a lead became; None where nothing was created or chosen."""
+
+    lead_id: int
+    account_id: int | None
+    contact_id: int | None
+    deal_id: int | None
+
+
+def convert(
+    session: Session,
+    actor: Actor,
+    lead_id: int,
+    *,
+    account_id: int | None = None,
+    contact_id: int | None = None,
+    account_name: str | None = None,
+    deal_name: str | None = None,
+    amount_minor: int | None = None,
+    base_version: int | None = None,
+) -> Converted:
+    """Turn a lead into account, contact and (with ``deal_name``) deal, all or nothing.
+
+    ``account_id`` and ``contact_id`` choose existing ones; otherwise they are created from the lead. Activities and open tasks come along.
+    """
+    lead = get(session, actor, lead_id, action=Action.EDIT)
+    _refuse_if_converted(lead)
+    if base_version is not None and base_version != lead.version:
+        raise Conflict("Somebody else changed this lead meanwhile. Look at it again before you convert it.")
+    account = _account(session, actor, lead, account_id, account_name)
+    contact = _contact(session, actor, lead, contact_id, account)
+    deal = _deal(session, actor, lead, account, contact, deal_name, amount_minor)
+    for model in (Activity, Task):
+        for row in session.exec(select(model).where(model.lead_id == lead.id)):
+            row.account_id, row.contact_id = account.id if account else None, contact.id
+            row.deal_id = deal.id if deal else None
+            session.add(row)
+    fixed = {
+        "status_id": status_of(session, LeadKind.CONVERTED).id,
+        "converted_at": clock.utcnow(),
+        "converted_account_id": account.id if account else None,
+        "converted_contact_id": contact.id,
+        "converted_deal_id": deal.id if deal else None,
+    }
+    data = {"from_status": lead.status_id, "made_account": account_id is None and account is not None, "made_contact": contact_id is None}
+    records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.converted", event_data=data)
+    return Converted(lead_id, fixed["converted_account_id"], contact.id, fixed["converted_deal_id"])
+
+
+def _account(session: Session, actor: Actor, lead: Lead, account_id: int | None, name: str | None) -> Account | None:
+    if account_id is not None:
+        return records.get(session, actor, "account", account_id)
+    title = (name if name is not None else lead.company) or ""
+    if not title.strip():
+        return None
+    copied = {key: getattr(lead, key) for key in ("website", "phone", "city", "country", "owner_id") if getattr(lead, key)}
+    return accounts.create(session, actor, {"name": title, **copied})
+
+
+def _contact(session: Session, actor: Actor, lead: Lead, contact_id: int | None, account: Account | None) -> Contact:
+    if contact_id is not None:
+        return records.get(session, actor, "contact", contact_id)
+    names = ("name", "job_title", "email", "phone", "city", "country", "source", "owner_id")
+    copied = {key: getattr(lead, key) for key in names if getattr(lead, key)}
+    if account is not None:
+        copied["account_id"] = account.id
+    return contacts.create(session, actor, copied)
+
+
+def _deal(
+    session: Session, actor: Actor, lead: Lead, account: Account | None, contact: Contact, name: str | None, amount_minor: int | None
+) -> Deal | None:
+    if not name:
+        return None
+    values: dict[str, Any] = {"name": name, "contact_id": contact.id, "amount_minor": amount_minor or lead.estimated_minor or 0}
+    if account is not None:
+        values["account_id"] = account.id
+    for key in ("source", "campaign_id", "owner_id"):
+        if getattr(lead, key):
+            values[key] = getattr(lead, key)
+    return deals.create(session, actor, values)
+
+
+def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
+    """Take a conversion back: what it created goes to the bin, unless somebody has changed it since. What it only chose stays."""
+    lead = get(session, actor, lead_id, action=Action.EDIT)
+    if lead.converted_at is None:
+        raise Conflict("This lead was not converted.")
+    event = session.exec(
+        select(events.Event)
+        .where(events.Event.entity == "lead", events.Event.record_id == lead_id, events.Event.type == "lead.converted")
+        .order_by(col(events.Event.id).desc())
+    ).first()
+    data = event.data if event else {}
+    made: list[tuple[str, int | None]] = [("deal", lead.converted_deal_id)]
+    made += [("contact", lead.converted_contact_id)] if data.get("made_contact") else []
+    made += [("account", lead.converted_account_id)] if data.get("made_account") else []
+    touched = [key for key, record_id in made if record_id is not None and _was_changed(session, key, record_id)]
+    if touched:
+        raise Conflict(f"The {' and the '.join(touched)} was changed since the conversion, so it can't be taken back.")
+    for key, record_id in made:
+        if record_id is not None:
+            _discard(session, actor, key, record_id)
+    for model in (Activity, Task):
+        for row in session.exec(select(model).where(model.lead_id == lead.id)):
+            row.account_id = row.contact_id = row.deal_id = None
+            session.add(row)
+    fixed = {"status_id": data.get("from_status") or status_of(session, LeadKind.QUALIFIED).id, "converted_at": None}
+    fixed.update(dict.fromkeys(("converted_account_id", "converted_contact_id", "converted_deal_id")))
+    return records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.conversion_undone").record
+
+
+def _was_changed(session: Session, key: str, record_id: int) -> bool:
+    log = session.exec(select(events.Event.type).where(events.Event.entity == key, events.Event.record_id == record_id))
+    return any(found != f"{key}.created" for found in log)
+
+
+def _discard(session: Session, actor: Actor, key: str, record_id: int) -> None:
+    """Bin a record that the conversion made; whoever may convert may take it back, whatever their right to delete."""
+    record = records.get(session, actor, key, record_id)
+    record.deleted_at = clock.utcnow()
+    session.add(record)
+    session.flush()
+    events.record(session, actor, f"{key}.archived", record)

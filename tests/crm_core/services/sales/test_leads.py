@@ -1,0 +1,132 @@
+"""Leads: from the first contact to a deal, and back."""
+
+import pytest
+
+from crm_core import lists, records
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.lists import ListQuery
+from crm_core.models import LeadStatus
+from crm_core.services.collaboration import activities, timeline
+from crm_core.services.customers import contacts, duplicates
+from crm_core.services.sales import leads
+from crm_core.vocabulary import ActivityKind, LeadKind
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def new(actor, **values):
+    return do(leads.create, actor, {"name": "Maria Anders", "company": "Alfreds Futterkiste GmbH", "email": "maria@alfreds.example", **values})
+
+
+def kind(lead):
+    with read_session() as session:
+        return session.get(LeadStatus, lead.status_id).kind
+
+
+def count(actor, entity):
+    with read_session() as session:
+        return lists.count(session, actor, entity, ListQuery())
+
+
+def test_a_lead_is_new_then_qualified_or_not(any_cast):
+    alice = any_cast["alice"]
+    lead = new(alice)
+    assert kind(lead) is LeadKind.OPEN
+    assert kind(do(leads.qualify, alice, lead.id)) is LeadKind.QUALIFIED
+    with pytest.raises(Invalid, match="why"):
+        do(leads.disqualify, alice, lead.id, reason="")
+    assert kind(do(leads.disqualify, alice, lead.id, reason="No budget", later=True)) is LeadKind.RECYCLED
+    with pytest.raises(NotFound):
+        do(leads.qualify, any_cast["charlie"], lead.id)
+
+
+def test_conversion_makes_account_contact_and_deal_and_takes_the_history_along(any_cast):
+    alice = any_cast["alice"]
+    lead = new(alice, estimated_minor=500_00, source="Referral")
+    do(activities.log, alice, "lead", lead.id, kind=ActivityKind.CALL, text="First call")
+    made = do(leads.convert, alice, lead.id, deal_name="First order")
+    with read_session() as session:
+        deal = records.get(session, alice, "deal", made.deal_id)
+        contact = records.get(session, alice, "contact", made.contact_id)
+        assert (deal.amount_minor, deal.source, deal.account_id, deal.contact_id) == (500_00, "Referral", made.account_id, made.contact_id)
+        assert (contact.email, contact.account_id) == ("maria@alfreds.example", made.account_id)
+        items, _ = timeline.find(session, alice, "deal", made.deal_id, kinds="activities")
+        assert [item.title for item in items] == ["First call"]
+        assert kind(leads.get(session, alice, lead.id)) is LeadKind.CONVERTED
+        assert leads.get(session, alice, lead.id).first_response_at is not None
+    with pytest.raises(Conflict, match="was converted"):
+        do(leads.convert, alice, lead.id)
+    with pytest.raises(Conflict, match="was converted"):
+        do(leads.update, alice, lead.id, {"company": "x"})
+
+
+def test_a_failed_conversion_leaves_nothing(cast):
+    lead = new(cast["alice"])
+    with pytest.raises(NotFound):
+        do(leads.convert, cast["alice"], lead.id, contact_id=9999)
+    assert count(cast["root"], "account") == count(cast["root"], "contact") == 0
+
+
+def test_a_conversion_can_be_taken_back_until_somebody_works_on(any_cast):
+    alice = any_cast["alice"]
+    lead = new(alice)
+    do(leads.qualify, alice, lead.id)
+    do(leads.convert, alice, lead.id, deal_name="First order")
+    back = do(leads.undo_conversion, alice, lead.id)
+    assert kind(back) is LeadKind.QUALIFIED and back.converted_at is None
+    assert [count(any_cast["root"], entity) for entity in ("account", "contact", "deal")] == [0, 0, 0]
+    made = do(leads.convert, alice, lead.id)
+    do(contacts.update, alice, made.contact_id, {"job_title": "CEO"})
+    with pytest.raises(Conflict, match="changed since"):
+        do(leads.undo_conversion, alice, lead.id)
+
+
+def test_an_existing_account_is_chosen_and_survives_the_undo(any_cast):
+    alice = any_cast["alice"]
+    account = do(records.create, alice, "account", {"name": "Alfreds"})
+    lead = new(alice)
+    do(leads.convert, alice, lead.id, account_id=account.id)
+    do(leads.undo_conversion, alice, lead.id)
+    assert count(alice, "account") == 1
+
+
+def test_converting_by_hand_through_the_status_is_refused(cast):
+    with read_session() as session:
+        converted = leads.status_of(session, LeadKind.CONVERTED).id
+    with pytest.raises(Invalid, match="Convert"):
+        new(cast["alice"], status_id=converted)
+
+
+def look(actor, entity, **values):
+    with read_session() as session:
+        return duplicates.check(session, actor, entity, values)
+
+
+def test_the_duplicate_check_finds_the_same_person_across_tables_and_says_why(any_cast):
+    alice = any_cast["alice"]
+    do(contacts.create, alice, {"name": "Maria Anders", "email": "Maria@alfreds.example", "phone": "+49 30 0074321"})
+    do(records.create, alice, "account", {"name": "Alfreds Futterkiste", "website": "www.alfreds.example"})
+    found = look(alice, "lead", name="Anders, Maria", email="maria@ALFREDS.example", company="Alfreds Futterkiste GmbH")
+    assert {(hit.entity, hit.title) for hit in found.shown} == {("contact", "Maria Anders"), ("account", "Alfreds Futterkiste")}
+    assert "same e-mail address" in found.shown[0].reasons and found.shown[0].score >= duplicates.SURE
+    assert look(alice, "contact", name="Someone Else", phone="030 0074321").shown[0].reasons == ("same phone number",)
+    assert look(alice, "contact", name="Peter Other", email="peter@gmail.com").shown == ()
+
+
+def test_a_hidden_duplicate_is_counted_and_not_told(any_cast):
+    new(any_cast["alice"])
+    found = look(any_cast["charlie"], "lead", name="Maria Anders", email="maria@alfreds.example")
+    assert (found.shown, found.hidden) == ((), 1)
+
+
+def test_a_record_is_no_duplicate_of_itself_and_a_binned_one_of_nobody(any_cast):
+    root = any_cast["root"]
+    lead = do(leads.create, root, {"name": "Maria Anders", "email": "m@x.example"})
+    with read_session() as session:
+        assert duplicates.check(session, root, "lead", {"name": "Maria Anders", "email": "m@x.example"}, exclude_id=lead.id).shown == ()
+    do(records.archive, root, "lead", lead.id)
+    assert look(root, "lead", name="Maria Anders", email="m@x.example") == duplicates.Found((), 0)
