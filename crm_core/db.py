@@ -137,7 +137,7 @@ def _translated(error: DBAPIError) -> Exception:
         return Unavailable("The disk is full, so nothing was saved. Free some space and try again.")
     if "locked" in text or "deadlock" in text or "serialize" in text:
         return Unavailable("The database is busy. Nothing was saved; please try again.")
-    if (isinstance(error, OperationalError) and error.connection_invalidated) or "connection" in text:
+    if (isinstance(error, OperationalError) and error.connection_invalidated) or "connection" in text or "unable to open" in text:
         return Unavailable("The database does not answer right now. Nothing was saved; please try again.")
     return error
 

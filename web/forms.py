@@ -36,6 +36,8 @@ def endpoint(show: Show | None, submit: Submit | None = None) -> Callable[[Reque
             return await run_in_threadpool(show, request)
         except CrmError as error:
             return pages.failure(error)
+        except Exception as error:
+            return pages.unexpected(error)
 
     return answer
 

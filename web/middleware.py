@@ -91,6 +91,8 @@ async def _examine(scope: Scope, *, public: bool = True) -> tuple[Response | Non
     except CrmError as error:
         log.error("the session could not be looked up: %s", error.message)
         return pages.failure(error), scope
+    except Exception as error:
+        return pages.unexpected(error), scope
     identity = [(b"x-crm-user-id", str(found.user_id).encode()), (b"x-crm-session", str(found.session_id).encode())]
     return None, {**scope, "headers": [*clean, *identity]}
 

@@ -83,6 +83,8 @@ async def finish(request: Request) -> Response:
         response = await run_in_threadpool(_enter, request, claims, safe_next(kept.get("next")))
     except CrmError as error:
         response = _refused(error)
+    except Exception as error:
+        response = pages.unexpected(error)
     response.delete_cookie(STATE_COOKIE, path="/signin/sso")
     return response
 

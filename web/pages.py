@@ -1,7 +1,9 @@
 """Pages of the door: server-rendered, in the house look, usable without script, asking no other host for anything."""
 
+import logging
 from functools import lru_cache
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,6 +13,7 @@ from starlette.responses import HTMLResponse
 from crm_core.errors import CrmError, TooMany
 from web import headers
 
+log = logging.getLogger("rapport.web")
 _HERE = Path(__file__).resolve().parent / "templates"
 
 
@@ -37,6 +40,14 @@ def render(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page. It is never stored by the browser: a form that somebody left must not come back with "back"."""
     body = _environment().get_template(template).render({"error": "", "errors": {}, "notice": "", **values})
     return HTMLResponse(body, status, headers={"content-security-policy": _policy(), "cache-control": "no-store"})
+
+
+def unexpected(error: Exception) -> HTMLResponse:
+    """A bug: the log has it under a reference, the visitor gets the reference."""
+    reference = token_hex(4).upper()
+    log.error("reference %s", reference, exc_info=error)
+    message = f"Something went wrong here. If it happens again, tell your administrator this reference: {reference}"
+    return render("message.html", status=500, title="That did not work", message=message, link="/", label="Go on")
 
 
 def failure(error: CrmError) -> HTMLResponse:
