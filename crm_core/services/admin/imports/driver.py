@@ -1,0 +1,162 @@
+"""Whoever runs an import to its end: the command line, tests, a job. An edge: it opens the sessions, one per batch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from crm_core.access import Actor
+from crm_core.db import write_session
+from crm_core.errors import CrmError, Invalid
+from crm_core.kit.text import clip
+from crm_core.models import ImportRun
+from crm_core.services.admin.imports import matching, runs, store, undo
+from crm_core.services.admin.imports.plan import Column, Mode, Plan, Unknown
+from crm_core.vocabulary import FieldKind, ImportState
+
+Progress = Callable[[int, int], None]
+"""``progress(done, total)`` after every batch."""
+
+
+def run_batches(run_id: int, progress: Progress | None = None) -> ImportRun:
+    """Run a started import to its end, or from where it stopped. Safe to call again after a kill, and by two processes at once.
+
+    An error that is nobody's row (a full disk, a withdrawn permission) stops the run: its state says so, and it can go on later.
+    """
+    return _work(run_id, runs.run_batch, lambda run: run.done_rows, progress)
+
+
+def undo_batches(run_id: int, progress: Progress | None = None) -> ImportRun:
+    """Take a run back that is being undone, to its end."""
+    return _work(run_id, undo.undo_batch, lambda run: run.total_rows - undo.place(run), progress)
+
+
+def _work(run_id: int, step: Callable[..., bool], done: Callable[[ImportRun], int], progress: Progress | None) -> ImportRun:
+    kept: dict[str, Any] = {}
+    while True:
+        try:
+            with write_session() as session:
+                more = step(session, run_id, kept)
+                run = session.get_one(ImportRun, run_id)
+        except CrmError as error:
+            stopped(run_id, error.message)
+            raise
+        if progress is not None:
+            progress(done(run), run.total_rows)
+        if not more:
+            return run
+
+
+def stopped(run_id: int, message: str) -> None:
+    """Note on the run why it does not go on."""
+    with write_session() as session:
+        run = session.get_one(ImportRun, run_id)
+        if run.state is ImportState.RUNNING:
+            run.state, run.message = ImportState.FAILED, clip(message, 1000)
+            session.add(run)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may say; whatever it leaves out is proposed.
+
+    ``mapping``: header → field key, ``""`` to drop it, ``"new"`` or ``"new:<kind>"`` for a custom field. ``constants``: field key → text or
+    template. ``factors``: header → multiplier. ``dates``/``decimals``: header → how it is written. ``values``: header → {text: value}.
+    ``unknown``: header → reject, add or empty. ``unmapped``: what to do with columns that match nothing, ``drop`` or ``field``.
+    """
+
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    factors: Mapping[str, str] = field(default_factory=dict)
+    dates: Mapping[str, str] = field(default_factory=dict)
+    decimals: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    match: tuple[str, ...] | None = None
+    mode: str = ""
+    unmapped: str = "drop"
+    suggestions: bool = True
+    empty_clears: bool = False
+    fill_short: bool = False
+    layout: Mapping[str, Any] = field(default_factory=dict)
+
+
+def import_file(
+    path: Path | str,
+    entity_key: str,
+    *,
+    actor: Actor,
+    options: Options | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> ImportRun:
+    """Import a file from this machine in one go. With ``dry_run`` nothing is kept but the report (``run.report["check"]``).
+
+    Raises Invalid with sentences when the plan can't run. The returned run holds counts by outcome; ``outcome.lines`` gives the file of rows.
+    """
+    options = options or Options()
+    path = Path(path)
+    kept, digest = store.keep_path(path)
+    with write_session() as session:
+        run = runs._uploaded(session, actor, entity_key, kept, digest, path.name)
+        if options.layout:
+            run = runs.relayout(session, actor, run.id or 0, options.layout)
+        plan = adjusted(runs.plan_of(run), runs.profile_of(run), options)
+        runs.set_plan(session, actor, run.id or 0, plan)
+        if options.suggestions:
+            runs.accept_suggestions(session, actor, run.id or 0)
+        found = runs.problems(session, actor, run.id or 0)
+        if found:
+            store.forget(kept)
+            raise Invalid(" ".join(found))
+    with write_session() as session:
+        if dry_run:
+            return runs.check(session, actor, run.id or 0)
+        runs.start(session, actor, run.id or 0)
+    return run_batches(run.id or 0, progress)
+
+
+def adjusted(plan: Plan, seen: Any, options: Options) -> Plan:
+    """A proposed plan with what the options say put over it."""
+    headers = {column.header for column in plan.columns}
+    for name in {*options.mapping, *options.factors, *options.dates, *options.decimals, *options.values, *options.unknown}:
+        if name not in headers:
+            raise Invalid(f"The file has no column “{name}”. It has: {', '.join(sorted(headers))}.")
+    for header, target in options.mapping.items():
+        plan = plan.with_column(header, **_target(seen.column(header), target))
+    if options.unmapped == "field":
+        for header in plan.dropped:
+            if header not in options.mapping:
+                plan = plan.with_column(header, new=matching.new_field_for(seen.column(header)))
+    plan = replace(plan, columns=tuple(_column(column, options) for column in plan.columns))
+    known = {column.to for column in plan.columns} | {matching.NEW + column.header for column in plan.columns if column.new}
+    match = options.match if options.match is not None else tuple(key for key in plan.match if key in known)
+    mode = Mode(options.mode) if options.mode else (plan.mode if match else Mode.CREATE)
+    constants = {key: text for key, text in {**plan.constants, **options.constants}.items() if text}
+    return replace(
+        plan,
+        match=match,
+        mode=mode,
+        constants=constants,
+        empty_clears=options.empty_clears,
+        fill_short=options.fill_short or plan.fill_short,
+    )
+
+
+def _target(seen: Any, target: str) -> dict[str, Any]:
+    if not target.startswith("new"):
+        return {"to": target, "new": None}
+    fresh = matching.new_field_for(seen)
+    _, _, kind = target.partition(":")
+    return {"to": "", "new": replace(fresh, kind=FieldKind(kind)) if kind else fresh}
+
+
+def _column(column: Column, options: Options) -> Column:
+    return replace(
+        column,
+        factor=options.factors.get(column.header, column.factor),
+        date=options.dates.get(column.header, column.date),
+        decimal=options.decimals.get(column.header, column.decimal),
+        values={**column.values, **options.values.get(column.header, {})},
+        unknown=Unknown(options.unknown.get(column.header, column.unknown)),
+    )

@@ -1,0 +1,242 @@
+"""How the text of a cell is read: the order of a date, the decimal mark of a number. Pure; knows no files and no tables."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+
+from babel.numbers import list_currencies
+
+DATE_ORDERS: dict[str, str] = {
+    "ymd": "year-month-day (2016-10-20)",
+    "dmy": "day-month-year (20-10-2016)",
+    "mdy": "month-day-year (10-20-2016)",
+    "serial": "Excel day number (42663)",
+}
+"""Stored key → what people read. Separators do not matter, two-digit years and English month names are understood."""
+
+DECIMAL_MARKS: dict[str, str] = {".": "point (1,234.56)", ",": "comma (1.234,56)"}
+
+_MONTHS = {
+    name: n for n, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1)
+}
+_COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
+_PARTS = re.compile(r"[0-9]+|[A-Za-z]+")
+_WITH_TIME = re.compile(r"^(.*?\d)(?:T|\s+|,\s*)(\d{1,2}:\d{2}.*)$")
+_TIME = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([AaPp][Mm])?$")
+_POINT = re.compile(r"^[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d+)?(\.\d*)?([eE][+-]?\d{1,3})?$")
+_COMMA = re.compile(r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d*)?$")
+_SPACES = re.compile(r"[\s\u00a0\u202f'’_]+")
+_SIGN = re.compile(r"[$€£¥₫₹₽฿₩₺%]|R\$|kr\.?|zł|Kč|Fr\.?|Rs\.?", re.UNICODE)
+_CODE = re.compile(r"^([+-]?)([A-Z]{3})?(.*?)([A-Z]{3})?$")
+_EXCEL_ZERO = date(1899, 12, 30)
+_SERIALS = range(3_654, 109_574)  # 1910-01-01 … 2199-12-31
+TOLERANCE = 0.95
+"""Share of a column's values that must fit before a format is offered: a few wrong days must not turn a date column into text."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a column is best read, what else would fit, and whether the choice changes anything (``ambiguous``)."""
+
+    choice: str
+    share: float
+    others: tuple[str, ...] = ()
+    ambiguous: bool = False
+    example: str = ""
+
+
+@dataclass
+class _Tally:
+    hits: int = 0
+    days: list[date] = field(default_factory=list)
+
+
+# --- dates ------------------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=50_000)
+def read_date(text: str, order: str) -> date:
+    """The day that a text means in an order of its parts. A time of day behind it is left out. Raises ValueError with a sentence."""
+    day_text = _WITH_TIME.sub(r"\1", text.strip())
+    if order == "serial":
+        return _from_serial(day_text)
+    compact = _COMPACT.match(day_text)
+    if compact:
+        return _day(int(compact[1]), int(compact[2]), int(compact[3]), text, "ymd")
+    parts = _PARTS.findall(day_text)
+    parts = [part for part in parts if part.isdigit() or part[:3].lower() in _MONTHS]
+    if len(parts) != 3:
+        raise ValueError(f"“{text[:40]}” is not a date.")
+    named = [n for n, part in enumerate(parts) if not part.isdigit()]
+    if named:
+        order = "dmy" if named[0] == 1 else "mdy"
+        order = "ymd" if len(parts[0]) == 4 and named[0] == 1 else order
+    elif len(parts[0]) == 4:
+        order = "ymd"
+    by_letter = dict(zip(order, parts, strict=True))
+    if not by_letter["d"].isdigit() or not by_letter["y"].isdigit():
+        raise ValueError(f"“{text[:40]}” is not a date.")
+    month = by_letter["m"]
+    return _day(
+        _year(by_letter["y"], text), int(month) if month.isdigit() else _MONTHS[month[:3].lower()], int(by_letter["d"]), text, order
+    )
+
+
+def _year(part: str, text: str) -> int:
+    if len(part) <= 2:
+        short = int(part)
+        return short + (2000 if short <= 68 else 1900)
+    if len(part) != 4:
+        raise ValueError(f"“{text[:40]}” is not a date.")
+    return int(part)
+
+
+def _day(year: int, month: int, day: int, text: str, order: str) -> date:
+    try:
+        return date(year, month, day)
+    except ValueError as error:
+        words = DATE_ORDERS[order].split(" (")[0]
+        raise ValueError(f"“{text[:40]}” is not a day of the calendar when read as {words}.") from error
+
+
+def _from_serial(text: str) -> date:
+    number = text.removesuffix(".0")
+    if not number.isdigit() or int(number) not in _SERIALS:
+        raise ValueError(f"“{text[:40]}” is not an Excel day number.")
+    return _EXCEL_ZERO + timedelta(days=int(number))
+
+
+def read_instant(text: str, order: str) -> datetime:
+    """Day and time of day, naive unless the text carries an offset. Without a time it is midnight."""
+    stripped = text.strip()
+    if re.match(r"^\d{4}-\d{2}-\d{2}T", stripped):
+        try:
+            return datetime.fromisoformat(stripped)
+        except ValueError as error:
+            raise ValueError(f"“{text[:40]}” is not a date and time.") from error
+    found = _WITH_TIME.match(stripped)
+    day = read_date(stripped, order)
+    return datetime.combine(day, _time(found[2]) if found else time())
+
+
+def _time(text: str) -> time:
+    found = _TIME.match(text.strip())
+    if not found:
+        raise ValueError(f"“{text[:40]}” is not a time of day.")
+    hour, minute, second = int(found[1]), int(found[2]), int(found[3] or 0)
+    if found[4]:
+        hour = hour % 12 + (12 if found[4].lower() == "pm" else 0)
+    if hour > 23 or minute > 59 or second > 59:
+        raise ValueError(f"“{text[:40]}” is not a time of day.")
+    return time(hour, minute, second)
+
+
+def sniff_dates(values: Mapping[str, int], *, prefer: str = "dmy") -> Reading | None:
+    """The order in which a column's dates are written, from all of its values; None when it holds no dates.
+
+    When several orders fit, one with a narrower span of years wins (``20-10-16`` in a file of 2016 and 2017), then ``prefer``.
+    """
+    total = sum(values.values())
+    if not total or not any(any(c.isdigit() for c in text) for text in values):
+        return None
+    tallies = {order: _tally(values, order) for order in ("ymd", "dmy", "mdy")}
+    fitting = {order: tally for order, tally in tallies.items() if tally.hits / total >= TOLERANCE}
+    if not fitting:
+        return None
+    best_hits = max(tally.hits for tally in fitting.values())
+    equal = [order for order, tally in fitting.items() if tally.hits == best_hits]
+
+    def rank(order: str) -> tuple[int, bool, str]:
+        years = [day.year for day in fitting[order].days]
+        return max(years) - min(years), order != prefer, order
+
+    equal.sort(key=rank)
+    choice = equal[0]
+    others = tuple(order for order in equal[1:] if fitting[order].days != fitting[choice].days)
+    example = next((text for text in values if _differs(text, choice, others)), next(iter(values)))
+    shown = f"{example} → {_shown(example, choice)}" if _shown(example, choice) else ""
+    return Reading(choice, best_hits / total, others, bool(others), shown)
+
+
+def _tally(values: Mapping[str, int], order: str) -> _Tally:
+    tally = _Tally()
+    for text, count in values.items():
+        try:
+            tally.days.append(read_date(text, order))
+            tally.hits += count
+        except ValueError:
+            continue
+    return tally
+
+
+def _differs(text: str, choice: str, others: tuple[str, ...]) -> bool:
+    return any(_shown(text, choice) and _shown(text, other) != _shown(text, choice) for other in others)
+
+
+def _shown(text: str, order: str) -> str:
+    try:
+        return f"{read_date(text, order):%d %b %Y}"
+    except ValueError:
+        return ""
+
+
+def looks_like_dates(values: Mapping[str, int]) -> bool:
+    """True unless the values are plain numbers: ``20161020`` and ``42663`` count as numbers until somebody says otherwise."""
+    return any(not text.strip().isdigit() for text in values)
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=50_000)
+def read_number(text: str, decimal: str) -> Decimal:
+    """The number that a text means; currency signs, spaces and thousands marks are left out, brackets mean minus. Raises ValueError."""
+    plain = text.strip()
+    if not any(c.isdigit() for c in plain):
+        raise ValueError(f"“{text[:40]}” is not a number.")
+    minus = plain.startswith("(") and plain.endswith(")")
+    plain = plain[1:-1] if minus else plain
+    plain = _without_currency(_SPACES.sub("", plain))
+    if plain.endswith("-"):
+        plain = "-" + plain[:-1]
+    if not (_POINT if decimal == "." else _COMMA).match(plain) or plain in ("", "+", "-"):
+        raise ValueError(f"“{text[:40]}” is not a number with a decimal {'point' if decimal == '.' else 'comma'}.")
+    plain = plain.replace(",", "") if decimal == "." else plain.replace(".", "").replace(",", ".")
+    return -Decimal(plain) if minus else Decimal(plain)
+
+
+def _without_currency(text: str) -> str:
+    """Without currency signs and ISO codes. Other letters stay, so that ``12k`` is refused instead of becoming twelve."""
+    if text.isdigit():
+        return text
+    found = _CODE.match(text)
+    if found and (found[2] or found[4]) and {found[2] or "EUR", found[4] or "EUR"} <= list_currencies():
+        text = found[1] + found[3]
+    return _SIGN.sub("", text)
+
+
+def sniff_numbers(values: Mapping[str, int], *, prefer: str = ".") -> Reading | None:
+    """The decimal mark of a column, from all of its values; None when it holds no numbers."""
+    total = sum(values.values())
+    if not total:
+        return None
+    read = {mark: {text: _number_or_none(text, mark) for text in values} for mark in (".", ",")}
+    hits = {mark: sum(values[text] for text, number in found.items() if number is not None) for mark, found in read.items()}
+    fitting = [mark for mark in (".", ",") if hits[mark] / total >= TOLERANCE]
+    if not fitting:
+        return None
+    fitting.sort(key=lambda mark: (-hits[mark], mark != prefer))
+    choice, rest = fitting[0], [mark for mark in fitting[1:] if hits[mark] == hits[fitting[0]]]
+    unlike = [text for text in values if rest and read[choice][text] != read[rest[0]][text]]
+    example = f"{unlike[0]} → {read[choice][unlike[0]]:,}" if unlike else ""
+    return Reading(choice, hits[choice] / total, tuple(rest) if unlike else (), bool(unlike), example)
+
+
+def _number_or_none(text: str, mark: str) -> Decimal | None:
+    try:
+        return read_number(text, mark)
+    except ValueError:
+        return None
