@@ -10,9 +10,20 @@ from crm_core import records
 from crm_core.access import Actor
 from crm_core.services.collaboration import tasks
 from crm_core.services.customers import accounts, contacts
-from crm_core.services.sales import deals
+from crm_core.services.helpdesk import tickets
+from crm_core.services.marketing import campaigns
+from crm_core.services.sales import deals, leads, orders
 
-_OWN: dict[str, ModuleType] = {"deal": deals, "account": accounts, "contact": contacts, "task": tasks}
+_OWN: dict[str, ModuleType] = {
+    "account": accounts,
+    "campaign": campaigns,
+    "contact": contacts,
+    "deal": deals,
+    "lead": leads,
+    "order": orders,
+    "task": tasks,
+    "ticket": tickets,
+}
 
 
 def create(session: Session, actor: Actor, entity_key: str, values: Mapping[str, Any], *, submit_key: str | None = None) -> Any:

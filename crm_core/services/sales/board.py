@@ -76,7 +76,9 @@ def columns(
         )
     }
     found = deals.stages(session, actor, pipeline_id)
-    idle_days = dict(session.execute(select(Stage.__table__.c.id, Stage.__table__.c.max_idle_days)).tuples().all())  # type: ignore[attr-defined]
+    idle_days: dict[int, int | None] = dict(
+        session.execute(select(Stage.__table__.c.id, Stage.__table__.c.max_idle_days)).tuples().all()
+    )  # type: ignore[attr-defined]
     made = []
     for stage in found:
         row = sums.get(stage.id)

@@ -293,7 +293,9 @@ def set_lines(
         raise Conflict("Somebody else changed this deal meanwhile. Look at the new state before you save the products.")
     if len(rows) > MAX_LINES:
         raise Invalid(f"A deal can have at most {MAX_LINES} lines.")
-    made = [_line(session, deal, position, row) for position, row in enumerate(rows)]
+    made = [
+        DealLine(deal_id=deal_id, position=position, **priced_line(session, position, row)) for position, row in enumerate(rows)
+    ]
     for old in session.exec(select(DealLine).where(DealLine.deal_id == deal_id)):
         session.delete(old)
     session.add_all(made)
@@ -309,7 +311,8 @@ def set_lines(
     return deal
 
 
-def _line(session: Session, deal: Deal, position: int, row: Mapping[str, Any]) -> DealLine:
+def priced_line(session: Session, position: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked columns of a line of a deal or an order: product, name, quantity, price, discount and total. Raises Invalid naming the line."""
     where = f"Line {position + 1}"
     product = session.get(Product, row["product_id"]) if row.get("product_id") else None
     name = clean(str(row.get("name") or (product.name if product else "")))[:300]
@@ -318,22 +321,20 @@ def _line(session: Session, deal: Deal, position: int, row: Mapping[str, Any]) -
     try:
         quantity = Decimal(str(row.get("quantity") if row.get("quantity") is not None else 1))
         discount = Decimal(str(row.get("discount_pct") or 0))
-        price = row.get("unit_price_minor")
-        price = int(price) if price is not None else (product.price_minor if product else 0)
+        given = row.get("unit_price_minor")
+        price = int(given) if given is not None else (product.price_minor if product else 0)
     except (InvalidOperation, ValueError) as error:
         raise Invalid(f"{where}: quantity, price and discount must be numbers.") from error
     if not 0 < quantity < 10**9 or not 0 <= discount <= 100 or not 0 <= price < 10**14:
         raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100 %.")
-    return DealLine(
-        deal_id=deal.id,
-        product_id=product.id if product else None,
-        name=name,
-        quantity=quantity,
-        unit_price_minor=price,
-        discount_pct=discount,
-        total_minor=line_total(quantity, price, discount),
-        position=position,
-    )
+    return {
+        "product_id": product.id if product else None,
+        "name": name,
+        "quantity": quantity,
+        "unit_price_minor": price,
+        "discount_pct": discount,
+        "total_minor": line_total(quantity, price, discount),
+    }
 
 
 # --- buying committee ---------------------------------------------------------------------------------------------------

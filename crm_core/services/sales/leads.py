@@ -30,7 +30,9 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
     return records.create(session, actor, "lead", given, submit_key=submit_key)
 
 
-def update(session: Session, actor: Actor, lead_id: int, changes: Mapping[str, Any], *, base_version: int | None = None) -> records.Saved:
+def update(
+    session: Session, actor: Actor, lead_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> records.Saved:
     """Change a lead. A converted one stays as it was converted; the status "converted" comes only by converting."""
     lead = get(session, actor, lead_id, action=Action.EDIT)
     _refuse_if_converted(lead)
@@ -46,7 +48,9 @@ def _refuse_converted(session: Session, values: Mapping[str, Any]) -> None:
 
 def _refuse_if_converted(lead: Lead) -> None:
     if lead.converted_at is not None:
-        raise Conflict("This lead was converted. Change the account, the contact or the deal it became, or take the conversion back.")
+        raise Conflict(
+            "This lead was converted. Change the account, the contact or the deal it became, or take the conversion back."
+        )
 
 
 def status_of(session: Session, kind: LeadKind) -> LeadStatus:
@@ -69,7 +73,10 @@ class StatusView:
 def statuses(session: Session, actor: Actor) -> list[StatusView]:
     """All statuses in order."""
     require(actor, "lead", Action.READ)
-    return [StatusView(row.id, row.label, row.kind) for row in session.exec(select(LeadStatus).order_by(col(LeadStatus.position), col(LeadStatus.id)))]
+    return [
+        StatusView(row.id, row.label, row.kind)
+        for row in session.exec(select(LeadStatus).order_by(col(LeadStatus.position), col(LeadStatus.id)))
+    ]
 
 
 def qualify(session: Session, actor: Actor, lead_id: int, *, base_version: int | None = None) -> Lead:
@@ -80,7 +87,9 @@ def qualify(session: Session, actor: Actor, lead_id: int, *, base_version: int |
     return records.update(session, actor, "lead", lead_id, changes, base_version=base_version, event_type="lead.qualified").record
 
 
-def disqualify(session: Session, actor: Actor, lead_id: int, *, reason: str | None, later: bool = False, base_version: int | None = None) -> Lead:
+def disqualify(
+    session: Session, actor: Actor, lead_id: int, *, reason: str | None, later: bool = False, base_version: int | None = None
+) -> Lead:
     """Say that a lead is not worth a deal, and why; ``later`` keeps it for nurturing instead."""
     lead = get(session, actor, lead_id, action=Action.EDIT)
     _refuse_if_converted(lead)
@@ -89,7 +98,14 @@ def disqualify(session: Session, actor: Actor, lead_id: int, *, reason: str | No
     kind = LeadKind.RECYCLED if later else LeadKind.UNQUALIFIED
     changes = {"status_id": status_of(session, kind).id, "disqualified_reason": reason}
     return records.update(
-        session, actor, "lead", lead_id, changes, base_version=base_version, event_type="lead.disqualified", event_data={"reason": reason}
+        session,
+        actor,
+        "lead",
+        lead_id,
+        changes,
+        base_version=base_version,
+        event_type="lead.disqualified",
+        event_data={"reason": reason},
     ).record
 
 
@@ -136,14 +152,18 @@ def convert(
             row.account_id, row.contact_id = account.id if account else None, contact.id
             row.deal_id = deal.id if deal else None
             session.add(row)
-    fixed = {
+    fixed: dict[str, Any] = {
         "status_id": status_of(session, LeadKind.CONVERTED).id,
         "converted_at": clock.utcnow(),
         "converted_account_id": account.id if account else None,
         "converted_contact_id": contact.id,
         "converted_deal_id": deal.id if deal else None,
     }
-    data = {"from_status": lead.status_id, "made_account": account_id is None and account is not None, "made_contact": contact_id is None}
+    data = {
+        "from_status": lead.status_id,
+        "made_account": account_id is None and account is not None,
+        "made_contact": contact_id is None,
+    }
     records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.converted", event_data=data)
     return Converted(lead_id, fixed["converted_account_id"], contact.id, fixed["converted_deal_id"])
 
@@ -169,7 +189,13 @@ def _contact(session: Session, actor: Actor, lead: Lead, contact_id: int | None,
 
 
 def _deal(
-    session: Session, actor: Actor, lead: Lead, account: Account | None, contact: Contact, name: str | None, amount_minor: int | None
+    session: Session,
+    actor: Actor,
+    lead: Lead,
+    account: Account | None,
+    contact: Contact,
+    name: str | None,
+    amount_minor: int | None,
 ) -> Deal | None:
     if not name:
         return None

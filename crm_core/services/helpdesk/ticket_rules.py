@@ -1,0 +1,34 @@
+"""What a ticket may do, decided on the loaded row alone."""
+
+from datetime import datetime, timedelta
+
+from crm_core.errors import Conflict
+from crm_core.models import Ticket
+from crm_core.vocabulary import Level, Priority, TicketKind
+
+_RANK = {Level.LOW: 0, Level.MEDIUM: 1, Level.HIGH: 2}
+_PRIORITY = {0: Priority.LOW, 1: Priority.LOW, 2: Priority.NORMAL, 3: Priority.HIGH, 4: Priority.URGENT}
+WAITING = (TicketKind.WAITING_CUSTOMER, TicketKind.WAITING_THIRD)
+DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
+REOPEN_DAYS = 14
+"""A solved ticket re-opens under its number for so long; afterwards a new one is opened."""
+
+
+def priority_of(impact: Level, urgency: Level) -> Priority:
+    """Priority from impact × urgency: both high is urgent, both low is low (the ITIL matrix)."""
+    return _PRIORITY[_RANK[impact] + _RANK[urgency]]
+
+
+def check_open(ticket: Ticket) -> None:
+    """Only a ticket that is not done can be worked on."""
+    if ticket.status in DONE:
+        raise Conflict(f"This ticket is {ticket.status.label.lower()}. Re-open it first.")
+
+
+def check_can_reopen(ticket: Ticket, now: datetime) -> None:
+    """Within the term, and only when it is done."""
+    if ticket.status not in DONE:
+        raise Conflict("This ticket is open.")
+    done_at = ticket.solved_at or ticket.closed_at
+    if done_at is not None and now - done_at > timedelta(days=REOPEN_DAYS):
+        raise Conflict(f"This ticket was solved more than {REOPEN_DAYS} days ago. Open a new one and mention {ticket.number}.")

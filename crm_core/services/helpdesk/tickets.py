@@ -1,0 +1,197 @@
+"""Tickets: open, assign, answer, wait, solve, re-open."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from crm_core import events, lists, records
+from crm_core.access import Actor
+from crm_core.errors import Conflict, Invalid
+from crm_core.kit import clock
+from crm_core.models import SubmitKey, Ticket, TicketMessage
+from crm_core.services.helpdesk import ticket_rules
+from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
+from crm_core.vocabulary import Action, MessageDirection, TicketKind
+
+MAX_BODY = 50_000
+
+
+def get(session: Session, actor: Actor, ticket_id: int | None, *, action: Action = Action.READ) -> Ticket:
+    """The ticket, or NotFound."""
+    return records.get(session, actor, "ticket", ticket_id, action=action)
+
+
+def _prepare(session: Session, actor: Actor, ticket: Ticket, old: Mapping[str, Any]) -> None:
+    ticket.priority = ticket_rules.priority_of(ticket.impact, ticket.urgency)
+    if "status" in old:
+        _enter(ticket, ticket.status, old["status"])
+
+
+def _enter(ticket: Ticket, status: TicketKind, before: TicketKind) -> None:
+    now = clock.utcnow()
+    if status in DONE and before not in DONE:
+        ticket.solved_at = now
+    if status is TicketKind.CLOSED:
+        ticket.closed_at = now
+    if status not in DONE and before in DONE:
+        ticket.solved_at = ticket.closed_at = None
+        ticket.reopened_count += 1
+
+
+def create(
+    session: Session, actor: Actor, values: Mapping[str, Any], *, message: str = "", submit_key: str | None = None
+) -> Ticket:
+    """Open a ticket; ``message`` is what the customer said."""
+    fixed = {"number": records.next_number(session, Ticket, "T"), "opened_at": clock.utcnow()}
+    ticket: Ticket = records.create(session, actor, "ticket", values, prepare=_prepare, submit_key=submit_key, fixed=fixed)
+    if message.strip() and not session.exec(select(TicketMessage.id).where(TicketMessage.ticket_id == ticket.id)).first():
+        contact = lists.titles(session, actor, "contact", [ticket.contact_id]).get(ticket.contact_id or 0)
+        _add_message(session, ticket, MessageDirection.INBOUND, message, author_name=contact or "Customer")
+    return ticket
+
+
+def update(
+    session: Session, actor: Actor, ticket_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> records.Saved:
+    """Change facts of a ticket. A change of status through the form follows the same rules as the buttons."""
+    status = changes.get("status")
+    if status is not None:
+        current = get(session, actor, ticket_id, action=Action.EDIT)
+        if current.status in DONE and TicketKind(status) not in DONE:
+            ticket_rules.check_can_reopen(current, clock.utcnow())
+    return records.update(session, actor, "ticket", ticket_id, changes, base_version=base_version, prepare=_prepare)
+
+
+def messages(session: Session, actor: Actor, ticket_id: int) -> list[TicketMessage]:
+    """The conversation, oldest first."""
+    get(session, actor, ticket_id)
+    query = select(TicketMessage).where(TicketMessage.ticket_id == ticket_id).order_by(col(TicketMessage.at), col(TicketMessage.id))
+    return list(session.exec(query))
+
+
+def reply(
+    session: Session,
+    actor: Actor,
+    ticket_id: int,
+    body: str,
+    *,
+    internal: bool = False,
+    then: TicketKind | None = None,
+    submit_key: str | None = None,
+    base_version: int | None = None,
+) -> TicketMessage:
+    """Answer the customer, or note something for colleagues. ``then`` is the status afterwards (an answer waits for the customer by default).
+
+    The first answer counts as the first response. The same ``submit_key`` again answers once.
+    """
+    ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    seen = session.get(SubmitKey, submit_key) if submit_key else None
+    if seen is not None:
+        return session.get_one(TicketMessage, seen.result["id"])
+    if not internal:
+        ticket_rules.check_open(ticket)
+    if not body.strip():
+        raise Invalid(fields={"body": "Write an answer first."})
+    direction = MessageDirection.INTERNAL if internal else MessageDirection.OUTBOUND
+    message = _add_message(session, ticket, direction, body, author_id=actor.user_id)
+    fixed: dict[str, Any] = {}
+    if not internal:
+        fixed["first_response_at"] = ticket.first_response_at or message.at
+        if ticket.owner_id is None:
+            fixed["owner_id"] = actor.user_id
+        then = then or TicketKind.WAITING_CUSTOMER
+    _move(session, actor, ticket, then, fixed, "ticket.noted" if internal else "ticket.replied", base_version=None)
+    if submit_key:
+        session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"id": message.id}))
+        session.flush()
+    return message
+
+
+def receive(session: Session, actor: Actor, ticket_id: int, body: str, *, author_name: str = "Customer") -> TicketMessage:
+    """Enter what the customer answered (by phone, in person); a waiting or solved ticket is open again."""
+    ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    if not body.strip():
+        raise Invalid(fields={"body": "Write down what the customer said."})
+    if ticket.status in DONE:
+        ticket_rules.check_can_reopen(ticket, clock.utcnow())
+    message = _add_message(session, ticket, MessageDirection.INBOUND, body, author_name=author_name)
+    then = TicketKind.OPEN if ticket.status in (*WAITING, *DONE) else None
+    _move(session, actor, ticket, then, {}, "ticket.message_received", base_version=None)
+    return message
+
+
+def solve(session: Session, actor: Actor, ticket_id: int, *, base_version: int | None = None) -> Ticket:
+    """Mark as solved."""
+    ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    ticket_rules.check_open(ticket)
+    return _move(session, actor, ticket, TicketKind.SOLVED, {}, "ticket.solved", base_version=base_version)
+
+
+def wait(session: Session, actor: Actor, ticket_id: int, status: TicketKind, *, base_version: int | None = None) -> Ticket:
+    """Say for whom the ticket waits."""
+    ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    ticket_rules.check_open(ticket)
+    if status not in WAITING:
+        raise Invalid(fields={"status": "Choose for whom the ticket waits."})
+    return _move(session, actor, ticket, status, {}, None, base_version=base_version)
+
+
+def reopen(session: Session, actor: Actor, ticket_id: int, *, base_version: int | None = None) -> Ticket:
+    """Open a done ticket again under its number."""
+    ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    ticket_rules.check_can_reopen(ticket, clock.utcnow())
+    return _move(session, actor, ticket, TicketKind.OPEN, {}, "ticket.reopened", base_version=base_version)
+
+
+def assign(session: Session, actor: Actor, ticket_id: int, owner_id: int | None, *, base_version: int | None = None) -> Ticket:
+    """Give a ticket to somebody; a new one counts as open from then on."""
+    ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    changes: dict[str, Any] = {"owner_id": owner_id}
+    if ticket.status is TicketKind.NEW and owner_id is not None:
+        changes["status"] = TicketKind.OPEN.value
+    return records.update(session, actor, "ticket", ticket_id, changes, base_version=base_version, prepare=_prepare).record
+
+
+def _move(
+    session: Session,
+    actor: Actor,
+    ticket: Ticket,
+    status: TicketKind | None,
+    fixed: Mapping[str, Any],
+    event_type: str | None,
+    *,
+    base_version: int | None,
+) -> Ticket:
+    before = ticket.status
+
+    def prepare(_session: Session, _actor: Actor, row: Ticket, _old: Mapping[str, Any]) -> None:
+        if status is not None and status is not before:
+            row.status = status
+            _enter(row, status, before)
+
+    if base_version is not None and base_version != ticket.version:
+        raise Conflict("Somebody else worked on this ticket meanwhile. Look at the new state first.")
+    saved = records.update(session, actor, "ticket", ticket.id, {}, prepare=prepare, event_type=event_type, fixed=fixed)
+    if not saved.changed and event_type is not None:
+        events.record(session, actor, event_type, saved.record)
+    return saved.record
+
+
+def _add_message(
+    session: Session,
+    ticket: Ticket,
+    direction: MessageDirection,
+    body: str,
+    *,
+    author_id: int | None = None,
+    author_name: str | None = None,
+) -> TicketMessage:
+    if len(body) > MAX_BODY:
+        raise Invalid(fields={"body": f"A message can have at most {MAX_BODY:,} characters."})
+    message = TicketMessage(
+        ticket_id=ticket.id, direction=direction, body=body.strip(), at=clock.utcnow(), author_id=author_id, author_name=author_name
+    )
+    session.add(message)
+    session.flush()
+    return message

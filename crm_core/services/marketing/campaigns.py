@@ -1,0 +1,239 @@
+"""Campaigns: channels with their cost, members with their responses, what came of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+from sqlmodel import Session, col
+from sqlmodel import select as pick
+
+from crm_core import events, lists, records
+from crm_core.access import Actor, visible
+from crm_core.entities import entity
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.kit import clock
+from crm_core.models import Campaign, CampaignChannel, CampaignMember
+from crm_core.vocabulary import Action, Channel, MemberStatus, OrderStatus, StageKind
+
+RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
+MAX_ADD = 50_000
+
+
+def get(session: Session, actor: Actor, campaign_id: int | None, *, action: Action = Action.READ) -> Campaign:
+    """The campaign, or NotFound."""
+    return records.get(session, actor, "campaign", campaign_id, action=action)
+
+
+def _prepare(session: Session, actor: Actor, campaign: Campaign, old: Mapping[str, Any]) -> None:
+    if campaign.starts_on and campaign.ends_on and campaign.ends_on < campaign.starts_on:
+        raise Invalid(fields={"ends_on": "The campaign can't end before it starts."})
+
+
+def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Campaign:
+    """Create a campaign."""
+    return records.create(session, actor, "campaign", values, prepare=_prepare, submit_key=submit_key)
+
+
+def update(
+    session: Session, actor: Actor, campaign_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> records.Saved:
+    """Change a campaign."""
+    return records.update(session, actor, "campaign", campaign_id, changes, base_version=base_version, prepare=_prepare)
+
+
+def channels(session: Session, actor: Actor, campaign_id: int) -> list[CampaignChannel]:
+    """The channels of a campaign."""
+    get(session, actor, campaign_id)
+    return list(
+        session.exec(pick(CampaignChannel).where(CampaignChannel.campaign_id == campaign_id).order_by(col(CampaignChannel.id)))
+    )  # type: ignore[arg-type]
+
+
+def set_channels(
+    session: Session, actor: Actor, campaign_id: int, rows: Sequence[Mapping[str, Any]], *, base_version: int | None = None
+) -> Campaign:
+    """Replace the channels. Each row: ``channel``, ``planned_cost_minor``, ``actual_cost_minor``, ``starts_on``, ``ends_on``."""
+    campaign = get(session, actor, campaign_id, action=Action.EDIT)
+    if base_version is not None and base_version != campaign.version:
+        raise Conflict("Somebody else changed this campaign meanwhile. Look at the new state before you save the channels.")
+    made = [_channel(campaign_id, row) for row in rows]
+    for old in session.exec(pick(CampaignChannel).where(CampaignChannel.campaign_id == campaign_id)):
+        session.delete(old)
+    session.add_all(made)
+    campaign.updated_at = clock.utcnow()
+    session.add(campaign)
+    session.flush()
+    events.record(session, actor, "campaign.channels_changed", campaign, data={"channels": len(made)})
+    return campaign
+
+
+def _channel(campaign_id: int, row: Mapping[str, Any]) -> CampaignChannel:
+    try:
+        channel = Channel(str(row.get("channel")))
+        planned, actual = int(row.get("planned_cost_minor") or 0), int(row.get("actual_cost_minor") or 0)
+    except (ValueError, TypeError) as error:
+        raise Invalid("Each channel needs a kind, and costs that are numbers.") from error
+    if planned < 0 or actual < 0:
+        raise Invalid("A cost can't be negative.")
+    return CampaignChannel(
+        campaign_id=campaign_id,
+        channel=channel,
+        planned_cost_minor=planned,
+        actual_cost_minor=actual,
+        starts_on=row.get("starts_on"),
+        ends_on=row.get("ends_on"),
+    )
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """A member of a campaign as its page shows it. ``entity``: contact or lead."""
+
+    id: int
+    entity: str
+    record_id: int
+    name: str
+    status: MemberStatus
+
+
+def members(
+    session: Session, actor: Actor, campaign_id: int, *, status: MemberStatus | None = None, page: int = 1, size: int = 50
+) -> tuple[list[MemberRow], int]:
+    """One page of the members whose person the actor may see, and their number."""
+    get(session, actor, campaign_id)
+    table = CampaignMember.__table__  # type: ignore[attr-defined]
+    clause = and_(table.c.campaign_id == campaign_id, _people(actor, table), *([table.c.status == status] if status else []))
+    total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one()
+    rows = session.execute(select(table).where(clause).order_by(table.c.id).limit(size).offset((max(page, 1) - 1) * size)).all()
+    names = {
+        "contact": lists.titles(session, actor, "contact", (row.contact_id for row in rows)),
+        "lead": lists.titles(session, actor, "lead", (row.lead_id for row in rows)),
+    }
+    found = []
+    for row in rows:
+        kind = "contact" if row.contact_id else "lead"
+        record_id = row.contact_id or row.lead_id
+        found.append(MemberRow(row.id, kind, record_id, names[kind].get(record_id, "Hidden person"), MemberStatus(row.status)))
+    return found, total
+
+
+def _people(actor: Actor, table: Any) -> Any:
+    contact, lead = entity("contact").table, entity("lead").table
+    return or_(
+        table.c.contact_id.in_(select(contact.c.id).where(visible(actor, "contact", contact))),
+        table.c.lead_id.in_(select(lead.c.id).where(visible(actor, "lead", lead))),
+    )
+
+
+def add_members(session: Session, actor: Actor, campaign_id: int, entity_key: str, ids: Iterable[int]) -> tuple[int, int]:
+    """Add contacts or leads; gives how many were new and how many were in already. People that the actor may not see are refused."""
+    campaign = get(session, actor, campaign_id, action=Action.EDIT)
+    if entity_key not in ("contact", "lead"):
+        raise Invalid("Only contacts and leads can be members of a campaign.")
+    wanted = sorted(set(ids))
+    if len(wanted) > MAX_ADD:
+        raise Invalid(f"At most {MAX_ADD:,} people can be added at once.")
+    table = entity(entity_key).table
+    seen = set(session.execute(select(table.c.id).where(table.c.id.in_(wanted), visible(actor, entity_key, table))).scalars())
+    if seen != set(wanted):
+        raise NotFound("Some of these people do not exist, or are not shared with you. Nobody was added.")
+    column = f"{entity_key}_id"
+    members_table = CampaignMember.__table__  # type: ignore[attr-defined]
+    present = set(
+        session.execute(
+            select(members_table.c[column]).where(members_table.c.campaign_id == campaign_id, members_table.c[column].in_(wanted))
+        ).scalars()
+    )
+    new = [record_id for record_id in wanted if record_id not in present]
+    session.add_all(_member(campaign_id, entity_key, record_id) for record_id in new)
+    session.flush()
+    if new:
+        events.record(session, actor, "campaign.members_changed", campaign, data={"added": len(new)})
+    return len(new), len(present)
+
+
+def _member(campaign_id: int, entity_key: str, record_id: int) -> CampaignMember:
+    if entity_key == "contact":
+        return CampaignMember(campaign_id=campaign_id, contact_id=record_id)
+    return CampaignMember(campaign_id=campaign_id, lead_id=record_id)
+
+
+def set_member_status(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int], status: MemberStatus) -> int:
+    """Say how far members have come; gives how many changed. Responding keeps its instant."""
+    campaign = get(session, actor, campaign_id, action=Action.EDIT)
+    changed = 0
+    for member in session.exec(
+        pick(CampaignMember).where(CampaignMember.campaign_id == campaign_id, col(CampaignMember.id).in_(list(member_ids)))
+    ):  # type: ignore[attr-defined]
+        if member.status is not status:
+            member.status = status
+            if status in RESPONDED and member.responded_at is None:
+                member.responded_at = clock.utcnow()
+            session.add(member)
+            changed += 1
+    session.flush()
+    if changed:
+        events.record(session, actor, "campaign.members_changed", campaign, data={"status": status.label, "changed": changed})
+    return changed
+
+
+def remove_members(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int]) -> int:
+    """Take members out; gives how many."""
+    campaign = get(session, actor, campaign_id, action=Action.EDIT)
+    gone = list(
+        session.exec(
+            pick(CampaignMember).where(CampaignMember.campaign_id == campaign_id, col(CampaignMember.id).in_(list(member_ids)))
+        )
+    )  # type: ignore[attr-defined]
+    for member in gone:
+        session.delete(member)
+    session.flush()
+    if gone:
+        events.record(session, actor, "campaign.members_changed", campaign, data={"removed": len(gone)})
+    return len(gone)
+
+
+@dataclass(frozen=True)
+class CampaignFigures:
+    """What a campaign cost and brought, over the rows the actor may see. Money in minor units. Attributed by the campaign named on the record."""
+
+    members: int
+    responded: int
+    planned_cost_minor: int
+    actual_cost_minor: int
+    leads: int
+    won_minor: int
+    order_minor: int
+
+
+def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures:
+    """The figures on top of a campaign's page."""
+    get(session, actor, campaign_id)
+    table = CampaignMember.__table__  # type: ignore[attr-defined]
+    counts = dict(
+        session.execute(select(table.c.status, func.count()).where(table.c.campaign_id == campaign_id).group_by(table.c.status))
+        .tuples()
+        .all()
+    )
+    cost = CampaignChannel.__table__  # type: ignore[attr-defined]
+    planned, actual = session.execute(
+        select(func.coalesce(func.sum(cost.c.planned_cost_minor), 0), func.coalesce(func.sum(cost.c.actual_cost_minor), 0)).where(
+            cost.c.campaign_id == campaign_id
+        )
+    ).one()
+    deal, order, lead = (entity(key).table for key in ("deal", "order", "lead"))
+    won = _sum(
+        session, actor, "deal", deal, deal.c.amount_minor, and_(deal.c.campaign_id == campaign_id, deal.c.outcome == StageKind.WON)
+    )
+    ordered = and_(order.c.campaign_id == campaign_id, order.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED)))
+    revenue = _sum(session, actor, "order", order, order.c.total_minor, ordered)
+    new_leads = session.execute(
+        select(func.count()).where(lead.c.campaign_id == campaign_id, visible(actor, "lead", lead))
+    ).scalar_one()
+    responded = sum(n for status, n in counts.items() if MemberStatus(status) in RESPONDED)
+    return CampaignFigures(sum(counts.values()), responded, int(planned), int(actual), new_leads, won, revenue)
+
+
+def _sum(session: Session, actor: Actor, key: str, table: Any, column: Any, clause: Any) -> int:
+    return int(session.execute(select(func.coalesce(func.sum(column), 0)).where(clause, visible(actor, key, table))).scalar_one())

@@ -1,0 +1,85 @@
+"""Orders: take in, change lines and status, cancel."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from crm_core import events, records
+from crm_core.access import Actor
+from crm_core.errors import Conflict, Invalid
+from crm_core.kit import clock
+from crm_core.models import Order, OrderLine
+from crm_core.services.sales.deals import MAX_LINES, priced_line
+from crm_core.vocabulary import Action, OrderStatus
+
+_NEXT = {
+    OrderStatus.DRAFT: (OrderStatus.PLACED, OrderStatus.CANCELLED),
+    OrderStatus.PLACED: (OrderStatus.FULFILLED, OrderStatus.CANCELLED),
+    OrderStatus.FULFILLED: (),
+    OrderStatus.CANCELLED: (OrderStatus.DRAFT,),
+}
+
+
+def get(session: Session, actor: Actor, order_id: int | None, *, action: Action = Action.READ) -> Order:
+    """The order, or NotFound."""
+    return records.get(session, actor, "order", order_id, action=action)
+
+
+def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Order:
+    """Take an order in; without a number it gets the next one."""
+    given = {"ordered_at": clock.utcnow(), **{key: value for key, value in values.items() if value is not None}}
+    if not given.get("number"):
+        given["number"] = records.next_number(session, Order, "O")
+    given.pop("total_minor", None)
+    return records.create(session, actor, "order", given, submit_key=submit_key, fixed={"currency": actor.currency})
+
+
+def update(
+    session: Session, actor: Actor, order_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> records.Saved:
+    """Change facts of an order; its total follows the lines."""
+    order = get(session, actor, order_id, action=Action.EDIT)
+    status = changes.get("status")
+    if status is not None and OrderStatus(status) is not order.status and OrderStatus(status) not in _NEXT[order.status]:
+        raise Invalid(
+            fields={"status": f"An order that is {order.status.label.lower()} can't become {OrderStatus(status).label.lower()}."}
+        )
+    if "total_minor" in changes and lines(session, actor, order_id):
+        raise Invalid(fields={"total_minor": "The total is the sum of the lines; change those."})
+    return records.update(session, actor, "order", order_id, changes, base_version=base_version)
+
+
+def next_states(order_status: OrderStatus) -> tuple[OrderStatus, ...]:
+    """The states into which an order may go from here."""
+    return _NEXT[order_status]
+
+
+def lines(session: Session, actor: Actor, order_id: int) -> list[OrderLine]:
+    """The products of an order."""
+    get(session, actor, order_id)
+    return list(session.exec(select(OrderLine).where(OrderLine.order_id == order_id).order_by(col(OrderLine.id))))
+
+
+def set_lines(
+    session: Session, actor: Actor, order_id: int, rows: Sequence[Mapping[str, Any]], *, base_version: int | None = None
+) -> Order:
+    """Replace the products of an order that is not done; the total follows."""
+    order = get(session, actor, order_id, action=Action.EDIT)
+    if base_version is not None and base_version != order.version:
+        raise Conflict("Somebody else changed this order meanwhile. Look at the new state before you save the products.")
+    if order.status in (OrderStatus.FULFILLED, OrderStatus.CANCELLED):
+        raise Conflict(f"This order is {order.status.label.lower()}; its products stay as they are.")
+    if len(rows) > MAX_LINES:
+        raise Invalid(f"An order can have at most {MAX_LINES} lines.")
+    made = [OrderLine(order_id=order_id, **priced_line(session, position, row)) for position, row in enumerate(rows)]
+    for old in session.exec(select(OrderLine).where(OrderLine.order_id == order_id)):
+        session.delete(old)
+    session.add_all(made)
+    before, order.total_minor = order.total_minor, sum(line.total_minor for line in made)
+    order.updated_at = clock.utcnow()
+    session.add(order)
+    session.flush()
+    changes = {"total_minor": (before, order.total_minor)} if before != order.total_minor else {}
+    events.record(session, actor, "order.updated", order, changes=changes, data={"lines": len(made)})
+    return order
