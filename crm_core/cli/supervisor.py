@@ -1,0 +1,133 @@
+"""The app and the worker as children: started, watched, stopped together. Imports next to nothing, since the app starts behind it."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+from crm_core.settings import ROOT, settings
+
+STOP_SECONDS = 15
+_BACK_OFF = (1, 2, 5, 15, 30)
+_MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations" / "versions"
+
+
+class Supervisor:
+    """Runs the two processes. The app's end is the end; a crashed worker is started again, with growing pauses."""
+
+    def __init__(self, *, with_worker: bool = True) -> None:
+        self.with_worker = with_worker
+        self.app: subprocess.Popen[bytes] | None = None
+        self.worker: subprocess.Popen[bytes] | None = None
+        self.stopping = threading.Event()
+        self.crashes = 0
+        self.worker_due = float("inf")
+        self.worker_began = 0.0
+
+    def run(self) -> int:
+        """Until a signal or the app's end; returns the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        if not self._prepare():
+            return 3
+        self.app = self._child("-m", "streamlit", "run", "app.py", "--logger.hideWelcomeMessage", "true")
+        threading.Thread(target=self._announce, daemon=True).start()
+        while not self.stopping.is_set() and self.app.poll() is None:
+            self._mind_worker()
+            self.stopping.wait(0.25)
+        code = 0 if self.stopping.is_set() else self.app.returncode or 0
+        self._stop()
+        return code
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping.set()
+
+    def _prepare(self) -> bool:
+        """Migrate the embedded database when it is not at the newest revision; looking costs no import."""
+        if not settings().is_sqlite or _revision() == _newest():
+            return True
+        print("Preparing the database…", flush=True)
+        done = subprocess.run([sys.executable, "-m", "crm_core", "migrate"], cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
+        return done.returncode == 0
+
+    def _child(self, *arguments: str) -> subprocess.Popen[bytes]:
+        # a group of its own: Ctrl+C in the terminal must reach us only, so that we stop both in order
+        return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, start_new_session=True)  # noqa: S603
+
+    def _announce(self) -> None:
+        """Say where the app is as soon as it answers, and only then start the worker: on two cores it would delay the first page."""
+        host, port = os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1"), os.environ.get("STREAMLIT_SERVER_PORT", "8501")
+        probe = "127.0.0.1" if host in ("0.0.0.0", "localhost", "::") else host  # noqa: S104
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not self.stopping.is_set():
+            if _answers(f"http://{probe}:{port}/_stcore/health"):
+                shown = settings().public_url.rstrip("/") or f"http://{'localhost' if probe == '127.0.0.1' else host}:{port}"
+                print(f"\n  Rapport runs at {shown}   (Ctrl+C stops it)\n", flush=True)
+                break
+            time.sleep(0.1)
+        self.worker_due = time.monotonic() + 2
+
+    def _mind_worker(self) -> None:
+        if not self.with_worker:
+            return
+        now = time.monotonic()
+        if self.worker is not None and self.worker.poll() is not None:
+            if now - self.worker_began > 300:
+                self.crashes = 0
+            pause = _BACK_OFF[min(self.crashes, len(_BACK_OFF) - 1)]
+            self.crashes += 1
+            print(f"  The worker ended ({self.worker.returncode}); next start in {pause} s.", file=sys.stderr, flush=True)
+            self.worker, self.worker_due = None, now + pause
+        if self.worker is None and now >= self.worker_due:
+            self.worker, self.worker_began = self._child("-m", "crm_core", "worker"), now
+
+    def _stop(self) -> None:
+        """Ask both to end, wait, and only then insist."""
+        children = [child for child in (self.worker, self.app) if child is not None]
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        end = time.monotonic() + STOP_SECONDS
+        for child in children:
+            try:
+                child.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  (our own address)
+            return response.status == 200
+    except (TimeoutError, urllib.error.URLError, OSError):
+        return False
+
+
+def _newest() -> str:
+    """The newest revision by the files' numbers (tests compare it with Alembic's answer)."""
+    return max(path.name[:4] for path in _MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def _revision() -> str | None:
+    """The database's revision; None when there is none yet, or no job queue."""
+    path = settings().url.removeprefix("sqlite:///")
+    if not Path(path).exists():
+        return None
+    try:
+        connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+        try:
+            connection.execute("select 1 from workflow_status limit 1").fetchone()
+            row = connection.execute("select version_num from alembic_version").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return None
+    return row[0] if row else None

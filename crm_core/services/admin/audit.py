@@ -1,0 +1,242 @@
+"""Who changed what, before and after; and the seals that make a later edit of the log show."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+from sqlmodel import select as load
+
+from crm_core import lists
+from crm_core.access import Actor, owned_within, require
+from crm_core.db import is_sqlite, write_session
+from crm_core.entities import ENTITIES, label_of
+from crm_core.events import sentence_of
+from crm_core.fields import registry
+from crm_core.jobs import Job, job
+from crm_core.kit.clock import utcnow
+from crm_core.kit.paging import Page
+from crm_core.models import AuditSeal, Event, User
+from crm_core.vocabulary import Action, Via
+
+_EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
+_SEALS: Any = AuditSeal.__table__  # type: ignore[attr-defined]
+_USERS: Any = User.__table__  # type: ignore[attr-defined]
+_PER_SEAL = 5_000
+
+
+# --- reading --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of one change; values as they are stored, or masked."""
+
+    field: str
+    label: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the audit trail. ``title`` names the record as the reader may see it."""
+
+    id: int
+    at: datetime
+    who: str
+    via: Via
+    sentence: str
+    entity: str
+    entity_label: str
+    record_id: int
+    title: str
+    changes: tuple[Change, ...]
+
+
+def find(
+    session: Session,
+    actor: Actor,
+    *,
+    user_id: int | None = None,
+    entity: str = "",
+    record_id: int | None = None,
+    since: date | None = None,
+    until: date | None = None,
+    page: int = 1,
+    size: int = 50,
+) -> Page:
+    """One page of the trail, the youngest first; ``rows`` hold ``{"entry": Entry}``. Days are the reader's, both inclusive.
+
+    Needs the audit permission; its reach decides whose deeds are shown (a manager sees those of everyone below).
+    """
+    require(actor, "audit", Action.READ)
+    where = [owned_within(actor, _EVENTS.c.actor_id, actor.scopes("audit", Action.READ))]
+    where += [_EVENTS.c.actor_id == user_id] if user_id else []
+    where += [_EVENTS.c.entity == entity] if entity else []
+    where += [_EVENTS.c.record_id == record_id] if record_id else []
+    where += _days(since, until, ZoneInfo(actor.timezone))
+    total = session.execute(select(func.count()).select_from(_EVENTS).where(*where)).scalar_one()
+    size = min(max(1, size), lists.MAX_SIZE)
+    page = min(max(1, page), max(1, -(-total // size)))
+    found = session.execute(select(_EVENTS).where(*where).order_by(_EVENTS.c.id.desc()).limit(size).offset((page - 1) * size)).all()
+    return Page([{"entry": entry} for entry in _entries(session, actor, found)], total, page, size)
+
+
+def _days(since: date | None, until: date | None, zone: ZoneInfo) -> list[ColumnElement[bool]]:
+    def start(day: date) -> datetime:
+        return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+    after = [_EVENTS.c.at >= start(since)] if since else []
+    return after + ([_EVENTS.c.at < start(until + timedelta(days=1))] if until else [])
+
+
+def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
+    people = dict(
+        session.execute(select(_USERS.c.id, _USERS.c.name).where(_USERS.c.id.in_({row.actor_id for row in rows}))).tuples().all()
+    )
+    titles = {
+        key: lists.titles(session, actor, key, {row.record_id for row in rows if row.entity == key})
+        for key in {row.entity for row in rows} & set(ENTITIES)
+    }
+    return [
+        Entry(
+            id=row.id,
+            at=row.at,
+            who=people.get(row.actor_id, "Rapport"),
+            via=row.via,
+            sentence=_sentence(row),
+            entity=row.entity,
+            entity_label=label_of(row.entity),
+            record_id=row.record_id,
+            title=titles.get(row.entity, {}).get(row.record_id, ""),
+            changes=_changes(session, actor, row),
+        )
+        for row in rows
+    ]
+
+
+class _Blanks(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
+def _sentence(row: Any) -> str:
+    """The event's sentence with its own words filled in; names of fields stand in the changes."""
+    try:
+        template = sentence_of(row.type)
+    except KeyError:
+        return row.type.replace(".", " ").replace("_", " ")
+    words = _Blanks({**(row.data or {}), "entity": label_of(row.entity).lower(), "fields": _count(row.changes or {})})
+    return template.format_map(words)
+
+
+def _count(changes: dict[str, Any]) -> str:
+    return "1 field" if len(changes) == 1 else f"{len(changes)} fields"
+
+
+def _changes(session: Session, actor: Actor, row: Any) -> tuple[Change, ...]:
+    if not row.changes:
+        return ()
+    specs = registry(session, row.entity) if row.entity in ENTITIES else {}
+    found = []
+    for key, (old, new) in sorted(row.changes.items()):
+        if actor.masked(row.entity, key):
+            old, new = (lists.MASK if value is not None else None for value in (old, new))
+        found.append(Change(key, specs[key].label if key in specs else key, old, new))
+    return tuple(found)
+
+
+# --- sealing --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What checking the seals found. ``broken``: (first id, last id) of the first sealed run whose content is not what was sealed."""
+
+    sealed: int
+    unsealed: int
+    broken: tuple[int, int] | None
+
+
+def _unsealed(session: Session) -> bool:
+    last = session.execute(select(func.coalesce(func.max(_SEALS.c.last_id), 0))).scalar_one()
+    return session.execute(select(_EVENTS.c.id).where(_EVENTS.c.id > last).limit(1)).first() is not None
+
+
+@job("audit.seal", title="Seal the audit trail", cron="*/10 * * * *", when=_unsealed, keep_days=3)
+def seal_job(job: Job) -> None:
+    """Every ten minutes, if something happened."""
+    until = settled_until()
+    while True:
+        with job.transaction() as session:
+            if not seal(session, until):
+                return
+
+
+def settled_until() -> int:
+    """The highest event id below which nothing can appear any more.
+
+    On PostgreSQL a transaction that took a lower id may still be under way; the lock is granted only when none is. It is not waited for:
+    a long import just postpones the seal.
+    """
+    with write_session() as session:
+        if not is_sqlite(session):
+            try:
+                session.execute(text("set local lock_timeout = '1s'"))
+                session.execute(text("lock table event_log in share mode"))
+            except OperationalError:
+                session.rollback()
+                return 0
+        return session.execute(select(func.coalesce(func.max(_EVENTS.c.id), 0))).scalar_one()
+
+
+def seal(session: Session, until: int) -> int:
+    """Seal the next run of at most 5,000 events up to an id; returns how many."""
+    if not is_sqlite(session):
+        session.execute(text("lock table audit_seal in exclusive mode"))  # two sealers must not fork the chain
+    previous = session.execute(select(_SEALS).order_by(_SEALS.c.id.desc()).limit(1)).first()
+    start = previous.last_id if previous else 0
+    rows = session.execute(
+        select(_EVENTS).where(_EVENTS.c.id > start, _EVENTS.c.id <= until).order_by(_EVENTS.c.id).limit(_PER_SEAL)
+    ).all()
+    if not rows:
+        return 0
+    before = previous.sha256 if previous else ""
+    session.add(
+        AuditSeal(
+            first_id=rows[0].id, last_id=rows[-1].id, count=len(rows), previous=before, sha256=_hash(before, rows), at=utcnow()
+        )
+    )
+    session.flush()
+    return len(rows)
+
+
+def _hash(previous: str, rows: Any) -> str:
+    digest = hashlib.sha256(previous.encode())
+    for row in rows:
+        values = {**row._mapping, "at": row.at.astimezone(UTC).isoformat(), "via": str(row.via.value)}
+        digest.update(json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+    return digest.hexdigest()
+
+
+def verify(session: Session) -> Verification:
+    """Compute every seal anew: an event that was changed, added or removed afterwards breaks its seal, a removed seal breaks the chain."""
+    previous, last, sealed = "", 0, 0
+    for found in session.exec(load(AuditSeal).order_by(_SEALS.c.id)):
+        rows = session.execute(
+            select(_EVENTS).where(_EVENTS.c.id > last, _EVENTS.c.id <= found.last_id).order_by(_EVENTS.c.id)
+        ).all()
+        if found.previous != previous or len(rows) != found.count or _hash(previous, rows) != found.sha256:
+            return Verification(sealed, _count_after(session, last), (found.first_id, found.last_id))
+        previous, last, sealed = found.sha256, found.last_id, sealed + found.count
+    return Verification(sealed, _count_after(session, last), None)
+
+
+def _count_after(session: Session, last: int) -> int:
+    return session.execute(select(func.count()).select_from(_EVENTS).where(_EVENTS.c.id > last)).scalar_one()
