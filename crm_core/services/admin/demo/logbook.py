@@ -1,0 +1,59 @@
+"""What follows from the drafted rows: the event log in the order of time, and the texts under which records are found."""
+
+from typing import Any
+
+import numpy as np
+
+from crm_core.entities import ENTITIES
+from crm_core.kit.text import fold
+from crm_core.services.admin.demo.draft import Draft
+
+
+def add_events(draft: Draft) -> None:
+    """One row per noted event, oldest first."""
+    lengths = [len(part["record_id"]) for part in draft.events]
+
+    def column(name: str, empty: Any) -> Any:
+        return np.concatenate([_whole(part.get(name, empty), n) for part, n in zip(draft.events, lengths, strict=True)])
+
+    at = np.concatenate([part["at"].astype("datetime64[us]") for part in draft.events])
+    order = np.argsort(at, kind="stable")
+    draft.put(
+        "event_log",
+        type=column("type", "")[order],
+        entity=column("entity", "")[order],
+        record_id=column("record_id", 0)[order].astype(int),
+        account_id=np.where(column("account_id", 0)[order] == 0, None, column("account_id", 0)[order]),
+        at=at[order],
+        actor_id=column("actor_id", 0)[order].astype(int),
+        via="demo",
+        data=column("data", "{}")[order],
+    )
+    draft.events.clear()
+
+
+def _whole(value: Any, n: int) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.astype(object)
+    found = np.empty(n, dtype=object)
+    found[:] = value
+    return found
+
+
+def add_search(draft: Draft) -> None:
+    """The folded text of every record that quick search finds."""
+    entities, ids, texts = [], [], []
+    for key, entity in ENTITIES.items():
+        rows = draft.tables.get(entity.table.name)
+        if rows is None or not entity.search:
+            continue
+        columns = [rows[name] for name in entity.search if name in rows]
+        found = [" ".join(_folded(value) for value in values if value) for values in zip(*columns, strict=True)]
+        entities += [key] * len(found)
+        ids.append(rows["id"])
+        texts += found
+    draft.put("search_document", entity=entities, record_id=np.concatenate(ids), text=texts)
+
+
+def _folded(text: str) -> str:
+    return text.lower() if text.isascii() else fold(text)
