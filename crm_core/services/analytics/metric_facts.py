@@ -321,11 +321,11 @@ def campaign_returns(session: Session, actor: Actor, slot: Slot) -> Facts:
     """What campaigns of the period cost and what won deals name them for. Campaigns in the bin count on both sides, since their deals stay."""
     metric = METRICS["campaign_return"]
     ast = list_filter(metric, slot.period, owner_id=slot.owner_id)
-    revenue = session.execute(
-        select(func.coalesce(func.sum(_DEAL.c.amount_minor), 0)).where(
+    deals, revenue = session.execute(
+        select(func.count(), func.coalesce(func.sum(_DEAL.c.amount_minor), 0)).where(
             visible(actor, "deal", _DEAL), filters.where(session, "deal", ast, actor)
         )
-    ).scalar_one()
+    ).one()
     owned = [_CAMPAIGN.c.owner_id == slot.owner_id] if slot.owner_id is not None else []
     cost = session.execute(
         select(func.coalesce(func.sum(_CHANNEL.c.actual_cost_minor), 0))
@@ -336,4 +336,4 @@ def campaign_returns(session: Session, actor: Actor, slot: Slot) -> Facts:
             *owned,
         )
     ).scalar_one()
-    return Facts(return_minor=int(revenue), return_cost_minor=int(cost))
+    return Facts(return_deals=deals, return_minor=int(revenue), return_cost_minor=int(cost))

@@ -39,6 +39,7 @@ class Facts:
     open_tickets: int = 0
     campaigns: int = 0
     cost_minor: int = 0
+    return_deals: int = 0
     return_minor: int = 0
     return_cost_minor: int = 0
 
@@ -242,7 +243,7 @@ _ALL = (
         formula="Amounts of the won deals that name a campaign which started in the period, minus its cost, divided by its cost.",
         note="Deals count whenever they were won. It describes what the deals say, not what the campaigns caused.",
         value=lambda f: (f.return_minor - f.return_cost_minor) / f.return_cost_minor if f.return_cost_minor else None,
-        cases=lambda f: f.campaigns, leaves=_attributed, needs=_AMOUNT, owner_path="campaign.owner_id",
+        cases=lambda f: f.return_deals, leaves=_attributed, needs=_AMOUNT, owner_path="campaign.owner_id",
         missing="No campaign that started in this period has a cost.",
     ),
     Metric(

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from crm_core.access import Actor, require
+from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import NotFound
 from crm_core.kit import clock
@@ -17,7 +17,7 @@ from crm_core.services.analytics import periods
 from crm_core.services.analytics.metric_facts import Grouped, Slot
 from crm_core.services.analytics.metric_rules import AREAS, METRICS, Facts, Metric, list_filter, total
 from crm_core.services.analytics.periods import Bucket, Period
-from crm_core.vocabulary import Action, Against, PeriodPreset, Scope
+from crm_core.vocabulary import Action, Against, MetricUnit, PeriodPreset, Scope
 
 Number = int | float
 Loader = Callable[[Session, Actor, Slot], Grouped]
@@ -55,7 +55,7 @@ class Figure:
     """A key figure as it is shown. Money in minor units, shares between 0 and 1.
 
     ``cases``: records behind it; ``low``/``high``: 95 % interval of a share; ``relative``: change against ``before`` as a share of it;
-    ``distinguishable``: whether the change of a share is more than chance; ``filter``: the list behind it; ``reason``: why there is no value.
+    ``distinguishable``: whether the change is more than chance, None where that can't be told; ``filter``: the list behind it; ``reason``: why there is no value.
     """
 
     key: str
@@ -262,12 +262,48 @@ def _interval(numerator: int | None, denominator: int | None) -> tuple[float | N
 
 
 def _distinguishable(metric: Metric, found: _Measured, before: _Measured | None) -> bool | None:
-    if metric.counts is None or before is None:
+    """Whether the change is more than chance: of shares by their counts, of sums step by step; None where it can't be said."""
+    if before is None or metric.now or metric.unit in _NOT_ADDITIVE:
         return None
-    after, earlier = metric.counts(found.whole), metric.counts(before.whole)
+    if metric.counts is not None:
+        return _shares_differ(metric.counts(found.whole), metric.counts(before.whole))
+    after, earlier = ([point.value for point in _points(metric, each)] for each in (found, before))
+    if len(after) != len(earlier) or len(after) < 3 or None in after or None in earlier:
+        return None
+    from ml.kpis import compare
+
+    return compare(earlier, after).distinguishable
+
+
+_NOT_ADDITIVE = (MetricUnit.DAYS, MetricUnit.SECONDS, MetricUnit.RETURN)
+
+
+def _shares_differ(after: tuple[int, int], earlier: tuple[int, int]) -> bool | None:
     if not after[1] or not earlier[1]:
         return None
     from ml.kpis import rate, rate_difference
 
     low, high, _p = rate_difference(rate(*after), rate(*earlier))
     return low > 0 or high < 0
+
+
+# --- is there anything? ---------------------------------------------------------------------------------------------------
+
+
+def has_records(session: Session, actor: Actor) -> bool:
+    """False as long as there is nothing at all that the figures could be made of (in what the person may see)."""
+    require(actor, "analytics", Action.READ)
+    keys = dict.fromkeys(metric.entity for metric in METRICS.values() if actor.can(metric.entity, Action.READ))
+    for key in keys:
+        table = entity(key).table
+        if session.execute(table.select().with_only_columns(table.c.id).where(visible(actor, key, table)).limit(1)).first():
+            return True
+    return False
+
+
+def extent(session: Session, actor: Actor, area: str, selection: Selection) -> Period | None:
+    """First and last day with records of an area, whatever the period; None without any. Says where to look when a period is empty."""
+    require(actor, "analytics", Action.READ)
+    if area not in AREAS:
+        raise NotFound("There is no such page of figures.")
+    return facts_of.extent(session, actor, area, Slot(selection.period, selection.owner_id, selection.pipeline_id))
