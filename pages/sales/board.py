@@ -38,7 +38,15 @@ def as_card(card: boards.DealCard, kind: StageKind) -> Card:
     flag = "Idle" if card.idle else "No next step" if card.no_next_step else ""
     due = fmt.ago(actor, card.expected_close_on) if card.expected_close_on and kind is StageKind.OPEN else ""
     return Card(
-        card.id, card.version, card.name, card.account, fmt.money(actor, card.amount_minor, compact=True), meta, flag, may_edit
+        card.id,
+        card.version,
+        card.name,
+        card.account,
+        fmt.money(actor, card.amount_minor, compact=True),
+        due,
+        card.owner,
+        flag,
+        may_edit,
     )
 
 

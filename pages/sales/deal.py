@@ -30,6 +30,10 @@ FACTS = (
     "next_step",
     "next_step_on",
 )
+EDITED = (
+    "name", "account_id", "amount_minor", "expected_close_on", "pipeline_id", "stage_id", "probability_pct", "forecast_category", "owner_id", "contact_id",
+    "next_step", "next_step_on", "source", "campaign_id", "created_on", "product_id",
+)  # fmt: skip
 CLOSING = ("closed_on", "won_reason", "lost_reason", "competitor")
 
 actor = current_actor()
@@ -56,7 +60,16 @@ if may_edit and outcome is StageKind.OPEN:
 elif may_edit and actions.button("Re-open", key="reopen", icon=":material/undo:"):
     reopen_dialog(deal_id, row["version"], row["name"], row["pipeline_id"])
 if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
-    edit_dialog("deal", deal_id)
+    edit_dialog(
+        "deal",
+        deal_id,
+        [
+            *EDITED,
+            *(CLOSING[1:] if outcome is not StageKind.OPEN else ()),
+            *(key for key in specs if specs[key].custom),
+            "description",
+        ],
+    )
 if actor.can("deal", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this deal"):
     delete_dialog("deal", deal_id, row["version"], row["name"], "deals")
 

@@ -241,7 +241,7 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
         case FieldKind.INTEGER:
             return st.number_input(label, value=int(value) if value is not None else None, step=1, key=key, help=hint)
         case FieldKind.DECIMAL | FieldKind.PERCENT:
-            return st.number_input(label, value=float(value) if value is not None else None, key=key, help=hint)
+            return st.number_input(label, value=float(value) if value is not None else None, format="%g", key=key, help=hint)
         case FieldKind.DATE:
             return st.date_input(label, value=value, key=key, help=hint, min_value=date(1900, 1, 1), max_value=date(2199, 12, 31))
         case FieldKind.DATETIME:

@@ -13,7 +13,6 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.filters import where
 from crm_core.kit import clock
-from crm_core.models import Stage
 from crm_core.services.sales import deals
 from crm_core.services.sales.deals import StageView
 from crm_core.vocabulary import Action, StageKind
@@ -76,9 +75,8 @@ def columns(
         )
     }
     found = deals.stages(session, actor, pipeline_id)
-    idle_days: dict[int, int | None] = dict(
-        session.execute(select(Stage.__table__.c.id, Stage.__table__.c.max_idle_days)).tuples().all()
-    )  # type: ignore[attr-defined]
+    stage_table = entity("stage").table
+    idle_days = dict(session.execute(select(stage_table.c.id, stage_table.c.max_idle_days)).tuples().all())
     made = []
     for stage in found:
         row = sums.get(stage.id)

@@ -1,0 +1,141 @@
+"""Key figures as cards: value, change, trend, the list behind it, and how it is computed."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.entities import entity
+from crm_core.kit.money import to_major
+from crm_core.services.analytics.metrics import Figure, Selection
+from crm_core.services.analytics.periods import Period
+from crm_core.vocabulary import MetricUnit
+from ui import format as fmt
+from ui.components.list_link import list_link
+
+ICONS = {
+    "revenue_won": "payments", "open_pipeline": "filter_alt", "weighted_pipeline": "balance", "win_rate": "trophy", "average_deal": "sell",
+    "sales_cycle": "timelapse", "new_leads": "person_add", "lead_conversion": "conversion_path", "campaign_cost": "request_quote",
+    "campaign_return": "campaign", "orders": "receipt_long", "order_revenue": "point_of_sale", "average_order": "shopping_basket",
+    "open_tickets": "confirmation_number", "first_response": "forum", "resolution": "task_alt",
+}  # fmt: skip
+_FEW = 30
+
+
+def value_text(actor: Actor, unit: MetricUnit, value: float | int | None, *, compact: bool = True) -> str:
+    """A figure as people read it."""
+    if value is None:
+        return fmt.NOTHING
+    match unit:
+        case MetricUnit.MONEY:
+            return fmt.money(actor, int(value), compact=compact)
+        case MetricUnit.SHARE:
+            return fmt.percent(actor, value)
+        case MetricUnit.RETURN:
+            return fmt.percent(actor, value, 0)
+        case MetricUnit.DAYS:
+            return fmt.number(actor, value, digits=1) + (" day" if value == 1 else " days")
+        case MetricUnit.SECONDS:
+            return fmt.duration(value)
+    return fmt.number(actor, value, compact=compact)
+
+
+def change_text(actor: Actor, figure: Figure) -> str | None:
+    """The change with its sign, against the comparison; None without one."""
+    if figure.change is None:
+        return None
+    if not figure.change:
+        return "no change"
+    sign = "-" if figure.change < 0 else "+"
+    unit, size = figure.metric.unit, abs(figure.change)
+    if unit in (MetricUnit.SHARE, MetricUnit.RETURN):
+        return f"{sign}{fmt.number(actor, size * 100, digits=1)} pp"
+    if unit in (MetricUnit.DAYS, MetricUnit.SECONDS) or figure.relative is None:
+        return sign + value_text(actor, unit, size)
+    return sign + fmt.percent(actor, abs(figure.relative))
+
+
+def period_text(actor: Actor, period: Period) -> str:
+    """The days of a period."""
+    if period.start is None or period.end is None:
+        return "All time"
+    if period.start == period.end:
+        return fmt.day(actor, period.start)
+    return f"{fmt.day(actor, period.start)} – {fmt.day(actor, period.end)}"
+
+
+def kpi_cards(actor: Actor, figures: Sequence[Figure], selection: Selection) -> None:
+    """A card for each figure; on a phone two beside each other."""
+    with st.grid(3 if len(figures) in (3, 5, 6) else 4, min_column_width=160, key="kpi_cards"):
+        for figure in figures:
+            _card(actor, figure, selection)
+
+
+def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
+    metric = figure.metric
+    change = change_text(actor, figure)
+    with st.container(border=True, height="stretch", gap="small", key=f"kpi_{figure.key}"):
+        st.metric(
+            metric.label,
+            value_text(actor, metric.unit, figure.value),
+            change,
+            delta_color=_colour(figure),
+            delta_arrow="off" if not figure.change else "auto",
+            delta_description=_against(actor, figure, selection) if change else None,
+            icon=f":material/{ICONS[figure.key]}:",
+            chart_data=_spark(actor, figure),
+            height="stretch",
+        )
+        if figure.reason:
+            st.caption(fmt.md(figure.reason))
+        elif figure.low is not None and figure.high is not None:
+            st.caption(fmt.md(f"95 % sure: {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}"))
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+            if not figure.hidden:
+                found = entity(metric.entity)
+                label = fmt.plural(figure.cases, found.label.lower(), found.plural.lower())
+                list_link(actor, metric.entity, fmt.md(label), figure.filter, icon="list")
+            _explanation(actor, figure, selection)
+
+
+def _explanation(actor: Actor, figure: Figure, selection: Selection) -> None:
+    metric = figure.metric
+    with st.popover("", icon=":material/info:", type="tertiary", help="How it is computed", key=f"how_{figure.key}"):
+        st.markdown(f"**{fmt.md(metric.label)}**")
+        st.markdown(fmt.md(metric.formula))
+        if figure.denominator:
+            st.markdown(fmt.md(f"{figure.numerator:,} of {figure.denominator:,}"))
+        if figure.value is not None:
+            st.markdown(fmt.md("Exactly: " + value_text(actor, metric.unit, figure.value, compact=False)))
+        st.caption(fmt.md(metric.note))
+        days = "As of now" if metric.now else f"{period_text(actor, selection.period)}, days of {actor.timezone}"
+        st.caption(fmt.md(f"{days}. Only {entity(metric.entity).plural.lower()} that you may see."))
+        if figure.distinguishable is not None:
+            st.caption(
+                "The change is more than chance explains." if figure.distinguishable else "Chance alone could make this change."
+            )
+        elif 0 < figure.cases < _FEW and not metric.now:
+            st.caption(f"Only {figure.cases} records: single ones move it a lot.")
+
+
+def _colour(figure: Figure) -> str:
+    """Green and red only for a change that is more than chance (or can't be tested)."""
+    if figure.distinguishable is False or not figure.metric.better:
+        return "off"
+    return "normal" if figure.metric.better == "up" else "inverse"
+
+
+def _against(actor: Actor, figure: Figure, selection: Selection) -> str:
+    compared = selection.comparison
+    if compared is None or compared.end is None:
+        return ""
+    words = f"since {fmt.short_day(actor, compared.end)}" if figure.metric.now else "vs period before"
+    return words + (" · within chance" if figure.distinguishable is False else "")
+
+
+def _spark(actor: Actor, figure: Figure) -> list[float] | None:
+    values = [point.value for point in figure.points if point.value is not None]
+    if len(values) < 2 or not any(values):
+        return None
+    money = figure.metric.unit is MetricUnit.MONEY
+    return [float(to_major(int(value), actor.currency)) if money else float(value) for value in values]
