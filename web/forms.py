@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from crm_core.errors import CrmError, Invalid, NotPermitted
 from web import pages
@@ -31,9 +31,9 @@ def endpoint(show: Show | None, submit: Submit | None = None) -> Callable[[Reque
                 if not is_same_origin(request):
                     raise NotPermitted(FOREIGN)
                 return await run_in_threadpool(submit, request, await read(request))
-            if show is None:
-                return Response(status_code=405)
-            return await run_in_threadpool(show, request)
+            if show is not None and request.method in ("GET", "HEAD"):
+                return await run_in_threadpool(show, request)
+            return PlainTextResponse("This address does not work that way.", 405)
         except CrmError as error:
             return pages.failure(error)
         except Exception as error:

@@ -25,6 +25,7 @@ from web.paths import is_odd, is_public
 
 log = logging.getLogger("rapport.web")
 _IDENTITY = b"x-crm-"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FORM_LIMIT = 1_000_000
 _UPLOADS = "/_stcore/upload_file/"
 
@@ -82,6 +83,8 @@ async def _examine(scope: Scope, *, public: bool = True) -> tuple[Response | Non
     scope = {**scope, "headers": clean}
     if is_odd(scope["path"]):
         return PlainTextResponse("This address is not valid.", 400), scope
+    if scope.get("method", "GET") not in _METHODS:
+        return PlainTextResponse("This method is not supported.", 405), scope
     if public and is_public(scope["path"]):
         return None, scope
     try:

@@ -43,15 +43,15 @@ def _client() -> Any:
     return oauth.create_client("sso")
 
 
-def _require_set_up() -> None:
-    if not settings().oidc_issuer:
+def _require_set_up(request: Request) -> None:
+    if not settings().oidc_issuer or request.method not in ("GET", "HEAD"):
         raise NotFound("Single sign-on is not set up here.")
 
 
 async def begin(request: Request) -> Response:
     """Send the browser to the provider. State, nonce and verifier wait in a signed cookie of ten minutes."""
     try:
-        _require_set_up()
+        _require_set_up(request)
         kept: dict[str, Any] = {}
         sub = Request({**request.scope, "session": kept})
         response = await _client().authorize_redirect(sub, _callback(request))
@@ -77,7 +77,7 @@ async def begin(request: Request) -> Response:
 async def finish(request: Request) -> Response:
     """Back from the provider: check everything, find the person, open the session."""
     try:
-        _require_set_up()
+        _require_set_up(request)
         kept = _kept(request)
         claims = await _claims(request, kept)
         response = await run_in_threadpool(_enter, request, claims, safe_next(kept.get("next")))

@@ -1,5 +1,8 @@
 """Every HTTP route beside the app."""
 
+from collections.abc import Callable
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -8,28 +11,33 @@ from crm_core.vocabulary import LinkPurpose
 from web import demo, health, links, metrics, oidc, signin, welcome
 from web.forms import endpoint
 
-_BOTH = ["GET", "POST"]
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""Each route takes every verb and answers 405 itself: one that it left alone would go on to Streamlit, which answers any path with its shell."""
 
 
 def _icon(_request: Request) -> Response:
     return RedirectResponse("/app/static/icon.svg", 301)
 
 
+def _route(path: str, answer: Callable[..., Any]) -> Route:
+    return Route(path, answer, methods=_METHODS)
+
+
 ROUTES = [
-    Route("/signin", endpoint(signin.show, signin.submit), methods=_BOTH),
-    Route("/signin/sso", oidc.begin),
-    Route("/signin/sso/callback", oidc.finish),
-    Route("/signout", endpoint(signin.ask_signout, signin.signout), methods=_BOTH),
-    Route("/auth/logout", endpoint(signin.ask_signout)),
-    Route("/welcome", endpoint(welcome.show)),
-    Route("/welcome/own", endpoint(welcome.show_own, welcome.submit_own), methods=_BOTH),
-    Route("/welcome/demo", endpoint(demo.show, welcome.begin_demo), methods=_BOTH),
-    Route("/welcome/demo/status", endpoint(demo.status)),
-    Route("/demo", endpoint(None, demo.enter), methods=["POST"]),
-    Route("/invite/{token}", links.route(LinkPurpose.INVITE), methods=_BOTH),
-    Route("/reset/{token}", links.route(LinkPurpose.RESET), methods=_BOTH),
-    Route("/healthz", endpoint(health.show)),
-    Route("/metrics", endpoint(metrics.show)),
-    Route("/robots.txt", endpoint(health.robots)),
-    Route("/favicon.ico", endpoint(_icon)),
+    _route("/signin", endpoint(signin.show, signin.submit)),
+    _route("/signin/sso", oidc.begin),
+    _route("/signin/sso/callback", oidc.finish),
+    _route("/signout", endpoint(signin.ask_signout, signin.signout)),
+    _route("/auth/logout", endpoint(signin.ask_signout)),
+    _route("/welcome", endpoint(welcome.show)),
+    _route("/welcome/own", endpoint(welcome.show_own, welcome.submit_own)),
+    _route("/welcome/demo", endpoint(demo.show, welcome.begin_demo)),
+    _route("/welcome/demo/status", endpoint(demo.status)),
+    _route("/demo", endpoint(None, demo.enter)),
+    _route("/invite/{token:path}", links.route(LinkPurpose.INVITE)),
+    _route("/reset/{token:path}", links.route(LinkPurpose.RESET)),
+    _route("/healthz", endpoint(health.show)),
+    _route("/metrics", endpoint(metrics.show)),
+    _route("/robots.txt", endpoint(health.robots)),
+    _route("/favicon.ico", endpoint(_icon)),
 ]

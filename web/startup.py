@@ -3,12 +3,13 @@
 import gc
 import importlib
 import logging
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit.config as streamlit_config
 
@@ -38,14 +39,19 @@ def lifespan(warm: Sequence[str] = ()) -> Any:
         try:
             prepare()
         except CrmError as error:
-            print(f"\n  Rapport can't start: {error.message}\n", file=sys.stderr, flush=True)
-            raise SystemExit(3) from error
+            refuse(error)
         headers.app_policy()
         invite_first_visit()
         Thread(target=warm_up, args=(tuple(warm),), name="warm-up", daemon=True).start()
         yield {}
 
     return run
+
+
+def refuse(error: CrmError) -> NoReturn:
+    """Say why the program can't start, and end it: an exception here would bury the sentence under the server's traceback."""
+    print(f"\n  Rapport can't start: {error.message}\n", file=sys.stderr, flush=True)
+    os._exit(3)
 
 
 def prepare() -> None:
