@@ -74,7 +74,7 @@ class Prepared:
     def future(self, horizon: int) -> tuple[pd.DatetimeIndex, Array]:
         """The next `horizon` periods, and which of them are open."""
         after = pd.date_range(self.last, periods=horizon + 1, freq=self.freq)[1:]
-        return after, ~np.isin(after.dayofweek, self.closed)
+        return after, ~np.isin(after.day_of_week, self.closed)
 
 
 def prepare(series: pd.DataFrame, *, freq: str | None = None, as_of: object | None = None) -> Prepared:
@@ -107,7 +107,7 @@ def _infer(stamps: pd.DatetimeIndex) -> str:
         return "h"
     days = hours / 24
     if abs(days - 1) < 1e-6:
-        weekend = np.isin(stamps.dayofweek, (5, 6))
+        weekend = np.isin(stamps.day_of_week, (5, 6))
         return "D" if weekend.any() or len(stamps) < 14 else "B"
     if abs(days - 7) < 1e-6:
         return f"W-{stamps[0].day_name()[:3].upper()}"
@@ -146,7 +146,7 @@ def _open_periods(full: pd.Series, freq: str) -> Prepared:
     kind = _kind(freq)
     stamps, values = pd.DatetimeIndex(full.index), full.to_numpy(dtype=float)
     closed = _closed_weekdays(stamps, values) if kind == "D" else ()
-    keep = ~np.isin(stamps.dayofweek, closed)
+    keep = ~np.isin(stamps.day_of_week, closed)
     ds, y = stamps[keep], values[keep]
     season = 7 - len(closed) if kind == "D" else SEASONS[kind]
     year = 52 * season if kind in "DB" else 0
@@ -182,7 +182,7 @@ def _closed_weekdays(stamps: pd.DatetimeIndex, values: Array) -> tuple[int, ...]
     A trap met with shops: a model that sees a zero every Sunday learns a season that pulls the Mondays down too.
     """
     recent = slice(max(0, len(values) - 365), None)
-    day, nothing = stamps.dayofweek[recent], np.nan_to_num(values[recent]) == 0
+    day, nothing = stamps.day_of_week[recent], np.nan_to_num(values[recent]) == 0
     share = np.array([nothing[day == w].mean() if (day == w).sum() >= 4 else 0.0 for w in range(7)])
     closed = tuple(int(w) for w in np.flatnonzero(share >= 0.95))
     return closed if len(closed) <= 4 and nothing[~np.isin(day, closed)].mean() < 0.5 else ()

@@ -11,6 +11,7 @@ Array = np.ndarray
 MAX_LEVELS = 30
 MIN_LEVEL_ROWS = 10
 REACH = 4.0  # standard deviations to which a number is cut: one typing error must not decide a score
+LARGEST = 1e100  # beyond it squares overflow
 OTHER, MISSING = "(other)", "(missing)"
 
 
@@ -20,6 +21,8 @@ class Numeric:
 
     name: str
     fill: float
+    lowest: float
+    highest: float
     log: bool
     centre: float
     width: float
@@ -36,7 +39,8 @@ class Numeric:
         """Rows × columns."""
         raw = as_numbers(values)
         hole = np.isnan(raw)
-        z = (_maybe_log(np.where(hole, self.fill, raw), self.log) - self.centre) / self.width
+        sane = np.clip(np.where(hole, self.fill, raw), self.lowest, self.highest)
+        z = (_maybe_log(sane, self.log) - self.centre) / self.width
         z = np.clip(z, -REACH, REACH)
         extra = [(self.bend, z * z / 2), (self.flag_missing, hole)]
         return np.column_stack([z, *(column for wanted, column in extra if wanted)])
@@ -131,8 +135,8 @@ def as_numbers(values: pd.Series) -> Array:
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     if (np.isnan(numbers) & values.notna().to_numpy()).any():
         raise DataError(f"words in {values.name}", f"numbers in {values.name}, as in training")
-    if np.isinf(numbers).any():
-        raise DataError(f"infinite values in {values.name}", "finite numbers")
+    if (np.abs(numbers) > LARGEST).any():
+        raise DataError(f"infinite values in {values.name}", f"finite numbers below {LARGEST:g}")
     return numbers
 
 
@@ -150,11 +154,20 @@ def _numeric(name: str, values: pd.Series) -> Numeric | str:
     fill = float(np.median(known))
     if np.ptp(known) == 0 and holes == 0:
         return "the same value throughout"
+    lowest, highest = _sane_range(known)
+    known = np.clip(known, lowest, highest)
     log = bool(known.min() >= 0 and _skewness(known) > 2)
     spread = _maybe_log(known, log)
     width = float(spread.std()) or 1.0
     bend = len(np.unique(known[:10_000])) > 5
-    return Numeric(name, fill, log, float(spread.mean()), width, bend, holes > 0.01)
+    return Numeric(name, fill, lowest, highest, log, float(spread.mean()), width, bend, holes > 0.01)
+
+
+def _sane_range(values: Array) -> tuple[float, float]:
+    """Limits that only a slip of the keyboard exceeds: three times the span of the middle 96 % beyond its ends."""
+    low, high = np.quantile(values, 0.02, method="higher"), np.quantile(values, 0.98, method="lower")
+    span = 3 * (high - low)
+    return (float(low - span), float(high + span)) if span > 0 else (float(values.min()), float(values.max()))
 
 
 def _skewness(values: Array) -> float:

@@ -33,7 +33,7 @@ def monthly(n, start="2018-01-01", seed=0, noise=2.0):
 
 def daily(n, weekday=(1.0, 1.0, 1.0, 1.0, 1.2, 1.5, 0.6), start="2023-01-02", seed=0):
     ds = pd.date_range(start, periods=n, freq="D")
-    y = 100 * np.array(weekday)[ds.dayofweek] * np.exp(np.random.default_rng(seed).normal(0, 0.05, n))
+    y = 100 * np.array(weekday)[ds.day_of_week] * np.exp(np.random.default_rng(seed).normal(0, 0.05, n))
     return pd.DataFrame({"ds": ds, "y": y})
 
 
@@ -169,7 +169,7 @@ def test_closed_days_are_found_and_forecast_as_zero():
     open_days = daily(400, weekday=(1, 1, 1, 1, 1.2, 1.5, 0))
     for shop in (open_days, open_days[open_days["y"] > 0]):
         result = forecast(shop, horizon=21, methods=QUICK)
-        sunday = result.forecast["ds"].dt.dayofweek == 6
+        sunday = result.forecast["ds"].dt.day_of_week == 6
         assert sunday.sum() == 3
         assert (result.forecast.loc[sunday, ["yhat", "low", "high"]] == 0).all().all()
         assert (result.forecast.loc[~sunday, "yhat"] > 50).all()

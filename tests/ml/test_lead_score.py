@@ -277,6 +277,13 @@ def test_ten_thousand_words_and_constants_are_dropped_with_a_reason():
     assert model.coefficients["field"].unique().tolist() == ["x"]
 
 
+def test_a_slip_of_the_keyboard_does_not_flatten_a_field():
+    rows = made(800)
+    slipped = rows.assign(x=rows["x"].where(rows.index != 17, 666_666))
+    plain, after = (fit_score(r, outcome="y", at="at").metrics["auc"] for r in (rows, slipped))
+    assert after == pytest.approx(plain, abs=0.01)
+
+
 def test_a_table_without_any_field_gets_the_base_rate():
     model = fit_score(made()[["at", "y"]], outcome="y", at="at")
     assert not model.usable
