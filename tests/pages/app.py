@@ -1,0 +1,42 @@
+"""Opens screens in Streamlit's test runner, signed in as somebody of the cast."""
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from crm_core.access import Actor
+from crm_core.db import write_session
+from crm_core.services.admin import sessions
+from crm_core.vocabulary import SigninMethod
+from ui.navigation import PAGES
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def open_screen(actor: Actor, url: str, **params: object) -> AppTest:
+    """Run the app as ``actor`` at an address; the page's elements are in the result."""
+    with write_session() as session:
+        token = sessions.start(session, actor.user_id or 0, SigninMethod.LOCAL)
+        found = sessions.lookup(session, token)
+    app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=60)
+    app.user = {"id": str(actor.user_id), "sid": str(found.session_id), "is_logged_in": True}
+    for name, value in params.items():
+        app.query_params[name] = str(value)
+    screen = next(page for page in PAGES if page.url == url)
+    app.run()
+    if not screen.default:
+        app.switch_page(str(Path("..") / "pages" / screen.path))
+        for name, value in params.items():
+            app.query_params[name] = str(value)
+        app.run()
+    return app
+
+
+def words(app: AppTest) -> str:
+    """All the text that the page shows, in one string."""
+    kinds = ("title", "markdown", "caption", "error", "warning", "info", "success", "text", "metric", "button")
+    shown = []
+    for kind in kinds:
+        for element in app.get(kind):
+            shown += [str(getattr(element, name, "") or "") for name in ("label", "value", "body")]
+    return "\n".join(shown).replace("\\", "")

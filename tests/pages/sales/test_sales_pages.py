@@ -1,0 +1,88 @@
+"""The sales screens: every role, an empty database, the main action, a name that means harm."""
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.services import crud
+from crm_core.services.sales import deals
+from crm_core.vocabulary import Action
+from tests.pages.app import open_screen, words
+from ui.navigation import screen_of, screens_for
+
+EVIL = "![x](http://e/i.png) <script>alert(1)</script> **b** =1+1 $x$ :red[y] مرحبا 😀 " + "long " * 40
+
+
+def make(actor, entity, **values):
+    with write_session() as session:
+        return crud.create(session, actor, entity, values)
+
+
+@pytest.mark.parametrize("who", ["root", "bob", "alice", "dana", "sam", "ana"])
+@pytest.mark.parametrize("url", ["deals", "pipeline", "accounts", "contacts"])
+def test_an_empty_list_says_what_to_do_for_every_role(cast, who, url):
+    if screen_of(url) not in screens_for(cast[who]):
+        pytest.skip("this role does not have the screen")
+    app = open_screen(cast[who], url)
+    assert not app.exception and not app.error
+    assert "No " in words(app)
+    may_create = cast[who].can({"pipeline": "deal"}.get(url, url.rstrip("s")), Action.CREATE)
+    assert any("New" in button.label for button in app.button) == may_create
+
+
+def test_a_harmful_name_is_shown_letter_by_letter(cast):
+    account = make(cast["alice"], "account", name=EVIL.strip()[:300])
+    deal = make(cast["alice"], "deal", name=EVIL.strip()[:300], account_id=account.id, amount_minor=5_00)
+    for url, record in (("deal", deal), ("account", account)):
+        app = open_screen(cast["alice"], url, id=record.id)
+        assert not app.exception
+        assert app.title[0].value.startswith("\\!\\[x\\]\\(http\\:")
+        for element in (*app.markdown, *app.caption):
+            assert "](http" not in element.value.replace("\\", "\x00")
+
+
+def test_a_stranger_guessing_ids_finds_nothing(cast):
+    deal = make(cast["alice"], "deal", name="Secret")
+    for raw in (deal.id, 999999, "abc", "-1", "1 or 1=1"):
+        app = open_screen(cast["charlie"], "deal", id=raw)
+        assert "Secret" not in words(app)
+        assert app.error, raw
+
+
+def test_the_stage_path_moves_the_deal_by_the_same_service(cast):
+    deal = make(cast["alice"], "deal", name="Big one")
+    app = open_screen(cast["alice"], "deal", id=deal.id)
+    with read_session() as session:
+        target = deals.stages(session, cast["alice"])[2]
+    control = next(group for group in app.get("button_group") if group.key == f"stage_{deal.id}_{deal.version}")
+    control.set_value(target.id).run()
+    assert not app.exception
+    with read_session() as session:
+        assert deals.get(session, cast["alice"], deal.id).stage_id == target.id
+
+
+def test_a_call_is_logged_from_the_record(cast):
+    deal = make(cast["alice"], "deal", name="Big one")
+    app = open_screen(cast["alice"], "deal", id=deal.id)
+    app.text_area(key=f"log_deal_{deal.id}_text_0").set_value("Talked about terms")
+    app.button(key=f"log_deal_{deal.id}_save").click().run()
+    assert not app.exception
+    assert "Talked about terms" in words(app)
+
+
+def test_a_filter_in_the_address_is_obeyed_and_a_broken_one_is_said(cast):
+    make(cast["alice"], "deal", name="Small", amount_minor=1_00)
+    make(cast["alice"], "deal", name="Large", amount_minor=900_00)
+    app = open_screen(cast["alice"], "deals", f='{"field":"amount_minor","cmp":"gt","value":50000}')
+    assert "1 deal " in words(app) and "$900 in total" in words(app)
+    for broken in ("{", '{"field":"nope"}', "[1]", '{"op":"and","items":[{"field":"amount_minor","cmp":"eq","value":"x"}]}'):
+        app = open_screen(cast["alice"], "deals", f=broken)
+        assert app.warning and not app.exception, broken
+
+
+def test_an_analyst_reads_masked_people_and_changes_nothing(cast):
+    person = make(cast["root"], "contact", name="Maria Anders", email="maria@example.com", phone="+4930123456")
+    app = open_screen(cast["ana"], "contact", id=person.id)
+    shown = words(app)
+    assert not app.exception
+    assert "maria@example.com" not in shown and "Maria" not in shown
+    assert not [button for button in app.button if button.key in ("edit", "delete", "edit_points")]
