@@ -189,7 +189,7 @@ def fit_purchases(orders: pd.DataFrame, *, as_of: object, horizon: float, unit: 
     orders
         ORDERS; later ones than `as_of` are invisible.
     horizon
-        How far ahead the regression learns to look, in `unit`, should it be needed.
+        How far ahead the regression learns to look, in `unit`, should it be needed; at most half of the history.
 
     Raises
     ------
@@ -202,6 +202,10 @@ def fit_purchases(orders: pd.DataFrame, *, as_of: object, horizon: float, unit: 
     if usable:
         return min(usable, key=lambda fit: fit.aic)
     reasons = [f"{fit.model} has no usable optimum ({fit.reason})." for fit in fits]
+    possible = float(table["T"].max()) / 2
+    if horizon > possible:
+        reasons.append(f"The history allows learning only {possible:.0f} {unit}s ahead; beyond that it is stretched.")
+        horizon = possible
     split = instant(as_of) - pd.Timedelta(days=horizon * days_per(unit))  # type: ignore[arg-type]
     before = summary(orders, as_of=split, unit=unit)
     bought = purchases_between(orders, before["customer_id"], split, as_of)

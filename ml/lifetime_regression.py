@@ -63,7 +63,7 @@ def fit_rfm_regression(
     """
     again = int((bought > 0).sum())
     if again < 10:
-        raise DataError(f"{again}", f"at least 10 customers who bought within the last {horizon:g} {unit}s")
+        raise DataError(f"{again}", f"at least 10 customers who bought within the last {horizon:.3g} {unit}s")
     design = _design(table, horizon)
     beta = np.zeros(design.shape[1])
     beta[0] = np.log(bought.mean() / horizon)
@@ -77,7 +77,7 @@ def fit_rfm_regression(
             break
     notes = [
         *(advice or []),
-        f"Expected purchases come from a regression on past behaviour ({horizon:g} {unit}s ahead).",
+        f"Expected purchases come from a regression on past behaviour ({horizon:.3g} {unit}s ahead).",
     ]
     return RfmRegression(dict(zip(TERMS, beta.tolist(), strict=True)), horizon, len(table), unit, notes)
 

@@ -220,6 +220,12 @@ def test_without_an_optimum_the_regression_on_past_behaviour_takes_over_and_pred
         lifetime.probability_alive(fit, table)
 
 
+def test_a_horizon_longer_than_the_history_is_cut_and_said():
+    fit = lifetime.fit_purchases(never_leaving_orders(), as_of="2023-11-01", horizon=52)
+    assert fit.horizon < 22
+    assert any("only 22 weeks ahead" in sentence for sentence in fit.advice)
+
+
 def test_the_better_of_the_two_models_is_used(cdnow):
     assert lifetime.fit_purchases(cdnow, as_of=SPLIT, horizon=20).model == "BG/NBD"
 
