@@ -1,0 +1,206 @@
+"""Pipelines and their stages: add, rename, order, take out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from crm_core import events
+from crm_core.access import Actor, require
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.kit.clock import utcnow
+from crm_core.kit.text import clean
+from crm_core.models import Deal, Pipeline, Stage, StageEvent
+from crm_core.services.admin import setup
+from crm_core.vocabulary import Action, ForecastCategory, StageKind
+
+MAX_STAGES = 20
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A stage as the page edits it. ``deals``: how many deals stand in it (the bin included), and so keep it from being removed."""
+
+    id: int | None
+    name: str
+    kind: StageKind
+    probability_pct: int
+    max_idle_days: int | None
+    forecast_category: ForecastCategory
+    deals: int = 0
+
+
+@dataclass(frozen=True)
+class PipelineRow:
+    """A pipeline with its stages in order."""
+
+    id: int
+    version: int
+    name: str
+    is_default: bool
+    is_active: bool
+    stages: tuple[StageRow, ...]
+
+
+def find(session: Session, actor: Actor) -> list[PipelineRow]:
+    """All pipelines, the default one first."""
+    require(actor, "pipeline", Action.READ)
+    counts = dict(session.exec(select(Deal.stage_id, func.count()).group_by(col(Deal.stage_id))).all())
+    rows = session.exec(select(Pipeline).order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Pipeline.id)))
+    return [
+        PipelineRow(
+            row.id,
+            row.version,
+            row.name,
+            row.is_default,
+            row.is_active,
+            tuple(_stage_row(stage, counts) for stage in _stages(session, row.id)),
+        )
+        for row in rows
+    ]
+
+
+def _stages(session: Session, pipeline_id: int) -> list[Stage]:
+    return list(session.exec(select(Stage).where(Stage.pipeline_id == pipeline_id).order_by(col(Stage.position), col(Stage.id))))
+
+
+def _stage_row(stage: Stage, counts: Mapping[int, int]) -> StageRow:
+    return StageRow(
+        stage.id,
+        stage.name,
+        stage.kind,
+        stage.probability_pct,
+        stage.max_idle_days,
+        stage.forecast_category,
+        counts.get(stage.id, 0),
+    )
+
+
+def create(session: Session, actor: Actor, name: str) -> Pipeline:
+    """Add a pipeline with the usual stages."""
+    require(actor, "pipeline", Action.MANAGE)
+    pipeline = setup.create_pipeline(session, _named(name, "The pipeline"))
+    events.record(session, actor, "pipeline.stages_changed", pipeline)
+    return pipeline
+
+
+def update_pipeline(
+    session: Session,
+    actor: Actor,
+    pipeline_id: int,
+    *,
+    name: str,
+    is_default: bool,
+    is_active: bool,
+    base_version: int | None = None,
+) -> Pipeline:
+    """Rename a pipeline, make it the default, or close it for new deals. One active pipeline must stay the default."""
+    require(actor, "pipeline", Action.MANAGE)
+    pipeline = _get(session, pipeline_id, base_version)
+    if pipeline.is_default and not (is_default and is_active):
+        raise Invalid("This is the default pipeline. Make another one the default first.")
+    if is_default and not is_active:
+        raise Invalid("A closed pipeline can't be the default.")
+    if is_default and not pipeline.is_default:
+        for other in session.exec(select(Pipeline).where(col(Pipeline.is_default))):
+            other.is_default = False
+            session.add(other)
+    pipeline.name, pipeline.is_default, pipeline.is_active = _named(name, "The pipeline"), is_default, is_active
+    session.add(pipeline)
+    session.flush()
+    events.record(session, actor, "pipeline.stages_changed", pipeline)
+    return pipeline
+
+
+def _get(session: Session, pipeline_id: int, base_version: int | None) -> Pipeline:
+    pipeline = session.get(Pipeline, pipeline_id)
+    if pipeline is None:
+        raise NotFound("This pipeline does not exist.")
+    if base_version is not None and base_version != pipeline.version:
+        raise Conflict("Somebody else changed this pipeline meanwhile. Look at the new state first.")
+    return pipeline
+
+
+def _named(name: Any, what: str) -> str:
+    text = clean(str(name or ""))[:80]
+    if not text:
+        raise Invalid(f"{what} needs a name.")
+    return text
+
+
+def set_stages(
+    session: Session, actor: Actor, pipeline_id: int, rows: Sequence[StageRow], *, base_version: int | None = None
+) -> Pipeline:
+    """Save the stages in their order. A stage with deals can't be removed nor change what it means; a new probability reaches its open deals
+    unless theirs was set by hand."""
+    require(actor, "pipeline", Action.MANAGE)
+    pipeline = _get(session, pipeline_id, base_version)
+    _check(rows)
+    before = {stage.id: stage for stage in _stages(session, pipeline_id)}
+    kept = {row.id for row in rows if row.id is not None}
+    if not kept <= set(before):
+        raise Invalid("A stage of another pipeline can't be saved here.")
+    _remove(session, [stage for stage in before.values() if stage.id not in kept])
+    for stage in before.values():  # two stages may swap names; the unique constraint must not see both at once
+        if stage.id in kept:
+            stage.name = f"\x01{stage.id}"
+            session.add(stage)
+    session.flush()
+    for position, row in enumerate(rows):
+        _save_stage(session, pipeline_id, before.get(row.id or 0), row, position)
+    pipeline.updated_at = utcnow()  # raises the version, so that a stale editor is told
+    session.add(pipeline)
+    session.flush()
+    events.record(session, actor, "pipeline.stages_changed", pipeline, data={"stages": len(rows)})
+    return pipeline
+
+
+def _check(rows: Sequence[StageRow]) -> None:
+    names = [_named(row.name, "Each stage").casefold() for row in rows]
+    if len(set(names)) != len(names):
+        raise Invalid("Two stages have the same name.")
+    if not 3 <= len(rows) <= MAX_STAGES:
+        raise Invalid(f"A pipeline has between 3 and {MAX_STAGES} stages.")
+    kinds = [row.kind for row in rows]
+    for kind in StageKind:
+        if kind not in kinds:
+            raise Invalid(f"A pipeline needs at least one stage that means “{kind.label}”.")
+    for row in rows:
+        if not 0 <= row.probability_pct <= 100:
+            raise Invalid(f"The probability of “{row.name}” must lie between 0 and 100 %.")
+        if row.max_idle_days is not None and not 1 <= row.max_idle_days <= 3650:
+            raise Invalid(f"“{row.name}”: idle after 1 to 3,650 days.")
+
+
+def _remove(session: Session, stages: Sequence[Stage]) -> None:
+    for stage in stages:
+        if session.exec(select(Deal.id).where(Deal.stage_id == stage.id).limit(1)).first() is not None:
+            raise Conflict(f"There are deals in “{stage.name}”. Move them first, then remove the stage.")
+        if session.exec(
+            select(StageEvent.id).where((StageEvent.from_stage_id == stage.id) | (StageEvent.to_stage_id == stage.id)).limit(1)
+        ).first():
+            raise Conflict(f"“{stage.name}” is part of the history of deals and stays; rename it or move it to the end instead.")
+        session.delete(stage)
+    session.flush()
+
+
+def _save_stage(session: Session, pipeline_id: int, stage: Stage | None, row: StageRow, position: int) -> None:
+    if stage is None:
+        stage = Stage(pipeline_id=pipeline_id, name=row.name, kind=row.kind)
+    elif stage.kind is not row.kind and session.exec(select(Deal.id).where(Deal.stage_id == stage.id).limit(1)).first() is not None:
+        raise Conflict(f"There are deals in “{row.name}”, so what it means can't change.")
+    probability = {StageKind.WON: 100, StageKind.LOST: 0}.get(row.kind, row.probability_pct)
+    moved = stage.id is not None and stage.probability_pct != probability
+    stage.name, stage.kind, stage.position = _named(row.name, "Each stage"), row.kind, position
+    stage.probability_pct, stage.max_idle_days, stage.forecast_category = probability, row.max_idle_days, row.forecast_category
+    session.add(stage)
+    session.flush()
+    if moved and row.kind is StageKind.OPEN:
+        deal = Deal.__table__  # type: ignore[attr-defined]
+        session.execute(
+            update(Deal)
+            .where(deal.c.stage_id == stage.id, deal.c.probability_own.is_(False))
+            .values(probability_pct=probability, version=deal.c.version + 1)
+        )

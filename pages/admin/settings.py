@@ -1,0 +1,94 @@
+"""Workspace settings: for the administrator, set once and rarely changed."""
+
+from zoneinfo import available_timezones
+
+import streamlit as st
+
+from crm_core.kit.money import to_major, to_minor
+from crm_core.services.admin import organisation
+from crm_core.vocabulary import Action
+from ui.actions import load, perform
+from ui.components.header import header
+from ui.session import current_actor
+
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def hours_editor() -> dict[str, list[list[str]]]:
+    """Working hours per weekday, with a pause where there are two spans."""
+    found: dict[str, list[list[str]]] = {}
+    for n, name in enumerate(DAYS):
+        spans = ", ".join(f"{start}–{end}" for start, end in settings.working_hours.get(str(n), []))
+        text = st.text_input(name, value=spans, key=f"hours_{n}_{settings.version}", placeholder="closed", disabled=not may_edit)
+        parts = [part.replace("-", "–").split("–") for part in (text or "").split(",") if part.strip()]
+        found[str(n)] = [[part[0].strip(), part[-1].strip()] for part in parts]
+    return found
+
+
+actor = current_actor()
+settings = load(organisation.get)
+may_edit = actor.can("organisation", Action.MANAGE)
+actions = header("Workspace settings", "What holds for everybody in this workspace")
+
+left, right = st.columns([3, 2], gap="large")
+with left, st.container(border=True):
+    st.markdown("**Company and formats**")
+    name = st.text_input("Name", value=settings.name, key=f"name_{settings.version}", max_chars=200, disabled=not may_edit)
+    a, b = st.columns(2)
+    codes = sorted({*organisation.CURRENCIES, settings.currency})
+    currency = a.selectbox(
+        "Currency", codes, index=codes.index(settings.currency), disabled=settings.has_money or not may_edit,
+        help="Stays as it is once there are amounts in it" if settings.has_money else None,
+    )  # fmt: skip
+    zones = sorted(available_timezones())
+    timezone = b.selectbox("Time zone", zones, index=zones.index(settings.timezone), disabled=not may_edit)
+    locales = {
+        **organisation.LOCALES,
+        **({settings.locale: settings.locale} if settings.locale not in organisation.LOCALES else {}),
+    }
+    locale = a.selectbox(
+        "Numbers and dates as in",
+        list(locales),
+        index=list(locales).index(settings.locale),
+        format_func=lambda one: locales[one],
+        disabled=not may_edit,
+    )
+    month = b.selectbox(
+        "Fiscal year starts in",
+        range(1, 13),
+        index=settings.fiscal_year_start_month - 1,
+        format_func=lambda n: MONTHS[n - 1],
+        disabled=not may_edit,
+    )
+    region = a.text_input(
+        "Country of phone numbers without a prefix",
+        value=settings.phone_region,
+        max_chars=2,
+        disabled=not may_edit,
+        help="Two letters, such as DE",
+    )
+    amount = b.number_input(
+        f"Warn of one contact only from ({settings.currency})", value=float(to_major(settings.single_threaded_minor, settings.currency)), min_value=0.0, disabled=not may_edit,
+        help="A deal of this size with fewer than two people in its buying committee is marked as single-threaded",
+    )  # fmt: skip
+with right, st.container(border=True):
+    st.markdown("**Working hours**")
+    st.caption("Such as 09:00–12:30, 13:30–17:00. Empty means closed.")
+    hours = hours_editor()
+
+if may_edit and actions.button("Save settings", type="primary", key="save_settings"):
+    changes = {
+        "name": name,
+        "currency": currency,
+        "timezone": timezone,
+        "locale": locale,
+        "fiscal_year_start_month": month,
+        "phone_region": (region or "").upper(),
+        "single_threaded_minor": to_minor(amount, settings.currency),
+        "working_hours": hours,
+    }
+    if perform(organisation.update, changes, base_version=settings.version, success="Settings saved.") is not None:
+        st.rerun()
+    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
+        st.error(sentence)
