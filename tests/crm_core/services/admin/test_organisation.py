@@ -1,0 +1,64 @@
+"""Workspace settings: checked, logged, protected."""
+
+import pytest
+from sqlmodel import select
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotPermitted
+from crm_core.models import Event
+from crm_core.services.admin import organisation
+from crm_core.services.sales import deals
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def test_settings_change_and_the_change_is_logged(any_cast):
+    root = any_cast["root"]
+    do(
+        organisation.update,
+        root,
+        {"name": "New name", "currency": "EUR", "locale": "de_DE", "timezone": "Europe/Berlin", "fiscal_year_start_month": 4},
+    )
+    with read_session() as session:
+        found = organisation.get(session, root)
+        event = session.exec(select(Event).where(Event.type == "organisation.updated")).one()
+    assert (found.name, found.currency, found.locale, found.fiscal_year_start_month) == ("New name", "EUR", "de_DE", 4)
+    assert event.changes["currency"] == ["USD", "EUR"]
+
+
+def test_the_currency_stays_once_there_are_amounts(cast):
+    do(deals.create, cast["alice"], {"name": "d"})
+    with pytest.raises(Invalid, match="amounts in it"):
+        do(organisation.update, cast["root"], {"currency": "EUR"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": " "},
+        {"currency": "XXZ1"},
+        {"timezone": "Mars/Olympus"},
+        {"locale": "xx_YY"},
+        {"fiscal_year_start_month": 13},
+        {"phone_region": "Germany"},
+        {"single_threaded_minor": -1},
+        {"working_hours": {"0": [["17:00", "09:00"]]}},
+        {"working_hours": {"0": [["09:00", "12:00"], ["11:00", "13:00"]]}},
+        {"working_hours": {}},
+        {"is_demo": True},
+    ],
+)
+def test_nonsense_is_refused(cast, change):
+    with pytest.raises(Invalid):
+        do(organisation.update, cast["root"], change)
+
+
+def test_a_stale_page_and_a_stranger_change_nothing(cast):
+    with pytest.raises(Conflict):
+        do(organisation.update, cast["root"], {"name": "x"}, base_version=99)
+    for who in ("bob", "alice", "ana"):
+        with pytest.raises(NotPermitted):
+            do(organisation.update, cast[who], {"name": "x"})
