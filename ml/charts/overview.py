@@ -76,7 +76,7 @@ def trend_bars(
             )
         )
     fig.update_yaxes(tickformat=tickformat, tickprefix=tickprefix, rangemode="tozero")
-    fig.update_xaxes(type="category", nticks=min(len(frame), 12), tickangle=0)
+    fig.update_xaxes(type="category", nticks=min(len(frame), 12))
     return fig
 
 

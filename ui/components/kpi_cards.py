@@ -1,6 +1,7 @@
 """Key figures as cards: value, change, trend, the list behind it, and how it is computed."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -9,7 +10,7 @@ from crm_core.entities import entity
 from crm_core.kit.money import to_major
 from crm_core.services.analytics.metrics import Figure, Selection
 from crm_core.services.analytics.periods import Period
-from crm_core.vocabulary import MetricUnit
+from crm_core.vocabulary import Against, MetricUnit
 from ui import format as fmt
 from ui.components.list_link import list_link
 
@@ -20,6 +21,7 @@ ICONS = {
     "open_tickets": "confirmation_number", "first_response": "forum", "resolution": "task_alt",
 }  # fmt: skip
 _FEW = 30
+_CENTS_UP_TO_MINOR = 100_000
 
 
 def value_text(actor: Actor, unit: MetricUnit, value: float | int | None, *, compact: bool = True) -> str:
@@ -28,7 +30,8 @@ def value_text(actor: Actor, unit: MetricUnit, value: float | int | None, *, com
         return fmt.NOTHING
     match unit:
         case MetricUnit.MONEY:
-            return fmt.money(actor, int(value), compact=compact)
+            whole = compact and abs(value) >= _CENTS_UP_TO_MINOR
+            return fmt.money(actor, int(value), compact=compact, decimals=False if whole else None)
         case MetricUnit.SHARE:
             return fmt.percent(actor, value)
         case MetricUnit.RETURN:
@@ -89,7 +92,7 @@ def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
         if figure.reason:
             st.caption(fmt.md(figure.reason))
         elif figure.low is not None and figure.high is not None:
-            st.caption(fmt.md(f"95 % sure: {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}"))
+            st.caption(fmt.md(f"95 % interval {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}"))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             if not figure.hidden:
                 found = entity(metric.entity)
@@ -118,7 +121,7 @@ def _explanation(actor: Actor, figure: Figure, selection: Selection) -> None:
             st.caption(f"Only {figure.cases} records: single ones move it a lot.")
 
 
-def _colour(figure: Figure) -> str:
+def _colour(figure: Figure) -> Literal["normal", "inverse", "off"]:
     """Green and red only for a change that is more than chance (or can't be tested)."""
     if figure.distinguishable is False or not figure.metric.better:
         return "off"
@@ -129,7 +132,8 @@ def _against(actor: Actor, figure: Figure, selection: Selection) -> str:
     compared = selection.comparison
     if compared is None or compared.end is None:
         return ""
-    words = f"since {fmt.short_day(actor, compared.end)}" if figure.metric.now else "vs period before"
+    before = "vs last year" if selection.against is Against.LAST_YEAR else "vs period before"
+    words = f"since {fmt.short_day(actor, compared.end)}" if figure.metric.now else before
     return words + (" · within chance" if figure.distinguishable is False else "")
 
 

@@ -40,6 +40,7 @@ class Selection:
     owner_id: int | None = None
     pipeline_id: int | None = None
     fiscal_start_month: int = 1
+    against: Against = Against.PREVIOUS
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def select(
     today = clock.today(actor.timezone)
     chosen = periods.period(preset, today, fiscal_start_month=month, start=start, end=end)
     compared = periods.comparison(preset, chosen, against, fiscal_start_month=month)
-    return Selection(chosen, compared, today, owner_id, pipeline_id, month)
+    return Selection(chosen, compared, today, owner_id, pipeline_id, month, against)
 
 
 def areas(actor: Actor) -> dict[str, str]:
