@@ -30,6 +30,7 @@ SENTENCES = {
     "lead.converted": "converted the lead",
     "lead.conversion_undone": "took the conversion back",
     "lead.qualified": "qualified the lead",
+    "lead.reopened": "took the lead up again",
     "lead.disqualified": "disqualified the lead: {reason}",
     "ticket.replied": "answered the customer",
     "ticket.message_received": "received a message from the customer",

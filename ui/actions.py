@@ -65,6 +65,15 @@ def show_messages() -> None:
         st.toast(text, icon=icon, duration="short" if kind == "ok" else "long")
 
 
+def show_problems() -> None:
+    """Inside a dialog or fragment: show at once why ``perform`` did not do it (a toast would wait for the next full run)."""
+    left = st.session_state.get("_toasts", [])
+    st.session_state["_toasts"] = [(kind, text) for kind, text in left if kind == "ok"]
+    for _, text in (item for item in left if item[0] != "ok"):
+        st.error(text, icon=":material/error:")
+    st.session_state.pop("_invalid", None)
+
+
 def submit_key(name: str) -> str:
     """A key for one filling of a form: the same for every click on Save until ``renew`` is called."""
     return st.session_state.setdefault(f"_submit_{name}", uuid.uuid4().hex)

@@ -42,10 +42,14 @@ PAGES: tuple[Screen, ...] = (
     Screen("sales/deals.py", "deals", "Deals", "handshake", "Sales", ("deal", R)),
     Screen("sales/deal.py", "deal", "Deal", "handshake", "Sales", ("deal", R), hidden=True),
     Screen("sales/board.py", "pipeline", "Pipeline", "view_kanban", "Sales", ("deal", R)),
+    Screen("sales/leads.py", "leads", "Leads", "person_search", "Sales", ("lead", R)),
+    Screen("sales/lead.py", "lead", "Lead", "person_search", "Sales", ("lead", R), hidden=True),
     Screen("sales/accounts.py", "accounts", "Accounts", "apartment", "Customers", ("account", R)),
     Screen("sales/account.py", "account", "Account", "apartment", "Customers", ("account", R), hidden=True),
     Screen("sales/contacts.py", "contacts", "Contacts", "person", "Customers", ("contact", R)),
     Screen("sales/contact.py", "contact", "Contact", "person", "Customers", ("contact", R), hidden=True),
+    Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),
+    Screen("admin/pipelines.py", "pipelines", "Pipelines", "conversion_path", "Admin", ("pipeline", R)),
 )
 
 

@@ -17,7 +17,8 @@ from crm_core.kit.money import exponent, to_major, to_minor
 from crm_core.services import crud
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
-from ui.actions import load, perform, renew, submit_key
+from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.components.duplicate_hints import duplicate_hints, forget_hints
 from ui.components.picker import picker
 from ui.session import current_actor
 
@@ -69,13 +70,19 @@ def create_form(
         with st.expander("More fields"):
             values.update(_inputs(actor, specs, rest, starting, titles, name))
     _invalid_note(specs)
-    if st.button(f"Create {entity(entity_key).label.lower()}", type="primary", key=f"{name}_save"):
+    doubtful, seen = duplicate_hints(entity_key, values, name=name)
+    words = "Create anyway" if doubtful else f"Create {entity(entity_key).label.lower()}"
+    pressed = st.button(words, type="primary", key=f"{name}_save")
+    if pressed and not seen:
+        st.caption("Have a look at what was found; then create it, or open the existing one.")
+    elif pressed:
         given = {
             key: value for key, value in {**(preset or {}), **values}.items() if value not in (None, "") or specs[key].required
         }
         record = perform(crud.create, entity_key, given, submit_key=submit_key(name))
         if record is not None:
             renew(name)
+            forget_hints(name)
             return record
         st.rerun(scope="fragment")
     return None
@@ -193,7 +200,10 @@ def close_form(entity_key: str, record_id: int) -> None:
 def _invalid_note(specs: Mapping[str, FieldSpec]) -> None:
     wrong: dict[str, str] = st.session_state.pop("_invalid", None) or {}
     if wrong:
+        st.session_state["_toasts"] = [item for item in st.session_state.get("_toasts", []) if item[0] == "ok"]
         st.error("  \n".join(fmt.md(sentence) for sentence in wrong.values()), icon=":material/error:")
+    else:
+        show_problems()
 
 
 # --- one input per kind ----------------------------------------------------------------------------------------------------

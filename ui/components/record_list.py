@@ -1,6 +1,6 @@
 """A page of records: search, filter, sort, pages, totals, export. Everything that shapes it stands in the URL."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -29,11 +29,12 @@ SIZES = (25, 50, 100, 200)
 
 @dataclass(frozen=True)
 class Quick:
-    """Quick filters of a list: pills over one field. ``options``: value → label."""
+    """Quick filters of a list: pills over one field. ``options``: value → label; ``means``: option → stored values, where one stands for several."""
 
     field: str
     label: str
     options: Mapping[Any, str]
+    means: Mapping[Any, Sequence[Any]] | None = None
 
 
 def record_list(
@@ -114,7 +115,8 @@ def _first_page() -> None:
 def _both(typed: Mapping[str, Any] | None, quick: Quick | None, chosen: list[Any]) -> Mapping[str, Any] | None:
     parts = [typed] if typed else []
     if quick is not None and chosen:
-        parts.append({"field": quick.field, "cmp": "in", "value": list(chosen)})
+        values = [value for option in chosen for value in quick.means[option]] if quick.means is not None else list(chosen)
+        parts.append({"field": quick.field, "cmp": "in", "value": values})
     return {"op": "and", "items": parts} if len(parts) > 1 else parts[0] if parts else None
 
 

@@ -155,7 +155,7 @@ def next_steps(entity_key: str, record_id: int) -> None:
     with st.container(border=True, gap="small", key="next_steps"):
         st.markdown("**Next steps**")
         if not found:
-            st.caption("Nothing planned. A deal without a next step grows cold.")
+            st.caption("Nothing planned. A deal without a next step grows cold." if entity_key == "deal" else "Nothing planned.")
         for task in found:
             due = (
                 f"  :{'red' if task.due_at and task.due_at < fmt.clock.utcnow() else 'gray'}-badge[{fmt.md(fmt.ago(actor, task.due_at.astimezone(fmt.local(actor, task.due_at).tzinfo).date()))}]"

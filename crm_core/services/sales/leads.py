@@ -11,7 +11,7 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit import clock
 from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task
-from crm_core.services.customers import accounts, contacts
+from crm_core.services.customers import accounts, contacts, duplicates
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LeadKind
 
@@ -107,6 +107,17 @@ def disqualify(
         event_type="lead.disqualified",
         event_data={"reason": reason},
     ).record
+
+
+def reopen(session: Session, actor: Actor, lead_id: int, *, base_version: int | None = None) -> Lead:
+    """Take a disqualified or nurtured lead up again: it is being worked on, and the reason is gone."""
+    lead = get(session, actor, lead_id, action=Action.EDIT)
+    _refuse_if_converted(lead)
+    status = session.get(LeadStatus, lead.status_id)
+    if status is not None and status.kind not in (LeadKind.UNQUALIFIED, LeadKind.RECYCLED):
+        raise Conflict("This lead is already being worked on.")
+    changes = {"status_id": status_of(session, LeadKind.WORKING).id, "disqualified_reason": None}
+    return records.update(session, actor, "lead", lead_id, changes, base_version=base_version, event_type="lead.reopened").record
 
 
 def assign(session: Session, actor: Actor, lead_id: int, owner_id: int | None, *, base_version: int | None = None) -> Lead:
@@ -206,6 +217,32 @@ def _deal(
         if getattr(lead, key):
             values[key] = getattr(lead, key)
     return deals.create(session, actor, values)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Accounts and contacts that a lead may already be. ``hidden``: how many more there are that the person may not see."""
+
+    accounts: tuple[duplicates.Duplicate, ...]
+    contacts: tuple[duplicates.Duplicate, ...]
+    hidden: int
+
+
+def candidates(session: Session, actor: Actor, lead_id: int) -> Candidates:
+    """Look for the lead's company and person among accounts and contacts, before it is converted."""
+    lead = get(session, actor, lead_id)
+    values = {key: getattr(lead, key) for key in ("name", "email", "phone", "website", "company")}
+    found = [duplicates.check(session, actor, "lead", values, exclude_id=lead_id)]
+    if lead.company and actor.can("account", Action.CREATE):
+        company = {"name": lead.company, "website": lead.website, "phone": lead.phone}
+        found.append(duplicates.check(session, actor, "account", company))
+    hits = {(hit.entity, hit.id): hit for result in reversed(found) for hit in result.shown}
+    best = sorted(hits.values(), key=lambda hit: -hit.score)
+    return Candidates(
+        tuple(hit for hit in best if hit.entity == "account"),
+        tuple(hit for hit in best if hit.entity == "contact"),
+        max(result.hidden for result in found),
+    )
 
 
 def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:

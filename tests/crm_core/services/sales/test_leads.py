@@ -4,7 +4,7 @@ import pytest
 
 from crm_core import lists, records
 from crm_core.db import read_session, write_session
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.lists import ListQuery
 from crm_core.models import LeadStatus
 from crm_core.services.collaboration import activities, timeline
@@ -130,3 +130,19 @@ def test_a_record_is_no_duplicate_of_itself_and_a_binned_one_of_nobody(any_cast)
         assert duplicates.check(session, root, "lead", {"name": "Maria Anders", "email": "m@x.example"}, exclude_id=lead.id).shown == ()
     do(records.archive, root, "lead", lead.id)
     assert look(root, "lead", name="Maria Anders", email="m@x.example") == duplicates.Found((), 0)
+
+
+def test_a_disqualified_lead_is_taken_up_again_by_those_who_may(any_cast):
+    alice = any_cast["alice"]
+    lead = new(alice)
+    with pytest.raises(Conflict, match="already being worked on"):
+        do(leads.reopen, alice, lead.id)
+    do(leads.disqualify, alice, lead.id, reason="No budget")
+    with pytest.raises(NotFound):
+        do(leads.reopen, any_cast["charlie"], lead.id)
+    with pytest.raises(NotPermitted):
+        do(leads.reopen, any_cast["ana"], lead.id)
+    back = do(leads.reopen, alice, lead.id)
+    assert kind(back) is LeadKind.WORKING and back.disqualified_reason is None
+    with pytest.raises(Conflict):
+        do(leads.reopen, alice, lead.id)

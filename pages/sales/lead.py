@@ -1,0 +1,85 @@
+"""One lead: for whoever decides whether it is worth a deal, and takes the next step."""
+
+import streamlit as st
+
+from crm_core.services.sales import leads
+from crm_core.vocabulary import Action, LeadKind
+from ui import format as fmt
+from ui.actions import load, perform
+from ui.components.activity_feed import feed, log_box
+from ui.components.assign import assign_button, take_button
+from ui.components.facts import facts
+from ui.components.header import header
+from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
+from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
+from ui.navigation import page_of
+from ui.session import current_actor
+from ui.tones import TONES
+
+REACH = ("email", "phone", "website", "city", "country")
+ABOUT = (
+    "job_title",
+    "source",
+    "campaign_id",
+    "owner_id",
+    "estimated_minor",
+    "score",
+    "disqualified_reason",
+    "first_response_at",
+    "created_at",
+)
+
+actor = current_actor()
+lead_id = id_from_url()
+specs, row = load(facts_of, "lead", lead_id)
+kinds = {status.id: status.kind for status in load(leads.statuses)}
+kind = LeadKind.CONVERTED if row["converted_at"] is not None else kinds[row["status_id"]]
+may_edit = actor.can("lead", Action.EDIT)
+live = kind in (LeadKind.OPEN, LeadKind.WORKING, LeadKind.QUALIFIED)
+
+caption = " · ".join(part for part in (row["company"], f"Owned by {row.get('owner_id.title') or 'nobody'}") if part)
+actions = header(
+    row["name"], caption, badges=[(row["status_id.title"] or kind.label, TONES[kind])], back=("Leads", page_of(actor, "leads"))
+)
+if may_edit and kind in (LeadKind.OPEN, LeadKind.WORKING):
+    if actions.button("Convert", icon=":material/moving:", key="convert"):
+        convert_dialog(lead_id, row["version"], row)
+    if actions.button("Qualify", type="primary", icon=":material/check:", key="qualify", shortcut="q"):
+        perform(leads.qualify, lead_id, base_version=row["version"], success=fmt.md(f"{row['name']} qualified."))
+        st.rerun()
+if (
+    may_edit
+    and kind is LeadKind.QUALIFIED
+    and actions.button("Convert", type="primary", icon=":material/moving:", key="convert")
+):
+    convert_dialog(lead_id, row["version"], row)
+if (
+    may_edit
+    and kind in (LeadKind.UNQUALIFIED, LeadKind.RECYCLED)
+    and actions.button("Re-open", type="primary", icon=":material/undo:", key="reopen")
+):
+    perform(leads.reopen, lead_id, base_version=row["version"], success=fmt.md(f"{row['name']} is taken up again."))
+    st.rerun()
+if may_edit and live and actions.button("Disqualify", key="disqualify"):
+    disqualify_dialog(lead_id, row["version"], row["name"])
+if may_edit and kind is not LeadKind.CONVERTED:
+    if row["owner_id"] is None:
+        take_button(actor, actions, row, leads.assign)
+    else:
+        assign_button(actor, actions, "lead", row, leads.assign)
+    if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+        edit_dialog("lead", lead_id)
+if actor.can("lead", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this lead"):
+    delete_dialog("lead", lead_id, row["version"], row["name"], "leads")
+
+if kind is LeadKind.CONVERTED:
+    became(actor, row, may_edit)
+
+left, right = st.columns([7, 4], gap="medium")
+with left:
+    log_box("lead", lead_id)
+    feed("lead", lead_id)
+with right:
+    next_steps("lead", lead_id)
+    facts(actor, "Reach", specs, row, REACH)
+    facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))

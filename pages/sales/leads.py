@@ -1,0 +1,39 @@
+"""Leads as a list: for reps and marketers, to see who showed interest and who should be called next."""
+
+from crm_core.services.sales import leads
+from crm_core.vocabulary import Action, LeadKind
+from ui.actions import load
+from ui.components.header import empty_state, header
+from ui.components.lead_dialogs import new_lead
+from ui.components.record_list import Quick, record_list
+from ui.navigation import go, page_of
+from ui.session import current_actor
+from ui.tones import TONES
+
+
+def nothing_yet() -> None:
+    box = empty_state(
+        "No leads yet", "Enter the first person who showed interest, or bring a list in from a file.", icon="person_search"
+    )
+    if actor.can("lead", Action.CREATE) and box.button("New lead", type="primary", icon=":material/add:", key="first_lead"):
+        new_lead()
+    if page_of(actor, "import") is not None and box.button("Import a file", icon=":material/upload:", key="first_import"):
+        go("import")
+
+
+actor = current_actor()
+statuses = load(leads.statuses)
+kinds = {kind.value: kind.label for kind in LeadKind if any(status.kind is kind for status in statuses)}
+
+actions = header("Leads", "People and companies that showed interest")
+if actor.can("lead", Action.CREATE) and actions.button(
+    "New lead", type="primary", icon=":material/add:", shortcut="n", key="new_lead"
+):
+    new_lead()
+
+record_list(
+    "lead",
+    quick=Quick("status_id", "State", kinds, {kind: [s.id for s in statuses if s.kind.value == kind] for kind in kinds}),
+    tones={"status_id": {status.id: TONES[status.kind] for status in statuses}},
+    on_empty=nothing_yet,
+)

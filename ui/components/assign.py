@@ -1,0 +1,47 @@
+"""Give a record to somebody: to oneself with one click, or to another person by a dialog."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.entities import entity
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+
+
+def assign_button(actor: Actor, where: Any, entity_key: str, row: Mapping[str, Any], command: Callable[..., Any]) -> None:
+    """A button in ``where`` that opens the dialog; ``command(session, actor, id, owner_id, base_version=)`` is the area's own verb."""
+    if where.button("Assign", icon=":material/person_add:", key="assign"):
+        _dialog(actor, entity_key, row["id"], row["version"], row["owner_id"], command)
+
+
+def take_button(actor: Actor, where: Any, row: Mapping[str, Any], command: Callable[..., Any], *, primary: bool = False) -> None:
+    """A button that gives the record to whoever looks at it."""
+    if where.button("Assign to me", icon=":material/front_hand:", key="take", type="primary" if primary else "secondary"):
+        perform(command, row["id"], actor.user_id, base_version=row["version"], success="It is yours now.")
+        st.rerun()
+
+
+def _dialog(actor: Actor, entity_key: str, record_id: int, version: int, owner_id: int | None, command: Callable[..., Any]) -> None:
+    @st.dialog(f"Assign this {entity(entity_key).label.lower()}")
+    def show() -> None:
+        people = load(lists.choices, "user", limit=500, include=[owner_id])
+        names: dict[int | None, str] = {**people, None: "Nobody"}
+        options = [*people, None]
+        chosen = st.selectbox(
+            "To",
+            options,
+            index=options.index(owner_id),
+            format_func=lambda one: names[one],
+            key=f"assign_to_{entity_key}_{record_id}",
+        )
+        if st.button("Assign", type="primary", key="assign_yes"):
+            success = fmt.md(f"Assigned to {names[chosen]}.")
+            if perform(command, record_id, chosen, base_version=version, success=success) is not None:
+                st.rerun()
+            show_problems()
+
+    show()
