@@ -1,5 +1,6 @@
 """Verbs on people: user add, disable, reset."""
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -94,7 +95,7 @@ def _find(session: Any, email: str) -> Any:
 def _tell_link(made: Any, words: str) -> None:
     from crm_core.settings import settings
 
-    base = settings().public_url.rstrip("/") or "http://localhost:8501"
+    base = settings().public_url.rstrip("/") or f"http://localhost:{os.environ.get('STREAMLIT_SERVER_PORT', '8501')}"
     output.answer(
         f"{made.name} {words}. This link works once; it is not kept anywhere:\n  {base}{made.path}", user_id=made.user_id,
         email=made.email, link=base + made.path,

@@ -110,17 +110,20 @@ def _move_table(source: Connection, target: Connection, table: Table, progress: 
         rows += len(batch)
         if progress:
             progress(table.name, len(batch))
+    unchanged = {name: table.c[name] for name in ("updated_at",) if name in table.c}  # or the update would set it to now
     for column in own:  # a row may point at a later one of the same table
         linked = select(*key, column).where(column.is_not(None))
         for row in source.execute(linked).mappings():
-            target.execute(update(table).where(*[each == row[each.key] for each in key]).values({column.key: row[column.key]}))
+            target.execute(
+                update(table).where(*[each == row[each.key] for each in key]).values({column.key: row[column.key], **unchanged})
+            )
     there = [(len(batch), sum(map(_digest, batch))) for batch in _batches(target, table)]
     checksum_there = sum(each for _, each in there) % 2**64
     return Moved(table.name, rows, sum(count for count, _ in there), f"{total:016x}", f"{checksum_there:016x}")
 
 
 def _batches(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
-    result = connection.execution_options(yield_per=_BATCH).execute(select(table))
+    result = connection.execute(select(table), execution_options={"yield_per": _BATCH})
     for part in result.mappings().partitions(_BATCH):
         yield [dict(row) for row in part]
 
