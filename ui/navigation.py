@@ -48,7 +48,11 @@ PAGES: tuple[Screen, ...] = (
     Screen("sales/account.py", "account", "Account", "apartment", "Customers", ("account", R), hidden=True),
     Screen("sales/contacts.py", "contacts", "Contacts", "person", "Customers", ("contact", R)),
     Screen("sales/contact.py", "contact", "Contact", "person", "Customers", ("contact", R), hidden=True),
+    Screen("helpdesk/tickets.py", "tickets", "Tickets", "confirmation_number", "Service", ("ticket", R)),
+    Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
     Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),
+    Screen("admin/users.py", "people", "People", "group", "Admin", ("user", M)),
+    Screen("admin/roles.py", "roles", "Roles", "shield_person", "Admin", ("user", M)),
     Screen("admin/pipelines.py", "pipelines", "Pipelines", "conversion_path", "Admin", ("pipeline", R)),
 )
 

@@ -58,6 +58,33 @@ def find(
     total = session.execute(select(func.count()).select_from(_USERS).where(clause)).scalar_one()
     size = min(max(1, size), 500)
     page = min(max(1, page), max(1, -(-total // size)))
+    return Page(_people(session, clause, limit=size, offset=(page - 1) * size), total, page, size)
+
+
+def one(session: Session, actor: Actor, user_id: int) -> dict[str, Any]:
+    """One person as ``find`` shows them, or NotFound."""
+    require(actor, "user", Action.MANAGE)
+    return _people(session, _USERS.c.id == get(session, user_id).id, limit=1)[0]
+
+
+def chart(session: Session, actor: Actor) -> list[tuple[int, dict[str, Any]]]:
+    """Everybody active, in the order of the hierarchy: (steps below the top, person), each one right below their manager."""
+    require(actor, "user", Action.MANAGE)
+    people = _people(session, _USERS.c.is_active)
+    known = {person["id"] for person in people}
+    below: dict[int | None, list[dict[str, Any]]] = {}
+    for person in people:
+        below.setdefault(person["manager_id"] if person["manager_id"] in known else None, []).append(person)
+    found: list[tuple[int, dict[str, Any]]] = []
+    open_ends = [(0, person) for person in reversed(below.get(None, []))]
+    while open_ends:
+        depth, person = open_ends.pop()
+        found.append((depth, person))
+        open_ends += [(depth + 1, report) for report in reversed(below.get(person["id"], []))]
+    return found
+
+
+def _people(session: Session, clause: ColumnElement[bool], *, limit: int | None = None, offset: int = 0) -> list[dict[str, Any]]:
     manager, team = _USERS.alias("manager"), Team.__table__  # type: ignore[attr-defined]
     signed_in = (
         select(func.count())
@@ -71,12 +98,12 @@ def find(
         .outerjoin(team, team.c.id == _USERS.c.team_id)
         .where(clause)
         .order_by(_USERS.c.name, _USERS.c.id)
-        .limit(size)
-        .offset((page - 1) * size)
+        .limit(limit)
+        .offset(offset)
     )
     people = [_row(dict(row._mapping)) for row in found]
     _add_roles(session, people)
-    return Page(people, total, page, size)
+    return people
 
 
 def _conditions(q: str, team_id: int | None, role_id: int | None, state: PersonState | None) -> list[ColumnElement[bool]]:
@@ -263,6 +290,20 @@ def update(session: Session, actor: Actor, user_id: int, changes: Mapping[str, A
         hierarchy.rebuild(session)
     events.record(session, actor, "user.updated", user, changes=changed)
     return user
+
+
+def save(
+    session: Session,
+    actor: Actor,
+    user_id: int,
+    changes: Mapping[str, Any],
+    *,
+    role_ids: Sequence[int],
+    base_version: int | None = None,
+) -> User:
+    """Everything that the form of a person shows, in one go: place and words, and roles. Events: user.updated, user.roles_changed."""
+    update(session, actor, user_id, changes, base_version=base_version)
+    return set_roles(session, actor, user_id, role_ids)
 
 
 def set_manager(session: Session, actor: Actor, user_id: int, manager_id: int | None) -> User:

@@ -1,0 +1,101 @@
+"""Roles: for the administrator, to say what each kind of colleague sees and does."""
+
+import streamlit as st
+
+from crm_core.entities import label_of
+from crm_core.services.admin import roles
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.components.header import header
+from ui.components.role_matrix import role_matrix
+
+
+@st.dialog("New role", icon=":material/shield_person:", on_dismiss="rerun")
+def new_role() -> None:
+    """A role begins as a copy of another one, or empty."""
+    names = {row.id: row.name for row in known.values()}
+    name = st.text_input("Name", key="role_new_name", max_chars=100)
+    description = st.text_input("What it is for", key="role_new_description", max_chars=300)
+    like = st.selectbox(
+        "Begin with the rights of",
+        list(names),
+        index=None,
+        format_func=lambda one: names[one],
+        key="role_new_like",
+        placeholder="None",
+    )
+    if st.button("Create", type="primary", key="role_new_save"):
+        made = perform(roles.create, name=name, description=description, like=like, success=fmt.md(f"Role {name} created."))
+        if made is not None:
+            st.session_state["role"] = made.id
+            st.rerun()
+        st.rerun(scope="fragment")
+    show_problems()
+
+
+@st.dialog("Role", icon=":material/edit:", on_dismiss="rerun")
+def words_dialog(row: roles.RoleRow) -> None:
+    """Rename a role, or remove one that nobody has."""
+    name = st.text_input("Name", value=row.name, key=f"role_{row.id}_{row.version}_name", max_chars=100)
+    about = st.text_input("What it is for", value=row.description, key=f"role_{row.id}_{row.version}_about", max_chars=300)
+    line = st.container(horizontal=True, gap="small")
+    if line.button("Save", type="primary", key="role_words_save"):
+        if perform(roles.rename, row.id, name=name, description=about, success="Role saved.") is not None:
+            st.rerun()
+        st.rerun(scope="fragment")
+    if row.key is None and line.button("Remove", icon=":material/delete:", key="role_remove"):
+        if perform(roles.remove, row.id, success=fmt.md(f"Role {row.name} removed.")) is not None:
+            st.session_state.pop("role", None)
+            st.rerun()
+        st.rerun(scope="fragment")
+    show_problems()
+
+
+def hidden_fields(rights: roles.Rights) -> list[tuple[str, str]]:
+    """Which fields the role must not read."""
+    fields = {
+        (entity, key): f"{label_of(entity)} · {label}"
+        for entity, keys in load(roles.maskable).items()
+        for key, label in keys.items()
+    }
+    chosen = st.multiselect(
+        "Hidden fields",
+        list(fields),
+        default=[mask for mask in sorted(rights.masks) if mask in fields],
+        format_func=lambda mask: fields[mask],
+        key=f"masks_{rights.role.id}_{rights.role.version}",
+        help="Their content shows as ••• everywhere: on pages, in lists, in search and in exports.",
+        placeholder="Every field is readable",
+        disabled=rights.role.is_fixed,
+    )
+    kept = [mask for mask in rights.masks if mask not in fields]
+    return [*chosen, *kept]
+
+
+actions = header("Roles", "What each kind of colleague sees and does. Changes hold from the next click on.")
+known = {row.id: row for row in load(roles.find)}
+if actions.button("New role", type="primary", icon=":material/add:", shortcut="n", key="new_role"):
+    new_role()
+if st.session_state.get("role") not in known:
+    st.session_state["role"] = next((row.id for row in known.values() if not row.is_fixed), next(iter(known)))
+role_id = st.pills(
+    "Role", list(known), format_func=lambda one: known[one].name, key="role", required=True, label_visibility="collapsed"
+)
+rights = load(roles.rights, role_id)
+row = rights.role
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.caption(f"{fmt.md(row.description)} · {fmt.plural(row.people, 'person has', 'people have')} it.", width="content")
+    with st.container(horizontal=True, gap="small", width="content"):
+        if st.button("Rename", icon=":material/edit:", key="rename_role"):
+            words_dialog(row)
+if row.is_fixed:
+    st.info("Administrators may do everything, so that nobody can lock the workspace up.", icon=":material/shield:")
+grants = role_matrix(rights, disabled=row.is_fixed)
+masks = hidden_fields(rights)
+if not row.is_fixed and st.button("Save rights", type="primary", key="save_rights"):
+    saved = perform(
+        roles.set_rights, row.id, grants=grants, masks=masks, base_version=row.version, success=fmt.md(f"{row.name}: rights saved.")
+    )
+    if saved is not None:
+        st.rerun()
+show_problems()
