@@ -1,6 +1,7 @@
 """From touches to journeys, and from journeys to arrays: every distinct journey once, with its counts."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -67,38 +68,48 @@ def read_paths(paths: pd.DataFrame) -> Journeys:
     DataError
         The frame breaks its contract, counts are not whole numbers, or nothing converted.
     """
-    frame = _checked(paths)
-    for name in ("conversions", "nulls"):
-        broken = frame[name] != np.floor(frame[name])
+    frame, tuples, group = _checked(paths)
+    numbers = [frame[name].to_numpy(dtype=float) for name in ("conversions", "value", "nulls")]
+    for name, counts in (("conversions", numbers[0]), ("nulls", numbers[2])):
+        broken = counts != np.floor(counts)
         if broken.any():
-            raise DataError(f"{frame[name][broken].iloc[0]:g} {name}", f"whole numbers of journeys in PATHS.{name}")
-    tuples = frame["path"].tolist()
-    channels = tuple(sorted(set(chain.from_iterable(tuples))))
+            raise DataError(f"{counts[broken][0]:g} {name}", f"whole numbers of journeys in PATHS.{name}")
+    if numbers[0].sum() == 0:
+        raise DataError("no conversion in any path", "at least one journey that converted")
+    if (numbers[1][numbers[0] == 0] > 0).any():
+        raise DataError("value on a path without conversions", "value only where something converted")
+    if "time_weights" in frame.columns:  # each row shares out by its own clock
+        tuples = [tuples[i] for i in group.tolist()]
+    else:
+        numbers = [np.bincount(group, weights=column, minlength=len(tuples)) for column in numbers]
+    channels = tuple(sorted(_names(tuples)))
     if len(channels) > MAX_CHANNELS:
         raise DataError(f"{len(channels):,} channels", f"at most {MAX_CHANNELS:,}; group the campaigns into channels")
     place = {channel: code for code, channel in enumerate(channels)}
     lengths = np.fromiter(map(len, tuples), dtype=np.int64, count=len(tuples))
     codes = np.fromiter(map(place.__getitem__, chain.from_iterable(tuples)), dtype=np.int64, count=int(lengths.sum()))
-    decay = _read_decay(frame, lengths)
-    numbers = [frame[name].to_numpy(dtype=float) for name in ("conversions", "value", "nulls")]
-    if numbers[0].sum() == 0:
-        raise DataError("no conversion in any path", "at least one journey that converted")
-    if (numbers[1][numbers[0] == 0] > 0).any():
-        raise DataError("value on a path without conversions", "value only where something converted")
-    return merged(channels, codes, lengths, numbers, decay)
+    return merged(channels, codes, lengths, numbers, _read_decay(frame, lengths))
 
 
-def _checked(paths: pd.DataFrame) -> pd.DataFrame:
-    """PATHS.check, without walking a million tuples twice when they are tuples of names already."""
-    if not isinstance(paths, pd.DataFrame) or "path" not in paths.columns or paths.empty:
-        return PATHS.check(paths)
-    values = paths["path"].tolist()
-    plain = set(map(type, values)) == {tuple} and min(map(len, values)) > 0
-    names: set[Any] = set(chain.from_iterable(values)) if plain else set()
-    if not plain or not all(isinstance(name, str) and name for name in names):
-        extra = "time_weights" in paths.columns
-        return replace(PATHS, merge_by="").check(paths) if extra else PATHS.check(paths)
-    return _NUMBERS.check(paths)
+def _names(tuples: Iterable[Any]) -> set[Any]:
+    return set(chain.from_iterable(tuples))
+
+
+def _checked(paths: pd.DataFrame) -> tuple[pd.DataFrame, list[Any], np.ndarray]:
+    """PATHS.check, looking at each distinct path once: a million journeys are a few hundred thousand paths.
+
+    Returns the checked rows, the distinct paths, and which of them each row has.
+    """
+    if isinstance(paths, pd.DataFrame) and not paths.empty and "path" in paths.columns:
+        with suppress(TypeError):  # lists cannot be hashed
+            group, distinct = paths["path"].factorize()
+            tuples = distinct.tolist()
+            plain = (group >= 0).all() and set(map(type, tuples)) == {tuple} and min(map(len, tuples)) > 0
+            if plain and all(isinstance(name, str) and name for name in _names(tuples)):
+                return _NUMBERS.check(paths), tuples, group
+    frame = replace(PATHS, merge_by="").check(paths)
+    group, distinct = frame["path"].factorize()
+    return frame, distinct.tolist(), group
 
 
 def _read_decay(frame: pd.DataFrame, lengths: np.ndarray) -> np.ndarray | None:

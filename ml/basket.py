@@ -23,6 +23,8 @@ from ml.errors import DataError
 
 __all__ = ["METHODS", "Recommender", "association_rules", "evaluate", "frequent_itemsets", "split", "upsell"]
 
+_AT_ONCE = 1_000  # sets turned into Python objects in one go
+
 
 def frequent_itemsets(
     lines: pd.DataFrame,
@@ -63,15 +65,24 @@ def frequent_itemsets(
     Source: exact counting after Eclat (Zaki 2000); same sets as mlxtend's `fpgrowth`, compared in the tests.
     """
     baskets = encode(lines, exclude=exclude)
-    mined = mine(baskets, threshold(baskets.n, min_support, min_count), max_len, progress)
-    names = baskets.items[mined.codes]
-    sets = [frozenset(row) for level in mined.levels for row in names[level.sets].tolist()]
-    counts = np.concatenate([level.counts for level in mined.levels])
-    size = np.repeat([level.sets.shape[1] for level in mined.levels], [len(level.sets) for level in mined.levels])
-    order = np.lexsort((np.arange(len(sets)), -counts, size))
-    frame = pd.DataFrame({"support": counts[order] / baskets.n, "count": counts[order]})
-    frame["itemsets"] = pd.Series([sets[i] for i in order.tolist()], dtype=object)
-    frame.attrs = {"n": baskets.n, "note": baskets.note}
+    n, note, items = baskets.n, baskets.note, baskets.items
+    mined = mine(baskets, threshold(n, min_support, min_count), max_len, progress)
+    del baskets  # the answer is the bigger part; it need not stand beside the question
+    names, levels = items[mined.codes], mined.levels
+    size = [len(level.sets) for level in levels]
+    sets, count = np.empty(sum(size), dtype=object), np.empty(sum(size), dtype=np.int64)
+    end = 0
+    while levels:  # taken off one by one, for the same reason
+        level = levels.pop(0)
+        order = np.argsort(-level.counts, kind="stable")
+        begin, end = end, end + len(order)
+        count[begin:end] = level.counts[order]
+        for low in range(0, len(order), _AT_ONCE):
+            rows = names[level.sets[order[low : low + _AT_ONCE]]].tolist()
+            sets[begin + low : begin + low + len(rows)] = [frozenset(row) for row in rows]
+    frame = pd.DataFrame({"support": count / n, "count": count})
+    frame["itemsets"] = pd.Series(sets, dtype=object)
+    frame.attrs = {"n": n, "note": note}
     return frame
 
 

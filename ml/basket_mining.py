@@ -19,7 +19,7 @@ Progress = Callable[[float, str], None]
 """Called now and then with the share done (0–1) and what is being done."""
 
 MAX_ITEMSETS = 3_000_000
-_CHUNK_BYTES = 1 << 19  # stays in the processor's cache
+_CHUNK_BYTES = 1 << 17  # stays in the processor's cache
 _DENSE_PAIRS = 6_000  # up to here a square table of frequent pairs prunes the candidates (36 MB at most)
 
 
@@ -97,7 +97,7 @@ def _level(parts: list[tuple[np.ndarray, np.ndarray]], k: int) -> Level:
     sets = np.concatenate([part[0] for part in parts])
     counts = np.concatenate([part[1] for part in parts])
     order = np.lexsort(sets.T[::-1]) if k > 1 else np.arange(len(sets))
-    return Level(sets[order], counts[order].astype(np.int64))
+    return Level(sets[order].astype(np.int32), counts[order].astype(np.int64))
 
 
 class _Search:
