@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import phonenumbers
 
@@ -12,6 +13,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 def fold(text: str) -> str:
     """Lower case without diacritics, for search: ``"Müller Ærø"`` becomes ``"muller aero"``."""
+    if text.isascii():
+        return text.lower()
     plain = unicodedata.normalize("NFKD", text.translate(_EXTRA)).casefold()
     return "".join(c for c in plain if not unicodedata.combining(c))
 
@@ -23,6 +26,8 @@ def words(text: str) -> list[str]:
 
 def clean(text: str) -> str:
     """Text fit for storage: control characters (NUL among them) removed, outer white space trimmed, NFC."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
 
 
@@ -36,6 +41,7 @@ def email_key(email: str) -> str:
     return email.strip().casefold()
 
 
+@lru_cache(maxsize=50_000)
 def phone_key(phone: str, region: str = "US") -> str:
     """The phone number in E.164 where it can be read (``+493012345``), otherwise its digits."""
     try:
