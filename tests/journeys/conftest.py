@@ -36,10 +36,10 @@ def empty_app(tmp_path):
         yield app
 
 
-@pytest.fixture
-def demo_app(tmp_path):
-    """The app with the small demo company, fresh for this journey."""
-    with started(tmp_path / "app", scale="small") as app:
+@pytest.fixture(scope="module")
+def demo_app(tmp_path_factory):
+    """The app with the small demo company, one for the stories of a file."""
+    with started(tmp_path_factory.mktemp("demo") / "app", scale="small") as app:
         yield app
 
 
