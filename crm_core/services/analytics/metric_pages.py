@@ -1,0 +1,84 @@
+"""``docs/metrics.md`` from the registry: ``python -m crm_core.services.analytics.metric_pages > docs/metrics.md``. A test keeps them equal."""
+
+import sys
+
+from crm_core.entities import entity
+from crm_core.fields import builtin
+from crm_core.services.analytics.attention import REMINDERS
+from crm_core.services.analytics.metric_rules import AREAS, METRICS, Metric
+from crm_core.vocabulary import Against, MetricUnit, PeriodPreset
+
+_HEAD = """# Key figures
+
+Generated from `crm_core/services/analytics/metric_rules.py`, the one place where a figure is defined; the overview, the lists behind it and
+this page can't disagree. After a change there: `python -m crm_core.services.analytics.metric_pages > docs/metrics.md`.
+
+## Rules for all of them
+
+* **Scope.** A figure counts only records that its reader may see: own, team, everyone below, or all, as the role says. Records in the bin never
+  count. Two people may therefore read different numbers under the same name; both are right.
+* **Masks.** A figure made of a field that a role hides is not shown to that role, and neither is its trend or breakdown.
+* **Money** is added up in whole minor units (cents) of the workspace currency. An average is rounded once, at the end, half to even.
+* **Days.** A deal's day is the calendar day that it carries. Instants (a lead's creation, an order, a ticket) belong to the calendar day of the
+  *reader's* time zone, daylight saving included. Both ends of a period count.
+* **The list behind a figure** is the same filter. Where a figure is a sum, the total of the list is that sum.
+* **Chance.** Shares carry a 95 % Wilson interval. A change stays grey while chance alone could make it: for shares, when Newcombe's interval of
+  the difference holds zero; for sums and counts, when a t interval of the steps against those of the period before (widened for autocorrelation)
+  does. Medians, averages with empty steps, and what is open now are not tested; they are coloured by direction.
+* **Freshness.** Closed deals and orders are read from daily summaries, and days that changed since their last refresh from the records
+  themselves, in the same statement: a figure is exact at any moment.
+
+## Periods
+
+{periods}
+
+Compared with: {against}. The running quarter and year are compared with as many days of the one before. All time has no comparison.
+The steps of a trend are days (up to 31), weeks (up to about six months), months (up to three years), quarters or years.
+"""
+_PERIODS = {
+    PeriodPreset.DAYS_30: "the last 30 days, today included",
+    PeriodPreset.DAYS_90: "the last 90 days, today included",
+    PeriodPreset.MONTHS_12: "the last 12 months, today included",
+    PeriodPreset.QUARTER: "the running quarter of the fiscal year, up to today",
+    PeriodPreset.YEAR: "the running fiscal year, up to today",
+    PeriodPreset.ALL: "everything",
+    PeriodPreset.CUSTOM: "any first and last day",
+}
+_BETTER = {"up": "more is better", "down": "less is better", "": "neither is good in itself"}
+_UNITS = {
+    MetricUnit.MONEY: "money", MetricUnit.COUNT: "number of records", MetricUnit.SHARE: "share in percent", MetricUnit.DAYS: "days",
+    MetricUnit.SECONDS: "time", MetricUnit.RETURN: "percent of the cost",
+}  # fmt: skip
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    periods = "\n".join(f"* **{preset.label}**: {words}" for preset, words in _PERIODS.items())
+    against = ", ".join(choice.label.lower() for choice in Against)
+    parts = [_HEAD.format(periods=periods, against=against)]
+    for area, label in AREAS.items():
+        parts.append(f"## {label}\n")
+        parts += [_entry(metric) for metric in METRICS.values() if metric.area == area]
+    parts.append("## Needs attention\n")
+    parts += [
+        f"* **{reminder.many.capitalize()}** ({entity(reminder.entity).plural.lower()}): {reminder.why.lower()}."
+        for reminder in REMINDERS.values()
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _entry(metric: Metric) -> str:
+    facts = [_UNITS[metric.unit], _BETTER[metric.better], f"list: {entity(metric.entity).plural.lower()}"]
+    if metric.counts:
+        facts.append("with a 95 % interval")
+    if metric.now:
+        facts.append("as of now")
+    lines = [f"### {metric.label}\n", f"{metric.formula} {metric.note}\n", f"`{metric.key}` · " + " · ".join(facts)]
+    if metric.breakdowns:
+        fields = builtin(metric.entity)
+        lines[-1] += " · by " + ", ".join(fields[key].label.lower() for key in metric.breakdowns)
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
