@@ -1,12 +1,13 @@
-"""Verbs on the data: migrate, demo, import, export, check."""
+"""Verbs on the data: migrate, demo, export, check; import has a file of its own."""
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from crm_core.cli import output
+from crm_core.cli.importing import import_
 from crm_core.cli.output import AsJson
 
 
@@ -76,40 +77,6 @@ def demo(
         f"{made.name}: {rows:,} rows in {made.seconds:.1f} s.", name=made.name, scale=made.scale, seed=made.seed, rows=made.rows,
         people=made.people, seconds=round(made.seconds, 2),
     )  # fmt: skip
-
-
-def import_(
-    entity: Annotated[str, typer.Argument(help="What the rows are: account, contact, lead, deal, product, order, user …")],
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV or XLSX.")],
-    mapping: Annotated[
-        Path | None, typer.Option(help="JSON file with the mapping of columns; without it columns are matched by name.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="The same work with nothing kept.")] = False,
-    outcome: Annotated[Path | None, typer.Option(help="Write every row's outcome to this CSV file.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Import a file, by the same rules as the wizard in the app. Rejected rows are named; ends with 5 if there are some."""
-    output.speak_json(as_json)
-    output.quiet()
-    output.require_current()
-    import json
-
-    from crm_core.errors import Invalid
-    from crm_core.services.admin import imports
-
-    try:
-        chosen = json.loads(mapping.read_text("utf-8")) if mapping else None
-    except (OSError, ValueError) as error:
-        raise Invalid(f"{mapping} is not a readable JSON file: {error}.") from error
-    with output.progress(f"Importing {file.name}") as step:
-        result: Any = imports.import_file(entity, file, mapping=chosen, dry_run=dry_run, outcome=outcome, progress=step)
-    counts = {name: getattr(result, name) for name in ("rows", "created", "updated", "unchanged", "rejected")}
-    words = ", ".join(f"{counts[name]:,} {name}" for name in ("created", "updated", "unchanged", "rejected"))
-    output.answer(
-        f"{counts['rows']:,} rows: {words}.{' Nothing was kept (dry run).' if dry_run else ''}", dry_run=dry_run, **counts
-    )
-    if counts["rejected"]:
-        output.end(output.REJECTED)
 
 
 def export(

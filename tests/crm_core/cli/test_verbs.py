@@ -1,0 +1,184 @@
+"""Each verb answers people in sentences, machines in JSON, and scripts with an exit code that means something."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import text
+
+from crm_core import db, records, schema
+from crm_core.cli import main
+from crm_core.db import read_session, write_session
+from crm_core.models import User
+from crm_core.settings import ROOT
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run a verb in this process: (exit code, standard output, standard error)."""
+    handler = signal.getsignal(signal.SIGINT)
+
+    def call(*arguments):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["crm_core", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        found = capsys.readouterr()
+        return ended.value.code or 0, found.out, found.err
+
+    yield call
+    signal.signal(signal.SIGINT, handler)
+
+
+def test_every_verb_explains_itself(run):
+    for verb in (
+        "migrate",
+        "demo",
+        "import",
+        "export",
+        "check",
+        "backup",
+        "restore",
+        "move",
+        "serve",
+        "worker",
+        "user",
+        "user add",
+        "user disable",
+        "user reset",
+    ):
+        code, out, _ = run(*verb.split(), "--help")
+        assert code == 0
+        assert "Usage" in out
+    assert "Exit codes" in run("--help")[1]
+
+
+def test_help_needs_neither_the_database_nor_the_job_engine():
+    code = "import sys, runpy; sys.argv = ['crm_core', '--help']\ntry: runpy.run_module('crm_core')\nexcept SystemExit: pass\nprint([m for m in ('sqlalchemy', 'dbos', 'pandas', 'streamlit', 'rich.progress') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_a_wrong_option_ends_with_2(run):
+    assert run("migrate", "--nonsense")[0] == 2
+    assert run("demo", "--scale", "gigantic")[0] == 2
+
+
+def test_migrate_brings_up_to_date_once(run, any_database):
+    schema.downgrade("0001")
+    code, out, _ = run("migrate", "--json")
+    assert (code, json.loads(out)["before"], json.loads(out)["after"]) == (0, "0001", schema.newest())
+    assert "Up to date" in run("migrate")[1]
+
+
+def test_verbs_that_need_the_newest_shape_say_so_and_end_with_3(run, database):
+    schema.downgrade("0001")
+    for verb in (["check"], ["backup"], ["export", "deal", "x.csv"], ["user", "disable", "a@b.example"]):
+        code, _, err = run(*verb)
+        assert (code, "not up to date" in err) == (3, True)
+
+
+def test_a_newer_database_ends_with_3_in_words_and_in_json(run, database):
+    with write_session() as session:
+        session.execute(text("update alembic_version set version_num = '9999'"))
+    code, _, err = run("migrate")
+    assert (code, "newer version" in err) == (3, True)
+    code, out, _ = run("migrate", "--json")
+    assert (code, json.loads(out)["ok"], json.loads(out)["error"]) == (3, False, "unavailable")
+
+
+def test_check_ends_with_6_when_something_is_wrong_and_repairs_what_it_can(run, cast):
+    assert run("check")[0] == 0
+    with write_session() as session:
+        records.create(session, cast["root"], "account", {"name": "One"})
+        session.flush()
+        session.execute(text("delete from search_document"))
+    code, out, _ = run("check", "--json")
+    assert (code, json.loads(out)["wrong"]) == (6, ["Search"])
+    assert run("check", "--repair")[0] == 6
+    assert run("check")[0] == 0
+
+
+def test_a_file_is_imported_and_every_row_accounted_for(run, any_cast, tmp_path):
+    (tmp_path / "a.csv").write_text("Name;City;Employees\nNorthwind;Oslo;7\n;Rome;5\n", "utf-8")
+    code, out, _ = run("import", "account", tmp_path / "a.csv", "--dry-run", "--json")
+    assert (code, json.loads(out)["created"], json.loads(out)["rejected"]) == (5, 1, 1)
+    with read_session() as session:
+        assert session.execute(text("select count(*) from account")).scalar_one() == 0
+    code, out, _ = run("import", "account", tmp_path / "a.csv", "--outcome", tmp_path / "o.csv", "--json")
+    assert (code, json.loads(out)["rows"], json.loads(out)["created"]) == (5, 2, 1)
+    assert "Rome" in (tmp_path / "o.csv").read_text("utf-8-sig")
+    assert run("import", "account", tmp_path / "a.csv", "--map", "City")[0] == 4
+    assert run("import", "account", tmp_path / "none.csv")[0] == 4
+    assert run("import", "account", tmp_path / "a.csv", "--options", tmp_path / "a.csv")[0] == 4
+
+
+def test_a_person_is_added_locked_out_and_let_in_again_by_link(run, any_cast):
+    with write_session() as session:  # an administrator who can sign in must remain
+        session.execute(text("update app_user set password_hash = 'x' where id = :root"), {"root": any_cast["root"].user_id})
+    code, out, _ = run(
+        "user", "add", "new@example.com", "--name", "New Person", "--role", "sales_rep", "--manager", "bob@example.com", "--json"
+    )
+    made = json.loads(out)
+    assert (code, "/invite/" in made["link"]) == (0, True)
+    with read_session() as session:
+        user = session.get(User, made["user_id"])
+        assert (user.name, user.manager_id) == ("New Person", any_cast["bob"].user_id)
+        assert session.execute(text("select via from event_log where type = 'user.invited'")).scalars().all() == ["cli"]
+    assert run("user", "disable", "NEW@example.com")[0] == 0
+    code, _, err = run("user", "reset", "new@example.com")
+    assert (code, "deactivated" in err) == (4, True)
+    assert run("user", "add", "new@example.com", "--name", "Again", "--role", "sales_rep")[0] == 4
+    assert run("user", "add", "other@example.com", "--name", "Other", "--role", "king")[0] == 4
+    assert run("user", "reset", "nobody@example.com")[0] == 4
+
+
+def test_an_export_is_complete_and_harmless_in_a_spreadsheet(run, any_cast, tmp_path):
+    with write_session() as session:
+        for name in ("Ångström; “Co”", '=HYPERLINK("http://x")', "-1+1", "new\nline"):
+            records.create(session, any_cast["alice"], "account", {"name": name, "revenue_minor": 12345})
+    code, out, _ = run("export", "account", tmp_path / "a.csv", "--columns", "name,revenue_minor,owner_id", "--json")
+    assert (code, json.loads(out)["rows"]) == (0, 4)
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["id", "Name", "Annual revenue", "Owner"]
+    assert [row[1] for row in rows[1:]] == ["Ångström; “Co”", '\'=HYPERLINK("http://x")', "'-1+1", "new\nline"]
+    assert rows[1][2:] == ["123.45", "Alice Rep"]
+    assert list(tmp_path.glob(".*.part")) == []
+
+
+def test_an_export_that_can_not_be_written_or_understood_leaves_nothing(run, cast, tmp_path):
+    assert run("export", "account", tmp_path / "no" / "a.csv")[0] == 3
+    assert run("export", "account", tmp_path / "a.csv", "--columns", "nonsense")[0] == 4
+    assert run("export", "account", tmp_path / "a.csv", "--filter", "{")[0] == 4
+    assert run("export", "nonsense", tmp_path / "a.csv")[0] == 4
+    assert list(tmp_path.glob("*.csv")) == []
+
+
+def test_backup_and_restore_by_hand(run, cast, tmp_path):
+    code, out, _ = run("backup", tmp_path / "b.db", "--json")
+    assert (code, json.loads(out)["verified"]) == (0, True)
+    assert run("backup", tmp_path / "b.db")[0] == 3
+    code, out, _ = run("restore", tmp_path / "b.db", "--yes")
+    assert (code, "The old database lies at" in out) == (0, True)
+    assert run("restore", tmp_path / "nothing.db", "--yes")[0] == 4
+
+
+def test_a_fault_in_the_program_ends_with_1_and_says_so(run, cast, monkeypatch):
+    from crm_core.services.admin import health
+
+    monkeypatch.setattr(health, "thorough", lambda _session: 1 / 0)
+    code, out, _ = run("check", "--json")
+    assert (code, json.loads(out)["error"]) == (1, "fault")
+
+
+def test_the_demo_company_is_built_once(run, database):
+    code, out, _ = run("demo", "--seed", "3", "--json")
+    made = json.loads(out)
+    assert (code, made["scale"], made["rows"]["deal"] > 10) == (0, "small", True)
+    assert run("demo")[0] == 4
+    assert run("check")[0] == 0
+    db.dispose()
