@@ -10,7 +10,8 @@ from crm_core.errors import NotFound
 
 @dataclass(frozen=True)
 class Entity:
-    """One kind of record. ``title`` is the field that names a row; ``search`` the fields that quick search reads; ``page`` its screen's path."""
+    """One kind of record. ``title`` is the field that names a row; ``search`` the fields that quick search reads; ``page`` its screen's address;
+    ``also`` fields that rows of a list carry along unseen."""
 
     key: str
     model: type[Any]
@@ -23,6 +24,7 @@ class Entity:
     search: tuple[str, ...] = ()
     totals: tuple[str, ...] = ()
     page: str = ""
+    also: tuple[str, ...] = ()
     lookup: bool = False
 
     @property
@@ -49,7 +51,7 @@ _ALL = (
     Entity(
         "deal", m.Deal, "Deal", "Deals", "handshake",
         columns=("name", "account_id", "owner_id", "stage_id", "amount_minor", "probability_pct", "expected_close_on"),
-        sort=("expected_close_on", False), search=("name", "next_step"), totals=("amount_minor",), page="deal",
+        sort=("expected_close_on", False), search=("name", "next_step"), totals=("amount_minor",), also=("outcome", "closed_on"), page="deal",
     ),
     Entity(
         "product", m.Product, "Product", "Products", "inventory_2",

@@ -82,7 +82,7 @@ def find(
     total, sums = known if known is not None else totals(session, actor, entity_key, query)
     size = min(max(1, query.size), MAX_SIZE)
     page = min(max(1, query.page), max(1, -(-total // size)))
-    specs = _specs(session, entity_key, query.columns or found.columns)
+    specs = _specs(session, entity_key, dict.fromkeys((*(query.columns or found.columns), *found.also)))
     order = _order(session, entity_key, query.sort or found.sort)
     ids = (
         select(found.table.c.id)
@@ -96,7 +96,7 @@ def find(
     return Page(rows, total, page, size, sums)
 
 
-def _specs(session: Session, entity_key: str, columns: Sequence[str]) -> list[FieldSpec]:
+def _specs(session: Session, entity_key: str, columns: Iterable[str]) -> list[FieldSpec]:
     fields = registry(session, entity_key)
     return [fields[key] for key in columns if key in fields]
 

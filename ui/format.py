@@ -35,6 +35,7 @@ def money(
     if compact and abs(major) >= 10_000:
         return format_compact_currency(major, code, locale=actor.locale, fraction_digits=0 if abs(major) < 1_000_000 else 2)
     digits = exponent(code)
+    decimals = False if compact else decimals
     if decimals is False or (decimals is None and major == major.to_integral_value()):
         digits = 0
     pattern = f"¤#,##0{'.' + '0' * digits if digits else ''}"

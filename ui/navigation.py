@@ -38,7 +38,8 @@ class Screen:
 R, M, I = Action.READ, Action.MANAGE, Action.IMPORT  # noqa: E741
 
 PAGES: tuple[Screen, ...] = (
-    Screen("home/overview.py", "overview", "Overview", "dashboard", "", ("analytics", R), default=True),
+    Screen("home/start.py", "start", "Start", "home", "", hidden=True, default=True),
+    Screen("home/overview.py", "overview", "Overview", "dashboard", "", ("analytics", R)),
     Screen("sales/deals.py", "deals", "Deals", "handshake", "Sales", ("deal", R)),
     Screen("sales/deal.py", "deal", "Deal", "handshake", "Sales", ("deal", R), hidden=True),
     Screen("sales/board.py", "pipeline", "Pipeline", "view_kanban", "Sales", ("deal", R)),
@@ -63,26 +64,22 @@ def screens_for(actor: Actor) -> list[Screen]:
 
 
 @lru_cache(maxsize=256)
-def _page(screen: Screen, default: bool) -> StreamlitPage:
+def _page(screen: Screen) -> StreamlitPage:
     return st.Page(
         screen.file,
         title=screen.title,
         icon=f":material/{screen.icon}:",
         url_path=screen.url,
-        default=default,
+        default=screen.default,
         visibility="hidden" if screen.hidden else "visible",
     )
 
 
 def sections_for(actor: Actor) -> dict[str, list[StreamlitPage]]:
-    """The menu: area → pages. The first allowed screen is the default one when the overview is not."""
-    allowed = screens_for(actor)
-    first = next((screen for screen in allowed if screen.default), None) or next(
-        (screen for screen in allowed if not screen.hidden), None
-    )
+    """The menu: area → pages. The bare address belongs to the start screen, so that every other one keeps its own."""
     sections: dict[str, list[StreamlitPage]] = {}
-    for screen in allowed:
-        sections.setdefault(screen.area, []).append(_page(screen, screen is first))
+    for screen in screens_for(actor):
+        sections.setdefault(screen.area, []).append(_page(screen))
     return sections
 
 
@@ -90,11 +87,9 @@ def go(url: str, **params: Any) -> None:
     """Open a screen of this session by its address; parameters land in the URL. Does nothing for a screen the person does not have."""
     from ui.session import current_actor
 
-    actor = current_actor()
-    for pages in sections_for(actor).values():
-        for page in pages:
-            if (page.url_path or "") == url or (screen_of(url) is not None and page.title == screen_of(url).title):  # type: ignore[union-attr]
-                st.switch_page(page, query_params={name: str(value) for name, value in params.items() if value not in (None, "")})
+    page = page_of(current_actor(), url)
+    if page is not None:
+        st.switch_page(page, query_params={name: str(value) for name, value in params.items() if value not in (None, "")})
 
 
 def screen_of(url: str) -> Screen | None:
@@ -105,6 +100,4 @@ def screen_of(url: str) -> Screen | None:
 def page_of(actor: Actor, url: str) -> StreamlitPage | None:
     """The page object at an address, for ``st.page_link``; None when the person does not have it."""
     screen = screen_of(url)
-    if screen is None or not screen.allowed(actor):
-        return None
-    return next(page for pages in sections_for(actor).values() for page in pages if page.title == screen.title)
+    return _page(screen) if screen is not None and screen.allowed(actor) and screen.file.exists() else None

@@ -78,7 +78,7 @@ def load(session: Session, user_id: int, *, via: Via = Via.SCREEN, session_id: i
     for row in session.exec(select(RolePermission).where(RolePermission.role_id.in_(role_ids))):  # type: ignore[attr-defined]
         grants.setdefault((row.entity, row.action), set()).add(row.scope)
     masks = session.exec(select(RoleFieldMask).where(RoleFieldMask.role_id.in_(role_ids)))  # type: ignore[attr-defined]
-    roles = session.exec(select(Role.key, Role.name).where(Role.id.in_(role_ids)))  # type: ignore[union-attr]
+    roles = session.exec(select(Role.key, Role.name).where(Role.id.in_(role_ids)))  # type: ignore[attr-defined]
     organisation = session.exec(select(Organisation)).first()
     sees_all = ("user", Action.MANAGE) in grants
     return Actor(

@@ -32,7 +32,7 @@ if actor.can("deal", Action.CREATE) and actions.button(
 
 record_list(
     "deal",
-    quick=Quick("outcome", "State", StageKind.options()),
+    quick=Quick("outcome", "State", StageKind.options(), first=(StageKind.OPEN.value,)),
     tones={"stage_id": stage_tones(stages)},
     on_empty=nothing_yet,
 )

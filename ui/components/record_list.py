@@ -17,7 +17,7 @@ from ui import format as fmt
 from ui.actions import load
 from ui.cache import cached
 from ui.components.export import export_button
-from ui.components.filter_bar import filter_button, filter_from_url, filter_words
+from ui.components.filter_bar import PARAM, filter_button, filter_from_url, filter_words
 from ui.components.header import empty_state
 from ui.components.table import Cell, Column, Happened, table
 from ui.navigation import go
@@ -29,12 +29,14 @@ SIZES = (25, 50, 100, 200)
 
 @dataclass(frozen=True)
 class Quick:
-    """Quick filters of a list: pills over one field. ``options``: value → label; ``means``: option → stored values, where one stands for several."""
+    """Quick filters of a list: pills over one field. ``options``: value → label; ``means``: option → stored values, where one stands for several;
+    ``first``: what is chosen when the address asks for nothing."""
 
     field: str
     label: str
     options: Mapping[Any, str]
     means: Mapping[Any, Sequence[Any]] | None = None
+    first: tuple[Any, ...] = ()
 
 
 def record_list(
@@ -98,6 +100,7 @@ def _pills(quick: Quick | None) -> list[Any]:
             quick.label,
             list(quick.options),
             selection_mode="multi",
+            default=None if PARAM in st.query_params else list(quick.first),
             format_func=lambda value: quick.options[value],
             key=f"by_{quick.field}",
             bind="query-params",
@@ -158,7 +161,7 @@ def _totals(entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
 
 def _nothing(entity_key: str, query: ListQuery, on_empty: Callable[[], None] | None) -> None:
     found = entity(entity_key)
-    if query.filter or query.q:
+    if (query.filter or query.q) and _totals(entity_key, ListQuery())[0]:
         actions = empty_state(
             f"No {found.plural.lower()} match", "Try fewer words, or remove a condition of the filter.", icon="search_off"
         )
@@ -173,8 +176,10 @@ def _show_all() -> None:
     for name in list(st.query_params):
         del st.query_params[name]
     for key in list(st.session_state):
-        if key in ("q", "page") or str(key).startswith("by_"):
+        if key in ("q", "page"):
             del st.session_state[key]
+        elif str(key).startswith("by_"):
+            st.session_state[key] = []
 
 
 def _footer(actor: Actor, entity_key: str, query: ListQuery, pages: int, total: int, sums: Mapping[str, Any]) -> None:

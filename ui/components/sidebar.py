@@ -3,21 +3,51 @@
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.services.admin import workspace
-from ui.actions import load
+from crm_core.services.admin import demo, workspace
+from crm_core.vocabulary import Action
+from ui.actions import load, perform
 from ui.components.global_search import global_search
 from ui.format import md
+
+
+def _ask() -> None:
+    st.session_state["_leave_demo"] = True
+
+
+@st.dialog("Leave the demo?")
+def _leave() -> None:
+    st.markdown("The demo company goes, with everything that you changed in it. Next you can start with your own data.")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Stay", key="demo_stay"):
+            st.rerun()
+        if st.button("Remove the demo", type="primary", key="demo_remove"):
+            with st.spinner("Removing the demo …"):
+                gone = perform(demo.remove)
+            if gone is not None:
+                st.logout()
+            st.rerun()
 
 
 def sidebar(actor: Actor) -> None:
     """Draw the sidebar's own parts around the menu."""
     space = load(workspace.summary)
+    if st.session_state.pop("_leave_demo", False):
+        _leave()
     with st.sidebar:
         global_search(actor)
         if space.is_demo:
             with st.container(border=True, gap="small", key="demo_mark"):
                 st.markdown(":material/science: **Demo company**")
                 st.caption("Made-up people and figures.")
+                if actor.can("organisation", Action.MANAGE):
+                    st.button(
+                        "Leave the demo",
+                        key="leave_demo",
+                        type="tertiary",
+                        icon=":material/logout:",
+                        on_click=_ask,
+                        width="stretch",
+                    )
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="user_box"):
             with st.container(gap=None, width="content"):
                 st.markdown(f"**{md(actor.name)}**")

@@ -1,0 +1,13 @@
+"""The bare address: leads on to the first screen that this person has, so that every screen keeps an address of its own."""
+
+import streamlit as st
+
+from ui.navigation import go, screens_for
+from ui.session import current_actor
+
+FIRST = ("today", "overview")
+
+available = [screen.url for screen in screens_for(current_actor()) if not screen.hidden]
+if available:
+    go(next((url for url in FIRST if url in available), available[0]))
+st.info("Your role has no screens yet. Ask an administrator for a role.", icon=":material/lock:")
