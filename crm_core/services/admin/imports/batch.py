@@ -10,7 +10,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
@@ -33,6 +33,10 @@ _ROWS: Any = ImportRow.__table__  # type: ignore[attr-defined]
 _LINKS: Any = ImportLink.__table__  # type: ignore[attr-defined]
 
 
+NOTHING: Mapping[str, Any] = {}
+"""One empty mapping for all rows that have nothing to say: it is turned into JSON once."""
+
+
 @dataclass
 class Outcome:
     """What became of one row."""
@@ -42,8 +46,8 @@ class Outcome:
     record_id: int | None = None
     record_version: int | None = None
     before: dict[str, Any] | None = None
-    errors: dict[str, str] = field(default_factory=dict)
-    raw: dict[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    raw: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass
@@ -53,9 +57,9 @@ class Draft:
     row: Row
     values: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
     attached: dict[str, Any] = field(default_factory=dict)
     key: Key = ()
+    ids: Sequence[int] = ()
 
 
 class Batch:
@@ -77,6 +81,8 @@ class Batch:
         self._touched: set[int] = set()
         self._existing: dict[int, Any] = {}
         self._draft: Draft | None = None
+        self._finder: Finder | None = None
+        self._flushed = False
         memory.session = session
         self.kind.begin(self)
 
@@ -85,6 +91,10 @@ class Batch:
     def stamp(self, **values: Any) -> dict[str, Any]:
         """Columns of a further row, with the instants and the version that every row has."""
         return {**values, "created_at": self.now, "updated_at": self.now, "version": 1}
+
+    def insert(self, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert further rows that all have the same columns."""
+        writing.fast_insert(self.session, table, rows)
 
     def attach(self, values: dict[str, Any]) -> None:
         """Keep what belongs to the row but is no column of its record; ``Written.given["attached"]`` holds it later."""
@@ -184,11 +194,14 @@ class Batch:
             if not draft.errors:
                 values = [draft.values.get(key) for key in self.plan.match]
                 draft.key = (None,) if any(isinstance(value, ToCreate) for value in values) else finder.key(values)
-                wanted |= set(finder.find(draft.key))
+                draft.ids = finder.find(draft.key)
+                wanted.update(draft.ids)
         self._load_records(wanted)
 
     def _matcher(self) -> Finder:
-        return self.memory.finder(self.session, self.kind.entity, self.plan.match)
+        if self._finder is None:
+            self._finder = self.memory.finder(self.session, self.kind.entity, self.plan.match)
+        return self._finder
 
     def _load_records(self, ids: set[int]) -> None:
         table = self._entity.table
@@ -207,9 +220,9 @@ class Batch:
         """The record that the row updates, None for a new one. Raises RowRefused when it can't be told or may not be changed."""
         if not self.plan.match:
             return None
-        if draft.key in self._pending or any(found in self._touched for found in self._matcher().find(draft.key)):
+        if draft.key in self._pending or (self._touched and not self._touched.isdisjoint(draft.ids)):
             self._flush()
-        ids = self._matcher().find(draft.key)
+        ids = self._matcher().find(draft.key) if self._flushed else draft.ids
         if not ids:
             if self.plan.mode is Mode.UPDATE:
                 raise RowRefused(**{"": f"There is no {label_of(self.kind.entity).lower()} with {self._key_words(draft)}."})
@@ -267,8 +280,8 @@ class Batch:
 
     def _check_filled(self, values: Mapping[str, Any], old: Any | None) -> None:
         missing = {}
-        for key, spec in self.memory.fields.items():
-            if not spec.required or (old is not None and key not in values):
+        for key, spec in self.memory.required:
+            if old is not None and key not in values:
                 continue
             value = values.get(key)
             if value in (None, "") and (old is not None or spec.custom or self.memory.blank.get(key) in (None, "")):
@@ -293,16 +306,13 @@ class Batch:
             elif value is not None or columns.get(key) is None:
                 columns[key] = value
         if "extra" in columns:
-            columns["extra"] = extra
-        if "owner_id" in columns and draft.values.get("owner_id") is None and not self._feeds("owner_id"):
+            columns["extra"] = extra or NOTHING
+        if self.memory.owns and draft.values.get("owner_id") is None:
             columns["owner_id"] = self.actor.user_id
         self._creates.append(Written(draft.row.n, 0, columns, given=given))
-        self._outcomes[draft.row.n] = Outcome(draft.row.n, RowOutcome.CREATED, errors=draft.notes)
+        self._outcomes[draft.row.n] = Outcome(draft.row.n, RowOutcome.CREATED)
         if self.plan.match and None not in draft.key:
             self._pending.add(draft.key)
-
-    def _feeds(self, key: str) -> bool:
-        return self.plan.column_for(key) is not None or key in self.plan.constants
 
     def _update(self, draft: Draft, old: Any, given: dict[str, Any]) -> None:
         changes, extra = {}, dict(getattr(old, "extra", None) or {})
@@ -328,7 +338,7 @@ class Batch:
         self._updates.append(row)
         self._touched.add(old.id)
         kept = writing.before_json(before)
-        self._outcomes[draft.row.n] = Outcome(draft.row.n, RowOutcome.UPDATED, old.id, old.version + 1, kept, draft.notes)
+        self._outcomes[draft.row.n] = Outcome(draft.row.n, RowOutcome.UPDATED, old.id, old.version + 1, kept)
 
     def _reject(self, draft: Draft, errors: Mapping[str, str]) -> None:
         said = dict(zip(self.memory.headers, draft.row.cells, strict=False))
@@ -342,6 +352,7 @@ class Batch:
         self._creates, self._updates, self._pending, self._touched = [], [], set(), set()
         if not creates and not updates:
             return
+        self._flushed = True
         if not self._written(creates, updates):
             for row in creates:
                 if not self._written([row], []):
@@ -384,8 +395,7 @@ class Batch:
 
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         """Write what became of the rows, in the transaction that made it so."""
-        rows = [{"run_id": self.run_id, **vars(outcome)} for outcome in outcomes]
-        self.session.connection().execute(insert(_ROWS), rows)
+        writing.fast_insert(self.session, _ROWS, [{"run_id": self.run_id, **vars(outcome)} for outcome in outcomes])
         for outcome in outcomes:
             self.memory.tally.row(outcome.n, outcome.outcome, outcome.errors)
 

@@ -5,6 +5,7 @@ index that has become stale can't write into a wrong record.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import select
@@ -24,8 +25,13 @@ def plain(spec: FieldSpec, value: Any) -> Any:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        return email_key(value) if spec.kind is FieldKind.EMAIL else " ".join(fold(value).split())
+        return email_key(value) if spec.kind is FieldKind.EMAIL else _folded(value)
     return to_json(value) if spec.custom else value
+
+
+@lru_cache(maxsize=100_000)
+def _folded(text: str) -> str:
+    return " ".join(fold(text).split())
 
 
 class Finder:

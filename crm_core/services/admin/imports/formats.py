@@ -1,7 +1,7 @@
 """How the text of a cell is read: the order of a date, the decimal mark of a number. Pure; knows no files and no tables."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -140,7 +140,7 @@ def sniff_dates(values: Mapping[str, int], *, prefer: str = "dmy") -> Reading | 
     When several orders fit, one with a narrower span of years wins (``20-10-16`` in a file of 2016 and 2017), then ``prefer``.
     """
     total = sum(values.values())
-    if not total or not any(any(c.isdigit() for c in text) for text in values):
+    if not total or not _promising(values, lambda text: _tally({text: 1}, "dmy").hits + _tally({text: 1}, "mdy").hits):
         return None
     tallies = {order: _tally(values, order) for order in ("ymd", "dmy", "mdy")}
     fitting = {order: tally for order, tally in tallies.items() if tally.hits / total >= TOLERANCE}
@@ -159,6 +159,12 @@ def sniff_dates(values: Mapping[str, int], *, prefer: str = "dmy") -> Reading | 
     example = next((text for text in values if _differs(text, choice, others)), next(iter(values)))
     shown = f"{example} → {_shown(example, choice)}" if _shown(example, choice) else ""
     return Reading(choice, best_hits / total, others, bool(others), shown)
+
+
+def _promising(values: Mapping[str, int], test: Callable[[str], int]) -> bool:
+    """Whether it is worth to look at all values: at least half of the first ones pass."""
+    first = list(values)[:200]
+    return sum(bool(test(text)) for text in first) >= len(first) / 2
 
 
 def _tally(values: Mapping[str, int], order: str) -> _Tally:
@@ -195,6 +201,8 @@ def looks_like_dates(values: Mapping[str, int]) -> bool:
 def read_number(text: str, decimal: str) -> Decimal:
     """The number that a text means; currency signs, spaces and thousands marks are left out, brackets mean minus. Raises ValueError."""
     plain = text.strip()
+    if plain.isascii() and plain.isdigit():
+        return Decimal(plain)
     if not any(c.isdigit() for c in plain):
         raise ValueError(f"“{text[:40]}” is not a number.")
     minus = plain.startswith("(") and plain.endswith(")")
@@ -221,7 +229,7 @@ def _without_currency(text: str) -> str:
 def sniff_numbers(values: Mapping[str, int], *, prefer: str = ".") -> Reading | None:
     """The decimal mark of a column, from all of its values; None when it holds no numbers."""
     total = sum(values.values())
-    if not total:
+    if not total or not _promising(values, lambda text: sum(_number_or_none(text, mark) is not None for mark in (".", ","))):
         return None
     read = {mark: {text: _number_or_none(text, mark) for text in values} for mark in (".", ",")}
     hits = {mark: sum(values[text] for text, number in found.items() if number is not None) for mark, found in read.items()}

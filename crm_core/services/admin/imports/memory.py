@@ -39,6 +39,9 @@ class Memory:
     constants: dict[str, tuple[str, Converter, bool]] = field(default_factory=dict)
     finders: dict[tuple[str, ...], Finder] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    required: list[tuple[str, FieldSpec]] = field(default_factory=list)
+    owns: bool = False
+    """Records get the acting person as owner, because the plan names none."""
     session: Session | None = None
     """The session of the batch that runs: values of lists are added in it."""
 
@@ -58,6 +61,8 @@ class Memory:
             blank=defaults(entity(entity_key)),
         )
         memory._bind()
+        memory.required = [(key, spec) for key, spec in memory.fields.items() if spec.required]
+        memory.owns = "owner_id" in memory.blank and plan.column_for("owner_id") is None and not plan.constants.get("owner_id")
         return memory
 
     def _bind(self) -> None:

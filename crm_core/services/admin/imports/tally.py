@@ -1,6 +1,7 @@
 """What a dry run or a run came to, as people read it: counts, reasons, values that no list has, records created on the way."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ class Tally:
     linked: dict[str, list[str]] = field(default_factory=dict)
     linked_counts: Counter[str] = field(default_factory=Counter)
 
-    def row(self, n: int, outcome: RowOutcome, errors: dict[str, str]) -> None:
+    def row(self, n: int, outcome: RowOutcome, errors: Mapping[str, str]) -> None:
         """Count a row with its reasons (rejected) or notes (taken)."""
         self.outcomes[outcome.value] += 1
         target = self.reasons if outcome is RowOutcome.REJECTED else self.notes

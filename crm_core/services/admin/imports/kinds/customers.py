@@ -95,8 +95,7 @@ class Contacts(_People):
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         rows = [point for row in created for point in self._points(batch, row)]
         if rows:
-            batch.session.connection().execute(insert(_POINTS), rows)
-            db.bump(batch.session, "contact_point")
+            batch.insert(_POINTS, rows)
         for row in updated:
             self._follow(batch, row)
 
@@ -134,7 +133,9 @@ class Contacts(_People):
 
 
 def _point_key(kind: PointKind, value: str, region: str) -> str:
-    return email_key(value) if kind is PointKind.EMAIL else phone_key(value, region)
+    if kind is PointKind.EMAIL:
+        return email_key(value)
+    return phone_key(value) if region == "US" else phone_key(value, region)  # the first form is remembered from the match keys
 
 
 class Leads(_People):

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from crm_core.kit import clock
 from crm_core.models import Pipeline, Stage, StageEvent
@@ -163,7 +163,7 @@ class Deals(Kind):
         moved = [row for row in updated if "stage_id" in row.old]
         rows = [self._event(batch, row) for row in (*created, *moved)]
         if rows:
-            batch.session.connection().execute(insert(_EVENTS), rows)
+            batch.insert(_EVENTS, rows)
 
     def _event(self, batch: "Batch", row: Written) -> dict[str, Any]:
         at, since = row.columns["stage_since"], row.old.get("stage_since")
