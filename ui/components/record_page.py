@@ -10,6 +10,7 @@ from sqlmodel import Session
 from crm_core import lists, records
 from crm_core.access import Actor
 from crm_core.entities import entity
+from crm_core.errors import NotFound
 from crm_core.fields import FieldSpec, registry
 from crm_core.lists import ListQuery
 from crm_core.services import crud
@@ -39,6 +40,18 @@ def facts_of(session: Session, actor: Actor, entity_key: str, record_id: int) ->
     specs = dict(registry(session, entity_key))
     row = lists.rows_of(session, actor, entity_key, [record_id], specs.values())[0]
     return specs, row
+
+
+def facts_if(
+    session: Session, actor: Actor, entity_key: str, record_id: int | None
+) -> tuple[dict[str, FieldSpec], dict[str, Any]] | None:
+    """Like ``facts_of``, but None for a record that is missing, hidden or of a kind the person may not see."""
+    if record_id is None or not actor.can(entity_key, Action.READ):
+        return None
+    try:
+        return facts_of(session, actor, entity_key, record_id)
+    except NotFound:
+        return None
 
 
 def related(

@@ -42,12 +42,15 @@ def _enter(ticket: Ticket, status: TicketKind, before: TicketKind) -> None:
 def create(
     session: Session, actor: Actor, values: Mapping[str, Any], *, message: str = "", submit_key: str | None = None
 ) -> Ticket:
-    """Open a ticket; ``message`` is what the customer said."""
+    """Open a ticket; ``message`` is what the customer said. Without an account it belongs to the contact's one."""
+    if values.get("contact_id") and not values.get("account_id"):
+        account_id = records.get(session, actor, "contact", int(values["contact_id"])).account_id
+        known = lists.titles(session, actor, "account", [account_id]) if actor.can("account", Action.READ) else {}
+        values = {**values, **({"account_id": account_id} if account_id in known else {})}
     fixed = {"number": records.next_number(session, Ticket, "T"), "opened_at": clock.utcnow()}
     ticket: Ticket = records.create(session, actor, "ticket", values, prepare=_prepare, submit_key=submit_key, fixed=fixed)
     if message.strip() and not session.exec(select(TicketMessage.id).where(TicketMessage.ticket_id == ticket.id)).first():
-        contact = lists.titles(session, actor, "contact", [ticket.contact_id]).get(ticket.contact_id or 0)
-        _add_message(session, ticket, MessageDirection.INBOUND, message, author_name=contact or "Customer")
+        _add_message(session, ticket, MessageDirection.INBOUND, message, author_name=_customer_name(session, actor, ticket))
     return ticket
 
 
@@ -108,17 +111,32 @@ def reply(
     return message
 
 
-def receive(session: Session, actor: Actor, ticket_id: int, body: str, *, author_name: str = "Customer") -> TicketMessage:
-    """Enter what the customer answered (by phone, in person); a waiting or solved ticket is open again."""
+def receive(
+    session: Session, actor: Actor, ticket_id: int, body: str, *, author_name: str = "", submit_key: str | None = None
+) -> TicketMessage:
+    """Enter what the customer answered (by phone, in person); a waiting or solved ticket is open again. The same ``submit_key`` enters it once."""
     ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    seen = session.get(SubmitKey, submit_key) if submit_key else None
+    if seen is not None:
+        return session.get_one(TicketMessage, seen.result["id"])
     if not body.strip():
         raise Invalid(fields={"body": "Write down what the customer said."})
     if ticket.status in DONE:
         ticket_rules.check_can_reopen(ticket, clock.utcnow())
-    message = _add_message(session, ticket, MessageDirection.INBOUND, body, author_name=author_name)
+    name = author_name or _customer_name(session, actor, ticket)
+    message = _add_message(session, ticket, MessageDirection.INBOUND, body, author_name=name)
     then = TicketKind.OPEN if ticket.status in (*WAITING, *DONE) else None
     _move(session, actor, ticket, then, {}, "ticket.message_received", base_version=None)
+    if submit_key:
+        session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"id": message.id}))
+        session.flush()
     return message
+
+
+def _customer_name(session: Session, actor: Actor, ticket: Ticket) -> str:
+    if not actor.can("contact", Action.READ):
+        return "Customer"
+    return lists.titles(session, actor, "contact", [ticket.contact_id]).get(ticket.contact_id or 0, "Customer")[:200]
 
 
 def solve(session: Session, actor: Actor, ticket_id: int, *, base_version: int | None = None) -> Ticket:

@@ -1,0 +1,63 @@
+"""One ticket: for the agent who answers it, with the customer beside the conversation."""
+
+import streamlit as st
+
+from crm_core.services.helpdesk import tickets
+from crm_core.services.helpdesk.ticket_rules import DONE
+from crm_core.vocabulary import Action
+from ui.actions import load, perform
+from ui.components.activity_feed import feed, log_box
+from ui.components.assign import assign_button, take_button
+from ui.components.conversation import conversation
+from ui.components.facts import facts
+from ui.components.header import header
+from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.ticket_dialogs import customer, priority_badges, reply_box, wait_menu
+from ui.navigation import page_of
+from ui.session import current_actor
+
+ABOUT = (
+    "account_id", "product_id", "category", "impact", "urgency", "priority", "owner_id", "team_id", "opened_at", "first_response_at", "solved_at",
+)  # fmt: skip
+
+actor = current_actor()
+ticket_id = id_from_url()
+specs, row = load(facts_of, "ticket", ticket_id)
+messages = load(tickets.messages, ticket_id)
+may_edit = actor.can("ticket", Action.EDIT)
+done = row["status"] in DONE
+
+who = row.get("contact_id.title") or row.get("account_id.title")
+caption = " · ".join(part for part in (row["number"], who, f"Assigned to {row.get('owner_id.title') or 'nobody'}") if part)
+actions = header(row["subject"], caption, badges=priority_badges(row), back=("Tickets", page_of(actor, "tickets")))
+if may_edit and not done:
+    if row["owner_id"] != actor.user_id:
+        take_button(actor, actions, row, tickets.assign)
+    assign_button(actor, actions, "ticket", row, tickets.assign)
+    wait_menu(actions, row)
+    if actions.button("Solve", type="primary", icon=":material/check:", key="solve"):
+        perform(tickets.solve, ticket_id, base_version=row["version"], success="Solved.")
+        st.rerun()
+if may_edit and done and actions.button("Re-open", type="primary", icon=":material/undo:", key="reopen"):
+    perform(tickets.reopen, ticket_id, base_version=row["version"], success="The ticket is open again.")
+    st.rerun()
+if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+    edit_dialog("ticket", ticket_id)
+if actor.can("ticket", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this ticket"):
+    delete_dialog("ticket", ticket_id, row["version"], row["subject"], "tickets")
+
+left, right = st.columns([7, 4], gap="medium")
+with left:
+    talk, history = st.tabs(["Conversation", "Activities and changes"])
+    with talk:
+        conversation(actor, ticket_id, messages)
+        if may_edit:
+            reply_box(ticket_id, row["status"])
+    with history:
+        log_box("ticket", ticket_id)
+        feed("ticket", ticket_id)
+with right:
+    customer(actor, specs, row)
+    next_steps("ticket", ticket_id)
+    again = ("reopened_count",) if row["reopened_count"] else ()
+    facts(actor, "About", specs, row, (*ABOUT, *again, *(key for key in specs if specs[key].custom)))

@@ -1,0 +1,122 @@
+"""Tickets: from the question to the answer, and who may do what."""
+
+from datetime import timedelta
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.kit import clock
+from crm_core.services.customers import contacts
+from crm_core.services.helpdesk import tickets
+from crm_core.services.sales import leads
+from crm_core.vocabulary import Level, MessageDirection, Priority, TicketKind
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def new(actor, message="It is broken", **values):
+    return do(tickets.create, actor, {"subject": "Broken", **values}, message=message)
+
+
+def said(actor, ticket_id):
+    with read_session() as session:
+        return tickets.messages(session, actor, ticket_id)
+
+
+def get(actor, ticket_id):
+    with read_session() as session:
+        return tickets.get(session, actor, ticket_id)
+
+
+@pytest.mark.parametrize(
+    ("impact", "urgency", "priority"),
+    [(Level.LOW, Level.LOW, Priority.LOW), (Level.MEDIUM, Level.MEDIUM, Priority.NORMAL), (Level.HIGH, Level.HIGH, Priority.URGENT), (Level.LOW, Level.HIGH, Priority.NORMAL)],
+)  # fmt: skip
+def test_priority_follows_impact_and_urgency(cast, impact, urgency, priority):
+    ticket = new(cast["sam"], impact=impact, urgency=urgency)
+    assert ticket.priority is priority
+    changed = do(tickets.update, cast["sam"], ticket.id, {"impact": "high", "urgency": "high"}).record
+    assert changed.priority is Priority.URGENT
+
+
+def test_a_ticket_belongs_to_the_account_of_its_contact_and_keeps_what_was_said(any_cast):
+    alice, sam = any_cast["alice"], any_cast["sam"]
+    account = do(leads.accounts.create, alice, {"name": "Alfreds"})
+    person = do(contacts.create, alice, {"name": "Maria Anders", "account_id": account.id})
+    ticket = new(sam, "It **did not** arrive", contact_id=person.id)
+    assert ticket.account_id == account.id and ticket.number.startswith("T-")
+    assert [(m.direction, m.author_name, m.body) for m in said(sam, ticket.id)] == [
+        (MessageDirection.INBOUND, "Maria Anders", "It **did not** arrive")
+    ]
+
+
+def test_an_answer_counts_as_first_response_takes_the_ticket_and_waits(any_cast):
+    sam = any_cast["sam"]
+    ticket = new(sam, owner_id=None)
+    do(tickets.reply, sam, ticket.id, "Note first", internal=True)
+    assert get(sam, ticket.id).first_response_at is None
+    do(tickets.reply, sam, ticket.id, "We look into it")
+    after = get(sam, ticket.id)
+    assert after.first_response_at is not None
+    assert (after.owner_id, after.status) == (sam.user_id, TicketKind.WAITING_CUSTOMER)
+    do(tickets.receive, sam, ticket.id, "Thanks, still broken")
+    assert get(sam, ticket.id).status is TicketKind.OPEN
+    with pytest.raises(Invalid, match="Write an answer"):
+        do(tickets.reply, sam, ticket.id, "   ")
+
+
+def test_the_same_click_twice_says_it_once(any_cast):
+    sam = any_cast["sam"]
+    ticket = new(sam)
+    for _ in range(2):
+        do(tickets.reply, sam, ticket.id, "Once", submit_key="k1")
+        do(tickets.receive, sam, ticket.id, "Also once", submit_key="k2")
+    assert [m.body for m in said(sam, ticket.id)] == ["It is broken", "Once", "Also once"]
+
+
+def test_solve_and_reopen_within_the_term(any_cast):
+    sam = any_cast["sam"]
+    ticket = new(sam)
+    do(tickets.solve, sam, ticket.id)
+    with pytest.raises(Conflict, match="Re-open it first"):
+        do(tickets.solve, sam, ticket.id)
+    with pytest.raises(Conflict, match="Re-open it first"):
+        do(tickets.wait, sam, ticket.id, TicketKind.WAITING_CUSTOMER)
+    back = do(tickets.reopen, sam, ticket.id)
+    assert (back.status, back.reopened_count, back.solved_at) == (TicketKind.OPEN, 1, None)
+    with pytest.raises(Conflict, match="is open"):
+        do(tickets.reopen, sam, ticket.id)
+    do(tickets.solve, sam, ticket.id)
+    with clock.frozen(clock.utcnow() + timedelta(days=15)), pytest.raises(Conflict, match="Open a new one"):
+        do(tickets.reopen, sam, ticket.id)
+
+
+def test_assigning_opens_a_new_ticket_and_an_old_screen_is_refused(any_cast):
+    sam, root = any_cast["sam"], any_cast["root"]
+    ticket = new(sam, owner_id=None)
+    taken = do(tickets.assign, sam, ticket.id, sam.user_id, base_version=ticket.version)
+    assert (taken.owner_id, taken.status) == (sam.user_id, TicketKind.OPEN)
+    with pytest.raises(Conflict, match="meanwhile"):
+        do(tickets.solve, root, ticket.id, base_version=ticket.version)
+
+
+def test_who_may_not_work_on_tickets_is_told_so_and_missing_ones_are_missing(cast):
+    ticket = new(cast["sam"])
+    with pytest.raises(NotPermitted):
+        do(tickets.reply, cast["alice"], ticket.id, "I try")
+    with pytest.raises(NotPermitted):
+        do(tickets.solve, cast["ana"], ticket.id)
+    with pytest.raises(NotPermitted):
+        do(tickets.create, cast["dana"], {"subject": "x"})
+    with pytest.raises(NotFound):
+        do(tickets.solve, cast["sam"], 9999)
+
+
+def test_a_manager_sees_tickets_of_their_people_only(cast):
+    ticket = new(cast["sam"])
+    with pytest.raises(NotFound):
+        do(tickets.solve, cast["bob"], ticket.id)

@@ -1,0 +1,69 @@
+"""The ticket screens: every role, an empty database, answer, take, solve, harmful text."""
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.services.helpdesk import tickets
+from crm_core.vocabulary import Action, MessageDirection, TicketKind
+from tests.pages.app import open_screen, words
+from tests.pages.sales.test_sales_pages import EVIL
+from ui.navigation import screen_of, screens_for
+
+
+def new(actor, **values):
+    with write_session() as session:
+        return tickets.create(session, actor, {"subject": "Broken", **values}, message="It is broken")
+
+
+def state(actor, ticket_id):
+    with read_session() as session:
+        return tickets.get(session, actor, ticket_id), tickets.messages(session, actor, ticket_id)
+
+
+@pytest.mark.parametrize("who", ["root", "bob", "alice", "sam", "ana"])
+def test_the_empty_list_says_what_to_do(cast, who):
+    app = open_screen(cast[who], "tickets")
+    assert not app.exception and not app.error and "No tickets yet" in words(app)
+    assert ("New ticket" in words(app)) == cast[who].can("ticket", Action.CREATE)
+
+
+def test_a_marketer_has_no_tickets(cast):
+    assert screen_of("tickets") not in screens_for(cast["dana"])
+
+
+def test_an_agent_takes_answers_and_solves(cast):
+    sam = cast["sam"]
+    ticket = new(sam, owner_id=None)
+    app = open_screen(sam, "ticket", id=ticket.id)
+    app.button(key="take").click().run()
+    app.text_area(key=f"reply_{ticket.id}_text_0").set_value("We look into it")
+    app.button(key=f"reply_{ticket.id}_send").click().run()
+    assert not app.exception
+    now, said = state(sam, ticket.id)
+    assert (now.owner_id, now.status) == (sam.user_id, TicketKind.WAITING_CUSTOMER)
+    assert [message.direction for message in said] == [MessageDirection.INBOUND, MessageDirection.OUTBOUND]
+    app.button(key="solve").click().run()
+    assert state(sam, ticket.id)[0].status is TicketKind.SOLVED
+    app.button(key="reopen").click().run()
+    assert not app.exception and state(sam, ticket.id)[0].status is TicketKind.OPEN
+
+
+def test_an_empty_answer_is_refused_with_a_sentence(cast):
+    ticket = new(cast["sam"])
+    app = open_screen(cast["sam"], "ticket", id=ticket.id)
+    app.button(key=f"reply_{ticket.id}_send").click().run()
+    assert "Write an answer first." in words(app) and len(state(cast["sam"], ticket.id)[1]) == 1
+
+
+@pytest.mark.parametrize("who", ["alice", "ana"])
+def test_who_only_reads_gets_no_buttons(cast, who):
+    ticket = new(cast["sam"], subject=EVIL.strip()[:300])
+    app = open_screen(cast[who], "ticket", id=ticket.id)
+    assert not app.exception and app.title[0].value.startswith("\\!\\[x\\]")
+    assert not {"take", "assign", "solve", "edit", f"reply_{ticket.id}_send"} & {button.key for button in app.button}
+
+
+def test_the_dialog_opens(cast):
+    app = open_screen(cast["sam"], "tickets")
+    app.button(key="new_ticket").click().run()
+    assert not app.exception and "Open ticket" in words(app)

@@ -1,0 +1,179 @@
+"""Working on a ticket: the dialog that opens one, the box that answers, the card about the customer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.fields import FieldSpec, registry
+from crm_core.services.helpdesk import ticket_rules, tickets
+from crm_core.vocabulary import Action, Level, Priority, TicketKind
+from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.components.facts import facts
+from ui.components.picker import picker
+from ui.components.record_page import facts_if, related
+from ui.navigation import go
+from ui.session import current_actor
+from ui.tones import TONES
+
+KINDS = {"reply": "Answer", "note": "Internal note", "said": "Customer said"}
+_THEN = {
+    TicketKind.WAITING_CUSTOMER: "wait for the customer",
+    TicketKind.WAITING_THIRD: "wait for a third party",
+    TicketKind.OPEN: "keep it open",
+    TicketKind.SOLVED: "solved",
+}
+
+
+@st.dialog("New ticket", width="medium", icon=":material/confirmation_number:")
+def new_ticket(contact_id: int | None = None) -> None:
+    """Who asks, what about, what they said, how bad it is."""
+    actor = current_actor()
+    title = load(lists.titles, "contact", [contact_id]).get(contact_id or 0, "")
+    contact = picker(
+        "Who asks?", lambda q: load(lists.choices, "contact", q, limit=20), key="ticket_contact", value=contact_id, title=title
+    )
+    subject = st.text_input("Subject *", key="ticket_subject", max_chars=300)
+    message = st.text_area("What did they say?", key="ticket_message", height=120, max_chars=tickets.MAX_BODY)
+    impact, urgency = _levels()
+    left, right = st.columns(2)
+    options = load(lambda session, _actor: registry(session, "ticket")["category"]).options or {}
+    category = left.selectbox("Category", list(options.values()), index=None, placeholder="–", key="ticket_category")
+    people = load(lists.choices, "user", limit=500)
+    mine = actor.user_id if actor.can("ticket", Action.EDIT) else None
+    owner = right.selectbox(
+        "Assigned to", list(people), index=list(people).index(mine) if mine in people else None, format_func=lambda one: people[one], placeholder="Nobody yet", key="ticket_owner",
+    )  # fmt: skip
+    if st.button("Open ticket", type="primary", key="ticket_yes"):
+        values = {
+            "subject": subject,
+            "contact_id": contact,
+            "impact": impact,
+            "urgency": urgency,
+            "category": category,
+            "owner_id": owner,
+        }
+        made = perform(tickets.create, values, message=message or "", submit_key=submit_key("ticket"), success="Ticket opened.")
+        if made is not None:
+            renew("ticket")
+            go("ticket", id=made.id)
+            st.rerun()
+        show_problems()
+
+
+def _levels() -> tuple[Level, Level]:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        chosen = [
+            st.segmented_control(
+                label, list(Level), default=Level.MEDIUM, format_func=lambda one: one.label, required=True, key=key, help=hint
+            )
+            for label, key, hint in (
+                ("Impact", "ticket_impact", "How many are affected, and how badly"),
+                ("Urgency", "ticket_urgency", "How soon it hurts"),
+            )
+        ]
+        impact, urgency = (one or Level.MEDIUM for one in chosen)
+        priority = ticket_rules.priority_of(impact, urgency)
+        with st.container(gap="xsmall", width="content"):
+            st.caption("Priority")
+            st.badge(priority.label, color=TONES[priority])
+    return impact, urgency
+
+
+@st.fragment
+def reply_box(ticket_id: int, status: TicketKind) -> None:
+    """Answer, note something for colleagues, or enter what the customer said."""
+    name = f"reply_{ticket_id}"
+    turn = st.session_state.get(f"_turn_{name}", 0)
+    done = status in ticket_rules.DONE
+    with st.container(border=True, key="replybox"):
+        kinds = ["note", "said"] if done else list(KINDS)
+        kind = st.segmented_control(
+            "Kind", kinds, default=kinds[0], format_func=lambda one: KINDS[one], required=True, key=f"{name}_kind_{done}", label_visibility="collapsed",
+        )  # fmt: skip
+        words = {"reply": "Write to the customer", "note": "Only colleagues see this", "said": "What did the customer answer?"}[
+            kind
+        ]
+        body = st.text_area(
+            "Message",
+            key=f"{name}_text_{turn}",
+            placeholder=words,
+            label_visibility="collapsed",
+            height=110,
+            max_chars=tickets.MAX_BODY,
+        )
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            then = None
+            if kind == "reply":
+                then = st.selectbox(
+                    "Then",
+                    list(_THEN),
+                    format_func=lambda one: f"then {_THEN[one]}",
+                    key=f"{name}_then",
+                    label_visibility="collapsed",
+                    width=230,
+                )
+            elif kind == "said" and done:
+                st.caption("The ticket is open again then.", width="content")
+            else:
+                st.caption("The status stays." if kind == "note" else "A waiting ticket is open again then.", width="content")
+            if st.button("Send" if kind == "reply" else "Save", type="primary", key=f"{name}_send", shortcut="ctrl+enter"):
+                _send(ticket_id, name, turn, kind, body or "", then)
+        if kind == "reply":
+            st.caption("The answer is kept here; no e-mail leaves Rapport.")
+        show_problems()
+
+
+def _send(ticket_id: int, name: str, turn: int, kind: str, body: str, then: TicketKind | None) -> None:
+    if kind == "said":
+        saved: Any = perform(tickets.receive, ticket_id, body, submit_key=submit_key(name), success="Entered.")
+    else:
+        saved = perform(
+            tickets.reply, ticket_id, body, internal=kind == "note", then=then, submit_key=submit_key(name), success="Noted." if kind == "note" else "Answered.",
+        )  # fmt: skip
+    if saved is not None:
+        renew(name)
+        st.session_state[f"_turn_{name}"] = turn + 1
+        st.rerun()
+
+
+def wait_menu(where: Any, row: Mapping[str, Any]) -> None:
+    """For whom the ticket waits."""
+    with where.popover("Wait", icon=":material/hourglass_empty:"):
+        for status in ticket_rules.WAITING:
+            if status is not row["status"] and st.button(status.label, key=f"wait_{status.value}", width="stretch"):
+                perform(tickets.wait, row["id"], status, base_version=row["version"], success=f"{status.label}.")
+                st.rerun()
+
+
+def customer(actor: Actor, ticket_specs: Mapping[str, FieldSpec], row: Mapping[str, Any]) -> None:
+    """Who asks: how to reach them, what else they asked, what they ordered."""
+    found = load(facts_if, "contact", row["contact_id"])
+    if found is not None:
+        specs, person = found
+        specs = {**specs, "contact_id": replace(ticket_specs["contact_id"], label="Name")}
+        person = {**person, "contact_id": row["contact_id"], "contact_id.title": row["contact_id.title"]}
+        facts(
+            actor,
+            "Customer",
+            specs,
+            person,
+            ("contact_id", "account_id", "job_title", "email", "phone", "preferred_hours", "language", "do_not"),
+        )
+    key = "contact_id" if row["contact_id"] else "account_id"
+    if row[key] is None:
+        return
+    here = {"field": key, "cmp": "eq", "value": row[key]}
+    others = {"op": "and", "items": [here, {"field": "number", "cmp": "ne", "value": row["number"]}]}
+    related(actor, "ticket", where=others, columns=("subject", "status"), title="Other tickets", list_url="tickets")
+    related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")
+
+
+def priority_badges(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Status and priority for the header."""
+    status, priority = row["status"], row["priority"]
+    shown = [(status.label, TONES[status])]
+    return shown if priority is Priority.NORMAL else [*shown, (f"{priority.label} priority", TONES[priority])]
