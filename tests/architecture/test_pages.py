@@ -1,0 +1,48 @@
+"""Pages: where they lie, that each is in the menu's list and the reverse, and how little they do."""
+
+import ast
+from collections import Counter
+
+from tests.architecture import source
+from ui.navigation import PAGES
+
+FOLDER = source.ROOT / "pages"
+LONGEST = 220
+
+
+def test_there_is_no_page_directly_in_pages():
+    """A file beside the folders would be served by its name before anybody asked who is there, were the entry script ever moved up."""
+    assert [path.name for path in FOLDER.glob("*.py")] == []
+
+
+def test_every_page_is_in_the_list_of_screens_and_the_reverse():
+    listed, present = {screen.path for screen in PAGES}, {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.py")}
+    assert present - listed == set(), "add these to ui.navigation.PAGES"
+    assert listed - present == set(), "these screens have no file"
+
+
+def test_addresses_and_files_are_listed_once():
+    for key in ("url", "path"):
+        twice = [value for value, count in Counter(getattr(screen, key) for screen in PAGES).items() if count > 1]
+        assert twice == []
+    assert sum(screen.default for screen in PAGES) == 1
+
+
+def test_every_page_says_for_whom_it_is():
+    assert [source.name(path) for path in FOLDER.rglob("*.py") if not ast.get_docstring(source.tree(path))] == []
+
+
+def test_pages_stay_short():
+    long = {source.name(path): lines for path in FOLDER.rglob("*.py") if (lines := len(path.read_text().splitlines())) > LONGEST}
+    assert long == {}, "move drawing to ui/components, deciding to a service"
+
+
+def test_pages_catch_no_errors():
+    """Errors become words in ui.actions, once."""
+    found = [
+        f"{source.name(path)}:{node.lineno}"
+        for path in FOLDER.rglob("*.py")
+        for node in ast.walk(source.tree(path))
+        if isinstance(node, ast.Try)
+    ]
+    assert found == []

@@ -1,0 +1,148 @@
+"""Public functions of services: who acts is always known, and what they may do is always asked."""
+
+import ast
+
+from crm_core import events
+from tests.architecture import source
+
+SERVICES = source.ROOT / "crm_core" / "services"
+ASKS = {"require", "require_reach", "visible", "owned_within"}
+THROUGH = {
+    "records": "the kernel asks for permission and reach",
+    "lists": "every list is visible() rows only",
+    "crud": "the kernel asks",
+    "filters": "compiles inside visible()",
+}
+OPEN = {
+    "admin/demo/": "builds a workspace nobody is in yet; remove() asks",
+    "admin/founding.py": "the first visit: there is nobody yet who could be asked",
+    "admin/setup.py": "set-up of an empty workspace, and the settings row that everybody signed in may read",
+    "admin/passwords.py": "hashing alone",
+    "admin/sessions.py": "the door itself: it finds out who it is",
+    "admin/signin.py": "the door itself",
+    "admin/links.py": "the door itself: a one-time link stands for the permission",
+    "admin/single_signon.py": "the door itself",
+    "admin/people.py": "lookups for the door, before anybody is known",
+    "admin/hierarchy.py": "keeps the closure table; its callers ask",
+    "admin/workspace.py": "what everybody signed in may read",
+    "admin/upkeep.py": "the nightly job",
+    "admin/backups.py": "operators at the command line and the nightly job; the page asks for the right to manage jobs",
+    "admin/restoring.py": "operators at the command line",
+    "admin/moving.py": "operators at the command line",
+    "admin/imports/": "the run's owner is the actor of every row; runs.py asks for the right to import",
+}
+"""Files whose functions need not take ``(session, actor, …)``, with the reason."""
+
+EXCUSED = {
+    "admin/users.py change_password": "one's own password, after giving the old one",
+}
+"""Use cases that touch nothing but the actor's own, with the reason."""
+
+HELPERS = {
+    "admin/audit.py seal": "the sealing job",
+    "admin/audit.py verify": "operators at the command line, and the audit page behind its permission",
+    "admin/custom_fields.py create_index": "part of create, which asks",
+    "admin/custom_fields.py drop_index": "part of deactivate, which asks",
+    "admin/health.py thorough": "operators at the command line",
+    "analytics/attention.py list_filter": "an address of a list, no record",
+    "sales/deals.py priced_line": "part of set_lines, which asks",
+    "sales/leads.py status_of": "the id of a lookup",
+}
+"""Functions that other services share, with the reason why they know no actor."""
+
+
+def _files():
+    for path in sorted(SERVICES.rglob("*.py")):
+        where = path.relative_to(SERVICES).as_posix()
+        if path.name != "__init__.py" and not path.name.endswith("_rules.py") and not where.startswith(tuple(OPEN)):
+            yield path, where
+
+
+def _public(path):
+    return [node for node in source.tree(path).body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+
+
+def _parameters(function):
+    return [argument.arg for argument in function.args.posonlyargs + function.args.args]
+
+
+def test_use_cases_take_the_session_and_then_who_acts():
+    found = [
+        f"{where}:{function.lineno} {function.name}({', '.join(_parameters(function)[:2])})"
+        for path, where in _files()
+        for function in _public(path)
+        if (given := _parameters(function)) and given[0] == "session" and given[1:2] != ["actor"]
+        if f"{where} {function.name}" not in HELPERS
+    ]
+    assert found == [], "a use case is f(session, actor, …); list the file in OPEN with the reason if nobody can be asked"
+
+
+def test_every_use_case_asks_what_the_actor_may():
+    """Directly by require or visible, or by handing the actor to a function that does: of the kernel, the same file, another service."""
+    silent = []
+    for path, where in _files():
+        functions = {node.name: node for node in source.tree(path).body if isinstance(node, ast.FunctionDef)}
+        silent += [
+            f"{where}:{function.lineno} {function.name}"
+            for function in _public(path)
+            if _parameters(function)[:2] == ["session", "actor"] and not _asks(function, functions, set())
+        ]
+    assert [entry for entry in silent if not _excused(entry)] == [], "call require(actor, …) or visible(actor, …)"
+
+
+def _excused(entry):
+    where, name = entry.rsplit(" ", 1)
+    return f"{where.split(':')[0]} {name}" in EXCUSED
+
+
+def _asks(function, functions, seen):
+    if function.name in seen:
+        return False
+    seen = seen | {function.name}
+    for node in ast.walk(function):
+        called = source.dotted(node) if isinstance(node, ast.Attribute | ast.Name) else ""
+        if called.split(".")[-1] in ASKS or called.split(".")[0] in THROUGH or called == "actor.can":
+            return True
+        if called in functions and called != function.name and _asks(functions[called], functions, seen):
+            return True
+        if isinstance(node, ast.Call) and _hands_the_actor_on(node, functions):
+            return True
+    return False
+
+
+def _hands_the_actor_on(call, functions):
+    """A call into another file that gets the actor and answers for it there; logging an event asks nothing."""
+    called = source.dotted(call.func)
+    known = called in functions or called.startswith(("events.", "fmt."))
+    return not known and "actor" in [source.dotted(argument) for argument in call.args[:2]]
+
+
+def test_every_recorded_event_has_a_sentence():
+    """events.record refuses others at run time; here nobody has to run it."""
+    found = []
+    for path in source.files("crm_core", "worker", "web"):
+        for node in ast.walk(source.tree(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _looks_like_an_event(node.value):
+                try:
+                    events.sentence_of(node.value)
+                except (KeyError, IndexError):
+                    found.append(f"{source.name(path)}:{node.lineno} {node.value}")
+    assert found == []
+
+
+def _looks_like_an_event(text):
+    from crm_core.entities import ENTITIES
+
+    owner, dot, verb = text.partition(".")
+    return (
+        bool(dot)
+        and owner in ENTITIES
+        and verb.replace("_", "").isalpha()
+        and verb.islower()
+        and verb.endswith(("ed", "_sent", "_in", "_out", "_up"))
+    )
+
+
+def test_lists_of_exceptions_name_files_that_exist():
+    named = [*OPEN, *(entry.split(" ")[0] for entry in (*EXCUSED, *HELPERS))]
+    assert [where for where in named if not (SERVICES / where).exists()] == []
