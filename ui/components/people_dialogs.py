@@ -133,7 +133,10 @@ def open_person(user_id: int) -> None:
 def _state(person: Mapping[str, Any]) -> None:
     line = st.container(horizontal=True, vertical_alignment="center", gap="small")
     line.badge(person["state"].label, color=TONES[person["state"]])  # type: ignore[arg-type]
-    seen = fmt.ago(current_actor(), person["last_seen_at"]) if person["last_seen_at"] else "never"
+    if person["last_seen_at"] is None:
+        line.caption("Never signed in", width="content")
+        return
+    seen = fmt.ago(current_actor(), person["last_seen_at"])
     line.caption(f"Last seen {seen} · signed in on {fmt.plural(person['sessions'], 'browser')}", width="content")
 
 

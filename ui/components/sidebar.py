@@ -25,6 +25,7 @@ def _leave() -> None:
                 gone = perform(demo.remove)
             if gone is not None:
                 st.logout()
+                st.stop()  # drawing on would find the session gone and send the browser away a second time
             st.rerun()
 
 
@@ -54,3 +55,4 @@ def sidebar(actor: Actor) -> None:
                 st.caption(md(space.name))
             if st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:"):
                 st.logout()
+                st.stop()

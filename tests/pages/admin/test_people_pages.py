@@ -1,0 +1,89 @@
+"""The screens for people and roles: who has them, what they show, what saving does."""
+
+import pytest
+from sqlmodel import select
+
+from crm_core.access import load
+from crm_core.db import read_session, write_session
+from crm_core.models import Role, User
+from crm_core.services.admin import passwords, users
+from tests.pages.app import open_screen, words
+from tests.quick_hashes import quick_hashes as quick_hashes
+from ui.navigation import screen_of, screens_for
+
+EVIL = "<script>alert(1)</script> ![x](http://evil.example/i.png) **bold**"
+
+
+@pytest.fixture
+def root(cast):
+    with write_session() as session:
+        session.get(User, cast["root"].user_id).password_hash = passwords.hash_password("quiet river stone")
+    return cast["root"]
+
+
+@pytest.mark.parametrize("who", ["bob", "alice", "charlie", "dana", "sam", "ana"])
+@pytest.mark.parametrize("url", ["people", "roles"])
+def test_only_administrators_have_the_screens(cast, who, url):
+    assert screen_of(url) not in screens_for(cast[who])
+
+
+@pytest.mark.parametrize("area", ["People", "Teams", "Hierarchy"])
+def test_every_part_of_the_people_screen_draws(root, area):
+    app = open_screen(root, "people", area=area)
+    assert not app.exception and not app.error and "People" in [title.value for title in app.title]
+
+
+def test_the_hierarchy_shows_who_works_below_whom(root):
+    app = open_screen(root, "people", area="Hierarchy")
+    text = words(app)
+    assert text.index("Bob Manager") < text.index("    - **Alice Rep**")
+
+
+def test_a_name_with_markup_is_shown_letter_by_letter(root, cast):
+    with write_session() as session:
+        users.update(session, root, cast["alice"].user_id, {"name": EVIL})
+    app = open_screen(root, "people", area="Hierarchy")
+    shown = "".join(element.value for element in app.markdown)
+    assert r"\*\*bold\*\*" in shown and "![x](" not in shown and "<script>" not in shown
+
+
+def test_a_search_that_finds_nobody_says_so(root):
+    app = open_screen(root, "people", q="nobody at all")
+    assert "Nobody fits" in words(app)
+
+
+def test_the_administrators_role_is_shown_but_can_not_be_saved(root):
+    app = open_screen(root, "roles")
+    with read_session() as session:
+        fixed = session.exec(select(Role.id).where(Role.key == "administrator")).one()
+    app.session_state["role"] = fixed
+    app.run()
+    assert not app.exception and "Administrators may do everything" in words(app)
+    assert "save_rights" not in {button.key for button in app.button}
+
+
+def test_hiding_a_field_holds_from_the_next_click_on(root, cast):
+    with read_session() as session:
+        role = session.exec(select(Role).where(Role.key == "sales_rep")).one()
+    app = open_screen(root, "roles")
+    app.session_state["role"] = role.id
+    app.run()
+    app.multiselect(key=f"masks_{role.id}_{role.version}").set_value([("contact", "birthday")]).run()
+    app.button(key="save_rights").click().run()
+    assert not app.exception and not app.error
+    with read_session() as session:
+        assert load(session, cast["alice"].user_id).masked("contact", "birthday")
+        assert load(session, cast["alice"].user_id).grants == cast["alice"].grants, "the tables came back as they were drawn"
+
+
+def test_every_role_is_drawn_and_saving_it_unchanged_changes_nothing(root):
+    with read_session() as session:
+        roles = session.exec(select(Role).where(Role.key != "administrator")).all()
+    app = open_screen(root, "roles")
+    for role in roles:
+        app.session_state["role"] = role.id
+        app.run()
+        app.button(key="save_rights").click().run()
+        assert not app.exception and not app.error, role.name
+    with read_session() as session:
+        assert [session.get(Role, role.id).version for role in roles] == [role.version for role in roles]
