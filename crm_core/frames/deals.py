@@ -30,8 +30,6 @@ def deals(session: Session, actor: Actor) -> pd.DataFrame:
     frame = read_frame(session, select(*columns).where(visible(actor, "deal", _DEALS)).order_by(_DEALS.c.id))
     frame["amount"] = frame.pop("amount_minor").astype(float) / 10 ** exponent(actor.currency)
         frame.columns.get_loc("amount_minor"), "amount", frame.pop("amount_minor").astype(float) / 10 ** exponent(actor.currency)
-    )
-    return frame
 
 
 def stage_moves(session: Session, actor: Actor) -> pd.DataFrame:
