@@ -7,6 +7,7 @@ from scipy import stats
 
 from ml.charts import style
 from ml.regression import Regression
+from ml.regression_words import number
 
 SHOWN_ROWS = 5_000
 
@@ -118,4 +119,4 @@ def _sampled(fit: Regression) -> pd.DataFrame:
 
 
 def _label(term: str, scale: float) -> str:
-    return term if scale == 1.0 else f"{term} (per {scale:,.3g})"
+    return term if scale == 1.0 else f"{term} (per {number(scale)})"

@@ -52,11 +52,11 @@ class Row:
         if limit := re.search(r"under ([\d.]+) s", self.goal):
             checks.append(self.seconds < float(limit[1]))
         if self.ratio is not None:
-            if limit := re.search(r"at least ([\d.]+)×", self.goal):
+            if limit := re.search(r"at least ([\d.]+)(?:×| times)", self.goal):
                 checks.append(self.ratio >= float(limit[1]))
             if limit := re.search(r"within ([\d.]+)×", self.goal):
                 checks.append(1 / self.ratio <= float(limit[1]))
-            if "faster than the peer" in self.goal:
+            if "faster than the peer" in self.goal or "no slower" in self.goal:
                 checks.append(self.ratio > 1)
         if "memory under a quarter" in self.goal and self.memory is not None and self.peer_memory is not None:
             checks.append(self.memory < self.peer_memory / 4)
