@@ -29,7 +29,6 @@ def deals(session: Session, actor: Actor) -> pd.DataFrame:
     columns = [_DEALS.c.id.label("deal_id"), *[_DEALS.c[name] for name in _COLUMNS]]
     frame = read_frame(session, select(*columns).where(visible(actor, "deal", _DEALS)).order_by(_DEALS.c.id))
     frame["amount"] = frame.pop("amount_minor").astype(float) / 10 ** exponent(actor.currency)
-        frame.columns.get_loc("amount_minor"), "amount", frame.pop("amount_minor").astype(float) / 10 ** exponent(actor.currency)
 
 
 def stage_moves(session: Session, actor: Actor) -> pd.DataFrame:
