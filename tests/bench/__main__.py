@@ -1,0 +1,168 @@
+"""``make bench``: measures the app on the large demo and writes docs/benchmarks.md. ``--quick`` prints a rough run and writes nothing."""
+
+import argparse
+import asyncio
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from crm_core.access import load
+from crm_core.db import read_session
+from crm_core.models import Base, User
+from crm_core.services.admin import demo
+from tests.bench import imports as importing
+from tests.bench import large, measure, report
+from tests.bench.cases import cases
+from tests.bench.client import Tab
+from tests.bench.measure import Figure
+from tests.tools.app import App, started, workspace
+from ui.navigation import PAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = ROOT / "docs" / "benchmarks.md"
+TABLES = ("account", "contact", "lead", "deal", "sales_order", "order_line", "ticket")
+
+
+@dataclass
+class Results:
+    """Everything that was measured in one run."""
+
+    rows: dict[str, int]
+    empty: Figure
+    alone: list[Figure] = field(default_factory=list)
+    days: dict[int, dict[str, Figure]] = field(default_factory=dict)
+    start: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    imports: list[importing.Figure] = field(default_factory=list)
+    cores: int = os.cpu_count() or 1
+    memory_gib: float = 0.0
+    load_before: float = 0.0
+    python: str = platform.python_version()
+    database: str = "SQLite"
+
+
+def main() -> int:
+    wanted = _arguments()
+    repeats, seconds = (8, 15.0) if wanted.quick else (40, 90.0)
+    where = large.folder()
+    results = Results(rows={}, empty=Figure("empty"), memory_gib=_memory_gib(), load_before=os.getloadavg()[0])
+    with measure.empty_app() as url:
+        results.empty = asyncio.run(measure.empty(url, repeats=repeats))
+    with workspace(where):
+        results.start = _start(where, 1 if wanted.quick else 3)
+    with started(where, scale=None) as app:
+        results.rows = _rows()
+        people = app.people()
+        token = app.token(people["administrator"])
+        mine = [case for case in _for_person(people["administrator"], cases(results.rows)) if _wanted(case.name, wanted.only)]
+        results.memory["after the start"] = measure.memory_mb(app.pid)
+        results.alone = asyncio.run(measure.alone(app.url, token, mine, repeats=repeats))
+        for users in [] if wanted.only else [int(n) for n in wanted.users.split(",")]:
+            print(f"  a day of {users} people …", flush=True)
+            results.days[users] = asyncio.run(measure.day(app.url, _tokens(app, users), mine, seconds=seconds))
+            results.memory[f"after {users} people"] = measure.memory_mb(app.pid)
+    if not wanted.only and not wanted.no_imports:
+        results.imports = _imports()
+    text = report.write(results)
+    if wanted.quick or wanted.only:
+        print(text)
+    else:
+        TARGET.write_text(text, encoding="utf-8")
+        print(f"Written to {TARGET.relative_to(ROOT)}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few repeats, printed, not written")
+    parser.add_argument("--only", default="", help="only cases whose name holds this word; printed, not written")
+    parser.add_argument("--users", default="25,50", help="how many people at once, such as 25,50")
+    parser.add_argument("--no-imports", action="store_true", help="leave the imports out")
+    return parser.parse_args()
+
+
+def _wanted(name: str, only: str) -> bool:
+    return only in name
+
+
+def _rows() -> dict[str, int]:
+    with read_session() as session:
+        return {name: session.execute(select(func.count()).select_from(Base.metadata.tables[name])).scalar_one() for name in TABLES}
+
+
+def _for_person(user_id: int, found: list) -> list:
+    """Cases of the screens that exist and that this person has."""
+    with read_session() as session:
+        actor = load(session, user_id)
+    there = {screen.url for screen in PAGES if screen.file.exists() and screen.allowed(actor)}
+    return [case for case in found if case.needs in there]
+
+
+def _tokens(app: App, users: int) -> list[str]:
+    """Sessions of many people: administrators and managers aside, everybody who works in the demo company, in turn."""
+    with read_session() as session:
+        office = set(demo.people(session).values())
+        everybody = [row for row in session.execute(select(User.__table__.c.id)).scalars() if row not in office]  # type: ignore[attr-defined]
+    return [app.token(everybody[n % len(everybody)]) for n in range(users)]
+
+
+def _start(folder: Path, times: int) -> dict[str, float]:
+    """Seconds from the command to an answering server, and to the first drawn page; the best of a few starts, as a second start is."""
+    token = None
+    best: dict[str, float] = {}
+    with read_session() as session:
+        someone = demo.people(session)["administrator"]
+    for _ in range(times):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        token = token or App(f"http://127.0.0.1:{port}", folder, 0, folder).token(someone)
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "crm_core", "serve", "--port", str(port)],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            measure.until_up(f"http://127.0.0.1:{port}")
+            answered = time.perf_counter() - began
+            asyncio.run(_first_page(f"http://127.0.0.1:{port}", token))
+            drawn = time.perf_counter() - began
+        finally:
+            process.terminate()
+            process.wait(30)
+        best = {"answers": min(answered, best.get("answers", answered)), "first page": min(drawn, best.get("first page", drawn))}
+    return best
+
+
+async def _first_page(url: str, token: str) -> None:
+    async with Tab(url, token) as tab:
+        await tab.open("deals")
+
+
+def _imports() -> list[importing.Figure]:
+    found = []
+    for name, case in importing.cases().items():
+        print(f"  {name} …", flush=True)
+        with importing.empty_database():
+            found.append(case())
+    return found
+
+
+def _memory_gib() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (ValueError, OSError):
+        return 0.0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
