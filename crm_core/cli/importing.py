@@ -26,7 +26,7 @@ def import_(
     options: OptionsFile = None,
     mapped: Mapped = [],  # noqa: B006  (typer copies it)
     match: Annotated[str, typer.Option(help="Fields that together find the record to update, separated by commas.")] = "",
-    mode: Annotated[str, typer.Option(help="create, update or upsert; without it what the match key suggests.")] = "",
+    mode: Annotated[str, typer.Option(help="create, update or both; without it what the match key suggests.")] = "",
     unmapped: Annotated[str, typer.Option(help="Columns that match no field: drop or field (make custom fields of them).")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same work with nothing kept.")] = False,
     outcome: Outcome = None,
@@ -106,7 +106,7 @@ def _write_outcome(run_id: int, path: Path, actor: Any) -> None:
 
 
 def _tell(run: Any, counts: dict[str, int], dry_run: bool) -> None:
-    report = run.report.get("check") or {}
+    report = run.report.get("check") or run.report.get("result") or {}
     reasons = report.get("reasons", [])
     if counts["rejected"] and reasons:
         output.table("Rejected", ["Rows", "Why"], [[f"{count:,}", text] for text, count in reasons])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crm_core.access import Actor
 from crm_core.db import write_session
@@ -11,9 +11,11 @@ from crm_core.errors import CrmError, Invalid
 from crm_core.kit.text import clip
 from crm_core.models import ImportRun
 from crm_core.services.admin.imports import matching, runs, store, undo
+from crm_core.services.admin.imports.formats import DATE_ORDERS, DECIMAL_MARKS
 from crm_core.services.admin.imports.plan import Column, Mode, Plan, Unknown
-from crm_core.vocabulary import FieldKind, ImportState
+from crm_core.vocabulary import Choice, FieldKind, ImportState
 
+C = TypeVar("C", bound=Choice)
 Progress = Callable[[int, int], None]
 """``progress(done, total)`` after every batch."""
 
@@ -118,6 +120,12 @@ def import_file(
 
 def adjusted(plan: Plan, seen: Any, options: Options) -> Plan:
     """A proposed plan with what the options say put over it."""
+    for what, on_offer in ((options.dates, DATE_ORDERS), (options.decimals, DECIMAL_MARKS)):
+        wrong = next((text for text in what.values() if text not in on_offer), None)
+        if wrong is not None:
+            raise Invalid(f"“{wrong}” is not known here; use one of: {', '.join(on_offer)}.")
+    if options.unmapped not in ("drop", "field"):
+        raise Invalid("Columns that match no field can be dropped (drop) or become custom fields (field).")
     headers = {column.header for column in plan.columns}
     for name in {*options.mapping, *options.factors, *options.dates, *options.decimals, *options.values, *options.unknown}:
         if name not in headers:
@@ -131,7 +139,11 @@ def adjusted(plan: Plan, seen: Any, options: Options) -> Plan:
     plan = replace(plan, columns=tuple(_column(column, options) for column in plan.columns))
     known = {column.to for column in plan.columns} | {matching.NEW + column.header for column in plan.columns if column.new}
     match = options.match if options.match is not None else tuple(key for key in plan.match if key in known)
-    mode = Mode(options.mode) if options.mode else (plan.mode if match else Mode.CREATE)
+    mode = (
+        _one_of(Mode, "both" if options.mode == "upsert" else options.mode)
+        if options.mode
+        else (plan.mode if match else Mode.CREATE)
+    )
     constants = {key: text for key, text in {**plan.constants, **options.constants}.items() if text}
     return replace(
         plan,
@@ -148,7 +160,13 @@ def _target(seen: Any, target: str) -> dict[str, Any]:
         return {"to": target, "new": None}
     fresh = matching.new_field_for(seen)
     _, _, kind = target.partition(":")
-    return {"to": "", "new": replace(fresh, kind=FieldKind(kind)) if kind else fresh}
+    return {"to": "", "new": replace(fresh, kind=_one_of(FieldKind, kind)) if kind else fresh}
+
+
+def _one_of(choice: type[C], text: str) -> C:
+    if text not in choice.options():
+        raise Invalid(f"“{text}” is not known here; use one of: {', '.join(choice.options())}.")
+    return choice(text)
 
 
 def _column(column: Column, options: Options) -> Column:
@@ -158,5 +176,5 @@ def _column(column: Column, options: Options) -> Column:
         date=options.dates.get(column.header, column.date),
         decimal=options.decimals.get(column.header, column.decimal),
         values={**column.values, **options.values.get(column.header, {})},
-        unknown=Unknown(options.unknown.get(column.header, column.unknown)),
+        unknown=_one_of(Unknown, options.unknown.get(column.header, column.unknown)),
     )

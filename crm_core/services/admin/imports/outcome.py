@@ -2,19 +2,23 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session
 
 from crm_core.access import Actor
-from crm_core.models import ImportRow, ImportRun
-from crm_core.services.admin.imports import reading, runs, store
+from crm_core.kit.text import clip
+from crm_core.models import ImportLink, ImportRow, ImportRun
+from crm_core.services.admin.imports import reading, store
 from crm_core.services.admin.imports.sniff import Layout
 from crm_core.vocabulary import RowOutcome
 
 _ROWS: Any = ImportRow.__table__  # type: ignore[attr-defined]
+_LINKS: Any = ImportLink.__table__  # type: ignore[attr-defined]
+_REASONS = 40
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 _BATCH = 1_000
 
@@ -34,8 +38,25 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def result(session: Session, run_id: int) -> dict[str, Any]:
+    """Reasons of rejected rows and notes on taken ones with their numbers, and what was created on the way: for the report of a finished run."""
+    reasons: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    for outcome in (RowOutcome.REJECTED, RowOutcome.CREATED, RowOutcome.UPDATED):
+        for noted in _noted(session, run_id, outcome):
+            for header, sentence in noted.errors.items():
+                reasons[outcome is RowOutcome.REJECTED][f"{header}: {sentence}" if header else sentence] += 1
+    linked = session.execute(select(_LINKS.c.entity, func.count()).where(_LINKS.c.run_id == run_id).group_by(_LINKS.c.entity))
+    return {
+        "reasons": [[clip(text, 300), count] for text, count in reasons[True].most_common(_REASONS)],
+        "notes": [[clip(text, 300), count] for text, count in reasons[False].most_common(_REASONS)],
+        "linked": dict(linked.tuples().all()),
+    }
+
+
 def lines(session: Session, actor: Actor, run_id: int, *, only: RowOutcome | None = None) -> Iterator[str]:
     """CSV text in pieces: row number, outcome, reason, id of the record, then the cells of the file. ``only``: rows with one outcome."""
+    from crm_core.services.admin.imports import runs
+
     run = runs.get(session, actor, run_id)
     headers = runs.profile_of(run).headers
     yield _csv([["row", "outcome", "reason", "record", *headers]])
@@ -91,6 +112,8 @@ def rows(
     session: Session, actor: Actor, run_id: int, *, only: RowOutcome | None = None, page: int = 1, size: int = 50
 ) -> list[dict[str, Any]]:
     """One page of outcomes for the screen."""
+    from crm_core.services.admin.imports import runs
+
     run = runs.get(session, actor, run_id)
     statement = select(_ROWS).where(_ROWS.c.run_id == run.id).order_by(_ROWS.c.n)
     statement = statement.where(_ROWS.c.outcome == only) if only else statement

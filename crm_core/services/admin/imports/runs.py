@@ -19,7 +19,7 @@ from crm_core.kit.paging import Page
 from crm_core.kit.text import clean, clip
 from crm_core.models import ImportRow, ImportRun
 from crm_core.services.admin import custom_fields
-from crm_core.services.admin.imports import checking, matching, second_pass, store, suggest
+from crm_core.services.admin.imports import checking, matching, outcome, second_pass, store, suggest
 from crm_core.services.admin.imports.batch import Batch
 from crm_core.services.admin.imports.kinds import KINDS, kind_of
 from crm_core.services.admin.imports.memory import Memory
@@ -142,6 +142,8 @@ def relayout(session: Session, actor: Actor, run_id: int, options: Mapping[str, 
 
 def _editable(session: Session, actor: Actor, run_id: int) -> ImportRun:
     run = get(session, actor, run_id)
+    if run.state is ImportState.CHECKING:
+        raise Conflict("The dry run is still going. Wait for it to end.")
     if run.state not in _EDITABLE:
         raise Conflict("This import has already been started, so its plan can't be changed any more.")
     return run
@@ -208,9 +210,21 @@ def check(session: Session, actor: Actor, run_id: int) -> ImportRun:
     return keep_report(session, actor, run_id, report)
 
 
+def begin_check(session: Session, actor: Actor, run_id: int) -> ImportRun:
+    """Note that a dry run is under way. Raises Invalid when the plan has problems."""
+    run = _editable(session, actor, run_id)
+    _refuse_problems(session, actor, run)
+    run.state, run.message = ImportState.CHECKING, ""
+    session.add(run)
+    session.flush()
+    return run
+
+
 def keep_report(session: Session, actor: Actor, run_id: int, report: dict[str, Any]) -> ImportRun:
     """Note what a dry run came to."""
-    run = _editable(session, actor, run_id)
+    run = get(session, actor, run_id)
+    if run.state not in (*_EDITABLE, ImportState.CHECKING):
+        raise Conflict("This import has already been started.")
     run.report = {"profile": run.report["profile"], "check": report}
     run.state = ImportState.CHECKED
     session.add(run)
@@ -361,8 +375,8 @@ def _next_rows(run: ImportRun, batch: Batch, reader: Reader) -> None:
     rows = reader.batch(run.done_rows, BATCH_ROWS)
     if not rows:
         raise Invalid("The file has fewer rows than when it was uploaded. Upload it again.")
-    for outcome in batch.process(rows):
-        setattr(run, outcome.outcome.value, getattr(run, outcome.outcome.value) + 1)
+    for noted in batch.process(rows):
+        setattr(run, noted.outcome.value, getattr(run, noted.outcome.value) + 1)
     run.done_rows += len(rows)
 
 
@@ -379,13 +393,14 @@ def _finish(session: Session, actor: Actor, run: ImportRun, batch: Batch) -> Non
     run.state = ImportState.DONE_WITH_ERRORS if run.rejected else ImportState.DONE
     run.finished_at = utcnow()
     run.message = ""
+    run.report = {**run.report, "result": outcome.result(session, run.id or 0)}
     data = {"rows": run.total_rows, "file": run.file_name, "import": run.id, **counts(run)}
     events.record(session, actor, "import.finished", entity="import_run", record_id=run.id or 0, data=data)
 
 
 def counts(run: ImportRun) -> dict[str, int]:
     """Rows by outcome; their sum is the number of rows done."""
-    return {outcome.value: getattr(run, outcome.value) for outcome in RowOutcome}
+    return {each.value: getattr(run, each.value) for each in RowOutcome}
 
 
 def discard(session: Session, actor: Actor, run_id: int) -> None:

@@ -98,15 +98,16 @@ def _take_back(session: Session, actor: Actor, run: ImportRun, rows: Sequence[An
     verdicts: dict[int, str] = {}
     gone: list[int] = []
     for record_id, of_record in latest.items():
+        expected: int | None = None
         for row in of_record:  # from the last to the first
-            verdict = _verdict(states, row)
+            verdict = _verdict(states, row, expected)
             if verdict:
                 verdicts[row.id] = verdict
             elif row.outcome is RowOutcome.CREATED:
                 gone.append(record_id)
             else:
-                _restore(session, actor, run, found, row)
-                states[record_id] = (row.record_version - 1, True)
+                expected = _restore(session, actor, run, found, row, states[record_id][0])
+                states[record_id] = (expected, True)
                 report["restored"] += 1
     used = _in_use(session, found, gone, run)
     deleted = [record_id for record_id in gone if record_id not in used]
@@ -128,23 +129,27 @@ def _states(session: Session, actor: Actor, found: Entity, wanted: Iterable[int]
     return {row.id: (row.version, bool(row.may)) for row in session.connection().execute(statement)}
 
 
-def _verdict(states: dict[int, tuple[int, bool]], row: Any) -> str:
+def _verdict(states: dict[int, tuple[int, bool]], row: Any, expected: int | None) -> str:
     if row.record_id not in states:
         return GONE
     version, may = states[row.record_id]
-    return CHANGED if version != row.record_version else "" if may else FORBIDDEN
+    return CHANGED if version != (expected or row.record_version) else "" if may else FORBIDDEN
 
 
-def _restore(session: Session, actor: Actor, run: ImportRun, found: Entity, row: Any) -> None:
-    """Put the old values back. The version goes back too: an earlier row of this import may have changed the same record."""
+def _restore(session: Session, actor: Actor, run: ImportRun, found: Entity, row: Any, version: int) -> int:
+    """Put the old values back; returns the new version, which earlier rows of this import about the same record are told too."""
     table = found.table
     now = session.connection().execute(select(table).where(table.c.id == row.record_id)).mappings().one()
     old = writing.before_values(found, row.before or {})
     at = utcnow()
-    written = Written(row.n, row.record_id, {**now, **old, "updated_at": at}, old={key: now[key] for key in old})
+    columns = {**now, **old, "updated_at": at, "version": version + 1}
+    written = Written(row.n, row.record_id, columns, old={key: now[key] for key in old})
     writing.update_records(session, found.key, [written])
-    session.connection().execute(update(table).where(table.c.id == row.record_id).values(version=row.record_version - 1))
+    written.event_type = f"{found.key}.updated"
     writing.write_events(session, actor, found.key, [written], registry(session, found.key), run.id or 0, at)
+    earlier = (_ROWS.c.run_id == run.id) & (_ROWS.c.record_id == row.record_id) & (_ROWS.c.n < row.n)
+    session.connection().execute(update(_ROWS).where(earlier).values(record_version=version + 1))
+    return version + 1
 
 
 def _in_use(session: Session, found: Entity, ids: Sequence[int], run: ImportRun) -> set[int]:
