@@ -39,22 +39,33 @@ R, M, I = Action.READ, Action.MANAGE, Action.IMPORT  # noqa: E741
 
 PAGES: tuple[Screen, ...] = (
     Screen("home/start.py", "start", "Start", "home", "", hidden=True, default=True),
+    Screen("home/today.py", "today", "Today", "today", ""),
     Screen("home/overview.py", "overview", "Overview", "dashboard", "", ("analytics", R)),
+    Screen("home/profile.py", "profile", "Your account", "manage_accounts", "", hidden=True),
     Screen("sales/deals.py", "deals", "Deals", "handshake", "Sales", ("deal", R)),
     Screen("sales/deal.py", "deal", "Deal", "handshake", "Sales", ("deal", R), hidden=True),
     Screen("sales/board.py", "pipeline", "Pipeline", "view_kanban", "Sales", ("deal", R)),
     Screen("sales/leads.py", "leads", "Leads", "person_search", "Sales", ("lead", R)),
     Screen("sales/lead.py", "lead", "Lead", "person_search", "Sales", ("lead", R), hidden=True),
+    Screen("sales/orders.py", "orders", "Orders", "receipt_long", "Sales", ("order", R)),
+    Screen("sales/order.py", "order", "Order", "receipt_long", "Sales", ("order", R), hidden=True),
+    Screen("sales/products.py", "products", "Products", "inventory_2", "Sales", ("product", R)),
+    Screen("sales/product.py", "product", "Product", "inventory_2", "Sales", ("product", R), hidden=True),
     Screen("sales/accounts.py", "accounts", "Accounts", "apartment", "Customers", ("account", R)),
     Screen("sales/account.py", "account", "Account", "apartment", "Customers", ("account", R), hidden=True),
     Screen("sales/contacts.py", "contacts", "Contacts", "person", "Customers", ("contact", R)),
     Screen("sales/contact.py", "contact", "Contact", "person", "Customers", ("contact", R), hidden=True),
     Screen("helpdesk/tickets.py", "tickets", "Tickets", "confirmation_number", "Service", ("ticket", R)),
     Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
+    Screen("marketing/campaigns.py", "campaigns", "Campaigns", "campaign", "Marketing", ("campaign", R)),
+    Screen("marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True),
     Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),
     Screen("admin/users.py", "people", "People", "group", "Admin", ("user", M)),
     Screen("admin/roles.py", "roles", "Roles", "shield_person", "Admin", ("user", M)),
     Screen("admin/pipelines.py", "pipelines", "Pipelines", "conversion_path", "Admin", ("pipeline", R)),
+    Screen("admin/jobs.py", "jobs", "Jobs", "work_history", "Admin", ("job", R)),
+    Screen("admin/health.py", "health", "Health", "monitor_heart", "Admin", ("organisation", M)),
+    Screen("admin/audit.py", "audit", "Audit", "history", "Admin", ("audit", R)),
 )
 
 

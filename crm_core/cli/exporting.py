@@ -13,9 +13,9 @@ from typing import Any, TextIO
 
 from sqlmodel import select
 
-from crm_core import access, lists
+from crm_core import access, events, lists
 from crm_core.access import Actor
-from crm_core.db import read_session
+from crm_core.db import read_session, write_session
 from crm_core.entities import entity
 from crm_core.errors import Invalid, Unavailable
 from crm_core.fields import FieldSpec, registry
@@ -46,6 +46,9 @@ def write_csv(entity_key: str, target: Path, columns: list[str], filter_json: st
             writer.writerows([row["id"], *[_text(row, spec, currency) for spec in chosen]] for row in batch)
             done += len(batch)
             step(done, total, "")
+    with write_session() as session:
+        data = {"rows": done, "entity": found.plural.lower(), "form": "csv"}
+        events.record(session, actor, "organisation.exported", entity=found.key, data=data)
     return done
 
 

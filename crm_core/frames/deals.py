@@ -29,6 +29,7 @@ def deals(session: Session, actor: Actor) -> pd.DataFrame:
     columns = [_DEALS.c.id.label("deal_id"), *[_DEALS.c[name] for name in _COLUMNS]]
     frame = read_frame(session, select(*columns).where(visible(actor, "deal", _DEALS)).order_by(_DEALS.c.id))
     frame["amount"] = frame.pop("amount_minor").astype(float) / 10 ** exponent(actor.currency)
+    return frame
 
 
 def stage_moves(session: Session, actor: Actor) -> pd.DataFrame:

@@ -113,6 +113,14 @@ def status(session: Session, job_id: str) -> JobRow | None:
     return _row(found) if found is not None else None
 
 
+def find(session: Session, actor: Actor, job_id: str) -> JobRow | None:
+    """One job, for whoever asked for it or may see all; None when there is no such job (any more)."""
+    row = status(session, job_id) if job_id else None
+    if row is not None and (actor.user_id is None or row.user_id != actor.user_id):
+        require(actor, "job", Action.READ)
+    return row
+
+
 def find_jobs(session: Session, actor: Actor, *, state: str = "", name: str = "", page: int = 1, size: int = 50) -> Page:
     """One page of jobs, the youngest first; ``rows`` hold ``{"job": JobRow}``."""
     require(actor, "job", Action.READ)
@@ -214,4 +222,4 @@ def ready(session: Session) -> bool:
         return False
 
 
-__all__ = ["JobRow", "WorkerRow", "cancel", "counts", "find_jobs", "lag", "ready", "retry", "status", "workers"]
+__all__ = ["JobRow", "WorkerRow", "cancel", "counts", "find", "find_jobs", "lag", "ready", "retry", "status", "workers"]

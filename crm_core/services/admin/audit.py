@@ -17,7 +17,7 @@ from crm_core.access import Actor, owned_within, require
 from crm_core.db import is_sqlite, write_session
 from crm_core.entities import ENTITIES, label_of
 from crm_core.events import sentence_of
-from crm_core.fields import registry
+from crm_core.fields import FieldSpec, registry
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
@@ -35,12 +35,15 @@ _PER_SEAL = 5_000
 
 @dataclass(frozen=True)
 class Change:
-    """One field of one change; values as they are stored, or masked."""
+    """One field of one change. ``spec`` is None for what is no field (any more); ``old_title``/``new_title`` name linked records."""
 
     field: str
     label: str
     old: Any
     new: Any
+    spec: FieldSpec | None = None
+    old_title: str | None = None
+    new_title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
         key: lists.titles(session, actor, key, {row.record_id for row in rows if row.entity == key})
         for key in {row.entity for row in rows} & set(ENTITIES)
     }
+    linked = _linked(session, actor, rows)
     return [
         Entry(
             id=row.id,
@@ -115,7 +119,7 @@ def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
             entity_label=label_of(row.entity),
             record_id=row.record_id,
             title=titles.get(row.entity, {}).get(row.record_id, ""),
-            changes=_changes(session, actor, row),
+            changes=_changes(session, actor, row, linked),
         )
         for row in rows
     ]
@@ -140,16 +144,35 @@ def _count(changes: dict[str, Any]) -> str:
     return "1 field" if len(changes) == 1 else f"{len(changes)} fields"
 
 
-def _changes(session: Session, actor: Actor, row: Any) -> tuple[Change, ...]:
-    if not row.changes:
-        return ()
+def _linked(session: Session, actor: Actor, rows: Any) -> dict[str, dict[int, str]]:
+    """Names of all records that changed links point at, in one query per kind."""
+    wanted: dict[str, set[int]] = {}
+    for row in rows:
+        specs = registry(session, row.entity) if row.entity in ENTITIES else {}
+        for key, pair in (row.changes or {}).items():
+            if key in specs and specs[key].to in ENTITIES:
+                wanted.setdefault(specs[key].to or "", set()).update(value for value in pair if isinstance(value, int))
+    return {key: lists.titles(session, actor, key, ids) for key, ids in wanted.items()}
+
+
+def _changes(session: Session, actor: Actor, row: Any, linked: dict[str, dict[int, str]]) -> tuple[Change, ...]:
     specs = registry(session, row.entity) if row.entity in ENTITIES else {}
-    found = []
-    for key, (old, new) in sorted(row.changes.items()):
-        if actor.masked(row.entity, key):
-            old, new = (lists.MASK if value is not None else None for value in (old, new))
-        found.append(Change(key, specs[key].label if key in specs else key, old, new))
-    return tuple(found)
+    return tuple(
+        _change(actor, row.entity, key, specs.get(key), pair[0], pair[1], linked)
+        for key, pair in sorted((row.changes or {}).items())
+    )
+
+
+def _change(
+    actor: Actor, entity: str, key: str, spec: FieldSpec | None, old: Any, new: Any, linked: dict[str, dict[int, str]]
+) -> Change:
+    if actor.masked(entity, key):
+        hidden = [lists.MASK if value is not None else None for value in (old, new)]
+        return Change(key, spec.label if spec else key, hidden[0], hidden[1])
+    if spec is None:
+        return Change(key, key, old, new)
+    names = linked.get(spec.to or "", {})
+    return Change(key, spec.label, spec.from_json(old), spec.from_json(new), spec, names.get(old), names.get(new))
 
 
 # --- sealing --------------------------------------------------------------------------------------------------------------------

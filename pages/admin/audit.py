@@ -1,0 +1,96 @@
+"""Who changed what: for administrators and managers who must be able to answer for a record, before and after, by person, record and day."""
+
+from datetime import date
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.entities import RECORDS, entity
+from crm_core.services.admin import audit
+from crm_core.services.admin.audit import Change, Entry
+from ui import format as fmt
+from ui.actions import load
+from ui.components.header import empty_state, header
+from ui.components.table import Cell, Column, table
+from ui.session import current_actor
+
+KINDS = (*RECORDS, "user", "role", "organisation", "pipeline", "job")
+COLUMNS = [
+    Column("at", "When", sortable=False, muted=True),
+    Column("who", "Who", sortable=False),
+    Column("did", "Did what", sortable=False),
+    Column("record", "Record", sortable=False),
+    Column("changes", "Before → after", sortable=False, muted=True),
+]
+
+
+def first_page() -> None:
+    st.session_state["page"] = 1
+
+
+def whole(name: str) -> int | None:
+    raw = st.query_params.get(name, "")
+    return int(raw) if raw.isdigit() and len(raw) < 10 else None
+
+
+def value(change: Change, raw: object, title: str | None) -> str:
+    if change.spec is not None:
+        return fmt.value(actor, change.spec, raw, title)
+    return fmt.NOTHING if raw in (None, "") else str(raw)
+
+
+def line(change: Change) -> str:
+    return f"{change.label}: {value(change, change.old, change.old_title)} → {value(change, change.new, change.new_title)}"
+
+
+def cells(entry: Entry) -> list[Cell]:
+    via = "" if entry.via.value == "screen" else f" ({entry.via.label})"
+    record = f"{entry.entity_label}{f' “{entry.title}”' if entry.title else ''}"
+    return [
+        Cell(fmt.instant(actor, entry.at)), Cell(entry.who), Cell(entry.sentence + via), Cell(record),
+        Cell(" · ".join(line(change) for change in entry.changes)),
+    ]  # fmt: skip
+
+
+def address(entry: Entry) -> str:
+    page = entity(entry.entity).page if entry.entity in RECORDS and entry.title else ""
+    return f"/{page}?id={entry.record_id}" if page else ""
+
+
+actor = current_actor()
+header("Audit", "Every change, by whom and through which door. Kept as it happened; sealed against later edits.")
+record_id = whole("record")
+with st.container(horizontal=True, vertical_alignment="bottom", key="list_tools"):
+    people = load(lists.choices, "user", limit=500)
+    person = st.selectbox(
+        "Person",
+        list(people),
+        index=None,
+        format_func=lambda one: people[one],
+        placeholder="Everybody",
+        key="person",
+        on_change=first_page,
+    )
+    given = st.query_params.get("kind")
+    kind = st.selectbox(
+        "Kind of record", KINDS, index=KINDS.index(given) if given in KINDS else None, format_func=audit.label_of, placeholder="All",
+        key="kind_of", on_change=first_page,
+    )  # fmt: skip
+    days: tuple[date, ...] = st.date_input("Days", value=(), key="days", on_change=first_page, max_value="today")  # type: ignore[assignment]
+    if record_id is not None and st.button("All records", icon=":material/close:", key="all_records"):
+        st.query_params.pop("record", None)
+        st.rerun()
+page = load(
+    audit.find, user_id=person, entity=kind or "", record_id=record_id, since=days[0] if days else None,
+    until=days[-1] if len(days) == 2 else None, page=int(st.session_state.get("page") or 1), size=50,
+)  # fmt: skip
+entries = [row["entry"] for row in page.rows]
+if not entries:
+    empty_state("Nothing of this kind happened", "Choose another person, kind or period.", icon="history")
+else:
+    rows = [(entry.id, cells(entry)) for entry in entries]
+    table(COLUMNS, rows, key="table_audit", label="Audit trail", hrefs={entry.id: address(entry) for entry in entries})
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="list_footer"):
+        st.caption(fmt.plural(page.total, "entry", "entries"))
+        if page.pages > 1:
+            st.pagination(page.pages, key="page", bind="query-params")
