@@ -326,6 +326,16 @@ def test_a_database_that_is_newer_than_the_code_is_refused_with_a_sentence_and_l
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
 
 
+@pytest.mark.postgres
+def test_a_server_database_that_nobody_migrated_is_refused_with_the_command_that_does_it(postgres_server, tmp_path):
+    from tests.conftest import _postgres
+
+    _postgres(postgres_server, "CREATE DATABASE unmigrated")
+    with running(postgres_server.format(name="unmigrated"), tmp_path) as (_base, process, log):
+        assert process.wait(60) != 0
+    assert "python -m crm_core migrate" in log.read_text() and "Traceback" not in log.read_text()
+
+
 def test_the_first_start_makes_the_database_and_prints_where_to_begin(tmp_path):
     with running(f"sqlite:///{tmp_path / 'new' / 'rapport.db'}", tmp_path) as (base, process, log):
         wait_until_up(base, process, log)

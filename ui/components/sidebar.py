@@ -8,6 +8,7 @@ from crm_core.vocabulary import Action
 from ui.actions import load, perform
 from ui.components.global_search import global_search
 from ui.format import md
+from ui.navigation import page_of
 
 
 def _ask() -> None:
@@ -51,7 +52,7 @@ def sidebar(actor: Actor) -> None:
                     )
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="user_box"):
             with st.container(gap=None, width="content"):
-                st.markdown(f"**{md(actor.name)}**")
+                st.page_link(page_of(actor, "profile"), label=f"**{md(actor.name)}**", help="Your account")  # type: ignore[arg-type]
                 st.caption(md(space.name))
             if st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:"):
                 st.logout()

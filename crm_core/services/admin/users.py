@@ -256,7 +256,9 @@ def sign_out_everywhere(session: Session, actor: Actor, user_id: int) -> int:
 def change_password(session: Session, actor: Actor, *, current: str, new: str) -> None:
     """Change one's own password; every other browser is signed out. Events: user.password_changed."""
     user = get(session, actor.user_id)
-    if user.password_hash is not None and not passwords.fits(user.password_hash, current):
+    if user.password_hash is None:
+        raise Conflict("You have no password, as you came another way. Ask an administrator for a link to choose one.")
+    if not passwords.fits(user.password_hash, current):
         raise Invalid(fields={"current": "This is not your present password."})
     passwords.require_strong(new, email=user.email, name=user.name, field="new")
     user.password_hash = passwords.hash_password(new)
@@ -304,6 +306,24 @@ def save(
     """Everything that the form of a person shows, in one go: place and words, and roles. Events: user.updated, user.roles_changed."""
     update(session, actor, user_id, changes, base_version=base_version)
     return set_roles(session, actor, user_id, role_ids)
+
+
+def me(session: Session, actor: Actor) -> dict[str, Any]:
+    """One's own row with team, manager and roles; ``has_password`` is false for people who come by single sign-on only."""
+    user = get(session, actor.user_id)
+    return _people(session, _USERS.c.id == user.id, limit=1)[0] | {"has_password": user.password_hash is not None}
+
+
+def update_me(session: Session, actor: Actor, *, name: str, timezone: str | None) -> User:
+    """Change one's own name and time zone; everything else is an administrator's. Events: user.updated."""
+    user = get(session, actor.user_id)
+    before = {"name": user.name, "timezone": user.timezone}
+    _set_names(session, user, {"name": name, "timezone": timezone})
+    changed = {key: (old, getattr(user, key)) for key, old in before.items() if old != getattr(user, key)}
+    if changed:
+        session.flush()
+        events.record(session, actor, "user.updated", user, changes=changed)
+    return user
 
 
 def set_manager(session: Session, actor: Actor, user_id: int, manager_id: int | None) -> User:

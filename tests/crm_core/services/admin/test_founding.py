@@ -1,5 +1,7 @@
 """The first visit, and whose account a single sign-on means."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlmodel import select
 
@@ -43,6 +45,19 @@ def test_a_second_founding_is_refused(any_database):
         found(email="other@example.com")
     with read_session() as session:
         assert len(session.exec(select(User)).all()) == 1
+
+
+def test_two_founders_at_once_make_one_workspace(any_database):
+    def try_to(n):
+        try:
+            return found(email=f"founder{n}@example.com")
+        except Conflict:
+            return None
+
+    with ThreadPoolExecutor(4) as crowd:
+        made = [user for user in crowd.map(try_to, range(4)) if user is not None]
+    with read_session() as session:
+        assert len(made) == len(session.exec(select(User)).all()) == len(session.exec(select(Organisation)).all()) == 1
 
 
 def test_everything_wrong_is_named_at_once_and_nothing_is_kept(database):

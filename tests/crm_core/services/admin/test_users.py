@@ -291,6 +291,64 @@ def test_changing_ones_password_needs_the_present_one_and_keeps_only_this_browse
         assert sessions.lookup(session, here) is not None and sessions.lookup(session, there) is None
 
 
+def test_without_a_password_there_is_none_to_change(people):
+    with pytest.raises(Conflict, match="have no password"):
+        run(users.change_password, people["alice"], current="", new="another long password")
+
+
+def test_everybody_changes_their_own_name_and_time_zone_and_nothing_else(any_people):
+    alice = any_people["alice"]
+    run(users.update_me, alice, name=" Alice R. ", timezone="Asia/Kolkata")
+    with read_session() as session:
+        mine = users.me(session, alice)
+        assert (mine["name"], mine["timezone"], mine["roles"], mine["has_password"]) == (
+            "Alice R.",
+            "Asia/Kolkata",
+            ["Sales rep"],
+            False,
+        )
+        assert load(session, alice.user_id).timezone == "Asia/Kolkata"
+        assert "password_hash" not in mine
+    assert types_about(alice.user_id) == ["user.updated"]
+    run(users.update_me, alice, name="Alice R.", timezone=None)
+    with pytest.raises(Invalid, match="listed time zones"):
+        run(users.update_me, alice, name="Alice R.", timezone="Mars")
+    with pytest.raises(Invalid, match="name"):
+        run(users.update_me, alice, name=" ", timezone=None)
+
+
+def test_one_sees_ones_own_browsers_and_nobody_elses(people):
+    alice = people["alice"]
+    run(sessions.start, alice.user_id, SigninMethod.LOCAL, browser="Firefox")
+    with read_session() as session:
+        assert [row["browser"] for row in users.signed_in_on(session, alice, alice.user_id)] == ["Firefox"]
+        with pytest.raises(NotPermitted):
+            users.signed_in_on(session, alice, people["bob"].user_id)
+
+
+def test_the_chart_lists_everybody_active_once_below_their_manager(people):
+    root, alice, bob = people["root"], people["alice"], people["bob"]
+    with read_session() as session:
+        found = [(depth, person["name"]) for depth, person in users.chart(session, root)]
+    assert len(found) == 7 and found[found.index((0, "Bob Manager")) + 1] == (1, "Alice Rep")
+    run(users.deactivate, root, bob.user_id)
+    with read_session() as session:
+        assert (0, "Alice Rep") in [(depth, person["name"]) for depth, person in users.chart(session, root)]
+    assert alice.user_id
+
+
+def test_the_form_of_a_person_saves_everything_or_nothing(any_people):
+    root, alice = any_people["root"], any_people["alice"]
+    with pytest.raises(Invalid):
+        run(users.save, root, alice.user_id, {"name": "Alice S."}, role_ids=[])
+    with read_session() as session:
+        assert users.one(session, root, alice.user_id)["name"] == "Alice Rep"
+    run(users.save, root, alice.user_id, {"name": "Alice S."}, role_ids=role_ids("manager"), base_version=1)
+    with read_session() as session:
+        row = users.one(session, root, alice.user_id)
+        assert (row["name"], row["roles"]) == ("Alice S.", ["Manager"])
+
+
 # --- find -----------------------------------------------------------------------------------------------------------------
 
 

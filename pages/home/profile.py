@@ -1,0 +1,102 @@
+"""One's own account: for everybody, to change the password and to see where one is signed in."""
+
+from typing import Any
+
+import streamlit as st
+
+from crm_core.services.admin import users
+from crm_core.services.admin.founding import timezones
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.components.header import header
+from ui.components.table import Cell, Column, table
+from ui.session import current_actor
+
+
+def about(person: dict[str, Any]) -> None:
+    """Name and time zone, and what an administrator decides."""
+    key = f"me_{person['version']}"
+    name = st.text_input("Name", value=person["name"], key=f"{key}_name", max_chars=200)
+    zones = list(timezones())
+    here = zones.index(person["timezone"]) if person["timezone"] in zones else None
+    zone = st.selectbox("Time zone", zones, index=here, placeholder=f"As the workspace ({actor.timezone})", key=f"{key}_zone")
+    place = [
+        ("E-mail", person["email"]),
+        ("Roles", ", ".join(person["roles"])),
+        ("Team", person["team"]),
+        ("Reports to", person["manager"]),
+    ]
+    st.caption(" · ".join(f"{word}: {fmt.md(text)}" for word, text in place if text))
+    if st.button("Save", type="primary", key="me_save"):
+        if perform(users.update_me, name=name, timezone=zone, success="Saved.") is not None:
+            st.rerun()
+        show_problems()
+
+
+def password() -> None:
+    """Change the password; the present one is asked for."""
+    with st.form("password", border=False, clear_on_submit=True):
+        current = st.text_input("Present password", type="password", key="pw_current", autocomplete="current-password")
+        new = st.text_input(
+            "New password", type="password", key="pw_new", autocomplete="new-password", help="At least 10 characters"
+        )
+        if st.form_submit_button("Change password"):
+            if (
+                perform(
+                    users.change_password, current=current, new=new, success="Password changed. Other browsers were signed out."
+                )
+                is not None
+            ):
+                st.rerun()
+            show_problems()
+
+
+def browsers() -> None:
+    """Where one is signed in."""
+    found = load(users.signed_in_on, actor.user_id)
+    table(
+        [
+            Column(key, label, sortable=False)
+            for key, label in (("where", "Browser"), ("address", "Address"), ("method", "By"), ("seen", "Last seen"))
+        ],
+        [
+            (
+                row["id"],
+                [
+                    Cell(words(row)),
+                    Cell(row["address"] or fmt.NOTHING),
+                    Cell(row["method"].label),
+                    Cell(fmt.ago(actor, row["last_seen_at"])),
+                ],
+            )
+            for row in found
+        ],
+        key="browsers",
+        label="Browsers",
+    )
+    if len(found) > 1 and st.button("Sign out all others", icon=":material/logout:", key="sign_out_others"):
+        perform(users.sign_out_everywhere, actor.user_id, success="All other browsers were signed out.")
+        st.rerun()
+
+
+def words(row: dict[str, Any]) -> str:
+    """A browser in a word that people know, and whether it is this one."""
+    agent = row["browser"]
+    name = next((word for sign, word in AGENTS if sign in agent), "Another program")
+    return f"{name} (this one)" if row["is_this"] else name
+
+
+AGENTS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+actor = current_actor()
+header("Your account", "Your name, your password, and where you are signed in")
+mine = load(users.me)
+left, right = st.columns(2, gap="large")
+with left, st.container(border=True):
+    about(mine)
+with right, st.container(border=True):
+    if mine["has_password"]:
+        password()
+    else:
+        st.caption("You came without a password. An administrator can make you a link to choose one.")
+st.subheader("Signed in on", anchor=False)
+browsers()
