@@ -9,10 +9,10 @@ from ui.actions import load
 from ui.components.activity_feed import feed, log_box
 from ui.components.deal_committee import committee
 from ui.components.deal_dialogs import lose_dialog, reopen_dialog, win_dialog
-from ui.components.deal_lines import deal_lines
 from ui.components.deal_stages import stage_path
 from ui.components.facts import facts
 from ui.components.header import header
+from ui.components.lines import DEAL, lines_card
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -115,5 +115,6 @@ with right:
         row,
         (*FACTS, *(CLOSING if outcome is not StageKind.OPEN else ()), *(key for key in specs if specs[key].custom), "description"),
     )
-    deal_lines(actor, deal_id, row, lines, may_edit)
+    by_hand = row["amount_locked"] and sum(line.total_minor for line in lines) != row["amount_minor"]
+    lines_card(actor, DEAL, row, lines, may_edit, note=" · the amount was set by hand" if by_hand else "")
     committee(actor, deal_id, row, may_edit)

@@ -1,6 +1,6 @@
 """A table of records as real HTML: rows open records, headers sort in the database, checkboxes select; on a phone the rows become cards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,12 @@ def table(
     href: str = "",
     sort: tuple[str, bool] | None = None,
     selectable: bool = False,
+    hrefs: Mapping[int, str] | None = None,
 ) -> Happened:
-    """Draw the table. ``rows``: (id, cells); ``href`` with ``{id}`` is the address of a row's record; the first column is its link."""
+    """Draw the table. ``rows``: (id, cells); ``href`` with ``{id}`` is the address of a row's record; the first column is its link.
+
+    ``hrefs`` gives the address per row instead, where rows lead to different kinds of records.
+    """
     known = {row_id for row_id, _ in rows}
     before = [chosen for chosen in (st.session_state.get(key) or {}).get("selected") or [] if chosen in known]
     data: dict[str, Any] = {
@@ -65,7 +69,7 @@ def table(
         "rows": [
             {
                 "id": row_id,
-                "href": href.format(id=row_id) if href else "",
+                "href": (hrefs or {}).get(row_id, "") or (href.format(id=row_id) if href else ""),
                 "cells": [
                     {
                         name: item
@@ -80,7 +84,7 @@ def table(
         "sort": {"key": sort[0], "desc": sort[1]} if sort else None,
         "selectable": selectable,
         "selected": before,
-        "openable": bool(href),
+        "openable": bool(href or hrefs),
     }
     result = _TABLE(key=key, data=data, on_opened_change=_nothing, on_sorted_change=_nothing, on_selected_change=_nothing)
     chosen = [row_id for row_id in result.selected or [] if row_id in known]

@@ -4,20 +4,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, insert, literal, or_, select
 from sqlmodel import Session, col
 from sqlmodel import select as pick
 
 from crm_core import events, lists, records
 from crm_core.access import Actor, visible
+from crm_core.db import bump
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.models import Campaign, CampaignChannel, CampaignMember
-from crm_core.vocabulary import Action, Channel, MemberStatus, OrderStatus, StageKind
+from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus, OrderStatus, StageKind
 
 RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
 MAX_ADD = 50_000
+_BATCH = 10_000
+_NEXT = {
+    CampaignStatus.DRAFT: (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED),
+    CampaignStatus.SCHEDULED: (CampaignStatus.RUNNING, CampaignStatus.DRAFT),
+    CampaignStatus.RUNNING: (CampaignStatus.COMPLETED, CampaignStatus.PAUSED),
+    CampaignStatus.PAUSED: (CampaignStatus.RUNNING, CampaignStatus.COMPLETED),
+    CampaignStatus.COMPLETED: (CampaignStatus.RUNNING,),
+}
 
 
 def get(session: Session, actor: Actor, campaign_id: int | None, *, action: Action = Action.READ) -> Campaign:
@@ -28,6 +37,9 @@ def get(session: Session, actor: Actor, campaign_id: int | None, *, action: Acti
 def _prepare(session: Session, actor: Actor, campaign: Campaign, old: Mapping[str, Any]) -> None:
     if campaign.starts_on and campaign.ends_on and campaign.ends_on < campaign.starts_on:
         raise Invalid(fields={"ends_on": "The campaign can't end before it starts."})
+    before = old.get("status")
+    if before is not None and campaign.status not in _NEXT[before]:
+        raise Invalid(fields={"status": f"A campaign that is {before.label.lower()} can't become {campaign.status.label.lower()}."})
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Campaign:
@@ -40,6 +52,16 @@ def update(
 ) -> records.Saved:
     """Change a campaign."""
     return records.update(session, actor, "campaign", campaign_id, changes, base_version=base_version, prepare=_prepare)
+
+
+def next_states(status: CampaignStatus) -> tuple[CampaignStatus, ...]:
+    """The states into which a campaign may go from here, the usual one first."""
+    return _NEXT[status]
+
+
+def move(session: Session, actor: Actor, campaign_id: int, status: CampaignStatus, *, base_version: int | None = None) -> Campaign:
+    """Start, pause, resume or complete a campaign. The same as choosing the status in the form."""
+    return update(session, actor, campaign_id, {"status": status.value}, base_version=base_version).record
 
 
 def channels(session: Session, actor: Actor, campaign_id: int) -> list[CampaignChannel]:
@@ -135,22 +157,48 @@ def add_members(session: Session, actor: Actor, campaign_id: int, entity_key: st
     if len(wanted) > MAX_ADD:
         raise Invalid(f"At most {MAX_ADD:,} people can be added at once.")
     table = entity(entity_key).table
-    seen = set(session.execute(select(table.c.id).where(table.c.id.in_(wanted), visible(actor, entity_key, table))).scalars())
-    if seen != set(wanted):
-        raise NotFound("Some of these people do not exist, or are not shared with you. Nobody was added.")
     column = f"{entity_key}_id"
     members_table = CampaignMember.__table__  # type: ignore[attr-defined]
-    present = set(
-        session.execute(
-            select(members_table.c[column]).where(members_table.c.campaign_id == campaign_id, members_table.c[column].in_(wanted))
-        ).scalars()
-    )
+    seen: set[int] = set()
+    present: set[int] = set()
+    for at in range(0, len(wanted), _BATCH):  # databases bind a limited number of values per statement
+        part = wanted[at : at + _BATCH]
+        seen |= set(session.execute(select(table.c.id).where(table.c.id.in_(part), visible(actor, entity_key, table))).scalars())
+        inside = select(members_table.c[column]).where(
+            members_table.c.campaign_id == campaign_id, members_table.c[column].in_(part)
+        )
+        present |= set(session.execute(inside).scalars())
+    if seen != set(wanted):
+        raise NotFound("Some of these people do not exist, or are not shared with you. Nobody was added.")
     new = [record_id for record_id in wanted if record_id not in present]
     session.add_all(_member(campaign_id, entity_key, record_id) for record_id in new)
     session.flush()
     if new:
         events.record(session, actor, "campaign.members_changed", campaign, data={"added": len(new)})
     return len(new), len(present)
+
+
+def add_matching(session: Session, actor: Actor, campaign_id: int, entity_key: str, query: lists.ListQuery) -> tuple[int, int]:
+    """Add all contacts or leads that a list shows (a saved view, a filter), in one statement; gives how many were new and how many were in."""
+    campaign = get(session, actor, campaign_id, action=Action.EDIT)
+    if entity_key not in ("contact", "lead"):
+        raise Invalid("Only contacts and leads can be members of a campaign.")
+    table, column = entity(entity_key).table, f"{entity_key}_id"
+    clause = lists.condition(session, actor, entity_key, query)
+    total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one()
+    members_table = CampaignMember.__table__  # type: ignore[attr-defined]
+    inside = select(members_table.c[column]).where(members_table.c.campaign_id == campaign_id, members_table.c[column].is_not(None))
+    now = clock.utcnow()
+    fixed = {"created_at": now, "updated_at": now, "version": 1, "campaign_id": campaign_id, "is_control": False}
+    values = [literal(value, members_table.c[name].type) for name, value in (*fixed.items(), ("status", MemberStatus.PLANNED))]
+    fresh = and_(clause, table.c.id.not_in(inside))
+    added = session.execute(select(func.count()).select_from(table).where(fresh)).scalar_one()
+    rows = select(table.c.id, *values).where(fresh)
+    session.execute(insert(members_table).from_select([column, *fixed, "status"], rows))
+    bump(session, members_table.name)
+    if added:
+        events.record(session, actor, "campaign.members_changed", campaign, data={"added": added})
+    return added, total - added
 
 
 def _member(campaign_id: int, entity_key: str, record_id: int) -> CampaignMember:

@@ -55,6 +55,11 @@ def next_states(order_status: OrderStatus) -> tuple[OrderStatus, ...]:
     return _NEXT[order_status]
 
 
+def move(session: Session, actor: Actor, order_id: int, status: OrderStatus, *, base_version: int | None = None) -> Order:
+    """Place, fulfil, cancel an order or take it back to draft. The same as choosing the status in the form."""
+    return update(session, actor, order_id, {"status": status.value}, base_version=base_version).record
+
+
 def lines(session: Session, actor: Actor, order_id: int) -> list[OrderLine]:
     """The products of an order."""
     get(session, actor, order_id)

@@ -1,11 +1,16 @@
-"""Products: what is sold and what it costs."""
+"""Products: what is sold, what it costs, how much of it was sold."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
+from sqlalchemy import func, select
 from sqlmodel import Session
 
 from crm_core import records
-from crm_core.access import Actor
+from crm_core.access import Actor, visible
+from crm_core.entities import entity
+from crm_core.models import OrderLine
+from crm_core.vocabulary import Action, OrderStatus
 
 
 @dataclass(frozen=True)
@@ -20,3 +25,28 @@ def price_of(session: Session, actor: Actor, product_id: int) -> Price:
     """The list price of a product the actor may see."""
     product = records.get(session, actor, "product", product_id)
     return Price(product.name, product.price_minor)
+
+
+@dataclass(frozen=True)
+class ProductSales:
+    """What was sold of a product in placed and fulfilled orders that the actor may see. Revenue in minor units."""
+
+    orders: int
+    quantity: Decimal
+    revenue_minor: int
+
+
+def sales(session: Session, actor: Actor, product_id: int) -> ProductSales | None:
+    """The figures on top of a product's page; None for somebody who may not see orders."""
+    records.get(session, actor, "product", product_id)
+    if not actor.can("order", Action.READ):
+        return None
+    line, order = OrderLine.__table__, entity("order").table  # type: ignore[attr-defined]
+    clause = (line.c.product_id == product_id) & order.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED))
+    query = select(
+        func.count(line.c.order_id.distinct()),
+        func.coalesce(func.sum(line.c.quantity), 0),
+        func.coalesce(func.sum(line.c.total_minor), 0),
+    ).select_from(line.join(order, order.c.id == line.c.order_id))
+    row = session.execute(query.where(clause, visible(actor, "order", order))).one()
+    return ProductSales(int(row[0]), Decimal(row[1]), int(row[2]))

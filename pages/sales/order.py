@@ -1,0 +1,64 @@
+"""One order: what was bought, by whom, and how far it is."""
+
+import streamlit as st
+
+from crm_core.services.sales import orders
+from crm_core.vocabulary import Action, OrderStatus
+from ui import format as fmt
+from ui.actions import load, perform
+from ui.components.activity_feed import feed
+from ui.components.facts import facts
+from ui.components.header import header
+from ui.components.lines import ORDER, lines_card
+from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url
+from ui.navigation import page_of
+from ui.session import current_actor
+from ui.tones import TONES
+
+ABOUT = ("account_id", "contact_id", "deal_id", "campaign_id", "owner_id", "ordered_at", "source")
+EDITED = ("number", "account_id", "contact_id", "deal_id", "campaign_id", "owner_id", "ordered_at", "source", "description")
+VERBS = {
+    OrderStatus.PLACED: ("Place", ":material/check:"),
+    OrderStatus.FULFILLED: ("Fulfil", ":material/local_shipping:"),
+    OrderStatus.CANCELLED: ("Cancel order", None),
+    OrderStatus.DRAFT: ("Back to draft", ":material/undo:"),
+}
+
+actor = current_actor()
+order_id = id_from_url()
+specs, row = load(facts_of, "order", order_id)
+lines = load(orders.lines, order_id)
+may_edit = actor.can("order", Action.EDIT)
+changeable = row["status"] in (OrderStatus.DRAFT, OrderStatus.PLACED)
+
+caption = " · ".join(
+    part for part in (row.get("account_id.title"), f"Ordered {fmt.day(actor, fmt.local(actor, row['ordered_at']).date())}") if part
+)
+actions = header(
+    f"Order {row['number']}",
+    caption,
+    badges=[(row["status"].label, TONES[row["status"]])],
+    back=("Orders", page_of(actor, "orders")),
+)
+if may_edit:
+    for place, status in enumerate(orders.next_states(row["status"])):
+        words, icon = VERBS[status]
+        if actions.button(words, icon=icon, key=f"move_{status.value}", type="secondary" if place else "primary"):
+            perform(orders.move, order_id, status, base_version=row["version"], success=f"{status.label}.")
+            st.rerun()
+    if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+        edit_dialog(
+            "order", order_id, (*EDITED, *(() if lines else ("total_minor",)), *(key for key in specs if specs[key].custom))
+        )
+if actor.can("order", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this order"):
+    delete_dialog("order", order_id, row["version"], row["number"], "orders")
+
+left, right = st.columns([8, 4], gap="medium")
+with left:
+    with st.grid(4, min_column_width=150):
+        st.metric("Total", fmt.money(actor, row["total_minor"]), border=True, height="stretch")
+        st.metric("Products", f"{len(lines):,}", border=True, height="stretch")
+    lines_card(actor, ORDER, row, lines, may_edit and changeable)
+    feed("order", order_id)
+with right:
+    facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))

@@ -1,0 +1,100 @@
+"""Saved views: mine, shared, default, and what happens when a field or a right is gone."""
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.services.collaboration import views
+
+BIG = {
+    "columns": ["name", "amount_minor"],
+    "sort": ["amount_minor", True],
+    "filter": {"field": "amount_minor", "cmp": "gt", "value": 100},
+    "size": 25,
+}
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def look(verb, actor, *args):
+    with read_session() as session:
+        return verb(session, actor, *args)
+
+
+def test_a_private_view_is_mine_alone(any_cast):
+    alice, charlie = any_cast["alice"], any_cast["charlie"]
+    view = do(views.create, alice, "deal", name=" Big ones ", layout=BIG)
+    assert view.name == "Big ones" and look(views.usable, alice, view) == {**BIG, "q": ""}
+    assert [found.id for found in look(views.find, alice, "deal")] == [view.id]
+    assert look(views.find, charlie, "deal") == []
+    for verb in (
+        lambda s, a: views.get(s, a, view.id),
+        lambda s, a: views.update(s, a, view.id, name="x"),
+        lambda s, a: views.remove(s, a, view.id),
+    ):
+        with pytest.raises(NotFound):
+            do(verb, charlie)
+
+
+def test_sharing_needs_the_right_and_shared_views_change_only_by_their_owner_or_a_manager(any_cast):
+    alice, bob = any_cast["alice"], any_cast["bob"]
+    with pytest.raises(NotPermitted, match="share"):
+        do(views.create, alice, "deal", name="Big", layout=BIG, shared=True)
+    view = do(views.create, bob, "deal", name="Big", layout=BIG, shared=True)
+    seen = look(views.get, alice, view.id)
+    assert (seen.mine, seen.may_edit, seen.owner) == (False, False, "Bob Manager")
+    with pytest.raises(NotPermitted, match="somebody else"):
+        do(views.update, alice, view.id, name="Mine")
+    assert do(views.update, any_cast["root"], view.id, name="Bigger").name == "Bigger"
+    do(views.update, bob, view.id, shared=False)
+    with pytest.raises(NotFound):
+        look(views.get, alice, view.id)
+
+
+def test_names_are_free_once(cast):
+    alice = cast["alice"]
+    do(views.create, alice, "deal", name="Big", layout=BIG)
+    with pytest.raises(Conflict, match="already a view"):
+        do(views.create, alice, "deal", name="Big", layout=BIG)
+    do(views.create, alice, "lead", name="Big", layout={})
+    with pytest.raises(Invalid, match="a name"):
+        do(views.create, alice, "deal", name="  ", layout=BIG)
+
+
+def test_one_default_mine_before_the_shared_one(any_cast):
+    alice, bob = any_cast["alice"], any_cast["bob"]
+    shared = do(views.create, bob, "deal", name="Team", layout=BIG, shared=True, is_default=True)
+    assert look(views.default_of, alice, "deal").id == shared.id
+    first = do(views.create, alice, "deal", name="One", layout=BIG, is_default=True)
+    second = do(views.create, alice, "deal", name="Two", layout=BIG, is_default=True)
+    assert look(views.default_of, alice, "deal").id == second.id
+    assert [view.is_default for view in look(views.find, alice, "deal") if view.id == first.id] == [False]
+    do(views.update, alice, second.id, is_default=False)
+    assert look(views.default_of, alice, "deal").id == shared.id
+
+
+def test_a_view_over_a_hidden_field_still_opens_without_its_filter(cast):
+    layout = {"columns": ["name", "email"], "filter": {"field": "email", "cmp": "contains", "value": "a"}}
+    view = do(views.create, cast["bob"], "contact", name="With e-mail", layout=layout, shared=True)
+    usable = look(views.usable, cast["ana"], view)
+    assert "filter" not in usable and usable["columns"]
+
+
+def test_a_layout_that_cannot_work_is_refused(cast):
+    alice = cast["alice"]
+    with pytest.raises(Invalid):
+        do(views.create, alice, "deal", name="x", layout={"filter": {"field": "nope"}})
+    with pytest.raises(Invalid, match="column"):
+        do(views.create, alice, "deal", name="x", layout={"columns": ["nope"]})
+    with pytest.raises(NotPermitted):
+        do(views.create, cast["sam"], "deal", name="x", layout={})
+
+
+def test_a_removed_view_is_gone(cast):
+    view = do(views.create, cast["alice"], "deal", name="Big", layout=BIG)
+    do(views.remove, cast["alice"], view.id)
+    with pytest.raises(NotFound):
+        do(views.remove, cast["alice"], view.id)

@@ -1,0 +1,310 @@
+"""The parts of a campaign's page: status, figures, channels with their cost, members."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.kit.money import exponent, to_major, to_minor
+from crm_core.lists import ListQuery
+from crm_core.models import CampaignChannel
+from crm_core.services.collaboration import views
+from crm_core.services.marketing import campaigns
+from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.components.picker import picker
+from ui.components.table import Cell, Column, table
+from ui.navigation import go, page_of
+from ui.session import current_actor
+
+SIZE = 25
+_VERBS = {
+    CampaignStatus.DRAFT: "Back to draft",
+    CampaignStatus.SCHEDULED: "Schedule",
+    CampaignStatus.RUNNING: "Start",
+    CampaignStatus.PAUSED: "Pause",
+    CampaignStatus.COMPLETED: "Complete",
+}
+_TONES = {
+    MemberStatus.PLANNED: "gray", MemberStatus.SENT: "blue", MemberStatus.OPENED: "violet", MemberStatus.CLICKED: "violet",
+    MemberStatus.RESPONDED: "green", MemberStatus.CONVERTED: "green", MemberStatus.DECLINED: "red",
+}  # fmt: skip
+
+
+def status_buttons(where: Any, row: Mapping[str, Any]) -> None:
+    """What can become of the campaign from here; the usual next state first."""
+    for place, status in enumerate(campaigns.next_states(row["status"])):
+        words = "Resume" if status is CampaignStatus.RUNNING and row["status"] is not CampaignStatus.DRAFT else _VERBS[status]
+        words = "Run again" if row["status"] is CampaignStatus.COMPLETED else words
+        if where.button(words, key=f"move_{status.value}", type="secondary" if place else "primary"):
+            perform(campaigns.move, row["id"], status, base_version=row["version"], success=f"{status.label}.")
+            st.rerun()
+
+
+def figures(actor: Actor, campaign_id: int, row: Mapping[str, Any]) -> None:
+    """What it cost and what came of it."""
+    found = load(campaigns.figures, campaign_id)
+    rate = found.responded / found.members if found.members else None
+    named = "Attributed by the campaign named on the record, over what you may see"
+    with st.grid(6, min_column_width=150):
+        _metric("Members", f"{found.members:,}", f"{found.responded:,} responded", "Contacts and leads in this campaign")
+        _metric(
+            "Response rate", fmt.percent(actor, rate), _expected(actor, row), "Members who responded or converted, of all members"
+        )
+        _metric(
+            "Actual cost",
+            fmt.money(actor, found.actual_cost_minor),
+            f"{fmt.money(actor, found.planned_cost_minor)} planned",
+            "Sum of its channels",
+        )
+        if actor.can("lead", Action.READ):
+            _metric("Leads", f"{found.leads:,}", "", named)
+        if actor.can("deal", Action.READ):
+            _metric("Won deals", fmt.money(actor, found.won_minor, compact=True), "", named)
+        if actor.can("order", Action.READ):
+            _metric(
+                "Order revenue",
+                fmt.money(actor, found.order_minor, compact=True),
+                "",
+                f"{named}. Orders that came from won deals are in both figures",
+            )
+    st.caption("Leads, deals and orders are attributed by the campaign named on the record.")
+
+
+def _metric(label: str, value: str, note: str, help_text: str) -> None:
+    st.metric(
+        label,
+        value,
+        delta=fmt.md(note) or None,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+        help=help_text,
+    )
+
+
+def _expected(actor: Actor, row: Mapping[str, Any]) -> str:
+    return f"{fmt.number(actor, row['expected_response_pct'])}% expected" if row["expected_response_pct"] is not None else ""
+
+
+# --- channels ---------------------------------------------------------------------------------------------------------------
+
+
+def channels(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> None:
+    """The card with planned and actual cost per channel."""
+    rows = load(campaigns.channels, row["id"])
+    with st.container(border=True, gap="small", key="channels"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown("**Channels**", width="content")
+            if may_edit and st.button("Change" if rows else "Add", icon=":material/edit:", type="tertiary", key="edit_channels"):
+                _channels_dialog(actor, row["id"], row["version"], rows)
+        if not rows:
+            st.caption("No channels yet. Their cost is what the return is measured against.")
+            return
+        table(
+            [Column("channel", "Channel", sortable=False), Column("planned", "Planned", right=True, sortable=False), Column("actual", "Actual", right=True, sortable=False)],
+            [
+                (one.id, [Cell(one.channel.label), Cell(f"{fmt.money(actor, one.planned_cost_minor)} planned"), Cell(f"{fmt.money(actor, one.actual_cost_minor)} spent", hot=one.actual_cost_minor > one.planned_cost_minor)])
+                for one in rows
+            ],
+            key="channels_table",
+            label="Channels of this campaign",
+        )  # fmt: skip
+        spent = sum(one.actual_cost_minor for one in rows)
+        over = row["budget_minor"] is not None and spent > row["budget_minor"]
+        if over:
+            st.caption(f":red[:material/warning: {fmt.md(fmt.money(actor, spent - row['budget_minor']))} above the budget]")
+
+
+@st.dialog("Channels of this campaign", width="large")
+def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequence[CampaignChannel]) -> None:
+    words = Channel.options()
+    places = exponent(actor.currency)
+    money = st.column_config.NumberColumn
+    start = [
+        {
+            "channel": one.channel.value,
+            "planned": float(to_major(one.planned_cost_minor, actor.currency)),
+            "actual": float(to_major(one.actual_cost_minor, actor.currency)),
+            "starts_on": one.starts_on,
+            "ends_on": one.ends_on,
+        }
+        for one in rows
+    ] or [{"channel": "email", "planned": 0.0, "actual": 0.0, "starts_on": None, "ends_on": None}]
+    edited = st.data_editor(
+        start,
+        num_rows="dynamic",
+        hide_index=True,
+        key="channels_editor",
+        column_config={
+            "channel": st.column_config.SelectboxColumn("Channel", options=list(words), format_func=lambda one: words.get(str(one), ""), required=True, default="email"),
+            "planned": money(f"Planned cost ({actor.currency})", min_value=0.0, format=f"%.{places}f", default=0.0),
+            "actual": money(f"Actual cost ({actor.currency})", min_value=0.0, format=f"%.{places}f", default=0.0),
+            "starts_on": st.column_config.DateColumn("Starts"),
+            "ends_on": st.column_config.DateColumn("Ends"),
+        },
+    )  # fmt: skip
+    if st.button("Save channels", type="primary", key="channels_save"):
+        given = [
+            {
+                "channel": one.get("channel"),
+                "planned_cost_minor": to_minor(one.get("planned") or 0, actor.currency),
+                "actual_cost_minor": to_minor(one.get("actual") or 0, actor.currency),
+                "starts_on": one.get("starts_on"),
+                "ends_on": one.get("ends_on"),
+            }
+            for one in edited
+            if one.get("channel")
+        ]
+        if perform(campaigns.set_channels, campaign_id, given, base_version=version, success="Channels saved.") is not None:
+            st.rerun()
+        show_problems()
+
+
+# --- members ----------------------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def members(campaign_id: int, may_edit: bool) -> None:
+    """Who is in the campaign and how far they have come, page by page."""
+    actor = current_actor()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader("Members", anchor=False, width="content")
+        if may_edit and st.button("Add people", icon=":material/group_add:", key="add_members"):
+            _add_dialog(campaign_id)
+    status = st.pills(
+        "Status",
+        list(MemberStatus),
+        format_func=lambda one: one.label,
+        key="member_status",
+        label_visibility="collapsed",
+        on_change=_first,
+    )
+    page = int(st.session_state.get("member_page") or 1)
+    rows, total = load(campaigns.members, campaign_id, status=status, page=page, size=SIZE)
+    if not rows:
+        st.caption(
+            f"Nobody is “{status.label}”." if status else "Nobody yet. Add contacts or leads, one by one or by a saved view."
+        )
+        return
+    by_id = {row.id: row for row in rows}
+    happened = table(
+        [
+            Column("name", "Name", sortable=False),
+            Column("kind", "Kind", sortable=False),
+            Column("status", "Status", sortable=False),
+        ],
+        [
+            (row.id, [Cell(row.name), Cell(row.entity.capitalize()), Cell(row.status.label, tone=_TONES[row.status])])
+            for row in rows
+        ],
+        key="members_table",
+        label="Members of this campaign",
+        hrefs={row.id: f"/{row.entity}?id={row.record_id}" for row in rows if page_of(actor, row.entity) is not None},
+        selectable=may_edit,
+    )
+    _under(campaign_id, happened.selected, total)
+    if happened.opened is not None:
+        go(by_id[happened.opened].entity, id=by_id[happened.opened].record_id)
+
+
+def _first() -> None:
+    st.session_state["member_page"] = 1
+
+
+def _under(campaign_id: int, selected: list[int], total: int) -> None:
+    pages = max(1, -(-total // SIZE))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        if selected:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+                st.caption(f"{len(selected)} selected", width="content")
+                status = st.selectbox("New status", list(MemberStatus), index=None, placeholder="Set status", format_func=lambda one: one.label, key="member_set", label_visibility="collapsed", width=160)  # fmt: skip
+                if st.button("Set", key="member_set_yes", disabled=status is None) and status is not None:
+                    _done(
+                        perform(
+                            campaigns.set_member_status,
+                            campaign_id,
+                            selected,
+                            status,
+                            success=f"{fmt.plural(len(selected), 'member')} set to {status.label}.",
+                        )
+                    )
+                if st.button("Remove", key="member_remove", type="tertiary"):
+                    _done(
+                        perform(
+                            campaigns.remove_members,
+                            campaign_id,
+                            selected,
+                            success=f"{fmt.plural(len(selected), 'member')} removed.",
+                        )
+                    )
+        else:
+            st.caption(fmt.plural(total, "member"), width="content")
+        if pages > 1:
+            if int(st.session_state.get("member_page") or 1) > pages:
+                st.session_state["member_page"] = pages
+            st.pagination(pages, key="member_page")
+
+
+def _done(result: Any) -> None:
+    if result is not None:
+        st.session_state.pop("members_table", None)
+    st.rerun()
+
+
+@st.dialog("Add people to this campaign")
+def _add_dialog(campaign_id: int) -> None:
+    actor = current_actor()
+    kinds = {key: label for key, label in (("contact", "Contacts"), ("lead", "Leads")) if actor.can(key, Action.READ)}
+    entity_key = st.segmented_control(
+        "Who?", list(kinds), default=next(iter(kinds)), format_func=lambda one: kinds[one], required=True, key="add_kind"
+    )
+    ways = {"one": "One by one", "view": "By a saved view"}
+    way = st.segmented_control("How?", list(ways), default="one", format_func=lambda one: ways[one], required=True, key="add_way")
+    if way == "one":
+        _add_one(campaign_id, entity_key or "contact")
+    else:
+        _add_view(campaign_id, entity_key or "contact")
+
+
+def _add_one(campaign_id: int, entity_key: str) -> None:
+    turn = st.session_state.get("_add_turn", 0)
+    chosen = picker("Person", lambda q: load(lists.choices, entity_key, q, limit=20), key=f"add_{entity_key}_{turn}")
+    if st.button("Add", type="primary", key="add_yes", disabled=chosen is None) and chosen is not None:
+        result = perform(campaigns.add_members, campaign_id, entity_key, [chosen])
+        show_problems()
+        if result is not None:
+            name = load(lists.titles, entity_key, [chosen]).get(chosen, "")
+            st.session_state["_add_said"] = f"{name} added." if result[0] else f"{name} was in already."
+            st.session_state["_add_turn"] = turn + 1
+            st.rerun(scope="fragment")
+    if said := st.session_state.pop("_add_said", ""):
+        st.success(fmt.md(said), icon=":material/check:")
+    if st.button("Done", key="add_done", type="tertiary"):
+        st.rerun()
+
+
+def _add_view(campaign_id: int, entity_key: str) -> None:
+    found = {view.id: view for view in load(views.find, entity_key)}
+    if not found:
+        st.caption("There is no saved view yet. Filter the list, save it as a view, and come back.")
+        return
+    chosen = st.selectbox("View", list(found), format_func=lambda one: found[one].name, key=f"add_view_{entity_key}")
+    layout = load(views.usable, found[chosen])
+    query = ListQuery(filter=layout.get("filter"), q=layout.get("q", ""))
+    count = load(lists.count, entity_key, query)
+    st.caption(
+        f"{fmt.plural(count, 'record')} that you may see match now. People who join the view later are not added by themselves."
+    )
+    if st.button(f"Add {count:,}", type="primary", key="add_view_yes", disabled=count == 0):
+        result = perform(campaigns.add_matching, campaign_id, entity_key, query)
+        if result is not None:
+            st.session_state.setdefault("_toasts", []).append(
+                ("ok", fmt.md(f"{result[0]:,} added, {result[1]:,} were in already."))
+            )
+            st.rerun()
+        show_problems()

@@ -1,0 +1,147 @@
+"""The products of a deal or an order: a card with the lines, and the dialog that changes them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.kit.money import line_total, to_major, to_minor
+from crm_core.models import DealLine, OrderLine
+from crm_core.services.sales import deals, orders, products
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.components.picker import picker
+from ui.components.table import Cell, Column, table
+
+
+@dataclass(frozen=True)
+class LinesOf:
+    """What the lines belong to: its word, the verb that stores them, and what an empty card says."""
+
+    word: str
+    save: Callable[..., Any]
+    empty: str
+
+
+DEAL = LinesOf("deal", deals.set_lines, "No products yet. Their sum becomes the amount of the deal.")
+ORDER = LinesOf("order", orders.set_lines, "No products yet. Their sum becomes the total of the order.")
+
+
+def lines_card(
+    actor: Actor, of: LinesOf, row: Mapping[str, Any], lines: Sequence[DealLine | OrderLine], may_edit: bool, *, note: str = ""
+) -> None:
+    """The card. ``note`` stands behind the sum."""
+    with st.container(border=True, gap="small", key=f"{of.word}_lines"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown("**Products**", width="content")
+            if may_edit and st.button(
+                "Change" if lines else "Add",
+                icon=":material/edit:" if lines else ":material/add:",
+                type="tertiary",
+                key="edit_lines",
+            ):
+                _start(lines)
+                _dialog(actor, of, row["id"], row["version"])
+        if not lines:
+            st.caption(of.empty)
+            return
+        table(
+            [
+                Column("name", "Product", sortable=False),
+                Column("quantity", "Qty", right=True, sortable=False),
+                Column("price", "Price", right=True, sortable=False),
+                Column("total", "Total", right=True, sortable=False),
+            ],
+            [(line.id, _cells(actor, line)) for line in lines],
+            key="lines_table",
+            label=f"Products of this {of.word}",
+        )
+        st.caption(f"Sum {fmt.md(fmt.money(actor, sum(line.total_minor for line in lines)))}{fmt.md(note)}")
+
+
+def _cells(actor: Actor, line: DealLine | OrderLine) -> list[Cell]:
+    off = f" −{fmt.number(actor, line.discount_pct)}%" if line.discount_pct else ""
+    price = fmt.money(actor, line.unit_price_minor) + off
+    return [Cell(line.name), Cell(fmt.number(actor, line.quantity)), Cell(price), Cell(fmt.money(actor, line.total_minor))]
+
+
+def _start(lines: Sequence[DealLine | OrderLine]) -> None:
+    st.session_state["_lines"] = [
+        {
+            "n": n,
+            "product_id": line.product_id,
+            "name": line.name,
+            "quantity": float(line.quantity),
+            "unit_price_minor": line.unit_price_minor,
+            "discount_pct": float(line.discount_pct),
+        }
+        for n, line in enumerate(lines)
+    ]
+    st.session_state["_lines_next"] = len(lines)
+    if not lines:
+        _add()
+
+
+def _add() -> None:
+    n = st.session_state["_lines_next"]
+    st.session_state["_lines"].append(
+        {"n": n, "product_id": None, "name": "", "quantity": 1.0, "unit_price_minor": None, "discount_pct": 0.0}
+    )
+    st.session_state["_lines_next"] = n + 1
+
+
+def _drop(n: int) -> None:
+    st.session_state["_lines"] = [line for line in st.session_state["_lines"] if line["n"] != n]
+
+
+@st.dialog("Products", width="large")
+def _dialog(actor: Actor, of: LinesOf, record_id: int, version: int) -> None:
+    total = 0
+    for line in st.session_state["_lines"]:
+        total += _line(actor, line)
+    st.button("Add a line", icon=":material/add:", type="tertiary", key="line_add", on_click=_add)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**Sum {fmt.md(fmt.money(actor, total))}**", width="content")
+        pressed = st.button("Save products", type="primary", key="lines_save")
+    if pressed:
+        rows = [line for line in st.session_state["_lines"] if line["product_id"] or line["name"]]
+        if perform(of.save, record_id, rows, base_version=version, success="Products saved.") is not None:
+            st.rerun()
+        show_problems()
+
+
+def _line(actor: Actor, line: dict[str, Any]) -> int:
+    n = line["n"]
+    what, quantity, price, discount, remove = st.columns([5, 2, 3, 2, 1], vertical_alignment="bottom")
+    with what:
+        chosen = picker(
+            "Product",
+            lambda q: load(lists.choices, "product", q, limit=20),
+            key=f"line_p_{n}",
+            value=line["product_id"],
+            title=line["name"],
+            placeholder="Product",
+        )
+    if chosen != line["product_id"]:
+        line["product_id"] = chosen
+        found = load(products.price_of, chosen) if chosen else None
+        line["name"] = found.name if found else ""
+        line["unit_price_minor"] = found.price_minor if found else None
+        st.session_state.pop(f"line_u_{n}", None)
+    line["quantity"] = quantity.number_input("Quantity", value=line["quantity"], min_value=0.001, key=f"line_q_{n}")
+    shown = float(to_major(line["unit_price_minor"], actor.currency)) if line["unit_price_minor"] is not None else None
+    typed = price.number_input(f"Price ({actor.currency})", value=shown, min_value=0.0, key=f"line_u_{n}")
+    line["unit_price_minor"] = to_minor(typed, actor.currency) if typed is not None else None
+    line["discount_pct"] = discount.number_input(
+        "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, key=f"line_d_{n}"
+    )
+    remove.button(
+        "", icon=":material/close:", key=f"line_x_{n}", type="tertiary", on_click=_drop, args=(n,), help="Remove this line"
+    )
+    if line["unit_price_minor"] is None or not line["quantity"]:
+        return 0
+    return line_total(Decimal(str(line["quantity"])), line["unit_price_minor"], Decimal(str(line["discount_pct"] or 0)))
