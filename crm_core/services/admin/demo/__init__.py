@@ -52,14 +52,14 @@ CUSTOM_FIELDS = (
 WRITE_ORDER = (
     "team", "app_user", "user_role", "user_closure", "custom_field", "product_category", "product", "account", "contact",
     "contact_point", "campaign", "campaign_channel", "deal", "deal_line", "deal_contact", "stage_event", "lead", "campaign_member",
-    "touchpoint", "sales_order", "order_line", "ticket", "ticket_message", "activity", "task", "event_log", "search_document",
+    "touchpoint", "sales_order", "order_line", "ticket", "ticket_message", "activity", "task", "event_log", "search_document", "match_key",
 )  # fmt: skip
 
 STEPS = {
     "app_user": "People and teams…", "product": "Products…", "account": "Customers…", "contact": "Customers…", "deal": "Deals…",
     "stage_event": "Deals…", "lead": "Leads…", "campaign_member": "Campaigns…", "touchpoint": "Campaigns…", "sales_order": "Orders…",
     "order_line": "Orders…", "ticket": "Tickets…", "activity": "What people did…", "task": "What people did…",
-    "event_log": "What people did…", "search_document": "Search…",
+    "event_log": "What people did…", "search_document": "Search…", "match_key": "Search…",
 }  # fmt: skip
 
 
@@ -121,6 +121,7 @@ def make(session: Session, scale: str, seed: int) -> Draft:
     working.add_tasks(draft)
     logbook.add_events(draft)
     logbook.add_search(draft)
+    logbook.add_match_keys(draft)
     return draft
 
 

@@ -1,11 +1,13 @@
-"""What follows from the drafted rows: the event log in the order of time, and the texts under which records are found."""
+"""What follows from the drafted rows: the event log in the order of time, and the texts and keys under which records are found."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from crm_core.entities import ENTITIES
-from crm_core.kit.text import fold
+from crm_core.matching import MATCHED, keys_of
+from crm_core.search import tokens_of
 from crm_core.services.admin.demo.draft import Draft
 
 
@@ -48,12 +50,26 @@ def add_search(draft: Draft) -> None:
         if rows is None or not entity.search:
             continue
         columns = [rows[name] for name in entity.search if name in rows]
-        found = [" ".join(_folded(value) for value in values if value) for values in zip(*columns, strict=True)]
+        found = [
+            " ".join(token for value in values if value for token in tokens_of(value)) for values in zip(*columns, strict=True)
+        ]
         entities += [key] * len(found)
         ids.append(rows["id"])
         texts += found
     draft.put("search_document", entity=entities, record_id=np.concatenate(ids), text=texts)
 
 
-def _folded(text: str) -> str:
-    return text.lower() if text.isascii() else fold(text)
+def add_match_keys(draft: Draft) -> None:
+    """The keys by which a second lead, contact or account with the same address or name is recognised."""
+    rows: list[tuple[str, int, str, str]] = []
+    for entity in MATCHED:
+        table = draft.tables[ENTITIES[entity].table.name]
+        names = [name for name in ("name", "email", "company", "website") if name in table]
+        columns = zip(*(table[name] for name in names), strict=True)
+        for number, (values, phone) in enumerate(zip(columns, table["phone"], strict=True), 1):
+            record = SimpleNamespace(**dict(zip(names, values, strict=True)))
+            rows += [(entity, number, kind, key) for kind, key in sorted(keys_of(entity, record))]
+            if phone:  # ours are international already: the slow parser has nothing to add
+                rows.append((entity, number, "phone", "".join(filter(str.isdigit, phone))[-8:]))
+    keys = ("entity", "record_id", "kind", "key")
+    draft.put("match_key", **{key: list(column) for key, column in zip(keys, zip(*rows, strict=True), strict=True)})

@@ -7,7 +7,7 @@ from time import process_time
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from crm_core import db, events
 from crm_core.access import load, visible
@@ -301,21 +301,23 @@ def test_timelines_are_not_empty_and_every_event_has_a_sentence(company):
         assert one(query) == 0, entity
 
 
-def test_every_record_is_found_by_quick_search(company):
-    with db.read_session() as session:
-        from crm_core import search
+def test_search_texts_and_match_keys_are_those_that_saving_would_write(company):
+    from crm_core import matching, search
+    from crm_core.entities import ENTITIES
 
-        root = actor(company.people["administrator"])
-        name = (
-            session.execute(text("select name from account where name like '%é%' or name like '%ö%' order by id")).scalars().first()
-        )
-        ids = session.execute(search.matching(session, "account", name or "cafe")).scalars().all()
-        assert ids and root.can("account", "read")
+    with db.read_session() as session:
+        for key, entity in ENTITIES.items():
+            if not entity.search:
+                continue
+            records = session.execute(select(entity.model)).scalars().all()
+            written = dict(session.execute(text("select record_id, text from search_document where entity = :e"), {"e": key}).all())
+            assert written == {record.id: search.text_of(entity, record) for record in records}, key
+            if key in matching.MATCHED:
+                kept = {tuple(row) for row in rows("select record_id, kind, key from match_key where entity = :e", e=key)}
+                assert kept == {(record.id, *pair) for record in records for pair in matching.keys_of(key, record)}, key
 
 
 def test_managers_see_the_deals_of_everyone_below_and_reps_their_own(company):
-    from sqlalchemy import func, select
-
     table = Base.metadata.tables["deal"]
     with db.read_session() as session:
         counts = {
