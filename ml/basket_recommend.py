@@ -5,7 +5,8 @@ from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
-from scipy import linalg, sparse
+from scipy import sparse
+from scipy.linalg import lapack
 
 from ml.basket_data import Baskets, encode, split
 from ml.errors import DataError
@@ -13,6 +14,7 @@ from ml.errors import DataError
 Method = Literal["ease", "confidence", "cosine", "popularity"]
 METHODS: tuple[Method, ...] = ("ease", "confidence", "cosine", "popularity")
 MAX_EASE_ITEMS = 5_000
+_BLOCK = 512
 _QUERIES = 1_024  # leave-one-out questions answered at once
 
 
@@ -162,12 +164,7 @@ def weights(pairs: sparse.csr_matrix, counts: np.ndarray, method: str, regulariz
     """Products × products: how much having the row's product speaks for the column's."""
     size = len(counts)
     if method == "ease":
-        gram = pairs.toarray()
-        gram[np.diag_indices(size)] += regularization
-        inverse = linalg.inv(gram, overwrite_a=True, check_finite=False)
-        result = inverse / -np.diag(inverse)
-        np.fill_diagonal(result, 0.0)
-        return result
+        return _ease(pairs, regularization)
     table = pairs.tocoo()
     off = table.row != table.col
     row, col, both = table.row[off], table.col[off], table.data[off]
@@ -178,6 +175,23 @@ def weights(pairs: sparse.csr_matrix, counts: np.ndarray, method: str, regulariz
         "popularity": lambda: np.zeros(len(both)),
     }[method]()
     return sparse.csr_matrix((value, (row, col)), shape=(size, size))
+
+
+def _ease(pairs: sparse.csr_matrix, regularization: float) -> np.ndarray:
+    """I − P·diag(1/diag P), made in the memory of X'X itself: Cholesky in place, half the work of a general inverse."""
+    table = pairs.toarray(order="F")
+    table[np.diag_indices(len(table))] += regularization
+    table, failed = lapack.dpotrf(table, lower=1, overwrite_a=1, clean=0)
+    table, broken = lapack.dpotri(table, lower=1, overwrite_c=1)
+    if failed or broken:
+        raise DataError(f"regularization {regularization:g}", "a larger one: the products are too dependent")
+    for low in range(0, len(table), _BLOCK):  # only the lower half was filled
+        rows = slice(low, low + _BLOCK)
+        table[:low, rows] = table[rows, :low].T
+        table[rows, rows] = np.tril(table[rows, rows]) + np.tril(table[rows, rows], -1).T
+    table /= -np.diag(table)
+    np.fill_diagonal(table, 0.0)
+    return table
 
 
 def evaluate(

@@ -149,6 +149,18 @@ def test_an_empty_result_names_the_missing_input(seen, won, options, words):
         paths_from_touches(seen, won, **({"lookback_days": 30} | options))
 
 
+def test_instants_with_and_without_a_zone_are_not_mixed_silently():
+    seen = pd.DataFrame({"customer_id": ["anna"] * 2, "channel": "ads", "at": ["2024-01-01T00:00:00Z", "2024-01-02T00:00:00"]})
+    with pytest.raises(DataError, match="time zone"):
+        paths_from_touches(seen, conversions(("anna", 6, 1.0)), lookback_days=30)
+
+
+def test_a_zone_only_moves_the_clock():
+    seen, won = touches(("anna", 1, "ads"), ("anna", 2, "mail")), conversions(("anna", 3, 1.0))
+    shifted = seen.assign(at=seen["at"].dt.tz_convert("Asia/Tokyo"))
+    pd.testing.assert_frame_equal(paths_from_touches(shifted, won, lookback_days=5), paths_from_touches(seen, won, lookback_days=5))
+
+
 def test_sequences_are_told_apart_even_when_they_share_everything_but_the_order():
     codes = np.array([0, 1, 1, 0, 0, 1, 0])
     group, first = same_sequences(codes, np.array([2, 2, 2, 1]))

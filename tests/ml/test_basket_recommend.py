@@ -40,6 +40,16 @@ def test_ease_is_the_closed_form_of_the_paper():
             assert scores[name] == pytest.approx(weight)
 
 
+def test_the_inverse_made_in_blocks_is_the_inverse(monkeypatch, grocery_lines):
+    import numpy.linalg as la
+
+    monkeypatch.setattr(basket_recommend, "_BLOCK", 50)
+    model = Recommender(grocery_lines)
+    inverse = la.inv(model._pairs.toarray() + 300 * np.eye(169))
+    expected = np.eye(169) - inverse / np.diag(inverse)
+    np.testing.assert_allclose(model._weights, expected, atol=1e-12)
+
+
 def test_a_suggestion_explains_itself(grocery_lines):
     best = Recommender(grocery_lines, method="confidence").recommend(["butter", "curd"], n=1).iloc[0]
     assert best.product_id == "whole milk"
