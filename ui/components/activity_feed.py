@@ -131,13 +131,14 @@ def feed(entity_key: str, record_id: int) -> None:
     if not items:
         st.caption("Nothing here yet. What you log above, and every change, will stand here.")
     for item in items:
-        _entry(actor, item)
+        entry(actor, item)
     if more and st.button("Show more", key=f"feed_more_{entity_key}", type="tertiary"):
         st.session_state[f"_feed_{entity_key}_{record_id}"] = limit + 40
         st.rerun(scope="fragment")
 
 
-def _entry(actor: Actor, item: Item) -> None:
+def entry(actor: Actor, item: Item) -> None:
+    """One entry of a timeline: icon, sentence, when and how, the user's own words, changed fields."""
     icon, colour = ICONS[item.kind]
     if item.kind == "event":
         icon, colour = next((look for word, look in _EVENT_ICONS.items() if item.sentence and _is(item, word)), ICONS["event"])

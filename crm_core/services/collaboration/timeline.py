@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlmodel import Session
 
 from crm_core import lists, records
@@ -14,7 +14,7 @@ from crm_core.entities import ENTITIES, entity
 from crm_core.events import sentence_of
 from crm_core.fields import FieldSpec, registry
 from crm_core.models import Activity, Event, Task
-from crm_core.vocabulary import TaskStatus, Via
+from crm_core.vocabulary import Action, TaskStatus, Via
 
 LINKS = {"account": "account_id", "contact": "contact_id", "deal": "deal_id", "lead": "lead_id", "ticket": "ticket_id"}
 """Entities on which an activity or a task can hang, and the column that says so."""
@@ -62,6 +62,31 @@ def find(
         items += _events(session, actor, entity_key, record_id, limit + 1)
     items.sort(key=lambda item: item.at, reverse=True)
     return items[:limit], len(items) > limit
+
+
+OWNED = ("deal", "lead", "account", "contact", "ticket", "order")
+
+
+def on_my_records(session: Session, actor: Actor, since: datetime, *, limit: int = 10) -> list[Item]:
+    """What others did since then to records that the actor owns, newest first."""
+    table = Event.__table__  # type: ignore[attr-defined]
+    mine = []
+    for key in OWNED:
+        if actor.can(key, Action.READ):
+            record = entity(key).table
+            own = select(record.c.id).where(record.c.owner_id == actor.user_id, visible(actor, key, record))
+            mine.append(and_(table.c.entity == key, table.c.record_id.in_(own)))
+    if not mine:
+        return []
+    others = or_(table.c.actor_id.is_(None), table.c.actor_id != actor.user_id)
+    # The first id since then, found by the index on "at", keeps the newest-first walk from running through the whole log.
+    first = select(func.min(table.c.id)).where(table.c.at >= since).scalar_subquery()
+    query = (
+        select(Event).where(table.c.id >= first, table.c.at >= since, others, or_(*mine)).order_by(table.c.id.desc()).limit(limit)
+    )
+    found = list(session.execute(query).scalars())
+    people = _people(session, actor, (row.actor_id for row in found))
+    return [_event_item(session, actor, row, people, "", 0) for row in found]
 
 
 def _activities(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
@@ -116,29 +141,40 @@ def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limi
     ]
 
 
+QUIET_TYPES = ("activity.created", "activity.updated", "task.created", "task.updated")
+CHILDREN = ("contact", "deal", "order", "ticket")
+MAX_ROUNDS = 6
+
+
 def _events(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
     table = Event.__table__  # type: ignore[attr-defined]
-    own = and_(table.c.entity == entity_key, table.c.record_id == record_id)
+    mine = and_(table.c.entity == entity_key, table.c.record_id == record_id)
     if entity_key == "account":
-        own = or_(own, and_(table.c.account_id == record_id, _visible_children(actor, table)))
-    quiet = table.c.type.in_(("activity.created", "activity.updated", "task.created", "task.updated"))
-    query = select(Event).where(own, ~quiet).order_by(table.c.id.desc()).limit(limit)
-    found = list(session.execute(query).scalars())
+        mine = table.c.account_id == record_id
+    found: list[Event] = []
+    before: int | None = None
+    for _ in range(MAX_ROUNDS):  # slices, since visibility of an account's children is decided per slice, never over all of them
+        clause = and_(mine, table.c.type.not_in(QUIET_TYPES), *([table.c.id < before] if before is not None else []))
+        batch = list(session.execute(select(Event).where(clause).order_by(table.c.id.desc()).limit(limit * 2)).scalars())
+        found += _within_sight(session, actor, entity_key, batch)
+        if len(found) >= limit or len(batch) < limit * 2:
+            break
+        before = batch[-1].id
+    found = found[:limit]
     people = _people(session, actor, (row.actor_id for row in found))
     return [_event_item(session, actor, row, people, entity_key, record_id) for row in found]
 
 
-def _visible_children(actor: Actor, table: Any) -> Any:
-    parts = []
-    for key in ("contact", "deal", "order", "ticket"):
-        child = entity(key).table
-        parts.append(
-            and_(
-                table.c.entity == key,
-                table.c.record_id.in_(select(child.c.id).where(visible(actor, key, child, with_deleted=True))),
-            )
-        )
-    return or_(*parts)
+def _within_sight(session: Session, actor: Actor, entity_key: str, batch: list[Event]) -> list[Event]:
+    """The events of the record itself, and those of its children that the actor may see."""
+    seen: set[tuple[str, int]] = set()
+    for key in CHILDREN:
+        ids = {event.record_id for event in batch if event.entity == key}
+        if ids and key != entity_key:
+            child = entity(key).table
+            clause = and_(child.c.id.in_(ids), visible(actor, key, child, with_deleted=True))
+            seen |= {(key, record_id) for record_id in session.execute(select(child.c.id).where(clause)).scalars()}
+    return [event for event in batch if event.entity == entity_key or (event.entity, event.record_id) in seen]
 
 
 def _event_item(session: Session, actor: Actor, row: Event, people: Mapping[int, str], entity_key: str, record_id: int) -> Item:
@@ -192,4 +228,4 @@ def _people(session: Session, actor: Actor, ids: Iterable[int | None]) -> dict[i
     return lists.titles(session, actor, "user", ids)
 
 
-__all__ = ["KINDS", "LINKS", "Change", "Item", "find"]
+__all__ = ["KINDS", "LINKS", "Change", "Item", "find", "on_my_records"]

@@ -1,0 +1,42 @@
+"""Today: what waits for me this morning, whatever my role."""
+
+import streamlit as st
+
+from crm_core.kit import clock
+from crm_core.services.collaboration import today
+from crm_core.services.sales import deals, leads
+from crm_core.vocabulary import Action
+from ui import format as fmt
+from ui.actions import load
+from ui.components.header import header
+from ui.components.today_cards import changed, my_tasks, waiting
+from ui.session import current_actor
+from ui.tones import TONES, stage_tones
+
+actor = current_actor()
+header("Today", f"{fmt.day(actor, clock.today(actor.timezone))} · what waits for you")
+
+deal_tones = {"stage_id": stage_tones(load(deals.stages))} if actor.can("deal", Action.READ) else None
+lead_tones = (
+    {"status_id": {status.id: TONES[status.kind] for status in load(leads.statuses)}} if actor.can("lead", Action.READ) else None
+)
+
+left, right = st.columns([7, 5], gap="medium")
+with left:
+    if actor.can("task", Action.READ):
+        my_tasks()
+    waiting(
+        actor,
+        load(today.deals),
+        "Deals that wait for me",
+        "None of your open deals waits for you.",
+        list_url="deals",
+        tones=deal_tones,
+    )
+    if actor.can("ticket", Action.EDIT):
+        waiting(actor, load(today.tickets), "Tickets that wait", "No customer waits for an answer.", list_url="tickets")
+with right:
+    waiting(actor, load(today.leads), "New leads", "No new lead waits for you.", list_url="leads", tones=lead_tones)
+    if not actor.can("ticket", Action.EDIT) and actor.can("ticket", Action.READ):
+        waiting(actor, load(today.tickets), "My tickets", "No ticket of yours is open.", list_url="tickets")
+    changed(actor, load(today.changes))
