@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from crm_core import search
 from crm_core.access import Actor, require, visible
-from crm_core.entities import ENTITIES, entity
+from crm_core.entities import ENTITIES, Entity, entity
 from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, registry
 from crm_core.filters import where
@@ -18,6 +18,7 @@ from crm_core.vocabulary import Action
 
 MASK = "•••"
 MAX_SIZE = 500
+NEAREST = 500
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def condition(
         parts.append(table.c.deleted_at.is_not(None))
     if query.filter:
         parts.append(where(session, entity_key, query.filter, actor))
-    found = search.matching(session, entity_key, query.q) if query.q else None
+    found = search.within(session, actor, entity_key, query.q) if query.q else None
     if found is not None:
         parts.append(table.c.id.in_(found))
     return and_(*parts)
@@ -59,11 +60,12 @@ def count(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> 
 def totals(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
     """Count and sums (of the entity's total columns) over all rows that the query means, in one statement."""
     found = entity(entity_key)
-    sums = [func.coalesce(func.sum(found.table.c[key]), 0) for key in found.totals]
+    keys = [key for key in found.totals if not actor.masked(entity_key, key)]
+    sums = [func.coalesce(func.sum(found.table.c[key]), 0) for key in keys]
     row = session.execute(
         select(func.count(), *sums).select_from(found.table).where(condition(session, actor, entity_key, query))
     ).one()
-    return row[0], {key: int(value) for key, value in zip(found.totals, row[1:], strict=True)}
+    return row[0], {key: int(value) for key, value in zip(keys, row[1:], strict=True)}
 
 
 def find(
@@ -83,15 +85,7 @@ def find(
     size = min(max(1, query.size), MAX_SIZE)
     page = min(max(1, query.page), max(1, -(-total // size)))
     specs = _specs(session, entity_key, dict.fromkeys((*(query.columns or found.columns), *found.also)))
-    order = _order(session, entity_key, query.sort or found.sort)
-    ids = (
-        select(found.table.c.id)
-        .where(condition(session, actor, entity_key, query))
-        .order_by(*order)
-        .limit(size)
-        .offset((page - 1) * size)
-    )
-    id_list = list(session.execute(ids).scalars())
+    id_list = _page_ids(session, actor, entity_key, query, size, (page - 1) * size)
     rows = rows_of(session, actor, entity_key, id_list, specs)
     return Page(rows, total, page, size, sums)
 
@@ -101,25 +95,90 @@ def _specs(session: Session, entity_key: str, columns: Iterable[str]) -> list[Fi
     return [fields[key] for key in columns if key in fields]
 
 
-def _order(session: Session, entity_key: str, sort: tuple[str, bool]) -> list[Any]:
-    key, descending = sort
+def _page_ids(session: Session, actor: Actor, entity_key: str, query: ListQuery, size: int, offset: int) -> list[int]:
+    """The ids of one page in the order of the list. Where the actor may not read what it would follow, the order tells nothing of it."""
     found = entity(entity_key)
+    key, descending = query.sort or found.sort
     spec = registry(session, entity_key).get(key)
+    clause = condition(session, actor, entity_key, query)
+    if actor.masked(entity_key, key):
+        spec, key = None, "id"
+    if spec is not None and spec.to in ENTITIES:
+        by_title = _ids_by_lookup if entity(spec.to).lookup else _ids_by_title
+        return by_title(session, actor, found, spec, clause, descending, size, offset)
+    order = _order(found, spec, key, descending)
+    return list(session.execute(select(found.table.c.id).where(clause).order_by(*order).limit(size).offset(offset)).scalars())
+
+
+def _order(found: Entity, spec: FieldSpec | None, key: str, descending: bool) -> list[Any]:
     table = found.table
-    if spec is None:
-        if key not in ("id", "position"):
-            raise Invalid(f"The list can't be sorted by “{key}”.")
-        column: Any = table.c[key]
-    elif spec.to in ENTITIES:
-        target = entity(spec.to).table.alias()
-        title = target.c.position if spec.to in ("stage", "lead_status") else target.c[entity(spec.to).title]
-        column = select(title).where(target.c.id == table.c[key]).scalar_subquery()
-    else:
-        column = spec.expression(table)
+    if spec is None and key not in ("id", "position"):
+        raise Invalid(f"The list can't be sorted by “{key}”.")
+    column = table.c[key] if spec is None else spec.expression(table)
     directed = column.desc() if descending else column.asc()
     tie = table.c.id.desc() if descending else table.c.id.asc()
-    nullable = spec is None or spec.custom or spec.to is not None or table.c[key].nullable
+    nullable = spec is not None and (spec.custom or table.c[key].nullable)
     return [directed.nulls_last() if nullable else directed, tie]
+
+
+def _ids_by_lookup(
+    session: Session,
+    actor: Actor,
+    found: Entity,
+    spec: FieldSpec,
+    clause: ColumnElement[bool],
+    descending: bool,
+    size: int,
+    offset: int,
+) -> list[int]:
+    """Sorted by a short list (people, stages): count per value, then read only the values that this page touches."""
+    link, target = found.table.c[spec.key], entity(spec.to or "").table
+    counts = dict(session.execute(select(link, func.count()).where(clause).group_by(link)).tuples().all())
+    title = target.c.position if spec.to in ("stage", "lead_status") else target.c[entity(spec.to or "").title]
+    if actor.masked(spec.to or "", entity(spec.to or "").title):
+        title = target.c.id
+    ranked = list(session.execute(select(target.c.id).order_by(title.desc() if descending else title, target.c.id)).scalars())
+    ids: list[int] = []
+    for value in [*ranked, None]:
+        here = counts.get(value, 0)
+        if offset >= here:
+            offset -= here
+            continue
+        same = link.is_(None) if value is None else link == value
+        ids += session.execute(
+            select(found.table.c.id).where(clause, same).order_by(found.table.c.id).limit(size - len(ids)).offset(offset)
+        ).scalars()
+        offset = 0
+        if len(ids) >= size:
+            break
+    return ids
+
+
+def _ids_by_title(
+    session: Session,
+    actor: Actor,
+    found: Entity,
+    spec: FieldSpec,
+    clause: ColumnElement[bool],
+    descending: bool,
+    size: int,
+    offset: int,
+) -> list[int]:
+    """Sorted by the name of a linked record: walk those records by name. Rows without one, or with a hidden one, come last."""
+    table, other = found.table, entity(spec.to or "")
+    target = other.table.alias()
+    link = table.c[spec.key]
+    title = target.c.id if actor.masked(other.key, other.title) else target.c[other.title]
+    seen = visible(actor, other.key, target, with_deleted=True)
+    joined = target.join(table, link == target.c.id)
+    order = (title.desc(), target.c.id.desc(), table.c.id.desc()) if descending else (title, target.c.id, table.c.id)
+    query = select(table.c.id).select_from(joined).where(clause, seen).order_by(*order)
+    ids = list(session.execute(query.limit(size).offset(offset)).scalars())
+    if len(ids) == size:
+        return ids
+    named = session.execute(select(func.count()).select_from(joined).where(clause, seen)).scalar_one()
+    bare = select(table.c.id).where(clause, link.is_(None) | link.not_in(select(target.c.id).where(seen))).order_by(table.c.id)
+    return ids + list(session.execute(bare.limit(size - len(ids)).offset(max(0, offset - named))).scalars())
 
 
 def rows_of(
@@ -181,10 +240,11 @@ def choices(
         order = [table.c[found.sort[0]], table.c.id]
     else:
         statement = statement.where(visible(actor, entity_key, table))
-        order = [table.c[found.title], table.c.id]
-    hits = search.matching(session, entity_key, q) if q and found.search else None
+        order = [table.c.id] if actor.masked(entity_key, found.title) else [table.c[found.title], table.c.id]
+    hits = search.within(session, actor, entity_key, q) if q and found.search else None
     if hits is not None:
-        statement = statement.where(table.c.id.in_(hits))
+        # A frequent word has thousands of hits; those that were entered last are enough to choose from.
+        statement = statement.where(table.c.id.in_(hits.order_by(hits.selected_columns.record_id.desc()).limit(NEAREST)))
     chosen = dict(session.execute(statement.order_by(*order).limit(limit)).tuples().all())
     if actor.masked(entity_key, found.title):
         chosen = {record_id: f"{found.label} {record_id}" for record_id in chosen}

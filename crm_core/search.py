@@ -3,23 +3,34 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, literal_column, or_, select, text
 from sqlmodel import Session
 
 from crm_core import matching as matching_keys
+from crm_core.access import Actor
 from crm_core.db import is_sqlite
 from crm_core.entities import Entity, entity
-from crm_core.kit.text import fold, words
+from crm_core.filters import folded
+from crm_core.kit.text import words
 from crm_core.models import SearchDocument
 
 _DOCS = SearchDocument.__table__  # type: ignore[attr-defined]
 MAX_WORDS = 8
+_VECTOR: ColumnElement[str] = literal_column("to_tsvector('simple', search_document.text)")
 
 
 def text_of(found: Entity, record: Any) -> str:
-    """The folded text under which a record is found."""
+    """The words under which a record is found, one space between them.
+
+    PostgreSQL's parser would otherwise keep ``jane@acme.com`` as one lexeme and read ``T-000042`` as a negative number.
+    """
     values = (getattr(record, key, None) for key in found.search)
-    return " ".join(fold(str(value)) for value in values if value)
+    return " ".join(token for value in values if value for token in tokens_of(str(value)))
+
+
+def tokens_of(text: str) -> list[str]:
+    """The words of a text as both databases tell them apart (an underscore is no part of a word)."""
+    return [part for word in words(text) for part in word.split("_") if part]
 
 
 def index(session: Session, entity_key: str, record: Any) -> None:
@@ -54,18 +65,52 @@ def index_many(session: Session, entity_key: str, records: Iterable[Any]) -> Non
 
 def matching(session: Session, entity_key: str, query: str) -> Select[Any] | None:
     """A SELECT of the ids of an entity's records that contain every word of the query (as the beginning of a word); None without words."""
-    tokens = words(query)[:MAX_WORDS]
+    tokens = tokens_of(query)[:MAX_WORDS]
     if not tokens:
         return None
     if is_sqlite(session):
-        terms = " AND ".join(f'"{token}"*' for token in tokens)
-        hits = (
-            text("select rowid as id from search_fts where search_fts match :terms")
-            .bindparams(terms=terms)
-            .columns(_DOCS.c.id)
-            .subquery()
-        )
+        match = text("select rowid as id from search_fts where search_fts match :terms").bindparams(terms=_sqlite_terms(tokens))
+        hits = match.columns(_DOCS.c.id).subquery()
         return select(_DOCS.c.record_id).where(_DOCS.c.entity == entity_key, _DOCS.c.id.in_(select(hits.c.id)))
-    terms = " & ".join(f"'{token}':*" for token in tokens)
-    vector: ColumnElement[str] = literal_column("to_tsvector('simple', search_document.text)")
-    return select(_DOCS.c.record_id).where(and_(_DOCS.c.entity == entity_key, vector.op("@@")(func.to_tsquery("simple", terms))))
+    found = _VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens)))
+    return select(_DOCS.c.record_id).where(and_(_DOCS.c.entity == entity_key, found))
+
+
+def _sqlite_terms(tokens: list[str]) -> str:
+    return " AND ".join(f'"{token}"*' for token in tokens)
+
+
+def _postgres_terms(tokens: list[str]) -> str:
+    return " & ".join(f"'{token}':*" for token in tokens)
+
+
+def newest(session: Session, query: str, *, limit: int) -> list[tuple[str, int]]:
+    """Entity and id of the newest records of any kind that contain every word of the query; nothing is checked against permissions here."""
+    tokens = tokens_of(query)[:MAX_WORDS]
+    if not tokens:
+        return []
+    if is_sqlite(session):
+        found = text(
+            "select d.entity, d.record_id from (select rowid as id from search_fts where search_fts match :terms order by rowid desc limit :n) as hit"
+            " join search_document as d on d.id = hit.id order by d.id desc"
+        )
+        rows = session.execute(found, {"terms": _sqlite_terms(tokens), "n": limit})
+    else:
+        statement = select(_DOCS.c.entity, _DOCS.c.record_id).where(
+            _VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens)))
+        )
+        rows = session.execute(statement.order_by(_DOCS.c.id.desc()).limit(limit))
+    return [(entity_key, record_id) for entity_key, record_id in rows]
+
+
+def within(session: Session, actor: Actor, entity_key: str, query: str) -> Select[Any] | None:
+    """Like ``matching``, but what a masked field holds does not decide: then only the readable columns are compared."""
+    found = entity(entity_key)
+    if not any(actor.masked(entity_key, key) for key in found.search):
+        return matching(session, entity_key, query)
+    tokens = tokens_of(query)[:MAX_WORDS]
+    if not tokens:
+        return None
+    readable = [literal(" ") + found.table.c[key] for key in found.search if not actor.masked(entity_key, key)]
+    parts = [or_(false(), *(folded(column).contains(f" {token}", autoescape=True) for column in readable)) for token in tokens]
+    return select(found.table.c.id.label("record_id")).where(and_(*parts))

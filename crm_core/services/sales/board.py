@@ -60,46 +60,51 @@ def columns(
     require(actor, "deal", Action.READ)
     table = entity("deal").table
     narrowed = where(session, "deal", filter, actor) if filter else true()
-    base = and_(visible(actor, "deal", table), narrowed, table.c.pipeline_id == pipeline_id, _recent(table, actor))
-    sums = {
-        row.stage_id: row
-        for row in session.execute(
-            select(
-                table.c.stage_id,
-                func.count().label("n"),
-                func.sum(table.c.amount_minor).label("amount"),
-                func.sum(table.c.amount_minor * table.c.probability_pct).label("weighted"),
-            )
-            .where(base)
-            .group_by(table.c.stage_id)
-        )
-    }
+    base = and_(visible(actor, "deal", table), narrowed)
     found = deals.stages(session, actor, pipeline_id)
     stage_table = entity("stage").table
     idle_days = dict(session.execute(select(stage_table.c.id, stage_table.c.max_idle_days)).tuples().all())
+    sums = _sums(session, base, table, found, actor)
     made = []
     for stage in found:
-        row = sums.get(stage.id)
-        rows = _rows(session, base, table, stage, (limits or {}).get(stage.id, PER_COLUMN)) if row else []
-        cards = _cards(session, actor, rows, stage, idle_days.get(stage.id))
-        made.append(
-            StageColumn(stage, row.n if row else 0, int(row.amount) if row else 0, int(row.weighted) // 100 if row else 0, cards)
-        )
+        n, amount, weighted = sums.get(stage.id, (0, 0, 0))
+        clause = and_(base, *_standing(table, stage, actor))
+        rows = _rows(session, clause, table, stage, (limits or {}).get(stage.id, PER_COLUMN)) if n else []
+        made.append(StageColumn(stage, n, amount, weighted // 100, _cards(session, actor, rows, stage, idle_days.get(stage.id))))
     return made
 
 
-def _recent(table: Any, actor: Actor) -> Any:
+def _standing(table: Any, stage: StageView, actor: Actor) -> tuple[Any, ...]:
+    """The deals that a stage's column shows: all open ones, of the closed ones the recent."""
     since = clock.today(actor.timezone) - timedelta(days=CLOSED_DAYS)
-    return (table.c.outcome == StageKind.OPEN) | (table.c.closed_on >= since)
+    own = (table.c.stage_id == stage.id, table.c.outcome == stage.kind)
+    return own if stage.kind is StageKind.OPEN else (*own, table.c.closed_on >= since)
 
 
-def _rows(session: Session, base: Any, table: Any, stage: StageView, limit: int) -> list[Any]:
+def _sums(session: Session, base: Any, table: Any, stages: list[StageView], actor: Actor) -> dict[int, tuple[int, int, int]]:
+    """Stage id → count, amount and amount × probability; one statement per kind, so that each reads its own index."""
+    found: dict[int, tuple[int, int, int]] = {}
+    for kind in StageKind:
+        ids = [stage.id for stage in stages if stage.kind is kind]
+        if not ids:
+            continue
+        weighted = func.sum(table.c.amount_minor * table.c.probability_pct) if kind is StageKind.OPEN else func.sum(0)
+        query = select(table.c.stage_id, func.count(), func.sum(table.c.amount_minor), weighted).where(
+            base, table.c.outcome == kind, table.c.stage_id.in_(ids)
+        )
+        if kind is not StageKind.OPEN:
+            query = query.where(table.c.closed_on >= clock.today(actor.timezone) - timedelta(days=CLOSED_DAYS))
+        for stage_id, n, amount, times in session.execute(query.group_by(table.c.stage_id)):
+            found[stage_id] = (n, int(amount), int(times))
+    return found
+
+
+def _rows(session: Session, clause: Any, table: Any, stage: StageView, limit: int) -> list[Any]:
     order = table.c.expected_close_on.asc().nulls_last() if stage.kind is StageKind.OPEN else table.c.closed_on.desc()
     fields = (
         "id", "version", "name", "account_id", "owner_id", "amount_minor", "expected_close_on", "stage_since", "last_activity_at", "next_step", "next_step_on",
     )  # fmt: skip
-    query = select(*[table.c[name] for name in fields]).where(base, table.c.stage_id == stage.id).order_by(order, table.c.id)
-    return list(session.execute(query.limit(limit)))
+    return list(session.execute(select(*[table.c[name] for name in fields]).where(clause).order_by(order, table.c.id).limit(limit)))
 
 
 def _cards(session: Session, actor: Actor, rows: list[Any], stage: StageView, idle_days: int | None) -> tuple[DealCard, ...]:
