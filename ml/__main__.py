@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.command_runs import read
+from ml.command_files import read
 from ml.commands import COMMANDS, Command, Option
 from ml.errors import DataError
 

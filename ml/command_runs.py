@@ -1,81 +1,13 @@
-"""How each command line method is called: options in, named results out. Modules are imported when they are needed."""
+"""How each command line method on baskets, journeys, columns and figures is called. Modules are imported when needed."""
 
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ml import contracts
-from ml.errors import DataError
-
-Tell = Callable[[float, str], None]
-Result = dict[str, Any]
-"""Name → table, mapping, list of sentences or single value, in the order to be shown."""
-
-
-def read(path: str) -> pd.DataFrame:
-    """A CSV, TSV or parquet file as a table.
-
-    Raises
-    ------
-    DataError
-        No such file, or nothing that can be read as a table.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise DataError(f"no file {path}", "a CSV or parquet file")
-    try:
-        if file.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(file)
-        return pd.read_csv(file, sep="\t" if file.suffix.lower() == ".tsv" else ",")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, ValueError) as broken:
-        raise DataError(f"{file.name}: {str(broken).splitlines()[0]}", "a CSV or parquet file with a header") from None
-
-
-def rfm(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import rfm
-
-    table = rfm.rfm_segments(rfm.rfm_table(data, as_of=o.as_of, bins=o.bins), bins=o.bins)
-    return {"summary": rfm.rfm_summary(table), "table": table}
-
-
-def clusters(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import clusters
-
-    k = o.k if o.k == "auto" else _whole(o.k)
-    found = clusters.fit_segments(data, k=k, refits=o.refits, min_share=o.min_share, seed=o.seed, progress=tell)
-    return {
-        "k": found.k,
-        "advice": found.advice,
-        "profile": found.profile,
-        "stability": found.stability,
-        "labels": found.labels.rename("segment").reset_index(),
-    }
-
-
-def personas(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import personas
-
-    if o.labels not in data.columns:
-        raise DataError(f"no column {o.labels}", "the column of --data that holds each customer's segment")
-    found = personas.build_personas(
-        data.drop(columns=o.labels),
-        data[o.labels].to_numpy(),
-        held_out=tuple(o.held_out),
-        orders=read(o.orders) if o.orders else None,
-        touchpoints=read(o.touchpoints) if o.touchpoints else None,
-        as_of=o.as_of,
-        seed=o.seed,
-    )
-    return {
-        "cards": found.cards,
-        "traits": found.traits,
-        "usefulness": found.usefulness,
-        "fidelity": found.fidelity,
-        "advice": found.advice,
-    }
+from ml.command_files import Result, Tell, column, like, read, share_or_date
 
 
 def itemsets(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
@@ -109,14 +41,14 @@ def recommend(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     from ml import basket
 
     model = basket.Recommender(data, method=o.method, exclude=o.exclude)
-    wanted = [_like(model.products[0], product) for product in o.basket]
+    wanted = [like(model.products[0], product) for product in o.basket]
     return {"recommendations": model.recommend(wanted, n=o.n), "note": model.note}
 
 
 def recommenders(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     from ml import basket
 
-    return {"methods": basket.evaluate(data, split_at=_share_or_date(o.split_at), k=o.k, seed=o.seed)}
+    return {"methods": basket.evaluate(data, split_at=share_or_date(o.split_at), k=o.k, seed=o.seed)}
 
 
 def upsell(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
@@ -125,35 +57,9 @@ def upsell(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     products = read(o.products)
     chosen = None
     if o.basket:
-        chosen = [_like(products["product_id"].iloc[0], product) for product in o.basket]
+        chosen = [like(products["product_id"].iloc[0], product) for product in o.basket]
     found = basket.upsell(data, products, basket=chosen, n=o.n, max_ratio=o.max_ratio, min_count=o.min_count)
     return {"offers": found, "note": found.attrs["note"]}
-
-
-def forecast(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import forecast
-
-    options = {
-        "horizon": o.horizon,
-        "freq": o.freq,
-        "methods": tuple(o.methods),
-        "level": o.level,
-        "holidays": o.holidays,
-        "choose": o.choose,
-        "seed": o.seed,
-    }
-    if "unique_id" in data.columns and data["unique_id"].nunique() > 1:
-        each = forecast.forecast_many(data, **options)
-        parts = [part.forecast.assign(unique_id=name, method=part.chosen) for name, part in each.items()]
-        return {"forecast": pd.concat(parts, ignore_index=True), "advice": {str(k): v.advice for k, v in each.items()}}
-    found = forecast.forecast(data, **options, progress=lambda done, total, what: tell(done / max(1, total), str(what)))
-    return {
-        "chosen": found.chosen,
-        "advice": found.advice,
-        "accuracy": found.accuracy,
-        "backtest": found.backtest,
-        "forecast": found.forecast,
-    }
 
 
 def paths(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
@@ -196,104 +102,6 @@ def path_auc(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     return {"path_auc": attribution.path_auc(data, o.order, seed=o.seed)}
 
 
-def lead_score(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import lead_score
-
-    model = lead_score.fit_score(
-        data,
-        outcome=o.outcome,
-        at=o.at,
-        spend=o.spend,
-        id=o.id,
-        features=o.features or None,
-        outcome_at=o.outcome_at,
-        as_of=o.as_of,
-        time_split=not o.no_time_split,
-        seed=o.seed,
-    )
-    return _score_result(model, data, o.id)
-
-
-def churn(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import churn
-
-    model = churn.fit_churn(
-        data,
-        outcome=o.outcome,
-        at=o.at,
-        tenure=o.tenure,
-        group=o.group,
-        spend=o.spend,
-        id=o.id,
-        features=o.features or None,
-        outcome_at=o.outcome_at,
-        as_of=o.as_of,
-        time_split=not o.no_time_split,
-        seed=o.seed,
-    )
-    return _score_result(model, data, o.id) | {"survival": model.survival, "groups_differ": model.groups_differ}
-
-
-def _score_result(model: Any, data: pd.DataFrame, id_column: str | None) -> Result:
-    scores = model.score(data)
-    if id_column and id_column not in scores:
-        scores.insert(0, id_column, data[id_column].to_numpy())
-    return {
-        "verdict": model.verdict,
-        "advice": model.advice,
-        "metrics": model.metrics,
-        "calibration": model.calibration,
-        "lift": model.lift,
-        "leaks": model.leaks,
-        "drift": model.drift,
-        "coefficients": model.coefficients,
-        "scores": scores,
-    }
-
-
-def survival(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import churn
-
-    for name in (o.duration, o.ended, *([o.group] if o.group else [])):
-        if name not in data.columns:
-            raise DataError(f"no column {name}", "the columns named by --duration, --ended and --group")
-    curve = churn.kaplan_meier(data[o.duration], data[o.ended], groups=data[o.group] if o.group else None, level=o.level)
-    result: Result = {"survival": curve}
-    if o.group:
-        result["groups_differ"] = churn.log_rank(data[o.duration], data[o.ended], data[o.group])
-    return result
-
-
-def retention(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import churn
-
-    return {"retention": churn.cohort_retention(data, as_of=o.as_of, period=o.period, at=o.at, level=o.level)}
-
-
-def lifetime(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
-    from ml import lifetime
-
-    if o.split_at:
-        report = lifetime.holdout_report(data, o.split_at, as_of=o.as_of, unit=o.unit)
-        return {name: getattr(report, name) for name in ("best", "advice", "actual", "totals", "ranking", "by_frequency")}
-    table = lifetime.summary(data, as_of=o.as_of, unit=o.unit)
-    periods = {"day": 365.25, "week": 365.25 / 7, "month": 12.0}.get(o.unit, 52.18) * o.months / 12
-    tell(0.2, "fitting purchases")
-    fit = lifetime.fit_purchases(data, as_of=o.as_of, horizon=periods, unit=o.unit)
-    spend = lifetime.fit_spend(table, unit=o.unit)
-    tell(0.7, "valuing customers")
-    value = lifetime.customer_value(fit, spend, table, months=o.months, discount_rate=o.discount_rate, margin=o.margin)
-    return {
-        "model": fit.model,
-        "parameters": getattr(fit, "params", getattr(fit, "coefficients", None)),
-        "loglik": getattr(fit, "loglik", None),
-        "spend_model": spend.model,
-        "spend_parameters": spend.params,
-        "advice": [*fit.advice, *spend.advice],
-        "customers": value,
-    }
-
-
 def linear(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     from ml import regression
 
@@ -303,7 +111,7 @@ def linear(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
 def logistic(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     from ml import regression
 
-    positive = None if o.positive is None or o.y not in data else _like(data[o.y].dropna().iloc[0], o.positive)
+    positive = None if o.positive is None or o.y not in data else like(data[o.y].dropna().iloc[0], o.positive)
     return _regression(regression.fit_logistic(data, y=o.y, x=o.x, level=o.level, positive=positive))
 
 
@@ -340,13 +148,13 @@ def funnel(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
 def compare(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     from ml import kpis
 
-    return {"comparison": kpis.compare(_column(data, o.column), _column(read(o.after), o.column), level=o.level)}
+    return {"comparison": kpis.compare(column(data, o.column), column(read(o.after), o.column), level=o.level)}
 
 
 def uplift(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     from ml import evaluation
 
-    group, outcome = _column(data, o.group).astype(str), _column(data, o.outcome)
+    group, outcome = column(data, o.group).astype(str), column(data, o.outcome)
     sides = [outcome[group == side] for side in (o.treated, o.control)]
     return {"uplift": evaluation.uplift(*sides, level=o.level, power=o.power, effect=o.effect)}
 
@@ -354,7 +162,7 @@ def uplift(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
 def calibration(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
     from ml import evaluation
 
-    y, p = _column(data, o.outcome), _column(data, o.probability)
+    y, p = column(data, o.outcome), column(data, o.probability)
     table = evaluation.calibration_table(y, p, bins=o.bins, level=o.level)
     return {
         "auc": evaluation.auc_interval(y, p, o.level),
@@ -377,32 +185,3 @@ def synthetic(data: pd.DataFrame, o: Namespace, tell: Tell) -> Result:
         frame.to_csv(folder / f"{name}.csv", index=False)
         rows.append((f"{name}.csv", len(frame), ", ".join(frame.columns)))
     return {"files": pd.DataFrame(rows, columns=["file", "rows", "columns"]), "truth": synthetic.truth()}
-
-
-def _column(data: pd.DataFrame, name: str) -> pd.Series:
-    if name not in data.columns:
-        raise DataError(f"only {', '.join(map(str, data.columns[:12]))}", f"the column {name}")
-    return data[name]
-
-
-def _whole(text: str) -> int:
-    if not text.isdigit():
-        raise DataError(repr(text), "auto or a whole number")
-    return int(text)
-
-
-def _share_or_date(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _like(example: Any, text: str) -> Any:
-    """Text from the command line as the kind of value that stands in the column (ids 7 and "7" are not equal)."""
-    if isinstance(example, str):
-        return text
-    try:
-        return type(example)({"True": 1, "False": 0}.get(text, text)) if isinstance(example, bool) else type(example)(text)
-    except (TypeError, ValueError):
-        return text

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from ml import command_models as models
 from ml import command_runs as runs
+from ml.command_files import Result, Tell
 from ml.contracts import CUSTOMERS, ORDER_LINES, ORDERS, PATHS, SERIES, TOUCHPOINTS, Contract
 
 
@@ -43,7 +45,7 @@ class Command:
     name: str
     summary: str
     expects: Contract | str | None
-    run: Callable[[pd.DataFrame, Namespace, runs.Tell], runs.Result]
+    run: Callable[[pd.DataFrame, Namespace, Tell], Result]
     options: tuple[Option, ...]
 
     @property
@@ -84,16 +86,16 @@ SNAPSHOT_OPTIONS = (
 )
 
 COMMANDS: tuple[Command, ...] = (
-    Command("rfm", "recency, frequency, monetary value and the eleven segments", ORDERS, runs.rfm, (
+    Command("rfm", "recency, frequency, monetary value and the eleven segments", ORDERS, models.rfm, (
         AS_OF, Option("bins", "parts per score", int, 5),
     )),
-    Command("clusters", "customer segments, as many as stay stable", CUSTOMERS, runs.clusters, (
+    Command("clusters", "customer segments, as many as stay stable", CUSTOMERS, models.clusters, (
         Option("k", "number of segments, or auto", default="auto"),
         Option("refits", "redraws that judge the stability", int, 30),
         Option("min-share", "smallest share of a segment", float, 0.02),
         SEED,
     )),
-    Command("personas", "who the segments are", CUSTOMERS, runs.personas, (
+    Command("personas", "who the segments are", CUSTOMERS, models.personas, (
         Option("labels", "column of --data with each customer's segment", required=True),
         Option("held-out", "columns not to describe by, to test usefulness", many=True, default=[]),
         Option("orders", "file of ORDERS or ORDER_LINES with customers"),
@@ -124,7 +126,7 @@ COMMANDS: tuple[Command, ...] = (
         Option("max-ratio", "an offer costs at most so many times the product", float, 2.5),
         Option("min-count", "baskets an offer was bought in", int, 20),
     )),
-    Command("forecast", "the next periods, by the method that rehearsed best", SERIES, runs.forecast, (
+    Command("forecast", "the next periods, by the method that rehearsed best", SERIES, models.forecast, (
         Option("horizon", "periods ahead", int, required=True),
         Option("freq", "frequency, when it cannot be read off"),
         Option("methods", "methods to try", many=True, default=["prophet", "ets", "theta", "seasonal_naive"]),
@@ -149,24 +151,24 @@ COMMANDS: tuple[Command, ...] = (
     )),
     Command("removal-effects", "conversions lost without a channel, by the Markov chain", PATHS, runs.removal, (ORDER,)),
     Command("path-auc", "how well the chain knows a journey that will convert", PATHS, runs.path_auc, (ORDER, SEED)),
-    Command("lead-score", "chance to convert per lead, if the data can tell", SNAPSHOT, runs.lead_score, SNAPSHOT_OPTIONS),
-    Command("churn", "chance to leave per contract, with survival curves", SNAPSHOT, runs.churn, (
+    Command("lead-score", "chance to convert per lead, if the data can tell", SNAPSHOT, models.lead_score, SNAPSHOT_OPTIONS),
+    Command("churn", "chance to leave per contract, with survival curves", SNAPSHOT, models.churn, (
         *SNAPSHOT_OPTIONS,
         Option("tenure", "column with the age of the contract"),
         Option("group", "column to compare survival by"),
     )),
-    Command("survival", "share still there by age (Kaplan–Meier)", "an age and whether it ended", runs.survival, (
+    Command("survival", "share still there by age (Kaplan–Meier)", "an age and whether it ended", models.survival, (
         Option("duration", "column with the age", required=True),
         Option("ended", "column with 1 where it ended, 0 where it still runs", required=True),
         Option("group", "column to compare by"),
         LEVEL,
     )),
-    Command("retention", "share of each cohort that comes back", "customer_id and an instant", runs.retention, (
+    Command("retention", "share of each cohort that comes back", "customer_id and an instant", models.retention, (
         AS_OF, Option("at", "column with the instant", default="at"),
         Option("period", "month, week or quarter", default="month"),
         LEVEL,
     )),
-    Command("lifetime", "expected purchases and value per customer", ORDERS, runs.lifetime, (
+    Command("lifetime", "expected purchases and value per customer", ORDERS, models.lifetime, (
         AS_OF, Option("unit", "day, week or month", default="week"),
         Option("months", "how far ahead", int, 12),
         Option("discount-rate", "per year", float, 0.1),
