@@ -87,8 +87,10 @@ class Deal(Customisable, table=True):
         Index("ix_deal_list", "deleted_at", "expected_close_on", "id"),
         Index("ix_deal_board", "stage_id", "deleted_at", "expected_close_on"),
         Index("ix_deal_owner", "owner_id", "deleted_at", "expected_close_on"),
-        Index("ix_deal_closed", "closed_on", "deleted_at", "outcome"),
-        Index("ix_deal_outcome", "outcome", "deleted_at", "stage_id", "owner_id", "amount_minor"),
+        Index("ix_deal_closed", "closed_on", "deleted_at", "outcome", "stage_id", "owner_id", "amount_minor"),
+        Index("ix_deal_open", "outcome", "deleted_at", "expected_close_on", "id"),
+        Index("ix_deal_probability", "deleted_at", "probability_pct", "id"),
+        Index("ix_deal_outcome", "outcome", "deleted_at", "stage_id", "owner_id", "amount_minor", "probability_pct"),
         Index("ix_deal_created", "created_on", "deleted_at"),
         Index("ix_deal_amount", "deleted_at", "amount_minor", "id"),
         Index("ix_deal_name", "deleted_at", "name", "id"),
@@ -202,6 +204,7 @@ class Order(Customisable, table=True):
     __tablename__ = "sales_order"
     __table_args__ = table_args(
         Index("ix_sales_order_list", "deleted_at", "ordered_at", "id"),
+        Index("ix_sales_order_sum", "deleted_at", "owner_id", "total_minor"),
         Index("ix_sales_order_account", "account_id", "ordered_at"),
         Index("ix_sales_order_contact", "contact_id", "ordered_at"),
         Index("ix_sales_order_at", "ordered_at", "status"),
