@@ -3,7 +3,7 @@
 import streamlit as st
 
 from crm_core.services.analytics import attention, metrics
-from crm_core.services.analytics.metrics import Selection
+from crm_core.services.analytics.metrics import Figure, Selection
 from crm_core.vocabulary import Action
 from ui.cache import cached
 from ui.components.attention_list import attention_list
@@ -17,6 +17,7 @@ from ui.navigation import go, page_of
 from ui.session import current_actor
 
 TREND = {"sales": "revenue_won", "marketing": "new_leads", "orders": "order_revenue", "service": "open_tickets"}
+WAITS = {"sales": "deal", "marketing": "lead", "service": "ticket"}
 EVERYTHING = {
     "entities": tuple(dict.fromkeys(key for keys in ENTITIES.values() for key in keys)),
     "tables": tuple(dict.fromkeys(name for names in TABLES.values() for name in names)),
@@ -41,25 +42,41 @@ def show(area: str, selection: Selection) -> None:
     found = {figure.key: figure for figure in figures(area, selection)}
     hint_of_another_time(actor, area, found, selection)
     kpi_cards(actor, list(found.values()), selection)
-    lead = found.get(TREND[area])
-    left, right = st.columns([7, 5] if area == "sales" else [8, 4], gap="small")
-    with left:
-        if lead is not None and not lead.hidden:
-            fig, subtitle, behind = trend(actor, lead, selection)
-            chart(actor, fig, lead.metric.label, subtitle, key=f"trend_{area}", behind=behind)
-    with right:
-        if area != "sales":
-            reminders(area, selection)
-        elif not found["open_pipeline"].hidden:
-            fig, behind = groups(actor, "open_pipeline", "stage_id", selection)
-            chart(actor, fig, "Pipeline by stage", "Value of open deals, as of now", key="stages", behind=behind)
     if area == "sales":
+        show_sales(found, selection)
+    elif area in WAITS:
         left, right = st.columns([8, 4], gap="small")
         with left:
-            closing_table(actor, selection)
+            trend_chart(area, found, selection)
         with right:
             reminders(area, selection)
+    else:
+        trend_chart(area, found, selection)
     split_chart(actor, area, selection, found)
+
+
+def show_sales(found: dict[str, Figure], selection: Selection) -> None:
+    """Trend and pipeline; below them the deals that close soon and what needs somebody."""
+    left, right = st.columns([7, 5], gap="small")
+    with left:
+        trend_chart("sales", found, selection)
+    with right:
+        if not found["open_pipeline"].hidden:
+            fig, behind = groups(actor, "open_pipeline", "stage_id", selection)
+            chart(actor, fig, "Pipeline by stage", "Value of open deals, as of now", key="stages", behind=behind)
+    left, right = st.columns([8, 4], gap="small")
+    with left:
+        closing_table(actor, selection)
+    with right:
+        reminders("sales", selection)
+
+
+def trend_chart(area: str, found: dict[str, Figure], selection: Selection) -> None:
+    """The area's leading figure step by step."""
+    figure = found.get(TREND[area])
+    if figure is not None and not figure.hidden:
+        fig, subtitle, behind = trend(actor, figure, selection)
+        chart(actor, fig, figure.metric.label, subtitle, key=f"trend_{area}", behind=behind)
 
 
 def reminders(area: str, selection: Selection) -> None:
@@ -71,7 +88,7 @@ def reminders(area: str, selection: Selection) -> None:
         entities=("deal", "lead", "ticket"),
         tables=("deal", "lead", "ticket", "stage", "lead_status"),
     )
-    attention_list(actor, [item for item in waiting if item.entity in ENTITIES[area]])
+    attention_list(actor, [item for item in waiting if item.entity == WAITS[area]])
 
 
 def first_area(areas: dict[str, str]) -> str:

@@ -21,7 +21,6 @@ ICONS = {
     "open_tickets": "confirmation_number", "first_response": "forum", "resolution": "task_alt",
 }  # fmt: skip
 _FEW = 30
-_CENTS_UP_TO_MINOR = 100_000
 
 
 def value_text(actor: Actor, unit: MetricUnit, value: float | int | None, *, compact: bool = True) -> str:
@@ -30,8 +29,7 @@ def value_text(actor: Actor, unit: MetricUnit, value: float | int | None, *, com
         return fmt.NOTHING
     match unit:
         case MetricUnit.MONEY:
-            whole = compact and abs(value) >= _CENTS_UP_TO_MINOR
-            return fmt.money(actor, int(value), compact=compact, decimals=False if whole else None)
+            return fmt.money(actor, int(value), compact=compact)
         case MetricUnit.SHARE:
             return fmt.percent(actor, value)
         case MetricUnit.RETURN:
