@@ -14,7 +14,7 @@ from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, registry
 from crm_core.filters import where
 from crm_core.kit.paging import Page
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, Scope
 
 MASK = "•••"
 MAX_SIZE = 500
@@ -243,8 +243,10 @@ def choices(
         order = [table.c.id] if actor.masked(entity_key, found.title) else [table.c[found.title], table.c.id]
     hits = search.within(session, actor, entity_key, q) if q and found.search else None
     if hits is not None:
-        # A frequent word has thousands of hits; those that were entered last are enough to choose from.
-        statement = statement.where(table.c.id.in_(hits.order_by(hits.selected_columns.record_id.desc()).limit(NEAREST)))
+        if found.lookup or Scope.ALL in actor.scopes(entity_key, Action.READ):
+            # A frequent word has thousands of hits; those that were entered last are enough to choose from.
+            hits = hits.order_by(hits.selected_columns.record_id.desc()).limit(NEAREST)
+        statement = statement.where(table.c.id.in_(hits))
     chosen = dict(session.execute(statement.order_by(*order).limit(limit)).tuples().all())
     if actor.masked(entity_key, found.title):
         chosen = {record_id: f"{found.label} {record_id}" for record_id in chosen}

@@ -14,7 +14,7 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict
 from crm_core.kit import clock
 from crm_core.models import Task
-from crm_core.services.collaboration.timeline import LINKS
+from crm_core.services.collaboration.timeline import LINKS, hangs_on
 from crm_core.vocabulary import Action, TaskStatus
 
 END_OF_DAY = time(17, 0)
@@ -56,9 +56,11 @@ def update(
 def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, limit: int = 20) -> list[Task]:
     """Open tasks of a record, the next due first. Whoever may see the record may see what is planned for it."""
     records.get(session, actor, entity_key, record_id)
+    if entity_key not in LINKS:
+        return []
     table = entity("task").table
     query = select(Task).where(
-        table.c[LINKS[entity_key]] == record_id, table.c.status == TaskStatus.OPEN, table.c.deleted_at.is_(None)
+        hangs_on(actor, "task", table, entity_key, record_id), table.c.status == TaskStatus.OPEN, table.c.deleted_at.is_(None)
     )
     return list(session.execute(query.order_by(table.c.due_at.asc().nulls_last(), table.c.id).limit(limit)).scalars())
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, true
 from sqlmodel import Session
 
 from crm_core import lists, records
@@ -89,14 +89,31 @@ def on_my_records(session: Session, actor: Actor, since: datetime, *, limit: int
     return [_event_item(session, actor, row, people, "", 0) for row in found]
 
 
+_BELOW = {"account": ("contact", "deal", "ticket"), "contact": ("deal", "ticket")}
+"""Whose activities and tasks hang on an entity as well: a call on a deal shows on the deal's account."""
+
+
+def hangs_on(actor: Actor, kind: str, table: Any, entity_key: str, record_id: int) -> Any:
+    """The activities or tasks (``kind``) of a record that whoever may see the record may read.
+
+    The owner's scope narrows only their lists. But what was done about a deal and shows on its account too needs the deal in sight,
+    unless it is one's own.
+    """
+    parts = []
+    for key in _BELOW.get(entity_key, ()):
+        link, below = table.c[LINKS[key]], entity(key).table
+        parts.append(or_(link.is_(None), link.in_(select(below.c.id).where(visible(actor, key, below, with_deleted=True)))))
+    mine = visible(actor, kind, table, with_deleted=True)
+    return and_(table.c[LINKS[entity_key]] == record_id, or_(mine, and_(*parts)) if parts else true())
+
+
 def _activities(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
     if entity_key not in LINKS:
         return []
     table = Activity.__table__  # type: ignore[attr-defined]
-    # Whoever may see the record may read what was done about it; the owner's scope narrows only the lists of activities.
     query = (
         select(Activity)
-        .where(table.c[LINKS[entity_key]] == record_id, table.c.deleted_at.is_(None))
+        .where(hangs_on(actor, "activity", table, entity_key, record_id), table.c.deleted_at.is_(None))
         .order_by(table.c.at.desc())
         .limit(limit)
     )
@@ -124,7 +141,7 @@ def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limi
     query = (
         select(Task)
         .where(
-            table.c[LINKS[entity_key]] == record_id,
+            hangs_on(actor, "task", table, entity_key, record_id),
             table.c.status == TaskStatus.DONE,
             table.c.deleted_at.is_(None),
             table.c.done_at.is_not(None),
@@ -228,4 +245,4 @@ def _people(session: Session, actor: Actor, ids: Iterable[int | None]) -> dict[i
     return lists.titles(session, actor, "user", ids)
 
 
-__all__ = ["KINDS", "LINKS", "Change", "Item", "find", "on_my_records"]
+__all__ = ["KINDS", "LINKS", "Change", "Item", "find", "hangs_on", "on_my_records"]

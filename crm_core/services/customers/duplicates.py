@@ -22,6 +22,8 @@ SURE, LIKELY = 0.95, 0.6
 WEIGHTS = {"email": 0.97, "phone": 0.9, "domain": 0.65, "person": 0.7, "company": 0.9}
 REASONS = {"email": "same e-mail address", "phone": "same phone number", "domain": "same web domain", "person": "same name", "company": "same company name"}
 MAX_CANDIDATES = 60
+_TOLD_BY = {"email": "email", "phone": "phone", "person": "name", "like": "name"}
+"""The field that a piece of evidence tells of: where it is masked, there is no such evidence."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,12 @@ def check(session: Session, actor: Actor, entity_key: str, values: Mapping[str, 
     for kind, entity, record_id in _by_keys(session, keys):
         scores.setdefault((entity, record_id), {})[kind] = WEIGHTS[kind]
     name = str(values.get("name") or "")
-    for entity, record_id, likeness in _by_name(session, entity_key, name):
+    for entity, record_id, likeness in _by_name(session, actor, entity_key, name):
         scores.setdefault((entity, record_id), {}).setdefault("like", likeness)
     scores.pop((entity_key, exclude_id or 0), None)
+    for (entity, _), evidence in scores.items():
+        for kind in [kind for kind in evidence if actor.masked(entity, _TOLD_BY.get(kind, ""))]:
+            del evidence[kind]
     likely = {record: evidence for record, evidence in scores.items() if _score(evidence) >= LIKELY}
     return _within_sight(session, actor, likely)
 
@@ -69,7 +74,7 @@ def _by_keys(session: Session, keys: set[tuple[str, str]]) -> list[tuple[str, st
     return [(row.kind, row.entity, row.record_id) for row in rows]
 
 
-def _by_name(session: Session, entity_key: str, name: str) -> list[tuple[str, int, float]]:
+def _by_name(session: Session, actor: Actor, entity_key: str, name: str) -> list[tuple[str, int, float]]:
     """Records whose name reads alike (``Jon Smith`` and ``John Smyth`` share too little; ``Acme Europe`` and ``Acme Europe GmbH`` enough)."""
     if len(fold(name)) < 4:
         return []
@@ -77,7 +82,7 @@ def _by_name(session: Session, entity_key: str, name: str) -> list[tuple[str, in
     found = []
     for entity in ("account",) if company else ("contact", "lead"):
         longest = max(fold(name).split(), key=len)
-        ids = search.matching(session, entity, longest)
+        ids = search.within(session, actor, entity, longest)
         if ids is None:
             continue
         table = ENTITIES[entity].table
