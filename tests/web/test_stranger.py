@@ -219,17 +219,21 @@ def cookie_of(client):
 
 
 def run_page(socket, query=""):
-    """Ask for a run of the default page; returns the messages until it finished."""
+    """Ask for a run of the default page; returns the messages until the server has been quiet for a second (a page may run twice by itself)."""
     message = BackMsg()
     message.rerun_script.query_string = query
     socket.send(message.SerializeToString())
     found = []
     while True:
-        answer = ForwardMsg()
-        answer.ParseFromString(socket.recv(timeout=30))
-        found.append(answer)
-        if answer.WhichOneof("type") == "script_finished":
+        finished = any(answer.WhichOneof("type") == "script_finished" for answer in found)
+        try:
+            raw = socket.recv(timeout=1 if finished else 60)
+        except TimeoutError:
+            assert finished, "the run did not end within a minute"
             return found
+        answer = ForwardMsg()
+        answer.ParseFromString(raw)
+        found.append(answer)
 
 
 def text_of(messages):
