@@ -83,6 +83,7 @@ class Batch:
         self._draft: Draft | None = None
         self._finder: Finder | None = None
         self._flushed = False
+        self._made: set[int] = set()
         memory.session = session
         self.kind.begin(self)
 
@@ -109,6 +110,15 @@ class Batch:
                 if old and any(key in old for key in keys):
                     finder.drop(finder.key([old.get(key, values[key]) for key in keys]), record_id)
                 finder.add(finder.key([values[key] for key in keys]), record_id)
+
+    def created_here(self, record_id: int) -> bool:
+        """Whether this run has created the record."""
+        if record_id in self._made:
+            return True
+        mine = select(_ROWS.c.id).where(
+            _ROWS.c.run_id == self.run_id, _ROWS.c.record_id == record_id, _ROWS.c.outcome == RowOutcome.CREATED
+        )
+        return self.session.execute(mine.limit(1)).first() is not None
 
     def written_ids(self) -> set[int]:
         """Records that this run has created or updated so far, those created on the way included."""
@@ -234,7 +244,7 @@ class Batch:
                 }
             )
         if self.plan.mode is Mode.CREATE:
-            raise RowRefused(**{"": f"There is already a {label_of(self.kind.entity).lower()} with {self._key_words(draft)}."})
+            raise RowRefused(**{"": f"There is already {_a(label_of(self.kind.entity).lower())} with {self._key_words(draft)}."})
         if ids[0] not in self._existing:
             self._load_records({ids[0]})
         found = self._existing.get(ids[0])
@@ -392,12 +402,17 @@ class Batch:
         for row in creates:
             outcome = self._outcomes[row.n]
             outcome.record_id, outcome.record_version = row.id, row.columns["version"]
+            self._made.add(row.id)
 
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         """Write what became of the rows, in the transaction that made it so."""
         writing.fast_insert(self.session, _ROWS, [{"run_id": self.run_id, **vars(outcome)} for outcome in outcomes])
         for outcome in outcomes:
             self.memory.tally.row(outcome.n, outcome.outcome, outcome.errors)
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[:1] in "aeiou" else f"a {word}"
 
 
 def _about_a_row(error: DBAPIError) -> bool:

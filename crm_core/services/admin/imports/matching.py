@@ -65,9 +65,11 @@ def words_of(name: str) -> str:
 
 
 def _likeness(column: profiles.Column, spec: FieldSpec, kind: Kind) -> float:
+    header = words_of(column.header)
+    if header == words_of(spec.label):
+        return 101
     if not _can_hold(column, spec):
         return 0
-    header = words_of(column.header)
     own = {words_of(spec.label), words_of(spec.key.removesuffix("_minor").removesuffix("_id").removeprefix("x_"))}
     if header in own:
         return 100

@@ -17,7 +17,7 @@ from crm_core.entities import Entity, entity, label_of
 from crm_core.errors import Conflict
 from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
-from crm_core.models import Base, ImportLink, ImportRow, ImportRun, SearchDocument
+from crm_core.models import Attachment, Base, ImportLink, ImportRow, ImportRun, MatchKey, SearchDocument
 from crm_core.services.admin import hierarchy
 from crm_core.services.admin.imports import runs, store, writing
 from crm_core.services.admin.imports.kinds import kind_of
@@ -26,6 +26,8 @@ from crm_core.vocabulary import Action, ImportState, RowOutcome
 
 _ROWS: Any = ImportRow.__table__  # type: ignore[attr-defined]
 _LINKS: Any = ImportLink.__table__  # type: ignore[attr-defined]
+_KEYS: Any = MatchKey.__table__  # type: ignore[attr-defined]
+_FILES: Any = Attachment.__table__  # type: ignore[attr-defined]
 _DOCS: Any = SearchDocument.__table__  # type: ignore[attr-defined]
 
 BATCH_ROWS = 500
@@ -158,6 +160,8 @@ def _in_use(session: Session, found: Entity, ids: Sequence[int], run: ImportRun)
     if not ids:
         return used
     connection = session.connection()
+    files = select(_FILES.c.record_id).where(_FILES.c.entity == found.key, _FILES.c.record_id.in_(ids))
+    used |= set(connection.execute(files).scalars())
     for child in Base.metadata.sorted_tables:
         if child.name in _SYSTEM:
             continue
@@ -188,7 +192,8 @@ def remove(session: Session, found: Entity, ids: Sequence[int]) -> None:
             for column in child.c:
                 if any(key.column.table is table for key in column.foreign_keys):
                     session.execute(delete(child).where(column.in_(ids)))
-    connection.execute(delete(_DOCS).where(_DOCS.c.entity == found.key, _DOCS.c.record_id.in_(ids)))
+    for side in (_DOCS, _KEYS):
+        connection.execute(delete(side).where(side.c.entity == found.key, side.c.record_id.in_(ids)))
     session.execute(delete(table).where(table.c.id.in_(ids)))
     db.bump(session, table.name, "search_document", *_OWN_PARTS)
 

@@ -13,10 +13,10 @@ from sqlalchemy import func, insert, select, update
 from crm_core import db
 from crm_core.fields import FieldSpec
 from crm_core.kit.money import line_total
-from crm_core.models import ImportRow, Order, OrderLine, Product
+from crm_core.models import Order, OrderLine, Product
 from crm_core.services.admin.imports.kinds.base import Kind, RowRefused, Written
 from crm_core.summary_marks import day_of, mark, zone_of
-from crm_core.vocabulary import FieldKind, RowOutcome
+from crm_core.vocabulary import FieldKind
 
 if TYPE_CHECKING:
     from crm_core.services.admin.imports.batch import Batch
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
 _LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
 _PRODUCTS: Any = Product.__table__  # type: ignore[attr-defined]
-_ROWS: Any = ImportRow.__table__  # type: ignore[attr-defined]
 
 _LINE_KEYS = ("line_product_id", "line_quantity", "line_price_minor", "line_discount_pct")
 
@@ -69,17 +68,11 @@ class Orders(Kind):
             return
         if line["line_product_id"] is None and line["line_quantity"] is None and line["line_price_minor"] is None:
             return
-        if old is not None and not self._created_here(batch, old.id):
+        if old is not None and not batch.created_here(old.id):
             raise RowRefused(line_product_id=f"The order {old.number} was there before this import, so its lines stay as they are.")
         if line["line_product_id"] is None:
             raise RowRefused(line_product_id="The line names no product.")
         batch.attach(line)
-
-    def _created_here(self, batch: "Batch", order_id: int) -> bool:
-        mine = select(_ROWS.c.id).where(
-            _ROWS.c.run_id == batch.run_id, _ROWS.c.record_id == order_id, _ROWS.c.outcome == RowOutcome.CREATED
-        )
-        return batch.session.execute(mine.limit(1)).first() is not None
 
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         written = [(row, row.given["attached"]) for row in (*created, *updated) if row.given.get("attached")]

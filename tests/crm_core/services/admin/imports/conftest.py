@@ -47,10 +47,14 @@ def imports(tmp_path):
         return folder / name
 
     def run(actor, entity, content, *, name="file.csv", dry_run=False, **options):
-        path = data(content.encode() if isinstance(content, str) else content, name) if isinstance(content, str | bytes) else content
+        path = (
+            data(content.encode() if isinstance(content, str) else content, name) if isinstance(content, str | bytes) else content
+        )
         return import_file(path, entity, actor=actor, options=Options(**options), dry_run=dry_run)
 
     def why(actor, run):
         return {row["n"]: row["why"] for row in _rows(actor, run) if row["why"]}
 
-    return SimpleNamespace(data=data, run=run, rows=_rows, find=_find, count=_count, why=why, undo=_undo, go_on=run_batches, counts=runs.counts)
+    return SimpleNamespace(
+        data=data, run=run, rows=_rows, find=_find, count=_count, why=why, undo=_undo, go_on=run_batches, counts=runs.counts
+    )

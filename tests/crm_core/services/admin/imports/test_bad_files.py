@@ -96,7 +96,15 @@ def test_an_upload_of_unknown_size_stops_at_the_limit_and_leaves_nothing(cast, m
 
 @pytest.mark.parametrize(
     ("encoding", "found"),
-    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16-le"), ("utf-16-be", "utf-16-be"), ("utf-16-le", "utf-16-le"), ("utf-32", "utf-32"), ("cp1252", "cp1252")],
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-32", "utf-32"),
+        ("cp1252", "cp1252"),
+    ],
 )
 def test_the_encoding_is_recognised(cast, imports, encoding, found):
     content = "Name;City\n" + "".join(f"Müller & Söhne {n};Zürich\n" for n in range(40))
@@ -107,7 +115,9 @@ def test_the_encoding_is_recognised(cast, imports, encoding, found):
 
 
 def test_cyrillic_and_emoji_come_in_as_they_are(cast, imports):
-    run = imports.run(cast["root"], "account", ("Name,City\n" + "".join(f"Завод номер {n},Москва\n" for n in range(40))).encode("cp1251"))
+    run = imports.run(
+        cast["root"], "account", ("Name,City\n" + "".join(f"Завод номер {n},Москва\n" for n in range(40))).encode("cp1251")
+    )
     assert run.options["encoding"] == "cp1251"
     assert imports.count(cast["root"], "account", field="city", cmp="eq", value="москва") == 40
     imports.run(cast["root"], "account", "Name\nCafé 🥐 GmbH\n")
@@ -120,13 +130,26 @@ def test_a_wrong_encoding_chosen_by_hand_gets_a_sentence(cast, imports):
 
 
 def test_two_headers_alike_are_told_apart_and_none_is_lost(cast, imports):
-    run = imports.run(cast["root"], "contact", "Name,Phone,Phone,,PHONE\nAnn,+49301,+49302,x,+49303\n", mapping={"Phone (2)": "phone_2"})
+    run = imports.run(
+        cast["root"], "contact", "Name,Phone,Phone,,PHONE\nAnn,+49301,+49302,x,+49303\n", mapping={"Phone (2)": "phone_2"}
+    )
     assert runs.profile_of(run).headers == ("Name", "Phone", "Phone (2)", "Column 4", "PHONE (3)")
     assert runs.plan_of(run).dropped == ("Column 4", "PHONE (3)")
     assert imports.find(cast["root"], "contact", ("name", "phone"))[0]["phone"] == "+49301"
 
 
-HOSTILE = ["=HYPERLINK(\"http://evil.example\",\"x\")", "<script>alert(1)</script>", "![x](http://evil.example/a.png)", "@SUM(1+1)", "+1+1", "-2+3", "'; drop table account; --", "{{7*7}}", "%s%n", "\u202egnirts"]
+HOSTILE = [
+    '=HYPERLINK("http://evil.example","x")',
+    "<script>alert(1)</script>",
+    "![x](http://evil.example/a.png)",
+    "@SUM(1+1)",
+    "+1+1",
+    "-2+3",
+    "'; drop table account; --",
+    "{{7*7}}",
+    "%s%n",
+    "\u202egnirts",
+]
 
 
 def test_hostile_names_are_kept_as_text_and_can_not_run_in_the_outcome_file(any_cast, imports):
@@ -197,7 +220,7 @@ def test_a_spreadsheet_comes_in_with_its_dates_numbers_and_postcodes(cast, impor
     sheet = book.active
     sheet.append(["Name", "Postcode", "Customer since", "Employees", "Annual revenue", "Phone", None])
     sheet.append(["Acme", 1234, date(2016, 10, 20), 12.0, 0.1 + 0.2, 493012345.0, None])
-    sheet.append(["=SUM(A1)", 99, datetime(2017, 1, 2, 3, 4), None, None, None, None])
+    sheet.append(["=SUM(A1)", 99, datetime(2017, 1, 2, 3, 4), None, None, None, None])  # noqa: DTZ001
     sheet.append([None] * 7)
     sheet.append(["Emoji 🥐", "00501", None, 3, 5, "+4912345", None])
     sheet["B2"].number_format = "00000"
@@ -206,9 +229,20 @@ def test_a_spreadsheet_comes_in_with_its_dates_numbers_and_postcodes(cast, impor
     book.save(buffer)
     run = imports.run(cast["root"], "account", buffer.getvalue(), name="book.xlsx")
     assert accounted(imports, run)["created"] == 3
-    rows = {row["name"]: row for row in imports.find(cast["root"], "account", ("name", "postcode", "customer_since", "employees", "revenue_minor", "phone"))}
+    rows = {
+        row["name"]: row
+        for row in imports.find(
+            cast["root"], "account", ("name", "postcode", "customer_since", "employees", "revenue_minor", "phone")
+        )
+    }
     acme = rows["Acme"]
-    assert [str(acme[key]) for key in ("postcode", "customer_since", "employees", "revenue_minor", "phone")] == ["01234", "2016-10-20", "12", "30", "493012345"]
+    assert [str(acme[key]) for key in ("postcode", "customer_since", "employees", "revenue_minor", "phone")] == [
+        "01234",
+        "2016-10-20",
+        "12",
+        "30",
+        "493012345",
+    ]
     assert rows["Emoji 🥐"]["postcode"] == "00501"
     assert str(rows["=SUM(A1)"]["customer_since"]) == "2017-01-02"
 

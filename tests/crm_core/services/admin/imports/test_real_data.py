@@ -33,7 +33,11 @@ def test_the_maven_pipeline_comes_in_whole_and_agrees_with_its_source(maven, imp
     with read_session() as session:
         ast = {"field": "outcome", "cmp": "eq", "value": "won"}
         assert lists.totals(session, root, "deal", ListQuery(filter=ast)) == (4238, {"amount_minor": 10_005_534_00})
-        stages = dict(session.execute(text("select s.name, count(*) from deal d join stage s on s.id = d.stage_id group by s.name")).tuples().all())
+        stages = dict(
+            session.execute(text("select s.name, count(*) from deal d join stage s on s.id = d.stage_id group by s.name"))
+            .tuples()
+            .all()
+        )
         assert stages == {"Won": 4238, "Lost": 2473, "Engaging": 1589, "Prospecting": 500}
         assert session.execute(text("select count(*), count(distinct deal_id) from stage_event")).one() == (8800, 8800)
         assert session.execute(text("select count(*) from event_log where type = 'deal.created'")).scalar() == 8800
@@ -41,9 +45,20 @@ def test_the_maven_pipeline_comes_in_whole_and_agrees_with_its_source(maven, imp
     assert imports.count(root, "deal", field="product_id", cmp="empty") == 0
     assert imports.count(root, "deal", field="closed_on", cmp="not_empty") == 6711
     assert imports.count(root, "product") == 7
-    first = imports.find(root, "deal", ("created_on", "closed_on", "amount_minor", "owner_id", "product_id", "account_id"), field="x_opportunity_id", cmp="eq", value="Z063OYW0")[0]
+    first = imports.find(
+        root,
+        "deal",
+        ("created_on", "closed_on", "amount_minor", "owner_id", "product_id", "account_id"),
+        field="x_opportunity_id",
+        cmp="eq",
+        value="Z063OYW0",
+    )[0]
     assert (str(first["created_on"]), str(first["closed_on"]), first["amount_minor"]) == ("2016-10-25", "2017-03-11", 451_400)
-    assert (first["owner_id.title"], first["product_id.title"], first["account_id.title"]) == ("Darcel Schlecht", "GTX Pro", "Isdom")
+    assert (first["owner_id.title"], first["product_id.title"], first["account_id.title"]) == (
+        "Darcel Schlecht",
+        "GTX Pro",
+        "Isdom",
+    )
     again = imports.run(root, "deal", reference("maven_crm/sales_pipeline.csv"))
     assert imports.counts(again) == {"created": 0, "updated": 0, "unchanged": 8800, "rejected": 0}
 
@@ -63,7 +78,9 @@ def test_typing_errors_in_the_source_are_recognised_and_shown(maven, imports, re
 
 def test_accounts_know_their_parents_and_their_revenue(maven, imports):
     root = maven["root"]
-    rows = {row["name"]: row for row in imports.find(root, "account", ("name", "parent_id", "revenue_minor", "founded_year", "country"))}
+    rows = {
+        row["name"]: row for row in imports.find(root, "account", ("name", "parent_id", "revenue_minor", "founded_year", "country"))
+    }
     assert rows["Acme Corporation"]["revenue_minor"] == 1_100_040_000_00
     assert rows["Acme Corporation"]["founded_year"] == 1996
     assert rows["Bluth Company"]["parent_id.title"] == "Acme Corporation"
@@ -75,9 +92,29 @@ def test_sales_teams_become_people_with_managers_in_offices(maven):
         people = session.execute(
             text("select count(*) from app_user where email like '%@imported.example' and password_hash is null and is_active")
         ).scalar()
-        teams = dict(session.execute(text("select t.name, count(*) from app_user u join team t on t.id = u.team_id where u.email like '%imported%' group by t.name")).tuples().all())
-        roles = dict(session.execute(text("select r.key, count(*) from user_role ur join role r on r.id = ur.role_id join app_user u on u.id = ur.user_id where u.email like '%imported%' group by r.key")).tuples().all())
-        below = session.execute(text("select count(*) from user_closure c join app_user u on u.id = c.ancestor_id where u.name = 'Dustin Brinkmann' and c.depth = 1")).scalar()
+        teams = dict(
+            session.execute(
+                text(
+                    "select t.name, count(*) from app_user u join team t on t.id = u.team_id where u.email like '%imported%' group by t.name"
+                )
+            )
+            .tuples()
+            .all()
+        )
+        roles = dict(
+            session.execute(
+                text(
+                    "select r.key, count(*) from user_role ur join role r on r.id = ur.role_id join app_user u on u.id = ur.user_id where u.email like '%imported%' group by r.key"
+                )
+            )
+            .tuples()
+            .all()
+        )
+        below = session.execute(
+            text(
+                "select count(*) from user_closure c join app_user u on u.id = c.ancestor_id where u.name = 'Dustin Brinkmann' and c.depth = 1"
+            )
+        ).scalar()
     assert people == 35 + 6
     assert teams == {"Central": 11 + 2, "East": 12 + 2, "West": 12 + 2}
     assert roles == {"sales_rep": 35, "manager": 6}
@@ -91,12 +128,28 @@ def test_2240_customers_come_with_their_traits_as_typed_filterable_fields(any_ca
         root,
         "contact",
         reference("marketing_campaign_ifood.csv"),
-        mapping={"Education": "new", "Marital_Status": "new", "Year_Birth": "new", "Income": "new", "Kidhome": "new", "Teenhome": "new", "Dt_Customer": "new"},
+        mapping={
+            "Education": "new",
+            "Marital_Status": "new",
+            "Year_Birth": "new",
+            "Income": "new",
+            "Kidhome": "new",
+            "Teenhome": "new",
+            "Dt_Customer": "new",
+        },
     )
     assert imports.counts(run) == {"created": 2240, "updated": 0, "unchanged": 0, "rejected": 0}
     fields = ("x_education", "x_marital_status", "x_year_birth", "x_income", "x_kidhome", "x_dt_customer")
     row = imports.find(root, "contact", ("name", *fields), field="x_id", cmp="eq", value="5524")[0]
-    assert [str(row[key]) for key in ("name", *fields)] == ["Contact 5524", "Graduation", "Single", "1957", "5813800", "0", "2012-09-04"]
+    assert [str(row[key]) for key in ("name", *fields)] == [
+        "Contact 5524",
+        "Graduation",
+        "Single",
+        "1957",
+        "5813800",
+        "0",
+        "2012-09-04",
+    ]
     for leaf, expected in [
         ({"field": "x_education", "cmp": "eq", "value": "PhD"}, 486),
         ({"field": "x_marital_status", "cmp": "in", "value": ["YOLO", "Absurd"]}, 4),
