@@ -16,6 +16,8 @@ st.logo(
 
 actor = begin_run()
 page = st.navigation(sections_for(actor), expanded=True)
+st.session_state["_arrived"] = st.session_state.get("_at") != page.url_path  # a list opens with its default view then
+st.session_state["_at"] = page.url_path
 sidebar(actor)
 show_messages()
 page.run()

@@ -16,15 +16,15 @@ from crm_core.vocabulary import Action, FieldKind, StageKind
 from ui import format as fmt
 from ui.actions import load
 from ui.cache import cached
+from ui.components.bulk_bar import bulk_bar, may_bulk
 from ui.components.export import export_button
 from ui.components.filter_bar import PARAM, filter_button, filter_from_url, filter_words
 from ui.components.header import empty_state
 from ui.components.table import Cell, Column, Happened, table
+from ui.components.view_menu import Shape, columns_of, open_view, size_of, view_menu
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
-
-SIZES = (25, 50, 100, 200)
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ def record_list(
     quick: Quick | None = None,
     tones: Mapping[str, Mapping[Any, str]] | None = None,
     on_empty: Callable[[], None] | None = None,
-    bulk: Callable[[list[int]], None] | None = None,
+    bulk: bool = True,
 ) -> None:
     """Draw the list of an entity. ``tones``: field → value → colour of its badge; ``on_empty`` draws what to do when there are no records at all;
-    ``bulk`` draws actions for selected ids."""
+    ``bulk``: rows can be selected and changed together, where the person may."""
     actor, found = current_actor(), entity(entity_key)
+    quick_key = f"by_{quick.field}" if quick is not None else None
+    opened = open_view(entity_key, quick_key)
     typed = filter_from_url(entity_key)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="list_tools"):
         q = st.text_input(
@@ -65,31 +67,36 @@ def record_list(
         )
         chosen = _pills(quick)
         filter_button(entity_key, typed)
+        specs = load(_specs, entity_key)
+        shape = Shape(_both(typed, quick, chosen), q or "", _sort(entity_key), columns_of(entity_key, specs), size_of())
+        view_menu(entity_key, opened, shape, quick_key)
     filter_words(entity_key, typed)
-    query = ListQuery(
-        filter=_both(typed, quick, chosen), q=q or "", sort=_sort(entity_key), columns=found.columns, page=_page(), size=_size()
-    )
+    query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=_page(), size=shape.size)
     total, sums = _totals(entity_key, query)
     if total == 0:
         _nothing(entity_key, query, on_empty)
         return
     page = load(lists.find, entity_key, query, known=(total, sums))
-    specs = load(_specs, entity_key)
-    shown = [specs[key] for key in found.columns if key in specs]
+    shown = [specs[key] for key in shape.columns]
+    selectable = bulk and may_bulk(actor, entity_key)
+    bar = st.container()
     happened = table(
         [
             Column(spec.key, spec.label, right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL))
             for spec in shown
         ],
         [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown]) for row in page.rows],
-        key=f"table_{entity_key}",
+        key=f"table_{entity_key}_{st.session_state.get('_bulk_turn', 0)}",
         label=found.plural,
         href=f"/{found.page}?id={{id}}" if found.page else "",
         sort=query.sort or found.sort,
-        selectable=bulk is not None,
+        selectable=selectable,
     )
+    if selectable:
+        with bar:
+            bulk_bar(entity_key, happened.selected, query, total)
     _footer(actor, entity_key, query, page.pages, total, sums)
-    _react(entity_key, happened, bulk)
+    _react(entity_key, happened)
 
 
 def _pills(quick: Quick | None) -> list[Any]:
@@ -100,7 +107,9 @@ def _pills(quick: Quick | None) -> list[Any]:
             quick.label,
             list(quick.options),
             selection_mode="multi",
-            default=None if PARAM in st.query_params else list(quick.first),
+            default=None
+            if {PARAM, "view"} & set(st.query_params) or f"by_{quick.field}" in st.session_state
+            else list(quick.first),
             format_func=lambda value: quick.options[value],
             key=f"by_{quick.field}",
             bind="query-params",
@@ -134,11 +143,6 @@ def _page() -> int:
         return int(st.session_state["page"] or 1)
     raw = st.query_params.get("page", "1")
     return int(raw) if raw.isdigit() and len(raw) < 9 else 1
-
-
-def _size() -> int:
-    kept = st.session_state.get("page_size", 50)
-    return kept if kept in SIZES else 50
 
 
 def _specs(session: Any, actor: Actor, entity_key: str) -> Mapping[str, FieldSpec]:
@@ -197,15 +201,13 @@ def _footer(actor: Actor, entity_key: str, query: ListQuery, pages: int, total: 
                 st.pagination(pages, key="page", bind="query-params")
 
 
-def _react(entity_key: str, happened: Happened, bulk: Callable[[list[int]], None] | None) -> None:
+def _react(entity_key: str, happened: Happened) -> None:
     if happened.sorted is not None:
         key, descending = happened.sorted
         st.query_params["sort"] = f"-{key}" if descending else key
         st.rerun()
     if happened.opened is not None:
         go(entity(entity_key).page, id=happened.opened)
-    if bulk is not None and happened.selected:
-        bulk(happened.selected)
 
 
 def cell(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], tones: Mapping[str, Mapping[Any, str]]) -> Cell:

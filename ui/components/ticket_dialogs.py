@@ -142,7 +142,7 @@ def _send(ticket_id: int, name: str, turn: int, kind: str, body: str, then: Tick
 
 def wait_menu(where: Any, row: Mapping[str, Any]) -> None:
     """For whom the ticket waits."""
-    with where.popover("Wait", icon=":material/hourglass_empty:"):
+    with where.popover("Wait", icon=":material/hourglass_empty:", key=f"wait_{row['version']}"):
         for status in ticket_rules.WAITING:
             if status is not row["status"] and st.button(status.label, key=f"wait_{status.value}", width="stretch"):
                 perform(tickets.wait, row["id"], status, base_version=row["version"], success=f"{status.label}.")

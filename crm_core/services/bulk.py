@@ -1,0 +1,259 @@
+"""Changing many records at once: look first, run each through its own service, list what did not work, take it back within a day."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+from sqlmodel import select as select_rows
+
+from crm_core import events, lists
+from crm_core.access import Actor, require, visible
+from crm_core.entities import RECORDS, entity
+from crm_core.errors import Conflict, CrmError, Invalid, NotFound
+from crm_core.fields import FieldSpec, parse, registry, to_json
+from crm_core.kit import clock
+from crm_core.lists import ListQuery
+from crm_core.models import BulkOperation
+from crm_core.services import crud
+from crm_core.vocabulary import Action
+
+MAX_RECORDS = 1_000
+UNDO_HOURS = 24
+SAMPLE = 6
+
+
+@dataclass(frozen=True)
+class Change:
+    """What would happen to one record: the stored value before and after, and the titles of linked records."""
+
+    id: int
+    title: str
+    old: Any
+    new: Any
+    old_title: str | None = None
+    new_title: str | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a bulk change would do. ``versions``: record → the version looked at; ``same``: already have the value; ``blocked``: may be seen but not changed."""
+
+    versions: Mapping[int, int]
+    same: int
+    blocked: int
+    sample: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a bulk change did. ``refused``: title and sentence of each record that stayed as it was."""
+
+    operation_id: int | None
+    done: int
+    refused: tuple[tuple[str, str], ...]
+
+
+def matching(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> list[int]:
+    """The ids of all records that a list shows, as long as they are few enough for one bulk change."""
+    table = entity(entity_key).table
+    clause = lists.condition(session, actor, entity_key, query)
+    ids = list(session.execute(select(table.c.id).where(clause).order_by(table.c.id).limit(MAX_RECORDS + 1)).scalars())
+    if len(ids) > MAX_RECORDS:
+        raise Invalid(f"At most {MAX_RECORDS:,} records can be changed at once. Narrow the filter first.")
+    return ids
+
+
+def preview(session: Session, actor: Actor, entity_key: str, ids: Sequence[int], field: str, value: Any) -> Preview:
+    """What setting a field would do: who would change, who has the value already, whom the person may not change."""
+    spec = _field(session, actor, entity_key, field)
+    wanted = _typed(actor, spec, value)
+    rows, blocked = _within_reach(session, actor, entity_key, ids, Action.EDIT, [spec])
+    changing = [row for row in rows if to_json(row[spec.key]) != to_json(wanted)]
+    sample = _sample(session, actor, entity_key, spec, changing[:SAMPLE], wanted)
+    return Preview({row["id"]: row["version"] for row in changing}, len(rows) - len(changing), blocked, sample)
+
+
+def preview_delete(session: Session, actor: Actor, entity_key: str, ids: Sequence[int]) -> Preview:
+    """Which records would go to the bin, and how many the person may not delete."""
+    rows, blocked = _within_reach(session, actor, entity_key, ids, Action.DELETE, [])
+    named = lists.titles(session, actor, entity_key, (row["id"] for row in rows[:SAMPLE]))
+    sample = tuple(Change(record_id, title, None, None) for record_id, title in named.items())
+    return Preview({row["id"]: row["version"] for row in rows}, 0, blocked, sample)
+
+
+def change(session: Session, actor: Actor, entity_key: str, versions: Mapping[int, int], field: str, value: Any) -> Outcome:
+    """Set a field on each record, through the entity's own service. ``versions`` are those of the preview: what others changed since is refused."""
+    spec = _field(session, actor, entity_key, field)
+    wanted = _typed(actor, spec, value)
+    named = lists.titles(session, actor, entity_key, versions)
+
+    def one(record_id: int) -> dict[str, Any] | None:
+        record = crud.records.get(session, actor, entity_key, record_id, action=Action.EDIT)
+        before = to_json(spec.value(record))
+        saved = crud.update(session, actor, entity_key, record_id, {field: wanted}, base_version=versions[record_id])
+        session.flush()
+        return {"id": record_id, "version": saved.record.version, "field": field, "before": before} if saved.changed else None
+
+    words = f"{spec.label} of {len(versions):,} {entity(entity_key).plural.lower()}"
+    return _run(session, actor, entity_key, versions, named, one, words)
+
+
+def archive(session: Session, actor: Actor, entity_key: str, versions: Mapping[int, int]) -> Outcome:
+    """Move each record to the bin; what others changed since the preview stays."""
+    require(actor, entity_key, Action.DELETE)
+    named = lists.titles(session, actor, entity_key, versions)
+
+    def one(record_id: int) -> dict[str, Any]:
+        crud.archive(session, actor, entity_key, record_id, base_version=versions[record_id])
+        return {"id": record_id, "archived": True}
+
+    return _run(
+        session, actor, entity_key, versions, named, one, f"Deletion of {len(versions):,} {entity(entity_key).plural.lower()}"
+    )
+
+
+def undo(session: Session, actor: Actor, operation_id: int) -> Outcome:
+    """Take a bulk change of one's own back; a field that somebody changed since keeps the newer value. Once, within a day."""
+    operation = session.get(BulkOperation, operation_id)
+    if operation is None or operation.user_id != actor.user_id:
+        raise NotFound("This bulk change does not exist, or is not yours.")
+    require(actor, operation.entity, Action.READ)
+    if operation.undone_at is not None:
+        raise Conflict("This bulk change was already undone.")
+    if clock.utcnow() - operation.created_at > timedelta(hours=UNDO_HOURS):
+        raise Conflict(f"A bulk change can be undone for {UNDO_HOURS} hours; this one is older.")
+    patches = {int(patch["id"]): patch for patch in operation.inverse}
+    named = lists.titles(session, actor, operation.entity, patches)
+
+    def one(record_id: int) -> dict[str, Any]:
+        _put_back(session, actor, operation.entity, patches[record_id])
+        return {}
+
+    done, refused = _each(session, patches, named, one)
+    operation.undone_at = clock.utcnow()
+    session.add(operation)
+    events.record(session, actor, "bulk.undone", entity=operation.entity, data={"count": len(done), "operation": operation.id})
+    return Outcome(operation.id, len(done), tuple(refused))
+
+
+def recent(session: Session, actor: Actor, entity_key: str, *, limit: int = 5) -> list[tuple[int, str]]:
+    """Id and words of the person's own bulk changes that can still be undone, newest first."""
+    require(actor, entity_key, Action.READ)
+    since = clock.utcnow() - timedelta(hours=UNDO_HOURS)
+    rows = select_rows(BulkOperation).where(
+        BulkOperation.entity == entity_key,
+        BulkOperation.user_id == actor.user_id,
+        col(BulkOperation.undone_at).is_(None),
+        BulkOperation.created_at > since,
+    )
+    return [(row.id, row.title) for row in session.exec(rows.order_by(col(BulkOperation.id).desc()).limit(limit))]
+
+
+def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[str, Any]) -> None:
+    if patch.get("archived"):
+        crud.restore(session, actor, entity_key, patch["id"])
+        return
+    field = patch["field"]
+    record = crud.records.get(session, actor, entity_key, patch["id"], action=Action.EDIT)
+    spec = registry(session, entity_key)[field]
+    if record.version != patch["version"]:
+        log = session.execute(
+            select(events.Event.changes).where(  # type: ignore[call-overload]
+                events.Event.entity == entity_key,
+                events.Event.record_id == record.id,
+                events.Event.record_version > patch["version"],
+            )
+        ).scalars()
+        if any(field in changes for changes in log):
+            raise Conflict(f"Somebody changed {spec.label} since.")
+    crud.update(session, actor, entity_key, record.id, {field: patch["before"]})
+
+
+def _run(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    versions: Mapping[int, int],
+    named: Mapping[int, str],
+    one: Callable[[int], dict[str, Any] | None],
+    title: str,
+) -> Outcome:
+    if not versions:
+        raise Invalid("There is nothing to change.")
+    if len(versions) > MAX_RECORDS:
+        raise Invalid(f"At most {MAX_RECORDS:,} records can be changed at once.")
+    done, refused = _each(session, versions, named, one)
+    if not done:
+        return Outcome(None, 0, tuple(refused))
+    operation = BulkOperation(entity=entity_key, user_id=actor.user_id, title=title[:200], count=len(done), inverse=done)
+    session.add(operation)
+    session.flush()
+    events.record(session, actor, "bulk.changed", entity=entity_key, data={"count": len(done), "operation": operation.id})
+    return Outcome(operation.id, len(done), tuple(refused))
+
+
+def _each(
+    session: Session, ids: Iterable[int], named: Mapping[int, str], one: Callable[[int], dict[str, Any] | None]
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    done: list[dict[str, Any]] = []
+    refused: list[tuple[str, str]] = []
+    for record_id in sorted(ids):
+        try:
+            with session.begin_nested():
+                patch = one(record_id)
+                session.flush()
+        except CrmError as error:
+            refused.append((named.get(record_id, f"No. {record_id}"), error.message))
+        else:
+            if patch is not None:
+                done.append(patch)
+    return done, refused
+
+
+def _field(session: Session, actor: Actor, entity_key: str, field: str) -> FieldSpec:
+    require(actor, entity_key, Action.EDIT)
+    spec = registry(session, entity_key).get(field)
+    if entity_key not in RECORDS or spec is None or not spec.editable or actor.masked(entity_key, field):
+        raise Invalid("This field can't be changed for many records at once.")
+    return spec
+
+
+def _typed(actor: Actor, spec: FieldSpec, value: Any) -> Any:
+    try:
+        return parse(spec, value, timezone=actor.timezone, currency=actor.currency)
+    except ValueError as error:
+        raise Invalid(fields={spec.key: str(error)}) from error
+
+
+def _within_reach(
+    session: Session, actor: Actor, entity_key: str, ids: Sequence[int], action: Action, specs: Sequence[FieldSpec]
+) -> tuple[list[dict[str, Any]], int]:
+    """The rows that the person may change, and the number of those that they may only see."""
+    require(actor, entity_key, action)
+    wanted = sorted(set(ids))
+    if len(wanted) > MAX_RECORDS:
+        raise Invalid(f"At most {MAX_RECORDS:,} records can be changed at once.")
+    table = entity(entity_key).table
+    found = select(table.c.id, table.c.version, *[spec.expression(table).label(spec.key) for spec in specs])
+    rows = [
+        dict(row._mapping)
+        for row in session.execute(found.where(table.c.id.in_(wanted), visible(actor, entity_key, table, action)))
+    ]
+    seen = select(table.c.id).where(table.c.id.in_(wanted), visible(actor, entity_key, table))
+    return rows, len(set(session.execute(seen).scalars()) - {row["id"] for row in rows})
+
+
+def _sample(
+    session: Session, actor: Actor, entity_key: str, spec: FieldSpec, rows: Sequence[Mapping[str, Any]], wanted: Any
+) -> tuple[Change, ...]:
+    named = lists.titles(session, actor, entity_key, (row["id"] for row in rows))
+    linked = lists.titles(session, actor, spec.to, [wanted, *(row[spec.key] for row in rows)]) if spec.to else {}
+    made = []
+    for row in rows:
+        old = spec.from_json(row[spec.key]) if spec.custom else row[spec.key]
+        old = spec.enum(old) if spec.enum is not None and old is not None else old
+        made.append(Change(row["id"], named.get(row["id"], ""), old, wanted, linked.get(old), linked.get(wanted)))
+    return tuple(made)

@@ -1,0 +1,81 @@
+"""Lists as one wants them: saved views, columns, rows per page; each as an address."""
+
+from crm_core.db import read_session, write_session
+from crm_core.services import bulk, crud
+from crm_core.services.collaboration import views
+from tests.pages.app import open_screen, words
+from ui.components.bulk_bar import may_bulk
+
+
+def make(actor, **values):
+    with write_session() as session:
+        return crud.create(session, actor, "lead", values)
+
+
+def save(actor, **options):
+    layout = {"filter": {"field": "company", "cmp": "eq", "value": "Alfreds"}, "columns": ["name", "city"], "size": 25}
+    with write_session() as session:
+        return views.create(session, actor, "lead", name="Hot", layout=layout, **options)
+
+
+def test_a_view_is_an_address_and_shapes_the_list(cast):
+    alice = cast["alice"]
+    make(alice, name="Maria", company="Alfreds")
+    make(alice, name="Other", company="Else")
+    view = save(alice)
+    app = open_screen(alice, "leads", view=view.id)
+    assert not app.exception and "1 lead" in words(app)
+    assert "view_update" in {button.key for button in app.button}
+    assert app.query_params["cols"] == ["name,city"] and app.query_params["size"] == ["25"]
+    app.button(key="view_none").click().run()
+    assert not app.exception and "2 leads" in words(app) and "view" not in app.query_params
+
+
+def test_the_default_view_opens_the_list(cast):
+    alice = cast["alice"]
+    make(alice, name="Maria", company="Alfreds")
+    make(alice, name="Other", company="Else")
+    save(alice, is_default=True)
+    app = open_screen(alice, "leads")
+    assert not app.exception and "1 lead" in words(app)
+
+
+def test_anothers_private_view_is_said_to_be_missing(cast):
+    make(cast["charlie"], name="Maria")
+    view = save(cast["alice"])
+    app = open_screen(cast["charlie"], "leads", view=view.id)
+    assert not app.exception and "does not exist" in words(app) and "Hot" not in words(app)
+
+
+def test_what_the_address_asks_wrongly_falls_back(cast):
+    make(cast["alice"], name="Maria")
+    app = open_screen(cast["alice"], "leads", cols="nope,,name", size="7", view="abc", sort="nope")
+    assert not app.exception and "1 lead" in words(app)
+
+
+def test_the_list_is_saved_as_a_view_by_its_dialog(cast):
+    alice = cast["alice"]
+    make(alice, name="Maria")
+    app = open_screen(alice, "leads", cols="name,email")
+    app.button(key="view_new").click().run()
+    assert not app.exception and "Save as a view" in words(app)
+    assert "view_shared" not in {toggle.key for toggle in app.toggle}
+    with read_session() as session:
+        assert views.find(session, alice, "lead") == []
+
+
+def test_a_bulk_change_is_taken_back_from_the_menu_of_the_list(cast):
+    alice = cast["alice"]
+    lead = make(alice, name="Maria")
+    with write_session() as session:
+        done = bulk.change(session, alice, "lead", {lead.id: lead.version}, "city", "Berlin")
+    app = open_screen(alice, "leads")
+    app.button(key=f"bulk_undo_{done.operation_id}").click().run()
+    assert not app.exception and "1 put back as they were" in words(app)
+    with read_session() as session:
+        assert crud.records.get(session, alice, "lead", lead.id).city is None
+    assert not [button.key for button in app.button if str(button.key).startswith("bulk_undo_")]
+
+
+def test_who_may_not_change_gets_no_checkboxes(cast):
+    assert may_bulk(cast["alice"], "lead") and not may_bulk(cast["ana"], "lead") and not may_bulk(cast["sam"], "account")

@@ -1,0 +1,168 @@
+"""Changing many records of a list at once: a bar over the table, a look at what would happen, and the way back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+from sqlmodel import Session
+
+from crm_core.access import Actor
+from crm_core.entities import entity
+from crm_core.fields import FieldSpec, registry
+from crm_core.lists import ListQuery
+from crm_core.services import bulk
+from crm_core.services.bulk import Change, Outcome, Preview
+from crm_core.vocabulary import Action, FieldKind
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.components.entity_form import field_input
+from ui.session import current_actor
+
+
+def may_bulk(actor: Actor, entity_key: str) -> bool:
+    """Whether rows of the list can be selected at all."""
+    return actor.can(entity_key, Action.EDIT) or actor.can(entity_key, Action.DELETE)
+
+
+def bulk_bar(entity_key: str, selected: Sequence[int], query: ListQuery, total: int) -> None:
+    """What can be done with the selected records, and with all that match. Nothing while nothing is selected."""
+    if not selected:
+        st.session_state.pop("_bulk_all", None)
+        _last(entity_key)
+        return
+    actor, found = current_actor(), entity(entity_key)
+    whole = st.session_state.get("_bulk_all") == _mark(entity_key, query, selected)
+    number = total if whole else len(selected)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="bulk_bar"):
+        st.markdown(f"**{fmt.plural(number, found.label.lower(), found.plural.lower())} selected**", width="content")
+        more = not whole and total > len(selected)
+        if more and st.button(f"Select all {total:,} that match", type="tertiary", key="bulk_all"):
+            st.session_state["_bulk_all"] = _mark(entity_key, query, selected)
+            st.rerun()
+        ids = (lambda: load(bulk.matching, entity_key, query)) if whole else (lambda: list(selected))
+        if actor.can(entity_key, Action.EDIT):
+            if "owner_id" in load(_usable, entity_key) and st.button("Assign", icon=":material/person_add:", key="bulk_assign"):
+                _change_dialog(entity_key, ids(), "owner_id")
+            if st.button("Change a field", icon=":material/edit:", key="bulk_edit"):
+                _change_dialog(entity_key, ids(), None)
+        if actor.can(entity_key, Action.DELETE) and st.button("Delete", icon=":material/delete:", key="bulk_delete"):
+            _delete_dialog(entity_key, ids())
+
+
+def _mark(entity_key: str, query: ListQuery, selected: Sequence[int]) -> str:
+    """Key of "all that match": it ends when the filter or the selection changes."""
+    return f"{entity_key}|{query.filter}|{query.q}|{sorted(selected)}"
+
+
+def _usable(session: Session, actor: Actor, entity_key: str) -> dict[str, FieldSpec]:
+    specs = registry(session, entity_key)
+    return {key: spec for key, spec in specs.items() if spec.editable and not actor.masked(entity_key, key)}
+
+
+def _last(entity_key: str) -> None:
+    """The newest bulk change of this list, with the way back."""
+    done = st.session_state.get("_bulk_done")
+    if done is None or done[0] != entity_key:
+        return
+    _, outcome, words = done
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="bulk_done"):
+        st.markdown(f":green[:material/check_circle:] {fmt.md(words)}", width="content")
+        if outcome.refused:
+            with st.popover(f"{len(outcome.refused):,} stayed as they were", type="tertiary", icon=":material/warning:"):
+                for title, sentence in outcome.refused[:50]:
+                    st.markdown(f"**{fmt.md(title[:80])}**  \n{fmt.md(sentence)}")
+        if outcome.operation_id is not None and st.button("Undo", icon=":material/undo:", key="bulk_undo"):
+            back = perform(bulk.undo, outcome.operation_id)
+            if back is not None:
+                _remember(entity_key, Outcome(None, back.done, back.refused), f"{back.done:,} put back as they were.")
+            st.rerun()
+        if st.button("", icon=":material/close:", key="bulk_hide", type="tertiary", help="Hide this note"):
+            st.session_state.pop("_bulk_done", None)
+            st.rerun()
+
+
+def _remember(entity_key: str, outcome: Outcome, words: str) -> None:
+    st.session_state["_bulk_done"] = (entity_key, outcome, words)
+    st.session_state.pop("_bulk_all", None)
+    st.session_state["_bulk_turn"] = st.session_state.get("_bulk_turn", 0) + 1  # a new table: nothing is selected any more
+
+
+def undo_menu(entity_key: str) -> None:
+    """One's own bulk changes of the last day, each with its way back."""
+    for operation_id, title in load(bulk.recent, entity_key):
+        if st.button(fmt.md(f"Undo: {title}"), icon=":material/undo:", type="tertiary", key=f"bulk_undo_{operation_id}"):
+            back = perform(bulk.undo, operation_id)
+            if back is not None:
+                _remember(entity_key, Outcome(None, back.done, back.refused), f"{back.done:,} put back as they were.")
+            st.rerun()
+
+
+def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
+    found = entity(entity_key)
+
+    @st.dialog(f"Change {fmt.plural(len(ids), found.label.lower(), found.plural.lower())}", width="medium", icon=":material/edit:")
+    def show() -> None:
+        actor = current_actor()
+        specs = load(_usable, entity_key)
+        chosen = field or st.selectbox(
+            "Field", list(specs), index=None, format_func=lambda key: specs[key].label, placeholder="Which field?", key="bulk_field"
+        )
+        if chosen is None:
+            return
+        value = field_input(actor, specs[chosen], None, key=f"bulk_value_{chosen}")
+        value = None if value == "" else value
+        if value is None and (specs[chosen].required or not st.toggle("Empty this field", key=f"bulk_empty_{chosen}")):
+            st.caption("Choose the new value.")
+            return
+        seen: Preview = load(bulk.preview, entity_key, ids, chosen, value)
+        _say(actor, specs[chosen], seen)
+        if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
+            outcome = perform(bulk.change, entity_key, seen.versions, chosen, value)
+            if outcome is not None:
+                _remember(entity_key, outcome, f"{specs[chosen].label} of {outcome.done:,} changed.")
+                st.rerun()
+            show_problems()
+
+    show()
+
+
+def _say(actor: Actor, spec: FieldSpec, seen: Preview) -> None:
+    parts = [f"{len(seen.versions):,} will change"]
+    parts += [f"{seen.same:,} have this value already"] if seen.same else []
+    parts += [f"{seen.blocked:,} you may see but not change"] if seen.blocked else []
+    st.markdown(f"**{fmt.md(' · '.join(parts))}**")
+    for row in seen.sample:
+        st.caption(f"{fmt.md(row.title[:60])}: {_word(actor, spec, row, old=True)} → **{_word(actor, spec, row, old=False)}**")
+    if len(seen.versions) > len(seen.sample):
+        st.caption(f"and {len(seen.versions) - len(seen.sample):,} more")
+
+
+def _word(actor: Actor, spec: FieldSpec, row: Change, *, old: bool) -> str:
+    raw: Any = row.old if old else row.new
+    title = row.old_title if old else row.new_title
+    if spec.kind is FieldKind.REFERENCE and raw is None:
+        return fmt.NOTHING
+    return fmt.md(fmt.value(actor, spec, raw, title)[:60])
+
+
+def _delete_dialog(entity_key: str, ids: list[int]) -> None:
+    found = entity(entity_key)
+
+    @st.dialog(f"Delete {fmt.plural(len(ids), found.label.lower(), found.plural.lower())}?", icon=":material/delete:")
+    def show() -> None:
+        seen: Preview = load(bulk.preview_delete, entity_key, ids)
+        if seen.blocked:
+            st.markdown(f"**{fmt.md(f'{seen.blocked:,} of them you may see but not delete; they stay.')}**")
+        for row in seen.sample:
+            st.caption(fmt.md(row.title[:80]))
+        if len(seen.versions) > len(seen.sample):
+            st.caption(f"and {len(seen.versions) - len(seen.sample):,} more")
+        st.caption(f"They go to the bin. You can take this back for {bulk.UNDO_HOURS} hours.")
+        if st.button(f"Delete {len(seen.versions):,}", type="primary", key="bulk_delete_yes", disabled=not seen.versions):
+            outcome = perform(bulk.archive, entity_key, seen.versions)
+            if outcome is not None:
+                _remember(entity_key, outcome, f"{outcome.done:,} moved to the bin.")
+                st.rerun()
+            show_problems()
+
+    show()

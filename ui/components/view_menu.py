@@ -1,0 +1,236 @@
+"""The menu of a list: saved views, which columns, how many rows. What is chosen stands in the address, so a view is a link."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from sqlmodel import Session
+
+from crm_core.access import Actor
+from crm_core.entities import entity
+from crm_core.fields import FieldSpec, registry
+from crm_core.services.collaboration import views
+from crm_core.services.collaboration.views import SIZES, View
+from crm_core.vocabulary import Action
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.components.bulk_bar import may_bulk, undo_menu
+from ui.components.filter_bar import PARAM, set_filter
+from ui.session import current_actor
+
+_SHAPING = (PARAM, "q", "sort", "cols", "size", "view", "page")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a list shows at the moment, as a view would keep it."""
+
+    filter: Mapping[str, Any] | None
+    q: str
+    sort: tuple[str, bool] | None
+    columns: tuple[str, ...]
+    size: int
+
+    def layout(self) -> dict[str, Any]:
+        """The layout to store."""
+        sort = list(self.sort) if self.sort else None
+        return {"filter": self.filter, "q": self.q, "sort": sort, "columns": list(self.columns), "size": self.size}
+
+
+def open_view(entity_key: str, quick_key: str | None) -> View | None:
+    """The view in the address, opened when it was not yet; the default one when the person comes to the list without an address of their own.
+
+    Must run before the widgets of the list are made, since it fills them.
+    """
+    arrived = st.session_state.pop("_arrived", False)
+    raw = st.query_params.get("view", "")
+    if not raw:
+        shaped = any(name in st.query_params for name in _SHAPING) or any(name.startswith("by_") for name in st.query_params)
+        default = load(views.default_of, entity_key) if arrived and not shaped else None
+        if default is not None:
+            _apply(default, quick_key)
+        return default
+    found = load(_found, entity_key, int(raw) if raw.isdigit() and len(raw) < 9 else 0)
+    if found is None:
+        del st.query_params["view"]
+        st.warning("The view in the address does not exist, or is not shared with you.", icon=":material/bookmark_remove:")
+    elif arrived and not any(name in st.query_params for name in _SHAPING if name not in ("view", "page")):
+        _apply(found, quick_key)
+    return found
+
+
+def _found(session: Session, actor: Actor, entity_key: str, view_id: int) -> View | None:
+    return next((view for view in views.find(session, actor, entity_key) if view.id == view_id), None)
+
+
+def _apply(view: View, quick_key: str | None) -> None:
+    layout = load(views.usable, view)
+    set_filter(layout.get("filter"))
+    st.session_state["q"] = layout.get("q", "")
+    if quick_key is not None:
+        st.session_state[quick_key] = []
+    sort = layout.get("sort")
+    _set("sort", f"{'-' if sort[1] else ''}{sort[0]}" if sort else "")
+    _set("cols", ",".join(layout.get("columns") or ()))
+    _set("size", str(layout.get("size") or ""))
+    st.query_params["view"] = str(view.id)
+
+
+def _set(name: str, value: str) -> None:
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+
+
+def columns_of(entity_key: str, specs: Mapping[str, FieldSpec]) -> tuple[str, ...]:
+    """The columns in the address, or the usual ones."""
+    chosen = tuple(key for key in dict.fromkeys(st.query_params.get("cols", "").split(",")) if key in specs)
+    return chosen or tuple(key for key in entity(entity_key).columns if key in specs)
+
+
+def size_of() -> int:
+    """The number of rows per page in the address, or the usual one."""
+    raw = st.query_params.get("size", "")
+    return int(raw) if raw.isdigit() and int(raw) in SIZES else 50
+
+
+def view_menu(entity_key: str, opened: View | None, shape: Shape, quick_key: str | None) -> None:
+    """The button with everything about how the list looks."""
+    actor = current_actor()
+    turn = st.session_state.get("_view_turn", 0)  # a new one closes the menu: it would stay open above the dialog
+    with st.popover(fmt.md(opened.name[:30]) if opened else "View", icon=":material/bookmarks:", key=f"view_menu_{turn}"):
+        _views(load(views.find, entity_key), opened, quick_key)
+        if opened is not None and opened.may_edit:
+            with st.container(horizontal=True, gap="small"):
+                if st.button("Update", key="view_update", help="Keep the list as it looks now under this name"):
+                    perform(views.update, opened.id, layout=shape.layout(), success=fmt.md(f"View {opened.name} updated."))
+                    st.rerun()
+                st.button(
+                    "Change", key="view_edit", help="Rename, share, make it the default, delete", on_click=_ask, args=("edit",)
+                )
+        st.button("Save as a view", key="view_new", icon=":material/bookmark_add:", width="stretch", on_click=_ask, args=("save",))
+        st.button("Columns", key="view_columns", icon=":material/view_column:", width="stretch", on_click=_ask, args=("columns",))
+        size = st.segmented_control("Rows per page", SIZES, default=shape.size, required=True, key=f"rows_{shape.size}")
+        if size is not None and size != shape.size:
+            _set("size", str(size))
+            st.session_state["page"] = 1
+            st.rerun()
+        if may_bulk(actor, entity_key):
+            undo_menu(entity_key)
+    asked = st.session_state.pop("_view_dialog", "")
+    if asked == "save":
+        _save_dialog(actor, entity_key, shape)
+    elif asked == "columns":
+        _columns_dialog(entity_key, shape.columns)
+    elif asked == "edit" and opened is not None:
+        _edit_dialog(opened)
+
+
+def _views(found: Sequence[View], opened: View | None, quick_key: str | None) -> None:
+    for view in found:
+        marks = [word for word, on in (("default", view.is_default), ("shared", view.shared)) if on]
+        note = f"  :gray[{', '.join(marks)}]" if marks else ""
+        icon = ":material/check:" if opened is not None and view.id == opened.id else ":material/bookmark:"
+        st.button(
+            f"{fmt.md(view.name)}{note}", key=f"view_{view.id}", icon=icon, type="tertiary", on_click=_open, args=(view, quick_key)
+        )
+    if not found:
+        st.caption("No saved view yet. Filter and sort the list, choose its columns, and save that under a name.")
+    if opened is not None:
+        st.button("Leave this view", key="view_none", icon=":material/close:", type="tertiary", on_click=_leave, args=(quick_key,))
+
+
+def _ask(dialog: str) -> None:
+    st.session_state["_view_dialog"] = dialog
+    _close()
+
+
+def _close() -> None:
+    st.session_state["_view_turn"] = st.session_state.get("_view_turn", 0) + 1
+
+
+def _open(view: View, quick_key: str | None) -> None:
+    _apply(view, quick_key)
+    _close()
+
+
+def _leave(quick_key: str | None) -> None:
+    for name in ("view", "sort", "cols", "size", PARAM):
+        st.query_params.pop(name, None)
+    st.session_state["q"] = ""
+    if quick_key is not None:
+        st.session_state[quick_key] = []
+    st.session_state["page"] = 1
+    _close()
+
+
+@st.dialog("Save as a view", icon=":material/bookmark_add:")
+def _save_dialog(actor: Actor, entity_key: str, shape: Shape) -> None:
+    name = st.text_input("Name", key="view_name", max_chars=80)
+    shared, default = _switches(actor, shared=False, default=False)
+    st.caption("A view keeps columns, order, filter, search and rows per page.")
+    if st.button("Save", type="primary", key="view_save"):
+        made = perform(
+            views.create,
+            entity_key,
+            name=name,
+            layout=shape.layout(),
+            shared=shared,
+            is_default=default,
+            success=fmt.md(f"View {name} saved."),
+        )
+        if made is not None:
+            st.query_params["view"] = str(made.id)
+            st.rerun()
+        show_problems()
+
+
+def _switches(actor: Actor, *, shared: bool, default: bool) -> tuple[bool, bool]:
+    everyone = st.toggle("Share with everyone", value=shared, key="view_shared") if actor.can("view", Action.MANAGE) else shared
+    return everyone, st.toggle("Open the list with this view", value=default, key="view_default")
+
+
+@st.dialog("Change this view", icon=":material/bookmark:")
+def _edit_dialog(view: View) -> None:
+    actor = current_actor()
+    if not view.mine:
+        st.caption(fmt.md(f"This view belongs to {view.owner or 'somebody else'}."))
+    name = st.text_input("Name", value=view.name, key=f"view_name_{view.id}", max_chars=80)
+    shared, default = _switches(actor, shared=view.shared, default=view.is_default)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        if st.button("Delete view", key="view_delete", type="tertiary", icon=":material/delete:"):
+            if perform(views.remove, view.id, success=fmt.md(f"View {view.name} deleted.")) is not None:
+                st.query_params.pop("view", None)
+                st.rerun()
+            show_problems()
+        if st.button("Save", type="primary", key="view_change"):
+            if (
+                perform(
+                    views.update,
+                    view.id,
+                    name=name,
+                    shared=shared if shared != view.shared else None,
+                    is_default=default,
+                    success="View saved.",
+                )
+                is not None
+            ):
+                st.rerun()
+            show_problems()
+
+
+@st.dialog("Columns", icon=":material/view_column:")
+def _columns_dialog(entity_key: str, shown: Sequence[str]) -> None:
+    specs = load(lambda session, _actor: registry(session, entity_key))
+    chosen = st.multiselect(
+        "Columns, in their order", list(specs), default=list(shown), format_func=lambda key: specs[key].label, key="columns_chosen"
+    )
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        if st.button("Usual columns", type="tertiary", key="columns_usual"):
+            _set("cols", "")
+            st.rerun()
+        if st.button("Show", type="primary", key="columns_yes", disabled=not chosen):
+            _set("cols", ",".join(chosen))
+            st.rerun()
