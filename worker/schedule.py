@@ -31,7 +31,7 @@ def due_at(cron: str, now: datetime, timezone: str) -> datetime:
 def tick(specs: Iterable[JobSpec], started_at: datetime) -> list[str]:
     """Enqueue what is due; returns the ids of the jobs that were added.
 
-    What fell due before this worker started is made up for only if the job ran before: a new workspace does not begin with a backup.
+    What fell due before this worker started is made up for only if the clock started the job before: a new workspace does not begin with a backup.
     """
     now = utcnow()
     added = []
@@ -53,6 +53,7 @@ def _wanted(session: Session, spec: JobSpec, due: datetime, started_at: datetime
     known = select(RUNS.c.job_id).limit(1)
     if session.execute(known.where(RUNS.c.job_id == job_id)).first() is not None:
         return None
-    if due < started_at and session.execute(known.where(RUNS.c.name == spec.name)).first() is None:
+    earlier = known.where(RUNS.c.job_id.startswith(f"{spec.name}@", autoescape=True))
+    if due < started_at and session.execute(earlier).first() is None:
         return None
     return job_id if spec.when is None or spec.when(session) else None

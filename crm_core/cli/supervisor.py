@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from crm_core.settings import ROOT, settings
 
@@ -59,7 +60,9 @@ class Supervisor:
 
     def _child(self, *arguments: str) -> subprocess.Popen[bytes]:
         # a group of its own: Ctrl+C in the terminal must reach us only, so that we stop both in order
-        return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, start_new_session=True)  # noqa: S603
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, *arguments], cwd=ROOT, start_new_session=True, preexec_fn=_end_with_parent if _PRCTL else None
+        )
 
     def _announce(self) -> None:
         """Say where the app is as soon as it answers, and only then start the worker: on two cores it would delay the first page."""
@@ -101,6 +104,26 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+
+
+def _prctl() -> Any:
+    if sys.platform != "linux":
+        return None
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return None
+
+
+_PRCTL = _prctl()
+"""Looked up beforehand: between fork and exec nothing may be imported."""
+
+
+def _end_with_parent() -> None:
+    """In the child: get SIGTERM when the supervisor dies without having said so (kill -9)."""
+    _PRCTL(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _answers(url: str) -> bool:

@@ -138,6 +138,8 @@ def begin(job_id: str, name: str) -> Job:
             update(RUNS).where(RUNS.c.job_id == job_id).values(attempt=RUNS.c.attempt + 1, message="", updated_at=utcnow())
         )
         row = session.execute(select(RUNS).where(RUNS.c.job_id == job_id)).one()
+        if declared is not None and row.title == name:  # enqueued by a process that had not loaded the declaration
+            session.execute(update(RUNS).where(RUNS.c.job_id == job_id).values(title=declared.title))
     if row.attempt - row.progress_attempt > MAX_STALLED_ATTEMPTS:
         raise Unavailable(
             f"Given up after {MAX_STALLED_ATTEMPTS} starts without any progress; the worker's log may say why.", permanent=True

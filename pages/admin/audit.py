@@ -12,14 +12,15 @@ from ui import format as fmt
 from ui.actions import load
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
+from ui.navigation import page_of
 from ui.session import current_actor
 
 KINDS = (*RECORDS, "user", "role", "organisation", "pipeline", "job")
 COLUMNS = [
-    Column("at", "When", sortable=False, muted=True),
-    Column("who", "Who", sortable=False),
-    Column("did", "Did what", sortable=False),
     Column("record", "Record", sortable=False),
+    Column("did", "What happened", sortable=False),
+    Column("who", "Who", sortable=False),
+    Column("at", "When", sortable=False, muted=True),
     Column("changes", "Before → after", sortable=False, muted=True),
 ]
 
@@ -45,16 +46,33 @@ def line(change: Change) -> str:
 
 def cells(entry: Entry) -> list[Cell]:
     via = "" if entry.via.value == "screen" else f" ({entry.via.label})"
-    record = f"{entry.entity_label}{f' “{entry.title}”' if entry.title else ''}"
     return [
-        Cell(fmt.instant(actor, entry.at)), Cell(entry.who), Cell(entry.sentence + via), Cell(record),
-        Cell(" · ".join(line(change) for change in entry.changes)),
+        Cell(record_of(entry)), Cell(entry.sentence + via), Cell(entry.who), Cell(fmt.instant(actor, entry.at)),
+        Cell(" · ".join(line(change) for change in entry.changes) or fmt.NOTHING),
     ]  # fmt: skip
 
 
-def address(entry: Entry) -> str:
-    page = entity(entry.entity).page if entry.entity in RECORDS and entry.title else ""
-    return f"/{page}?id={entry.record_id}" if page else ""
+def record_of(entry: Entry) -> str:
+    return f"{entry.entity_label}{f' “{entry.title}”' if entry.title else ''}"
+
+
+@st.dialog("What happened", width="large", on_dismiss=lambda: st.query_params.pop("entry", None))
+def details(entry: Entry) -> None:
+    """One entry in full: every changed field before and after, and the way to the record."""
+    st.markdown(f"**{fmt.md(entry.who)}** {fmt.md(entry.sentence)}: {fmt.md(record_of(entry))}")
+    st.caption(fmt.md(f"{fmt.instant(actor, entry.at)}, through {entry.via.label}"))
+    if entry.changes:
+        pairs = [
+            (value(change, change.old, change.old_title), value(change, change.new, change.new_title)) for change in entry.changes
+        ]
+        columns = {
+            "Field": [fmt.md(change.label) for change in entry.changes], "Before": [fmt.md(old) for old, _ in pairs],
+            "After": [fmt.md(new) for _, new in pairs],
+        }  # fmt: skip
+        st.table(columns, border="horizontal")
+    page = page_of(actor, entity(entry.entity).page) if entry.entity in RECORDS and entry.title else None
+    if page is not None:
+        st.page_link(page, label="Open the record", icon=":material/open_in_new:", query_params={"id": str(entry.record_id)})
 
 
 actor = current_actor()
@@ -89,8 +107,12 @@ if not entries:
     empty_state("Nothing of this kind happened", "Choose another person, kind or period.", icon="history")
 else:
     rows = [(entry.id, cells(entry)) for entry in entries]
-    table(COLUMNS, rows, key="table_audit", label="Audit trail", hrefs={entry.id: address(entry) for entry in entries})
+    happened = table(COLUMNS, rows, key="table_audit", label="Audit trail", href="/audit?entry={id}")
+    if happened.opened:
+        st.query_params["entry"] = str(happened.opened)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="list_footer"):
         st.caption(fmt.plural(page.total, "entry", "entries"))
         if page.pages > 1:
             st.pagination(page.pages, key="page", bind="query-params")
+if (entry_id := whole("entry")) and (chosen := load(audit.get, entry_id)):
+    details(chosen)

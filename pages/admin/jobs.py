@@ -29,11 +29,11 @@ def figures() -> None:
     """Queue, lag and workers in one line."""
     found, lag = load(jobs.counts), load(jobs.lag)
     alive = [each for each in load(jobs.workers) if each.alive]
-    boxes = st.columns(4)
-    boxes[0].metric("Waiting", fmt.number(actor, found["waiting"]), help="Jobs whose turn has not come")
-    boxes[1].metric("Oldest has waited", fmt.duration(lag), help="More than a minute or two: no worker, or too few")
-    boxes[2].metric("Failed", fmt.number(actor, found["failed"]), help="Kept for 60 days")
-    boxes[3].metric("Workers", fmt.number(actor, len(alive)), help="Processes that gave a sign of life lately")
+    with st.container(horizontal=True, gap="large", key="job_figures"):
+        st.metric("Waiting", fmt.number(actor, found["waiting"]), help="Jobs whose turn has not come", width="content")
+        st.metric("Oldest has waited", fmt.duration(lag), help="More than a minute or two: no worker, or too few", width="content")
+        st.metric("Failed", fmt.number(actor, found["failed"]), help="Kept for 60 days", width="content")
+        st.metric("Workers", fmt.number(actor, len(alive)), help="Processes that gave a sign of life lately", width="content")
     if not alive:
         st.warning(
             "No worker is running, so nothing in this list gets done. Start one: `python -m crm_core worker`.",
@@ -66,7 +66,7 @@ def details(job: jobs.JobRow) -> None:
     st.markdown(f"**{fmt.md(job.title)}**")
     st.badge(job.state.capitalize(), color=TONES.get(job.state, "gray"))
     if job.message:
-        st.info(fmt.md(job.message))
+        (st.error if job.state == "failed" else st.info)(fmt.md(job.message))
     facts = {
         "Asked for": fmt.instant(actor, job.created_at), "Due": fmt.instant(actor, job.due_at), "Started": fmt.instant(actor, job.started_at),
         "Ended": fmt.instant(actor, job.finished_at), "Starts so far": str(job.attempts), "Queue": job.queue, "Worker": job.worker or fmt.NOTHING,

@@ -91,6 +91,14 @@ def find(
     return Page([{"entry": entry} for entry in _entries(session, actor, found)], total, page, size)
 
 
+def get(session: Session, actor: Actor, entry_id: int) -> Entry | None:
+    """One line of the trail; None when there is none that the actor may see."""
+    require(actor, "audit", Action.READ)
+    mine = owned_within(actor, _EVENTS.c.actor_id, actor.scopes("audit", Action.READ))
+    found = session.execute(select(_EVENTS).where(_EVENTS.c.id == entry_id, mine)).all()
+    return next(iter(_entries(session, actor, found)), None)
+
+
 def _days(since: date | None, until: date | None, zone: ZoneInfo) -> list[ColumnElement[bool]]:
     def start(day: date) -> datetime:
         return datetime.combine(day, time.min, zone).astimezone(UTC)

@@ -99,6 +99,11 @@ def test_the_trail_shows_before_and_after_in_the_readers_words(cast):
     app = open_screen(cast["root"], "audit", kind="account", record=account.id)
     assert not app.exception
     assert "2 entries" in words(app)
+    app = open_screen(cast["root"], "audit", entry=entry.id)
+    assert app.table[0].value["After"].tolist() == ["Bob Manager", r"\$12\.50"]
+    assert "![x](" not in "".join(element.value for element in app.markdown)
+    hidden = open_screen(cast["bob"], "audit", entry=999)
+    assert not hidden.exception
 
 
 def test_every_job_that_the_clock_starts_is_on_the_page(cast):
