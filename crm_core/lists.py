@@ -225,7 +225,7 @@ def titles(session: Session, actor: Actor, entity_key: str, ids: Iterable[int | 
     rows = session.execute(select(found.table.c.id, found.table.c[found.title]).where(clause)).all()
     if actor.masked(entity_key, found.title):
         return {record_id: f"{found.label} {record_id}" for record_id, _ in rows}
-    return {record_id: title for record_id, title in rows}
+    return dict(row._tuple() for row in rows)
 
 
 def choices(
