@@ -91,14 +91,14 @@ def attribute(
         if model == "markov" and chain is not None:
             effects = markov.solve(chain, markov.flow(chain, journeys))
             part = (markov.scaled(effects.conversions), markov.scaled(effects.value))
-            drawn = redraw.markov(chain) if redraw else None
+            drawn = redraw.markov(chain, journeys) if redraw else None
             if redraw and drawn is None:
                 warnings.append(f"No interval for markov: {chain.states:,} states of order {order} are too many to redraw.")
         else:
             table = splitter[model]
             total = max(journeys.value.sum(), 1e-300)
             part = (journeys.conversions @ table / journeys.conversions.sum(), journeys.value @ table / total)
-            drawn = redraw.credits(table) if redraw else None
+            drawn = redraw.credits(splitter, model) if redraw else None
         parts.append(_rows(journeys, model, part, drawn, level, touched))
     frame = pd.concat(parts, ignore_index=True)
     frame.attrs = {

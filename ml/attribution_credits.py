@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from ml.attribution_paths import Journeys
+from ml.attribution_paths import Journeys, renumber
 
 HEURISTICS = ("first", "last", "linear", "position", "time_decay", "w", "full_path")
 _STEP_DECAY = 0.5  # without times: each touch weighs half of the one after it
@@ -17,7 +17,7 @@ class Splitter:
     def __init__(self, journeys: Journeys) -> None:
         self.journeys = journeys
         n, width = len(journeys.lengths), len(journeys.channels)
-        cells, self.cell = np.unique(journeys.owner * width + journeys.codes, return_inverse=True)
+        cells, self.cell = renumber(journeys.owner * width + journeys.codes, n * width)
         self.shape, self.column = (n, width), cells % width
         self.distinct = np.bincount(cells // width, minlength=n)
         self.start = np.concatenate([[0], np.cumsum(self.distinct)])
@@ -39,7 +39,7 @@ class Splitter:
             # Shapley value shares each journey evenly among its distinct channels (Shapley 1953; Zhao et al. 2018).
             return np.repeat(1 / self.distinct, self.distinct)
         journeys = self.journeys
-        raw = _RAW[model](journeys.position, np.repeat(journeys.lengths, journeys.lengths), journeys)
+        raw = _RAW[model](journeys.position, journeys.size, journeys)
         values = np.bincount(self.cell, weights=raw, minlength=len(self.column))
         return values / np.repeat(np.add.reduceat(values, self.start[:-1]), self.distinct)
 

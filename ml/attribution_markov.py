@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.attribution_paths import Journeys
+from ml.attribution_paths import Journeys, renumber
 from ml.errors import DataError
 
 MAX_STATES = 3_000
@@ -71,9 +71,9 @@ def build(journeys: Journeys, order: int) -> Chain:
         older = np.zeros(len(key), dtype=np.int64)
         older[back:] = journeys.codes[:-back] + 1
         key += np.where(journeys.position >= back, older, 0) * width**back
-    known, state = np.unique(key, return_inverse=True)
+    known, state = renumber(key, width**order)
     inner = np.flatnonzero(journeys.position > 0)
-    moves, step = np.unique(state[inner - 1] * len(known) + state[inner], return_inverse=True)
+    moves, step = renumber(state[inner - 1] * len(known) + state[inner], len(known) ** 2)
     ends = journeys.ends
     return Chain(
         order,

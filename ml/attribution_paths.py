@@ -15,6 +15,7 @@ from ml.errors import DataError
 
 _NUMBERS = replace(PATHS, columns=tuple(c for c in PATHS.columns if c.kind == "number"), merge_by="")
 MAX_CHANNELS = 1_000
+_TABLE = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Journeys:
     def ends(self) -> np.ndarray:
         """One past the last touch of each journey."""
         return np.cumsum(self.lengths)
+
+    @cached_property
+    def size(self) -> np.ndarray:
+        """Touches of the journey of each touch."""
+        return np.repeat(self.lengths, self.lengths)
 
     @cached_property
     def owner(self) -> np.ndarray:
@@ -143,7 +149,7 @@ def merged(
     numbers: list[np.ndarray],
     decay: np.ndarray | None = None,
 ) -> Journeys:
-    """Journeys of the same touches in the same order become one, in the order of channel codes."""
+    """Journeys of the same touches in the same order become one."""
     group, first = same_sequences(codes, lengths)
     size = len(first)
     summed = [np.bincount(group, weights=column, minlength=size) for column in numbers]
@@ -166,11 +172,20 @@ def ragged(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
 
 
-def same_sequences(codes: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Group number of each sequence, and the first sequence of each group; equal means equal touch by touch.
+def renumber(keys: np.ndarray, upper: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct keys, ascending, and the place of each key among them; by a table where the range is small."""
+    if upper > _TABLE:
+        return np.unique(keys, return_inverse=True)
+    seen = np.zeros(upper, dtype=bool)
+    seen[keys] = True
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[keys]
 
-    By a 64-bit hash, and then by comparing every sequence with the first of its group: a collision is seen, not
-    believed.
+
+def same_sequences(codes: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Group number of each sequence, and a sequence of each group; equal means equal touch by touch.
+
+    By a 64-bit hash, and then by comparing every sequence with the one of its group: a collision is seen, not believed.
+    Groups are numbered by the hash, hence by content: the order of the rows changes nothing.
     """
     position = ragged(np.zeros(len(lengths), np.int64), lengths)
     starts = np.cumsum(lengths) - lengths
@@ -179,32 +194,27 @@ def same_sequences(codes: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, 
         names = rng.integers(1, 2**63, int(codes.max()) + 1, dtype=np.uint64)
         places = rng.integers(1, 2**63, int(lengths.max()), dtype=np.uint64) | np.uint64(1)
         keys = np.add.reduceat(names[codes] * places[position], starts)
-        group, _ = pd.factorize(keys)
-        first = np.full(int(group.max()) + 1, len(group), dtype=np.int64)
-        np.minimum.at(first, group, np.arange(len(group)))
+        _, first, group = np.unique(keys, return_index=True, return_inverse=True)
         lead = first[group]
         if (lengths[lead] == lengths).all() and (codes[ragged(starts[lead], lengths)] == codes).all():
-            return _in_order(codes, lengths, group, first)
+            return group, first
     raise AssertionError("eight hash functions collided")  # pragma: no cover - odds below 1e-30
 
 
-def _in_order(codes: np.ndarray, lengths: np.ndarray, group: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the groups by their content, so that the order of the rows changes nothing."""
-    lead, starts = lengths[first], (np.cumsum(lengths) - lengths)[first]
-    keys = [lead]
-    width = int(codes.max()) + 2
+def in_order(journeys: Journeys) -> np.ndarray:
+    """Journeys by length, then by their channels."""
+    lengths, starts = journeys.lengths, journeys.ends - journeys.lengths
+    keys = [lengths]
+    width = len(journeys.channels) + 1
     per_word = max(1, int(62 / np.log2(width)))
-    for low in range(0, int(lead.max()), per_word):
-        word = np.zeros(len(first), dtype=np.int64)
+    for low in range(0, int(lengths.max()), per_word):
+        word = np.zeros(len(lengths), dtype=np.int64)
         for step in range(low, low + per_word):
-            inside = step < lead
+            inside = step < lengths
             word *= width
-            word[inside] += codes[starts[inside] + step] + 1
+            word[inside] += journeys.codes[starts[inside] + step] + 1
         keys.append(word)
-    order = np.lexsort(keys[::-1])
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[group], first[order]
+    return np.lexsort(keys[::-1])
 
 
 def paths_from_touches(
@@ -335,6 +345,7 @@ class _Events:
         frame["conversions"], frame["value"], frame["nulls"] = found.conversions, found.value, found.nulls
         decay = found.decay.tolist() if found.decay is not None else []
         frame["time_weights"] = pd.Series(_slices(decay, found.ends), dtype=object)
+        frame = frame.iloc[in_order(found)].reset_index(drop=True)
         frame.attrs = {
             "journeys": int(rows.sum()),
             "nulls": n_nulls if keep_nulls else 0,
