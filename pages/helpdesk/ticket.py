@@ -10,6 +10,7 @@ from ui.components.activity_feed import feed, log_box
 from ui.components.assign import assign_button, take_button
 from ui.components.conversation import conversation
 from ui.components.facts import facts
+from ui.components.files import files
 from ui.components.header import header
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.ticket_dialogs import customer, priority_badges, reply_box, wait_menu
@@ -61,3 +62,4 @@ with right:
     next_steps("ticket", ticket_id)
     again = ("reopened_count",) if row["reopened_count"] else ()
     facts(actor, "About", specs, row, (*ABOUT, *again, *(key for key in specs if specs[key].custom)))
+    files("ticket", ticket_id)

@@ -8,6 +8,7 @@ from ui.actions import load
 from ui.components.activity_feed import feed
 from ui.components.campaign_cards import channels, figures, members, status_buttons
 from ui.components.facts import facts
+from ui.components.files import files
 from ui.components.header import header
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url
 from ui.navigation import page_of
@@ -41,5 +42,6 @@ with left:
 with right:
     channels(actor, row, may_edit)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    files("campaign", campaign_id)
     with st.expander("What happened"):
         feed("campaign", campaign_id)

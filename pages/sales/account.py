@@ -10,6 +10,7 @@ from ui.actions import load
 from ui.components.activity_feed import feed, log_box
 from ui.components.deal_dialogs import NEW_FIELDS, new_deal
 from ui.components.facts import facts
+from ui.components.files import files
 from ui.components.header import header
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
 from ui.navigation import page_of
@@ -88,3 +89,4 @@ with right:
     )  # fmt: skip
     related(actor, "ticket", where=here, columns=("subject", "status"), title="Tickets", list_url="tickets")
     related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")
+    files("account", account_id)

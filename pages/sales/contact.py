@@ -9,6 +9,7 @@ from ui.actions import load
 from ui.components.activity_feed import feed, log_box
 from ui.components.contact_points import contact_points
 from ui.components.facts import facts
+from ui.components.files import files
 from ui.components.header import header
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
 from ui.navigation import page_of
@@ -58,3 +59,4 @@ with right:
         )
     related(actor, "ticket", where=here, columns=("subject", "status"), title="Tickets", list_url="tickets")
     related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")
+    files("contact", contact_id)

@@ -11,6 +11,7 @@ from ui.components.deal_committee import committee
 from ui.components.deal_dialogs import lose_dialog, reopen_dialog, win_dialog
 from ui.components.deal_stages import stage_path
 from ui.components.facts import facts
+from ui.components.files import files
 from ui.components.header import header
 from ui.components.lines import DEAL, lines_card
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
@@ -118,3 +119,4 @@ with right:
     by_hand = row["amount_locked"] and sum(line.total_minor for line in lines) != row["amount_minor"]
     lines_card(actor, DEAL, row, lines, may_edit, note=" · the amount was set by hand" if by_hand else "")
     committee(actor, deal_id, row, may_edit)
+    files("deal", deal_id)

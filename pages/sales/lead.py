@@ -9,6 +9,7 @@ from ui.actions import load, perform
 from ui.components.activity_feed import feed, log_box
 from ui.components.assign import assign_button, take_button
 from ui.components.facts import facts
+from ui.components.files import files
 from ui.components.header import header
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
@@ -47,11 +48,7 @@ if may_edit and kind in (LeadKind.OPEN, LeadKind.WORKING):
     if actions.button("Qualify", type="primary", icon=":material/check:", key="qualify", shortcut="q"):
         perform(leads.qualify, lead_id, base_version=row["version"], success=fmt.md(f"{row['name']} qualified."))
         st.rerun()
-if (
-    may_edit
-    and kind is LeadKind.QUALIFIED
-    and actions.button("Convert", type="primary", icon=":material/moving:", key="convert")
-):
+if may_edit and kind is LeadKind.QUALIFIED and actions.button("Convert", type="primary", icon=":material/moving:", key="convert"):
     convert_dialog(lead_id, row["version"], row)
 if (
     may_edit
@@ -83,3 +80,4 @@ with right:
     next_steps("lead", lead_id)
     facts(actor, "Reach", specs, row, REACH)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    files("lead", lead_id)

@@ -8,6 +8,7 @@ from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.activity_feed import feed
 from ui.components.facts import facts
+from ui.components.files import files
 from ui.components.header import header
 from ui.components.lines import ORDER, lines_card
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url
@@ -62,3 +63,4 @@ with left:
     feed("order", order_id)
 with right:
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    files("order", order_id)

@@ -9,6 +9,7 @@ from ui.actions import load
 from ui.cache import cached
 from ui.components.activity_feed import feed
 from ui.components.facts import facts
+from ui.components.files import files
 from ui.components.header import header
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, related
 from ui.navigation import page_of
@@ -48,3 +49,4 @@ with left:
     feed("product", product_id)
 with right:
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    files("product", product_id)

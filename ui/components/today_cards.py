@@ -40,7 +40,7 @@ def my_tasks() -> None:
         if total > len(found):
             if limit < _MORE and st.button(f"Show more of {total:,}", type="tertiary", key="more_tasks"):
                 st.session_state["_all_tasks"] = True
-                st.rerun(scope="fragment")
+                st.rerun()
             if limit == _MORE:
                 st.caption(f"{total - len(found):,} more come up as you tick these off.")
         if actor.can("task", Action.CREATE):
@@ -79,7 +79,7 @@ def _add() -> None:
     values = {"subject": subject, "due_at": clock.today(current_actor().timezone)}
     if pressed and subject.strip() and perform(tasks.create, values) is not None:
         st.session_state["_today_turn"] = turn + 1
-        st.rerun(scope="fragment")
+        st.rerun()
 
 
 def waiting(

@@ -3,6 +3,7 @@
 import pytest
 
 from crm_core.db import read_session, write_session
+from crm_core.services.collaboration import files
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action, LeadKind
 from tests.pages.app import open_screen, words
@@ -120,3 +121,20 @@ def test_matches_nobody_saw_yet_hold_the_first_click_back(cast, monkeypatch):
     first = duplicate_hints.duplicate_hints("lead", {"email": "m@x.example"}, name="n")
     second = duplicate_hints.duplicate_hints("lead", {"email": "m@x.example"}, name="n")
     assert (first, second) == ((True, False), (True, True))
+
+
+def test_a_file_is_put_on_a_record_and_taken_off(cast):
+    alice = cast["alice"]
+    lead = new(alice)
+    app = open_screen(alice, "lead", id=lead.id)
+    app.get("file_uploader")[0].upload("offer.html", b"<b>hello</b>", "text/html").run()
+    assert not app.exception
+    with read_session() as session:
+        (kept,) = files.find(session, alice, "lead", lead.id)
+    assert kept.name == "offer.html"
+    app = open_screen(alice, "lead", id=lead.id)
+    app.button(key=f"file_x_{kept.id}").click().run()
+    with read_session() as session:
+        assert files.find(session, alice, "lead", lead.id) == []
+    app = open_screen(cast["ana"], "lead", id=lead.id)
+    assert not app.get("file_uploader")

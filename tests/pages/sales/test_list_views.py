@@ -26,7 +26,7 @@ def test_a_view_is_an_address_and_shapes_the_list(cast):
     app = open_screen(alice, "leads", view=view.id)
     assert not app.exception and "1 lead" in words(app)
     assert "view_update" in {button.key for button in app.button}
-    assert app.query_params["cols"] == ["name,city"] and app.query_params["size"] == ["25"]
+    assert app.query_params["cols"] == "name,city" and app.query_params["size"] == "25"
     app.button(key="view_none").click().run()
     assert not app.exception and "2 leads" in words(app) and "view" not in app.query_params
 

@@ -1,0 +1,149 @@
+"""Files on records. The content lies once under its hash in the data folder; the row says whose it is. Only through here does it come out again."""
+
+import hashlib
+import mimetypes
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlmodel import Session, col, select
+
+from crm_core import events, lists, records
+from crm_core.access import Actor
+from crm_core.entities import RECORDS
+from crm_core.errors import Invalid, NotFound, Unavailable
+from crm_core.kit import clock
+from crm_core.kit.text import clean
+from crm_core.models import Attachment
+from crm_core.settings import settings
+from crm_core.vocabulary import Action
+
+MAX_MB = 25
+MAX_FILES = 200
+FOLDER = "files"
+HARMLESS = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain", "text/csv")
+"""Types that a browser may know by their name. Everything else (HTML and SVG above all) leaves as bytes that nothing opens by itself."""
+
+OPAQUE = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class FileView:
+    """A file as its record's page shows it."""
+
+    id: int
+    name: str
+    media_type: str
+    size_bytes: int
+    by: str
+    at: datetime
+
+
+def find(session: Session, actor: Actor, entity_key: str, record_id: int) -> list[FileView]:
+    """The files of a record the actor may see, the newest first."""
+    records.get(session, actor, entity_key, record_id)
+    rows = _of(session, entity_key, record_id)
+    people = lists.titles(session, actor, "user", (row.uploaded_by_id for row in rows))
+    return [
+        FileView(row.id, row.name, row.media_type, row.size_bytes, people.get(row.uploaded_by_id or 0, ""), row.created_at)
+        for row in rows
+    ]
+
+
+def attach(session: Session, actor: Actor, entity_key: str, record_id: int, *, name: str, content: bytes) -> Attachment:
+    """Put a file on a record that the actor may edit. The same file under the same name again is the one that is there."""
+    if entity_key not in RECORDS:
+        raise Invalid("Files can't be attached here.")
+    record = records.get(session, actor, entity_key, record_id, action=Action.EDIT)
+    if not content:
+        raise Invalid("The file is empty.")
+    if len(content) > MAX_MB << 20:
+        raise Invalid(f"The file is larger than {MAX_MB} MB.")
+    title, digest = file_name(name), hashlib.sha256(content).hexdigest()
+    there = _of(session, entity_key, record_id)
+    same = next((row for row in there if (row.sha256, row.name) == (digest, title)), None)
+    if same is not None:
+        return same
+    if len(there) >= MAX_FILES:
+        raise Invalid(f"A record can have at most {MAX_FILES} files.")
+    _keep(digest, content)
+    row = Attachment(
+        entity=entity_key, record_id=record_id, name=title, media_type=_type_of(title), size_bytes=len(content), sha256=digest, uploaded_by_id=actor.user_id,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    events.record(session, actor, "file.attached", record, data={"name": title})
+    return row
+
+
+def read(session: Session, actor: Actor, file_id: int) -> tuple[str, str, bytes]:
+    """Name, type to hand out and content of a file, for whoever may see its record."""
+    row = _live(session, file_id)
+    try:
+        records.get(session, actor, row.entity, row.record_id)
+    except NotFound as error:
+        raise NotFound("This file does not exist, or is not shared with you.") from error
+    try:
+        content = _path(row.sha256).read_bytes()
+    except OSError as error:
+        raise Unavailable("The content of this file is missing in the data folder. Ask the administrator to restore it.") from error
+    if hashlib.sha256(content).hexdigest() != row.sha256:
+        raise Unavailable("The content of this file is damaged in the data folder. Ask the administrator to restore it.")
+    return row.name, row.media_type if row.media_type in HARMLESS else OPAQUE, content
+
+
+def remove(session: Session, actor: Actor, file_id: int) -> None:
+    """Take a file off its record. The content stays in the data folder, where other records may share it."""
+    row = _live(session, file_id)
+    record = records.get(session, actor, row.entity, row.record_id, action=Action.EDIT)
+    row.deleted_at = clock.utcnow()
+    session.add(row)
+    session.flush()
+    events.record(session, actor, "file.removed", record, data={"name": row.name})
+
+
+def file_name(name: str) -> str:
+    """A name without folders and signs that file systems trip over; the ending stays."""
+    last = re.split(r"[\\/]", clean(name))[-1]
+    plain = re.sub(r'[<>:"|?*\u202a-\u202e\u2066-\u2069]', "_", last).strip(" .") or "file"
+    stem, suffix = Path(plain).stem, Path(plain).suffix[:20]
+    return stem[: 200 - len(suffix)] + suffix
+
+
+def _type_of(name: str) -> str:
+    return (mimetypes.guess_type(name)[0] or OPAQUE)[:120]
+
+
+def _of(session: Session, entity_key: str, record_id: int) -> Sequence[Attachment]:
+    query = select(Attachment).where(
+        Attachment.entity == entity_key, Attachment.record_id == record_id, col(Attachment.deleted_at).is_(None)
+    )
+    return session.exec(query.order_by(col(Attachment.id).desc())).all()
+
+
+def _live(session: Session, file_id: int) -> Attachment:
+    row = session.get(Attachment, file_id)
+    if row is None or row.deleted_at is not None:
+        raise NotFound("This file does not exist, or is not shared with you.")
+    return row
+
+
+def _path(digest: str) -> Path:
+    return settings().data_dir / FOLDER / digest[:2] / digest
+
+
+def _keep(digest: str, content: bytes) -> None:
+    """Write the content under its hash, whole or not at all; a file that is there already is the same."""
+    path = _path(digest)
+    if path.exists() and path.stat().st_size == len(content):
+        return
+    part = path.with_name(f"{digest}.{id(content):x}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Unavailable("The file could not be kept: the data folder is full or can't be written to.") from error
