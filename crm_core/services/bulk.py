@@ -250,7 +250,7 @@ def _sample(
     session: Session, actor: Actor, entity_key: str, spec: FieldSpec, rows: Sequence[Mapping[str, Any]], wanted: Any
 ) -> tuple[Change, ...]:
     named = lists.titles(session, actor, entity_key, (row["id"] for row in rows))
-    linked = lists.titles(session, actor, spec.to, [wanted, *(row[spec.key] for row in rows)]) if spec.to else {}
+    linked: Mapping[Any, str] = lists.titles(session, actor, spec.to, [wanted, *(row[spec.key] for row in rows)]) if spec.to else {}
     made = []
     for row in rows:
         old = spec.from_json(row[spec.key]) if spec.custom else row[spec.key]

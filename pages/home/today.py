@@ -27,7 +27,7 @@ with left:
         my_tasks()
     waiting(
         actor,
-        load(today.deals),
+        load(today.deals) if actor.can("deal", Action.EDIT) else None,
         "Deals that wait for me",
         "None of your open deals waits for you.",
         list_url="deals",

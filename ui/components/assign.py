@@ -29,8 +29,9 @@ def _dialog(actor: Actor, entity_key: str, record_id: int, version: int, owner_i
     @st.dialog(f"Assign this {entity(entity_key).label.lower()}")
     def show() -> None:
         people = load(lists.choices, "user", limit=500, include=[owner_id])
-        names: dict[int | None, str] = {**people, None: "Nobody"}
-        options = [*people, None]
+        names: dict[int | None, str] = {None: "Nobody"}
+        names.update(people)
+        options: list[int | None] = [*people, None]
         chosen = st.selectbox(
             "To",
             options,

@@ -152,8 +152,8 @@ def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequenc
         given = [
             {
                 "channel": one.get("channel"),
-                "planned_cost_minor": to_minor(one.get("planned") or 0, actor.currency),
-                "actual_cost_minor": to_minor(one.get("actual") or 0, actor.currency),
+                "planned_cost_minor": to_minor(str(one.get("planned") or 0), actor.currency),
+                "actual_cost_minor": to_minor(str(one.get("actual") or 0), actor.currency),
                 "starts_on": one.get("starts_on"),
                 "ends_on": one.get("ends_on"),
             }

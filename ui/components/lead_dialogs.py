@@ -72,7 +72,7 @@ def convert_dialog(lead_id: int, version: int, row: Mapping[str, Any]) -> None:
 
 
 def _choose(label: str, entity_key: str, hits: Sequence[Duplicate], extra: Mapping[str, str], best: bool) -> Any:
-    """A hit's id, or the key of an extra option. The best hit is chosen at first when it is nearly sure."""
+    """A hit's id, or the key of an extra option. The best hit is chosen at first when ``best`` says so: a name alone may be another person's."""
     words: dict[Any, str] = {hit.id: fmt.md(hit.title) for hit in hits} | dict(extra)
     reasons = [fmt.md(", ".join(hit.reasons)) for hit in hits] + [""] * len(extra)
     if not words:
@@ -102,7 +102,9 @@ def _contact(actor: Actor, row: Mapping[str, Any], hits: Sequence[Duplicate]) ->
     """Id, None for a new one, False while nothing is chosen."""
     extra = {NEW: f"New contact: {fmt.md(row['name'])}"} if actor.can("contact", Action.CREATE) else {}
     extra |= {OTHER: "Another contact"}
-    chosen = _choose("Contact", "contact", hits, extra, bool(hits) and hits[0].score >= 0.9)
+    chosen = _choose(
+        "Contact", "contact", hits, extra, bool(hits) and bool({"same e-mail address", "same phone number"} & set(hits[0].reasons))
+    )
     if chosen == OTHER:
         return _picked("contact")
     return None if chosen == NEW else chosen

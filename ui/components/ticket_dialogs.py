@@ -79,7 +79,7 @@ def _levels() -> tuple[Level, Level]:
         priority = ticket_rules.priority_of(impact, urgency)
         with st.container(gap="xsmall", width="content"):
             st.caption("Priority")
-            st.badge(priority.label, color=TONES[priority])
+            st.badge(priority.label, color=TONES[priority])  # type: ignore[arg-type]
     return impact, urgency
 
 
