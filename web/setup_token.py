@@ -18,9 +18,18 @@ def setup_token() -> str:
     return chosen.get_secret_value() if chosen is not None and chosen.get_secret_value() else secrets.token_urlsafe(12)
 
 
+@lru_cache(maxsize=1)
+def announce() -> None:
+    """Print the token on the console, once per start: before the first visit, or when a workspace was removed while the program ran."""
+    print(f"\n  From another machine, the first visit needs the setup token: {setup_token()}\n", flush=True)
+
+
 def is_needed(request: Request) -> bool:
-    """True for everybody who does not sit at the machine."""
-    return not is_local(request)
+    """True for everybody who does not sit at the machine. Whoever is asked for the token finds it on the console."""
+    if is_local(request):
+        return False
+    announce()
+    return True
 
 
 def fits(request: Request, given: str) -> bool:

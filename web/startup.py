@@ -78,12 +78,9 @@ def invite_first_visit() -> None:
     address = streamlit_config.get_option("server.address") or "localhost"
     host = "localhost" if address in ("0.0.0.0", "127.0.0.1", "::", "::1") else address  # noqa: S104
     base = settings().public_url.rstrip("/") or f"http://{host}:{streamlit_config.get_option('server.port')}"
-    print(
-        f"\n  Rapport is new here. Open {base}/welcome to begin."
-        f"\n  From another machine you need the setup token: {setup_token.setup_token()}"
-        f"\n  ({base}/welcome?token={setup_token.setup_token()})\n",
-        flush=True,
-    )
+    print(f"\n  Rapport is new here. Open {base}/welcome to begin.", flush=True)
+    setup_token.announce()
+    print(f"  ({base}/welcome?token={setup_token.setup_token()})\n", flush=True)
 
 
 def warm_up(modules: tuple[str, ...]) -> None:

@@ -68,6 +68,7 @@ def forget():
     """What the door keeps in memory."""
     demo._state = demo.State()
     setup_token.setup_token.cache_clear()
+    setup_token.announce.cache_clear()
     yield
 
 

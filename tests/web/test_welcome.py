@@ -82,6 +82,14 @@ def test_from_another_machine_the_token_of_the_console_is_needed(away):
     assert away.post_form("/welcome/own", {**GOOD, "token": setup_token.setup_token()}).status_code == 303
 
 
+def test_whoever_is_asked_for_the_token_finds_it_on_the_console_once(away, local, capsys):
+    local.page("/welcome")
+    assert setup_token.setup_token() not in capsys.readouterr().out
+    away.page("/welcome")
+    away.page("/welcome/own")
+    assert capsys.readouterr().out.count(setup_token.setup_token()) == 1
+
+
 def test_the_link_of_the_console_carries_the_token_along(away):
     page = away.page(f"/welcome?token={setup_token.setup_token()}").text
     assert f'/welcome/own?token={setup_token.setup_token()}"' in page and "Setup token" not in page
