@@ -377,6 +377,7 @@ def _datetime(spec: FieldSpec, raw: Any, timezone: str, _currency: str) -> datet
             value = datetime.fromisoformat(str(raw))
         except ValueError as error:
             raise ValueError(f"“{str(raw)[:40]}” is not a date and time.") from error
+    _in_calendar(spec, value.date())  # before any arithmetic: the first and last days of the calendar overflow in other zones
     if value.tzinfo is None:
         value = value.replace(tzinfo=ZoneInfo(timezone))
     return value.astimezone(UTC)
@@ -397,9 +398,12 @@ def _pick(spec: FieldSpec, raw: Any, *_: Any) -> str:
 
 def _reference(spec: FieldSpec, raw: Any, *_: Any) -> int:
     try:
-        return int(raw)
-    except (TypeError, ValueError) as error:
+        value = int(raw)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{spec.label} must be chosen from the list.") from error
+    if isinstance(raw, bool) or value != (raw if isinstance(raw, float) else value) or not 0 < value < 2**31:
+        raise ValueError(f"{spec.label} must be chosen from the list.")
+    return value
 
 
 _PARSERS: dict[FieldKind, Any] = {

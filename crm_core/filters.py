@@ -9,6 +9,7 @@ A filter is ``{"op": "and"|"or"|"not", "items": [...]}`` with leaves ``{"field",
 * Text compares without regard to case. Money is in minor units.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,10 +28,13 @@ from crm_core.entities import entity, relations
 from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, parse, registry, resolve, to_json
 from crm_core.kit.clock import utcnow
+from crm_core.kit.text import has_control
 from crm_core.vocabulary import FieldKind
 
 MAX_DEPTH = 8
 MAX_LEAVES = 100
+MAX_VALUES = 1_000
+"""Of one condition: databases bind a limited number of values per statement."""
 _TEXT = ("eq", "ne", "contains", "not_contains", "starts", "ends", "in", "not_in", "empty", "not_empty")
 _RANGE = ("eq", "ne", "lt", "le", "gt", "ge", "between", "empty", "not_empty")
 _SET = ("eq", "ne", "in", "not_in", "empty", "not_empty")
@@ -145,7 +149,7 @@ Ast = Mapping[str, Any]
 
 def bind(session: Session, entity_key: str, ast: Ast | None, context: Context) -> Group:
     """Check a filter against the registry and type its values. Raises Invalid with a sentence for whatever is wrong."""
-    if not ast:
+    if ast is None or ast == {}:
         return Group("and", ())
     counter = [0]
     node = _bind(session, entity_key, ast, context, 0, counter)
@@ -200,8 +204,10 @@ def _bind_aggregate(
         raise Invalid("A count can be compared with is, is not, below, above, at least, at most.")
     try:
         value = float(ast.get("value", 0))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Invalid("A count must be compared with a number.") from error
+    if not math.isfinite(value):
+        raise Invalid("A count must be compared with a number.")
     where = _bind(session, relation.child, ast["where"], context, depth + 1, counter) if ast.get("where") else None
     return Aggregate(relation.name, relation.child, relation.foreign_key, ast["agg"], spec, where, cmp, value)
 
@@ -217,6 +223,8 @@ class _Maker:
     context: Context
 
     def leaf(self, cmp: str, value: Any = None) -> Leaf:
+        if self.spec.custom and isinstance(value, datetime):
+            value = to_json(value)  # as it stands in the JSON column
         return Leaf(self.path, self.spec, self.trail, self.hops, cmp, value)
 
     def node(self, cmp: str, value: Any) -> Node:
@@ -231,10 +239,12 @@ class _Maker:
         if cmp in ("in", "not_in"):
             if not isinstance(value, (list, tuple)):
                 value = [value]
+            if len(value) > MAX_VALUES:
+                raise Invalid(f"“{self.spec.label}” can be compared with at most {MAX_VALUES:,} values.")
             typed = tuple(sorted({self._typed(item) for item in value}, key=str))
             return self.leaf(cmp, typed)
         if cmp in ("contains", "not_contains", "starts", "ends"):
-            return self.leaf(cmp, str(value or "").lower())
+            return self.leaf(cmp, self._plain_text(value).lower())
         if self.spec.kind is FieldKind.DATETIME:
             return self._instant(cmp, value)
         return self.leaf(cmp, self._typed(value))
@@ -259,20 +269,29 @@ class _Maker:
         """The day that a relative or plain date value means, None when it is an instant."""
         if isinstance(value, datetime):
             return None
-        if isinstance(value, date):
-            return value
         text = str(value).strip()
         relative = relative_day(text, self.context.today)
         if relative is not None:
             return relative
         try:
-            return date.fromisoformat(text) if len(text) == 10 else None
+            day = date.fromisoformat(text) if len(text) == 10 else None
         except ValueError as error:
             raise Invalid(f"“{text[:40]}” is not a day of the calendar.") from error
+        if day is not None and not 1000 <= day.year <= 2999:
+            raise Invalid(f"“{self.spec.label}” must lie between the years 1000 and 2999.")
+        return day
+
+    def _plain_text(self, value: Any) -> str:
+        text = str(value or "")
+        if isinstance(value, (list, tuple, Mapping)) or has_control(text):
+            raise Invalid(f"“{self.spec.label}” is compared with characters that no text has.")
+        return text
 
     def _typed(self, value: Any) -> Any:
         if value is None or value == "":
             raise Invalid(f"“{self.spec.label}” needs a value to compare with.")
+        if isinstance(value, (str, list, tuple, Mapping)):
+            self._plain_text(value)
         if value in ("@me", "@my_team"):
             return self._mine(value)
         if self.spec.kind is FieldKind.DATE:
@@ -285,6 +304,8 @@ class _Maker:
             typed = parse(self.spec, value, timezone=self.context.actor.timezone, currency=self.context.actor.currency)
         except ValueError as error:
             raise Invalid(str(error)) from error
+        if typed is None:
+            raise Invalid(f"“{self.spec.label}” needs a value to compare with.")
         if isinstance(typed, str) and not self.spec.enum:
             return typed.lower()
         return to_json(typed) if self.spec.custom else typed
@@ -474,7 +495,7 @@ def _aggregate_matches(node: Aggregate, rows: list[Row]) -> bool:
 
 def _leaf_matches(leaf: Leaf, raw: Any) -> bool:
     value = to_json(raw) if leaf.spec.custom else raw
-    if isinstance(value, str) and leaf.spec.enum is None:
+    if isinstance(raw, str) and leaf.spec.enum is None:  # raw: an instant in JSON has a capital T
         value = value.lower()
     if leaf.cmp == "empty":
         return value is None or value == ""
@@ -525,7 +546,7 @@ def in_words(
             f" where {in_words(session, relations(entity_key)[ast['rel']].child, ast['where'], show)}" if ast.get("where") else ""
         )
         what = f"number of {ast['rel']}" if ast["agg"] == "count" else f"{ast['agg']} of {ast.get('field')} of {ast['rel']}"
-        return f"{what}{inner} {WORDS[ast.get('cmp', 'ge')]} {ast.get('value'):g}"
+        return f"{what}{inner} {WORDS[ast.get('cmp', 'ge')]} {float(ast.get('value', 0)):g}"
     spec, trail = resolve(session, entity_key, ast["field"])
     label = spec.label if not trail else f"{trail[0].removesuffix('_id').replace('_', ' ').capitalize()} {spec.label.lower()}"
     cmp = ast.get("cmp", "eq")

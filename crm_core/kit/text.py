@@ -8,7 +8,7 @@ import phonenumbers
 
 _EXTRA = str.maketrans({"đ": "d", "Đ": "d", "ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "ß": "ss", "æ": "ae", "œ": "oe"})
 _WORD = re.compile(r"\w+", re.UNICODE)
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def fold(text: str) -> str:
@@ -25,10 +25,15 @@ def words(text: str) -> list[str]:
 
 
 def clean(text: str) -> str:
-    """Text fit for storage: control characters (NUL among them) removed, outer white space trimmed, NFC."""
+    """Text fit for storage: control characters (NUL among them) and lone surrogates removed, outer white space trimmed, NFC."""
     if text.isascii() and text.isprintable():
         return text.strip()
     return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
+
+
+def has_control(text: str) -> bool:
+    """True when a text holds characters that ``clean`` removes: no stored text has them, and no database takes them."""
+    return _CONTROL.search(text) is not None
 
 
 def clip(text: str, limit: int) -> str:

@@ -43,13 +43,13 @@ def filter_from_url(entity_key: str) -> Mapping[str, Any] | None:
     try:
         ast = json.loads(raw)
         load(_checked, entity_key, ast)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also numbers of thousands of digits
         st.warning("The filter in the address could not be read, so it was left out.", icon=":material/filter_alt_off:")
         return None
     except _NotUsableError as error:
         st.warning(fmt.md(f"The filter in the address was left out: {error}"), icon=":material/filter_alt_off:")
         return None
-    return ast if ast.get("items") or "op" not in ast else None
+    return ast if ast and (ast.get("items") or "op" not in ast) else None
 
 
 class _NotUsableError(Exception):
