@@ -21,15 +21,22 @@ def cached(query: Callable[..., T], *args: Any, entities: tuple[str, ...], table
     and hashable: never a frame. The calendar day is part of the key, since "this month" moves.
     """
     actor = current_actor()
+    # "@me" in a filter means somebody else for each asker, however much they see.
+    asker = (actor.user_id, actor.team_id) if "@m" in repr((args, kwargs)) else ()
     key = (
         query.__module__,
         query.__qualname__,
         args,
         tuple(sorted(kwargs.items())),
         actor.fingerprint(*entities),
+        asker,
         load(_versions, (*tables, "app_user", "user_closure")),
     )
-    return _remember((*key, clock.today(actor.timezone).isoformat()), query, args, kwargs)
+    return load(_kept, (*key, clock.today(actor.timezone).isoformat()), query, args, kwargs)
+
+
+def _kept(_session: Any, _actor: Actor, key: tuple[Any, ...], query: Callable[..., T], args: Any, kwargs: Any) -> T:
+    return _remember(key, query, args, kwargs)  # through ``load``, which turns errors into words
 
 
 def _versions(session: Any, _actor: Actor, tables: tuple[str, ...]) -> tuple[tuple[str, int], ...]:

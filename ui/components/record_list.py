@@ -142,7 +142,7 @@ def _page() -> int:
     if "page" in st.session_state:
         return int(st.session_state["page"] or 1)
     raw = st.query_params.get("page", "1")
-    return int(raw) if raw.isdigit() and len(raw) < 9 else 1
+    return int(raw) if raw.isdecimal() and len(raw) < 9 else 1
 
 
 def _specs(session: Any, actor: Actor, entity_key: str) -> Mapping[str, FieldSpec]:

@@ -28,7 +28,7 @@ from ui.session import current_actor
 def id_from_url() -> int:
     """The record id in the address; ends the page with a sentence when it is none."""
     raw = st.query_params.get("id", "")
-    if not raw.isdigit() or len(raw) > 9:
+    if not raw.isdecimal() or len(raw) > 9:
         st.error("This address names no record. Open it from a list.", icon=":material/link_off:")
         st.stop()
     return int(raw)

@@ -86,3 +86,24 @@ def test_an_analyst_reads_masked_people_and_changes_nothing(cast):
     assert not app.exception
     assert "maria@example.com" not in shown and "Maria" not in shown
     assert not [button for button in app.button if button.key in ("edit", "delete", "edit_points")]
+
+
+def test_two_people_who_see_everything_get_their_own_count_of_what_is_theirs(cast):
+    for who, count in (("root", 3), ("dana", 1)):
+        for n in range(count):
+            make(cast["root"], "contact", name=f"{who} {n}", owner_id=cast[who].user_id)
+    mine = '{"field":"owner_id","cmp":"eq","value":"@me"}'
+    for who, count in (("root", "3 contacts"), ("dana", "1 contact"), ("root", "3 contacts")):
+        assert count in words(open_screen(cast[who], "contacts", f=mine))
+
+
+@pytest.mark.parametrize("raw", ['""', "0", "null", "[]", "1" * 5_000, '{"field":"name","cmp":"contains","value":"\\ud800"}'])
+def test_a_broken_filter_in_the_address_leaves_the_list_standing(cast, raw):
+    make(cast["root"], "account", name="Here")
+    app = open_screen(cast["root"], "accounts", f=raw)
+    assert not app.exception and "1 account" in words(app)
+
+
+def test_digits_that_are_none_are_no_record(cast):
+    app = open_screen(cast["root"], "account", id="²")
+    assert not app.exception and app.error
