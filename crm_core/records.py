@@ -294,10 +294,19 @@ def restore(session: Session, actor: Actor, entity_key: str, record_id: int) -> 
 
 
 def next_number(session: Session, model: type[Any], prefix: str) -> str:
-    """The next free number of a table such as ``T-000042``; unique in the database, so a race ends in a Conflict rather than a double."""
+    """The next free number of a table such as ``T-000042``; unique in the database, so a race ends in a Conflict rather than a double.
+
+    Numbers that people or imports chose themselves are stepped over: the count would stand still at the first one that is taken.
+    """
     table = model.__table__
     last = session.execute(core_select(table.c.id).order_by(table.c.id.desc()).limit(1)).scalar() or 0
-    return f"{prefix}-{last + 1:06d}"
+    made = f"{prefix}-{last + 1:06d}"
+    if session.execute(core_select(table.c.id).where(table.c.number == made)).first() is None:
+        return made
+    like_ours = table.c.number.like(f"{prefix}-{'_' * 6}")
+    taken = session.execute(core_select(table.c.number).where(like_ours)).scalars()
+    highest = max((int(number[-6:]) for number in taken if number[-6:].isdecimal()), default=last)
+    return f"{prefix}-{highest + 1:06d}"
 
 
 __all__ = [

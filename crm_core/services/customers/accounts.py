@@ -17,7 +17,7 @@ from crm_core.vocabulary import Action, OrderStatus, StageKind, TicketKind
 
 
 def _prepare(session: Session, actor: Actor, account: Account, old: Mapping[str, Any]) -> None:
-    account.domain = domain_key(account.website or "") or None
+    account.domain = domain_key(account.website or "")[:253] or None
     if account.parent_id is not None:
         _refuse_circle(session, account)
 
@@ -25,7 +25,7 @@ def _prepare(session: Session, actor: Actor, account: Account, old: Mapping[str,
 def _refuse_circle(session: Session, account: Account) -> None:
     seen, above = {account.id}, account.parent_id
     while above is not None:
-        if above in seen and account.id is not None:
+        if above in seen:
             raise Invalid(fields={"parent_id": "An account can't stand above itself."})
         seen.add(above)
         above = session.execute(select(entity("account").table.c.parent_id).where(entity("account").table.c.id == above)).scalar()

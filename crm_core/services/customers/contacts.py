@@ -9,7 +9,8 @@ from crm_core import events, records, search
 from crm_core.access import Actor
 from crm_core.errors import Invalid
 from crm_core.fields import builtin, parse
-from crm_core.kit.text import email_key, phone_key
+from crm_core.kit import clock
+from crm_core.kit.text import clean, email_key, phone_key
 from crm_core.models import Contact, ContactPoint, Organisation
 from crm_core.vocabulary import Action, PointKind
 
@@ -98,6 +99,7 @@ def set_points(
         if getattr(contact, key) != main.get(kind)
     }
     contact.email, contact.phone = main.get(PointKind.EMAIL), main.get(PointKind.PHONE)
+    contact.updated_at = clock.utcnow()  # raises the version although the main ones may stay: a second editor must notice
     session.add(contact)
     session.flush()
     search.index(session, "contact", contact)
@@ -109,7 +111,10 @@ def _checked(session: Session, contact: Contact, rows: Sequence[Mapping[str, Any
     made: dict[tuple[PointKind, str], ContactPoint] = {}
     specs = builtin("contact")
     for row in rows:
-        kind = PointKind(row["kind"])
+        try:
+            kind = PointKind(str(row.get("kind")))
+        except ValueError as error:
+            raise Invalid("Say of each line whether it is an e-mail address or a phone number.") from error
         try:
             value = parse(specs[kind.value], row.get("value"))
         except ValueError as error:
@@ -117,7 +122,7 @@ def _checked(session: Session, contact: Contact, rows: Sequence[Mapping[str, Any
         if value is None:
             continue
         key = _key(session, kind, value)
-        point = ContactPoint(contact_id=contact.id, kind=kind, value=value, value_key=key, label=(row.get("label") or None))
+        point = ContactPoint(contact_id=contact.id, kind=kind, value=value, value_key=key, label=clean(str(row.get("label") or ""))[:40] or None)
         point.is_primary = bool(row.get("is_primary"))
         made.setdefault((kind, key), point)
     for kind in PointKind:
