@@ -53,9 +53,9 @@ clean-venv:  ## Remove the environment, to build it anew
 
 $(RUN_STAMP): requirements.txt .ci/environment.sh
 	@sh .ci/environment.sh $(VENV)
-	@$(PIP) install --quiet --requirement requirements.txt
+	@$(PIP) install --quiet --quiet --requirement requirements.txt
 	@touch $(RUN_STAMP)
 
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
-	@$(PIP) install --quiet --requirement requirements-dev.txt
+	@$(PIP) install --quiet --quiet --requirement requirements-dev.txt
 	@touch $(DEV_STAMP)
