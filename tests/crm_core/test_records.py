@@ -61,7 +61,9 @@ def test_a_hidden_record_looks_missing(cast):
 
 def test_bad_input_names_every_field_and_leaves_nothing(cast):
     with pytest.raises(Invalid) as caught, write_session() as session:
-        records.create(session, cast["alice"], "account", {"name": " ", "employees": "many", "website": "javascript:alert(1)", "owner_id": 999})
+        records.create(
+            session, cast["alice"], "account", {"name": " ", "employees": "many", "website": "javascript:alert(1)", "owner_id": 999}
+        )
     assert set(caught.value.fields) == {"name", "employees", "website"}
     with read_session() as session:
         assert lists.count(session, cast["root"], "account", ListQuery()) == 0

@@ -19,7 +19,11 @@ def do(verb, actor, *args, **kwargs):
 
 
 def new(actor, **values):
-    return do(leads.create, actor, {"name": "Maria Anders", "company": "Alfreds Futterkiste GmbH", "email": "maria@alfreds.example", **values})
+    return do(
+        leads.create,
+        actor,
+        {"name": "Maria Anders", "company": "Alfreds Futterkiste GmbH", "email": "maria@alfreds.example", **values},
+    )
 
 
 def kind(lead):
@@ -52,7 +56,12 @@ def test_conversion_makes_account_contact_and_deal_and_takes_the_history_along(a
     with read_session() as session:
         deal = records.get(session, alice, "deal", made.deal_id)
         contact = records.get(session, alice, "contact", made.contact_id)
-        assert (deal.amount_minor, deal.source, deal.account_id, deal.contact_id) == (500_00, "Referral", made.account_id, made.contact_id)
+        assert (deal.amount_minor, deal.source, deal.account_id, deal.contact_id) == (
+            500_00,
+            "Referral",
+            made.account_id,
+            made.contact_id,
+        )
         assert (contact.email, contact.account_id) == ("maria@alfreds.example", made.account_id)
         items, _ = timeline.find(session, alice, "deal", made.deal_id, kinds="activities")
         assert [item.title for item in items] == ["First call"]
@@ -127,7 +136,10 @@ def test_a_record_is_no_duplicate_of_itself_and_a_binned_one_of_nobody(any_cast)
     root = any_cast["root"]
     lead = do(leads.create, root, {"name": "Maria Anders", "email": "m@x.example"})
     with read_session() as session:
-        assert duplicates.check(session, root, "lead", {"name": "Maria Anders", "email": "m@x.example"}, exclude_id=lead.id).shown == ()
+        assert (
+            duplicates.check(session, root, "lead", {"name": "Maria Anders", "email": "m@x.example"}, exclude_id=lead.id).shown
+            == ()
+        )
     do(records.archive, root, "lead", lead.id)
     assert look(root, "lead", name="Maria Anders", email="m@x.example") == duplicates.Found((), 0)
 
