@@ -27,6 +27,7 @@ from crm_core.errors import CrmError, NotFound, Unavailable
 from crm_core.jobs import Job, enqueue, job
 from crm_core.kit.clock import utcnow
 from crm_core.models import BackupRun
+from crm_core.services.admin import backup_files
 from crm_core.settings import settings
 from crm_core.vocabulary import Action
 
@@ -72,6 +73,7 @@ def make(target: Path | None = None) -> Backup:
     try:
         with _written(target) as part:
             (_copy_sqlite if settings().is_sqlite else _dump_postgres)(part)
+        backup_files.save(target)
     except CrmError as error:
         with suppress(Exception):  # a full disk takes no note either
             _note(target, 0, time.perf_counter() - began, verified=False, message=error.message)
@@ -179,6 +181,7 @@ def prune() -> list[Path]:
     ours = [path for row in rows if (path := Path(row.path)).parent == folder() and path.is_file()]
     for path in ours[KEEP:]:
         path.unlink(missing_ok=True)
+        backup_files.companion(path).unlink(missing_ok=True)
     for part in folder().glob(".rapport-*.part"):
         if time.time() - part.stat().st_mtime > 86_400:
             part.unlink(missing_ok=True)

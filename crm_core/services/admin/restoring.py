@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from crm_core import db, jobs, schema
 from crm_core.errors import Conflict, Invalid, Unavailable
 from crm_core.kit.clock import utcnow
-from crm_core.services.admin import backups
+from crm_core.services.admin import backup_files, backups
 from crm_core.settings import settings
 
 
@@ -25,6 +25,7 @@ def restore(source: Path) -> Path | None:
         raise Invalid(f"There is no file {source}.")
     aside = _restore_sqlite(source.absolute()) if settings().is_sqlite else _restore_postgres(source.absolute())
     schema.upgrade()
+    backup_files.bring_back(source.absolute())
     return aside
 
 
