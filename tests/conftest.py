@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import sys
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,3 +158,12 @@ def _postgres(server, statement):
 
     with psycopg.connect(server.format(name="postgres").replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(statement)
+
+
+@pytest.fixture(autouse=True)
+def _job_clients():
+    """Connections of the job engine's client end with the test that opened them."""
+    yield
+    queue = sys.modules.get("crm_core.jobs.queue")
+    if queue is not None:
+        queue.close()

@@ -1,5 +1,6 @@
 """Putting work into the queue, in the transaction that causes it: a rolled-back session leaves no job behind."""
 
+import threading
 import uuid
 from typing import Any
 
@@ -20,30 +21,41 @@ VERSION = "rapport-1"
 """Pinned: the engine's default is a hash of the code, under which every deployment would strand the waiting jobs."""
 
 _open: dict[str, Any] = {}
+_lock = threading.Lock()
 
 
 def client() -> Any:
     """The engine's client for the database of this process, made on first use (the import alone costs half a second)."""
-    url = settings().url
-    if url not in _open:
-        close()
-        import logging
+    with _lock:
+        url = settings().url
+        if url not in _open:
+            _close()
+            _open[url] = _connect(url)
+        return _open[url]
 
-        from dbos import DBOSClient, DBOSPortableJSONSerializer
 
-        logging.getLogger("dbos").setLevel(logging.WARNING)
-        _open[url] = DBOSClient(
-            system_database_url=url,
-            application_name=APPLICATION,
-            serializer=DBOSPortableJSONSerializer(),
-            lazy=True,
-            retry_connection_errors=False,
-        )
-    return _open[url]
+def _connect(url: str) -> Any:
+    import logging
+
+    from dbos import DBOSClient, DBOSPortableJSONSerializer
+
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    return DBOSClient(
+        system_database_url=url,
+        application_name=APPLICATION,
+        serializer=DBOSPortableJSONSerializer(),
+        lazy=True,
+        retry_connection_errors=False,
+    )
 
 
 def close() -> None:
     """Give the client's connections back (between tests, before a restore)."""
+    with _lock:
+        _close()
+
+
+def _close() -> None:
     while _open:
         _open.popitem()[1].destroy()
 

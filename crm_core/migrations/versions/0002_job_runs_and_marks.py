@@ -69,11 +69,16 @@ def _mark_everything(connection: sa.Connection) -> None:
         sa.column("from_at", sqlmodel.sql.sqltypes.UTCDateTime()),
         sa.column("until_at", sqlmodel.sql.sqltypes.UTCDateTime()),
     )
-    rows = [(key, day, ZoneInfo(name)) for key, days in (("deal", closed), ("order", around), ("sale", around)) for day in sorted(days)]
+    rows = [
+        (key, day, ZoneInfo(name)) for key, days in (("deal", closed), ("order", around), ("sale", around)) for day in sorted(days)
+    ]
     if rows:
         connection.execute(
             dirty.insert(),
-            [{"summary": key, "day": day, "from_at": _start(day, zone), "until_at": _start(day, zone, 1)} for key, day, zone in rows],
+            [
+                {"summary": key, "day": day, "from_at": _start(day, zone), "until_at": _start(day, zone, 1)}
+                for key, day, zone in rows
+            ],
         )
 
 

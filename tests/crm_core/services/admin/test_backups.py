@@ -68,6 +68,17 @@ def test_the_old_database_lies_aside_and_can_be_restored_itself(any_cast, tmp_pa
     assert names(any_cast["root"]) == ["Later"]
 
 
+def test_a_restore_can_be_tried_in_an_empty_folder(cast, tmp_path, monkeypatch):
+    make_account(cast["root"], "Kept")
+    made = backups.make(tmp_path / "b.db")
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", "")
+    monkeypatch.setenv("RAPPORT_DATA_DIR", str(tmp_path / "drill"))
+    settings.cache_clear()
+    assert restoring.restore(made.path) is None
+    assert names(cast["root"]) == ["Kept"]
+    db.dispose()
+
+
 def test_a_backup_beside_a_writer_holds_only_what_was_committed(cast, tmp_path):
     with write_session() as session:
         records.create(session, cast["root"], "account", {"name": "Under way"})
