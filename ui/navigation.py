@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from crm_core.access import Actor
+from crm_core.access.permissions import RECORDS
 from crm_core.vocabulary import Action
 
 _PAGES = Path(__file__).resolve().parent.parent / "pages"
@@ -16,7 +17,8 @@ _PAGES = Path(__file__).resolve().parent.parent / "pages"
 
 @dataclass(frozen=True)
 class Screen:
-    """One screen. ``path``: file below ``pages/``; ``url``: address; ``needs``: permission without which it does not exist; ``hidden``: not in the menu."""
+    """One screen. ``path``: file below ``pages/``; ``url``: address; ``needs``: permission without which it does not exist; ``hidden``: not in the menu;
+    ``any_of``: permissions of which one is enough."""
 
     path: str
     url: str
@@ -26,8 +28,11 @@ class Screen:
     needs: tuple[str, Action] | None = None
     hidden: bool = False
     default: bool = False
+    any_of: tuple[tuple[str, Action], ...] = ()
 
     def allowed(self, actor: Actor) -> bool:
+        if self.any_of:
+            return any(actor.can(*permission) for permission in self.any_of)
         return self.needs is None or actor.can(*self.needs)
 
     @property
@@ -59,6 +64,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
     Screen("marketing/campaigns.py", "campaigns", "Campaigns", "campaign", "Marketing", ("campaign", R)),
     Screen("marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True),
+    Screen("home/import_data.py", "import", "Import", "upload_file", "Admin", any_of=tuple((key, I) for key in RECORDS)),
     Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),
     Screen("admin/users.py", "people", "People", "group", "Admin", ("user", M)),
     Screen("admin/roles.py", "roles", "Roles", "shield_person", "Admin", ("user", M)),

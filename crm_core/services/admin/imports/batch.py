@@ -58,6 +58,7 @@ class Draft:
     values: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     attached: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     key: Key = ()
     ids: Sequence[int] = ()
 
@@ -101,6 +102,11 @@ class Batch:
         """Keep what belongs to the row but is no column of its record; ``Written.given["attached"]`` holds it later."""
         if self._draft is not None:
             self._draft.attached = values
+
+    def remark(self, key: str, sentence: str) -> None:
+        """Note something about the row that people should know although it is taken."""
+        if self._draft is not None:
+            self._draft.notes[self._header(key)] = sentence
 
     def remember(self, entity_key: str, values: Mapping[str, Any], record_id: int, old: Mapping[str, Any] | None = None) -> None:
         """Let later rows find a record that was just written, and no longer by what it was called before."""
@@ -320,7 +326,7 @@ class Batch:
         if self.memory.owns and draft.values.get("owner_id") is None:
             columns["owner_id"] = self.actor.user_id
         self._creates.append(Written(draft.row.n, 0, columns, given=given))
-        self._outcomes[draft.row.n] = Outcome(draft.row.n, RowOutcome.CREATED)
+        self._outcomes[draft.row.n] = Outcome(draft.row.n, RowOutcome.CREATED, errors=draft.notes or NOTHING)
         if self.plan.match and None not in draft.key:
             self._pending.add(draft.key)
 
@@ -348,7 +354,9 @@ class Batch:
         self._updates.append(row)
         self._touched.add(old.id)
         kept = writing.before_json(before)
-        self._outcomes[draft.row.n] = Outcome(draft.row.n, RowOutcome.UPDATED, old.id, old.version + 1, kept)
+        self._outcomes[draft.row.n] = Outcome(
+            draft.row.n, RowOutcome.UPDATED, old.id, old.version + 1, kept, draft.notes or NOTHING
+        )
 
     def _reject(self, draft: Draft, errors: Mapping[str, str]) -> None:
         said = dict(zip(self.memory.headers, draft.row.cells, strict=False))

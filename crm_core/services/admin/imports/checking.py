@@ -125,4 +125,9 @@ def remarks(session: Session, actor: Actor, kind: Kind, plan: Plan) -> list[str]
             + ", ".join(f"“{header}”" for header in adding)
             + "."
         )
+    for column in plan.columns:
+        read = [f"“{text}” as {f'“{meant}”' if meant else 'empty'}" for text, meant in list(column.values.items())[:8]]
+        if column.to and read:
+            more = len(column.values) - len(read)
+            said.append(f"“{column.header}”: {', '.join(read)}{f' and {more} more' if more > 0 else ''}.")
     return [*said, *kind.notes]

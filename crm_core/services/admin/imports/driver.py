@@ -103,8 +103,10 @@ def import_file(
         run = runs._uploaded(session, actor, entity_key, kept, digest, path.name)
         if options.layout:
             run = runs.relayout(session, actor, run.id or 0, options.layout)
-        plan = adjusted(runs.plan_of(run), runs.profile_of(run), options)
-        runs.set_plan(session, actor, run.id or 0, plan)
+        proposed = runs.plan_of(run)
+        if not options.suggestions:
+            proposed = replace(proposed, columns=tuple(replace(column, values={}) for column in proposed.columns))
+        runs.set_plan(session, actor, run.id or 0, adjusted(proposed, runs.profile_of(run), options))
         if options.suggestions:
             runs.accept_suggestions(session, actor, run.id or 0)
         found = runs.problems(session, actor, run.id or 0)

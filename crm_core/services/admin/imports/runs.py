@@ -12,6 +12,7 @@ from sqlmodel import select as model_select
 from crm_core import events
 from crm_core.access import Actor, load
 from crm_core.access.actor import system
+from crm_core.entities import label_of
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.fields import forget
 from crm_core.kit.clock import utcnow
@@ -105,10 +106,16 @@ def _uploaded(session: Session, actor: Actor, entity_key: str, path: str, digest
         header_hash=header_hash(seen.headers),
         report={"profile": seen.to_json()},
     )
-    run.mapping = matching.propose(session, actor, kind_of(entity_key), seen).to_json()
+    run.mapping = _proposed(session, actor, entity_key, seen).to_json()
     session.add(run)
     session.flush()
     return run
+
+
+def _proposed(session: Session, actor: Actor, entity_key: str, seen: Profile) -> Plan:
+    """A plan with likely meanings of unknown values filled in; people see them and may decide otherwise."""
+    plan = matching.propose(session, actor, kind_of(entity_key), seen)
+    return suggest.accept(plan, suggest.strangers(session, actor, entity_key, plan, seen))
 
 
 def _look(path: str, options: Mapping[str, Any], actor: Actor) -> tuple[dict[str, Any], Profile]:
@@ -128,12 +135,14 @@ def _look(path: str, options: Mapping[str, Any], actor: Actor) -> tuple[dict[str
 
 
 def relayout(session: Session, actor: Actor, run_id: int, options: Mapping[str, Any]) -> ImportRun:
-    """Read the file in another way (encoding, delimiter, quote, header_line, sheet) and propose a new plan."""
+    """Read the file in another way (encoding, delimiter, quote, header_line, sheet), or as other records (entity), and propose a new plan."""
     run = _editable(session, actor, run_id)
+    run.entity = str(options.get("entity") or run.entity)
+    kind_of(run.entity).require(actor)
     run.options, seen = _look(run.file_path, {**run.options, **options}, actor)
     run.total_rows, run.header_hash = seen.rows, header_hash(seen.headers)
     run.report = {"profile": seen.to_json()}
-    run.mapping = matching.propose(session, actor, kind_of(run.entity), seen).to_json()
+    run.mapping = _proposed(session, actor, run.entity, seen).to_json()
     run.state = ImportState.UPLOADED
     session.add(run)
     session.flush()
@@ -396,6 +405,11 @@ def _finish(session: Session, actor: Actor, run: ImportRun, batch: Batch) -> Non
     run.report = {**run.report, "result": outcome.result(session, run.id or 0)}
     data = {"rows": run.total_rows, "file": run.file_name, "import": run.id, **counts(run)}
     events.record(session, actor, "import.finished", entity="import_run", record_id=run.id or 0, data=data)
+
+
+def entity_words(run: ImportRun) -> str:
+    """What the rows of a run are, in the plural."""
+    return label_of(run.entity, plural=True).lower()
 
 
 def counts(run: ImportRun) -> dict[str, int]:

@@ -10,11 +10,12 @@ from sqlmodel import Session
 
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
-from crm_core.fields import FieldSpec
+from crm_core.fields import FieldSpec, registry
 from crm_core.kit.text import fold
 from crm_core.services.admin.imports.memory import Memory
 from crm_core.services.admin.imports.plan import Plan
 from crm_core.services.admin.imports.profile import Profile
+from crm_core.services.admin.imports.targets import FOUND_BY
 from crm_core.services.admin.imports.values import LISTS
 from crm_core.vocabulary import FieldKind
 
@@ -36,14 +37,22 @@ class Stranger:
     score: float = 0
 
 
-def best(text: str, known: Iterable[str]) -> tuple[str, float]:
-    """The most similar known value and how similar it is; the same letters and digits count as the same."""
-    names = list(known)
-    bare = {_bare(name): name for name in names}
-    if _bare(text) in bare and _bare(text):
-        return bare[_bare(text)], 100.0
-    found = process.extractOne(fold(text), [fold(name) for name in names], scorer=fuzz.ratio, score_cutoff=70)
-    return (names[found[2]], round(found[1], 1)) if found else ("", 0.0)
+class Likeness:
+    """Finds the most similar of some known values; prepared once, asked often."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._names = list(known)[:MAX_NAMES]
+        self._folded = [fold(name) for name in self._names]
+        self._bare = {_bare(name): name for name in self._names}
+        self.known = set(self._folded)
+
+    def best(self, text: str) -> tuple[str, float]:
+        """The most similar value and how similar it is; the same letters and digits count as the same."""
+        bare = _bare(text)
+        if bare and bare in self._bare:
+            return self._bare[bare], 100.0
+        found = process.extractOne(fold(text), self._folded, scorer=fuzz.ratio, score_cutoff=70)
+        return (self._names[found[2]], round(found[1], 1)) if found else ("", 0.0)
 
 
 def _bare(text: str) -> str:
@@ -58,27 +67,29 @@ def strangers(session: Session, actor: Actor, entity_key: str, plan: Plan, seen:
         column = seen.column(cell.header)
         if column is None or cell.spec.to == entity_key or (cell.spec.kind not in LISTS and not cell.is_reference):
             continue
-        known = _known(session, actor, memory, cell.spec, cell.column.by)
-        folded = {fold(name) for name in known}
+        likeness = Likeness(known_values(session, actor, cell.spec, cell.column.by))
         for text, count in column.values.items():
-            if text not in cell.column.values and fold(text) not in folded:
-                found.append(Stranger(cell.header, text, count, *best(text, known)))
+            if text not in cell.column.values and fold(text) not in likeness.known:
+                found.append(Stranger(cell.header, text, count, *likeness.best(text)))
     return sorted(found, key=lambda stranger: (-stranger.count, stranger.header, stranger.text))
 
 
-def _known(session: Session, actor: Actor, memory: Memory, spec: FieldSpec, by: str) -> list[str]:
+def known_values(session: Session, actor: Actor, spec: FieldSpec, by: str = "") -> list[str]:
+    """What a field's list offers, or what the linked records are called, as far as the actor may see them."""
     if spec.kind is not FieldKind.REFERENCE:
         options = spec.options or {}
         return [*options.values(), *(value for value in options if value not in options.values())]
     found = entity(spec.to or "")
-    table = found.table
-    names: list[str] = []
-    for finder in memory.finders_for(session, found.key, by):
-        key = finder.specs[0]
-        statement = select(key.expression(table)).where(key.expression(table).is_not(None)).limit(MAX_NAMES)
+    table, names = found.table, []
+    for key in (by,) if by else FOUND_BY.get(found.key, ("name",)):
+        field = registry(session, found.key).get(key)
+        if field is None or actor.masked(found.key, key):
+            continue
+        value = field.expression(table)
+        statement = select(value).where(value.is_not(None)).limit(MAX_NAMES)
         if not found.lookup:
             statement = statement.where(visible(actor, found.key, table))
-        names += [str(value) for value in session.execute(statement).scalars()]
+        names += [str(name) for name in session.execute(statement).scalars()]
     return names
 
 

@@ -82,13 +82,21 @@ class Deals(Kind):
         )
         self.pipeline = batch.session.execute(default.limit(1)).scalar()
         self.today = clock.today(batch.actor.timezone)
+        self.expects_account = batch.plan.column_for("account_id") is not None
 
     def fill(self, batch: "Batch", values: dict[str, Any], old: Any | None) -> None:
         stage = self._stage(values, old)
         moved = old is None or stage.id is None or stage.id != old.stage_id
         if old is None:
             values["currency"] = batch.actor.currency
-            values["created_on"] = values.get("created_on") or self._earliest(values)
+            if not values.get("created_on"):
+                values["created_on"] = self._earliest(values)
+                batch.remark(
+                    "created_on",
+                    f"No opening day given; {'the day of the import' if values['created_on'] == self.today else 'the earliest day of the row'} is used.",
+                )
+            if self.expects_account and not values.get("account_id"):
+                batch.remark("account_id", "No account given; the deal is kept without one (filter: account is empty).")
         opened_on = values.get("created_on") or (old.created_on if old is not None else self.today)
         values["pipeline_id"] = stage.pipeline_id
         if moved:
