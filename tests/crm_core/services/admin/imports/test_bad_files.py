@@ -220,7 +220,7 @@ def test_a_spreadsheet_comes_in_with_its_dates_numbers_and_postcodes(cast, impor
     sheet = book.active
     sheet.append(["Name", "Postcode", "Customer since", "Employees", "Annual revenue", "Phone", None])
     sheet.append(["Acme", 1234, date(2016, 10, 20), 12.0, 0.1 + 0.2, 493012345.0, None])
-    sheet.append(["=SUM(A1)", 99, datetime(2017, 1, 2, 3, 4), None, None, None, None])  # noqa: DTZ001
+    sheet.append(["=SUM(A1)", 99, datetime(2017, 1, 2, 3, 4), None, None, None, None])
     sheet.append([None] * 7)
     sheet.append(["Emoji 🥐", "00501", None, 3, 5, "+4912345", None])
     sheet["B2"].number_format = "00000"
