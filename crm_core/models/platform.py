@@ -208,7 +208,7 @@ class OrderDaily(Base, table=True):
     """One row per day, owner and source of placed and fulfilled orders."""
 
     __tablename__ = "order_daily"
-    __table_args__ = table_args(Index("ix_order_daily_day", "day"))
+    __table_args__ = table_args(Index("ix_order_daily_day", "day", "owner_id", "source", "orders", "revenue_minor"))
     id: int = Field(default=None, primary_key=True)
     day: date
     owner_id: int | None = None

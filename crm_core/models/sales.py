@@ -27,7 +27,7 @@ class Lead(Customisable, table=True):
     """One row per person or company that showed interest and is not yet known to be worth a deal."""
 
     __table_args__ = table_args(
-        Index("ix_lead_list", "deleted_at", "created_at"),
+        Index("ix_lead_list", "deleted_at", "created_at", "owner_id", "converted_at"),
         Index("ix_lead_owner", "owner_id", "deleted_at", "created_at"),
         Index("ix_lead_created", "created_at"),
     )
@@ -91,7 +91,21 @@ class Deal(Customisable, table=True):
         Index("ix_deal_open", "outcome", "deleted_at", "expected_close_on", "id"),
         Index("ix_deal_probability", "deleted_at", "probability_pct", "id"),
         Index("ix_deal_outcome", "outcome", "deleted_at", "stage_id", "owner_id", "amount_minor", "probability_pct"),
-        Index("ix_deal_created", "created_on", "deleted_at"),
+        Index("ix_deal_created", "deleted_at", "created_on", "closed_on", "outcome", "owner_id", "pipeline_id", "amount_minor"),
+        Index(
+            "ix_deal_figures",
+            *(
+                "deleted_at",
+                "outcome",
+                "closed_on",
+                "created_on",
+                "owner_id",
+                "pipeline_id",
+                "product_id",
+                "source",
+                "amount_minor",
+            ),
+        ),
         Index("ix_deal_amount", "deleted_at", "amount_minor", "id"),
         Index("ix_deal_name", "deleted_at", "name", "id"),
     )

@@ -12,26 +12,26 @@ from crm_core.entities import ENTITIES
 from crm_core.errors import Invalid, NotFound
 from crm_core.fields import FieldSpec, builtin
 from crm_core.models import Pipeline, Stage
-from crm_core.services.analytics import metric_facts as facts_of
-from crm_core.services.analytics.metric_facts import Grouped, Slot
+from crm_core.services.analytics import deal_facts, marketing_facts, order_facts, ticket_facts
 from crm_core.services.analytics.metric_rules import METRICS, Facts, Metric, list_filter, total
+from crm_core.services.analytics.metric_slots import Grouped, Slot
 from crm_core.services.analytics.metrics import Number, Selection, hidden_reason
 from crm_core.vocabulary import Action
 
 _LOADERS: dict[str, Callable[[Session, Actor, Slot], Grouped]] = {
-    "revenue_won": facts_of.closed_deals,
-    "win_rate": facts_of.closed_deals,
-    "average_deal": facts_of.closed_deals,
-    "open_pipeline": facts_of.open_deals,
-    "weighted_pipeline": facts_of.open_deals,
-    "new_leads": facts_of.leads,
-    "lead_conversion": facts_of.leads,
-    "orders": facts_of.orders,
-    "order_revenue": facts_of.orders,
-    "average_order": facts_of.orders,
-    "open_tickets": facts_of.open_tickets,
-    "first_response": facts_of.tickets,
-    "resolution": facts_of.solved_tickets,
+    "revenue_won": deal_facts.closed_deals,
+    "win_rate": deal_facts.closed_deals,
+    "average_deal": deal_facts.closed_deals,
+    "open_pipeline": deal_facts.open_deals,
+    "weighted_pipeline": deal_facts.open_deals,
+    "new_leads": marketing_facts.leads,
+    "lead_conversion": marketing_facts.leads,
+    "orders": order_facts.orders,
+    "order_revenue": order_facts.orders,
+    "average_order": order_facts.orders,
+    "open_tickets": ticket_facts.open_tickets,
+    "first_response": ticket_facts.tickets,
+    "resolution": ticket_facts.solved_tickets,
 }
 
 

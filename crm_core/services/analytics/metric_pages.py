@@ -25,8 +25,8 @@ this page can't disagree. After a change there: `python -m crm_core.services.ana
 * **Chance.** Shares carry a 95 % Wilson interval. A change stays grey while chance alone could make it: for shares, when Newcombe's interval of
   the difference holds zero; for sums and counts, when a t interval of the steps against those of the period before (widened for autocorrelation)
   does. Medians, averages with empty steps, and what is open now are not tested; they are coloured by direction.
-* **Freshness.** Closed deals and orders are read from daily summaries, and days that changed since their last refresh from the records
-  themselves, in the same statement: a figure is exact at any moment.
+* **Freshness.** A figure is exact at any moment. Orders are read from a daily summary, and days that changed since its last refresh from the
+  records themselves, in the same statement; everything else is read from the records, through indexes that hold all that is asked for.
 
 ## Periods
 

@@ -1,46 +1,25 @@
 """The key figures: value, comparison, trend and breakdown, within what the reader may see. Definitions: metric_rules."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from sqlmodel import Session
+from sqlmodel import select as select_rows
 
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import NotFound
 from crm_core.kit import clock
-from crm_core.services.admin import setup
-from crm_core.services.analytics import metric_facts as facts_of
-from crm_core.services.analytics import periods
-from crm_core.services.analytics.metric_facts import Grouped, Slot
-from crm_core.services.analytics.metric_rules import AREAS, METRICS, Facts, Metric, list_filter, total
+from crm_core.models import Organisation
+from crm_core.services.analytics import metric_slots, periods
+from crm_core.services.analytics.metric_measure import Measured, measure
+from crm_core.services.analytics.metric_rules import AREAS, METRICS, Metric, list_filter
+from crm_core.services.analytics.metric_slots import Selection, Slot
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.vocabulary import Action, Against, MetricUnit, PeriodPreset, Scope
 
 Number = int | float
-Loader = Callable[[Session, Actor, Slot], Grouped]
-
-_LOADERS: dict[str, tuple[Loader, ...]] = {
-    "sales": (facts_of.closed_deals, facts_of.cycles),
-    "marketing": (facts_of.leads, facts_of.campaigns),
-    "orders": (facts_of.orders,),
-    "service": (facts_of.tickets, facts_of.solved_tickets),
-}
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What the key figures are about: the period, the one to compare with, and the owner and pipeline they are cut down to."""
-
-    period: Period
-    comparison: Period | None
-    today: date
-    owner_id: int | None = None
-    pipeline_id: int | None = None
-    fiscal_start_month: int = 1
-    against: Against = Against.PREVIOUS
 
 
 @dataclass(frozen=True)
@@ -95,8 +74,7 @@ def select(
 ) -> Selection:
     """Turn choices into days, in the actor's time zone and the workspace's fiscal year. Raises Invalid for a period that can't be."""
     require(actor, "analytics", Action.READ)
-    organisation = setup.organisation(session)
-    month = organisation.fiscal_year_start_month if organisation else 1
+    month = session.exec(select_rows(Organisation.fiscal_year_start_month)).first() or 1
     today = clock.today(actor.timezone)
     chosen = periods.period(preset, today, fiscal_start_month=month, start=start, end=end)
     compared = periods.comparison(preset, chosen, against, fiscal_start_month=month)
@@ -123,9 +101,7 @@ def overview(session: Session, actor: Actor, area: str, selection: Selection) ->
     wanted = offered(actor, area)
     if not wanted:
         return ()
-    found = _measure(session, actor, area, selection, selection.period)
-    before = _measure(session, actor, area, selection, selection.comparison) if selection.comparison else None
-    _add_standing(session, actor, area, selection, found, before)
+    found, before = measure(session, actor, area, selection)
     return tuple(_figure(actor, metric, selection, found, before) for metric in wanted)
 
 
@@ -149,69 +125,10 @@ def hidden_reason(actor: Actor, metric: Metric) -> str:
     return ""
 
 
-# --- measuring ------------------------------------------------------------------------------------------------------------
+# --- from facts to figures --------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Measured:
-    """Facts of a period: all of it, by step, and as the open records stood at the end of each step (or of the period)."""
-
-    period: Period
-    steps: tuple[Bucket, ...]
-    whole: Facts
-    parts: tuple[Facts, ...]
-    standing: tuple[Facts, ...] = ()
-
-
-def _steps(session: Session, actor: Actor, area: str, selection: Selection, period: Period) -> tuple[Bucket, ...]:
-    if period.start is None or period.end is None:
-        slot = Slot(period, selection.owner_id, selection.pipeline_id)
-        found = facts_of.extent(session, actor, area, slot)
-        if found is None or found.start is None or found.end is None:
-            return ()
-        period = found
-    assert period.start is not None and period.end is not None
-    return periods.buckets(period.start, period.end, fiscal_start_month=selection.fiscal_start_month)
-
-
-def _measure(session: Session, actor: Actor, area: str, selection: Selection, period: Period) -> _Measured:
-    steps = _steps(session, actor, area, selection, period)
-    slot = Slot(period, selection.owner_id, selection.pipeline_id, steps)
-    grouped: dict[Any, Facts] = {}
-    for loader in _LOADERS[area]:
-        for key, found in loader(session, actor, slot).items():
-            grouped.setdefault(key, Facts()).add(found)
-    whole = total(grouped.values())
-    if area == "marketing":
-        whole.add(facts_of.campaign_returns(session, actor, slot))
-    return _Measured(period, steps, whole, tuple(grouped.get(index, Facts()) for index in range(len(steps))))
-
-
-_NOW = {
-    "sales": (facts_of.open_deals, facts_of.pipeline_at),
-    "service": (facts_of.open_tickets, facts_of.tickets_at),
-}
-
-
-def _add_standing(
-    session: Session, actor: Actor, area: str, selection: Selection, found: _Measured, before: _Measured | None
-) -> None:
-    """What is open now, and what was open at the end of each step and of the period before, from one walk back."""
-    if area not in _NOW:
-        return
-    now, at = _NOW[area]
-    slot = Slot(selection.period, selection.owner_id, selection.pipeline_id)
-    present = total(now(session, actor, slot).values())
-    found.whole.add(present)
-    earlier = [before.period.end] if before and before.period.end else []
-    ends = sorted({*earlier, *(step.end for step in found.steps)})
-    stood = dict(zip(ends, at(session, actor, slot, present, ends), strict=True))
-    found.standing = tuple(stood[step.end] for step in found.steps)
-    if before:
-        before.standing = tuple(stood[end] for end in earlier)
-
-
-def _figure(actor: Actor, metric: Metric, selection: Selection, found: _Measured, before: _Measured | None) -> Figure:
+def _figure(actor: Actor, metric: Metric, selection: Selection, found: Measured, before: Measured | None) -> Figure:
     ast = list_filter(metric, selection.period, owner_id=selection.owner_id, pipeline_id=selection.pipeline_id)
     reason = hidden_reason(actor, metric)
     if reason:
@@ -238,7 +155,7 @@ def _figure(actor: Actor, metric: Metric, selection: Selection, found: _Measured
     )
 
 
-def _earlier(metric: Metric, before: _Measured | None) -> Number | None:
+def _earlier(metric: Metric, before: Measured | None) -> Number | None:
     if before is None or (metric.now and not metric.history):
         return None
     if not metric.now:
@@ -246,7 +163,7 @@ def _earlier(metric: Metric, before: _Measured | None) -> Number | None:
     return metric.value(before.standing[-1]) if before.standing else None
 
 
-def _points(metric: Metric, found: _Measured) -> tuple[Point, ...]:
+def _points(metric: Metric, found: Measured) -> tuple[Point, ...]:
     if not metric.history or metric.key == "campaign_return":
         return ()
     parts = found.standing if metric.now else found.parts
@@ -262,7 +179,7 @@ def _interval(numerator: int | None, denominator: int | None) -> tuple[float | N
     return found.low, found.high
 
 
-def _distinguishable(metric: Metric, found: _Measured, before: _Measured | None) -> bool | None:
+def _distinguishable(metric: Metric, found: Measured, before: Measured | None) -> bool | None:
     """Whether the change is more than chance: of shares by their counts, of sums step by step; None where it can't be said."""
     if before is None or metric.now or metric.unit in _NOT_ADDITIVE:
         return None
@@ -307,4 +224,4 @@ def extent(session: Session, actor: Actor, area: str, selection: Selection) -> P
     require(actor, "analytics", Action.READ)
     if area not in AREAS:
         raise NotFound("There is no such page of figures.")
-    return facts_of.extent(session, actor, area, Slot(selection.period, selection.owner_id, selection.pipeline_id))
+    return metric_slots.extent(session, actor, area, Slot(selection.period, selection.owner_id, selection.pipeline_id))

@@ -1,4 +1,4 @@
-"""Closed deals and orders for the key figures: from the daily summaries, exact at any moment, within the reader's scope."""
+"""Facts of orders: from their daily summary, exact at any moment, within the reader's scope."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -6,36 +6,46 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, union_all
 from sqlmodel import Session
 
 from crm_core.access import Actor, owned_within, visible
-from crm_core.models import Order
-from crm_core.services.analytics.metric_rules import SOLD
+from crm_core.filters import Context
+from crm_core.models import Order, SummaryDirty
+from crm_core.services.analytics.metric_rules import SOLD, Facts
+from crm_core.services.analytics.metric_slots import Grouped, Slot, collect
 from crm_core.services.analytics.metric_sql import step_of
-from crm_core.services.analytics.periods import Period
-from crm_core.summaries import deal_daily_exact, order_daily_exact
-from crm_core.summary_marks import bounds, day_of, zone_of
+from crm_core.summaries import order_daily_exact
+from crm_core.summary_marks import ORDER, SUMMARIES, bounds, day_of, zone_of
 from crm_core.vocabulary import Action
 
 _ORDER = Order.__table__  # type: ignore[attr-defined]
+_DIRTY = SummaryDirty.__table__  # type: ignore[attr-defined]
+
+_MANY = 60
 
 Row = tuple[Any, int, int]
 """Group, number of orders, their total in minor units."""
 
 
-def closed_deals(actor: Actor, period: Period, owner_id: int | None, pipeline_id: int | None) -> tuple[Any, Any]:
-    """The summary of closed deals (columns of ``DealDaily``) and the clause that cuts it down to what the actor asks for and may see."""
-    source = deal_daily_exact(period.start, period.end)
-    parts = [owned_within(actor, source.c.owner_id, actor.scopes("deal", Action.READ))]
-    if owner_id is not None:
-        parts.append(source.c.owner_id == owner_id)
-    if pipeline_id is not None:
-        parts.append(source.c.pipeline_id == pipeline_id)
-    return source, and_(*parts)
+def orders(session: Session, actor: Actor, slot: Slot) -> Grouped:
+    """Placed and fulfilled orders by the day they were ordered."""
+    context, cuts = Context(actor), []
+    days = [step.start for step in slot.steps] if slot.by is None else [slot.period.start] if slot.period.start else []
+    last = slot.steps[-1].end if slot.by is None and slot.steps else slot.period.end
+    if days and last:
+        cuts = [context.start_of(day) for day in (*days, last + timedelta(days=1))]
+    elif slot.by is None:
+        return {}
+    return collect(_rows(session, actor, cuts, slot.owner_id, slot.by), _put_order)
 
 
-def orders(session: Session, actor: Actor, cuts: Sequence[datetime], owner_id: int | None, by: str | None = None) -> list[Row]:
+def _put_order(facts: Facts, row: Any) -> None:
+    facts.orders += int(row[1])
+    facts.order_minor += int(row[2])
+
+
+def _rows(session: Session, actor: Actor, cuts: Sequence[datetime], owner_id: int | None, by: str | None = None) -> list[Row]:
     """Sold orders by step (between one cut and the next; keys 0, 1, …) or by a column over all of them. Without cuts: all time.
 
     The summary knows the days of the workspace. Where a reader lives in another time zone, a cut falls into such a day; the hours on
@@ -83,13 +93,38 @@ def _spans(session: Session, cuts: Sequence[datetime]) -> tuple[list[tuple[date,
 def _whole_days(
     session: Session, actor: Actor, first: date | None, last: date | None, owner_id: int | None, by: str | None
 ) -> list[Row]:
-    source = order_daily_exact(first, last)
+    """Days that the summary holds as they are, and days that changed since through ``order_daily_exact``, in one statement.
+
+    Adding up inside each half keeps the bulk on the summary's index; over the union of both, every row would pass through a queue. The
+    changed days are listed first, so that both halves mean the same ones whatever is written meanwhile.
+    """
+    marked = select(_DIRTY.c.day).where(_DIRTY.c.summary == ORDER).distinct().order_by(_DIRTY.c.day).limit(_MANY + 1)
+    changed = list(session.execute(_between(marked, _DIRTY.c.day, first, last)).scalars())
+    if len(changed) > _MANY:
+        parts = [_figures(actor, order_daily_exact(first, last), owner_id, by)]
+    else:
+        clean = SUMMARIES[ORDER]
+        parts = [_between(_figures(actor, clean, owner_id, by), clean.c.day, first, last)]
+        if changed:
+            exact = order_daily_exact(changed[0], changed[-1])
+            parts = [
+                parts[0].where(clean.c.day.not_in(changed)),
+                _figures(actor, exact, owner_id, by).where(exact.c.day.in_(changed)),
+            ]
+    rows = session.execute(union_all(*parts) if len(parts) > 1 else parts[0])
+    return [(key, int(count), int(amount)) for key, count, amount in rows]
+
+
+def _figures(actor: Actor, source: Any, owner_id: int | None, by: str | None) -> Any:
     group = source.c[by or "day"]
-    reach = owned_within(actor, source.c.owner_id, actor.scopes("order", Action.READ))
-    statement = select(group, func.sum(source.c.orders), func.sum(source.c.revenue_minor)).where(reach).group_by(group)
-    if owner_id is not None:
-        statement = statement.where(source.c.owner_id == owner_id)
-    return [(key, int(count), int(amount)) for key, count, amount in session.execute(statement)]
+    statement = select(group.label("grp"), func.sum(source.c.orders).label("n"), func.sum(source.c.revenue_minor).label("minor"))
+    statement = statement.where(owned_within(actor, source.c.owner_id, actor.scopes("order", Action.READ))).group_by(group)
+    return statement if owner_id is None else statement.where(source.c.owner_id == owner_id)
+
+
+def _between(statement: Any, day: Any, first: date | None, last: date | None) -> Any:
+    statement = statement.where(day >= first) if first else statement
+    return statement.where(day <= last) if last else statement
 
 
 def _records(
