@@ -1,15 +1,12 @@
 """The README's first steps: an own workspace, a real pipeline of another company brought in, and figures that agree with its source."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import ROOT
 from tests.journeys.looks import one
+from tests.tools.app import worker
 
 FILES = (
     ("product", "products.csv", 7),
@@ -33,13 +30,21 @@ def found_workspace(page):
     page.idle()
 
 
-def bring_in(app, entity, path):
-    """The import of the command line, on the database of the running app; gives its answer."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "crm_core", "import", entity, str(path), "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
+def bring_in(page, entity, path, rows):
+    """Through the wizard: upload, look at the columns, check, import, see the outcome."""
+    page.open(f"/import?kind={entity}").heading("Import")
+    page.page.locator(".st-key-import_start input[type=file]").set_input_files(path)
+    expect(page.page.get_by_role("button", name="Check")).to_be_enabled(timeout=60_000)
+    page.idle().click("Check")
+    start = page.page.locator(".st-key-start button")
+    expect(start).to_be_visible(timeout=180_000)
+    expect(start).to_contain_text(f"Import {rows:,}")
+    page.idle()
+    start.click()
+    expect(page.page.get_by_role("button", name="Undo this import")).to_be_visible(timeout=240_000)
+    created = page.page.get_by_test_id("stMetric").filter(has_text="Created")
+    expect(created).to_contain_text(f"{rows:,}")
+    expect(page.page.get_by_test_id("stMetric").filter(has_text="Rejected")).to_contain_text("0")
 
 
 @pytest.mark.slow
@@ -49,9 +54,10 @@ def test_a_newcomer_gets_from_nothing_to_figures_that_agree_with_the_source(empt
     assert one("select name from organisation") == "Maven & Sons"
     assert one("select count(*) from app_user where password_hash is not null") == 1
 
-    for entity, name, rows in FILES:
-        answer = bring_in(empty_app, entity, reference(f"maven_crm/{name}"))
-        assert (answer["created"], answer["rejected"]) == (rows, 0), answer
+    with worker():
+        for entity, name, rows in FILES:
+            bring_in(page, entity, reference(f"maven_crm/{name}"), rows)
+    picture(page, "import")
     assert one("select count(*) from deal where outcome = 'won'") == WON
     assert one("select count(*) from deal where outcome = 'lost'") == LOST
     assert one("select sum(amount_minor) from deal where outcome = 'won'") == WON_MINOR

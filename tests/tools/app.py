@@ -1,5 +1,8 @@
 """The real app with a workspace of its own, and people signed in to it without a password: for journeys, pictures and measurements."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ from crm_core import schema
 from crm_core.db import read_session, write_session
 from crm_core.services.admin import demo, setup, signin
 from crm_core.vocabulary import SigninMethod
-from tests.conftest import _environment
+from tests.conftest import ROOT, _environment
 from tests.web.server import running, wait_until_up
 from web.cookies import SESSION_COOKIE
 
@@ -50,6 +53,23 @@ def workspace(folder: Path, *, scale: str | None = None, url: str | None = None)
         if scale is not None and empty:
             demo.build(scale=scale)
         yield found
+
+
+@contextmanager
+def worker() -> Iterator[None]:
+    """The worker beside the app, on the database that the settings of this process point at."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crm_core", "worker"], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(30)
 
 
 @contextmanager
