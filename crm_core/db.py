@@ -14,12 +14,12 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, select, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
-from crm_core.errors import Conflict, Unavailable
+from crm_core.errors import Conflict, Invalid, Unavailable
 from crm_core.models import TableVersion
 from crm_core.settings import settings
 
@@ -127,6 +127,8 @@ def _integrity(error: IntegrityError) -> Conflict:
 
 
 def _translated(error: DBAPIError) -> Exception:
+    if isinstance(error, DataError):
+        return Invalid("A value is too long or out of range for the database, so nothing was saved.")
     text = str(error.orig).lower()
     if "readonly" in text or "read-only" in text or "query_only" in text:
         return Unavailable(

@@ -9,7 +9,9 @@ from crm_core.access import Actor
 from crm_core.entities import entity_of
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
+from crm_core.kit.text import clean
 from crm_core.models import Event
+from crm_core.vocabulary import Choice
 
 GENERIC = {
     "created": "created this {entity}",
@@ -105,7 +107,10 @@ def record(
         actor_id=actor.user_id,
         via=actor.via,
         changes={key: [to_json(old), to_json(new)] for key, (old, new) in (changes or {}).items()},
-        data={key: to_json(value) for key, value in (data or {}).items()},
+        data={
+            key: clean(value) if isinstance(value, str) and not isinstance(value, Choice) else to_json(value)
+            for key, value in (data or {}).items()
+        },
     )
     session.add(event)
     return event

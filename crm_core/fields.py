@@ -425,6 +425,14 @@ _PARSERS: dict[FieldKind, Any] = {
 }
 
 
+def parse_one(entity_key: str, key: str, raw: Any) -> Any:
+    """Parse one built-in field for a service that must know it before the kernel does. Raises Invalid naming the field."""
+    try:
+        return parse(builtin(entity_key)[key], raw)
+    except ValueError as error:
+        raise Invalid(fields={key: str(error)}) from error
+
+
 def parse_all(
     specs: Mapping[str, FieldSpec],
     values: Mapping[str, Any],

@@ -30,7 +30,8 @@ def _dialog(actor: Actor, entity_key: str, record_id: int, version: int, owner_i
     def show() -> None:
         people = load(lists.choices, "user", limit=500, include=[owner_id])
         names: dict[int | None, str] = {None: "Nobody"}
-        names.update(people)
+        for user_id, person in people.items():
+            names[user_id] = person
         options: list[int | None] = [*people, None]
         chosen = st.selectbox(
             "To",

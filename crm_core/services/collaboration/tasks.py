@@ -12,6 +12,7 @@ from crm_core import records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict
+from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.models import Task
 from crm_core.services.collaboration.timeline import LINKS, hangs_on
@@ -49,8 +50,10 @@ def reopen(session: Session, actor: Actor, task_id: int) -> Task:
 def update(
     session: Session, actor: Actor, task_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> records.Saved:
-    """Change a task."""
-    return records.update(session, actor, "task", task_id, changes, base_version=base_version)
+    """Change a task. The instant at which it was done follows its status."""
+    status = parse_one("task", "status", changes.get("status"))
+    fixed = {} if status is None else {"done_at": clock.utcnow() if status is TaskStatus.DONE else None}
+    return records.update(session, actor, "task", task_id, changes, base_version=base_version, fixed=fixed)
 
 
 def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, limit: int = 20) -> list[Task]:

@@ -8,7 +8,9 @@ from sqlmodel import Session, col, select
 from crm_core import events, lists, records
 from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid
+from crm_core.fields import parse_one
 from crm_core.kit import clock
+from crm_core.kit.text import clean
 from crm_core.models import SubmitKey, Ticket, TicketMessage
 from crm_core.services.helpdesk import ticket_rules
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
@@ -58,10 +60,10 @@ def update(
     session: Session, actor: Actor, ticket_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> records.Saved:
     """Change facts of a ticket. A change of status through the form follows the same rules as the buttons."""
-    status = changes.get("status")
+    status = parse_one("ticket", "status", changes.get("status"))
     if status is not None:
         current = get(session, actor, ticket_id, action=Action.EDIT)
-        if current.status in DONE and TicketKind(status) not in DONE:
+        if current.status in DONE and status not in DONE:
             ticket_rules.check_can_reopen(current, clock.utcnow())
     return records.update(session, actor, "ticket", ticket_id, changes, base_version=base_version, prepare=_prepare)
 
@@ -208,7 +210,7 @@ def _add_message(
     if len(body) > MAX_BODY:
         raise Invalid(fields={"body": f"A message can have at most {MAX_BODY:,} characters."})
     message = TicketMessage(
-        ticket_id=ticket.id, direction=direction, body=body.strip(), at=clock.utcnow(), author_id=author_id, author_name=author_name
+        ticket_id=ticket.id, direction=direction, body=clean(body), at=clock.utcnow(), author_id=author_id, author_name=author_name
     )
     session.add(message)
     session.flush()

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from crm_core import events, records
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.kit.money import line_total
 from crm_core.kit.text import clean
@@ -19,6 +20,8 @@ from crm_core.services.sales import deal_rules
 from crm_core.vocabulary import Action, CommitteeRole, OrderStatus, StageKind, Stance
 
 MAX_LINES = 200
+MAX_TOTAL = 9 * 10**15
+"""Largest amount of a line in minor units."""
 
 
 def get(session: Session, actor: Actor, deal_id: int | None, *, action: Action = Action.READ) -> Deal:
@@ -75,7 +78,7 @@ def update(
     """Change facts of a deal. A new stage among them is a move, with all that follows; closing needs ``win`` or ``lose``."""
     stage = None
     if changes.get("stage_id") is not None:
-        stage = _stage(session, int(changes["stage_id"]))
+        stage = _stage(session, parse_one("deal", "stage_id", changes["stage_id"]))
         current = get(session, actor, deal_id, action=Action.EDIT)
         if stage.id == current.stage_id:
             stage = None
@@ -315,16 +318,22 @@ def priced_line(session: Session, position: int, row: Mapping[str, Any]) -> dict
     """The checked columns of a line of a deal or an order: product, name, quantity, price, discount and total. Raises Invalid naming the line."""
     where = f"Line {position + 1}"
     product = session.get(Product, row["product_id"]) if row.get("product_id") else None
+    if product is not None and product.deleted_at is not None:
+        product = None
     name = clean(str(row.get("name") or (product.name if product else "")))[:300]
     if not name or (row.get("product_id") and product is None):
         raise Invalid(f"{where}: choose a product or write what is sold.")
     try:
-        quantity = Decimal(str(row.get("quantity") if row.get("quantity") is not None else 1))
-        discount = Decimal(str(row.get("discount_pct") or 0))
+        quantity = Decimal(str(row.get("quantity") if row.get("quantity") is not None else 1)).quantize(Decimal("0.001"))
+        discount = Decimal(str(row.get("discount_pct") or 0)).quantize(Decimal("0.001"))
         given = row.get("unit_price_minor")
         price = int(given) if given is not None else (product.price_minor if product else 0)
-    except (InvalidOperation, ValueError) as error:
+    except (InvalidOperation, ValueError, OverflowError) as error:
         raise Invalid(f"{where}: quantity, price and discount must be numbers.") from error
+    if not (quantity.is_finite() and discount.is_finite()):
+        raise Invalid(f"{where}: quantity, price and discount must be numbers.")
+    if quantity * price >= MAX_TOTAL:
+        raise Invalid(f"{where}: quantity times price is too large an amount.")
     if not 0 < quantity < 10**9 or not 0 <= discount <= 100 or not 0 <= price < 10**14:
         raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100 %.")
     return {

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from crm_core import events, records
 from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid
+from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.models import Order, OrderLine
 from crm_core.services.sales.deals import MAX_LINES, priced_line
@@ -40,11 +41,9 @@ def update(
 ) -> records.Saved:
     """Change facts of an order; its total follows the lines."""
     order = get(session, actor, order_id, action=Action.EDIT)
-    status = changes.get("status")
-    if status is not None and OrderStatus(status) is not order.status and OrderStatus(status) not in _NEXT[order.status]:
-        raise Invalid(
-            fields={"status": f"An order that is {order.status.label.lower()} can't become {OrderStatus(status).label.lower()}."}
-        )
+    status = parse_one("order", "status", changes.get("status"))
+    if status is not None and status is not order.status and status not in _NEXT[order.status]:
+        raise Invalid(fields={"status": f"An order that is {order.status.label.lower()} can't become {status.label.lower()}."})
     if "total_minor" in changes and lines(session, actor, order_id):
         raise Invalid(fields={"total_minor": "The total is the sum of the lines; change those."})
     return records.update(session, actor, "order", order_id, changes, base_version=base_version)

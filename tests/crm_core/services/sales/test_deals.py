@@ -195,3 +195,43 @@ def test_the_buying_committee_knows_each_person_once(cast):
     do(deals.remove_committee_member, alice, deal.id, person.id)
     with pytest.raises(NotFound):
         do(deals.remove_committee_member, alice, deal.id, person.id)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"name": "x", "quantity": "nan"},
+        {"name": "x", "unit_price_minor": float("inf")},
+        {"name": "x", "quantity": 10**8, "unit_price_minor": 10**13},
+    ],
+)
+def test_absurd_lines_are_refused_with_a_sentence(cast, row):
+    deal = new(cast["alice"])
+    with pytest.raises(Invalid, match="Line 1"):
+        do(deals.set_lines, cast["alice"], deal.id, [row])
+
+
+def test_junk_where_a_state_belongs_gets_a_sentence(cast):
+    from crm_core.services.helpdesk import tickets
+    from crm_core.services.sales import orders
+
+    root = cast["root"]
+    deal, order = new(root), do(orders.create, root, {})
+    ticket = do(tickets.create, root, {"subject": "x"}, message="said\x00so")
+    for verb, record_id, changes in (
+        (deals.update, deal.id, {"stage_id": "x"}),
+        (orders.update, order.id, {"status": "x"}),
+        (tickets.update, ticket.id, {"status": "x"}),
+    ):
+        with pytest.raises(Invalid):
+            do(verb, root, record_id, changes)
+    with read_session() as session:
+        assert tickets.messages(session, root, ticket.id)[0].body == "saidso"
+
+
+def test_a_task_done_through_its_form_has_its_instant(cast):
+    from crm_core.services.collaboration import tasks
+
+    task = do(tasks.create, cast["alice"], {"subject": "x"})
+    assert do(tasks.update, cast["alice"], task.id, {"status": "done"}).record.done_at is not None
+    assert do(tasks.update, cast["alice"], task.id, {"status": "open"}).record.done_at is None
