@@ -127,7 +127,7 @@ class TestInstants:
         [
             ("2024-01-05T10:00Z", "2024-01-05T10:00"),
             (pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-01", tz="Europe/Berlin")),
-            (dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC)),  # noqa: DTZ001
+            (dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC)),
         ],
     )
     def test_bare_and_zoned_values_together_are_refused(self, values):

@@ -71,7 +71,9 @@ def organisation(session: Session) -> Organisation | None:
     return session.exec(select(Organisation)).first()
 
 
-def create_organisation(session: Session, name: str, *, currency: str = "USD", timezone: str = "UTC", is_demo: bool = False) -> Organisation:
+def create_organisation(
+    session: Session, name: str, *, currency: str = "USD", timezone: str = "UTC", is_demo: bool = False
+) -> Organisation:
     """Create the settings row of a new workspace."""
     row = Organisation(name=name, currency=currency, timezone=timezone, working_hours=WORKING_HOURS, is_demo=is_demo)
     session.add(row)
