@@ -69,6 +69,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("admin/users.py", "people", "People", "group", "Admin", ("user", M)),
     Screen("admin/roles.py", "roles", "Roles", "shield_person", "Admin", ("user", M)),
     Screen("admin/pipelines.py", "pipelines", "Pipelines", "conversion_path", "Admin", ("pipeline", R)),
+    Screen("admin/custom_fields.py", "fields", "Fields and lists", "post_add", "Admin", ("custom_field", R)),
     Screen("admin/jobs.py", "jobs", "Jobs", "work_history", "Admin", ("job", R)),
     Screen("admin/health.py", "health", "Health", "monitor_heart", "Admin", ("organisation", M)),
     Screen("admin/audit.py", "audit", "Audit", "history", "Admin", ("audit", R)),

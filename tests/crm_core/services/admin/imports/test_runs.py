@@ -80,7 +80,9 @@ def test_a_dry_run_tells_what_the_run_will_do_and_keeps_nothing(any_cast, import
 def test_unknown_values_are_listed_with_what_was_probably_meant(cast):
     root = cast["root"]
     run = uploaded(root, "account", "Name,Industry\nA,technolgy\nB,technolgy\nC,Fishing\nD,retail\n")
-    with read_session() as session:
+    assert dict(runs.plan_of(run).column_for("industry").values) == {"technolgy": "Technology"}  # filled in, for people to see
+    with write_session() as session:
+        runs.set_plan(session, root, run.id, runs.plan_of(run).with_column("Industry", values={}))
         found = runs.strangers(session, root, run.id)
     assert [(each.text, each.count, each.suggestion) for each in found] == [("technolgy", 2, "Technology"), ("Fishing", 1, "")]
     assert found[0].score > 90
@@ -253,7 +255,11 @@ def test_a_rejected_row_leaves_no_linked_record_behind(cast, imports):
 
 def test_owners_are_found_by_name_or_address_and_links_only_reach_visible_records(cast, imports):
     root, bob = cast["root"], cast["bob"]
-    run = imports.run(root, "deal", "Deal,Owner\nA,Alice Rep\nB,bob@example.com\nC,Nobody\nD,\n")
+    run = imports.run(
+        root,
+        "deal",
+        "Deal,Owner,Opened on\nA,Alice Rep,2020-01-31\nB,bob@example.com,2020-01-31\nC,Nobody,2020-01-31\nD,,2020-01-31\n",
+    )
     assert imports.why(root, run) == {3: "Owner: There is no person called “Nobody” that you may see."}
     rows = imports.find(root, "deal", ("name", "owner_id"))
     assert [row["owner_id.title"] for row in rows] == ["Alice Rep", "Bob Manager", None]
@@ -316,6 +322,7 @@ def test_deals_keep_their_days_and_stand_in_their_stage_since_then(any_cast, imp
         4: "Closed on: The deal can't be closed on 2020-03-01, before it was opened on 2020-05-01.",
         5: "Closed on: A won deal needs the day on which it was closed.",
         6: "Closed on: The closing day 2999-01-01 lies in the future.",
+        7: "Opened on: No opening day given; the day of the import is used.",
     }
     columns = (
         "name",
