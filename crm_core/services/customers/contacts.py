@@ -122,7 +122,9 @@ def _checked(session: Session, contact: Contact, rows: Sequence[Mapping[str, Any
         if value is None:
             continue
         key = _key(session, kind, value)
-        point = ContactPoint(contact_id=contact.id, kind=kind, value=value, value_key=key, label=clean(str(row.get("label") or ""))[:40] or None)
+        point = ContactPoint(
+            contact_id=contact.id, kind=kind, value=value, value_key=key, label=clean(str(row.get("label") or ""))[:40] or None
+        )
         point.is_primary = bool(row.get("is_primary"))
         made.setdefault((kind, key), point)
     for kind in PointKind:

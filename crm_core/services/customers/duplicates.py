@@ -20,7 +20,13 @@ from crm_core.vocabulary import Action
 _KEYS = MatchKey.__table__  # type: ignore[attr-defined]
 SURE, LIKELY = 0.95, 0.6
 WEIGHTS = {"email": 0.97, "phone": 0.9, "domain": 0.65, "person": 0.7, "company": 0.9}
-REASONS = {"email": "same e-mail address", "phone": "same phone number", "domain": "same web domain", "person": "same name", "company": "same company name"}
+REASONS = {
+    "email": "same e-mail address",
+    "phone": "same phone number",
+    "domain": "same web domain",
+    "person": "same name",
+    "company": "same company name",
+}
 MAX_CANDIDATES = 60
 _TOLD_BY = {"email": "email", "phone": "phone", "person": "name", "like": "name"}
 """The field that a piece of evidence tells of: where it is masked, there is no such evidence."""
@@ -86,7 +92,9 @@ def _by_name(session: Session, actor: Actor, entity_key: str, name: str) -> list
         if ids is None:
             continue
         table = ENTITIES[entity].table
-        rows = session.execute(select(table.c.id, table.c.name).where(table.c.id.in_(ids.limit(MAX_CANDIDATES)), table.c.deleted_at.is_(None)))
+        rows = session.execute(
+            select(table.c.id, table.c.name).where(table.c.id.in_(ids.limit(MAX_CANDIDATES)), table.c.deleted_at.is_(None))
+        )
         mine = name_key(name, company=company)
         for row in rows:
             likeness = fuzz.token_sort_ratio(mine, name_key(row.name, company=company)) / 100
@@ -112,12 +120,22 @@ def _within_sight(session: Session, actor: Actor, likely: Mapping[tuple[str, int
             continue
         table = ENTITIES[entity].table
         alive = set(session.execute(select(table.c.id).where(table.c.id.in_(ids), table.c.deleted_at.is_(None))).scalars())
-        seen = dict(session.execute(select(table.c.id, table.c.name).where(table.c.id.in_(ids), visible(actor, entity, table))).tuples().all())
+        seen = dict(
+            session.execute(select(table.c.id, table.c.name).where(table.c.id.in_(ids), visible(actor, entity, table)))
+            .tuples()
+            .all()
+        )
         hidden += len(alive - set(seen))
         for record_id, title in seen.items():
             evidence = likely[(entity, record_id)]
-            reasons = tuple(REASONS.get(kind, "similar name") for kind in evidence if not (kind == "like" and {"person", "company"} & set(evidence)))
+            reasons = tuple(
+                REASONS.get(kind, "similar name")
+                for kind in evidence
+                if not (kind == "like" and {"person", "company"} & set(evidence))
+            )
             masked = actor.masked(entity, "name")
-            shown.append(Duplicate(entity, record_id, ENTITIES[entity].label if masked else title, round(_score(evidence), 2), reasons))
+            shown.append(
+                Duplicate(entity, record_id, ENTITIES[entity].label if masked else title, round(_score(evidence), 2), reasons)
+            )
     shown.sort(key=lambda duplicate: -duplicate.score)
     return Found(tuple(shown[:8]), hidden)
