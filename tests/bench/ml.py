@@ -3,7 +3,8 @@
 Cases come from ``cases()`` of `ml_a`, `ml_b` and `ml_c`: ``(name, callable, peer or None, goal)``. Ours and the peer run
 in turns in one process, so the ratio holds on any machine; the seconds hold on this one. Memory is what Python and numpy
 hold at the peak of a call, the answer included.
-``--only WORD`` runs the cases whose name holds the word and prints instead of writing.
+``--part ml_b.attribution_cases`` measures one part and replaces its rows in the page: each row stands by itself, since ours
+and the peer were measured together. ``--only WORD`` prints the cases whose name holds the word and writes nothing.
 """
 
 import argparse
@@ -63,11 +64,12 @@ class Row:
         return all(checks) if checks else None
 
 
-def cases() -> Iterator[tuple[str, Callable[[], object], Callable[[], object] | None, str]]:
-    """The cases of all parts that are there."""
-    for part in PARTS:
-        if (Path(__file__).parent / f"{part}.py").exists():
-            yield from importlib.import_module(f"tests.bench.{part}").cases()
+def cases(part: str = "") -> Iterator[tuple[str, Callable[[], object], Callable[[], object] | None, str]]:
+    """The cases of one part (``ml_b`` or ``ml_b.attribution_cases``), or of all that are there."""
+    module, _, function = part.partition(".")
+    for name in [module] if module else PARTS:
+        if (Path(__file__).parent / f"{name}.py").exists():
+            yield from getattr(importlib.import_module(f"tests.bench.{name}"), function or "cases")()
 
 
 def cpu(*calls: Callable[[], object]) -> list[float]:
@@ -106,10 +108,10 @@ def profile(call: Callable[[], object]) -> str:
     return "\n".join(line for line in lines[start : start + 11] if line.strip())
 
 
-def measure(only: str) -> list[Row]:
-    """Run what the word selects."""
+def measure(only: str = "", part: str = "") -> list[Row]:
+    """Run what the word and the part select."""
     rows = []
-    for name, ours, peer, goal in cases():
+    for name, ours, peer, goal in cases(part):
         if only.lower() not in name.lower():
             continue
         calls = [ours] if peer is None else [ours, peer]
@@ -146,47 +148,60 @@ def line(row: Row) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def page(rows: list[Row]) -> str:
-    """The report."""
+def page(rows: list[Row], before: str = "") -> str:
+    """The report; rows of an earlier one stay where they were not measured again."""
     gigabytes = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-    missed = [row for row in rows if row.reached is False]
+    kept, profiles = _kept(before)
+    for row in rows:
+        kept[row.name] = line(row)
+        profiles.pop(row.name, None)
+        if row.reached is False:
+            profiles[row.name] = row.profile
     text = [
         "# Speed of the mathematics",
         "",
         f"`make bench` or `python -m tests.bench.ml`; Python {platform.python_version()}, {os.cpu_count()} cores, "
-        f"{gigabytes} GiB, one thread per library. CPU seconds, the least of three runs (of one when it takes over "
-        f"{LONG:g} s); ours and the peer in turns in the same process, after their answers were compared. Memory is what "
-        "Python and numpy hold at the peak of a call, its answer included, in MB; blank where a C library keeps its own. "
-        "Peers come from `requirements-bench.txt`; without them their cases say so.",
+        f"{gigabytes} GiB, one thread per library, other work on the machine. CPU seconds, the least of three runs (of one "
+        f"when it takes over {LONG:g} s); ours and the peer in turns in the same process, after their answers were "
+        "compared. Memory is what Python and numpy hold at the peak of a call, its answer included, in MB; blank where a "
+        "C library keeps its own. Peers come from `requirements-bench.txt`; without them their cases say so.",
         "",
         "| case | s | peer s | ratio | MB | peer MB | goal | reached |",
         "|---|---:|---:|---:|---:|---:|---|---|",
-        *map(line, rows),
+        *kept.values(),
         "",
         "The ratio is the peer's time over ours. Ours starts from order lines or journeys as the database gives them and "
         "checks them; the peers start from what they need, prepared outside the clock: mlxtend from a dense table of "
         "booleans (500 MB for the larger set, not counted), pyfim and efficient-apriori from lists, ChannelAttribution "
         "from text.",
     ]
-    if missed:
+    if profiles:
         text += ["", "## Where a goal was missed", ""]
-        for row in missed:
-            text += [f"### {row.name}", "", "```", row.profile, "```", ""]
+        for name, shown in profiles.items():
+            text += [f"### {name}", "", "```", shown, "```", ""]
     return "\n".join(text).rstrip() + "\n"
+
+
+def _kept(before: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Rows and profiles of an earlier page, by case."""
+    rows = {found[1]: found[0] for found in re.finditer(r"^\| (.+?) \|.*\|$", before, re.MULTILINE) if found[1] != "case"}
+    profiles = {found[1]: found[2] for found in re.finditer(r"^### (.+)\n\n```\n(.*?)\n```$", before, re.MULTILINE | re.DOTALL)}
+    return rows, profiles
 
 
 def main() -> int:
     """Measure, and write the page unless only a part was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.ml", description=__doc__)
     parser.add_argument("--only", default="", help="only cases whose name holds this word; nothing is written")
+    parser.add_argument("--part", default="", help="only this part, such as ml_b.attribution_cases; its rows are replaced")
     options = parser.parse_args()
-    rows = measure(options.only)
+    rows = measure(options.only, options.part)
     if not rows:
         print("No case has that name.", file=sys.stderr)
         return 1
     if not options.only:
         TARGET.parent.mkdir(exist_ok=True)
-        TARGET.write_text(page(rows))
+        TARGET.write_text(page(rows, TARGET.read_text() if options.part and TARGET.exists() else ""))
     return 0
 
 

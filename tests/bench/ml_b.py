@@ -30,8 +30,20 @@ CHANNELS = [f"channel {i:02d}" for i in range(12)]
 
 def cases() -> Iterator[Case]:
     """All cases; the data is made on the way, outside the callables."""
-    yield from _basket_cases("groceries (9,835 × 169), support .001", groceries(reference_path("groceries.csv")), 10)
-    yield from _basket_cases("100,000 baskets × 5,000 products, support .001", generated_baskets(), 100)
+    yield from itemset_cases()
+    yield from basket_cases()
+    yield from attribution_cases()
+    yield from regression_cases()
+
+
+def itemset_cases() -> Iterator[Case]:
+    """Counting itemsets, with the peers that do."""
+    yield from _itemsets("groceries (9,835 × 169), support .001", groceries(reference_path("groceries.csv")), 10)
+    yield from _itemsets("100,000 baskets × 5,000 products, support .001", generated_baskets(), 100)
+
+
+def basket_cases() -> Iterator[Case]:
+    """What stands on the itemsets."""
     lines = groceries(reference_path("groceries.csv"))
     yield (
         "410 rules with q-values, groceries",
@@ -41,8 +53,6 @@ def cases() -> Iterator[Case]:
     )
     yield "Recommenders compared, groceries (5 methods)", partial(evaluate, lines, split_at=0.8), None, "under 2 s"
     yield "EASE fitted on 100,000 baskets × 5,000 products", partial(Recommender, generated_baskets()), None, "under 30 s"
-    yield from _attribution_cases()
-    yield from _regression_cases()
 
 
 def generated_baskets(n: int = 100_000, products: int = 5_000, seed: int = 0) -> pd.DataFrame:
@@ -64,7 +74,7 @@ def generated_baskets(n: int = 100_000, products: int = 5_000, seed: int = 0) ->
     return pd.DataFrame({"order_id": order, "product_id": item, "quantity": 1.0, "revenue": 1.0})
 
 
-def _basket_cases(what: str, lines: pd.DataFrame, count: int) -> Iterator[Case]:
+def _itemsets(what: str, lines: pd.DataFrame, count: int) -> Iterator[Case]:
     baskets = encode(lines)
     ours = partial(frequent_itemsets, lines, min_count=count)
     table = ours()
@@ -132,7 +142,8 @@ def million_journeys(n: int = 1_000_000, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"path": pd.Series(paths, dtype=object), "conversions": won, "value": 10 * won, "nulls": 1 - won})
 
 
-def _attribution_cases() -> Iterator[Case]:
+def attribution_cases() -> Iterator[Case]:
+    """A million journeys."""
     journeys = million_journeys()
     yield "1,000,000 journeys by nine models, with intervals", partial(attribute, journeys), None, "under 2 s"
     yield "1,000,000 journeys by nine models", partial(attribute, journeys, bootstrap=0), None, "under 2 s"
@@ -172,7 +183,8 @@ def _assert_same_credits(ours: pd.DataFrame, rules: pd.DataFrame, chain: pd.Data
     np.testing.assert_allclose(mine["markov"], simulated, rtol=0.15)
 
 
-def _regression_cases() -> Iterator[Case]:
+def regression_cases() -> Iterator[Case]:
+    """Against the library underneath."""
     import statsmodels.formula.api as smf
 
     rng = np.random.default_rng(0)
