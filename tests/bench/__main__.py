@@ -50,7 +50,7 @@ class Results:
 
 def main() -> int:
     wanted = _arguments()
-    repeats, seconds = (8, 15.0) if wanted.quick else (40, 90.0)
+    repeats, seconds = (8, 15.0) if wanted.quick else (wanted.repeats, wanted.seconds)
     where = large.folder()
     results = Results(rows={}, empty=Figure("empty"), memory_gib=_memory_gib(), load_before=os.getloadavg()[0])
     with measure.empty_app() as url:
@@ -84,6 +84,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few repeats, printed, not written")
     parser.add_argument("--only", default="", help="only cases whose name holds this word; printed, not written")
     parser.add_argument("--users", default="25,50", help="how many people at once, such as 25,50")
+    parser.add_argument("--repeats", type=int, default=40, help="measured runs of each case")
+    parser.add_argument("--seconds", type=float, default=90.0, help="length of a day of many people")
     parser.add_argument("--no-imports", action="store_true", help="leave the imports out")
     return parser.parse_args()
 
