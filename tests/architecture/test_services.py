@@ -47,6 +47,8 @@ HELPERS = {
     "admin/custom_fields.py drop_index": "part of deactivate, which asks",
     "admin/health.py thorough": "operators at the command line",
     "analytics/attention.py list_filter": "an address of a list, no record",
+    "analytics/metric_slots.py union_rows": "runs SELECTs that were made with visible()",
+    "analytics/metric_slots.py histogram": "runs SELECTs that were made with visible()",
     "sales/deals.py priced_line": "part of set_lines, which asks",
     "sales/leads.py status_of": "the id of a lookup",
 }

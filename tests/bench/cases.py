@@ -53,6 +53,9 @@ async def _again(tab: Tab, _random: Random) -> float:
 
 
 async def _turn(tab: Tab, random: Random) -> float:
+    """Another page of the list; somebody with a single page draws it again."""
+    if "pagination" not in tab.widgets:
+        return await tab.again()
     return await tab.set("pagination", random.randint(2, 12))
 
 
