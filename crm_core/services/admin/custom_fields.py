@@ -20,7 +20,7 @@ from crm_core.entities import ENTITIES, Entity, entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import CUSTOM_PREFIX, TEXTS, custom_spec, forget, registry
 from crm_core.kit.text import clean, fold
-from crm_core.models import CustomField
+from crm_core.models import CustomField, RoleFieldMask
 from crm_core.models.base import Customisable
 from crm_core.vocabulary import Action, FieldKind
 
@@ -92,8 +92,20 @@ def create(
     forget(session)
     if index and filterable:
         create_index(session, row)
+    if pii:
+        _hide(session, row)
     _log(session, actor, "custom_field.created", row)
     return row
+
+
+def _hide(session: Session, row: CustomField) -> None:
+    """Roles that must not see personal data do not see a new personal field either; an administrator may show it to them."""
+    hiding = set(session.exec(select(RoleFieldMask.role_id)))
+    have = set(
+        session.exec(select(RoleFieldMask.role_id).where(RoleFieldMask.entity == row.entity, RoleFieldMask.field_key == row.key))
+    )
+    session.add_all(RoleFieldMask(role_id=role_id, entity=row.entity, field_key=row.key) for role_id in sorted(hiding - have))
+    session.flush()
 
 
 def update(
@@ -117,6 +129,8 @@ def update(
     for key in ("required", "pii", "filterable"):
         if key in changes:
             setattr(row, key, bool(changes[key]))
+    if row.pii and before.get("pii") is False:
+        _hide(session, row)
     if row.filterable != before.get("filterable", row.filterable):
         (create_index if row.filterable else drop_index)(session, row)
     after = {key: getattr(row, key) for key in changes}

@@ -137,7 +137,8 @@ def _time(text: str) -> time:
 def sniff_dates(values: Mapping[str, int], *, prefer: str = "dmy") -> Reading | None:
     """The order in which a column's dates are written, from all of its values; None when it holds no dates.
 
-    When several orders fit, one with a narrower span of years wins (``20-10-16`` in a file of 2016 and 2017), then ``prefer``.
+    When several orders fit about equally well, one with a much narrower span of years wins (``20-10-16`` in a file of 2016 and 2017), then the
+    one that fits more values, then ``prefer``.
     """
     total = sum(values.values())
     if not total or not _promising(values, lambda text: _tally({text: 1}, "dmy").hits + _tally({text: 1}, "mdy").hits):
@@ -146,19 +147,25 @@ def sniff_dates(values: Mapping[str, int], *, prefer: str = "dmy") -> Reading | 
     fitting = {order: tally for order, tally in tallies.items() if tally.hits / total >= TOLERANCE}
     if not fitting:
         return None
-    best_hits = max(tally.hits for tally in fitting.values())
-    equal = [order for order, tally in fitting.items() if tally.hits == best_hits]
-
-    def rank(order: str) -> tuple[int, bool, str]:
-        years = [day.year for day in fitting[order].days]
-        return max(years) - min(years), order != prefer, order
-
-    equal.sort(key=rank)
-    choice = equal[0]
-    others = tuple(order for order in equal[1:] if fitting[order].days != fitting[choice].days)
+    most = max(tally.hits for tally in fitting.values())
+    close = {order: tally for order, tally in fitting.items() if tally.hits >= 0.98 * most}
+    narrow = 3 * min(_years(tally) for tally in close.values()) + 3
+    # A wrong day or two must not decide: 31-02-23 is no day of February, but would be one of the year 2031.
+    likely = [order for order, tally in close.items() if _years(tally) <= narrow]
+    choice = min(likely, key=lambda order: (-close[order].hits, _years(close[order]), order != prefer, order))
+    others = tuple(
+        order
+        for order, tally in close.items()
+        if order != choice and tally.hits >= close[choice].hits and tally.days != close[choice].days
+    )
     example = next((text for text in values if _differs(text, choice, others)), next(iter(values)))
     shown = f"{example} → {_shown(example, choice)}" if _shown(example, choice) else ""
-    return Reading(choice, best_hits / total, others, bool(others), shown)
+    return Reading(choice, close[choice].hits / total, others, bool(others), shown)
+
+
+def _years(tally: _Tally) -> int:
+    years = [day.year for day in tally.days]
+    return max(years) - min(years)
 
 
 def _promising(values: Mapping[str, int], test: Callable[[str], int]) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from crm_core import lists, records
+from crm_core.access import load
 from crm_core.db import is_sqlite, read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.fields import registry
@@ -170,3 +171,23 @@ def test_order_is_kept(cast):
 def test_only_administrators_add_fields(cast, who):
     with pytest.raises(NotPermitted):
         add(cast[who], "Hobby", FieldKind.TEXT)
+
+
+def test_a_personal_field_is_hidden_from_roles_that_must_not_see_personal_data(cast):
+    root = cast["root"]
+    add(root, "Income", FieldKind.MONEY, pii=True)
+    hobby = add(root, "Hobby", FieldKind.TEXT)
+
+    def hidden():
+        with read_session() as session:
+            ana, dana = load(session, cast["ana"].user_id), load(session, cast["dana"].user_id)
+        return [key for key in ("x_income", "x_hobby") if ana.masked("contact", key)], dana.masked("contact", "x_income")
+
+    assert hidden() == (["x_income"], False)
+    with write_session() as session:
+        custom_fields.update(session, root, hobby.id, {"pii": True})
+    assert hidden() == (["x_income", "x_hobby"], False)
+    person(root, "Ann", x_income=7)
+    with read_session() as session:
+        shown = lists.find(session, load(session, cast["ana"].user_id), "contact", ListQuery(columns=("x_income",))).rows
+    assert shown[0]["x_income"] == lists.MASK

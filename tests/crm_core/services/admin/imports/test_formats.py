@@ -55,6 +55,13 @@ def test_one_value_that_fits_one_order_only_settles_the_column():
     assert (reading.choice, reading.ambiguous) == ("mdy", False)
 
 
+def test_a_single_wrong_day_does_not_turn_the_order_around():
+    values = Counter({f"{day:02d}-12-23": 5 for day in range(1, 29)} | {"31-02-23": 1})
+    assert (sniff_dates(values).choice, sniff_dates(values).others) == ("dmy", ("ymd",))
+    first_days = Counter({f"{month}/1/2013": 30 for month in range(1, 13)} | {"1/13/2013": 1})
+    assert (sniff_dates(first_days).choice, sniff_dates(first_days).ambiguous) == ("mdy", False)
+
+
 def test_a_column_in_doubt_follows_the_preference():
     values = Counter(["01/02/2016", "03/04/2016"])
     assert sniff_dates(values).choice == "dmy"
