@@ -287,7 +287,7 @@ def _layout(found: desk.Desk) -> None:
             cells[4].number_input("Line of the column names", 0, 100, int(options["header_line"]), help="0: the file has none")
         )
         if st.form_submit_button("Read the file again", icon=":material/refresh:"):
-            perform(runs.relayout, run_id, chosen)
+            perform(runs.relayout, run_id, chosen, drawn=found.run)
             st.rerun()
 
     def keep() -> None:

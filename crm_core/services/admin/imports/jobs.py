@@ -121,6 +121,13 @@ def _work(task: Job, run_id: int, step: Callable[..., bool], done: Callable[[Imp
             raise
 
 
+@job("import.forget", title="Remove old uploads", cron="45 3 * * *")
+def forget_uploads(task: Job) -> None:
+    """Nightly: the files of imports that ended three months ago."""
+    with task.transaction() as session:
+        runs.forget_files(session)
+
+
 @job("import.check", title="Check a file before import")
 def check_import(task: Job, run_id: int) -> None:
     """The dry run of a large file."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as model_select
 
@@ -31,6 +32,7 @@ from crm_core.services.admin.imports.sniff import Layout, sniff
 from crm_core.vocabulary import Action, FieldKind, ImportState, RowOutcome, Via
 
 BATCH_ROWS = 500
+KEEP_FILES_DAYS = 90
 _EDITABLE = (ImportState.UPLOADED, ImportState.MAPPED, ImportState.CHECKED)
 _RUNS: Any = ImportRun.__table__  # type: ignore[attr-defined]
 _ROWS: Any = ImportRow.__table__  # type: ignore[attr-defined]
@@ -134,12 +136,18 @@ def _look(path: str, options: Mapping[str, Any], actor: Actor) -> tuple[dict[str
     return {**found, **layout.checked().to_json()}, look_through(file, layout, prefer_date=prefer)
 
 
-def relayout(session: Session, actor: Actor, run_id: int, options: Mapping[str, Any]) -> ImportRun:
-    """Read the file in another way (encoding, delimiter, quote, header_line, sheet), or as other records (entity), and propose a new plan."""
+def relayout(
+    session: Session, actor: Actor, run_id: int, options: Mapping[str, Any], *, drawn: ImportRun | None = None
+) -> ImportRun:
+    """Read the file in another way (encoding, delimiter, quote, header_line, sheet), or as other records (entity), and propose a new plan.
+
+    ``drawn``: the run as the screen has it; the file is then looked through before the first statement, which would take SQLite's write lock.
+    """
+    looked = _look(drawn.file_path, {**drawn.options, **options}, actor) if drawn is not None else None
     run = _editable(session, actor, run_id)
     run.entity = str(options.get("entity") or run.entity)
     kind_of(run.entity).require(actor)
-    run.options, seen = _look(run.file_path, {**run.options, **options}, actor)
+    run.options, seen = looked or _look(run.file_path, {**run.options, **options}, actor)
     run.total_rows, run.header_hash = seen.rows, header_hash(seen.headers)
     run.report = {"profile": seen.to_json()}
     run.mapping = _proposed(session, actor, run.entity, seen).to_json()
@@ -415,6 +423,27 @@ def entity_words(run: ImportRun) -> str:
 def counts(run: ImportRun) -> dict[str, int]:
     """Rows by outcome; their sum is the number of rows done."""
     return {each.value: getattr(run, each.value) for each in RowOutcome}
+
+
+def forget_files(session: Session, *, days: int = KEEP_FILES_DAYS) -> int:
+    """Remove the uploaded files, and the copies of rejected rows, of imports that ended or were left lying long ago: they are personal data.
+
+    Outcomes and undo stay, only the cells are gone from the outcome file. Returns the number of files.
+    """
+    before = utcnow() - timedelta(days=days)
+    still_busy = (ImportState.CHECKING, ImportState.RUNNING, ImportState.REVERTING)
+    old = session.exec(
+        model_select(ImportRun).where(
+            col(ImportRun.updated_at) < before, ImportRun.file_path != "", col(ImportRun.state).not_in(still_busy)
+        )
+    ).all()
+    for run in old:
+        store.forget(run.file_path)
+        session.execute(update(_ROWS).where(_ROWS.c.run_id == run.id, _ROWS.c.outcome == RowOutcome.REJECTED).values(raw={}))
+        run.file_path = ""
+        session.add(run)
+    session.flush()
+    return len(old)
 
 
 def discard(session: Session, actor: Actor, run_id: int) -> None:

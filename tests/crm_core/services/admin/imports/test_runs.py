@@ -539,3 +539,27 @@ def test_the_outcome_file_can_hold_only_the_rejected_rows_and_survives_the_loss_
             lines = "".join(outcome.lines(session, root, run.id, only=RowOutcome.REJECTED)).splitlines()
         assert lines == ["row,outcome,reason,record,Name,City", "2,Rejected,Name: Name is needed.,,,Rome"]
         store.forget(run.file_path)
+
+
+def test_uploads_are_forgotten_after_three_months_and_their_outcomes_are_not(any_cast, imports):
+    root = any_cast["root"]
+    run = imports.run(root, "account", "Name,City\nAcme,Oslo\n,Rome\n")
+    fresh = uploaded(root, "account", FIRMS)
+    with write_session() as session:
+        assert runs.forget_files(session) == 0
+        session.execute(
+            text("update import_run set updated_at = :then where id = :id"),
+            {
+                "then": "2020-01-31 12:00:00.000000+00:00"
+                if session.get_bind().dialect.name != "sqlite"
+                else "2020-01-31 12:00:00.000000",
+                "id": run.id,
+            },
+        )
+    with write_session() as session:
+        assert runs.forget_files(session) == 1
+    with read_session() as session:
+        lines = "".join(outcome.lines(session, root, run.id)).splitlines()
+        assert lines[1:] == ["1,Created,,1", "2,Rejected,Name: Name is needed.,"]
+    assert [path.name for path in store.folder().iterdir()] == [fresh.file_path.split("/")[1]]
+    assert imports.undo(root, run).state is ImportState.REVERTED
