@@ -4,7 +4,7 @@ A loader takes a session, an actor and a ``Slot``, and gives facts per step of a
 """
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -129,12 +129,12 @@ def union_rows(session: Session, parts: Sequence[Any]) -> Sequence[Any]:
 
 
 def histogram(session: Session, parts: Sequence[Any], target: str) -> Grouped:
-    """Counted values by step, into the field ``target`` of the facts; each SELECT gives step, value, number of cases."""
-    spread: dict[Any, Counter[int]] = {}
-    for step, value, count in union_rows(session, parts):
+    """Counted values by group, into the field ``target`` of the facts; each SELECT gives group, value, number of cases."""
+    spread: dict[Any, Counter[int]] = defaultdict(Counter)
+    for key, value, count in union_rows(session, parts):
         if value is not None:
-            spread.setdefault(step, Counter())[value] += count
-    found: Grouped = {step: Facts() for step in spread}
-    for step, counted in spread.items():
-        setattr(found[step], target, counted)
+            spread[key][value] = count
+    found: Grouped = {key: Facts() for key in spread}
+    for key, counted in spread.items():
+        setattr(found[key], target, counted)
     return found

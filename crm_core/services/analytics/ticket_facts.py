@@ -30,18 +30,15 @@ def solved_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
 
 
 def _durations(session: Session, actor: Actor, slot: Slot, at: Any, minutes: Any, target: str, *only: Any) -> Grouped:
+    counted = (minutes.label("value"), func.count())
     kept = (reach(actor, "ticket", _TICKET, slot), *only)
     parts: list[Any]
     if slot.by:
-        spread = select(_TICKET.c[slot.by].label("step"), minutes.label("value"), func.count().label("n"))
-        parts = [spread.where(*kept, instants_within(at, slot.period, actor)).group_by("step", "value")]
+        column = _TICKET.c[slot.by]
+        parts = [select(column, *counted).where(*kept, instants_within(at, slot.period, actor)).group_by(column, "value")]
     else:
-        parts = [
-            select(literal_column(str(n)).label("step"), minutes.label("value"), func.count().label("n"))
-            .where(*kept, inside)
-            .group_by("value")
-            for n, inside in pieces(at, slot, Context(actor).start_of)
-        ]
+        days = pieces(at, slot, Context(actor).start_of)
+        parts = [select(literal_column(str(n)), *counted).where(*kept, inside).group_by("value") for n, inside in days]
     return histogram(session, parts, target)
 
 
