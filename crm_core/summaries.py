@@ -4,6 +4,8 @@ Every write marks the days that it touched (crm_core.summary_marks). ``deal_dail
 and marked days from the records, in one statement; ``refresh`` computes marked days and takes the marks away. So a figure never waits for
 the refresh, it only gets cheaper by it.
 
+Group by ``day`` where it must be quick: that follows the index, and months are soon added up in Python.
+
 A **deal's** day is ``closed_on`` (won and lost deals that are not in the bin). An **order's** day is the calendar day of ``ordered_at`` in
 the workspace's time zone (placed and fulfilled orders that are not in the bin); sales are the lines of those orders.
 """
