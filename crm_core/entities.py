@@ -72,6 +72,11 @@ _ALL = (
         columns=("name", "status", "starts_on", "ends_on", "budget_minor", "owner_id"), sort=("name", False), search=("name", "goal"), page="campaign",
     ),
     Entity(
+        "segment", m.Segment, "Segment", "Segments", "groups_3",
+        columns=("name", "entity", "kind", "visibility", "owner_id", "counted_at"), sort=("name", False), search=("name",), page="segment",
+        also=("entity", "kind"),
+    ),
+    Entity(
         "activity", m.Activity, "Activity", "Activities", "history", title="subject",
         columns=("kind", "subject", "at", "account_id", "deal_id", "owner_id"), sort=("at", True), search=("subject",),
     ),

@@ -18,6 +18,8 @@ GENERIC = {
     "updated": "changed {fields}",
     "archived": "moved this {entity} to the bin",
     "restored": "took this {entity} back from the bin",
+    "segment_entered": "came into the segment {segment}",
+    "segment_left": "left the segment {segment}",
     "owner_changed": "handed this {entity} to {to}",
 }
 """Verbs that every entity knows; the event type is ``<entity>.<verb>``."""
@@ -45,6 +47,10 @@ SENTENCES = {
     "account.handover_declined": "declined the hand-over",
     "campaign.members_changed": "changed the members of the campaign",
     "campaign.channels_changed": "changed the channels of the campaign",
+    "segment.members_added": "added {count} members",
+    "segment.members_removed": "removed {count} members",
+    "segment.members_changed": "now has {entered} new members and lost {left}",
+    "segment.rule_changed": "changed the rule of the segment",
     "import.finished": "imported {rows} rows from {file}",
     "import.reverted": "undid the import of {file}",
     "user.signed_in": "signed in",

@@ -29,6 +29,7 @@ from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, parse, registry, resolve, to_json
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import has_control
+from crm_core.models import Segment, SegmentMember
 from crm_core.vocabulary import FieldKind
 
 MAX_DEPTH = 8
@@ -133,6 +134,15 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
+class InSegment:
+    """Whether the record belongs to a segment, by its kept membership."""
+
+    segment_id: int
+    name: str
+    inside: bool
+
+
+@dataclass(frozen=True)
 class Group:
     """A bound group."""
 
@@ -140,7 +150,7 @@ class Group:
     items: tuple["Node", ...]
 
 
-Node = Leaf | Aggregate | Group
+Node = Leaf | Aggregate | InSegment | Group
 Ast = Mapping[str, Any]
 
 
@@ -169,6 +179,8 @@ def _bind(session: Session, entity_key: str, ast: Any, context: Context, depth: 
         return Group(ast["op"], tuple(_bind(session, entity_key, item, context, depth + 1, counter) for item in items))
     if "agg" in ast:
         return _bind_aggregate(session, entity_key, ast, context, depth, counter)
+    if "segment" in ast:
+        return _bind_segment(session, entity_key, ast, context)
     return _bind_leaf(session, entity_key, ast, context)
 
 
@@ -210,6 +222,23 @@ def _bind_aggregate(
         raise Invalid("A count must be compared with a number.")
     where = _bind(session, relation.child, ast["where"], context, depth + 1, counter) if ast.get("where") else None
     return Aggregate(relation.name, relation.child, relation.foreign_key, ast["agg"], spec, where, cmp, value)
+
+
+def _bind_segment(session: Session, entity_key: str, ast: Mapping[str, Any], context: Context) -> InSegment:
+    cmp, segment_id = ast.get("cmp", "in"), ast["segment"]
+    if cmp not in ("in", "not_in") or not isinstance(segment_id, int):
+        raise Invalid("A segment is compared with is in or is not in.")
+    table = entity("segment").table
+    row = session.execute(
+        select(table.c.id, table.c.name, table.c.entity).where(
+            table.c.id == segment_id, visible(context.actor, "segment", table) if not context.actor.is_system else true()
+        )
+    ).first()
+    if row is None:
+        raise Invalid("The segment in the filter does not exist, or is not shared with you.")
+    if row.entity != entity_key:
+        raise Invalid(f"“{row.name}” is a segment of {entity(row.entity).plural.lower()}.")
+    return InSegment(row.id, row.name, cmp == "in")
 
 
 @dataclass(frozen=True)
@@ -372,6 +401,10 @@ def to_sql(node: Node, table: Any, actor: Actor) -> ColumnElement[bool]:
         return inner.is_not(true()) if node.op == "not" else inner
     if isinstance(node, Aggregate):
         return _aggregate_sql(node, table, actor)
+    if isinstance(node, InSegment):
+        members = SegmentMember.__table__  # type: ignore[attr-defined]
+        inside = select(members.c.record_id).where(members.c.segment_id == node.segment_id, members.c.left_at.is_(None))
+        return table.c.id.in_(inside) if node.inside else table.c.id.not_in(inside)
     return _through(node, table, node.trail, node.hops, actor)
 
 
@@ -472,6 +505,8 @@ def predicate(node: Node, children: Callable[[Row, Aggregate], list[Row]] | None
         if children is None:
             raise Invalid("This filter counts related records and can't be used here.")
         return lambda row: _aggregate_matches(node, children(row, node))
+    if isinstance(node, InSegment):
+        raise Invalid("This filter asks for membership of a segment and can't be used here.")
     return lambda row: _leaf_matches(node, row.get(node.path))
 
 
@@ -547,6 +582,9 @@ def in_words(
         )
         what = f"number of {ast['rel']}" if ast["agg"] == "count" else f"{ast['agg']} of {ast.get('field')} of {ast['rel']}"
         return f"{what}{inner} {WORDS[ast.get('cmp', 'ge')]} {float(ast.get('value', 0)):g}"
+    if "segment" in ast:
+        name = session.execute(select(Segment.__table__.c.name).where(Segment.__table__.c.id == ast["segment"])).scalar()  # type: ignore[attr-defined]
+        return f"{'not ' if ast.get('cmp') == 'not_in' else ''}in the segment “{name or ast['segment']}”"
     spec, trail = resolve(session, entity_key, ast["field"])
     label = spec.label if not trail else f"{trail[0].removesuffix('_id').replace('_', ' ').capitalize()} {spec.label.lower()}"
     cmp = ast.get("cmp", "eq")

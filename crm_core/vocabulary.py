@@ -190,6 +190,33 @@ class MemberStatus(Choice):
     DECLINED = "declined", "Declined"
 
 
+class SegmentOf(Choice):
+    """Of what a segment is made."""
+
+    CONTACT = "contact", "Contacts"
+    ACCOUNT = "account", "Accounts"
+    LEAD = "lead", "Leads"
+
+
+class SegmentKind(Choice):
+    """Whether a segment follows its rule, or stays as it was put together."""
+
+    LIVE = "live", "Live"
+    STATIC = "static", "Static"
+
+
+class MembershipReason(Choice):
+    """Why a record came into a segment."""
+
+    FIRST = "first", "When the segment was made"
+    RULE = "rule", "A change made it match"
+    SWEEP = "sweep", "Time passed"
+    RULE_CHANGED = "rule_changed", "The rule was changed"
+    HAND = "hand", "Added by hand"
+    LIST = "list", "Added from a list"
+    ANALYSIS = "analysis", "Found by an analysis"
+
+
 class ActivityKind(Choice):
     CALL = "call", "Call"
     EMAIL = "email", "E-mail"

@@ -64,6 +64,8 @@ PAGES: tuple[Screen, ...] = (
     Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
     Screen("marketing/campaigns.py", "campaigns", "Campaigns", "campaign", "Marketing", ("campaign", R)),
     Screen("marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True),
+    Screen("marketing/segments.py", "segments", "Segments", "groups_3", "Marketing", ("segment", R)),
+    Screen("marketing/segment.py", "segment", "Segment", "groups_3", "Marketing", ("segment", R), hidden=True),
     Screen("home/import_data.py", "import", "Import", "upload_file", "Admin", any_of=tuple((key, I) for key in RECORDS)),
     Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),
     Screen("admin/users.py", "people", "People", "group", "Admin", ("user", M)),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from crm_core.vocabulary import Action, Scope
 
-RECORDS = ("account", "contact", "lead", "deal", "product", "order", "ticket", "campaign", "activity", "task")
+RECORDS = ("account", "contact", "lead", "deal", "product", "order", "ticket", "campaign", "segment", "activity", "task")
 """Entities with rows of their own that people work on."""
 
 AREAS = ("analytics", "organisation", "user", "pipeline", "job", "audit", "custom_field", "view")
@@ -63,6 +63,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("account", "contact"), **{"import": ALL})
         + _on("order", read=ALL, create=ALL, edit=SUB, export=ALL)
         + _on("campaign", read=ALL)
+        + _on("segment", read=ALL, create=ALL, edit=OWN, delete=OWN, export=OWN)
         + _on("product", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=SUB, create=ALL, edit=SUB, delete=SUB)
         + _on("analytics", read=ALL, manage=ALL)
@@ -77,7 +78,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("lead", "deal"), read=OWN, create=ALL, edit=OWN, delete=OWN, export=OWN)
         + _on("order", read=OWN, create=ALL, edit=OWN)
         + _on("ticket", read=ALL, create=ALL)
-        + _on(("product", "campaign"), read=ALL)
+        + _on(("product", "campaign", "segment"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL),
     ),
@@ -86,6 +87,7 @@ ROLES: tuple[RoleDefault, ...] = (
         "Marketer",
         "Runs campaigns and works on leads and contacts; reads deals",
         _on(("campaign", "lead", "contact"), read=ALL, create=ALL, edit=ALL, delete=OWN, export=ALL)
+        + _on("segment", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
         + _on(("lead", "contact"), **{"import": ALL})
         + _on(("account", "deal", "order", "product"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)

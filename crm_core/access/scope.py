@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
 from crm_core.access.actor import Actor
 from crm_core.models import User, UserClosure
-from crm_core.vocabulary import Action, Scope
+from crm_core.vocabulary import Action, Scope, Visibility
 
 
 def owned_within(actor: Actor, owner: Any, scopes: frozenset[Scope]) -> ColumnElement[bool]:
@@ -32,8 +32,11 @@ def visible(
     scopes = actor.scopes(entity, action)
     if not scopes:
         return false()
-    owner = getattr(columns, "owner_id", None)
+    owner: Any = getattr(columns, "owner_id", None)
     reach = owned_within(actor, owner, scopes) if owner is not None else true()
+    private = getattr(columns, "visibility", None)
+    if private is not None and not actor.is_system:  # "only me" holds against every role
+        reach = and_(reach, or_(private == Visibility.SHARED, owner == actor.user_id))
     deleted = getattr(columns, "deleted_at", None)
     if deleted is None or with_deleted:
         return reach

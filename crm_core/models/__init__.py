@@ -54,5 +54,6 @@ from crm_core.models.sales import (
     Stage,
     StageEvent,
 )
+from crm_core.models.segments import Segment, SegmentMember
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]
