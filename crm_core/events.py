@@ -74,6 +74,8 @@ SENTENCES = {
     "file.removed": "removed {name}",
     "bulk.changed": "changed {count} records at once",
     "bulk.undone": "undid a bulk change of {count} records",
+    "mail.retried": "sent messages again: {count}",
+    "mail.cancelled": "took a message out of the outbox",
     "job.retried": "started the job {job} again",
     "job.cancelled": "stopped the job {job}",
     "organisation.backed_up": "made a backup",

@@ -26,6 +26,10 @@ class Settings(BaseSettings):
     worker_silent_seconds: float = Field(default=90, ge=1, le=3600)
     log_level: str = "INFO"
 
+    smtp_url: SecretStr | None = None
+    mail_from: str = ""
+    mail_reply_to: str = ""
+
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr | None = None

@@ -346,3 +346,90 @@ class MetricUnit(Choice):
     DAYS = "days", "Days"
     SECONDS = "seconds", "Seconds"
     RETURN = "return", "Return on cost (1 is 100 %)"
+
+
+class MailState(Choice):
+    """How far a message has come. From ``HANDED`` on it is never sent again by itself: the receiving server may have it."""
+
+    PENDING = "pending", "Waiting"
+    SENDING = "sending", "Being sent"
+    HANDED = "handed", "Handed over, not confirmed"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"
+    BOUNCED = "bounced", "Bounced"
+    HELD = "held", "Held back"
+    CANCELLED = "cancelled", "Not sent"
+
+
+class Purpose(Choice):
+    """What a person is contacted for. Consent is given for each by itself."""
+
+    MARKETING = "marketing", "Offers and news"
+    EVENTS = "events", "Invitations to events"
+    RESEARCH = "research", "Surveys"
+
+
+class ContactWay(Choice):
+    """A way to reach a person, as far as consent is concerned."""
+
+    EMAIL = "email", "E-mail"
+    PHONE = "phone", "Phone"
+    POST = "post", "Post"
+    ADS = "ads", "Ads on other sites"
+
+
+class ConsentStatus(Choice):
+    GRANTED = "granted", "Agreed"
+    WITHDRAWN = "withdrawn", "Declined"
+
+
+class SuppressionReason(Choice):
+    UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+    BOUNCED = "bounced", "Address does not exist"
+    COMPLAINED = "complained", "Complained"
+    MANUAL = "manual", "Blocked by hand"
+
+
+class Outlet(Choice):
+    """How a campaign reaches its people."""
+
+    EMAIL = "email", "E-mail"
+    CALL_LIST = "call_list", "Call list"
+    MAIL_MERGE = "mail_merge", "Letters (mail merge file)"
+    AD_AUDIENCE = "ad_audience", "Ad audience (hashed file)"
+    EVENT = "event", "Event (guest list)"
+
+
+class PlanState(Choice):
+    """Where the sending of a campaign stands."""
+
+    DRAFT = "draft", "Being planned"
+    SCHEDULED = "scheduled", "Scheduled"
+    SENDING = "sending", "Going out"
+    PAUSED = "paused", "Paused"
+    STOPPED = "stopped", "Stopped"
+    DONE = "done", "All out"
+
+
+class RecipientStep(Choice):
+    """What became of a person after a campaign was launched."""
+
+    WAITING = "waiting", "Waiting"
+    QUEUED = "queued", "Handed to the outbox"
+    SKIPPED = "skipped", "Left out"
+    LISTED = "listed", "On the list"
+    HOLDOUT = "holdout", "Hold-out"
+
+
+class Gate(Choice):
+    """Why somebody in the audience is not contacted, in the order in which it is asked."""
+
+    EXCLUDED = "excluded", "In an excluded segment"
+    CONVERTED = "converted", "Lead that is a contact by now"
+    NO_ADDRESS = "no_address", "No address or number"
+    OBJECTED = "objected", "Asked not to be contacted this way"
+    BAD_ADDRESS = "bad_address", "Address opted out or invalid"
+    NO_CONSENT = "no_consent", "No consent for this purpose"
+    SUPPRESSED = "suppressed", "Unsubscribed, bounced or blocked"
+    OVER_CAP = "over_cap", "Contacted often enough lately"
+    SAME_ADDRESS = "same_address", "Same address as somebody else"

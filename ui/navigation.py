@@ -73,6 +73,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("admin/pipelines.py", "pipelines", "Pipelines", "conversion_path", "Admin", ("pipeline", R)),
     Screen("admin/custom_fields.py", "fields", "Fields and lists", "post_add", "Admin", ("custom_field", R)),
     Screen("admin/jobs.py", "jobs", "Jobs", "work_history", "Admin", ("job", R)),
+    Screen("admin/outbox.py", "outbox", "Outbox", "outbox", "Admin", ("organisation", M)),
     Screen("admin/health.py", "health", "Health", "monitor_heart", "Admin", ("organisation", M)),
     Screen("admin/audit.py", "audit", "Audit", "history", "Admin", ("audit", R)),
 )

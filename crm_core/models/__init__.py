@@ -4,6 +4,7 @@ from crm_core.models.base import Base, Customisable, Record
 from crm_core.models.collaboration import Activity, Attachment, Task
 from crm_core.models.customers import Account, Contact, ContactPoint, Handover, MatchKey
 from crm_core.models.helpdesk import Ticket, TicketMessage
+from crm_core.models.mail import MailDelivery
 from crm_core.models.marketing import Campaign, CampaignChannel, CampaignMember, Touchpoint
 from crm_core.models.organisation import (
     AuthSession,
@@ -18,6 +19,7 @@ from crm_core.models.organisation import (
     UserClosure,
     UserRole,
 )
+from crm_core.models.outreach import CampaignPlan, CampaignVariant, Consent, OutreachRules, Suppression, TrackedLink
 from crm_core.models.platform import (
     AuditSeal,
     BackupRun,

@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Record, choice_type, field, table_args
-from crm_core.vocabulary import CampaignStatus, Channel, FieldKind, MemberStatus
+from crm_core.vocabulary import CampaignStatus, Channel, FieldKind, MemberStatus, RecipientStep
 
 
 class Campaign(Customisable, table=True):
@@ -39,13 +39,15 @@ class CampaignChannel(Record, table=True):
 
 
 class CampaignMember(Record, table=True):
-    """One row per person (contact or lead) in a campaign."""
+    """One row per person (contact or lead) in a campaign. ``step`` is empty until a launch has frozen them; ``due_at`` is the earliest
+    instant at which they may be contacted."""
 
     __tablename__ = "campaign_member"
     __table_args__ = table_args(
         UniqueConstraint("campaign_id", "contact_id", name="uq_campaign_member_contact"),
         UniqueConstraint("campaign_id", "lead_id", name="uq_campaign_member_lead"),
         CheckConstraint("(contact_id is null) <> (lead_id is null)", name="one_person"),
+        Index("ix_campaign_member_step", "campaign_id", "step", "due_at"),
     )
     campaign_id: int = Field(foreign_key="campaign.id", ondelete="CASCADE")
     contact_id: int | None = Field(default=None, foreign_key="contact.id", ondelete="CASCADE", index=True)
@@ -53,6 +55,15 @@ class CampaignMember(Record, table=True):
     status: MemberStatus = Field(default=MemberStatus.PLANNED, sa_type=choice_type(MemberStatus), index=True)
     is_control: bool = False
     responded_at: datetime | None = None
+    step: RecipientStep | None = Field(default=None, sa_type=choice_type(RecipientStep), nullable=True)
+    variant: str | None = Field(default=None, max_length=1)
+    address: str | None = Field(default=None, max_length=254)
+    skip_reason: str | None = Field(default=None, max_length=40)
+    due_at: datetime | None = None
+    mail_id: int | None = Field(default=None, index=True)  # no foreign key: SQLite can't add one without rebuilding the table
+    opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+    unsubscribed_at: datetime | None = None
 
 
 class Touchpoint(Record, table=True):

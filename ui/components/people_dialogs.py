@@ -37,7 +37,11 @@ def _managers(without: int | None, include: int | None) -> dict[int, str]:
 def one_time_link(made: users.Invitation) -> None:
     """Show a link that is good once, to be copied now."""
     days = "7 days" if made.path.startswith("/invite/") else "24 hours"
-    st.markdown(f"Send this link to **{fmt.md(made.name)}** ({fmt.md(made.email)}) yourself.")
+    who = f"**{fmt.md(made.name)}** ({fmt.md(made.email)})"
+    if made.mailed:
+        st.markdown(f"This link is on its way to {who} by e-mail. You may also hand it over yourself.")
+    else:
+        st.markdown(f"Send this link to {who} yourself.")
     st.code(_base() + made.path, language=None, wrap_lines=True)
     st.caption(f"It works once, within {days}, and is shown only here and now. A newer link replaces it.")
 
@@ -65,7 +69,9 @@ def invite_dialog() -> None:
     chosen = st.multiselect("Roles", list(names), default=rep, format_func=lambda one: names[one], key="invite_roles")
     team_id, manager_id = _place({}, "invite")
     if st.button("Make the invitation", type="primary", key="invite_save"):
-        made = perform(users.invite, name=name, email=email, role_ids=chosen, team_id=team_id, manager_id=manager_id)
+        made = perform(
+            users.invite, name=name, email=email, role_ids=chosen, team_id=team_id, manager_id=manager_id, base_url=_base()
+        )
         if made is not None:
             st.session_state[_LINK] = made
         st.rerun(scope="fragment")
@@ -166,7 +172,7 @@ def _person_actions(person: Mapping[str, Any]) -> None:
         return
     words = "New invitation link" if invited else "Link for a new password"
     if row.button(words, icon=":material/link:", key="person_link"):
-        made = perform(users.link_again, user_id)
+        made = perform(users.link_again, user_id, base_url=_base())
         if made is not None:
             st.session_state[_LINK] = made
         st.rerun(scope="fragment")

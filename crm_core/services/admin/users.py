@@ -15,7 +15,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
 from crm_core.kit.text import clean
 from crm_core.models import AuthSession, Role, Team, User, UserRole
-from crm_core.services.admin import hierarchy, links, passwords, sessions
+from crm_core.services.admin import hierarchy, link_mail, links, passwords, sessions
 from crm_core.services.admin.founding import timezones
 from crm_core.services.admin.people import check_email, get, require_an_administrator
 from crm_core.services.admin.role_rules import require_no_more_than
@@ -30,12 +30,14 @@ _CHANGEABLE = ("name", "email", "team_id", "manager_id", "timezone")
 
 @dataclass(frozen=True)
 class Invitation:
-    """A new person, and the path of the link with which they choose a password. The link is shown once; only its hash is kept."""
+    """A new person, and the path of the link with which they choose a password. The link is shown once; only its hash is kept.
+    ``mailed``: it is also on its way by e-mail."""
 
     user_id: int
     name: str
     email: str
     path: str
+    mailed: bool = False
 
 
 # --- find -----------------------------------------------------------------------------------------------------------------
@@ -173,8 +175,10 @@ def invite(
     role_ids: Sequence[int],
     team_id: int | None = None,
     manager_id: int | None = None,
+    base_url: str = "",
 ) -> Invitation:
-    """Add a person with their roles and make the link by which they join. Events: user.invited."""
+    """Add a person with their roles and make the link by which they join, which is mailed when a mail server is set and ``base_url`` says
+    where this site is. Events: user.invited."""
     require(actor, "user", Action.MANAGE)
     key = _free_email(session, email)
     if not clean(name):
@@ -186,8 +190,13 @@ def invite(
     _give_roles(session, actor, user.id, role_ids)
     hierarchy.rebuild(session)
     events.record(session, actor, "user.invited", user, data={"email": user.email})
-    token = links.issue(session, actor, user, LinkPurpose.INVITE)
-    return Invitation(user.id, user.name, user.email, links.path_of(token, LinkPurpose.INVITE))
+    return _hand_out(session, actor, user, LinkPurpose.INVITE, base_url)
+
+
+def _hand_out(session: Session, actor: Actor, user: User, purpose: LinkPurpose, base_url: str) -> Invitation:
+    path = links.path_of(links.issue(session, actor, user, purpose), purpose)
+    mailed = link_mail.queue(session, actor, user, purpose, path, base_url)
+    return Invitation(user.id, user.name, user.email, path, mailed)
 
 
 def _free_email(session: Session, email: str, *, of: int | None = None) -> str:
@@ -199,17 +208,18 @@ def _free_email(session: Session, email: str, *, of: int | None = None) -> str:
     return key
 
 
-def link_again(session: Session, actor: Actor, user_id: int) -> Invitation:
-    """A new link for somebody who lost theirs: an invitation before the first sign-in, a password reset after it. Events: user.reset_link_made."""
+def link_again(session: Session, actor: Actor, user_id: int, *, base_url: str = "") -> Invitation:
+    """A new link for somebody who lost theirs: an invitation before the first sign-in, a password reset after it; mailed like the first
+    one. Events: user.reset_link_made."""
     require(actor, "user", Action.MANAGE)
     user = get(session, user_id)
     if not user.is_active:
         raise Conflict(f"{user.name} was deactivated. Activate them first.")
     _require_not_above(session, actor, user)
     purpose = LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITE
-    token = links.issue(session, actor, user, purpose)
+    made = _hand_out(session, actor, user, purpose, base_url)
     events.record(session, actor, "user.reset_link_made", user)
-    return Invitation(user.id, user.name, user.email, links.path_of(token, purpose))
+    return made
 
 
 def deactivate(session: Session, actor: Actor, user_id: int) -> User:

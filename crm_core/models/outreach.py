@@ -1,0 +1,111 @@
+"""Who may be written to or called, and what a campaign sends to whom."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, Text, UniqueConstraint, text
+from sqlmodel import Field
+
+from crm_core.models.base import Base, Json, Record, choice_type, table_args
+from crm_core.vocabulary import ConsentStatus, ContactWay, Outlet, PlanState, Purpose, SuppressionReason
+
+
+class Consent(Base, table=True):
+    """One row per statement of a person about a purpose and a way: append-only, the latest one counts (``is_latest``)."""
+
+    __table_args__ = table_args(
+        Index("ix_consent_contact", "contact_id", "purpose", "way", "is_latest"),
+        Index("ix_consent_lead", "lead_id", "purpose", "way", "is_latest"),
+    )
+    id: int = Field(default=None, primary_key=True)
+    contact_id: int | None = Field(default=None, foreign_key="contact.id", ondelete="CASCADE")
+    lead_id: int | None = Field(default=None, foreign_key="lead.id", ondelete="CASCADE")
+    purpose: Purpose = Field(sa_type=choice_type(Purpose))
+    way: ContactWay = Field(sa_type=choice_type(ContactWay))
+    status: ConsentStatus = Field(sa_type=choice_type(ConsentStatus))
+    source: str = Field(default="", max_length=300)
+    at: datetime
+    by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    is_latest: bool = True
+
+
+class Suppression(Record, table=True):
+    """One row per address or number that must not be used, whoever it belongs to, until it is lifted."""
+
+    __table_args__ = table_args(
+        Index(
+            "uq_suppression_open",
+            "address_key",
+            "way",
+            unique=True,
+            sqlite_where=text("lifted_at is null"),
+            postgresql_where=text("lifted_at is null"),
+        ),
+    )
+    address_key: str = Field(max_length=254)
+    way: ContactWay = Field(sa_type=choice_type(ContactWay))
+    reason: SuppressionReason = Field(sa_type=choice_type(SuppressionReason))
+    source: str = Field(default="", max_length=300)
+    lifted_at: datetime | None = None
+    by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+
+
+class OutreachRules(Record, table=True):
+    """One row: how often and when people may be contacted for marketing, and what a new campaign starts with."""
+
+    __tablename__ = "outreach_rules"
+    needs_consent: bool = True
+    cap_7_days: int = 2
+    cap_30_days: int = 6
+    quiet_from: str = Field(default="20:00", max_length=5)
+    quiet_until: str = Field(default="08:00", max_length=5)
+    quiet_weekends: bool = False
+    holdout_pct: int = 10
+    postal_address: str = Field(default="", max_length=500)
+
+
+class CampaignPlan(Record, table=True):
+    """One row per campaign that addresses people: audience, way out, hold-out, and what counts as success."""
+
+    __tablename__ = "campaign_plan"
+    campaign_id: int = Field(foreign_key="campaign.id", ondelete="CASCADE", unique=True)
+    state: PlanState = Field(default=PlanState.DRAFT, sa_type=choice_type(PlanState))
+    outlet: Outlet = Field(default=Outlet.EMAIL, sa_type=choice_type(Outlet))
+    purpose: Purpose = Field(default=Purpose.MARKETING, sa_type=choice_type(Purpose))
+    segment_ids: list[int] = Field(default_factory=list, sa_type=Json, nullable=False)
+    exclude_ids: list[int] = Field(default_factory=list, sa_type=Json, nullable=False)
+    holdout_pct: int = 10
+    seed: int = 1
+    window_days: int = 30
+    goal: str = Field(default="order", max_length=20)
+    expected_base_pct: float | None = None
+    expected_lift_points: float | None = None
+    send_at: datetime | None = None
+    launched_at: datetime | None = None
+    launched_by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    finished_at: datetime | None = None
+    funnel: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
+    base_url: str = Field(default="", max_length=300)
+    message: str = Field(default="", max_length=500)
+
+
+class CampaignVariant(Record, table=True):
+    """One row per wording of a campaign; people are split between them by ``weight``."""
+
+    __tablename__ = "campaign_variant"
+    __table_args__ = table_args(UniqueConstraint("campaign_id", "key", name="uq_campaign_variant"))
+    campaign_id: int = Field(foreign_key="campaign.id", ondelete="CASCADE")
+    key: str = Field(max_length=1)
+    weight: int = 1
+    subject: str = Field(default="", max_length=300)
+    body: str = Field(default="", sa_type=Text)
+
+
+class TrackedLink(Base, table=True):
+    """One row per web address that a campaign's messages lead to; only these are ever redirected to."""
+
+    __tablename__ = "tracked_link"
+    __table_args__ = table_args(UniqueConstraint("campaign_id", "url", name="uq_tracked_link"))
+    id: int = Field(default=None, primary_key=True)
+    campaign_id: int = Field(foreign_key="campaign.id", ondelete="CASCADE")
+    url: str = Field(max_length=1000)

@@ -1,0 +1,154 @@
+"""Sending what is queued: claim, hand over, note the outcome; each message once, whatever dies in between.
+
+A claim may be taken over by anybody once its holder seems dead, since only the holder of the claim can take the last step: it turns the row
+to "handed" in a transaction of its own right before the closing dot. A sender that was only asleep finds the row gone from it and lets go.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, or_, select, update
+from sqlmodel import Session
+
+from crm_core import db
+from crm_core.channels import email
+from crm_core.channels.email import Letter, MailError, Receipt, Transport
+from crm_core.errors import CrmError
+from crm_core.jobs import Job, job
+from crm_core.kit.clock import utcnow
+from crm_core.services.collaboration.outbox import MAIL
+from crm_core.vocabulary import MailState
+
+BATCH = 50
+PAUSES_MINUTES = (1, 2, 5, 15, 30, 60, 120, 240, 480)
+"""Waits before the next try; after the last one a message has failed."""
+
+_DEAD_AFTER = timedelta(minutes=5)
+
+
+class _Taken(CrmError):
+    """Somebody else holds this message now, or it was cancelled."""
+
+
+def _due() -> Any:
+    now = utcnow()
+    left_behind = and_(MAIL.c.state == MailState.SENDING, MAIL.c.claimed_at < now - _DEAD_AFTER)
+    return or_(and_(MAIL.c.state == MailState.PENDING, MAIL.c.next_at <= now), left_behind)
+
+
+def anything_due(session: Session) -> bool:
+    """True when a message waits whose time has come."""
+    return session.execute(select(MAIL.c.id).where(_due()).limit(1)).first() is not None
+
+
+@job("mail.send", title="Send mail", cron="* * * * *", when=anything_due, keep_days=2)
+def send_due(job: Job) -> None:
+    """Send everything whose time has come. Also started by the clock, for messages that wait for another try."""
+    sent = 0
+    while rows := claim(job):
+        sent += deliver(job, rows)
+        job.report(sent)
+
+
+def claim(job: Job, batch: str | None = None) -> list[Any]:
+    """Take up to a handful of due messages (of one batch, if named) for this job."""
+    token = f"{job.id}:{job.attempt}"
+    with job.transaction() as session:
+        mine_before = and_(
+            MAIL.c.state == MailState.SENDING, MAIL.c.claim.startswith(f"{job.id}:", autoescape=True), MAIL.c.claim != token
+        )
+        clause = or_(_due(), mine_before)
+        if batch is not None:
+            clause = and_(clause, MAIL.c.batch == batch)
+        wanted = select(MAIL.c.id).where(clause).order_by(MAIL.c.next_at, MAIL.c.id).limit(BATCH)
+        ids = list(session.execute(wanted.with_for_update(skip_locked=True)).scalars())
+        if not ids:
+            return []
+        now = utcnow()
+        taken = {"state": MailState.SENDING, "claim": token, "claimed_at": now, "attempts": MAIL.c.attempts + 1, "updated_at": now}
+        session.execute(update(MAIL).where(MAIL.c.id.in_(ids)).values(**taken))
+        db.bump(session, MAIL.name)
+        return list(session.execute(select(MAIL).where(MAIL.c.id.in_(ids)).order_by(MAIL.c.next_at, MAIL.c.id)))
+
+
+def deliver(job: Job, rows: list[Any]) -> int:
+    """Send claimed messages; gives how many went out. A server that does not answer puts the rest back for later."""
+    sent = 0
+    try:
+        with email.transport() as way:
+            for place, row in enumerate(rows):
+                try:
+                    sent += _deliver_one(job, way, row)
+                except MailError as error:
+                    if error.whole_server:
+                        _put_back(job, rows[place + 1 :], error)
+                        return sent
+    except MailError as error:
+        _put_back(job, rows, error)
+    return sent
+
+
+def _deliver_one(job: Job, way: Transport, row: Any) -> int:
+    letter = Letter(row.address, row.subject, row.content, row.html, row.name, row.headers or {})
+    try:
+        receipt = way.send(letter, idempotency_key=_key(row), before_handover=lambda: _mark(job, row))
+    except _Taken:
+        raise MailError("The message was taken back.", whole_server=True) from None  # its half-said words spoil the connection
+    except MailError as error:
+        _note_failure(job, [row], error)
+        raise
+    _note_sent(job, row, receipt)
+    return 1
+
+
+def _key(row: Any) -> str:
+    return str(row.dedupe_key)
+
+
+def _mark(job: Job, row: Any) -> None:
+    with job.transaction() as session:
+        _set(session, row, MailState.SENDING, state=MailState.HANDED)
+
+
+def _set(session: Session, row: Any, before: MailState, **values: Any) -> None:
+    mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state == before)
+    if session.execute(update(MAIL).where(mine).values(**values, updated_at=utcnow())).rowcount != 1:  # type: ignore[attr-defined]
+        raise _Taken("Somebody else holds this message.")
+    db.bump(session, MAIL.name)
+
+
+def _note_sent(job: Job, row: Any, receipt: Receipt) -> None:
+    words = {"content": "", "html": ""} if row.secret or not row.keep else {}
+    with job.transaction() as session:
+        _set(
+            session, row, MailState.HANDED, state=MailState.SENT, sent_at=utcnow(), message_id=receipt.message_id, file=receipt.file,
+            message="", **words,
+        )  # fmt: skip
+
+
+def _put_back(job: Job, rows: Iterable[Any], error: MailError) -> None:
+    _note_failure(job, list(rows), MailError(error.message))
+
+
+def _note_failure(job: Job, rows: list[Any], error: MailError) -> None:
+    """What became of messages that did not go out: unknown, refused for good, or later again."""
+    with job.transaction() as session:
+        for row in rows:
+            mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state.in_((MailState.SENDING, MailState.HANDED)))
+            session.execute(
+                update(MAIL).where(mine).values(**_after(row, error), message=error.message[:1000], updated_at=utcnow())
+            )
+        if rows:
+            db.bump(session, MAIL.name)
+
+
+def _after(row: Any, error: MailError) -> dict[str, Any]:
+    if error.unknown:
+        return {"state": MailState.HANDED}
+    if error.address_refused:
+        return {"state": MailState.BOUNCED, "claim": None}
+    if (error.permanent and not error.whole_server) or row.attempts > len(PAUSES_MINUTES):
+        return {"state": MailState.FAILED, "claim": None}
+    wait = timedelta(minutes=PAUSES_MINUTES[max(0, row.attempts - 1)])
+    return {"state": MailState.PENDING, "claim": None, "next_at": utcnow() + wait}

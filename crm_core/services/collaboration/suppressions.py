@@ -1,0 +1,73 @@
+"""Addresses and numbers that must not be used for marketing, whoever they belong to: unsubscribed, bounced, complained, blocked by hand."""
+
+from typing import Any
+
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from crm_core import db, events
+from crm_core.access import Actor, require
+from crm_core.errors import Conflict, Invalid
+from crm_core.kit.clock import utcnow
+from crm_core.kit.paging import Page
+from crm_core.kit.text import clean, clip, email_key
+from crm_core.models import Suppression
+from crm_core.vocabulary import Action, ContactWay, SuppressionReason
+
+LIST: Any = Suppression.__table__  # type: ignore[attr-defined]
+
+
+def note(session: Session, actor: Actor, address: str, reason: SuppressionReason, *, way: ContactWay = ContactWay.EMAIL, source: str = "") -> bool:
+    """Put an address on the list; False when it stands there already. The caller has asked, or speaks for the person themselves."""
+    now = utcnow()
+    values: dict[str, Any] = {
+        "address_key": email_key(address)[:254], "way": way, "reason": reason, "source": clip(clean(source), 300), "lifted_at": None,
+        "by_id": actor.user_id, "created_at": now, "updated_at": now, "version": 1,
+    }  # fmt: skip
+    insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
+    made = session.execute(insert(LIST).values(**values).on_conflict_do_nothing().returning(LIST.c.id)).scalar()
+    db.bump(session, LIST.name)
+    return made is not None
+
+
+def block(session: Session, actor: Actor, address: str) -> None:
+    """Block an address by hand. Events: suppression.added."""
+    require(actor, "campaign", Action.EDIT)
+    if "@" not in address:
+        raise Invalid(fields={"address": "This is not an e-mail address."})
+    if not note(session, actor, address, SuppressionReason.MANUAL, source=f"Blocked by {actor.name}"):
+        raise Conflict("This address is on the list already.")
+    events.record(session, actor, "suppression.added", entity="campaign", data={"address": email_key(address)})
+
+
+def lift(session: Session, actor: Actor, suppression_id: int) -> None:
+    """Take an address off the list, for instance after a typing error was put right. Events: suppression.lifted."""
+    require(actor, "campaign", Action.EDIT)
+    open_row = and_(LIST.c.id == suppression_id, LIST.c.lifted_at.is_(None))
+    row = session.execute(select(LIST).where(open_row)).first()
+    if row is None:
+        raise Conflict("This address is not on the list any more.")
+    session.execute(update(LIST).where(open_row).values(lifted_at=utcnow(), updated_at=utcnow()))
+    db.bump(session, LIST.name)
+    events.record(session, actor, "suppression.lifted", entity="campaign", data={"address": row.address_key})
+
+
+def find(session: Session, actor: Actor, *, q: str = "", page: int = 1, size: int = 25) -> Page:
+    """One page of the list, the youngest first. Addresses are personal data: whoever may not see e-mail addresses sees none."""
+    require(actor, "campaign", Action.READ)
+    clause = LIST.c.lifted_at.is_(None)
+    if actor.masked("contact", "email"):
+        return Page([], 0, 1, size)
+    if text := clean(q):
+        clause = and_(clause, LIST.c.address_key.contains(text.casefold(), autoescape=True))
+    total = session.execute(select(func.count()).select_from(LIST).where(clause)).scalar_one()
+    page = min(max(1, page), max(1, -(-total // size)))
+    found = session.execute(select(LIST).where(clause).order_by(LIST.c.id.desc()).limit(size).offset((page - 1) * size))
+    return Page([dict(row._mapping) for row in found], total, page, size)
+
+
+def keys(way: ContactWay) -> Any:
+    """SELECT of the addresses on the list, for a clause. Ads go by the e-mail address too."""
+    ways = (way, ContactWay.EMAIL) if way is ContactWay.ADS else (way,)
+    return select(LIST.c.address_key).where(LIST.c.lifted_at.is_(None), LIST.c.way.in_(ways))

@@ -1,0 +1,280 @@
+"""Consent and the one gate before every marketing contact.
+
+A person's word is given per purpose and way and only ever added to; the latest counts. ``may_contact`` answers for one person,
+``contactable`` as a clause for a list, and both are made of the same ``gates``, so they can't disagree.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, literal, or_, select, true, update
+from sqlmodel import Session
+
+from crm_core import db, events, records
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.errors import Invalid
+from crm_core.kit.clock import utcnow
+from crm_core.kit.text import clean, clip
+from crm_core.models import Account, Consent, ContactPoint, MailDelivery, Organisation, OutreachRules
+from crm_core.services.collaboration import suppressions
+from crm_core.services.customers.consent_rules import next_instant, parse_time
+from crm_core.vocabulary import Action, ConsentStatus, ContactWay, Gate, MailState, PointKind, PreferredChannel, Purpose
+
+CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
+MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
+_POINTS: Any = ContactPoint.__table__  # type: ignore[attr-defined]
+_COUNTED = (MailState.PENDING, MailState.SENDING, MailState.HANDED, MailState.SENT)
+PEOPLE = ("contact", "lead")
+
+
+# --- rules of the workspace -------------------------------------------------------------------------------------------------
+
+
+def rules(session: Session, actor: Actor) -> OutreachRules:
+    """How often and when people may be contacted. Everybody signed in may read them."""
+    found = session.execute(select(OutreachRules)).scalars().first()
+    return found if found is not None else OutreachRules()
+
+
+def set_rules(session: Session, actor: Actor, changes: dict[str, Any]) -> OutreachRules:
+    """Change the rules of the workspace. Events: organisation.outreach_changed."""
+    require(actor, "organisation", Action.MANAGE)
+    _check_rules(changes)
+    row = rules(session, actor)
+    before = {key: getattr(row, key) for key in changes}
+    for key, value in changes.items():
+        setattr(row, key, value)
+    session.add(row)
+    session.flush()
+    changed = {key: (before[key], value) for key, value in changes.items() if before[key] != value}
+    if changed:
+        events.record(session, actor, "organisation.outreach_changed", entity="organisation", record_id=1, changes=changed)
+    return row
+
+
+def _check_rules(changes: dict[str, Any]) -> None:
+    wrong = {}
+    for key in ("quiet_from", "quiet_until"):
+        if key in changes and changes[key] and parse_time(str(changes[key])) is None:
+            wrong[key] = "Write the time of day as 20:00, or leave it empty."
+    for key, low, high in (("cap_7_days", 1, 50), ("cap_30_days", 1, 100), ("holdout_pct", 0, 50)):
+        if key in changes and not low <= int(changes[key]) <= high:
+            wrong[key] = f"Choose a number from {low} to {high}."
+    if wrong:
+        raise Invalid(fields=wrong)
+
+
+# --- what people said -------------------------------------------------------------------------------------------------------
+
+
+def record(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    record_id: int,
+    *,
+    purpose: Purpose,
+    way: ContactWay,
+    status: ConsentStatus,
+    source: str,
+    at: datetime | None = None,
+) -> None:
+    """Write down what a person said. Nothing that was written before is changed. Events: <entity>.consent_changed."""
+    person = records.get(session, actor, _person(entity_key), record_id, action=Action.EDIT)
+    if not clean(source):
+        raise Invalid(fields={"source": "Say how you know: a form, a call, a fair …"})
+    _append(session, actor, entity_key, person.id, purpose, way, status, source, at)
+    words = {"status": status.label.lower(), "purpose": purpose.label, "way": way.label}
+    events.record(session, actor, f"{entity_key}.consent_changed", person, data=words)
+
+
+def _append(
+    session: Session, actor: Actor, entity_key: str, record_id: int, purpose: Purpose, way: ContactWay, status: ConsentStatus, source: str,
+    at: datetime | None = None,
+) -> None:  # fmt: skip
+    column = CONSENT.c[f"{entity_key}_id"]
+    same = and_(column == record_id, CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c.is_latest)
+    session.execute(update(CONSENT).where(same).values(is_latest=False))
+    values = {
+        f"{entity_key}_id": record_id, "purpose": purpose, "way": way, "status": status, "source": clip(clean(source), 300),
+        "at": at or utcnow(), "by_id": actor.user_id, "is_latest": True,
+    }  # fmt: skip
+    session.execute(insert(CONSENT).values(**values))
+    db.bump(session, CONSENT.name)
+
+
+def record_for_all(
+    session: Session, actor: Actor, entity_key: str, clause: Any, *, purpose: Purpose, way: ContactWay, source: str
+) -> int:
+    """Write down that everybody in ``clause`` who said nothing yet agreed; gives how many. Who declined stays declined."""
+    require(actor, _person(entity_key), Action.EDIT)
+    if len(clean(source)) < 5:
+        raise Invalid(fields={"source": "Say where this consent was given, so that you can answer for it later."})
+    table = entity(entity_key).table
+    said = select(CONSENT.c[f"{entity_key}_id"]).where(
+        CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c[f"{entity_key}_id"].is_not(None)
+    )
+    wanted = and_(clause, visible(actor, entity_key, table, Action.EDIT), table.c.id.not_in(said))
+    count = int(session.execute(select(func.count()).select_from(table).where(wanted)).scalar_one())
+    fixed = {
+        "purpose": purpose, "way": way, "status": ConsentStatus.GRANTED, "source": clip(clean(source), 300), "at": utcnow(),
+        "by_id": actor.user_id, "is_latest": True,
+    }  # fmt: skip
+    rows = select(table.c.id, *(literal(value, CONSENT.c[key].type) for key, value in fixed.items())).where(wanted)
+    session.execute(insert(CONSENT).from_select([f"{entity_key}_id", *fixed], rows))
+    db.bump(session, CONSENT.name)
+    if count:
+        events.record(session, actor, "campaign.consent_recorded", entity="campaign", data={"count": count, "source": clean(source)})
+    return count
+
+
+def history(session: Session, actor: Actor, entity_key: str, record_id: int) -> list[dict[str, Any]]:
+    """Everything a person ever said, the latest first."""
+    records.get(session, actor, _person(entity_key), record_id)
+    found = session.execute(
+        select(CONSENT).where(CONSENT.c[f"{entity_key}_id"] == record_id).order_by(CONSENT.c.id.desc()).limit(200)
+    )
+    return [dict(row._mapping) for row in found]
+
+
+def _person(entity_key: str) -> str:
+    if entity_key not in PEOPLE:
+        raise Invalid("Consent belongs to contacts and leads.")
+    return entity_key
+
+
+# --- the gate ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a person may be contacted: the first gate that is closed (none: they may), and from when on (quiet hours)."""
+
+    gate: Gate | None
+    from_at: datetime
+
+    @property
+    def allowed(self) -> bool:
+        return self.gate is None
+
+
+def gates(
+    entity_key: str, table: Any, *, way: ContactWay, purpose: Purpose, at: datetime, workspace: OutreachRules
+) -> dict[Gate, ColumnElement[bool]]:
+    """Every gate as a clause that holds where it is open, in the order in which a closed one is named."""
+    found: dict[Gate, ColumnElement[bool]] = {}
+    found[Gate.NO_ADDRESS] = _has_address(entity_key, table, way)
+    if entity_key == "contact":
+        found[Gate.OBJECTED] = _not_objected(table, way)
+        found[Gate.BAD_ADDRESS] = _good_point(table, way)
+    found[Gate.NO_CONSENT] = _consented(entity_key, table, way, purpose, workspace.needs_consent)
+    if way is not ContactWay.POST:
+        found[Gate.SUPPRESSED] = func.lower(func.trim(_address(table, way))).not_in(suppressions.keys(way))
+    if way is ContactWay.EMAIL:
+        found[Gate.OVER_CAP] = _under_cap(entity_key, table, at, workspace)
+    return found
+
+
+def _address(table: Any, way: ContactWay) -> Any:
+    return table.c.phone if way is ContactWay.PHONE else table.c.email
+
+
+def _has_address(entity_key: str, table: Any, way: ContactWay) -> Any:
+    if way is ContactWay.POST:
+        if entity_key != "contact":
+            return table.c.city.is_not(None)
+        accounts: Any = Account.__table__  # type: ignore[attr-defined]
+        return exists().where(accounts.c.id == table.c.account_id, accounts.c.city.is_not(None))
+    if way is ContactWay.PHONE:
+        return func.coalesce(table.c.phone, "") != ""
+    return func.coalesce(table.c.email, "").like("%_@_%")
+
+
+def _not_objected(table: Any, way: ContactWay) -> Any:
+    wants = table.c.preferred_channel != PreferredChannel.NONE
+    if way is ContactWay.EMAIL:
+        return and_(wants, ~table.c.do_not_email)
+    return and_(wants, ~table.c.do_not_call) if way is ContactWay.PHONE else wants
+
+
+def _good_point(table: Any, way: ContactWay) -> Any:
+    if way not in (ContactWay.EMAIL, ContactWay.PHONE):
+        return true()
+    kind = PointKind.EMAIL if way is ContactWay.EMAIL else PointKind.PHONE
+    spoilt = or_(_POINTS.c.opted_out, _POINTS.c.invalid)
+    return ~exists().where(_POINTS.c.contact_id == table.c.id, _POINTS.c.kind == kind, _POINTS.c.is_primary, spoilt)
+
+
+def _consented(entity_key: str, table: Any, way: ContactWay, purpose: Purpose, needed: bool) -> Any:
+    said = and_(
+        CONSENT.c[f"{entity_key}_id"] == table.c.id, CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c.is_latest
+    )
+    if needed:
+        return exists().where(said, CONSENT.c.status == ConsentStatus.GRANTED)
+    return ~exists().where(said, CONSENT.c.status == ConsentStatus.WITHDRAWN)
+
+
+def _under_cap(entity_key: str, table: Any, at: datetime, workspace: OutreachRules) -> Any:
+    who = MAIL.c[f"{entity_key}_id"]
+    when = func.coalesce(MAIL.c.sent_at, MAIL.c.created_at)
+    recent = func.sum(case((when >= at - timedelta(days=7), 1), else_=0))
+    tired = (
+        select(who)
+        .where(MAIL.c.kind == "campaign", MAIL.c.state.in_(_COUNTED), when >= at - timedelta(days=30), who.is_not(None))
+        .group_by(who)
+        .having(or_(func.count() >= workspace.cap_30_days, recent >= workspace.cap_7_days))
+    )
+    return table.c.id.not_in(tired)
+
+
+def first_closed(found: dict[Gate, ColumnElement[bool]]) -> Any:
+    """SQL: the first closed gate, or null."""
+    if not found:
+        return literal(None)
+    return case(*((~func.coalesce(clause, False), literal(gate.value)) for gate, clause in found.items()), else_=None)
+
+
+def contactable(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    table: Any,
+    *,
+    way: ContactWay = ContactWay.EMAIL,
+    purpose: Purpose = Purpose.MARKETING,
+    at: datetime | None = None,
+) -> ColumnElement[bool]:
+    """The rows of ``table`` (contacts or leads that the actor may see) who may be contacted; quiet hours aside, as those pass."""
+    found = gates(_person(entity_key), table, way=way, purpose=purpose, at=at or utcnow(), workspace=rules(session, actor))
+    return and_(visible(actor, entity_key, table), *found.values())
+
+
+def may_contact(
+    session: Session,
+    actor: Actor,
+    record_id: int,
+    *,
+    entity_key: str = "contact",
+    way: ContactWay = ContactWay.EMAIL,
+    purpose: Purpose = Purpose.MARKETING,
+    at: datetime | None = None,
+) -> Verdict:
+    """Whether one person may be contacted now, and if so from when on. Every sender of marketing asks this right before it sends."""
+    person = records.get(session, actor, _person(entity_key), record_id)
+    now, table, workspace = at or utcnow(), entity(entity_key).table, rules(session, actor)
+    found = gates(entity_key, table, way=way, purpose=purpose, at=now, workspace=workspace)
+    closed = session.execute(select(first_closed(found)).where(table.c.id == record_id)).scalar()
+    preferred = getattr(person, "preferred_hours", None)
+    return Verdict(Gate(closed) if closed else None, from_when(session, actor, now, preferred))
+
+
+def from_when(session: Session, actor: Actor, at: datetime, preferred: str | None) -> datetime:
+    """The first instant from ``at`` on outside quiet hours and within the hours a person prefers, in the workspace's time zone."""
+    workspace = rules(session, actor)
+    timezone = session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
+    return next_instant(
+        at, timezone=timezone, quiet_from=workspace.quiet_from, quiet_until=workspace.quiet_until, weekends=workspace.quiet_weekends,
+        preferred=preferred,
+    )  # fmt: skip

@@ -1,0 +1,175 @@
+"""Mail: queued in the transaction that causes it, sent once per key, kept in the outbox folder when no server is set."""
+
+from datetime import timedelta
+from email import message_from_string, policy
+
+import pytest
+from sqlmodel import select
+
+from crm_core.channels import email
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.jobs.run import begin
+from crm_core.kit import clock
+from crm_core.models import MailDelivery
+from crm_core.services.admin import users
+from crm_core.services.collaboration import mail_run, outbox
+from crm_core.settings import settings
+from crm_core.vocabulary import MailState
+from tests.smtp_server import kept, smtp
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A mail server on loopback that is set in the settings; gives the file with what arrived."""
+    with smtp(tmp_path / "arrived") as address:
+        monkeypatch.setenv("RAPPORT_SMTP_URL", address)
+        monkeypatch.setenv("RAPPORT_MAIL_FROM", "Rapport <crm@example.com>")
+        settings.cache_clear()
+        yield tmp_path / "arrived"
+    settings.cache_clear()
+
+
+def put(actor, to="ida@example.com", key="k1", **values):
+    given = {"subject": "Hello", "text": "Words\n.hidden line\n", "kind": "test", "start": False, **values}
+    with write_session() as session:
+        return outbox.queue(session, actor, to=to, dedupe_key=key, **given)
+
+
+def run(job_id="mail.send:test"):
+    mail_run.send_due(begin(job_id, "mail.send"))
+
+
+def row(mail_id):
+    with read_session() as session:
+        return session.get(MailDelivery, mail_id)
+
+
+def test_without_a_server_a_message_becomes_a_file_that_administrators_can_read(cast):
+    mail_id = put(cast["dana"], name="Ida Øst", subject="Bcc: x@example.com\r\nCc: y@example.com")
+    run()
+    found = row(mail_id)
+    assert found.state is MailState.SENT and found.message_id.startswith("<")
+    with read_session() as session:
+        text = outbox.source(session, cast["root"], mail_id).decode()
+        assert outbox.counts(session, cast["root"])[MailState.SENT] == 1
+        assert outbox.find(session, cast["root"], q="IDA@").total == 1 and outbox.find(session, cast["root"], q="nobody").total == 0
+        with pytest.raises(NotPermitted):
+            outbox.find(session, cast["dana"])
+        with pytest.raises(NotFound):
+            outbox.get(session, cast["root"], 999)
+    message = message_from_string(text, policy=policy.default)
+    assert message["To"] == "Ida Øst <ida@example.com>" and message["Cc"] is None and message["Bcc"] is None
+    assert len(list(email.outbox_folder().rglob("*.eml"))) == 1
+
+
+def test_the_same_key_is_the_same_message(cast, server):
+    first, second = put(cast["dana"]), put(cast["dana"], to="other@example.com")
+    assert first == second
+    run()
+    run("mail.send:again")
+    arrived = kept(server)
+    assert [one["to"] for one in arrived] == [["ida@example.com"]]
+    assert "\r\n.hidden line" in arrived[0]["text"]
+
+
+def test_a_rolled_back_use_case_sends_nothing(cast, server):
+    with pytest.raises(RuntimeError), write_session() as session:
+        outbox.queue(session, cast["dana"], to="a@example.com", subject="S", text="T", kind="test", dedupe_key="k")
+        raise RuntimeError
+    run()
+    assert kept(server) == []
+
+
+def test_refusals_are_told_apart(cast, server):
+    gone, later, policy_id = (put(cast["dana"], to=f"{who}@example.com", key=who) for who in ("nobody", "later", "spam"))
+    fine, broken = put(cast["dana"], key="fine"), put(cast["dana"], to="ü@x@", key="broken")
+    run()
+    assert row(gone).state is MailState.BOUNCED and "5.1.1" in row(gone).message
+    assert row(policy_id).state is MailState.FAILED
+    assert row(broken).state is MailState.BOUNCED
+    assert row(fine).state is MailState.SENT
+    waiting = row(later)
+    assert waiting.state is MailState.PENDING and waiting.next_at > clock.utcnow() + timedelta(seconds=50)
+
+
+def test_a_message_that_is_put_off_too_often_has_failed_and_can_be_sent_again(cast, server):
+    mail_id = put(cast["dana"], to="later@example.com")
+    with write_session() as session:
+        session.get(MailDelivery, mail_id).attempts = len(mail_run.PAUSES_MINUTES)
+    run()
+    assert row(mail_id).state is MailState.FAILED
+    with write_session() as session:
+        assert outbox.retry_failed(session, cast["root"]) == 1
+    assert row(mail_id).state is MailState.PENDING and row(mail_id).attempts == 0
+
+
+def test_a_server_that_is_away_costs_no_message(cast, monkeypatch):
+    monkeypatch.setenv("RAPPORT_SMTP_URL", "smtp://127.0.0.1:1")
+    monkeypatch.setenv("RAPPORT_MAIL_FROM", "crm@example.com")
+    settings.cache_clear()
+    ids = [put(cast["dana"], key=f"k{n}") for n in range(3)]
+    run()
+    assert {row(one).state for one in ids} == {MailState.PENDING}
+    assert "can't be reached" in row(ids[0]).message
+
+
+def test_a_sender_whose_claim_was_taken_over_can_not_close_the_message(cast, server):
+    mail_id = put(cast["dana"])
+    asleep = begin("mail.send:1", "mail.send")
+    rows = mail_run.claim(asleep)
+    with write_session() as session:
+        session.get(MailDelivery, mail_id).claimed_at = clock.utcnow() - timedelta(hours=1)
+    run("mail.send:2")
+    assert mail_run.deliver(asleep, rows) == 0
+    assert len(kept(server)) == 1 and row(mail_id).state is MailState.SENT
+
+
+def test_handed_over_but_not_confirmed_is_never_repeated_by_itself(cast, server):
+    mail_id = put(cast["dana"])
+    with write_session() as session:
+        found = session.get(MailDelivery, mail_id)
+        found.state, found.claim, found.claimed_at = MailState.HANDED, "gone:1", clock.utcnow() - timedelta(days=1)
+    run()
+    assert kept(server) == [] and row(mail_id).state is MailState.HANDED
+    with write_session() as session:
+        outbox.retry(session, cast["root"], mail_id)
+    run("mail.send:2")
+    assert len(kept(server)) == 1
+    with write_session() as session, pytest.raises(Conflict):
+        outbox.retry(session, cast["root"], mail_id)
+
+
+def test_what_waits_can_be_taken_out_once(cast, server):
+    mail_id = put(cast["dana"])
+    with write_session() as session:
+        outbox.cancel(session, cast["root"], mail_id)
+    with write_session() as session, pytest.raises(Conflict):
+        outbox.cancel(session, cast["root"], mail_id)
+    run()
+    assert kept(server) == []
+
+
+def test_an_address_must_be_one(cast):
+    with pytest.raises(Invalid):
+        put(cast["dana"], to="no address")
+
+
+def test_an_invitation_is_mailed_when_a_server_is_set_and_its_link_is_kept_nowhere(cast, server):
+    with write_session() as session:
+        role = session.exec(select(users.Role.id).where(users.Role.key == "sales_rep")).one()
+        given = {"name": "New", "email": "new@example.com", "role_ids": [role]}
+        made = users.invite(session, cast["root"], **given, base_url="https://crm.example.com/")
+    assert made.mailed
+    with read_session() as session:
+        mail = session.exec(select(MailDelivery)).one()
+        assert outbox.get(session, cast["root"], mail.id)["content"] == ""
+    run()
+    link = f"https://crm.example.com{made.path}"
+    assert link in message_from_string(kept(server)[0]["text"], policy=policy.default).get_content()
+    assert row(mail.id).content == "" and made.path.rsplit("/", 1)[1] not in str(row(mail.id))
+
+
+def test_without_a_server_or_an_address_the_link_is_only_shown(cast, monkeypatch):
+    with write_session() as session:
+        assert not users.link_again(session, cast["root"], cast["alice"].user_id, base_url="https://x.example.com").mailed
