@@ -35,6 +35,9 @@ OPEN = {
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""
 
 EXCUSED = {
+    "collaboration/suppressions.py note": "part of a bounce or of a person's own unsubscribing; block, which people use, asks",
+    "customers/consent.py rules": "what everybody signed in may read",
+    "customers/consent.py from_when": "an instant, no record",
     "collaboration/outbox.py queue": "part of the use case that has something to say, which asks",
     "collaboration/outbox.py shift": "part of pausing and stopping a campaign, which asks",
     "admin/users.py change_password": "one's own password, after giving the old one",

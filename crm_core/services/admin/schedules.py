@@ -14,10 +14,11 @@ from crm_core.jobs.tables import RUNS
 from crm_core.kit.clock import utcnow
 from crm_core.models import Organisation
 from crm_core.services.admin import audit, backups, upkeep
+from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.collaboration import mail_run
 from crm_core.vocabulary import Action
 
-DECLARED_IN = (audit, backups, mail_run, summaries, upkeep)
+DECLARED_IN = (audit, backups, import_jobs, mail_run, summaries, upkeep)
 """Imported here so that their jobs are known without loading everything that a worker loads (a test compares)."""
 
 

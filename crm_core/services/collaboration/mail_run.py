@@ -12,13 +12,15 @@ from sqlalchemy import and_, or_, select, update
 from sqlmodel import Session
 
 from crm_core import db
+from crm_core.access import system
 from crm_core.channels import email
 from crm_core.channels.email import Letter, MailError, Receipt, Transport
 from crm_core.errors import CrmError
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
+from crm_core.services.collaboration import suppressions
 from crm_core.services.collaboration.outbox import MAIL
-from crm_core.vocabulary import MailState
+from crm_core.vocabulary import ContactWay, MailState, SuppressionReason
 
 BATCH = 50
 PAUSES_MINUTES = (1, 2, 5, 15, 30, 60, 120, 240, 480)
@@ -62,6 +64,7 @@ def claim(job: Job, batch: str | None = None) -> list[Any]:
         if batch is not None:
             clause = and_(clause, MAIL.c.batch == batch)
         wanted = select(MAIL.c.id).where(clause).order_by(MAIL.c.next_at, MAIL.c.id).limit(BATCH)
+        _drop_unwanted(session)
         ids = list(session.execute(wanted.with_for_update(skip_locked=True)).scalars())
         if not ids:
             return []
@@ -70,6 +73,16 @@ def claim(job: Job, batch: str | None = None) -> list[Any]:
         session.execute(update(MAIL).where(MAIL.c.id.in_(ids)).values(**taken))
         db.bump(session, MAIL.name)
         return list(session.execute(select(MAIL).where(MAIL.c.id.in_(ids)).order_by(MAIL.c.next_at, MAIL.c.id)))
+
+
+def _drop_unwanted(session: Session) -> None:
+    """Somebody may have unsubscribed while a campaign's message waited for another try."""
+    waiting = and_(
+        MAIL.c.state == MailState.PENDING, MAIL.c.kind == "campaign", MAIL.c.address_key.in_(suppressions.keys(ContactWay.EMAIL))
+    )
+    words = "The address was unsubscribed or blocked meanwhile."
+    if session.execute(update(MAIL).where(waiting).values(state=MailState.CANCELLED, message=words, updated_at=utcnow())).rowcount:  # type: ignore[attr-defined]
+        db.bump(session, MAIL.name)
 
 
 def deliver(job: Job, rows: list[Any]) -> int:
@@ -108,7 +121,7 @@ def _key(row: Any) -> str:
 
 def _mark(job: Job, row: Any) -> None:
     with job.transaction() as session:
-        _set(session, row, MailState.SENDING, state=MailState.HANDED)
+        _set(session, row, MailState.SENDING, state=MailState.HANDED, sent_at=utcnow())
 
 
 def _set(session: Session, row: Any, before: MailState, **values: Any) -> None:
@@ -122,7 +135,7 @@ def _note_sent(job: Job, row: Any, receipt: Receipt) -> None:
     words = {"content": "", "html": ""} if row.secret or not row.keep else {}
     with job.transaction() as session:
         _set(
-            session, row, MailState.HANDED, state=MailState.SENT, sent_at=utcnow(), message_id=receipt.message_id, file=receipt.file,
+            session, row, MailState.HANDED, state=MailState.SENT, message_id=receipt.message_id, file=receipt.file,
             message="", **words,
         )  # fmt: skip
 
@@ -135,6 +148,8 @@ def _note_failure(job: Job, rows: list[Any], error: MailError) -> None:
     """What became of messages that did not go out: unknown, refused for good, or later again."""
     with job.transaction() as session:
         for row in rows:
+            if error.address_refused:
+                suppressions.note(session, system(), row.address, SuppressionReason.BOUNCED, source=error.message)
             mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state.in_((MailState.SENDING, MailState.HANDED)))
             session.execute(
                 update(MAIL).where(mine).values(**_after(row, error), message=error.message[:1000], updated_at=utcnow())
@@ -147,8 +162,8 @@ def _after(row: Any, error: MailError) -> dict[str, Any]:
     if error.unknown:
         return {"state": MailState.HANDED}
     if error.address_refused:
-        return {"state": MailState.BOUNCED, "claim": None}
+        return {"state": MailState.BOUNCED, "claim": None, "sent_at": None}
     if (error.permanent and not error.whole_server) or row.attempts > len(PAUSES_MINUTES):
-        return {"state": MailState.FAILED, "claim": None}
+        return {"state": MailState.FAILED, "claim": None, "sent_at": None}
     wait = timedelta(minutes=PAUSES_MINUTES[max(0, row.attempts - 1)])
-    return {"state": MailState.PENDING, "claim": None, "next_at": utcnow() + wait}
+    return {"state": MailState.PENDING, "claim": None, "sent_at": None, "next_at": utcnow() + wait}

@@ -18,7 +18,9 @@ from crm_core.vocabulary import Action, ContactWay, SuppressionReason
 LIST: Any = Suppression.__table__  # type: ignore[attr-defined]
 
 
-def note(session: Session, actor: Actor, address: str, reason: SuppressionReason, *, way: ContactWay = ContactWay.EMAIL, source: str = "") -> bool:
+def note(
+    session: Session, actor: Actor, address: str, reason: SuppressionReason, *, way: ContactWay = ContactWay.EMAIL, source: str = ""
+) -> bool:
     """Put an address on the list; False when it stands there already. The caller has asked, or speaks for the person themselves."""
     now = utcnow()
     values: dict[str, Any] = {

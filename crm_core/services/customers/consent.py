@@ -55,7 +55,7 @@ def set_rules(session: Session, actor: Actor, changes: dict[str, Any]) -> Outrea
 
 
 def _check_rules(changes: dict[str, Any]) -> None:
-    wrong = {}
+    wrong: dict[str, str] = {}
     for key in ("quiet_from", "quiet_until"):
         if key in changes and changes[key] and parse_time(str(changes[key])) is None:
             wrong[key] = "Write the time of day as 20:00, or leave it empty."
@@ -126,7 +126,9 @@ def record_for_all(
     session.execute(insert(CONSENT).from_select([f"{entity_key}_id", *fixed], rows))
     db.bump(session, CONSENT.name)
     if count:
-        events.record(session, actor, "campaign.consent_recorded", entity="campaign", data={"count": count, "source": clean(source)})
+        events.record(
+            session, actor, "campaign.consent_recorded", entity="campaign", data={"count": count, "source": clean(source)}
+        )
     return count
 
 
