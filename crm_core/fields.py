@@ -73,6 +73,12 @@ class FieldSpec:
     default: Any = None
     filterable: bool = True
 
+    @property
+    def maskable(self) -> bool:
+        """True when a role may be kept from reading it. What screens steer by (states, links, switches, instants) must stay readable."""
+        steers = self.enum is not None or self.to is not None or self.kind in (FieldKind.BOOLEAN, FieldKind.DATETIME)
+        return self.custom or not steers
+
     def expression(self, table: Any) -> ColumnElement[Any]:
         """The SQL value of the field on a table or alias of its entity."""
         columns = table.c

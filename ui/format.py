@@ -12,6 +12,7 @@ from crm_core.access import Actor
 from crm_core.fields import FieldSpec
 from crm_core.kit import clock
 from crm_core.kit.money import exponent, to_major
+from crm_core.lists import MASK
 from crm_core.vocabulary import Choice, FieldKind
 
 NOTHING = "–"
@@ -25,11 +26,13 @@ def md(text: Any) -> str:
 
 
 def money(
-    actor: Actor, minor: int | None, *, compact: bool = False, currency: str | None = None, decimals: bool | None = None
+    actor: Actor, minor: int | str | None, *, compact: bool = False, currency: str | None = None, decimals: bool | None = None
 ) -> str:
-    """An amount of minor units: ``$1,234.50``; ``compact`` gives ``$1.2M``; whole amounts drop the cents unless ``decimals``."""
+    """An amount of minor units: ``$1,234.50``; ``compact`` gives ``$1.2M``; whole amounts drop the cents unless ``decimals``. A mask stays one."""
     if minor is None:
         return NOTHING
+    if isinstance(minor, str):
+        return minor
     code = currency or actor.currency
     major = to_major(minor, code)
     if compact and abs(major) >= 10_000:
@@ -44,10 +47,19 @@ def money(
     )
 
 
+def share_of(minor: int | str | None, pct: float | str | None) -> int | str | None:
+    """So many per cent of an amount in minor units; a mask when either is hidden."""
+    if isinstance(minor, str) or isinstance(pct, str):
+        return MASK
+    return None if minor is None or pct is None else int(minor * pct // 100)
+
+
 def number(actor: Actor, value: Any, *, compact: bool = False, digits: int = 2) -> str:
     """A number (int, float or Decimal) with the locale's separators."""
     if value is None:
         return NOTHING
+    if isinstance(value, str):
+        return value
     if compact and abs(value) >= 10_000:
         return format_compact_decimal(value, locale=actor.locale, fraction_digits=1)
     return format_decimal(round(value, digits), locale=actor.locale)
@@ -62,13 +74,17 @@ def percent(actor: Actor, share: float | None, digits: int = 1) -> str:
     )
 
 
-def day(actor: Actor, value: date | None) -> str:
+def day(actor: Actor, value: date | str | None) -> str:
     """A calendar day: ``Nov 22, 2026``."""
+    if isinstance(value, str):
+        return value
     return NOTHING if value is None else format_date(value, "medium", locale=actor.locale)
 
 
-def short_day(actor: Actor, value: date | None) -> str:
+def short_day(actor: Actor, value: date | str | None) -> str:
     """A calendar day for narrow places: without the year when it is less than ten months away."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return NOTHING
     near = abs((value - clock.today(actor.timezone)).days) < 300
@@ -85,10 +101,12 @@ def instant(actor: Actor, value: datetime | None) -> str:
     return NOTHING if value is None else format_datetime(local(actor, value), "medium", locale=actor.locale).replace("\u202f", " ")
 
 
-def ago(actor: Actor, value: datetime | date | None) -> str:
+def ago(actor: Actor, value: datetime | date | str | None) -> str:
     """How long ago or how far ahead, in words: ``today 10:24``, ``yesterday``, ``in 3 days``, then the date."""
     if value is None:
         return NOTHING
+    if isinstance(value, str):
+        return value
     there = local(actor, value) if isinstance(value, datetime) else None
     on = there.date() if there is not None else value
     days = (on - clock.today(actor.timezone)).days
@@ -124,7 +142,7 @@ def value(actor: Actor, spec: FieldSpec, raw: Any, title: str | None = None) -> 
         return title or (NOTHING if raw is None else "Hidden record")
     if raw is None or raw == "":
         return NOTHING
-    if isinstance(raw, str) and raw == "•••":
+    if raw == MASK:
         return raw
     if isinstance(raw, Choice):
         return raw.label

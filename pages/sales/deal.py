@@ -13,7 +13,7 @@ from ui.components.deal_stages import stage_path
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
-from ui.components.lines import DEAL, lines_card
+from ui.components.lines import DEAL, lines_card, sum_of
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -78,7 +78,7 @@ with st.grid(4, min_column_width=150):
     st.metric("Amount", fmt.money(actor, row["amount_minor"]), border=True, height="stretch")
     st.metric(
         "Weighted",
-        fmt.money(actor, row["amount_minor"] * row["probability_pct"] // 100),
+        fmt.money(actor, fmt.share_of(row["amount_minor"], row["probability_pct"])),
         border=True,
         height="stretch",
         help="Amount × win probability",
@@ -86,7 +86,7 @@ with st.grid(4, min_column_width=150):
     own = "set by hand" if row["probability_own"] else "from the stage"
     st.metric(
         "Win probability",
-        f"{row['probability_pct']}%",
+        fmt.value(actor, specs["probability_pct"], row["probability_pct"]),
         delta=own,
         delta_color="off",
         delta_arrow="off",
@@ -116,7 +116,7 @@ with right:
         row,
         (*FACTS, *(CLOSING if outcome is not StageKind.OPEN else ()), *(key for key in specs if specs[key].custom), "description"),
     )
-    by_hand = row["amount_locked"] and sum(line.total_minor for line in lines) != row["amount_minor"]
+    by_hand = row["amount_locked"] is True and sum_of(lines) != row["amount_minor"]
     lines_card(actor, DEAL, row, lines, may_edit, note=" · the amount was set by hand" if by_hand else "")
     committee(actor, deal_id, row, may_edit)
     files("deal", deal_id)

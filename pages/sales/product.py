@@ -32,7 +32,7 @@ if actor.can("product", Action.DELETE) and actions.button("", icon=":material/de
 
 with st.grid(4, min_column_width=150):
     st.metric("List price", fmt.money(actor, row["price_minor"]), border=True, height="stretch")
-    if row["cost_minor"] is not None and row["price_minor"]:
+    if isinstance(row["cost_minor"], int) and isinstance(row["price_minor"], int) and row["price_minor"]:
         margin = (row["price_minor"] - row["cost_minor"]) / row["price_minor"]
         st.metric("Margin", fmt.percent(actor, margin), border=True, height="stretch", help="(List price − cost) ÷ list price")
     if sold is not None:

@@ -12,6 +12,7 @@ from crm_core.lists import ListQuery
 from crm_core.models import CampaignChannel
 from crm_core.services.collaboration import views
 from crm_core.services.marketing import campaigns
+from crm_core.services.marketing.campaigns import ChannelView
 from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
@@ -97,6 +98,8 @@ def _expected(actor: Actor, row: Mapping[str, Any]) -> str:
 def channels(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> None:
     """The card with planned and actual cost per channel."""
     rows = load(campaigns.channels, row["id"])
+    hidden = actor.masked("campaign", "budget_minor")
+    may_edit = may_edit and not hidden
     with st.container(border=True, gap="small", key="channels"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**Channels**", width="content")
@@ -105,31 +108,39 @@ def channels(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> None:
         if not rows:
             st.caption("No channels yet. Their cost is what the return is measured against.")
             return
+        costs = () if hidden else (Column("planned", "Planned", right=True, sortable=False), Column("actual", "Actual", right=True, sortable=False))
         table(
-            [Column("channel", "Channel", sortable=False), Column("planned", "Planned", right=True, sortable=False), Column("actual", "Actual", right=True, sortable=False)],
-            [
-                (one.id, [Cell(one.channel.label), Cell(f"{fmt.money(actor, one.planned_cost_minor)} planned"), Cell(f"{fmt.money(actor, one.actual_cost_minor)} spent", hot=one.actual_cost_minor > one.planned_cost_minor)])
-                for one in rows
-            ],
+            [Column("channel", "Channel", sortable=False), *costs],
+            [(one.id, _channel_cells(actor, one)) for one in rows],
             key="channels_table",
             label="Channels of this campaign",
         )  # fmt: skip
-        spent = sum(one.actual_cost_minor for one in rows)
-        over = row["budget_minor"] is not None and spent > row["budget_minor"]
-        if over:
+        spent = sum(one.actual_cost_minor or 0 for one in rows)
+        if not hidden and row["budget_minor"] is not None and spent > row["budget_minor"]:
             st.caption(f":red[:material/warning: {fmt.md(fmt.money(actor, spent - row['budget_minor']))} above the budget]")
 
 
+def _channel_cells(actor: Actor, one: ChannelView) -> list[Cell]:
+    if one.planned_cost_minor is None or one.actual_cost_minor is None:
+        return [Cell(one.channel.label)]
+    planned, actual = (fmt.money(actor, cost) for cost in (one.planned_cost_minor, one.actual_cost_minor))
+    return [
+        Cell(one.channel.label),
+        Cell(f"{planned} planned"),
+        Cell(f"{actual} spent", hot=one.actual_cost_minor > one.planned_cost_minor),
+    ]
+
+
 @st.dialog("Channels of this campaign", width="large")
-def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequence[CampaignChannel]) -> None:
+def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequence[ChannelView]) -> None:
     words = Channel.options()
     places = exponent(actor.currency)
     money = st.column_config.NumberColumn
     start = [
         {
             "channel": one.channel.value,
-            "planned": float(to_major(one.planned_cost_minor, actor.currency)),
-            "actual": float(to_major(one.actual_cost_minor, actor.currency)),
+            "planned": float(to_major(one.planned_cost_minor or 0, actor.currency)),
+            "actual": float(to_major(one.actual_cost_minor or 0, actor.currency)),
             "starts_on": one.starts_on,
             "ends_on": one.ends_on,
         }

@@ -33,6 +33,7 @@ def committee(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool
         if (
             row["outcome"] is StageKind.OPEN
             and len(members) < 2
+            and isinstance(row["amount_minor"], int)
             and row["amount_minor"] >= load(workspace.summary).single_threaded_minor
         ):
             st.caption(":material/warning: Single-threaded: a deal of this size should know at least two people.")

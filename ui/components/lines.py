@@ -10,8 +10,8 @@ import streamlit as st
 from crm_core import lists
 from crm_core.access import Actor
 from crm_core.kit.money import line_total, to_major, to_minor
-from crm_core.models import DealLine, OrderLine
 from crm_core.services.sales import deals, orders, products
+from crm_core.services.sales.lines import LineView
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.picker import picker
@@ -32,9 +32,11 @@ ORDER = LinesOf("order", orders.set_lines, "No products yet. Their sum becomes t
 
 
 def lines_card(
-    actor: Actor, of: LinesOf, row: Mapping[str, Any], lines: Sequence[DealLine | OrderLine], may_edit: bool, *, note: str = ""
+    actor: Actor, of: LinesOf, row: Mapping[str, Any], lines: Sequence[LineView], may_edit: bool, *, note: str = ""
 ) -> None:
     """The card. ``note`` stands behind the sum."""
+    hidden = any(line.total_minor is None for line in lines)
+    may_edit = may_edit and not hidden
     with st.container(border=True, gap="small", key=f"{of.word}_lines"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**Products**", width="content")
@@ -60,16 +62,22 @@ def lines_card(
             key="lines_table",
             label=f"Products of this {of.word}",
         )
-        st.caption(f"Sum {fmt.md(fmt.money(actor, sum(line.total_minor for line in lines)))}{fmt.md(note)}")
+        if not hidden:
+            st.caption(f"Sum {fmt.md(fmt.money(actor, sum_of(lines)))}{fmt.md(note)}")
 
 
-def _cells(actor: Actor, line: DealLine | OrderLine) -> list[Cell]:
+def sum_of(lines: Sequence[LineView]) -> int:
+    """Their sum in minor units; hidden prices count as nothing."""
+    return sum(line.total_minor or 0 for line in lines)
+
+
+def _cells(actor: Actor, line: LineView) -> list[Cell]:
     off = f" −{fmt.number(actor, line.discount_pct)}%" if line.discount_pct else ""
     price = fmt.money(actor, line.unit_price_minor) + off
     return [Cell(line.name), Cell(fmt.number(actor, line.quantity)), Cell(price), Cell(fmt.money(actor, line.total_minor))]
 
 
-def _start(lines: Sequence[DealLine | OrderLine]) -> None:
+def _start(lines: Sequence[LineView]) -> None:
     st.session_state["_lines"] = [
         {
             "n": n,

@@ -11,7 +11,7 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.entities import ENTITIES, entity
 from crm_core.fields import FieldSpec, registry
-from crm_core.lists import ListQuery
+from crm_core.lists import MASK, ListQuery
 from crm_core.vocabulary import Action, FieldKind, StageKind
 from ui import format as fmt
 from ui.actions import load
@@ -214,6 +214,8 @@ def cell(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], tones: Mapping[s
     """How a value looks in a table."""
     raw = row[spec.key]
     text = fmt.value(actor, spec, raw, row.get(f"{spec.key}.title"))
+    if raw == MASK:
+        return Cell(text)
     tone = tones.get(spec.key, {}).get(raw)
     if tone is None and spec.enum is not None and raw is not None:
         tone = TONES.get(raw)

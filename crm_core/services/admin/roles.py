@@ -142,11 +142,11 @@ def remove(session: Session, actor: Actor, role_id: int) -> None:
 
 
 def maskable(session: Session, actor: Actor) -> dict[str, dict[str, str]]:
-    """Fields that can be hidden: entity → field key → label, personal ones first. Titles and links must stay readable for lists to make sense."""
+    """Fields that can be hidden: entity → field key → label, personal ones first."""
     require(actor, "user", Action.MANAGE)
     found: dict[str, dict[str, str]] = {}
     for entity in RECORDS:
-        specs = [spec for spec in registry(session, entity).values() if spec.to is None]
+        specs = [spec for spec in registry(session, entity).values() if spec.maskable]
         specs.sort(key=lambda spec: not spec.pii)
         found[entity] = {spec.key: spec.label for spec in specs}
     return found
@@ -198,11 +198,13 @@ def _write(session: Session, role_id: int, grants: Mapping[tuple[str, Action], S
 
 
 def _check_masks(session: Session, masks: frozenset[Mask]) -> None:
-    wrong = {
-        f"{entity}.{key}": f"{label_of(entity)} has no field “{key}”."
-        for entity, key in masks
-        if entity not in RECORDS or key not in registry(session, entity)
-    }
+    wrong = {}
+    for entity, key in masks:
+        spec = registry(session, entity).get(key) if entity in RECORDS else None
+        if spec is None:
+            wrong[f"{entity}.{key}"] = f"{label_of(entity)} has no field “{key}”."
+        elif not spec.maskable:
+            wrong[f"{entity}.{key}"] = f"“{spec.label}” can't be hidden: screens go by it."
     if wrong:
         raise Invalid(fields=wrong)
 

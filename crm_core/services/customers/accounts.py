@@ -45,7 +45,7 @@ def update(
 
 @dataclass(frozen=True)
 class AccountFigures:
-    """What an account is worth, within what the actor may see. Amounts in minor units; None: the actor may not see such records."""
+    """What an account is worth, within what the actor may see. Amounts in minor units; None: hidden from the actor, the records or the field."""
 
     order_revenue_minor: int | None
     orders: int | None
@@ -77,4 +77,4 @@ def _sum(
     row = session.execute(
         select(func.count(), total).where(table.c.account_id == account_id, visible(actor, entity_key, table), clause(table))
     ).one()
-    return int(row[0]), int(row[1])
+    return int(row[0]), None if column and actor.masked(entity_key, column) else int(row[1])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import and_, func, insert, literal, or_, select
@@ -64,12 +65,34 @@ def move(session: Session, actor: Actor, campaign_id: int, status: CampaignStatu
     return update(session, actor, campaign_id, {"status": status.value}, base_version=base_version).record
 
 
-def channels(session: Session, actor: Actor, campaign_id: int) -> list[CampaignChannel]:
+@dataclass(frozen=True)
+class ChannelView:
+    """A channel as screens show it. Costs in minor units; None where the budget is hidden from the viewer."""
+
+    id: int
+    channel: Channel
+    planned_cost_minor: int | None
+    actual_cost_minor: int | None
+    starts_on: date | None
+    ends_on: date | None
+
+
+def channels(session: Session, actor: Actor, campaign_id: int) -> list[ChannelView]:
     """The channels of a campaign."""
     get(session, actor, campaign_id)
-    return list(
-        session.exec(pick(CampaignChannel).where(CampaignChannel.campaign_id == campaign_id).order_by(col(CampaignChannel.id)))
-    )  # type: ignore[arg-type]
+    hidden = actor.masked("campaign", "budget_minor")
+    rows = session.exec(pick(CampaignChannel).where(CampaignChannel.campaign_id == campaign_id).order_by(col(CampaignChannel.id)))
+    return [
+        ChannelView(
+            row.id or 0,
+            row.channel,
+            None if hidden else row.planned_cost_minor,
+            None if hidden else row.actual_cost_minor,
+            row.starts_on,
+            row.ends_on,
+        )
+        for row in rows
+    ]
 
 
 def set_channels(
@@ -79,6 +102,8 @@ def set_channels(
     campaign = get(session, actor, campaign_id, action=Action.EDIT)
     if base_version is not None and base_version != campaign.version:
         raise Conflict("Somebody else changed this campaign meanwhile. Look at the new state before you save the channels.")
+    if actor.masked("campaign", "budget_minor"):
+        raise Invalid("The budget is hidden from your role, so you can't change the costs of the channels.")
     made = [_channel(campaign_id, row) for row in rows]
     for old in session.exec(pick(CampaignChannel).where(CampaignChannel.campaign_id == campaign_id)):
         session.delete(old)
@@ -211,9 +236,7 @@ def set_member_status(session: Session, actor: Actor, campaign_id: int, member_i
     """Say how far members have come; gives how many changed. Responding keeps its instant."""
     campaign = get(session, actor, campaign_id, action=Action.EDIT)
     changed = 0
-    for member in session.exec(
-        pick(CampaignMember).where(CampaignMember.campaign_id == campaign_id, col(CampaignMember.id).in_(list(member_ids)))
-    ):  # type: ignore[attr-defined]
+    for member in _of_campaign(session, actor, campaign_id, member_ids):
         if member.status is not status:
             member.status = status
             if status in RESPONDED and member.responded_at is None:
@@ -226,14 +249,17 @@ def set_member_status(session: Session, actor: Actor, campaign_id: int, member_i
     return changed
 
 
+def _of_campaign(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int]) -> list[CampaignMember]:
+    """The chosen members whose person the actor may see."""
+    table = CampaignMember.__table__  # type: ignore[attr-defined]
+    chosen = pick(CampaignMember).where(table.c.campaign_id == campaign_id, table.c.id.in_(list(member_ids)), _people(actor, table))
+    return list(session.exec(chosen))
+
+
 def remove_members(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int]) -> int:
     """Take members out; gives how many."""
     campaign = get(session, actor, campaign_id, action=Action.EDIT)
-    gone = list(
-        session.exec(
-            pick(CampaignMember).where(CampaignMember.campaign_id == campaign_id, col(CampaignMember.id).in_(list(member_ids)))
-        )
-    )  # type: ignore[attr-defined]
+    gone = _of_campaign(session, actor, campaign_id, member_ids)
     for member in gone:
         session.delete(member)
     session.flush()
@@ -244,15 +270,18 @@ def remove_members(session: Session, actor: Actor, campaign_id: int, member_ids:
 
 @dataclass(frozen=True)
 class CampaignFigures:
-    """What a campaign cost and brought, over the rows the actor may see. Money in minor units. Attributed by the campaign named on the record."""
+    """What a campaign cost and brought, over the rows the actor may see. Money in minor units, None where it is hidden from the actor.
+
+    Attributed by the campaign named on the record.
+    """
 
     members: int
     responded: int
-    planned_cost_minor: int
-    actual_cost_minor: int
+    planned_cost_minor: int | None
+    actual_cost_minor: int | None
     leads: int
-    won_minor: int
-    order_minor: int
+    won_minor: int | None
+    order_minor: int | None
 
 
 def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures:
@@ -260,16 +289,15 @@ def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures
     get(session, actor, campaign_id)
     table = CampaignMember.__table__  # type: ignore[attr-defined]
     counts = dict(
-        session.execute(select(table.c.status, func.count()).where(table.c.campaign_id == campaign_id).group_by(table.c.status))
+        session.execute(
+            select(table.c.status, func.count())
+            .where(table.c.campaign_id == campaign_id, _people(actor, table))
+            .group_by(table.c.status)
+        )
         .tuples()
         .all()
     )
-    cost = CampaignChannel.__table__  # type: ignore[attr-defined]
-    planned, actual = session.execute(
-        select(func.coalesce(func.sum(cost.c.planned_cost_minor), 0), func.coalesce(func.sum(cost.c.actual_cost_minor), 0)).where(
-            cost.c.campaign_id == campaign_id
-        )
-    ).one()
+    planned, actual = _costs(session, actor, campaign_id)
     deal, order, lead = (entity(key).table for key in ("deal", "order", "lead"))
     won = _sum(
         session, actor, "deal", deal, deal.c.amount_minor, and_(deal.c.campaign_id == campaign_id, deal.c.outcome == StageKind.WON)
@@ -280,8 +308,20 @@ def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures
         select(func.count()).where(lead.c.campaign_id == campaign_id, visible(actor, "lead", lead))
     ).scalar_one()
     responded = sum(n for status, n in counts.items() if MemberStatus(status) in RESPONDED)
-    return CampaignFigures(sum(counts.values()), responded, int(planned), int(actual), new_leads, won, revenue)
+    return CampaignFigures(sum(counts.values()), responded, planned, actual, new_leads, won, revenue)
 
 
-def _sum(session: Session, actor: Actor, key: str, table: Any, column: Any, clause: Any) -> int:
+def _costs(session: Session, actor: Actor, campaign_id: int) -> tuple[int | None, int | None]:
+    """Planned and actual cost of the channels; hidden together with the budget."""
+    if actor.masked("campaign", "budget_minor"):
+        return None, None
+    cost = CampaignChannel.__table__  # type: ignore[attr-defined]
+    sums = [func.coalesce(func.sum(column), 0) for column in (cost.c.planned_cost_minor, cost.c.actual_cost_minor)]
+    planned, actual = session.execute(select(*sums).where(cost.c.campaign_id == campaign_id)).one()
+    return int(planned), int(actual)
+
+
+def _sum(session: Session, actor: Actor, key: str, table: Any, column: Any, clause: Any) -> int | None:
+    if actor.masked(key, column.name):
+        return None
     return int(session.execute(select(func.coalesce(func.sum(column), 0)).where(clause, visible(actor, key, table))).scalar_one())

@@ -24,14 +24,14 @@ CLOSED_DAYS = 90
 
 @dataclass(frozen=True)
 class DealCard:
-    """A deal as a card."""
+    """A deal as a card. ``amount_minor`` is None where amounts are hidden from the viewer."""
 
     id: int
     version: int
     name: str
     account: str
     owner: str
-    amount_minor: int
+    amount_minor: int | None
     expected_close_on: date | None
     idle: bool
     no_next_step: bool
@@ -39,12 +39,12 @@ class DealCard:
 
 @dataclass(frozen=True)
 class StageColumn:
-    """A stage with its figures over all its deals, and its first cards."""
+    """A stage with its figures over all its deals, and its first cards. Sums are None where what they add up is hidden from the viewer."""
 
     stage: StageView
     count: int
-    amount_minor: int
-    weighted_minor: int
+    amount_minor: int | None
+    weighted_minor: int | None
     cards: tuple[DealCard, ...]
 
 
@@ -65,12 +65,15 @@ def columns(
     stage_table = entity("stage").table
     idle_days = dict(session.execute(select(stage_table.c.id, stage_table.c.max_idle_days)).tuples().all())
     sums = _sums(session, base, table, found, actor)
+    hidden = actor.masked("deal", "amount_minor")
+    unweighted = hidden or actor.masked("deal", "probability_pct")
     made = []
     for stage in found:
         n, amount, weighted = sums.get(stage.id, (0, 0, 0))
         clause = and_(base, *_standing(table, stage, actor))
         rows = _rows(session, clause, table, stage, (limits or {}).get(stage.id, PER_COLUMN)) if n else []
-        made.append(StageColumn(stage, n, amount, weighted // 100, _cards(session, actor, rows, stage, idle_days.get(stage.id))))
+        cards = _cards(session, actor, rows, stage, idle_days.get(stage.id))
+        made.append(StageColumn(stage, n, None if hidden else amount, None if unweighted else weighted // 100, cards))
     return made
 
 
@@ -111,6 +114,7 @@ def _cards(session: Session, actor: Actor, rows: list[Any], stage: StageView, id
     accounts = lists.titles(session, actor, "account", (row.account_id for row in rows))
     people = lists.titles(session, actor, "user", (row.owner_id for row in rows))
     now = clock.utcnow()
+    hidden = actor.masked("deal", "amount_minor")
     return tuple(
         DealCard(
             row.id,
@@ -118,7 +122,7 @@ def _cards(session: Session, actor: Actor, rows: list[Any], stage: StageView, id
             row.name,
             accounts.get(row.account_id, ""),
             people.get(row.owner_id, ""),
-            row.amount_minor,
+            None if hidden else row.amount_minor,
             row.expected_close_on,
             stage.kind is StageKind.OPEN and idle_days is not None and _days_idle(row, now) >= idle_days,
             stage.kind is StageKind.OPEN and not row.next_step and row.next_step_on is None,

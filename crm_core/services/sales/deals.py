@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -13,15 +12,11 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import parse_one
 from crm_core.kit import clock
-from crm_core.kit.money import line_total
-from crm_core.kit.text import clean
-from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Pipeline, Product, Stage, StageEvent
+from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Pipeline, Stage, StageEvent
 from crm_core.services.sales import deal_rules
+from crm_core.services.sales import lines as line_rules
+from crm_core.services.sales.lines import MAX_LINES, LineView
 from crm_core.vocabulary import Action, CommitteeRole, OrderStatus, StageKind, Stance
-
-MAX_LINES = 200
-MAX_TOTAL = 9 * 10**15
-"""Largest amount of a line in minor units."""
 
 
 def get(session: Session, actor: Actor, deal_id: int | None, *, action: Action = Action.READ) -> Deal:
@@ -206,7 +201,7 @@ def _save(
         if "amount_minor" in old and _has_lines(session, deal):
             deal.amount_locked = True
         elif old.get("amount_locked") is True and not deal.amount_locked:
-            deal.amount_minor = deal_rules.amount_of(lines(session, actor, deal_id))
+            deal.amount_minor = deal_rules.amount_of(_lines(session, deal_id))
 
     event_type = (
         None
@@ -278,9 +273,13 @@ def _order_from(session: Session, actor: Actor, deal: Deal) -> Order | None:
 # --- products of a deal -------------------------------------------------------------------------------------------------
 
 
-def lines(session: Session, actor: Actor, deal_id: int) -> list[DealLine]:
-    """The products of a deal in their order."""
+def lines(session: Session, actor: Actor, deal_id: int) -> list[LineView]:
+    """The products of a deal in their order; without prices where the amount is hidden from the actor."""
     get(session, actor, deal_id)
+    return line_rules.views(_lines(session, deal_id), hidden=actor.masked("deal", "amount_minor"))
+
+
+def _lines(session: Session, deal_id: int) -> list[DealLine]:
     return list(
         session.exec(select(DealLine).where(DealLine.deal_id == deal_id).order_by(col(DealLine.position), col(DealLine.id)))
     )
@@ -296,10 +295,14 @@ def set_lines(
         raise Conflict("Somebody else changed this deal meanwhile. Look at the new state before you save the products.")
     if len(rows) > MAX_LINES:
         raise Invalid(f"A deal can have at most {MAX_LINES} lines.")
+    line_rules.refuse_hidden(actor, "deal", "amount_minor")
+    before_lines = _lines(session, deal_id)
+    kept = {line.product_id for line in before_lines}
     made = [
-        DealLine(deal_id=deal_id, position=position, **priced_line(session, position, row)) for position, row in enumerate(rows)
+        DealLine(deal_id=deal_id, position=position, **line_rules.priced(session, actor, position, row, kept))
+        for position, row in enumerate(rows)
     ]
-    for old in session.exec(select(DealLine).where(DealLine.deal_id == deal_id)):
+    for old in before_lines:
         session.delete(old)
     session.add_all(made)
     before = deal.amount_minor
@@ -312,38 +315,6 @@ def set_lines(
     changes = {"amount_minor": (before, deal.amount_minor)} if before != deal.amount_minor else {}
     events.record(session, actor, "deal.lines_changed", deal, changes=changes, data={"lines": len(made)})
     return deal
-
-
-def priced_line(session: Session, position: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked columns of a line of a deal or an order: product, name, quantity, price, discount and total. Raises Invalid naming the line."""
-    where = f"Line {position + 1}"
-    product = session.get(Product, row["product_id"]) if row.get("product_id") else None
-    if product is not None and product.deleted_at is not None:
-        product = None
-    name = clean(str(row.get("name") or (product.name if product else "")))[:300]
-    if not name or (row.get("product_id") and product is None):
-        raise Invalid(f"{where}: choose a product or write what is sold.")
-    try:
-        quantity = Decimal(str(row.get("quantity") if row.get("quantity") is not None else 1)).quantize(Decimal("0.001"))
-        discount = Decimal(str(row.get("discount_pct") or 0)).quantize(Decimal("0.001"))
-        given = row.get("unit_price_minor")
-        price = int(given) if given is not None else (product.price_minor if product else 0)
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        raise Invalid(f"{where}: quantity, price and discount must be numbers.") from error
-    if not (quantity.is_finite() and discount.is_finite()):
-        raise Invalid(f"{where}: quantity, price and discount must be numbers.")
-    if quantity * price >= MAX_TOTAL:
-        raise Invalid(f"{where}: quantity times price is too large an amount.")
-    if not 0 < quantity < 10**9 or not 0 <= discount <= 100 or not 0 <= price < 10**14:
-        raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100 %.")
-    return {
-        "product_id": product.id if product else None,
-        "name": name,
-        "quantity": quantity,
-        "unit_price_minor": price,
-        "discount_pct": discount,
-        "total_minor": line_total(quantity, price, discount),
-    }
 
 
 # --- buying committee ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from crm_core.errors import Conflict, Invalid
 from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.models import Order, OrderLine
-from crm_core.services.sales.deals import MAX_LINES, priced_line
+from crm_core.services.sales import lines as line_rules
+from crm_core.services.sales.lines import MAX_LINES, LineView
 from crm_core.vocabulary import Action, OrderStatus
 
 _NEXT = {
@@ -44,7 +45,7 @@ def update(
     status = parse_one("order", "status", changes.get("status"))
     if status is not None and status is not order.status and status not in _NEXT[order.status]:
         raise Invalid(fields={"status": f"An order that is {order.status.label.lower()} can't become {status.label.lower()}."})
-    if "total_minor" in changes and lines(session, actor, order_id):
+    if "total_minor" in changes and _lines(session, order_id):
         raise Invalid(fields={"total_minor": "The total is the sum of the lines; change those."})
     return records.update(session, actor, "order", order_id, changes, base_version=base_version)
 
@@ -59,9 +60,13 @@ def move(session: Session, actor: Actor, order_id: int, status: OrderStatus, *, 
     return update(session, actor, order_id, {"status": status.value}, base_version=base_version).record
 
 
-def lines(session: Session, actor: Actor, order_id: int) -> list[OrderLine]:
-    """The products of an order."""
+def lines(session: Session, actor: Actor, order_id: int) -> list[LineView]:
+    """The products of an order; without prices where the total is hidden from the actor."""
     get(session, actor, order_id)
+    return line_rules.views(_lines(session, order_id), hidden=actor.masked("order", "total_minor"))
+
+
+def _lines(session: Session, order_id: int) -> list[OrderLine]:
     return list(session.exec(select(OrderLine).where(OrderLine.order_id == order_id).order_by(col(OrderLine.id))))
 
 
@@ -76,8 +81,13 @@ def set_lines(
         raise Conflict(f"This order is {order.status.label.lower()}; its products stay as they are.")
     if len(rows) > MAX_LINES:
         raise Invalid(f"An order can have at most {MAX_LINES} lines.")
-    made = [OrderLine(order_id=order_id, **priced_line(session, position, row)) for position, row in enumerate(rows)]
-    for old in session.exec(select(OrderLine).where(OrderLine.order_id == order_id)):
+    line_rules.refuse_hidden(actor, "order", "total_minor")
+    before_lines = _lines(session, order_id)
+    kept = {line.product_id for line in before_lines}
+    made = [
+        OrderLine(order_id=order_id, **line_rules.priced(session, actor, position, row, kept)) for position, row in enumerate(rows)
+    ]
+    for old in before_lines:
         session.delete(old)
     session.add_all(made)
     before, order.total_minor = order.total_minor, sum(line.total_minor for line in made)
