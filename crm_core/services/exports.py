@@ -1,7 +1,7 @@
 """Records out of the house: what a list shows, as CSV or XLSX, within the person's export reach, logged."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlmodel import Session
@@ -20,8 +20,16 @@ MAX_XLSX = 200_000
 FORMATS = ("csv", "xlsx")
 
 
-def export(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, form: str = "csv") -> bytes:
-    """The rows of a list with its columns. Records an event with the number of rows."""
+@dataclass(frozen=True)
+class Export:
+    """A finished file and the number of records in it."""
+
+    data: bytes
+    rows: int
+
+
+def build(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, form: str = "csv") -> Export:
+    """The rows of a list with its columns, as a file. Only reads, so that a long one keeps nobody from writing; ``log`` it before it is handed out."""
     require(actor, entity_key, Action.EXPORT)
     if form not in FORMATS:
         raise Invalid("Choose CSV or XLSX.")
@@ -34,15 +42,14 @@ def export(session: Session, actor: Actor, entity_key: str, query: ListQuery, *,
     chosen = [specs[key] for key in query.columns if key in specs]
     header = ["ID", *(spec.label for spec in chosen)]
     rows = _Counted(_rows(session, actor, entity_key, query, chosen))
-    made = (to_csv if form == "csv" else to_xlsx)(header, rows)
-    events.record(
-        session,
-        actor,
-        "organisation.exported",
-        entity=entity_key,
-        data={"rows": rows.count, "entity": found.plural.lower(), "form": form},
-    )
-    return made
+    return Export((to_csv if form == "csv" else to_xlsx)(header, rows), rows.count)
+
+
+def log(session: Session, actor: Actor, entity_key: str, rows: int, *, form: str) -> None:
+    """Note in the audit trail that records left the house."""
+    require(actor, entity_key, Action.EXPORT)
+    data = {"rows": rows, "entity": entity(entity_key).plural.lower(), "form": form}
+    events.record(session, actor, "organisation.exported", entity=entity_key, data=data)
 
 
 class _Counted:

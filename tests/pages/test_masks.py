@@ -17,7 +17,15 @@ from tests.pages.app import open_screen, words
 SECRET = 7_654_321
 """An amount that no other figure of the test makes by chance."""
 SHOWN = "76,543"
-PAGES = {"deal": "deal", "account": "account", "contact": "contact", "lead": "lead", "order": "order", "product": "product", "campaign": "campaign"}
+PAGES = {
+    "deal": "deal",
+    "account": "account",
+    "contact": "contact",
+    "lead": "lead",
+    "order": "order",
+    "product": "product",
+    "campaign": "campaign",
+}
 
 
 def hide_everything(session: Session, user_id: int) -> None:
@@ -36,19 +44,33 @@ def company(cast):
     with write_session() as session:
         product = crud.create(session, root, "product", {"name": "Thing", "price_minor": SECRET, "cost_minor": SECRET})
         account = crud.create(session, root, "account", {"name": "Firm", "revenue_minor": SECRET})
-        contact = crud.create(session, root, "contact", {"name": "Somebody", "email": "some@body.example", "account_id": account.id})
+        contact = crud.create(
+            session, root, "contact", {"name": "Somebody", "email": "some@body.example", "account_id": account.id}
+        )
         lead = crud.create(session, root, "lead", {"name": "Interested", "email": "lead@body.example", "estimated_minor": SECRET})
         campaign = crud.create(session, root, "campaign", {"name": "Spring", "budget_minor": SECRET})
-        campaigns.set_channels(session, root, campaign.id, [{"channel": "email", "planned_cost_minor": SECRET, "actual_cost_minor": SECRET}])
+        campaigns.set_channels(
+            session, root, campaign.id, [{"channel": "email", "planned_cost_minor": SECRET, "actual_cost_minor": SECRET}]
+        )
         links = {"account_id": account.id, "contact_id": contact.id, "campaign_id": campaign.id, "owner_id": root.user_id}
-        deal = crud.create(session, root, "deal", {"name": "Chance", "amount_minor": SECRET, "expected_close_on": clock.today(), **links})
+        deal = crud.create(
+            session, root, "deal", {"name": "Chance", "amount_minor": SECRET, "expected_close_on": clock.today(), **links}
+        )
         deals.set_lines(session, root, deal.id, [{"product_id": product.id}])
         order = crud.create(session, root, "order", {"status": "placed", **links})
         orders.set_lines(session, root, order.id, [{"product_id": product.id}])
         won = crud.create(session, root, "deal", {"name": "Done", "amount_minor": SECRET, **links})
         deals.win(session, root, won.id, create_order=False)
         hide_everything(session, cast["ana"].user_id)
-        made = {"product": product.id, "account": account.id, "contact": contact.id, "lead": lead.id, "campaign": campaign.id, "deal": deal.id, "order": order.id}
+        made = {
+            "product": product.id,
+            "account": account.id,
+            "contact": contact.id,
+            "lead": lead.id,
+            "campaign": campaign.id,
+            "deal": deal.id,
+            "order": order.id,
+        }
     with read_session() as session:
         return made, load_actor(session, cast["ana"].user_id)
 

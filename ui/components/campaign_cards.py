@@ -9,7 +9,6 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.kit.money import exponent, to_major, to_minor
 from crm_core.lists import ListQuery
-from crm_core.models import CampaignChannel
 from crm_core.services.collaboration import views
 from crm_core.services.marketing import campaigns
 from crm_core.services.marketing.campaigns import ChannelView
@@ -108,7 +107,11 @@ def channels(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> None:
         if not rows:
             st.caption("No channels yet. Their cost is what the return is measured against.")
             return
-        costs = () if hidden else (Column("planned", "Planned", right=True, sortable=False), Column("actual", "Actual", right=True, sortable=False))
+        costs = (
+            ()
+            if hidden
+            else (Column("planned", "Planned", right=True, sortable=False), Column("actual", "Actual", right=True, sortable=False))
+        )
         table(
             [Column("channel", "Channel", sortable=False), *costs],
             [(one.id, _channel_cells(actor, one)) for one in rows],

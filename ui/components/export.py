@@ -4,8 +4,9 @@ from functools import partial
 
 import streamlit as st
 
+from crm_core import access
 from crm_core.access import Actor
-from crm_core.db import write_session
+from crm_core.db import read_session, write_session
 from crm_core.entities import entity
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
@@ -33,5 +34,9 @@ def export_button(entity_key: str, query: ListQuery) -> None:
 
 
 def _make(actor: Actor, entity_key: str, query: ListQuery, form: str) -> bytes:
+    with read_session() as session:
+        now = access.load(session, actor.user_id or 0, via=actor.via, session_id=actor.session_id)  # the page may be hours old
+        made = exports.build(session, now, entity_key, query, form=form)
     with write_session() as session:
-        return exports.export(session, actor, entity_key, query, form=form)
+        exports.log(session, now, entity_key, made.rows, form=form)
+    return made.data

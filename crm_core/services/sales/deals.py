@@ -67,6 +67,18 @@ def _first_stage(session: Session, pipeline_id: int | None, stage_id: int | None
     return first
 
 
+def _arrival(session: Session, deal: Deal) -> Stage:
+    """Where a deal stands after a change of pipeline: an open one at its start, a closed one where it is closed just as well."""
+    if deal.outcome is StageKind.OPEN:
+        return _first_stage(session, deal.pipeline_id, None)
+    same = select(Stage).where(Stage.pipeline_id == deal.pipeline_id, Stage.kind == deal.outcome).order_by(col(Stage.position))
+    found = session.exec(same).first()
+    if found is None:
+        words = f"That pipeline has no stage that means “{deal.outcome.label}”. Re-open the deal first, or choose another pipeline."
+        raise Invalid(fields={"pipeline_id": words})
+    return found
+
+
 def update(
     session: Session, actor: Actor, deal_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> records.Saved:
@@ -185,17 +197,16 @@ def _save(
     def prepare(_session: Session, _actor: Actor, deal: Deal, old: Mapping[str, Any]) -> None:
         if stage is not None:
             origin = int(old["stage_id"]) if "stage_id" in old else deal.stage_id
-            if "pipeline_id" not in old:
-                deal_rules.check_stage_of_pipeline(deal, stage)
+            deal_rules.check_stage_of_pipeline(deal, stage)
             left.append((origin, deal.stage_since, deal.outcome))
             deal_rules.enter_stage(deal, stage, clock.utcnow(), closed_on)
             for key in ("lost_reason", "won_reason", "competitor"):
                 if key in changes and stage.kind is not StageKind.OPEN:
                     setattr(deal, key, changes[key])
         elif "pipeline_id" in old:
-            first = _first_stage(session, deal.pipeline_id, None)
+            arrival = _arrival(session, deal)
             left.append((deal.stage_id, deal.stage_since, deal.outcome))
-            deal_rules.enter_stage(deal, first, clock.utcnow(), None)
+            deal_rules.enter_stage(deal, arrival, clock.utcnow(), deal.closed_on)
         if "probability_pct" in old:
             deal.probability_own = True
         if "amount_minor" in old and _has_lines(session, deal):

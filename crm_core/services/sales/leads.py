@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import and_, exists, or_
+from sqlalchemy import select as pick
 from sqlmodel import Session, col, select
 
 from crm_core import events, records
 from crm_core.access import Actor, require
+from crm_core.entities import entity, label_of, relations
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit import clock
-from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task
+from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task, User
 from crm_core.services.customers import accounts, contacts, duplicates
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LeadKind
@@ -155,9 +158,10 @@ def convert(
     _refuse_if_converted(lead)
     if base_version is not None and base_version != lead.version:
         raise Conflict("Somebody else changed this lead meanwhile. Look at it again before you convert it.")
-    account = _account(session, actor, lead, account_id, account_name)
-    contact = _contact(session, actor, lead, contact_id, account)
-    deal = _deal(session, actor, lead, account, contact, deal_name, amount_minor)
+    owner_id = _heir(session, actor, lead)
+    account = _account(session, actor, lead, account_id, account_name, owner_id)
+    contact = _contact(session, actor, lead, contact_id, account, owner_id)
+    deal = _deal(session, actor, lead, account, contact, deal_name, amount_minor, owner_id)
     for model in (Activity, Task):
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
             row.account_id, row.contact_id = account.id if account else None, contact.id
@@ -179,21 +183,35 @@ def convert(
     return Converted(lead_id, fixed["converted_account_id"], contact.id, fixed["converted_deal_id"])
 
 
-def _account(session: Session, actor: Actor, lead: Lead, account_id: int | None, name: str | None) -> Account | None:
+def _heir(session: Session, actor: Actor, lead: Lead) -> int | None:
+    """Who owns what a lead becomes: its owner, or whoever converts it when the owner has left."""
+    owner = session.get(User, lead.owner_id) if lead.owner_id is not None else None
+    return lead.owner_id if owner is None or owner.is_active else actor.user_id
+
+
+def _account(
+    session: Session, actor: Actor, lead: Lead, account_id: int | None, name: str | None, owner_id: int | None
+) -> Account | None:
     if account_id is not None:
         return records.get(session, actor, "account", account_id)
     title = (name if name is not None else lead.company) or ""
     if not title.strip():
         return None
-    copied = {key: getattr(lead, key) for key in ("website", "phone", "city", "country", "owner_id") if getattr(lead, key)}
-    return accounts.create(session, actor, {"name": title, **copied})
+    copied = {key: getattr(lead, key) for key in ("website", "phone", "city", "country") if getattr(lead, key)}
+    return accounts.create(session, actor, {"name": title, **copied, **_owned(owner_id)})
 
 
-def _contact(session: Session, actor: Actor, lead: Lead, contact_id: int | None, account: Account | None) -> Contact:
+def _owned(owner_id: int | None) -> dict[str, Any]:
+    return {} if owner_id is None else {"owner_id": owner_id}
+
+
+def _contact(
+    session: Session, actor: Actor, lead: Lead, contact_id: int | None, account: Account | None, owner_id: int | None
+) -> Contact:
     if contact_id is not None:
         return records.get(session, actor, "contact", contact_id)
-    names = ("name", "job_title", "email", "phone", "city", "country", "source", "owner_id")
-    copied = {key: getattr(lead, key) for key in names if getattr(lead, key)}
+    names = ("name", "job_title", "email", "phone", "city", "country", "source")
+    copied = {**{key: getattr(lead, key) for key in names if getattr(lead, key)}, **_owned(owner_id)}
     if account is not None:
         copied["account_id"] = account.id
     return contacts.create(session, actor, copied)
@@ -207,16 +225,17 @@ def _deal(
     contact: Contact,
     name: str | None,
     amount_minor: int | None,
+    owner_id: int | None,
 ) -> Deal | None:
     if not name:
         return None
     values: dict[str, Any] = {"name": name, "contact_id": contact.id, "amount_minor": amount_minor or lead.estimated_minor or 0}
     if account is not None:
         values["account_id"] = account.id
-    for key in ("source", "campaign_id", "owner_id"):
+    for key in ("source", "campaign_id"):
         if getattr(lead, key):
             values[key] = getattr(lead, key)
-    return deals.create(session, actor, values)
+    return deals.create(session, actor, {**values, **_owned(owner_id)})
 
 
 @dataclass(frozen=True)
@@ -246,7 +265,8 @@ def candidates(session: Session, actor: Actor, lead_id: int) -> Candidates:
 
 
 def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
-    """Take a conversion back: what it created goes to the bin, unless somebody has changed it since. What it only chose stays."""
+    """Take a conversion back: what it created goes to the bin, unless somebody has changed it since or put something to it. What it only
+    chose stays."""
     lead = get(session, actor, lead_id, action=Action.EDIT)
     if lead.converted_at is None:
         raise Conflict("This lead was not converted.")
@@ -262,6 +282,9 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
     touched = [key for key, record_id in made if record_id is not None and _was_changed(session, key, record_id)]
     if touched:
         raise Conflict(f"The {' and the '.join(touched)} was changed since the conversion, so it can't be taken back.")
+    grown = _grown(session, actor, lead, [(key, record_id) for key, record_id in made if record_id is not None])
+    if grown:
+        raise Conflict(f"Since the conversion there are new {' and '.join(grown)}, so it can't be taken back.")
     for key, record_id in made:
         if record_id is not None:
             _discard(session, actor, key, record_id)
@@ -272,6 +295,24 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
     fixed = {"status_id": data.get("from_status") or status_of(session, LeadKind.QUALIFIED).id, "converted_at": None}
     fixed.update(dict.fromkeys(("converted_account_id", "converted_contact_id", "converted_deal_id")))
     return records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.conversion_undone").record
+
+
+def _grown(session: Session, actor: Actor, lead: Lead, made: list[tuple[str, int]]) -> list[str]:
+    """What hangs on the records that a conversion made, besides one another and what came along from the lead: ``orders of the account``."""
+    own = dict(made)
+    found = []
+    for key, record_id in made:
+        for relation in relations(key).values():
+            table = entity(relation.child).table
+            clause = and_(table.c[relation.foreign_key] == record_id, table.c.deleted_at.is_(None))
+            if relation.child in own:
+                clause = and_(clause, table.c.id != own[relation.child])
+            if "lead_id" in table.c:
+                clause = and_(clause, or_(table.c.lead_id.is_(None), table.c.lead_id != lead.id))
+            if session.execute(pick(exists(pick(table.c.id).where(clause)))).scalar_one():
+                words = label_of(relation.child, plural=True).lower() if actor.can(relation.child, Action.READ) else "other records"
+                found.append(f"{words} of the {key}")
+    return found
 
 
 def _was_changed(session: Session, key: str, record_id: int) -> bool:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from crm_core import records
 from crm_core.access import Actor
-from crm_core.errors import Invalid, NotFound
+from crm_core.errors import Invalid, NotFound, NotPermitted
 from crm_core.kit.money import line_total
 from crm_core.kit.text import clean
 from crm_core.models import DealLine, OrderLine, Product
@@ -94,5 +94,5 @@ def _product(session: Session, actor: Actor, product_id: Any, kept: Collection[i
         return session.get(Product, product_id)
     try:
         return records.get(session, actor, "product", product_id)
-    except NotFound:
+    except (NotFound, NotPermitted):
         return None

@@ -57,9 +57,11 @@ def test_contact_points_with_odd_labels_and_kinds(any_cast):
 def test_the_log_of_an_export_counts_the_rows_that_left(any_cast):
     make(any_cast["root"], "account", name="Somebody's")
     make(any_cast["alice"], "account", name="Mine")
+    with read_session() as session:
+        made = exports.build(session, any_cast["alice"], "account", ListQuery())
     with write_session() as session:
-        made = exports.export(session, any_cast["alice"], "account", ListQuery())
-    assert b"Mine" in made and b"Somebody" not in made
+        exports.log(session, any_cast["alice"], "account", made.rows, form="csv")
+    assert b"Mine" in made.data and b"Somebody" not in made.data
     with read_session() as session:
         event = session.exec(select(Event).where(Event.type == "organisation.exported")).one()
         assert event.data["rows"] == 1

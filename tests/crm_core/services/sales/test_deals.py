@@ -1,5 +1,6 @@
 """Deals: each verb works; wrong state; missing; not yours; not permitted; twice."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
-from crm_core.models import Event, Order, Stage, StageEvent
+from crm_core.models import Event, Order, Pipeline, Stage, StageEvent
 from crm_core.services.sales import board, deals
 from crm_core.vocabulary import StageKind
 
@@ -117,6 +118,43 @@ def test_losing_needs_a_reason_and_reopening_clears_it(any_cast):
     assert (again.outcome, again.lost_reason, again.closed_on, again.stage_id) == (StageKind.OPEN, None, None, stage("Proposal").id)
     with pytest.raises(Conflict, match="already open"):
         do(deals.reopen, alice, deal.id)
+
+
+def test_a_closed_deal_stays_closed_in_another_pipeline_that_knows_its_state(any_cast):
+    alice = any_cast["alice"]
+    with write_session() as session:
+        other = Pipeline(name="Renewals", position=9)
+        session.add(other)
+        session.flush()
+        for place, kind in enumerate((StageKind.OPEN, StageKind.WON)):
+            session.add(Stage(pipeline_id=other.id, name=f"{kind.label} here", kind=kind, position=place))
+    won, lost = new(alice), new(alice)
+    do(deals.win, alice, won.id)
+    do(deals.lose, alice, lost.id, reason="Price")
+    moved = do(deals.update, alice, won.id, {"pipeline_id": other.id}).record
+    assert (moved.outcome, moved.pipeline_id, moved.stage_id) == (StageKind.WON, other.id, stage("Won here").id)
+    assert moved.closed_on is not None
+    with pytest.raises(Invalid, match="no stage that means “Lost”"):
+        do(deals.update, alice, lost.id, {"pipeline_id": other.id})
+    with pytest.raises(Invalid, match="another pipeline"):
+        do(deals.update, alice, new(alice).id, {"pipeline_id": other.id, "stage_id": stage("Proposal").id})
+
+
+def test_products_out_of_sight_stay_on_a_deal_and_come_to_no_other(cast):
+    alice = cast["alice"]
+    product = do(records.create, cast["root"], "product", {"name": "Old thing", "price_minor": 100})
+    deal, other = new(alice), new(alice)
+    do(deals.set_lines, alice, deal.id, [{"product_id": product.id}])
+    blind = replace(alice, grants={key: scopes for key, scopes in alice.grants.items() if key[0] != "product"})
+    do(deals.set_lines, blind, deal.id, [{"product_id": product.id, "quantity": 2}, {"name": "By hand", "unit_price_minor": 5}])
+    with pytest.raises(Invalid, match="Line 1: choose a product"):
+        do(deals.set_lines, blind, other.id, [{"product_id": product.id}])
+    masked = replace(alice, masks=frozenset({("deal", "amount_minor")}))
+    with pytest.raises(Invalid, match="hidden from your role"):
+        do(deals.set_lines, masked, deal.id, [])
+    with read_session() as session:
+        assert [(line.unit_price_minor, line.total_minor) for line in deals.lines(session, masked, deal.id)] == [(None, None)] * 2
+        assert [line.total_minor for line in deals.lines(session, alice, deal.id)] == [200, 5]
 
 
 def test_closing_through_the_form_is_refused_with_advice(cast):

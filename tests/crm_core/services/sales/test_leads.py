@@ -6,7 +6,8 @@ from crm_core import lists, records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.lists import ListQuery
-from crm_core.models import LeadStatus
+from crm_core.models import LeadStatus, User
+from crm_core.services import crud
 from crm_core.services.collaboration import activities, timeline
 from crm_core.services.customers import contacts, duplicates
 from crm_core.services.sales import leads
@@ -92,6 +93,28 @@ def test_a_conversion_can_be_taken_back_until_somebody_works_on(any_cast):
     do(contacts.update, alice, made.contact_id, {"job_title": "CEO"})
     with pytest.raises(Conflict, match="changed since"):
         do(leads.undo_conversion, alice, lead.id)
+
+
+def test_a_conversion_stays_when_something_hangs_on_what_it_made(any_cast):
+    alice = any_cast["alice"]
+    lead = new(alice)
+    made = do(leads.convert, alice, lead.id, deal_name="First order")
+    order = do(crud.create, alice, "order", {"account_id": made.account_id})
+    with pytest.raises(Conflict, match="orders of the account"):
+        do(leads.undo_conversion, alice, lead.id)
+    do(crud.archive, any_cast["root"], "order", order.id)
+    do(leads.undo_conversion, alice, lead.id)
+    assert count(any_cast["root"], "account") == 0
+
+
+def test_what_a_lead_of_somebody_who_left_becomes_belongs_to_whoever_converts_it(cast):
+    lead = new(cast["alice"])
+    with write_session() as session:
+        session.get(User, cast["alice"].user_id).is_active = False
+    made = do(leads.convert, cast["root"], lead.id, deal_name="First order")
+    with read_session() as session:
+        for key, record_id in (("account", made.account_id), ("contact", made.contact_id), ("deal", made.deal_id)):
+            assert records.get(session, cast["root"], key, record_id).owner_id == cast["root"].user_id
 
 
 def test_an_existing_account_is_chosen_and_survives_the_undo(any_cast):
