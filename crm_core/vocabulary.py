@@ -433,3 +433,21 @@ class Gate(Choice):
     SUPPRESSED = "suppressed", "Unsubscribed, bounced or blocked"
     OVER_CAP = "over_cap", "Contacted often enough lately"
     SAME_ADDRESS = "same_address", "Same address as somebody else"
+
+
+class RunState(Choice):
+    """Where an analysis stands."""
+
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    REFUSED = "refused", "Refused"
+    FAILED = "failed", "Failed"
+
+
+class Reliance(Choice):
+    """How far one may rely on what an analysis found."""
+
+    YES = "yes", "Reliable"
+    PARTLY = "partly", "With care"
+    NO = "no", "Not to be relied on"

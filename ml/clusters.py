@@ -10,10 +10,10 @@ import pandas as pd
 
 from ml.encoding import CLIP, Encoder, by_customer, fit_encoder
 from ml.errors import DataError
+from ml.limits import HIGHLY_STABLE, PATTERN
 from ml.stability import Evidence, cluster, evidence, nearest
 
 MIN_CUSTOMERS = 10
-PATTERN, HIGHLY_STABLE = 0.75, 0.85  # Hennig's reading of the Jaccard overlap
 TOLERANCE = 0.05  # among about equally stable choices the finest says most
 REFERENCES = 10
 SAMPLE = 2_000

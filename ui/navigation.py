@@ -66,6 +66,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True),
     Screen("marketing/segments.py", "segments", "Segments", "groups_3", "Marketing", ("segment", R)),
     Screen("marketing/segment.py", "segment", "Segment", "groups_3", "Marketing", ("segment", R), hidden=True),
+    Screen("analytics/segmentation.py", "segmentation", "Segmentation", "bubble_chart", "Analytics", ("analytics", R)),
     Screen("home/import_data.py", "import", "Import", "upload_file", "Admin", any_of=tuple((key, I) for key in RECORDS)),
     Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),
     Screen("admin/users.py", "people", "People", "group", "Admin", ("user", M)),

@@ -40,22 +40,43 @@ def orders(
     session: Session, actor: Actor, *, customer: Customer = "contact", since: datetime | None = None, until: datetime | None = None
 ) -> pd.DataFrame:
     """ORDERS: order_id, customer_id, ordered_at (UTC), revenue (major units of the workspace's currency). Guests are left out."""
-    statement = select(
-        _ORDERS.c.id.label("order_id"),
-        _ORDERS.c[f"{customer}_id"].label("customer_id"),
-        _ORDERS.c.ordered_at,
-        _ORDERS.c.total_minor,
-    ).where(_in_scope(actor, customer, since, until))
-    frame = read_frame(session, statement.order_by(_ORDERS.c.id))
+    frame = read_frame(session, orders_query(actor, customer=customer, since=since, until=until))
     frame["revenue"] = _major(frame.pop("total_minor"), actor)
     return frame
+
+
+def orders_query(
+    actor: Actor, *, customer: Customer = "contact", since: datetime | None = None, until: datetime | None = None
+) -> Select[Any]:
+    """The SELECT behind ``orders``."""
+    return (
+        select(
+            _ORDERS.c.id.label("order_id"),
+            _ORDERS.c[f"{customer}_id"].label("customer_id"),
+            _ORDERS.c.ordered_at,
+            _ORDERS.c.total_minor,
+        )
+        .where(_in_scope(actor, customer, since, until))
+        .order_by(_ORDERS.c.id)
+    )
 
 
 def order_lines(
     session: Session, actor: Actor, *, customer: Customer = "contact", since: datetime | None = None, until: datetime | None = None
 ) -> pd.DataFrame:
     """ORDER_LINES: order_id, product_id, quantity, revenue, customer_id, ordered_at, category, unit_price. Lines without a product are left out."""
-    statement: Select[Any] = (
+    frame = read_frame(session, lines_query(actor, customer=customer, since=since, until=until))
+    frame["revenue"] = _major(frame.pop("total_minor"), actor)
+    frame["unit_price"] = _major(frame.pop("unit_price_minor"), actor)
+    frame["category"] = frame["category"].fillna("No category")
+    return frame
+
+
+def lines_query(
+    actor: Actor, *, customer: Customer = "contact", since: datetime | None = None, until: datetime | None = None
+) -> Select[Any]:
+    """The SELECT behind ``order_lines``."""
+    return (
         select(
             _LINES.c.order_id,
             _LINES.c.product_id,
@@ -72,11 +93,6 @@ def order_lines(
         .where(_in_scope(actor, customer, since, until))
         .order_by(_LINES.c.id)
     )
-    frame = read_frame(session, statement)
-    frame["revenue"] = _major(frame.pop("total_minor"), actor)
-    frame["unit_price"] = _major(frame.pop("unit_price_minor"), actor)
-    frame["category"] = frame["category"].fillna("No category")
-    return frame
 
 
 def product_names(session: Session, actor: Actor) -> dict[int, str]:

@@ -32,8 +32,17 @@ def read_frame(session: Session, statement: Select[Any]) -> pd.DataFrame:
     return _typed(frame, statement)
 
 
+def sql_of(session: Session, statement: Select[Any]) -> str:
+    """The statement as this database would be asked, for people who want to check it."""
+    return _text(session, statement)
+
+
+def _text(session: Session, statement: Select[Any]) -> str:
+    return str(statement.compile(dialect=session.get_bind().dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
+
+
 def _through_arrow(session: Session, statement: Select[Any]) -> pd.DataFrame:
-    text = str(statement.compile(dialect=session.get_bind().dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
+    text = _text(session, statement)
     with _connect(session) as connection, connection.cursor() as cursor:
         if is_sqlite(session):
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": _BATCH_ROWS})

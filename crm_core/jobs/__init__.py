@@ -16,7 +16,7 @@ A job runs **at least once, from its top**: after a kill it starts again, reads 
 JSON values. Nothing here imports the job engine until a job is enqueued or listed with its arguments.
 """
 
-from crm_core.jobs.board import JobRow, WorkerRow, cancel, counts, find, find_jobs, lag, retry, status, workers
+from crm_core.jobs.board import JobRow, WorkerRow, cancel, counts, find, find_jobs, lag, retry, status, worker_is_alive, workers
 from crm_core.jobs.queue import close, enqueue, prepare
 from crm_core.jobs.registry import JobSpec, job, spec
 from crm_core.jobs.run import Cancelled, Job, Superseded, execute
@@ -41,5 +41,6 @@ __all__ = [
     "retry",
     "spec",
     "status",
+    "worker_is_alive",
     "workers",
 ]

@@ -171,6 +171,13 @@ def workers(session: Session, actor: Actor) -> list[WorkerRow]:
     ]
 
 
+def worker_is_alive(session: Session) -> bool:
+    """True when some worker has shown itself lately; for a page that waits for its job."""
+    table = WorkerHeartbeat.__table__  # type: ignore[attr-defined]
+    latest = session.execute(select(func.max(table.c.seen_at))).scalar()
+    return latest is not None and (utcnow() - latest).total_seconds() < settings().worker_silent_seconds
+
+
 def _manageable(session: Session, actor: Actor, job_id: str) -> JobRow:
     require(actor, "job", Action.MANAGE)
     row = status(session, job_id)
@@ -222,4 +229,17 @@ def ready(session: Session) -> bool:
         return False
 
 
-__all__ = ["JobRow", "WorkerRow", "cancel", "counts", "find", "find_jobs", "lag", "ready", "retry", "status", "workers"]
+__all__ = [
+    "JobRow",
+    "WorkerRow",
+    "cancel",
+    "counts",
+    "find",
+    "find_jobs",
+    "lag",
+    "ready",
+    "retry",
+    "status",
+    "worker_is_alive",
+    "workers",
+]

@@ -1,17 +1,27 @@
-"""Figures for `ml.clusters`."""
+"""Figures for `ml.clusters`. Kept free of scikit-learn, so that a page can draw a stored result without loading it."""
+
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from ml.charts import style
-from ml.clusters import HIGHLY_STABLE, PATTERN, Segmentation
+from ml.limits import HIGHLY_STABLE, PATTERN
+
+if TYPE_CHECKING:
+    from ml.clusters import Segmentation
 
 SHOWN_COLUMNS = 20
 
 
-def stability_line(segmentation: Segmentation) -> go.Figure:
+def stability_line(segmentation: "Segmentation") -> go.Figure:
     """How much of each segmentation survives when the data is redrawn, per number of segments."""
-    table = segmentation.stability[segmentation.stability["k"] > 1]
+    return stability_curve(segmentation.stability, segmentation.k)
+
+
+def stability_curve(stability: pd.DataFrame, chosen: int) -> go.Figure:
+    """The same from the table alone; ``chosen`` is the number of segments that was taken."""
+    table = stability[stability["k"] > 1]
     if table.empty:
         return style.empty("Only one segment was tried.")
     traces = [
@@ -26,23 +36,28 @@ def stability_line(segmentation: Segmentation) -> go.Figure:
             annotation={"text": name, "font": {"color": style.tone("muted"), "size": 11}},
             annotation_position="bottom right",
         )
-    if segmentation.k > 1:
-        fig.add_vline(x=segmentation.k, line={"color": style.tone("accent"), "width": 1})
+    if chosen > 1:
+        fig.add_vline(x=chosen, line={"color": style.tone("accent"), "width": 1})
     fig.update_xaxes(dtick=1)
     fig.update_yaxes(range=[0, 1.05])
     return fig
 
 
-def segments_heatmap(segmentation: Segmentation) -> go.Figure:
+def segments_heatmap(segmentation: "Segmentation") -> go.Figure:
     """Where each segment lies, in standard deviations from the average customer; the most telling attributes first."""
-    centres = segmentation.centres
-    if segmentation.k == 1:
+    profile = segmentation.profile.set_index("segment")
+    names = {int(str(segment)): f"Segment {segment}<br>{share:.0%}" for segment, share in profile["share"].items()}
+    return profile_heatmap(segmentation.centres, names)
+
+
+def profile_heatmap(centres: pd.DataFrame, names: dict[int, str]) -> go.Figure:
+    """The same from segment × attribute and the words over each column."""
+    if len(centres) < 2:
         return style.empty("One segment: there is nothing to compare.")
     telling = (centres.max() - centres.min()).sort_values(ascending=False, kind="stable").index[:SHOWN_COLUMNS]
     shown = centres[telling[::-1]]
-    sizes = segmentation.profile.set_index("segment")["share"]
     trace = go.Heatmap(
-        x=[f"Segment {segment}<br>{sizes[segment]:.0%}" for segment in shown.index],
+        x=[names[segment] for segment in shown.index],
         y=[str(name).replace("_", " ") for name in shown.columns],
         z=shown.T.to_numpy(),
         zmid=0,
@@ -58,7 +73,7 @@ def segments_heatmap(segmentation: Segmentation) -> go.Figure:
     return style.label_cells(fig, list(trace.x), list(trace.y), labels)
 
 
-def segments_bar(segmentation: Segmentation) -> go.Figure:
+def segments_bar(segmentation: "Segmentation") -> go.Figure:
     """Customers per segment."""
     profile = segmentation.profile
     trace = go.Bar(

@@ -15,12 +15,12 @@ def rfm_heatmap(table: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     table
-        From `rfm_segments` with fifths.
+        From `rfm_segments` with fifths; or ``r_score, fm_score, customers`` per cell.
     """
     if table.empty:
         return style.empty(NO_CUSTOMERS)
     scores = range(1, 6)
-    counts = pd.crosstab(table["r_score"], table["fm_score"]).reindex(index=scores, columns=scores, fill_value=0)
+    counts = _counts(table).reindex(index=scores, columns=scores).fillna(0).astype(int)
     names = {cell: row["segment"] for row in rfm_rules().to_dict("records") for cell in row["cells"]}
     text = [[names[r, fm] for fm in scores] for r in scores]
     trace = go.Heatmap(
@@ -41,6 +41,12 @@ def rfm_heatmap(table: pd.DataFrame) -> go.Figure:
         [f"{name}<br>{count:,}" for name, count in zip(*row, strict=True)] for row in zip(text, counts.to_numpy(), strict=True)
     ]
     return style.label_cells(fig, list(scores), list(scores), labels)
+
+
+def _counts(table: pd.DataFrame) -> pd.DataFrame:
+    if "customers" in table.columns:
+        return table.pivot(index="r_score", columns="fm_score", values="customers")
+    return pd.crosstab(table["r_score"], table["fm_score"])
 
 
 def rfm_bar(summary: pd.DataFrame) -> go.Figure:

@@ -55,6 +55,7 @@ HELPERS = {
     "analytics/attention.py list_filter": "an address of a list, no record",
     "analytics/metric_slots.py union_rows": "runs SELECTs that were made with visible()",
     "analytics/metric_slots.py histogram": "runs SELECTs that were made with visible()",
+    "analytics/run_keys.py data_versions": "counters of tables, no record",
     "sales/deals.py priced_line": "part of set_lines, which asks",
     "sales/leads.py status_of": "the id of a lookup",
 }

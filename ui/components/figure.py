@@ -36,9 +36,18 @@ def box(title: str, subtitle: str = "", *, key: str) -> Any:
 
 
 def chart(
-    actor: Actor, fig: go.Figure, title: str, subtitle: str = "", *, key: str, behind: Sequence[Behind] = (), alt: str = ""
+    actor: Actor,
+    fig: go.Figure,
+    title: str,
+    subtitle: str = "",
+    *,
+    key: str,
+    behind: Sequence[Behind] = (),
+    alt: str = "",
+    png: str = "",
 ) -> None:
-    """Draw a figure in a box. ``behind`` is listed when the reader unfolds it; ``alt`` describes the figure to a screen reader."""
+    """Draw a figure in a box. ``behind`` is listed when the reader unfolds it; ``alt`` describes the figure to a screen reader; ``png`` is
+    the name of the file under which the reader may save it."""
     outer, head = box(title, subtitle, key=f"box_{key}")
     if behind:
         with head.popover(
@@ -52,4 +61,10 @@ def chart(
             if fold.open:
                 for item in behind:
                     list_link(actor, item.entity, f"{md(item.label)}: **{md(item.text)}**", item.filter)
-    outer.plotly_chart(fig, key=f"chart_{key}", config=_CONFIG, alt=alt or title)
+    outer.plotly_chart(fig, key=f"chart_{key}", config=_picture(png) if png else _CONFIG, alt=alt or title)
+
+
+def _picture(name: str) -> dict[str, Any]:
+    """A camera at the corner, and nothing else of the tool bar."""
+    options = {"format": "png", "filename": name, "scale": 2}
+    return {"displaylogo": False, "responsive": True, "modeBarButtons": [["toImage"]], "toImageButtonOptions": options}

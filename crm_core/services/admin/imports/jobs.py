@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlmodel import Session
 
 from crm_core import db, jobs
 from crm_core.access import Actor
 from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Cancelled, Job, Superseded, job
-from crm_core.kit.clock import utcnow
-from crm_core.models import ImportRun, WorkerHeartbeat
+from crm_core.models import ImportRun
 from crm_core.services.admin.imports import driver, runs, undo
 from crm_core.settings import settings
 from crm_core.vocabulary import ImportState
@@ -67,7 +65,7 @@ def waiting_words(session: Session, run: ImportRun) -> str:
     found = jobs.status(session, run.report.get("job", "")) if run.report.get("job") else None
     if found is None or found.state == "running":
         return ""
-    if found.state == "waiting" and not _worker_alive(session):
+    if found.state == "waiting" and not jobs.worker_is_alive(session):
         return "No worker is running, so nothing happens. Ask an administrator to start one."
     words = {
         "waiting": "Waiting for its turn.",
@@ -76,12 +74,6 @@ def waiting_words(session: Session, run: ImportRun) -> str:
         "cancelled": "The job was stopped.",
     }
     return words.get(found.state, "")
-
-
-def _worker_alive(session: Session) -> bool:
-    table: Any = WorkerHeartbeat.__table__  # type: ignore[attr-defined]
-    latest = session.execute(select(func.max(table.c.seen_at))).scalar()
-    return latest is not None and (utcnow() - latest).total_seconds() < settings().worker_silent_seconds
 
 
 # --- what the worker does ----------------------------------------------------------------------------------------------------

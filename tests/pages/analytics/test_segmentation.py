@@ -1,0 +1,74 @@
+"""The segmentation page: every role, an empty workspace, a run from question to action, links that others can't open."""
+
+import pytest
+import streamlit as st
+
+from crm_core.kit import clock
+from tests.crm_core.services.analytics.buying import NOW, ask, two_kinds, work
+from tests.pages.app import open_screen, words
+
+ROLES = ["root", "bob", "alice", "dana", "sam", "ana"]
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    st.cache_data.clear()
+    with clock.frozen(NOW):
+        yield
+
+
+@pytest.mark.parametrize("who", ROLES)
+def test_an_empty_workspace_says_what_is_needed(cast, who):
+    app = open_screen(cast[who], "segmentation")
+    assert not app.exception and not app.error
+    assert "needs orders of at least ten customers" in words(app)
+
+
+def test_from_the_question_to_the_clusters_and_their_actions(cast):
+    two_kinds(cast)
+    app = open_screen(cast["dana"], "segmentation", p_clusters="2")
+    next(button for button in app.button if button.label == "Run").click().run()
+    assert not app.exception
+    run_id = int(app.query_params["run"][0])
+    assert "You can leave this page" in words(app)
+    work(run_id)
+    app = open_screen(cast["dana"], "segmentation", run=run_id)
+    assert not app.exception and not app.error
+    shown = words(app)
+    assert "2 segments" in shown and "belong here; it finds 100% of the cluster" in shown
+    labels = [button.label for button in app.button]
+    assert labels.count("Edit as a segment") == labels.count("Freeze as a segment") == 2
+    assert [metric.value for metric in app.metric][:2] == ["80", "2"]
+
+
+@pytest.mark.parametrize("who", ROLES)
+def test_each_role_opens_its_own_run(cast, who):
+    two_kinds(cast)
+    run_id = work(ask(cast[who]))
+    app = open_screen(cast[who], "segmentation")
+    assert not app.exception
+    if who in ("alice", "dana", "root", "bob", "ana", "sam"):
+        assert ("2 segments" in words(app)) == (who != "charlie"), run_id
+
+
+@pytest.mark.parametrize("raw", ["999", "-1", "abc", "9" * 40, "1; drop table"])
+def test_a_run_that_somebody_guesses_shows_nothing_of_it(cast, raw):
+    app = open_screen(cast["alice"], "segmentation", run=raw)
+    assert not app.exception and not app.error
+    assert "does not exist for you" in " ".join(warning.value for warning in app.warning)
+
+
+def test_a_reps_run_is_no_run_for_another_rep(cast):
+    two_kinds(cast)
+    run_id = work(ask(cast["alice"]))
+    app = open_screen(cast["charlie"], "segmentation", run=run_id)
+    assert not app.exception
+    assert "2 segments" not in words(app) and not app.metric
+
+
+def test_a_refusal_is_a_sentence_and_leaves_the_settings(cast):
+    run_id = work(ask(cast["bob"]))
+    app = open_screen(cast["bob"], "segmentation", run=run_id)
+    assert not app.exception
+    assert "No result" in " ".join(warning.value for warning in app.warning)
+    assert "Run" in [button.label for button in app.button]

@@ -1,0 +1,219 @@
+"""Around a finished run: choose another, name, publish or put it away, how it was computed, its files, and another run beside it."""
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.db import write_session
+from crm_core.services.analytics import marks, run_exports, runs
+from crm_core.services.analytics.methods import Method
+from crm_core.services.analytics.runs import Run, RunRow
+from crm_core.vocabulary import RunState
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.components.analysis_form import in_words, show_run
+from ui.session import current_actor
+
+_MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+
+
+def run_picker(actor: Actor, found: Method, shown: Run | None) -> None:
+    """The runs that this person may see, latest first."""
+    known = {row.id: row for row in load(runs.find, found.kind)}
+    if not known or (shown is not None and list(known) == [shown.id]):
+        return
+    st.selectbox(
+        "Run",
+        list(known),
+        index=list(known).index(shown.id) if shown is not None and shown.id in known else 0,
+        format_func=lambda run_id: _title(actor, known[run_id]),
+        key=f"pick_run_{shown.id if shown else 0}_{len(known)}",
+        label_visibility="collapsed",
+        width=270,
+        on_change=_picked,
+        args=(found, f"pick_run_{shown.id if shown else 0}_{len(known)}"),
+    )
+
+
+def _picked(found: Method, key: str) -> None:
+    show_run(found, st.session_state.get(key))
+
+
+def _title(actor: Actor, row: RunRow) -> str:
+    state = "" if row.state is RunState.DONE else f" · {row.state.label.lower()}"
+    published = " · published" if row.published else ""
+    return f"{row.title or fmt.ago(actor, row.asked_at).capitalize()} · {row.asked_by}{published}{state}"
+
+
+def run_menu(actor: Actor, found: Method, shown: Run) -> None:
+    """What one may do with the run itself."""
+    may_change = shown.mine or shown.may_manage
+    with st.popover("", icon=":material/more_vert:", type="tertiary", help="This run", key="run_menu", on_change="rerun") as menu:
+        if not menu.open:
+            return
+        st.caption("A link to this run, for colleagues who see the same records")
+        st.code(f"{(st.context.url or '').split('?')[0]}?run={shown.id}", language=None, wrap_lines=True)
+        if may_change and st.button("Name it", icon=":material/edit:", key="run_rename", type="tertiary"):
+            _rename(shown)
+        if (
+            shown.marks
+            and shown.may_manage
+            and st.button("Publish to records", icon=":material/publish:", key="run_publish", type="tertiary")
+        ):
+            _publish(shown)
+        if may_change and st.button("Put away", icon=":material/archive:", key="run_archive", type="tertiary"):
+            _archive(found, shown)
+
+
+@st.dialog("Name this run")
+def _rename(shown: Run) -> None:
+    name = st.text_input("Name", shown.title if shown.named else "", max_chars=120, placeholder="Autumn campaign")
+    st.caption("Runs with a name are kept; others are removed after half a year.")
+    if st.button("Save", type="primary", key="run_rename_save"):
+        if perform(runs.rename, shown.id, name, success="Named") is None:
+            show_problems()
+            return
+        st.rerun()
+
+
+@st.dialog("Publish to records")
+def _publish(shown: Run) -> None:
+    st.markdown(
+        f"Everybody who sees a record will see what this run says about it ({shown.marks:,} marks), and can filter by it. "
+        "It takes the place of what was published before."
+    )
+    if st.button("Publish", type="primary", key="run_publish_yes"):
+        done = perform(marks.publish, shown.id)
+        if done is None:
+            show_problems()
+            return
+        st.session_state.setdefault("_toasts", []).append(
+            ("ok", "Published" if done is True else "Published in a moment: the worker writes the marks")
+        )
+        st.rerun()
+
+
+@st.dialog("Put this run away")
+def _archive(found: Method, shown: Run) -> None:
+    st.markdown("It disappears for everybody, and its link stops working. Segments that were made from it stay.")
+    if st.button("Put away", type="primary", key="run_archive_yes"):
+        if perform(runs.archive, shown.id, success="Put away") is None:
+            show_problems()
+            return
+        show_run(found, None)
+        st.rerun()
+
+
+# --- below the figures --------------------------------------------------------------------------------------------------------
+
+
+def extras(actor: Actor, found: Method, shown: Run, other: Run | None) -> None:
+    """How it was computed, the files, the comparison."""
+    st.space("small")
+    with st.expander("How this is computed", icon=":material/function:", key="analysis_how", on_change="rerun") as how:
+        if how.open:
+            _how(actor, found, shown)
+    with st.expander("Files", icon=":material/download:", key="analysis_files", on_change="rerun") as files:
+        if files.open:
+            _files(shown)
+    with st.expander(
+        "Beside another run", icon=":material/compare_arrows:", expanded=other is not None, key="analysis_with", on_change="rerun"
+    ) as beside:
+        if beside.open or other is not None:
+            _beside(actor, found, shown, other)
+
+
+def _how(actor: Actor, found: Method, shown: Run) -> None:
+    st.markdown(fmt.md(found.how))
+    st.table(
+        {
+            "Data up to": fmt.md(fmt.day(actor, shown.as_of)),
+            **{param.label: fmt.md(in_words(actor, param, shown.params.get(param.key)) or "–") for param in found.params},
+            "Version": fmt.md(shown.code_version),
+            "Rows": "those that you may see",
+        },
+        border="horizontal",
+    )
+    for note in (*shown.warnings, *shown.missing):
+        st.markdown(f"- {fmt.md(note)}")
+    if shown.sql:
+        st.markdown("**The data, as SQL**")
+        st.code(shown.sql, language="sql", wrap_lines=True)
+    if shown.python:
+        st.markdown("**The same in Python**")
+        st.code(shown.python, language="python")
+
+
+def _files(shown: Run) -> None:
+    st.caption("Tables of this run. A figure is saved as PNG with the camera at its corner.")
+    for name, rows in shown.tables.items():
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(fmt.md(f"{name.replace('_', ' ').capitalize()} ({rows:,} rows)"), width="stretch")
+            for form in ("csv", "xlsx"):
+                st.download_button(
+                    form.upper(),
+                    data=partial(_make, shown.id, name, form),
+                    file_name=f"{shown.kind}-{shown.id}-{name}.{form}",
+                    mime=_MIME[form],
+                    key=f"file_{name}_{form}",
+                    on_click="ignore",
+                    type="tertiary",
+                )
+
+
+def _make(run_id: int, name: str, form: str) -> bytes:
+    with write_session() as session:
+        return run_exports.export(session, current_actor(), run_id, name, form=form)
+
+
+def _beside(actor: Actor, found: Method, shown: Run, other: Run | None) -> None:
+    known = {row.id: row for row in load(runs.find, found.kind) if row.id != shown.id and row.state is RunState.DONE}
+    if not known:
+        st.caption(
+            "There is no other finished run that you may see. Change a setting, or choose an earlier day under More, and run again."
+        )
+        return
+    st.selectbox(
+        "Compare with",
+        list(known),
+        index=list(known).index(other.id) if other is not None and other.id in known else None,
+        format_func=lambda run_id: _title(actor, known[run_id]),
+        placeholder="Choose a run",
+        key=f"beside_{shown.id}",
+        on_change=_put_beside,
+        args=(f"beside_{shown.id}",),
+        width=420,
+    )
+    if other is not None:
+        st.dataframe(_differences(actor, found, shown, other), hide_index=True, width="stretch")
+
+
+def _put_beside(key: str) -> None:
+    chosen = st.session_state.get(key)
+    if chosen:
+        st.query_params["with"] = str(chosen)
+    else:
+        st.query_params.pop("with", None)
+
+
+def _differences(actor: Actor, found: Method, shown: Run, other: Run) -> list[dict[str, Any]]:
+    def both(label: str, mine: Any, theirs: Any) -> dict[str, Any]:
+        return {"": label, "This run": str(mine), "The other": str(theirs)}
+
+    rows = [both("Data up to", fmt.day(actor, shown.as_of), fmt.day(actor, other.as_of))]
+    for param in found.params:
+        if shown.params.get(param.key) != other.params.get(param.key):
+            words = [in_words(actor, param, run.params.get(param.key)) or "–" for run in (shown, other)]
+            rows.append(both(param.label, *words))
+    rows.append(both("Verdict", shown.verdict, other.verdict))
+    for key, mine in shown.summary.items():
+        theirs = other.summary.get(key)
+        if isinstance(mine, int | float) and not isinstance(mine, bool) and isinstance(theirs, int | float):
+            rows.append(both(key.replace("_", " ").capitalize(), _figure(actor, mine), _figure(actor, theirs)))
+    return rows
+
+
+def _figure(actor: Actor, value: float) -> str:
+    return fmt.number(actor, value, digits=3 if abs(value) < 10 else 0)
