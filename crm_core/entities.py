@@ -93,6 +93,8 @@ _ALL = (
 )  # fmt: skip
 
 ENTITIES: dict[str, Entity] = {entity.key: entity for entity in _ALL}
+PARTS: dict[str, Entity] = {"order_line": Entity("order_line", m.OrderLine, "Purchase", "Purchases", "shopping_cart")}
+"""Rows that belong to a record and have no screen and no permission of their own: filters count them, lists never show them."""
 RECORDS: tuple[str, ...] = tuple(entity.key for entity in _ALL if not entity.lookup)
 _AREA_LABELS = {
     "analytics": "Analytics",
@@ -106,9 +108,10 @@ _AREA_LABELS = {
 
 def entity(key: str) -> Entity:
     """The entity, or NotFound for a key that somebody typed."""
-    if key not in ENTITIES:
+    found = ENTITIES.get(key) or PARTS.get(key)
+    if found is None:
         raise NotFound("There is no such kind of record.")
-    return ENTITIES[key]
+    return found
 
 
 def label_of(key: str, *, plural: bool = False) -> str:
@@ -130,11 +133,13 @@ def entity_of(record: Any) -> Entity:
 
 @dataclass(frozen=True)
 class Relation:
-    """Children that point at a parent: ``account`` has ``deals`` through ``deal.account_id``."""
+    """Children that point at a parent: ``account`` has ``deals`` through ``deal.account_id``. ``through``: the child in between, for parts
+    of children (``purchases`` are the lines of the account's orders)."""
 
     name: str
     child: str
     foreign_key: str
+    through: "Relation | None" = None
 
 
 @lru_cache(maxsize=64)
@@ -148,4 +153,6 @@ def relations(key: str) -> dict[str, Relation]:
             if column.info.get("to") == key and not column.key.startswith("converted_"):
                 name = child.plural.lower()
                 found[name] = Relation(name, child.key, column.key)
+    if "orders" in found and key in ("account", "contact"):
+        found["purchases"] = Relation("purchases", "order_line", "order_id", found["orders"])
     return found

@@ -96,6 +96,15 @@ def sentence_of(event_type: str) -> str:
     return GENERIC[event_type.split(".", 1)[1]]
 
 
+def declared(event_type: str) -> bool:
+    """Whether somebody declared this event type."""
+    try:
+        sentence_of(event_type)
+    except (KeyError, IndexError):
+        return False
+    return True
+
+
 def record(
     session: Session,
     actor: Actor,

@@ -98,6 +98,11 @@ def field(
     return Field(index=index, sa_column_kwargs={"info": info}, **kwargs)
 
 
+def described(label: str, kind: FieldKind = FieldKind.TEXT, *, to: str | None = None) -> dict[str, Any]:
+    """Keyword arguments of a column that filters know although no form shows it."""
+    return {"info": {"label": label, "kind": FieldKind.REFERENCE if to else kind, "to": to, "editable": False}}
+
+
 TABLE_OF = {"user": "app_user", "order": "sales_order"}
 
 
@@ -140,4 +145,4 @@ def table_args(*items: Any) -> tuple[Any, ...]:
     return (*items, {"sqlite_autoincrement": True})
 
 
-__all__ = ["Base", "Customisable", "Json", "Record", "choice_type", "date", "field", "table_args"]
+__all__ = ["Base", "Customisable", "Json", "Record", "choice_type", "date", "described", "field", "table_args"]

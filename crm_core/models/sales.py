@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, Numeric, UniqueConstraint
 from sqlmodel import Field
 
-from crm_core.models.base import Customisable, Json, Record, choice_type, field, table_args
+from crm_core.models.base import Customisable, Json, Record, choice_type, described, field, table_args
 from crm_core.vocabulary import CommitteeRole, FieldKind, ForecastCategory, LeadKind, OrderStatus, StageKind, Stance
 
 Quantity = Numeric(14, 3)
@@ -243,10 +243,12 @@ class OrderLine(Record, table=True):
 
     __tablename__ = "order_line"
     __table_args__ = table_args(Index("ix_order_line_order", "order_id"), Index("ix_order_line_product", "product_id"))
-    order_id: int = Field(foreign_key="sales_order.id", ondelete="CASCADE")
-    product_id: int | None = Field(default=None, foreign_key="product.id", ondelete="SET NULL")
+    order_id: int = Field(foreign_key="sales_order.id", ondelete="CASCADE", sa_column_kwargs=described("Order", to="order"))
+    product_id: int | None = Field(
+        default=None, foreign_key="product.id", ondelete="SET NULL", sa_column_kwargs=described("Product", to="product")
+    )
     name: str = Field(max_length=300)
-    quantity: Decimal = Field(default=Decimal(1), sa_type=Quantity)
+    quantity: Decimal = Field(default=Decimal(1), sa_type=Quantity, sa_column_kwargs=described("Quantity", FieldKind.DECIMAL))
     unit_price_minor: int = field("Unit price", FieldKind.MONEY, default=0, low=0)
     discount_pct: Decimal = Field(default=Decimal(0), sa_type=Percent)
     total_minor: int = field("Total", FieldKind.MONEY, default=0)

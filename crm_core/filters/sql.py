@@ -1,0 +1,164 @@
+"""From typed nodes to one SQL clause. Children, linked records and parts are seen within the actor's scope."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import Text
+from sqlmodel import Session
+
+from crm_core.access import Actor, visible
+from crm_core.entities import entity
+from crm_core.fields import FieldSpec
+from crm_core.filters.binding import bind
+from crm_core.filters.nodes import Aggregate, Ast, Context, Group, Happened, InSegment, Leaf, Linked, Marked, Node, compare
+from crm_core.filters.special_sql import happened, in_segment, marked
+from crm_core.vocabulary import FieldKind, OrderStatus
+
+Joined = Mapping[str, Any]
+"""Tables that a statement has joined already, by the reference that leads to them: a condition behind it needs no sub-query."""
+
+_TEXTUAL = (FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.EMAIL, FieldKind.PHONE, FieldKind.URL, FieldKind.PICK)
+
+
+class folded(GenericFunction):  # noqa: N801
+    """Lower case in the same way on both databases: a registered function on SQLite (its own knows ASCII only), ``lower`` elsewhere."""
+
+    type = Text()
+    inherit_cache = True
+    name = "folded"
+
+
+@compiles(folded, "sqlite")
+def _folded_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"rapport_lower({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(folded)
+def _folded(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **kw)})"
+
+
+def where(
+    session: Session,
+    entity_key: str,
+    ast: Ast | None,
+    actor: Actor,
+    table: Any | None = None,
+    *,
+    now: datetime | None = None,
+) -> ColumnElement[bool]:
+    """The SQL clause of a filter on the entity's table (or an alias of it). Children are seen within the actor's scope."""
+    context = Context(actor, now) if now else Context(actor)
+    bound = bind(session, entity_key, ast, context)
+    return to_sql(bound, entity(entity_key).table if table is None else table, actor)
+
+
+def to_sql(node: Node, table: Any, actor: Actor, joined: Joined | None = None) -> ColumnElement[bool]:
+    """Compile a bound filter."""
+    if isinstance(node, Group):
+        parts = [to_sql(item, table, actor, joined) for item in node.items]
+        if node.op == "or":
+            return or_(*parts) if parts else false()
+        inner = and_(*parts) if parts else true()
+        # "is not true" rather than NOT: an unknown (NULL) inside must come out as "does not match", as it does in Python.
+        return inner.is_not(true()) if node.op == "not" else inner
+    if isinstance(node, Aggregate):
+        return _aggregate_sql(node, table, actor)
+    if isinstance(node, InSegment):
+        return in_segment(node, table)
+    if isinstance(node, Marked):
+        return marked(node, table)
+    if isinstance(node, Happened):
+        return happened(node, table, actor)
+    if isinstance(node, Linked):
+        target = entity(node.entity).table.alias()
+        inside = and_(visible(actor, node.entity, target), to_sql(node.node, target, actor))
+        return table.c[node.key].in_(select(target.c.id).where(inside))
+    return _through(node, table, node.trail, node.hops, actor, joined or {})
+
+
+def _through(
+    leaf: Leaf, table: Any, trail: tuple[str, ...], hops: tuple[str, ...], actor: Actor, joined: Joined
+) -> ColumnElement[bool]:
+    """A comparison on a referenced record; records that the actor may not see never match."""
+    if not trail:
+        return _leaf_sql(leaf, table)
+    if trail[0] in joined:
+        return _through(leaf, joined[trail[0]], trail[1:], hops[1:], actor, {})
+    target = entity(hops[0]).table.alias()
+    reach = true() if entity(hops[0]).lookup else visible(actor, hops[0], target, with_deleted=True)
+    link = table.c[trail[0]]
+    found = link.in_(select(target.c.id).where(reach, _through(leaf, target, trail[1:], hops[1:], actor, {})))
+    return or_(link.is_(None), found) if leaf.cmp in ("empty", "ne", "not_in", "not_contains") else found
+
+
+def _leaf_sql(leaf: Leaf, table: Any) -> ColumnElement[bool]:
+    column = leaf.spec.expression(table)
+    value = leaf.value
+    textual = leaf.spec.kind in _TEXTUAL or (leaf.spec.kind is FieldKind.CHOICE and leaf.spec.enum is None)
+    if leaf.cmp == "empty":
+        return or_(column.is_(None), column == "") if textual else column.is_(None)
+    if textual:
+        column = folded(column)
+    if leaf.cmp == "contains":
+        return column.contains(value, autoescape=True)
+    if leaf.cmp == "not_contains":
+        return or_(column.is_(None), not_(column.contains(value, autoescape=True)))
+    if leaf.cmp == "starts":
+        return column.startswith(value, autoescape=True)
+    if leaf.cmp == "ends":
+        return column.endswith(value, autoescape=True)
+    if leaf.cmp == "in":
+        return column.in_(value) if value else false()
+    if leaf.cmp == "not_in":
+        return or_(column.is_(None), column.not_in(value)) if value else true()
+    if leaf.cmp == "ne":
+        return or_(column.is_(None), column != value)
+    return compare(column, leaf.cmp, value)  # type: ignore[return-value]
+
+
+def _aggregate_sql(node: Aggregate, table: Any, actor: Actor) -> ColumnElement[bool]:
+    child = entity(node.child).table.alias()
+    link, rows = _rows(node, child, actor)
+    if node.agg == "count":
+        figure: Any = func.count()
+        zero_matches = compare(0, node.cmp, node.value)
+    else:
+        figure = getattr(func, node.agg)(_spec(node).expression(child))
+        zero_matches = compare(0, node.cmp, node.value) if node.agg == "sum" else False
+    # Grouping once is far cheaper than a correlated count per row; records without children are added when zero satisfies.
+    filled = func.coalesce(figure, 0) if node.agg in ("count", "sum") else figure
+    having: Any = compare(filled, node.cmp, node.value)
+    if not zero_matches:
+        return table.c.id.in_(_matching(rows, link, node, having))
+    return table.c.id.not_in(_matching(rows, link, node, not_(having)))
+
+
+def _spec(node: Aggregate) -> FieldSpec:
+    assert node.spec is not None
+    return node.spec
+
+
+def _matching(rows: Select[Any], link: Any, node: Aggregate, having: Any) -> Select[Any]:
+    """Ids of the records whose children satisfy ``having``; "at least one" and "none" need no counting."""
+    if node.agg == "count" and (node.cmp, node.value) in (("ge", 1), ("gt", 0), ("ne", 0), ("eq", 0), ("lt", 1), ("le", 0)):
+        return rows.distinct()
+    return rows.group_by(link).having(having)
+
+
+def _rows(node: Aggregate, child: Any, actor: Actor) -> tuple[Any, Select[Any]]:
+    """The column that names the record, and the SELECT of it over the children that count."""
+    if node.through is None:
+        link = child.c[node.foreign_key]
+        condition = and_(visible(actor, node.child, child), to_sql(node.where, child, actor) if node.where else true())
+        return link, select(link).where(condition, link.is_not(None))
+    between = entity(node.through.child).table.alias()
+    link = between.c[node.through.foreign_key]
+    seen = and_(visible(actor, node.through.child, between), between.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED)))
+    inner = to_sql(node.where, child, actor, {node.foreign_key: between}) if node.where else true()
+    joined = between.join(child, child.c[node.foreign_key] == between.c.id)
+    return link, select(link).select_from(joined).where(seen, inner, link.is_not(None))
