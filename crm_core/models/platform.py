@@ -19,6 +19,7 @@ class Event(Base, table=True):
         Index("ix_event_log_account", "account_id", "id"),
         Index("ix_event_log_at", "at"),
         Index("ix_event_log_actor", "actor_id", "id"),
+        Index("ix_event_log_type", "type", "at", "record_id"),
     )
     id: int = Field(default=None, primary_key=True)
     type: str = Field(max_length=60)
