@@ -6,7 +6,7 @@ touched; pages use those versions as cache keys.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +23,12 @@ from crm_core.errors import Conflict, Invalid, Unavailable
 from crm_core.models import TableVersion
 from crm_core.settings import settings
 
+READS = "reads_only"
+"""Mark in ``session.info`` of a session that will never write: what it reads may be shared with others under the tables' versions."""
+
+_KNOWN = "table_versions"
 _VERSIONS = TableVersion.__table__  # type: ignore[attr-defined]
+_ALL_VERSIONS = select(_VERSIONS.c.name, _VERSIONS.c.version)
 
 
 def _fold_lower(text: str | None) -> str | None:
@@ -89,10 +94,13 @@ def is_sqlite(session: Session) -> bool:
 
 
 @contextmanager
-def read_session() -> Iterator[Session]:
-    """A session for one load. Never keep it across a drawing call."""
+def read_session(known: Mapping[str, int] | None = None) -> Iterator[Session]:
+    """A session for one load. Never keep it across a drawing call. ``known``: versions of the tables that the caller has read already."""
     try:
         with Session(read_engine(), expire_on_commit=False) as session:
+            session.info[READS] = True
+            if known is not None:
+                session.info[_KNOWN] = known
             yield session
     except DBAPIError as error:
         raise _translated(error) from error
@@ -152,12 +160,20 @@ def bump(session: Session, *tables: str) -> None:
     session.info.setdefault("touched", set()).update(tables)
 
 
+def all_versions(session: Session) -> Mapping[str, int]:
+    """The version of every table. A session that only reads asks the database once."""
+    known = session.info.get(_KNOWN)
+    if known is None:
+        known = dict(session.connection().execute(_ALL_VERSIONS).tuples().all())
+        if READS in session.info:
+            session.info[_KNOWN] = known
+    return known
+
+
 def versions(session: Session, tables: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """Name and version of each table, as a cache key."""
-    rows = session.connection().execute(
-        select(_VERSIONS.c.name, _VERSIONS.c.version).where(_VERSIONS.c.name.in_(tuple(tables))).order_by(_VERSIONS.c.name)
-    )
-    return tuple((name, version) for name, version in rows)
+    known = all_versions(session)
+    return tuple((name, known[name]) for name in sorted(set(tables)) if name in known)
 
 
 def _raise_versions(connection: Any, names: set[str]) -> None:

@@ -222,10 +222,10 @@ def titles(session: Session, actor: Actor, entity_key: str, ids: Iterable[int | 
     clause = found.table.c.id.in_(wanted)
     if not found.lookup:
         clause = and_(clause, visible(actor, entity_key, found.table, with_deleted=True))
-    rows = session.execute(select(found.table.c.id, found.table.c[found.title]).where(clause)).all()
+    rows = session.execute(select(found.table.c.id, found.table.c[found.title]).where(clause)).tuples().all()
     if actor.masked(entity_key, found.title):
         return {record_id: f"{found.label} {record_id}" for record_id, _ in rows}
-    return dict(row._tuple() for row in rows)
+    return dict(rows)
 
 
 def choices(

@@ -9,6 +9,7 @@ import streamlit as st
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, CrmError, Invalid
+from ui import run
 from ui.format import md
 from ui.session import current_actor
 
@@ -19,8 +20,9 @@ T = TypeVar("T")
 def load(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Run ``query(session, actor, *args)`` in a read session. What the user may not see or what is missing ends the page with a sentence."""
     try:
-        with read_session() as session:
-            return query(session, current_actor(), *args, **kwargs)
+        actor = current_actor()
+        with read_session(run.drawer().get("versions")) as session:
+            return query(session, actor, *args, **kwargs)
     except CrmError as error:
         st.error(md(error.message), icon=":material/error:")
         st.stop()
@@ -35,8 +37,9 @@ def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: 
     st.session_state.pop("_invalid", None)
     st.session_state.pop("_conflict", None)
     try:
+        actor = current_actor()
         with write_session() as session:
-            result = command(session, current_actor(), *args, **kwargs)
+            result = command(session, actor, *args, **kwargs)
     except Invalid as error:
         st.session_state["_invalid"] = error.fields
         tell(error.message)
@@ -48,6 +51,8 @@ def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: 
     except CrmError as error:
         tell(error.message)
         return None
+    finally:
+        run.forget()
     if success:
         st.session_state.setdefault("_toasts", []).append(("ok", success))
     return result if result is not None else True  # type: ignore[return-value]

@@ -1,49 +1,109 @@
 """Figures that many reruns and many people share: kept under what the asker may see and the versions of the tables behind them."""
 
+import hashlib
+import pickle
+import time
+from collections import OrderedDict
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, TypeVar
 
-import streamlit as st
-
 from crm_core.access import Actor
-from crm_core.db import read_session, versions
+from crm_core.db import read_engine, read_session, versions
 from crm_core.kit import clock
+from ui import run
 from ui.actions import load
 from ui.session import current_actor
 
 T = TypeVar("T")
+KEPT_SECONDS = 600.0
+ROOM_BYTES = 64 * 2**20
+LARGEST_BYTES = ROOM_BYTES // 8
 
 
 def cached(query: Callable[..., T], *args: Any, entities: tuple[str, ...], tables: tuple[str, ...], **kwargs: Any) -> T:
     """``load(query, *args)``, remembered.
 
     ``entities``: whose visibility the figure depends on; ``tables``: whose change makes it stale (names of tables). Arguments must be small
-    and hashable: never a frame. The calendar day is part of the key, since "this month" moves.
+    and say what they are when written out: never a frame. The calendar day is part of the key, since "this month" moves.
     """
     actor = current_actor()
+    written = repr((query.__module__, query.__qualname__, args, sorted(kwargs.items())))
+    if " at 0x" in written:
+        raise TypeError(f"{query.__qualname__} is asked with something that has no words of its own, so it can't be remembered")
     # "@me" in a filter means somebody else for each asker, however much they see.
-    asker = (actor.user_id, actor.team_id) if "@m" in repr((args, kwargs)) else ()
-    key = (
-        query.__module__,
-        query.__qualname__,
-        args,
-        tuple(sorted(kwargs.items())),
-        actor.fingerprint(*entities),
-        asker,
-        load(_versions, (*tables, "app_user", "user_closure")),
-    )
-    return load(_kept, (*key, clock.today(actor.timezone).isoformat()), query, args, kwargs)
+    asker = (actor.user_id, actor.team_id) if "@m" in written else ()
+    today = clock.today(actor.timezone).isoformat()
+    behind = load(_versions, (*tables, "app_user", "user_closure"))
+    key = hashlib.sha256(repr((written, actor.fingerprint(*entities), asker, behind, today, id(read_engine()))).encode()).digest()
+    return load(_kept, key, query, args, kwargs)
 
 
-def _kept(_session: Any, _actor: Actor, key: tuple[Any, ...], query: Callable[..., T], args: Any, kwargs: Any) -> T:
-    return _remember(key, query, args, kwargs)  # through ``load``, which turns errors into words
+def clear() -> None:
+    """Forget all figures."""
+    _SHELF.clear()
 
 
 def _versions(session: Any, _actor: Actor, tables: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
     return versions(session, tables)
 
 
-@st.cache_data(max_entries=512, ttl="10m", show_spinner=False)
-def _remember(key: tuple[Any, ...], _query: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> Any:
-    with read_session() as session:
-        return _query(session, current_actor(), *_args, **_kwargs)
+def _kept(_session: Any, actor: Actor, key: bytes, query: Callable[..., T], args: Any, kwargs: Any) -> T:
+    def make() -> T:
+        with read_session(run.drawer().get("versions")) as session:
+            return query(session, actor, *args, **kwargs)
+
+    return _SHELF.get(key, make)  # through ``load``, which turns errors into words
+
+
+class Shelf:
+    """Values as bytes, so that nobody changes what others get; the least used go when the room is full. One asker computes, the others wait."""
+
+    def __init__(self, room: int = ROOM_BYTES, largest: int = LARGEST_BYTES) -> None:
+        self.room, self.largest, self.filled = room, largest, 0
+        self._lock = Lock()
+        self._kept: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+        self._making: dict[bytes, Lock] = {}
+
+    def get(self, key: bytes, make: Callable[[], T]) -> T:
+        found = self._find(key)
+        if found is None:
+            with self._lock:
+                gate = self._making.setdefault(key, Lock())
+            try:
+                with gate:
+                    found = self._find(key)
+                    if found is None:
+                        value = make()
+                        self._put(key, pickle.dumps(value, protocol=5))
+                        return value
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+        return pickle.loads(found)  # noqa: S301  (written by this very process)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self.filled = 0
+
+    def _find(self, key: bytes) -> bytes | None:
+        with self._lock:
+            until, data = self._kept.get(key, (0.0, b""))
+            if until < time.monotonic():
+                return None
+            self._kept.move_to_end(key)
+            return data
+
+    def _put(self, key: bytes, data: bytes) -> None:
+        if len(data) > self.largest:
+            return
+        with self._lock:
+            self.filled -= len(self._kept.pop(key, (0.0, b""))[1])
+            self._kept[key] = (time.monotonic() + KEPT_SECONDS, data)
+            self.filled += len(data)
+            while self.filled > self.room:
+                self.filled -= len(self._kept.popitem(last=False)[1][1])
+
+
+_SHELF = Shelf()

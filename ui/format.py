@@ -5,15 +5,13 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_compact_currency, format_compact_decimal, format_currency, format_decimal, format_percent
-
 from crm_core.access import Actor
 from crm_core.fields import FieldSpec
 from crm_core.kit import clock
 from crm_core.kit.money import exponent, to_major
 from crm_core.lists import MASK
 from crm_core.vocabulary import Choice, FieldKind
+from ui import numerals
 
 NOTHING = "–"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$~:&@=^])")
@@ -36,15 +34,12 @@ def money(
     code = currency or actor.currency
     major = to_major(minor, code)
     if compact and abs(major) >= 10_000:
-        return format_compact_currency(major, code, locale=actor.locale, fraction_digits=0 if abs(major) < 1_000_000 else 2)
+        return numerals.compact_money(major, code, actor.locale, 0 if abs(major) < 1_000_000 else 2)
     digits = exponent(code)
     decimals = False if compact else decimals
     if decimals is False or (decimals is None and major == major.to_integral_value()):
         digits = 0
-    pattern = f"¤#,##0{'.' + '0' * digits if digits else ''}"
-    return format_currency(
-        major, code, pattern if actor.locale.startswith("en") else None, locale=actor.locale, currency_digits=digits > 0
-    )
+    return numerals.money(major, code, digits, actor.locale)
 
 
 def share_of(minor: int | str | None, pct: float | str | None) -> int | str | None:
@@ -61,8 +56,12 @@ def number(actor: Actor, value: Any, *, compact: bool = False, digits: int = 2) 
     if isinstance(value, str):
         return value
     if compact and abs(value) >= 10_000:
-        return format_compact_decimal(value, locale=actor.locale, fraction_digits=1)
-    return format_decimal(round(value, digits), locale=actor.locale)
+        return numerals.compact(value, actor.locale, 1)
+    return (
+        numerals.integer(value, actor.locale)
+        if isinstance(value, int)
+        else numerals.decimal(round(value, digits) + 0, actor.locale)
+    )
 
 
 def percent(actor: Actor, share: float | None, digits: int = 1) -> str:
@@ -70,7 +69,7 @@ def percent(actor: Actor, share: float | None, digits: int = 1) -> str:
     return (
         NOTHING
         if share is None
-        else format_percent(round(share, digits + 2), f"#,##0.{'#' * digits}%" if digits else None, locale=actor.locale)
+        else numerals.percent(round(share, digits + 2) + 0, f"#,##0.{'#' * digits}%" if digits else None, actor.locale)
     )
 
 
@@ -78,7 +77,7 @@ def day(actor: Actor, value: date | str | None) -> str:
     """A calendar day: ``Nov 22, 2026``."""
     if isinstance(value, str):
         return value
-    return NOTHING if value is None else format_date(value, "medium", locale=actor.locale)
+    return NOTHING if value is None else numerals.day(value, "medium", actor.locale)
 
 
 def short_day(actor: Actor, value: date | str | None) -> str:
@@ -88,7 +87,7 @@ def short_day(actor: Actor, value: date | str | None) -> str:
     if value is None:
         return NOTHING
     near = abs((value - clock.today(actor.timezone)).days) < 300
-    return format_date(value, "MMM d" if near and actor.locale.startswith("en") else "medium", locale=actor.locale)
+    return numerals.day(value, "MMM d" if near and actor.locale.startswith("en") else "medium", actor.locale)
 
 
 def local(actor: Actor, value: datetime) -> datetime:
@@ -98,7 +97,7 @@ def local(actor: Actor, value: datetime) -> datetime:
 
 def instant(actor: Actor, value: datetime | None) -> str:
     """An instant with its time: ``Nov 22, 2026, 10:24``."""
-    return NOTHING if value is None else format_datetime(local(actor, value), "medium", locale=actor.locale).replace("\u202f", " ")
+    return NOTHING if value is None else numerals.instant(local(actor, value).replace(tzinfo=None), actor.locale)
 
 
 def ago(actor: Actor, value: datetime | date | str | None) -> str:
@@ -111,7 +110,7 @@ def ago(actor: Actor, value: datetime | date | str | None) -> str:
     on = there.date() if there is not None else value
     days = (on - clock.today(actor.timezone)).days
     if days == 0:
-        return "today" if there is None else "today " + format_time(there, "short", locale=actor.locale).replace("\u202f", " ")
+        return "today" if there is None else "today " + numerals.time_of_day(there.replace(tzinfo=None), actor.locale)
     if days in (-1, 1):
         return "yesterday" if days < 0 else "tomorrow"
     if -7 < days < 7:

@@ -8,9 +8,10 @@ import logging
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.db import read_session, write_session
+from crm_core.db import all_versions, read_session, write_session
 from crm_core.errors import CrmError
 from crm_core.services.admin import sessions
+from ui import run
 
 log = logging.getLogger("rapport.ui")
 
@@ -26,8 +27,9 @@ def signed_in_actor() -> Actor:
 
 def identity_of_tab() -> tuple[int, int] | None:
     """Session and person that the door injected when the websocket connected; None for anything else."""
+    found = run.user_info()
     try:
-        return int(st.user.get("sid") or ""), int(st.user.get("id") or "")  # type: ignore[arg-type]
+        return int(found.get("sid") or ""), int(found.get("id") or "")
     except (TypeError, ValueError):
         return None
 
@@ -40,6 +42,7 @@ def _actor_of_tab() -> Actor | None:
         found = sessions.recheck(session, *identity)
         if found is None:
             return None
+        run.drawer()["versions"] = all_versions(session)
         actor = sessions.actor_of(session, found)
     _note_life(found)
     return actor

@@ -5,7 +5,8 @@ import streamlit as st
 from crm_core.access import Actor
 from crm_core.services.admin import demo, workspace
 from crm_core.vocabulary import Action
-from ui.actions import load, perform
+from ui.actions import perform
+from ui.cache import cached
 from ui.components.global_search import global_search
 from ui.format import md
 from ui.navigation import page_of
@@ -32,7 +33,7 @@ def _leave() -> None:
 
 def sidebar(actor: Actor) -> None:
     """Draw the sidebar's own parts around the menu."""
-    space = load(workspace.summary)
+    space = cached(workspace.summary, entities=(), tables=("organisation",))
     if st.session_state.pop("_leave_demo", False):
         _leave()
     with st.sidebar:

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlmodel import Session
@@ -21,6 +23,12 @@ from crm_core.vocabulary import SigninMethod, Via
 _SESSIONS = AuthSession.__table__  # type: ignore[attr-defined]
 _USERS = User.__table__  # type: ignore[attr-defined]
 
+_LIVING = (
+    select(_SESSIONS.c.id, _SESSIONS.c.user_id, _SESSIONS.c.last_seen_at, _SESSIONS.c.expires_at)
+    .join(_USERS, _USERS.c.id == _SESSIONS.c.user_id)
+    .where(_USERS.c.is_active)
+)
+
 TOUCH_AFTER = timedelta(minutes=5)
 """``last_seen_at`` is written at most this often, so that reading a page costs no write."""
 
@@ -30,7 +38,9 @@ ACTOR_TABLES = ("app_user", "organisation", "role", "role_field_mask", "role_per
 _KEEP_SECONDS = 60.0
 """Backstop of the actor cache: on PostgreSQL a process that dies between a commit and its version bump must not freeze a right."""
 
-_actors: dict[tuple[int, int], tuple[tuple[tuple[str, int], ...], float, Actor]] = {}
+_actors: WeakKeyDictionary[Any, dict[tuple[int, int], tuple[tuple[tuple[str, int], ...], float, Actor]]] = WeakKeyDictionary()
+"""Engine → session and person → versions, until when, actor."""
+
 _lock = Lock()
 
 
@@ -82,26 +92,22 @@ def recheck(session: Session, session_id: int, user_id: int) -> SignedIn | None:
 
 
 def _find(session: Session, clause: ColumnElement[bool]) -> SignedIn | None:
-    row = session.execute(
-        select(_SESSIONS.c.id, _SESSIONS.c.user_id, _SESSIONS.c.last_seen_at, _SESSIONS.c.expires_at)
-        .join(_USERS, _USERS.c.id == _SESSIONS.c.user_id)
-        .where(clause, _SESSIONS.c.expires_at > utcnow(), _USERS.c.is_active)
-    ).first()
+    row = session.execute(_LIVING.where(clause, _SESSIONS.c.expires_at > utcnow())).first()
     return SignedIn(*row) if row is not None else None
 
 
 def actor_of(session: Session, found: SignedIn, *, via: Via = Via.SCREEN) -> Actor:
     """The actor behind a living session. Roles and masks are read again only after one of them changed."""
     now, key = time.monotonic(), (found.session_id, found.user_id)
-    current = ((str(session.get_bind().engine.url), 0), *versions(session, ACTOR_TABLES))
-    kept = _actors.get(key)
+    current, here = versions(session, ACTOR_TABLES), _actors.setdefault(session.get_bind(), {})
+    kept = here.get(key)
     if kept is not None and kept[0] == current and kept[1] > now:
-        return kept[2].through(via)
+        return kept[2] if kept[2].via is via else kept[2].through(via)
     actor = load(session, found.user_id, via=via, session_id=found.session_id)
     with _lock:
-        if len(_actors) > 2_000:
-            _actors.clear()
-        _actors[key] = (current, now + _KEEP_SECONDS, actor)
+        if len(here) > 2_000:
+            here.clear()
+        here[key] = (current, now + _KEEP_SECONDS, actor)
     return actor
 
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 from urllib.parse import parse_qs
 
 import pytest
-import streamlit as st
 from sqlmodel import select
 from streamlit.testing.v1 import AppTest
 
@@ -20,6 +19,7 @@ from crm_core.services.analytics import metrics
 from crm_core.vocabulary import Action, SigninMethod, StageKind
 from tests.crm_core.services.analytics.company import fill
 from tests.pages.app import ROOT, words
+from ui import cache
 from ui.navigation import screen_of
 
 LABELS = {"sales": "Sales", "marketing": "Leads and marketing", "orders": "Orders", "service": "Service"}
@@ -40,7 +40,7 @@ def open_screen(actor, url, **params):
 @pytest.fixture(autouse=True)
 def nothing_remembered():
     """Every test has a database of its own, while the cache of figures lives as long as the process."""
-    st.cache_data.clear()
+    cache.clear()
 
 
 def labels(app):

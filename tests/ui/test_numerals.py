@@ -1,0 +1,58 @@
+"""The quick twin of a formatter says letter by letter what the slow one says, whatever the locale does."""
+
+from decimal import Decimal
+from random import Random
+
+import pytest
+from babel.core import Locale
+from babel.numbers import format_currency, format_decimal
+
+from ui import numerals
+
+LOCALES = (
+    "en_US",
+    "en_GB",
+    "en_IN",
+    "de_DE",
+    "de_CH",
+    "fr_FR",
+    "es_ES",
+    "pl_PL",
+    "pt_BR",
+    "sv_SE",
+    "hi_IN",
+    "vi_VN",
+    "ja_JP",
+    "ar_EG",
+    "fa_IR",
+)
+
+
+def amounts():
+    random = Random(5)
+    return [Decimal(random.randint(-(10**size), 10**size)) / 100 for size in range(1, 15) for _ in range(6)]
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize(("code", "digits"), [("USD", 2), ("EUR", 0), ("JPY", 0), ("KWD", 3), ("VND", 0)])
+def test_an_amount_reads_as_the_locale_writes_it(locale, code, digits):
+    pattern = f"¤#,##0{'.' + '0' * digits if digits else ''}" if locale.startswith("en") else None
+    for value in amounts():
+        expected = format_currency(value, code, pattern, locale=Locale.parse(locale), currency_digits=digits > 0)
+        assert numerals.money(value, code, digits, locale) == expected
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_whole_number_reads_as_the_locale_writes_it(locale):
+    for value in (*(int(amount) for amount in amounts()), 0, -7, 999, 1000, 10**15):
+        assert numerals.integer(value, locale) == format_decimal(value, locale=Locale.parse(locale))
+
+
+def test_where_the_quick_twin_would_differ_the_slow_one_stays():
+    def odd(value):
+        return f"<{int(value)}>" if value < 1000 else f"<{int(value):,}>"
+
+    assert numerals.learned(odd) is odd
+    assert numerals.money(Decimal("1234567.5"), "USD", 2, "en_IN") == format_currency(
+        Decimal("1234567.5"), "USD", "¤#,##0.00", locale="en_IN"
+    )

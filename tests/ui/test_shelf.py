@@ -1,0 +1,52 @@
+"""The shelf of remembered figures: bounded, nobody changes what others get, one asker computes while the others wait."""
+
+import threading
+import time
+
+import pytest
+
+from ui.cache import Shelf
+
+
+def test_what_an_asker_does_with_a_figure_stays_with_that_asker():
+    shelf = Shelf()
+    first = shelf.get(b"a", lambda: {"rows": [1]})
+    first["rows"].append(2)
+    again = shelf.get(b"a", lambda: pytest.fail("it was kept"))
+    again["rows"].append(3)
+    assert shelf.get(b"a", lambda: pytest.fail("it was kept")) == {"rows": [1]}
+
+
+def test_the_least_used_figure_goes_when_the_room_is_full():
+    shelf = Shelf(room=3_500, largest=2_000)
+    for key in (b"a", b"b", b"c"):
+        shelf.get(key, lambda: "x" * 1_000)
+    shelf.get(b"a", lambda: pytest.fail("it was kept"))
+    shelf.get(b"d", lambda: "x" * 1_000)
+    assert shelf.filled <= 3_500
+    assert shelf.get(b"a", lambda: "anew")[0] == "x"
+    assert shelf.get(b"b", lambda: "anew") == "anew"
+    assert shelf.get(b"huge", lambda: "x" * 5_000) and shelf.filled <= 3_500
+
+
+def test_ten_askers_at_once_compute_a_figure_once():
+    shelf, computed, got = Shelf(), [], []
+
+    def make():
+        computed.append(1)
+        time.sleep(0.05)
+        return "figure"
+
+    askers = [threading.Thread(target=lambda: got.append(shelf.get(b"a", make))) for _ in range(10)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert len(computed) == 1 and got == ["figure"] * 10
+
+
+def test_a_failed_figure_is_not_kept():
+    shelf = Shelf()
+    with pytest.raises(ZeroDivisionError):
+        shelf.get(b"a", lambda: 1 // 0)
+    assert shelf.get(b"a", lambda: "figure") == "figure"

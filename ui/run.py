@@ -1,0 +1,31 @@
+"""What one run of the script reads once and asks for often: who is here, the versions of the tables. A rerun or a fragment starts anew."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+_here = threading.local()
+
+
+def drawer() -> dict[str, Any]:
+    """A place for what holds as long as this run; emptied by ``forget``. Outside a run nothing is kept."""
+    context = get_script_run_ctx(suppress_warning=True)
+    mark = getattr(context, "parallel_coordinator", None)  # each run of a session begins with a new one
+    if mark is None:
+        return {}
+    if getattr(_here, "mark", None) is not mark:
+        _here.mark, _here.kept = mark, {}
+    return _here.kept
+
+
+def forget() -> None:
+    """Read everything anew from here on: something was just changed."""
+    _here.mark = None
+
+
+def user_info() -> Mapping[str, Any]:
+    """What ``st.user`` holds. Its own look-up searches the disk for a secrets file each time."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context.user_info if context is not None else {}
