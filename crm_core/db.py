@@ -6,11 +6,13 @@ touched; pages use those versions as cache keys.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, create_engine, event, select, update
 from sqlalchemy.engine import make_url
@@ -22,6 +24,8 @@ from sqlmodel import Session
 from crm_core.errors import Conflict, Invalid, Unavailable
 from crm_core.models import TableVersion
 from crm_core.settings import settings
+
+T = TypeVar("T")
 
 READS = "reads_only"
 """Mark in ``session.info`` of a session that will never write: what it reads may be shared with others under the tables' versions."""
@@ -174,6 +178,25 @@ def versions(session: Session, tables: Iterable[str]) -> tuple[tuple[str, int], 
     """Name and version of each table, as a cache key."""
     known = all_versions(session)
     return tuple((name, known[name]) for name in sorted(set(tables)) if name in known)
+
+
+_SHARED: WeakKeyDictionary[Any, dict[Hashable, tuple[Any, float, Any]]] = WeakKeyDictionary()
+SHARED_SECONDS = 60.0
+"""Backstop: on PostgreSQL a process may die between a commit and the raise of the version that tells of it."""
+
+
+def shared(session: Session, what: Hashable, tables: Iterable[str], make: Callable[[], T]) -> T:
+    """What ``make`` reads, kept for all reading sessions of this process until one of the tables changes; others read it themselves.
+
+    For few, small things that nearly every page needs and that look the same to everybody; nobody may change them.
+    """
+    if READS not in session.info:
+        return make()
+    kept, current, now = _SHARED.setdefault(session.get_bind(), {}), versions(session, tables), time.monotonic()
+    found = kept.get(what)
+    if found is None or found[0] != current or found[1] < now:
+        found = kept[what] = (current, now + SHARED_SECONDS, make())
+    return found[2]
 
 
 def _raise_versions(connection: Any, names: set[str]) -> None:

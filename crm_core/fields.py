@@ -2,14 +2,12 @@
 
 import math
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
@@ -18,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 from sqlmodel import Session, select
 
-from crm_core.db import READS, versions
+from crm_core.db import shared
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
 from crm_core.kit import money
@@ -166,22 +164,10 @@ def registry(session: Session, entity_key: str) -> Mapping[str, FieldSpec]:
     found is shared by all of them until a custom field or a list value changes."""
     cache = session.info.setdefault("field_registry", {})
     if entity_key not in cache:
-        cache[entity_key] = _shared(session, entity_key) if READS in session.info else _load(session, entity_key)
+        cache[entity_key] = shared(
+            session, ("fields", entity_key), ("pick_option", "custom_field"), lambda: _load(session, entity_key)
+        )
     return cache[entity_key]
-
-
-_SHARED: WeakKeyDictionary[Any, dict[str, tuple[Any, float, Mapping[str, FieldSpec]]]] = WeakKeyDictionary()
-_SHARED_SECONDS = 60.0
-"""Backstop: on PostgreSQL a process may die between a commit and the raise of the version that tells of it."""
-
-
-def _shared(session: Session, entity_key: str) -> Mapping[str, FieldSpec]:
-    kept = _SHARED.setdefault(session.get_bind(), {})
-    current, now = versions(session, ("pick_option", "custom_field")), time.monotonic()
-    found = kept.get(entity_key)
-    if found is None or found[0] != current or found[1] < now:
-        found = kept[entity_key] = (current, now + _SHARED_SECONDS, _load(session, entity_key))
-    return found[2]
 
 
 def forget(session: Session) -> None:

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from crm_core import search
 from crm_core.access import Actor, require, visible
+from crm_core.db import READS, shared
 from crm_core.entities import ENTITIES, Entity, entity
 from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, registry
@@ -19,6 +20,8 @@ from crm_core.vocabulary import Action, Scope
 MASK = "•••"
 MAX_SIZE = 500
 NEAREST = 500
+SHORT = 2_000
+"""So many names of people, stages and the like are kept in memory; longer lists are asked name by name."""
 
 
 @dataclass(frozen=True)
@@ -219,13 +222,31 @@ def titles(session: Session, actor: Actor, entity_key: str, ids: Iterable[int | 
     if not wanted:
         return {}
     found = entity(entity_key)
-    clause = found.table.c.id.in_(wanted)
-    if not found.lookup:
-        clause = and_(clause, visible(actor, entity_key, found.table, with_deleted=True))
-    rows = session.execute(select(found.table.c.id, found.table.c[found.title]).where(clause)).tuples().all()
+    known = _kept_titles(session, actor, found, wanted) if READS in session.info else _titles(session, actor, found, wanted)
     if actor.masked(entity_key, found.title):
-        return {record_id: f"{found.label} {record_id}" for record_id, _ in rows}
-    return dict(rows)
+        return {record_id: f"{found.label} {record_id}" for record_id in known}
+    return known
+
+
+def _titles(session: Session, actor: Actor, found: Entity, wanted: Iterable[int] | None) -> dict[int, str]:
+    query = select(found.table.c.id, found.table.c[found.title])
+    query = query.limit(SHORT + 1) if wanted is None else query.where(found.table.c.id.in_(wanted))
+    if not found.lookup:
+        query = query.where(visible(actor, found.key, found.table, with_deleted=True))
+    return dict(session.execute(query).tuples().all())
+
+
+def _kept_titles(session: Session, actor: Actor, found: Entity, wanted: set[int]) -> dict[int, str]:
+    """What a reading session asked once it does not ask again; short lists (people, stages) are shared by all until they change."""
+    if found.lookup:
+        everything = shared(session, ("titles", found.key), (found.table.name,), lambda: _titles(session, actor, found, None))
+        if len(everything) <= SHORT:
+            return {record_id: everything[record_id] for record_id in wanted if record_id in everything}
+    kept: dict[int, str | None] = session.info.setdefault("titles", {}).setdefault((found.key, actor), {})
+    missing = wanted - kept.keys()
+    if missing:
+        kept |= dict.fromkeys(missing) | _titles(session, actor, found, missing)
+    return {record_id: title for record_id in wanted if (title := kept[record_id]) is not None}
 
 
 def choices(

@@ -179,6 +179,8 @@ def _events(session: Session, actor: Actor, entity_key: str, record_id: int, lim
         before = batch[-1].id
     found = found[:limit]
     people = _people(session, actor, (row.actor_id for row in found))
+    for key in {row.entity for row in found} - {entity_key}:  # all names of a kind at once; the session remembers them
+        lists.titles(session, actor, key, {row.record_id for row in found if row.entity == key})
     return [_event_item(session, actor, row, people, entity_key, record_id) for row in found]
 
 
