@@ -253,6 +253,21 @@ class PreferredChannel(Choice):
     NONE = "none", "Do not contact"
 
 
+class Way(Choice):
+    """How a person is about to be reached from the screen."""
+
+    CALL = "call", "Call"
+    EMAIL = "email", "E-mail"
+
+
+class Verdict(Choice):
+    """Whether a person's own wishes allow to reach them now."""
+
+    YES = "yes", "Yes"
+    THINK = "think", "Think first"
+    NO = "no", "No"
+
+
 class Via(Choice):
     """The door through which a change came."""
 
@@ -315,6 +330,24 @@ class HandoverState(Choice):
     PENDING = "pending", "Waiting for acceptance"
     ACCEPTED = "accepted", "Accepted"
     DECLINED = "declined", "Declined"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class HandoverEdge(Choice):
+    """Between which parts of the house a customer is handed over."""
+
+    SALES_SERVICE = "sales_service", "Sales to service"
+    SALES_ONBOARDING = "sales_onboarding", "Sales to onboarding"
+    ONBOARDING_SERVICE = "onboarding_service", "Onboarding to service"
+    COLLEAGUES = "colleagues", "To a colleague"
+
+
+class HandoverCheck(Choice):
+    """What an item of a hand-over's checklist asks for; all but the first are looked up in the records."""
+
+    MANUAL = "manual", "Ticked by hand"
+    GOALS = "goals", "Goals of a contact are written down"
+    PREFERENCES = "preferences", "Preferences of a contact are written down"
 
 
 class PeriodPreset(Choice):

@@ -58,6 +58,18 @@ def phone_key(phone: str, region: str = "US") -> str:
     return re.sub(r"\D", "", phone)
 
 
+@lru_cache(maxsize=10_000)
+def phone_zones(phone: str, region: str = "US") -> tuple[str, ...]:
+    """Time zones in which a number's area lies; empty when nothing is known of it."""
+    try:
+        from phonenumbers import timezone as areas
+
+        parsed = phonenumbers.parse(phone, None if phone.strip().startswith("+") else region)
+        return tuple(zone for zone in areas.time_zones_for_number(parsed) if zone != areas.UNKNOWN_TIMEZONE)
+    except phonenumbers.NumberParseException:
+        return ()
+
+
 def domain_key(url_or_email: str) -> str:
     """The bare host name of a web or e-mail address, without ``www.``; empty when there is none."""
     host = url_or_email.strip().casefold().rsplit("@", 1)[-1]

@@ -6,7 +6,15 @@ from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Record, choice_type, field, table_args
-from crm_core.vocabulary import AccountKind, FieldKind, HandoverState, PointKind, PreferredChannel
+from crm_core.vocabulary import (
+    AccountKind,
+    FieldKind,
+    HandoverCheck,
+    HandoverEdge,
+    HandoverState,
+    PointKind,
+    PreferredChannel,
+)
 
 
 class Account(Customisable, table=True):
@@ -32,6 +40,8 @@ class Account(Customisable, table=True):
     parent_id: int | None = field("Parent account", to="account")
     owner_id: int | None = field("Owner", to="user")
     customer_since: date | None = field("Customer since", FieldKind.DATE)
+    handover_state: HandoverState | None = field("Hand-over", enum=HandoverState, default=None, editable=False, index=True)
+    handover_at: datetime | None = field("Hand-over since", FieldKind.DATETIME, editable=False)
     description: str | None = field("Description", FieldKind.LONG_TEXT)
 
 
@@ -55,6 +65,9 @@ class Contact(Customisable, table=True):
     owner_id: int | None = field("Owner", to="user")
     preferred_channel: PreferredChannel = field("Preferred channel", enum=PreferredChannel, default=PreferredChannel.ANY)
     preferred_hours: str | None = field("Best time", max_length=40, help="Local time of the person, such as 09:00-12:00")
+    timezone: str | None = field(
+        "Time zone", max_length=64, help="Such as Europe/Berlin. Left empty, the area of the phone number decides."
+    )
     language: str | None = field("Language", max_length=40)
     goals: str | None = field("Goals", FieldKind.LONG_TEXT)
     do_not: str | None = field("Please do not", FieldKind.LONG_TEXT, help="What this person asked us not to do")
@@ -102,12 +115,37 @@ class MatchKey(Record, table=True):
 
 
 class Handover(Record, table=True):
-    """One row per hand-over of an account to another person, with the checklist that came with it."""
+    """One row per hand-over of an account to another person. Its state stands on the account too, for lists and figures."""
 
+    __table_args__ = table_args(
+        Index(
+            "uq_handover_pending",
+            "account_id",
+            unique=True,
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
     account_id: int = Field(foreign_key="account.id", ondelete="CASCADE", index=True)
-    from_user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    from_user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL", index=True)
     to_user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL", index=True)
+    edge: HandoverEdge = Field(default=HandoverEdge.SALES_SERVICE, sa_type=choice_type(HandoverEdge))
     state: HandoverState = Field(default=HandoverState.PENDING, sa_type=choice_type(HandoverState))
     note: str = Field(default="", max_length=4000)
-    checklist: str = Field(default="", max_length=4000)
+    reason: str = Field(default="", max_length=1000)
     decided_at: datetime | None = None
+
+
+class HandoverItem(Record, table=True):
+    """One row per item of the checklist that comes with a hand-over."""
+
+    __tablename__ = "handover_item"
+    __table_args__ = table_args(Index("ix_handover_item_handover", "handover_id", "position"))
+    handover_id: int = Field(foreign_key="handover.id", ondelete="CASCADE")
+    position: int = 0
+    label: str = Field(max_length=200)
+    looks_at: HandoverCheck = Field(default=HandoverCheck.MANUAL, sa_type=choice_type(HandoverCheck))
+    required: bool = False
+    done: bool = False
+    done_by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    done_at: datetime | None = None

@@ -53,9 +53,9 @@ with left:
     with talk:
         conversation(actor, ticket_id, messages)
         if may_edit:
-            reply_box(ticket_id, row["status"])
+            reply_box(ticket_id, row["status"], row["contact_id"])
     with history:
-        log_box("ticket", ticket_id)
+        log_box("ticket", ticket_id, row["contact_id"])
         feed("ticket", ticket_id)
 with right:
     customer(actor, specs, row)

@@ -17,7 +17,7 @@ from ui.navigation import go, page_of
 from ui.session import current_actor
 
 TREND = {"sales": "revenue_won", "marketing": "new_leads", "orders": "order_revenue", "service": "open_tickets"}
-WAITS = {"sales": "deal", "marketing": "lead", "service": "ticket"}
+WAITS = {"sales": ("deal",), "marketing": ("lead",), "service": ("ticket", "account")}
 EVERYTHING = {
     "entities": tuple(dict.fromkeys(key for keys in ENTITIES.values() for key in keys)),
     "tables": tuple(dict.fromkeys(name for names in TABLES.values() for name in names)),
@@ -85,10 +85,10 @@ def reminders(area: str, selection: Selection) -> None:
         attention.find,
         owner_id=selection.owner_id,
         pipeline_id=selection.pipeline_id,
-        entities=("deal", "lead", "ticket"),
-        tables=("deal", "lead", "ticket", "stage", "lead_status"),
+        entities=("deal", "lead", "ticket", "account"),
+        tables=("deal", "lead", "ticket", "account", "stage", "lead_status"),
     )
-    attention_list(actor, [item for item in waiting if item.entity == WAITS[area]])
+    attention_list(actor, [item for item in waiting if item.entity in WAITS[area]])
 
 
 def first_area(areas: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load
+from ui.components.handover_cards import waiting_handovers
 from ui.components.header import header
 from ui.components.today_cards import changed, my_tasks, waiting
 from ui.session import current_actor
@@ -36,6 +37,7 @@ with left:
     if actor.can("ticket", Action.EDIT):
         waiting(actor, load(today.tickets), "Tickets that wait", "No customer waits for an answer.", list_url="tickets")
 with right:
+    waiting_handovers(actor)
     waiting(actor, load(today.leads), "New leads", "No new lead waits for you.", list_url="leads", tones=lead_tones)
     if not actor.can("ticket", Action.EDIT) and actor.can("ticket", Action.READ):
         waiting(actor, load(today.tickets), "My tickets", "No ticket of yours is open.", list_url="tickets")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crm_core.services.customers import accounts
+from crm_core.services.customers import accounts, handovers
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action
 from ui import format as fmt
@@ -11,6 +11,7 @@ from ui.components.activity_feed import feed, log_box
 from ui.components.deal_dialogs import NEW_FIELDS, new_deal
 from ui.components.facts import facts
 from ui.components.files import files
+from ui.components.handover_cards import handover_card, offer_button
 from ui.components.header import header
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
 from ui.navigation import page_of
@@ -46,6 +47,7 @@ actions = header(
 )
 if actor.can("account", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("account", account_id)
+offer_button(actor, actions, account_id, load(handovers.of_account, account_id))
 if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="new_deal"):
     new_deal(account_id=account_id)
 if actor.can("account", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this account"):
@@ -81,6 +83,7 @@ with left:
     log_box("account", account_id)
     feed("account", account_id)
 with right:
+    handover_card(account_id)
     next_steps("account", account_id)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     related(

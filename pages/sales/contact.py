@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from crm_core.services.customers import preferences
 from crm_core.services.sales import deals
-from crm_core.vocabulary import Action, PreferredChannel
-from ui import format as fmt
+from crm_core.vocabulary import Action
 from ui.actions import load
 from ui.components.activity_feed import feed, log_box
 from ui.components.contact_points import contact_points
@@ -12,11 +12,12 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
+from ui.components.wishes import wishes_card
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import stage_tones
 
-ABOUT = ("account_id", "job_title", "salutation", "birthday", "city", "country", "source", "owner_id", "language")
+ABOUT = ("account_id", "job_title", "salutation", "birthday", "city", "country", "source", "owner_id", "timezone")
 
 actor = current_actor()
 contact_id = id_from_url()
@@ -30,27 +31,16 @@ if actor.can("contact", Action.EDIT) and actions.button("Edit", icon=":material/
 if actor.can("contact", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this contact"):
     delete_dialog("contact", contact_id, row["version"], row["name"], "contacts")
 
-wishes = [
-    f"Prefers {row['preferred_channel'].label.lower()}"
-    if row["preferred_channel"] not in (PreferredChannel.ANY, PreferredChannel.NONE)
-    else "",
-    "Do not contact" if row["preferred_channel"] is PreferredChannel.NONE else "",
-    f"Best time {row['preferred_hours']}" if row["preferred_hours"] else "",
-    "Do not call" if row["do_not_call"] else "",
-    "Do not e-mail" if row["do_not_email"] else "",
-    f"Please do not: {row['do_not']}" if row["do_not"] else "",
-    f"Goals: {row['goals']}" if row["goals"] else "",
-]
-if any(wishes):
-    st.info("  ·  ".join(fmt.md(wish) for wish in wishes if wish), icon=":material/favorite:")
+wanted = load(preferences.of, contact_id)
+wishes_card(actor, contact_id, wanted)
 
 left, right = st.columns([7, 4], gap="medium")
 with left:
-    log_box("contact", contact_id)
+    log_box("contact", contact_id, contact_id)
     feed("contact", contact_id)
 with right:
     next_steps("contact", contact_id)
-    contact_points(actor, contact_id, row)
+    contact_points(actor, contact_id, row, wanted)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     if actor.can("deal", Action.READ):
         tones = {"stage_id": stage_tones(load(deals.stages))}

@@ -105,7 +105,7 @@ stage_path(actor, deal_id, row, may_edit)
 
 left, right = st.columns([7, 4], gap="medium")
 with left:
-    log_box("deal", deal_id)
+    log_box("deal", deal_id, row["contact_id"])
     feed("deal", deal_id)
 with right:
     next_steps("deal", deal_id)

@@ -9,9 +9,10 @@ from crm_core.access import Actor
 from crm_core.kit import clock
 from crm_core.services.collaboration import activities, timeline
 from crm_core.services.collaboration.timeline import Item
-from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via
+from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, submit_key
+from ui.components.wishes import reach_note
 from ui.session import current_actor
 
 ICONS = {
@@ -22,6 +23,7 @@ ICONS = {
     "task": ("task_alt", "green"),
     "event": ("edit", "gray"),
 }
+_WAYS = {ActivityKind.CALL: Way.CALL, ActivityKind.EMAIL: Way.EMAIL}
 _EVENT_ICONS = {
     "won": ("trophy", "green"),
     "lost": ("cancel", "red"),
@@ -31,8 +33,8 @@ _EVENT_ICONS = {
 
 
 @st.fragment
-def log_box(entity_key: str, record_id: int) -> None:
-    """Log a call, e-mail, meeting or note, with a follow-up task in the same step."""
+def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> None:
+    """Log a call, e-mail, meeting or note, with a follow-up task in the same step. ``contact_id``: whose wishes are shown beside it."""
     actor = current_actor()
     if not actor.can("activity", Action.CREATE):
         return
@@ -58,6 +60,8 @@ def log_box(entity_key: str, record_id: int) -> None:
                 label_visibility="collapsed",
             )
             pressed = st.button("Save", type="primary", key=f"{name}_save")
+        if kind in _WAYS:
+            reach_note(contact_id, _WAYS[kind])
         with st.expander("Follow-up and details"):
             left, right = st.columns(2)
             follow_up = left.text_input("Follow-up task", key=f"{name}_follow_{turn}", placeholder="Send the offer")

@@ -7,12 +7,14 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.services.customers import contacts
-from crm_core.vocabulary import Action, PointKind
+from crm_core.services.customers.preferences import Preferences
+from crm_core.vocabulary import Action, PointKind, Way
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.wishes import reach_button
 
 
-def contact_points(actor: Actor, contact_id: int, row: Mapping[str, Any]) -> None:
+def contact_points(actor: Actor, contact_id: int, row: Mapping[str, Any], wanted: Preferences) -> None:
     """The card. The person's wishes are obeyed: no call link where calls are not wanted, no mail link where mail is not."""
     points = load(contacts.points, contact_id)
     may_edit = actor.can("contact", Action.EDIT) and not actor.masked("contact", "email") and not actor.masked("contact", "phone")
@@ -29,23 +31,19 @@ def contact_points(actor: Actor, contact_id: int, row: Mapping[str, Any]) -> Non
         elif not points:
             st.caption("No e-mail address or phone number yet.")
         for point in points:
-            _point(point, row)
+            _point(actor, point, wanted)
 
 
-def _point(point: Any, row: Mapping[str, Any]) -> None:
-    barred = (
-        (row["do_not_call"] if point.kind is PointKind.PHONE else row["do_not_email"])
-        or point.opted_out
-        or row["preferred_channel"].value == "none"
-    )
+def _point(actor: Actor, point: Any, wanted: Preferences) -> None:
+    way = Way.CALL if point.kind is PointKind.PHONE else Way.EMAIL
     icon = ":material/call:" if point.kind is PointKind.PHONE else ":material/mail:"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if barred or point.invalid:
+        if point.opted_out or point.invalid:
             st.markdown(f"{icon} {fmt.md(point.value)}", width="content")
             st.badge("Not valid" if point.invalid else "Not wanted", color="red")
         else:
             href = f"tel:{point.value_key}" if point.kind is PointKind.PHONE else f"mailto:{point.value}"
-            st.link_button(fmt.md(point.value), href, icon=icon, type="tertiary")
+            reach_button(actor, wanted, way, point.value, href, key=f"point_{point.id}")
         if point.is_primary:
             st.badge("Main", color="gray")
         if point.label:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Any
+from zoneinfo import available_timezones
 
 import streamlit as st
 
@@ -234,6 +235,8 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
     """The input for a field. Values come and go as they are stored; money is shown in major units."""
     label = spec.label + (" *" if spec.required else "")
     hint = spec.help or None
+    if spec.key == "timezone" and not spec.custom:
+        return _timezone_input(label, value, key, hint)
     match spec.kind:
         case FieldKind.BOOLEAN:
             return st.toggle(label, value=bool(value), key=key, help=hint)
@@ -261,6 +264,12 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
         case FieldKind.LONG_TEXT:
             return st.text_area(label, value=value or "", key=key, help=hint, height=100)
     return st.text_input(label, value=value or "", key=key, help=hint, max_chars=spec.max_length)
+
+
+def _timezone_input(label: str, value: Any, key: str, hint: str | None) -> Any:
+    zones = sorted(available_timezones())
+    at = zones.index(value) if value in zones else None
+    return st.selectbox(label, zones, index=at, key=key, help=hint, placeholder="–")
 
 
 def _options(spec: FieldSpec, value: Any, label: str, key: str, hint: str | None) -> Any:

@@ -18,6 +18,11 @@ export default function (component) {
       } else if (fact.href.startsWith("http")) { link.target = "_blank"; link.rel = "noopener noreferrer" }
       value.append(link)
     } else value.textContent = fact.text
+    if (fact.note) {
+      const note = document.createElement("small")
+      note.textContent = fact.note
+      value.append(note)
+    }
     list.append(label, value)
   }
   parentElement.querySelector(".facts").replaceChildren(list)

@@ -20,9 +20,21 @@ _FACTS = st.components.v2.component(
 )
 
 
-def facts(actor: Actor, title: str, specs: Mapping[str, FieldSpec], row: Mapping[str, Any], keys: Sequence[str]) -> None:
-    """Draw the card; empty facts are left out. Links lead to their records, mail and phone to their programs."""
-    shown = [_fact(actor, specs[key], row) for key in keys if key in specs and row.get(key) not in (None, "")]
+def facts(
+    actor: Actor,
+    title: str,
+    specs: Mapping[str, FieldSpec],
+    row: Mapping[str, Any],
+    keys: Sequence[str],
+    *,
+    barred: Mapping[str, str] | None = None,
+) -> None:
+    """Draw the card; empty facts are left out. Links lead to their records, mail and phone to their programs, but for ``barred`` ones: field → why."""
+    shown = [
+        _fact(actor, specs[key], row, (barred or {}).get(key, ""))
+        for key in keys
+        if key in specs and row.get(key) not in (None, "")
+    ]
     with st.container(border=True, gap="small"):
         st.markdown(f"**{fmt.md(title)}**")
         if not shown:
@@ -33,7 +45,7 @@ def facts(actor: Actor, title: str, specs: Mapping[str, FieldSpec], row: Mapping
         go(happened.opened["page"], id=happened.opened["id"])
 
 
-def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any]) -> dict[str, Any]:
+def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], barred: str = "") -> dict[str, Any]:
     raw, title = row[spec.key], row.get(f"{spec.key}.title")
     text = fmt.value(actor, spec, raw, title)
     found: dict[str, Any] = {"label": spec.label, "text": text}
@@ -42,6 +54,8 @@ def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any]) -> dict[str, An
         return {**found, "href": f"/{page}?id={raw}", "page": page, "id": raw}
     if text == MASK:
         return found
+    if barred:
+        return {**found, "note": barred}
     if spec.kind is FieldKind.URL:
         return {**found, "href": text if text.lower().startswith(("http://", "https://")) else f"https://{text}"}
     if spec.kind is FieldKind.EMAIL:

@@ -18,7 +18,7 @@ ICONS = {
     "revenue_won": "payments", "open_pipeline": "filter_alt", "weighted_pipeline": "balance", "win_rate": "trophy", "average_deal": "sell",
     "sales_cycle": "timelapse", "new_leads": "person_add", "lead_conversion": "conversion_path", "campaign_cost": "request_quote",
     "campaign_return": "campaign", "orders": "receipt_long", "order_revenue": "point_of_sale", "average_order": "shopping_basket",
-    "open_tickets": "confirmation_number", "first_response": "forum", "resolution": "task_alt",
+    "open_tickets": "confirmation_number", "first_response": "forum", "resolution": "task_alt", "open_handovers": "move_down",
 }  # fmt: skip
 _FEW = 30
 

@@ -29,13 +29,13 @@ ENTITIES: dict[str, tuple[str, ...]] = {
     "sales": ("deal",),
     "marketing": ("lead", "campaign", "deal"),
     "orders": ("order",),
-    "service": ("ticket",),
+    "service": ("ticket", "account"),
 }
 TABLES: dict[str, tuple[str, ...]] = {
     "sales": ("deal", "stage", "pipeline", "product", "organisation"),
     "marketing": ("lead", "campaign", "campaign_channel", "deal", "organisation"),
     "orders": ("sales_order", "organisation"),
-    "service": ("ticket", "organisation"),
+    "service": ("ticket", "account", "organisation"),
 }
 _GRAIN = {"day": "Daily", "week": "Weekly", "month": "Monthly", "quarter": "Quarterly", "year": "Yearly"}
 

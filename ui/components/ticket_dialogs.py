@@ -9,12 +9,14 @@ import streamlit as st
 from crm_core import lists
 from crm_core.access import Actor
 from crm_core.fields import FieldSpec, registry
+from crm_core.services.customers import preferences
 from crm_core.services.helpdesk import ticket_rules, tickets
-from crm_core.vocabulary import Action, Level, Priority, TicketKind
+from crm_core.vocabulary import Action, Level, Priority, TicketKind, Verdict, Way
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.components.facts import facts
 from ui.components.picker import picker
 from ui.components.record_page import facts_if, related
+from ui.components.wishes import reach_note
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
@@ -84,7 +86,7 @@ def _levels() -> tuple[Level, Level]:
 
 
 @st.fragment
-def reply_box(ticket_id: int, status: TicketKind) -> None:
+def reply_box(ticket_id: int, status: TicketKind, contact_id: int | None = None) -> None:
     """Answer, note something for colleagues, or enter what the customer said."""
     name = f"reply_{ticket_id}"
     turn = st.session_state.get(f"_turn_{name}", 0)
@@ -123,6 +125,7 @@ def reply_box(ticket_id: int, status: TicketKind) -> None:
             if st.button("Send" if kind == "reply" else "Save", type="primary", key=f"{name}_send", shortcut="ctrl+enter"):
                 _send(ticket_id, name, turn, kind, body or "", then)
         if kind == "reply":
+            reach_note(contact_id, Way.EMAIL)
             st.caption("The answer is kept here; no e-mail leaves Rapport.")
         show_problems()
 
@@ -161,7 +164,8 @@ def customer(actor: Actor, ticket_specs: Mapping[str, FieldSpec], row: Mapping[s
             "Customer",
             specs,
             person,
-            ("contact_id", "account_id", "job_title", "email", "phone", "preferred_hours", "language", "do_not"),
+            ("contact_id", "account_id", "job_title", "email", "phone", "preferred_hours", "language", "do_not", "goals"),
+            barred=_barred(row["contact_id"]),
         )
     key = "contact_id" if row["contact_id"] else "account_id"
     if row[key] is None:
@@ -170,6 +174,15 @@ def customer(actor: Actor, ticket_specs: Mapping[str, FieldSpec], row: Mapping[s
     others = {"op": "and", "items": [here, {"field": "number", "cmp": "ne", "value": row["number"]}]}
     related(actor, "ticket", where=others, columns=("subject", "status"), title="Other tickets", list_url="tickets")
     related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")
+
+
+def _barred(contact_id: int) -> dict[str, str]:
+    """Fields of the person that must not be a link, with the reason."""
+    found = load(preferences.of_some, contact_id)
+    if found is None:
+        return {}
+    answers = {"phone": found.call, "email": found.email}
+    return {key: answer.reasons[0] for key, answer in answers.items() if answer.verdict is Verdict.NO}
 
 
 def priority_badges(row: Mapping[str, Any]) -> list[tuple[str, str]]:

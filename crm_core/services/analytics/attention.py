@@ -17,7 +17,7 @@ from crm_core.kit import clock
 from crm_core.kit.paging import Page
 from crm_core.lists import ListQuery
 from crm_core.models import Stage
-from crm_core.vocabulary import Action, LeadKind, StageKind, TicketKind
+from crm_core.vocabulary import Action, HandoverState, LeadKind, StageKind, TicketKind
 
 Ast = dict[str, Any]
 _IDLE_GROUPS = 12
@@ -119,6 +119,10 @@ _ALL = (
         "unassigned_tickets", "ticket", "ticket is nobody's", "tickets are nobody's", "Open, and assigned to nobody",
         "person_off", "blue", "opened_at", _fixed(_leaf("status", "in", _NEW), _leaf("owner_id", "empty")),
     ),
+    Reminder(
+        "open_handovers", "account", "hand-over is not accepted", "hand-overs are not accepted", "Offered, and neither accepted nor declined",
+        "move_down", "orange", "handover_at", _fixed(_leaf("handover_state", "eq", HandoverState.PENDING.value)),
+    ),
 )  # fmt: skip
 
 REMINDERS: dict[str, Reminder] = {reminder.key: reminder for reminder in _ALL}
@@ -138,7 +142,7 @@ def find(session: Session, actor: Actor, *, owner_id: int | None = None, pipelin
     """All reminders with something behind them, within what the person may see; one statement per kind of record."""
     require(actor, "analytics", Action.READ)
     found: list[Waiting] = []
-    for key in ("deal", "lead", "ticket"):
+    for key in ("deal", "lead", "ticket", "account"):
         if actor.can(key, Action.READ):
             asts = {r: list_filter(session, r, owner_id=owner_id, pipeline_id=pipeline_id) for r in _ALL if r.entity == key}
             # A filter over a field that the role hides would be refused: such a reminder does not exist for this person.
@@ -192,6 +196,8 @@ def _candidates(key: str, table: Any) -> Any:
         return table.c.outcome == StageKind.OPEN
     if key == "ticket":
         return table.c.status.in_((TicketKind.NEW, TicketKind.OPEN))
+    if key == "account":
+        return table.c.handover_state == HandoverState.PENDING
     return table.c.owner_id.is_(None)
 
 

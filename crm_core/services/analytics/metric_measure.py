@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session
 
 from crm_core.access import Actor
-from crm_core.services.analytics import deal_facts, marketing_facts, metric_slots, order_facts, periods, ticket_facts
+from crm_core.services.analytics import account_facts, deal_facts, marketing_facts, metric_slots, order_facts, periods, ticket_facts
 from crm_core.services.analytics.metric_rules import Facts, total
 from crm_core.services.analytics.metric_slots import Grouped, Selection, Slot
 from crm_core.services.analytics.periods import Bucket, Period
@@ -81,6 +81,8 @@ def _add_standing(
     slot = Slot(selection.period, selection.owner_id, selection.pipeline_id)
     present = total(now(session, actor, slot).values())
     found.whole.add(present)
+    if area == "service":
+        found.whole.add(total(account_facts.open_handovers(session, actor, slot).values()))
     earlier = [before.period.end] if before and before.period.end else []
     ends = sorted({*earlier, *(step.end for step in found.steps)})
     stood = dict(zip(ends, at(session, actor, slot, present, ends), strict=True))

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from crm_core.services.analytics.periods import Period
-from crm_core.vocabulary import MetricUnit, OrderStatus, StageKind, TicketKind
+from crm_core.vocabulary import HandoverState, MetricUnit, OrderStatus, StageKind, TicketKind
 
 Ast = Mapping[str, Any]
 SOLD = (OrderStatus.PLACED, OrderStatus.FULFILLED)
@@ -37,6 +37,7 @@ class Facts:
     response_minutes: Counter[int] = field(default_factory=Counter)
     resolution_minutes: Counter[int] = field(default_factory=Counter)
     open_tickets: int = 0
+    open_handovers: int = 0
     campaigns: int = 0
     cost_minor: int = 0
     return_deals: int = 0
@@ -151,6 +152,10 @@ def _sold(period: Period) -> list[Ast]:
 
 def _waiting(_period: Period) -> list[Ast]:
     return [{"field": "status", "cmp": "not_in", "value": [status.value for status in DONE]}]
+
+
+def _handed_over(_period: Period) -> list[Ast]:
+    return [{"field": "handover_state", "cmp": "eq", "value": HandoverState.PENDING.value}]
 
 
 def _answered(period: Period) -> list[Ast]:
@@ -285,6 +290,12 @@ _ALL = (
         note="Elapsed time, waiting for the customer included, to the minute. A re-opened ticket counts when it is solved again.",
         value=lambda f: _median_seconds(f.resolution_minutes), cases=lambda f: f.resolution_minutes.total(), leaves=_solved,
         missing="No ticket was solved in this period.",
+    ),
+    Metric(
+        "open_handovers", "Hand-overs not accepted", "service", "account", MetricUnit.COUNT, "down",
+        formula="Number of accounts that were offered to somebody who has not accepted or declined yet, whatever the period.",
+        note="They still belong to the person who offered them. Accounts in the bin do not count.",
+        value=lambda f: f.open_handovers, cases=lambda f: f.open_handovers, leaves=_handed_over, now=True, history=False, missing="",
     ),
 )  # fmt: skip
 

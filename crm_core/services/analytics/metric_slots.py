@@ -54,6 +54,11 @@ class Selection:
     against: Against = Against.PREVIOUS
 
 
+def leading(area: str) -> str:
+    """The entity that an area is about: without the right to read it, the area does not exist for a person."""
+    return _DAY_OF[area][0]
+
+
 def reach(actor: Actor, key: str, table: Any, slot: Slot) -> ColumnElement[bool]:
     """The rows of an entity that the actor may see and that the owner and pipeline filters leave."""
     parts = [visible(actor, key, table)]

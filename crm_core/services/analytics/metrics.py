@@ -83,7 +83,8 @@ def select(
 
 def areas(actor: Actor) -> dict[str, str]:
     """Key → label of the areas with at least one figure for this person."""
-    return {area: label for area, label in AREAS.items() if offered(actor, area)}
+    mine = {area: label for area, label in AREAS.items() if actor.can(metric_slots.leading(area), Action.READ)}
+    return {area: label for area, label in mine.items() if offered(actor, area)}
 
 
 def offered(actor: Actor, area: str) -> list[Metric]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlmodel import Session, col, select
 
@@ -19,7 +20,7 @@ MAX_POINTS = 20
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Contact:
     """Create a contact; its e-mail and phone become the main contact points."""
-    contact = records.create(session, actor, "contact", values, submit_key=submit_key)
+    contact = records.create(session, actor, "contact", values, prepare=_prepare, submit_key=submit_key)
     _follow_main(session, contact)
     return contact
 
@@ -28,10 +29,19 @@ def update(
     session: Session, actor: Actor, contact_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> records.Saved:
     """Change a contact; a new main e-mail or phone moves along in the contact points."""
-    saved = records.update(session, actor, "contact", contact_id, changes, base_version=base_version)
+    saved = records.update(session, actor, "contact", contact_id, changes, base_version=base_version, prepare=_prepare)
     if {"email", "phone"} & set(saved.changed):
         _follow_main(session, saved.record)
     return saved
+
+
+def _prepare(_session: Session, _actor: Actor, contact: Contact, _old: Mapping[str, Any]) -> None:
+    if contact.timezone:
+        try:
+            ZoneInfo(contact.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            wrong = f"“{contact.timezone}” is not a time zone. Use a name such as Europe/Berlin."
+            raise Invalid(fields={"timezone": wrong}) from error
 
 
 def _follow_main(session: Session, contact: Contact) -> None:

@@ -33,7 +33,7 @@ from crm_core.models import (
     UserRole,
 )
 from crm_core.services.admin import setup
-from crm_core.services.admin.demo import buying, customers, loader, logbook, marketing, selling, serving, staff, working
+from crm_core.services.admin.demo import buying, customers, handing, loader, logbook, marketing, selling, serving, staff, working
 from crm_core.services.admin.demo.draft import Draft
 from crm_core.services.admin.demo.scales import SIZES, Truth, truth
 from crm_core.services.admin.demo.words import words
@@ -51,7 +51,7 @@ CUSTOM_FIELDS = (
 )
 WRITE_ORDER = (
     "team", "app_user", "user_role", "user_closure", "custom_field", "product_category", "product", "account", "contact",
-    "contact_point", "campaign", "campaign_channel", "deal", "deal_line", "deal_contact", "stage_event", "lead", "campaign_member",
+    "contact_point", "handover", "handover_item", "campaign", "campaign_channel", "deal", "deal_line", "deal_contact", "stage_event", "lead", "campaign_member",
     "touchpoint", "sales_order", "order_line", "ticket", "ticket_message", "activity", "task", "event_log", "search_document", "match_key",
 )  # fmt: skip
 
@@ -119,6 +119,7 @@ def make(session: Session, scale: str, seed: int) -> Draft:
     serving.add(draft)
     working.add_activities(draft)
     working.add_tasks(draft)
+    handing.add(draft)
     logbook.add_events(draft)
     logbook.add_search(draft)
     logbook.add_match_keys(draft)

@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from crm_core.db import write_session
 from crm_core.models import (
+    Account,
     Campaign,
     CampaignChannel,
     Deal,
@@ -20,7 +21,7 @@ from crm_core.models import (
     Ticket,
 )
 from crm_core.services.admin import setup
-from crm_core.vocabulary import Channel, OrderStatus, StageKind, TicketKind
+from crm_core.vocabulary import Channel, HandoverState, OrderStatus, StageKind, TicketKind
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 TODAY = NOW.date()
@@ -60,6 +61,7 @@ def fill(cast, seed, *, size=200):
         session.add_all(_lead(rng, statuses, owners) for _ in range(size // 2))
         session.add_all(_order(rng, owners, n) for n in range(size // 2))
         session.add_all(_ticket(rng, owners, n) for n in range(size // 2))
+        session.add_all(_account(rng, owners) for _ in range(size // 10))
         session.flush()
         pipelines = tuple(session.exec(select(Pipeline.id).order_by(Pipeline.id)))
         return Company(pipelines, tuple(campaign.id for campaign in campaigns))
@@ -137,4 +139,15 @@ def _ticket(rng, owners, n):
         solved_at=solved if rng.random() > 0.05 else None,
         category=rng.choice((None, "Question", "Problem")),
         deleted_at=NOW if rng.random() < 0.05 else None,
+    )
+
+
+def _account(rng, owners):
+    state = rng.choice((None, HandoverState.PENDING, HandoverState.ACCEPTED, HandoverState.DECLINED))
+    return Account(
+        name="a",
+        owner_id=rng.choice(owners),
+        handover_state=state,
+        handover_at=_instant(rng) if state else None,
+        deleted_at=NOW if rng.random() < 0.1 else None,
     )

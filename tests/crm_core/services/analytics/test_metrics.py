@@ -16,10 +16,10 @@ from crm_core.db import read_session, versions, write_session
 from crm_core.errors import NotFound, NotPermitted
 from crm_core.kit.clock import frozen
 from crm_core.lists import ListQuery
-from crm_core.models import Campaign, CampaignChannel, Deal, Lead, Order, Organisation, Stage, Ticket
+from crm_core.models import Account, Campaign, CampaignChannel, Deal, Lead, Order, Organisation, Stage, Ticket
 from crm_core.services.analytics import breakdowns, metrics
 from crm_core.services.analytics.metric_rules import AREAS, METRICS
-from crm_core.vocabulary import Against, OrderStatus, PeriodPreset, StageKind, TicketKind
+from crm_core.vocabulary import Against, HandoverState, OrderStatus, PeriodPreset, StageKind, TicketKind
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
 
 EVERYBODY = ("root", "bob", "alice", "charlie", "dana", "sam", "ana")
@@ -120,6 +120,7 @@ def expected(name, cast, actor, period, owner_id, pipeline_id):
         "open_tickets": sum(t.status not in done for t in tickets),
         "first_response": median(answers) * 60 if answers else None,
         "resolution": median(solutions) * 60 if solutions else None,
+        "open_handovers": sum(a.handover_state is HandoverState.PENDING and a.deleted_at is None for a in mine(all_of(Account))),
     }
 
 

@@ -1,0 +1,389 @@
+"""Hand-overs: an account goes from one person to another with a checklist, and is theirs only once they accept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlalchemy import select as core_select
+from sqlmodel import Session, col, select
+
+from crm_core import access, events, lists, records
+from crm_core.access import Actor, require, visible
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.kit import clock
+from crm_core.kit.text import clean
+from crm_core.models import Account, Contact, Handover, HandoverItem, SubmitKey, User
+from crm_core.services.customers import handover_rules
+from crm_core.vocabulary import Action, HandoverCheck, HandoverEdge, HandoverState, PreferredChannel
+
+MAX_NOTE, MAX_REASON = 4_000, 1_000
+DECLINED_DAYS = 14
+"""How long a declined hand-over is shown to the one who offered it."""
+
+_HANDOVER = Handover.__table__  # type: ignore[attr-defined]
+_ACCOUNT = Account.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """An item of the checklist. ``missing``: why it can't be ticked yet; ``done_by``: who ticked it."""
+
+    id: int
+    label: str
+    required: bool
+    done: bool
+    done_by: str = ""
+    done_at: datetime | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class HandoverView:
+    """A hand-over as people see it. ``mine``: it waits for the reader; ``may_prepare``: the reader may tick and withdraw it."""
+
+    id: int
+    version: int
+    account_id: int
+    account: str
+    edge: HandoverEdge
+    state: HandoverState
+    from_name: str
+    to_name: str
+    note: str
+    reason: str
+    offered_at: datetime
+    decided_at: datetime | None
+    items: tuple[ItemView, ...]
+    mine: bool
+    may_prepare: bool
+
+    @property
+    def open_required(self) -> list[str]:
+        """Labels of the required items that are not ticked."""
+        return [item.label for item in self.items if item.required and not item.done]
+
+
+# --- offering --------------------------------------------------------------------------------------------------------------
+
+
+def receivers(session: Session, actor: Actor, account_id: int) -> dict[int, str]:
+    """Id → name of the people who can take an account over: active, not the owner, and allowed to see accounts."""
+    account = records.get(session, actor, "account", account_id, action=Action.EDIT)
+    people = session.exec(select(User).where(User.is_active).order_by(User.name))  # type: ignore[arg-type]
+    return {person.id: person.name for person in people if person.id != account.owner_id and _can_receive(session, person.id)}
+
+
+def _can_receive(session: Session, user_id: int) -> bool:
+    return access.load(session, user_id).can("account", Action.READ)
+
+
+def offer(
+    session: Session,
+    actor: Actor,
+    account_id: int,
+    *,
+    to_user_id: int | None,
+    edge: HandoverEdge = HandoverEdge.SALES_SERVICE,
+    note: str = "",
+    leave_out: Iterable[str] = (),
+    more: Sequence[str] = (),
+    submit_key: str | None = None,
+) -> Handover:
+    """Offer an account to a person. It stays with its owner until they accept. Needs the right to edit the account.
+
+    Items whose facts are in the records already are ticked at once. Raises Conflict while another hand-over of the account waits.
+    """
+    account = records.get(session, actor, "account", account_id, action=Action.EDIT)
+    earlier = session.get(SubmitKey, submit_key) if submit_key else None
+    if earlier is not None and earlier.result.get("entity") == "handover":
+        return _row(session, earlier.result["id"])
+    _check_receiver(session, account, to_user_id)
+    if _pending(session, account_id) is not None:
+        raise Conflict("A hand-over of this account is already waiting. Withdraw it first.")
+    handover = Handover(
+        account_id=account_id, from_user_id=actor.user_id, to_user_id=to_user_id, edge=edge, note=_text(note, MAX_NOTE)
+    )
+    session.add(handover)
+    session.flush()
+    for position, item in enumerate(handover_rules.checklist(edge, leave_out=leave_out, more=more)):
+        _add_item(session, actor, handover, position, item)
+    if submit_key:
+        session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"entity": "handover", "id": handover.id}))
+    name = session.get(User, to_user_id).name  # type: ignore[union-attr]
+    _mark(session, actor, account, HandoverState.PENDING, "account.handed_over", {"to": name})
+    return handover
+
+
+def _check_receiver(session: Session, account: Account, to_user_id: int | None) -> None:
+    person = session.get(User, to_user_id) if to_user_id is not None else None
+    if person is None or not person.is_active:
+        raise Invalid(fields={"to_user_id": "Choose who takes the account over."})
+    if person.id == account.owner_id:
+        raise Invalid(fields={"to_user_id": f"{person.name} owns this account already."})
+    if not _can_receive(session, person.id):
+        raise Invalid(fields={"to_user_id": f"The role of {person.name} does not show accounts."})
+
+
+def _add_item(session: Session, actor: Actor, handover: Handover, position: int, item: handover_rules.Item) -> None:
+    row = HandoverItem(handover_id=handover.id, position=position, label=item.label, looks_at=item.looks_at, required=item.required)
+    if item.looks_at is not HandoverCheck.MANUAL and _in_records(session, handover.account_id, item.looks_at):
+        row.done, row.done_by_id, row.done_at = True, actor.user_id, clock.utcnow()
+    session.add(row)
+
+
+def _in_records(session: Session, account_id: int, check: HandoverCheck) -> bool:
+    contact = Contact.__table__  # type: ignore[attr-defined]
+    said: ColumnElement[bool] = contact.c.goals.is_not(None) & (contact.c.goals != "")
+    if check is HandoverCheck.PREFERENCES:
+        texts = [contact.c[key].is_not(None) & (contact.c[key] != "") for key in ("preferred_hours", "language", "do_not")]
+        said = or_(contact.c.preferred_channel != PreferredChannel.ANY, contact.c.do_not_call, contact.c.do_not_email, *texts)
+    clause = and_(contact.c.account_id == account_id, contact.c.deleted_at.is_(None), said)
+    return bool(session.execute(core_select(exists().where(clause))).scalar())
+
+
+def _mark(
+    session: Session,
+    actor: Actor,
+    account: Account,
+    state: HandoverState,
+    event_type: str,
+    data: Mapping[str, Any],
+    *,
+    owner_id: int | None = None,
+) -> None:
+    """Write the state on the account, where lists and figures find it, and log what happened."""
+    changes: dict[str, tuple[Any, Any]] = {"handover_state": (account.handover_state, state)}
+    account.handover_state, account.handover_at = state, clock.utcnow()
+    if owner_id is not None:
+        changes["owner_id"] = (account.owner_id, owner_id)
+        account.owner_id = owner_id
+    session.add(account)
+    session.flush()
+    events.record(session, actor, event_type, account, changes=changes, data=data)
+
+
+# --- working the list ----------------------------------------------------------------------------------------------------
+
+
+def tick(session: Session, actor: Actor, item_id: int, *, done: bool) -> HandoverItem:
+    """Tick an item, or take the tick away: whoever may edit the account, and the person it is offered to. Twice is the same as once.
+
+    An item about goals or preferences is ticked only when the records hold some.
+    """
+    item = session.get(HandoverItem, item_id)
+    if item is None:
+        raise NotFound("This item does not exist, or is not shared with you.")
+    handover, account = _open(session, actor, item.handover_id)
+    if not (_is_mine(actor, handover) or _may_prepare(session, actor, account)):
+        raise NotPermitted("Only the two people of a hand-over tick its items.")
+    handover_rules.check_pending(handover.state)
+    if item.done == done:
+        return item
+    if done and item.looks_at is not HandoverCheck.MANUAL and not _in_records(session, account.id, item.looks_at):
+        raise Invalid(handover_rules.MISSING[item.looks_at])
+    item.done = done
+    item.done_by_id, item.done_at = (actor.user_id, clock.utcnow()) if done else (None, None)
+    session.add(item)
+    session.flush()
+    verb = "account.handover_checked" if done else "account.handover_unchecked"
+    events.record(session, actor, verb, account, data={"item": item.label})
+    return item
+
+
+def accept(session: Session, actor: Actor, handover_id: int, *, base_version: int | None = None) -> Handover:
+    """Take the account over: it belongs to the actor from now on. All required items must be ticked. Only the receiver can."""
+    handover, account = _deciding(session, actor, handover_id, base_version)
+    items = session.exec(select(HandoverItem).where(HandoverItem.handover_id == handover.id).order_by(col(HandoverItem.position)))
+    handover_rules.check_can_accept([item.label for item in items if item.required and not item.done])
+    _decide(session, handover, HandoverState.ACCEPTED)
+    _mark(session, actor, account, HandoverState.ACCEPTED, "account.handover_accepted", {}, owner_id=actor.user_id)
+    return handover
+
+
+def decline(session: Session, actor: Actor, handover_id: int, *, reason: str, base_version: int | None = None) -> Handover:
+    """Send the account back with a reason; it stays with its owner. Only the receiver can."""
+    handover, account = _deciding(session, actor, handover_id, base_version)
+    words = _text(reason, MAX_REASON, key="reason")
+    if not words:
+        raise Invalid(fields={"reason": "Say what is missing, so that it can be put right."})
+    handover.reason = words
+    _decide(session, handover, HandoverState.DECLINED)
+    _mark(session, actor, account, HandoverState.DECLINED, "account.handover_declined", {"reason": words})
+    return handover
+
+
+def withdraw(session: Session, actor: Actor, handover_id: int, *, base_version: int | None = None) -> Handover:
+    """Take the offer back. Whoever may edit the account can."""
+    handover, account = _open(session, actor, handover_id)
+    if not _may_prepare(session, actor, account):
+        raise NotPermitted("Only who may edit the account can withdraw its hand-over.")
+    _check_version(handover, base_version)
+    handover_rules.check_pending(handover.state)
+    _decide(session, handover, HandoverState.WITHDRAWN)
+    _mark(session, actor, account, HandoverState.WITHDRAWN, "account.handover_withdrawn", {})
+    return handover
+
+
+def _deciding(session: Session, actor: Actor, handover_id: int, base_version: int | None) -> tuple[Handover, Account]:
+    handover, account = _open(session, actor, handover_id)
+    if not _is_mine(actor, handover):
+        raise NotPermitted("Only the person it is offered to can accept or decline.")
+    handover_rules.check_pending(handover.state)
+    _check_version(handover, base_version)
+    return handover, account
+
+
+def _check_version(handover: Handover, base_version: int | None) -> None:
+    if base_version is not None and base_version != handover.version:
+        raise Conflict("Somebody else changed this hand-over meanwhile. Look at it again.")
+
+
+def _decide(session: Session, handover: Handover, state: HandoverState) -> None:
+    handover.state, handover.decided_at = state, clock.utcnow()
+    session.add(handover)
+    session.flush()
+
+
+def _text(text: str, limit: int, *, key: str = "note") -> str:
+    words = clean(text or "")
+    if len(words) > limit:
+        raise Invalid(fields={key: f"At most {limit:,} characters, please."})
+    return words
+
+
+# --- reading -----------------------------------------------------------------------------------------------------------------
+
+
+def get(session: Session, actor: Actor, handover_id: int) -> HandoverView:
+    """One hand-over: for its two people, and for whoever may see the account."""
+    handover, account = _open(session, actor, handover_id)
+    return _views(session, actor, [(handover, account)])[0]
+
+
+def of_account(session: Session, actor: Actor, account_id: int) -> HandoverView | None:
+    """The newest hand-over of an account the actor may see; None when there never was one."""
+    account = records.get(session, actor, "account", account_id)
+    query = select(Handover).where(Handover.account_id == account_id).order_by(col(Handover.id).desc()).limit(1)
+    handover = session.exec(query).first()
+    return None if handover is None else _views(session, actor, [(handover, account)])[0]
+
+
+def waiting(session: Session, actor: Actor, *, limit: int = 20) -> list[HandoverView]:
+    """Hand-overs that wait for the actor, the longest waiting first. The offer itself shows them the account's name."""
+    require(actor, "account", Action.READ)
+    clause = and_(_HANDOVER.c.to_user_id == actor.user_id, _HANDOVER.c.state == HandoverState.PENDING)
+    return _find(session, actor, clause, limit)
+
+
+def offered(session: Session, actor: Actor, *, limit: int = 20) -> list[HandoverView]:
+    """What the actor offered and nobody has accepted: waiting ones, and those declined lately that were not offered again."""
+    require(actor, "account", Action.READ)
+    lately = clock.utcnow() - timedelta(days=DECLINED_DAYS)
+    again = _HANDOVER.alias()
+    declined = and_(
+        _HANDOVER.c.state == HandoverState.DECLINED,
+        _HANDOVER.c.decided_at >= lately,
+        ~exists().where(again.c.account_id == _HANDOVER.c.account_id, again.c.id > _HANDOVER.c.id),
+    )
+    clause = and_(_HANDOVER.c.from_user_id == actor.user_id, or_(_HANDOVER.c.state == HandoverState.PENDING, declined))
+    return _find(session, actor, clause, limit)
+
+
+def _find(session: Session, actor: Actor, clause: ColumnElement[bool], limit: int) -> list[HandoverView]:
+    query = (
+        select(Handover, Account)
+        .join(Account, _ACCOUNT.c.id == _HANDOVER.c.account_id)
+        .where(clause, _ACCOUNT.c.deleted_at.is_(None))
+        .order_by(_HANDOVER.c.created_at, _HANDOVER.c.id)
+        .limit(limit)
+    )
+    return _views(session, actor, [(handover, account) for handover, account in session.exec(query)])
+
+
+def _open(session: Session, actor: Actor, handover_id: int) -> tuple[Handover, Account]:
+    """The hand-over and its account, for its two people and for whoever may see the account; hidden looks missing."""
+    require(actor, "account", Action.READ)
+    handover = session.get(Handover, handover_id)
+    account = session.get(Account, handover.account_id) if handover is not None else None
+    if handover is None or account is None or account.deleted_at is not None:
+        raise NotFound("This hand-over does not exist, or is not shared with you.")
+    if not (_is_mine(actor, handover) or handover.from_user_id == actor.user_id or _reaches(session, actor, account, Action.READ)):
+        raise NotFound("This hand-over does not exist, or is not shared with you.")
+    return handover, account
+
+
+def _row(session: Session, handover_id: int) -> Handover:
+    return session.exec(select(Handover).where(Handover.id == handover_id)).one()
+
+
+def _pending(session: Session, account_id: int) -> Handover | None:
+    query = select(Handover).where(Handover.account_id == account_id, Handover.state == HandoverState.PENDING)
+    return session.exec(query).first()
+
+
+def _is_mine(actor: Actor, handover: Handover) -> bool:
+    return actor.user_id is not None and handover.to_user_id == actor.user_id
+
+
+def _reaches(session: Session, actor: Actor, account: Account, action: Action) -> bool:
+    clause = and_(_ACCOUNT.c.id == account.id, visible(actor, "account", _ACCOUNT, action))
+    return session.execute(core_select(_ACCOUNT.c.id).where(clause)).first() is not None
+
+
+def _may_prepare(session: Session, actor: Actor, account: Account) -> bool:
+    return _reaches(session, actor, account, Action.EDIT)
+
+
+def _views(session: Session, actor: Actor, found: Sequence[tuple[Handover, Account]]) -> list[HandoverView]:
+    ids = [handover.id for handover, _ in found]
+    items: dict[int, list[HandoverItem]] = {}
+    for item in session.exec(
+        select(HandoverItem).where(col(HandoverItem.handover_id).in_(ids)).order_by(col(HandoverItem.position))
+    ):
+        items.setdefault(item.handover_id, []).append(item)
+    people = {person for handover, _ in found for person in (handover.from_user_id, handover.to_user_id)}
+    people |= {item.done_by_id for rows in items.values() for item in rows}
+    names = lists.titles(session, actor, "user", people)
+    return [_view(session, actor, handover, account, items.get(handover.id, []), names) for handover, account in found]
+
+
+def _view(
+    session: Session,
+    actor: Actor,
+    handover: Handover,
+    account: Account,
+    items: Sequence[HandoverItem],
+    names: Mapping[int, str],
+) -> HandoverView:
+    shown = tuple(
+        ItemView(
+            item.id, item.label, item.required, item.done, names.get(item.done_by_id or 0, ""), item.done_at,
+            _missing(session, handover, item),
+        )
+        for item in items
+    )  # fmt: skip
+    hidden = actor.masked("account", "name")
+    return HandoverView(
+        handover.id,
+        handover.version,
+        account.id,
+        f"Account {account.id}" if hidden else account.name,
+        handover.edge,
+        handover.state,
+        names.get(handover.from_user_id or 0, "Somebody"),
+        names.get(handover.to_user_id or 0, "nobody"),
+        handover.note,
+        handover.reason,
+        handover.created_at,
+        handover.decided_at,
+        shown,
+        _is_mine(actor, handover),
+        _may_prepare(session, actor, account),
+    )
+
+
+def _missing(session: Session, handover: Handover, item: HandoverItem) -> str:
+    waits = handover.state is HandoverState.PENDING and not item.done and item.looks_at is not HandoverCheck.MANUAL
+    return handover_rules.MISSING[item.looks_at] if waits and not _in_records(session, handover.account_id, item.looks_at) else ""

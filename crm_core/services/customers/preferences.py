@@ -1,0 +1,106 @@
+"""How a contact wants to be treated: what they asked for, who noted it when, and whether they may be called or written to now."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from crm_core import lists, records
+from crm_core.access import Actor
+from crm_core.errors import NotFound
+from crm_core.kit import clock
+from crm_core.kit.text import phone_zones
+from crm_core.models import Contact, Event, Organisation
+from crm_core.services.customers import reach_rules
+from crm_core.services.customers.reach_rules import Reach, Wishes
+from crm_core.vocabulary import Action, PreferredChannel, Way
+
+FIELDS = (
+    "preferred_channel", "preferred_hours", "timezone", "language", "do_not_call", "do_not_email", "do_not", "goals",
+)  # fmt: skip
+_LOOK_BACK = 200
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Who wrote a preference down, and when."""
+
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """A contact's wishes with the answers for a call and an e-mail at this moment, and the last change of them."""
+
+    contact_id: int
+    version: int
+    wishes: Wishes
+    call: Reach
+    email: Reach
+    next_time: datetime | None
+    noted: Noted | None
+
+
+def of(session: Session, actor: Actor, contact_id: int, *, now: datetime | None = None) -> Preferences:
+    """The preferences of a contact the actor may see. Masked fields tell nothing: neither a name nor the area of a number."""
+    contact: Contact = records.get(session, actor, "contact", contact_id)
+    wishes = _wishes(session, actor, contact)
+    at = now or clock.utcnow()
+    call, email = (reach_rules.may_reach(wishes, way, at, fallback_zone=actor.timezone) for way in (Way.CALL, Way.EMAIL))
+    moment = reach_rules.next_time(wishes, at, fallback_zone=actor.timezone)
+    return Preferences(contact_id, contact.version, wishes, call, email, moment, _noted(session, actor, contact))
+
+
+def of_some(session: Session, actor: Actor, contact_id: int | None) -> Preferences | None:
+    """Like ``of``; None where there is no contact, or none that the actor may see."""
+    if contact_id is None or not actor.can("contact", Action.READ):
+        return None
+    try:
+        return of(session, actor, contact_id)
+    except NotFound:
+        return None
+
+
+def _wishes(session: Session, actor: Actor, contact: Contact) -> Wishes:
+    def shown(key: str) -> str:
+        return "" if actor.masked("contact", key) else getattr(contact, key) or ""
+
+    return Wishes(
+        "This person" if actor.masked("contact", "name") else contact.name,
+        PreferredChannel.ANY if actor.masked("contact", "preferred_channel") else contact.preferred_channel,
+        shown("preferred_hours"),
+        _zones(session, shown("timezone"), shown("phone")),
+        shown("language"),
+        shown("goals"),
+        shown("do_not"),
+        contact.do_not_call,
+        contact.do_not_email,
+    )
+
+
+def _zones(session: Session, timezone: str, phone: str) -> tuple[str, ...]:
+    if timezone or not phone:
+        return (timezone,) if timezone else ()
+    region = session.exec(select(Organisation.phone_region)).first() or "US"
+    return phone_zones(phone, region)
+
+
+def _noted(session: Session, actor: Actor, contact: Contact) -> Noted | None:
+    """The newest change of a preference, from the log; a preference that came with the contact counts as noted with it."""
+    query = (
+        select(Event)
+        .where(Event.entity == "contact", Event.record_id == contact.id)
+        .order_by(col(Event.id).desc())
+        .limit(_LOOK_BACK)
+    )
+    found = next((event for event in session.exec(query) if _about_wishes(event.type, event.changes)), None)
+    if found is None:
+        return None
+    names = lists.titles(session, actor, "user", [found.actor_id])
+    return Noted(names.get(found.actor_id or 0, found.via.label), found.at)
+
+
+def _about_wishes(event_type: str, changed: Iterable[str]) -> bool:
+    return event_type == "contact.created" or bool(set(changed) & set(FIELDS))

@@ -1,0 +1,117 @@
+"""May this person be called or written to now? Decided from their own wishes; pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from crm_core.vocabulary import PreferredChannel, Verdict, Way
+
+MAX_ZONES = 3
+"""A number without an area belongs to more zones than this: then nothing is known of the local time."""
+
+_SPAN = re.compile(
+    r"(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|h|uhr)?\s*(?:-|–|—|to|bis|until)\s*(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|h|uhr)?"
+)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person asked for. ``hours`` is their own text; ``zones`` the time zones they may be in, the likeliest first."""
+
+    name: str
+    channel: PreferredChannel = PreferredChannel.ANY
+    hours: str = ""
+    zones: tuple[str, ...] = ()
+    language: str = ""
+    goals: str = ""
+    do_not: str = ""
+    no_call: bool = False
+    no_email: bool = False
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The answer: ``verdict``, the sentences that say why, and the person's local time where it is known."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    local: datetime | None = None
+
+
+def hours_of(text: str) -> list[tuple[time, time]]:
+    """Spans of the day in a text such as ``09:00-12:00, 14-17``; empty when it names none (then it is only shown, not obeyed)."""
+    spans = []
+    for found in _SPAN.finditer(text.lower()):
+        after = found[6] if found[6] in ("am", "pm") else ""
+        begin, end = (
+            _clock(found[1], found[2], found[3] or ("" if int(found[1]) > int(found[4]) else after)),
+            _clock(found[4], found[5], after),
+        )
+        if begin is not None and end is not None and begin != end:
+            spans.append((begin, end))
+    return spans
+
+
+def _clock(hour: str, minute: str | None, half: str | None) -> time | None:
+    h, m = int(hour), int(minute or 0)
+    if half == "pm" and h < 12:
+        h += 12
+    if half == "am" and h == 12:
+        h = 0
+    if h == 24 and m == 0:
+        return time(23, 59)
+    return time(h, m) if h < 24 and m < 60 else None
+
+
+def _inside(at: time, spans: Sequence[tuple[time, time]]) -> bool:
+    return any(begin <= at < end if begin < end else at >= begin or at < end for begin, end in spans)
+
+
+def may_reach(wishes: Wishes, way: Way, now: datetime, *, fallback_zone: str = "UTC") -> Reach:
+    """Whether to call or write now: no (they asked us not to), think first (another channel or hour is preferred), or yes."""
+    zone = wishes.zones[0] if wishes.zones and len(wishes.zones) <= MAX_ZONES else ""
+    local = now.astimezone(ZoneInfo(zone)) if zone else None
+    if wishes.channel is PreferredChannel.NONE:
+        return Reach(Verdict.NO, (f"{wishes.name} asked not to be contacted.",), local)
+    if way is Way.CALL and wishes.no_call:
+        return Reach(Verdict.NO, (f"{wishes.name} asked not to be called.",), local)
+    if way is Way.EMAIL and wishes.no_email:
+        return Reach(Verdict.NO, (f"{wishes.name} asked not to get e-mail.",), local)
+    reasons = [*_other_channel(wishes, way), *(_wrong_hour(wishes, now, local, fallback_zone) if way is Way.CALL else ())]
+    return Reach(Verdict.THINK if reasons else Verdict.YES, tuple(reasons), local)
+
+
+def _other_channel(wishes: Wishes, way: Way) -> list[str]:
+    fits = {Way.CALL: PreferredChannel.PHONE, Way.EMAIL: PreferredChannel.EMAIL}[way]
+    if wishes.channel in (PreferredChannel.ANY, fits):
+        return []
+    words = {
+        PreferredChannel.EMAIL: "e-mail", PreferredChannel.PHONE: "the phone", PreferredChannel.MEETING: "meeting in person",
+    }[wishes.channel]  # fmt: skip
+    return [f"{wishes.name} prefers {words}."]
+
+
+def _wrong_hour(wishes: Wishes, now: datetime, local: datetime | None, fallback_zone: str) -> list[str]:
+    spans = hours_of(wishes.hours)
+    here = local or now.astimezone(ZoneInfo(fallback_zone))
+    clock = f"{here:%H:%M}"
+    where = f"It is {clock} where they are" if local else f"It is {clock} by your clock (their time zone is not known)"
+    if spans:
+        return [] if _inside(here.time(), spans) else [f"{where}; the best time is {wishes.hours}."]
+    if local is not None and not time(7, 0) <= here.time() < time(21, 0):
+        return [f"{where}: that is night."]
+    return []
+
+
+def next_time(wishes: Wishes, now: datetime, *, fallback_zone: str = "UTC") -> datetime | None:
+    """The next moment at which a preferred span begins; None when no hours are known."""
+    spans = hours_of(wishes.hours)
+    if not spans:
+        return None
+    zone = ZoneInfo(wishes.zones[0] if wishes.zones and len(wishes.zones) <= MAX_ZONES else fallback_zone)
+    here = now.astimezone(zone)
+    days = (here.date() + timedelta(days=n) for n in range(8))
+    moments = sorted(datetime.combine(day, begin, zone) for day in days if day.weekday() < 5 for begin, _ in spans)
+    return next((moment for moment in moments if moment > here), None)

@@ -1,0 +1,136 @@
+"""An account changes hands only when its receiver accepts, with everything that they need to know."""
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.models import Account, Handover
+from crm_core.services.collaboration import timeline
+from crm_core.services.customers import accounts, contacts, handovers
+from crm_core.vocabulary import HandoverEdge, HandoverState
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def see(verb, actor, *args, **kwargs):
+    with read_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+@pytest.fixture
+def account(cast):
+    return do(accounts.create, cast["alice"], {"name": "Acme"})
+
+
+def prepare(cast, account, offer):
+    do(contacts.create, cast["alice"], {"name": "Maria", "account_id": account.id, "goals": "Fewer outages", "language": "German"})
+    for item in see(handovers.get, cast["alice"], offer.id).items:
+        do(handovers.tick, cast["alice"], item.id, done=True)
+
+
+def test_an_account_is_offered_prepared_and_accepted(cast, account):
+    alice, sam = cast["alice"], cast["sam"]
+    offer = do(handovers.offer, alice, account.id, to_user_id=sam.user_id, note="They call every Monday.")
+    with read_session() as session:
+        kept = session.get(Account, account.id)
+        assert (kept.owner_id, kept.handover_state) == (alice.user_id, HandoverState.PENDING)
+    assert [view.account for view in see(handovers.waiting, sam)] == ["Acme"]
+    with pytest.raises(Invalid, match="Not ticked yet: What the customer wants"):
+        do(handovers.accept, sam, offer.id)
+    prepare(cast, account, offer)
+    view = see(handovers.get, sam, offer.id)
+    assert view.mine and view.open_required == [] and {item.done_by for item in view.items} == {"Alice Rep"}
+    do(handovers.accept, sam, offer.id, base_version=view.version)
+    with read_session() as session:
+        taken = session.get(Account, account.id)
+        assert (taken.owner_id, taken.handover_state) == (sam.user_id, HandoverState.ACCEPTED)
+        sentences = [item.sentence for item in timeline.find(session, sam, "account", account.id, kinds="changes")[0]]
+    assert sentences[0] == "accepted the hand-over" and "offered the account to {to}" in sentences
+    assert see(handovers.waiting, sam) == [] and see(handovers.offered, alice) == []
+
+
+def test_goals_and_preferences_are_ticked_by_what_the_records_hold(cast, account):
+    do(contacts.create, cast["alice"], {"name": "Maria", "account_id": account.id, "goals": "Fewer outages"})
+    offer = do(handovers.offer, cast["alice"], account.id, to_user_id=cast["sam"].user_id)
+    goals, preferences, *_ = see(handovers.get, cast["alice"], offer.id).items
+    assert goals.done and not preferences.done and "preferred channel" in preferences.missing
+    with pytest.raises(Invalid, match="Write one down first"):
+        do(handovers.tick, cast["alice"], preferences.id, done=True)
+
+
+def test_declining_needs_a_reason_and_leaves_the_account_where_it_was(cast, account):
+    alice, sam = cast["alice"], cast["sam"]
+    offer = do(handovers.offer, alice, account.id, to_user_id=sam.user_id)
+    with pytest.raises(Invalid) as caught:
+        do(handovers.decline, sam, offer.id, reason="  ")
+    assert "what is missing" in caught.value.fields["reason"]
+    do(handovers.decline, sam, offer.id, reason="No contract attached")
+    assert [(view.state, view.reason) for view in see(handovers.offered, alice)] == [
+        (HandoverState.DECLINED, "No contract attached")
+    ]
+    with pytest.raises(Conflict, match="was declined"):
+        do(handovers.accept, sam, offer.id)
+    again = do(handovers.offer, alice, account.id, to_user_id=sam.user_id)
+    assert [view.id for view in see(handovers.offered, alice)] == [again.id]
+
+
+def test_only_the_receiver_decides_and_only_editors_offer_and_withdraw(cast, account):
+    alice, sam, charlie = cast["alice"], cast["sam"], cast["charlie"]
+    with pytest.raises(NotPermitted):
+        do(handovers.offer, charlie, account.id, to_user_id=sam.user_id)
+    with pytest.raises(NotPermitted):
+        do(handovers.offer, cast["ana"], account.id, to_user_id=sam.user_id)
+    offer = do(handovers.offer, alice, account.id, to_user_id=sam.user_id)
+    item = see(handovers.get, charlie, offer.id).items[2]
+    for verb, kwargs in ((handovers.accept, {}), (handovers.decline, {"reason": "x"}), (handovers.withdraw, {})):
+        with pytest.raises(NotPermitted):
+            do(verb, charlie, offer.id, **kwargs)
+    with pytest.raises(NotPermitted):
+        do(handovers.tick, charlie, item.id, done=True)
+    do(handovers.withdraw, cast["bob"], offer.id)
+    assert see(handovers.waiting, sam) == []
+
+
+def test_two_clicks_offer_once_and_a_second_offer_waits_for_the_first(cast, account):
+    alice, sam = cast["alice"], cast["sam"]
+    first = do(handovers.offer, alice, account.id, to_user_id=sam.user_id, submit_key="k")
+    assert do(handovers.offer, alice, account.id, to_user_id=sam.user_id, submit_key="k").id == first.id
+    with pytest.raises(Conflict, match="already waiting"):
+        do(handovers.offer, alice, account.id, to_user_id=cast["bob"].user_id)
+    with pytest.raises(Conflict), write_session() as session:  # the database says so too, when two are faster than the question
+        session.add(Handover(account_id=account.id))
+
+
+def test_who_can_not_see_accounts_or_owns_it_can_not_receive_it(cast, account):
+    assert cast["alice"].user_id not in see(handovers.receivers, cast["alice"], account.id)
+    for to, words in ((cast["alice"].user_id, "owns this account"), (None, "Choose who"), (9_999, "Choose who")):
+        with pytest.raises(Invalid) as caught:
+            do(handovers.offer, cast["alice"], account.id, to_user_id=to)
+        assert words in caught.value.fields["to_user_id"]
+
+
+def test_own_items_are_added_and_required_ones_stay(cast, account):
+    edge = HandoverEdge.SALES_SERVICE
+    offer = do(
+        handovers.offer, cast["alice"], account.id, to_user_id=cast["sam"].user_id, edge=edge,
+        leave_out=["Offer and contract are attached", "The customer knows who is taking over"], more=["Keys\nto  the office", ""],
+    )  # fmt: skip
+    labels = [item.label for item in see(handovers.get, cast["sam"], offer.id).items]
+    assert "Keys to the office" in labels and "Offer and contract are attached" not in labels
+    assert "The customer knows who is taking over" in labels
+
+
+def test_a_stale_decision_and_a_binned_account_are_refused(cast, account):
+    alice, sam = cast["alice"], cast["sam"]
+    offer = do(handovers.offer, alice, account.id, to_user_id=sam.user_id)
+    with pytest.raises(Conflict, match="meanwhile"):
+        do(handovers.decline, sam, offer.id, reason="x", base_version=offer.version + 1)
+    from crm_core.services import crud
+
+    do(crud.archive, cast["root"], "account", account.id)
+    with pytest.raises(NotFound):
+        do(handovers.accept, sam, offer.id)
+    assert see(handovers.waiting, sam) == []
