@@ -82,7 +82,7 @@ _ALL = (
     ),
     Entity(
         "task", m.Task, "Task", "Tasks", "task_alt", title="subject",
-        columns=("subject", "status", "priority", "due_at", "account_id", "deal_id", "owner_id"), sort=("due_at", False), search=("subject",),
+        columns=("subject", "status", "priority", "due_at", "account_id", "deal_id", "owner_id"), sort=("due_at", False), search=("subject",), also=("status",), page="task",
     ),
     Entity("user", m.User, "Person", "People", "group", columns=("name", "email", "team_id", "is_active"), sort=("name", False), lookup=True),
     Entity("team", m.Team, "Team", "Teams", "groups", columns=("name", "office"), sort=("name", False), lookup=True),

@@ -75,6 +75,7 @@ SENTENCES = {
     "pipeline.stages_changed": "changed the stages of the pipeline",
     "file.attached": "attached {name}",
     "file.removed": "removed {name}",
+    "product_category.merged": "merged the category {name} into {to}, {records} products",
     "bulk.changed": "changed {count} records at once",
     "bulk.undone": "undid a bulk change of {count} records",
     "contact.consent_changed": "wrote down: {status}, {purpose}, {way}",

@@ -257,7 +257,7 @@ def choices(
     table = found.table
     statement = select(table.c.id, table.c[found.title])
     if found.lookup:
-        statement = statement.where(table.c.is_active) if entity_key == "user" else statement
+        statement = statement.where(table.c.is_active) if "is_active" in table.c else statement
         order = [table.c[found.sort[0]], table.c.id]
     else:
         statement = statement.where(visible(actor, entity_key, table))

@@ -45,6 +45,8 @@ R, M, I = Action.READ, Action.MANAGE, Action.IMPORT  # noqa: E741
 PAGES: tuple[Screen, ...] = (
     Screen("home/start.py", "start", "Start", "home", "", hidden=True, default=True),
     Screen("home/today.py", "today", "Today", "today", ""),
+    Screen("collaboration/tasks.py", "tasks", "Tasks", "task_alt", "", ("task", R)),
+    Screen("collaboration/task.py", "task", "Task", "task_alt", "", ("task", R), hidden=True),
     Screen("home/overview.py", "overview", "Overview", "dashboard", "", ("analytics", R)),
     Screen("home/profile.py", "profile", "Your account", "manage_accounts", "", hidden=True),
     Screen("sales/deals.py", "deals", "Deals", "handshake", "Sales", ("deal", R)),
@@ -56,6 +58,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("sales/order.py", "order", "Order", "receipt_long", "Sales", ("order", R), hidden=True),
     Screen("sales/products.py", "products", "Products", "inventory_2", "Sales", ("product", R)),
     Screen("sales/product.py", "product", "Product", "inventory_2", "Sales", ("product", R), hidden=True),
+    Screen("sales/categories.py", "categories", "Product categories", "category", "Sales", ("product", R), hidden=True),
     Screen("sales/accounts.py", "accounts", "Accounts", "apartment", "Customers", ("account", R)),
     Screen("sales/account.py", "account", "Account", "apartment", "Customers", ("account", R), hidden=True),
     Screen("sales/contacts.py", "contacts", "Contacts", "person", "Customers", ("contact", R)),

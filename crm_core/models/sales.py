@@ -191,10 +191,11 @@ class StageEvent(Record, table=True):
 
 
 class ProductCategory(Record, table=True):
-    """One row per category of products."""
+    """One row per category of products. One that is not in use is no longer offered in forms."""
 
     __tablename__ = "product_category"
     name: str = field("Name", required=True, unique=True)
+    is_active: bool = True
 
 
 class Product(Customisable, table=True):

@@ -27,6 +27,8 @@ def nothing_yet() -> None:
 
 actor = current_actor()
 actions = header("Products", "What you sell")
+if actions.button("Categories", icon=":material/category:", key="to_categories"):
+    go("categories")
 if actor.can("product", Action.CREATE) and actions.button(
     "New product", type="primary", icon=":material/add:", shortcut="n", key="new_product"
 ):

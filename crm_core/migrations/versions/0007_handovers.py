@@ -1,4 +1,4 @@
-"""hand-overs with a checklist of items, their state on the account; the time zone of a person
+"""hand-overs with a checklist of items, their state on the account; the time zone of a person; categories out of use
 
 Revision ID: 0007
 Revises: 0006
@@ -65,9 +65,14 @@ def upgrade() -> None:
     op.add_column("account", sa.Column("handover_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True))
     op.create_index(op.f("ix_account_handover_state"), "account", ["handover_state"])
     op.add_column("contact", sa.Column("timezone", TEXT(length=64), nullable=True))
+    with op.batch_alter_table("product_category") as batch:
+        batch.add_column(sa.Column("is_active", sa.Boolean(), nullable=False, server_default=sa.true()))
+    with op.batch_alter_table("product_category") as batch:
+        batch.alter_column("is_active", server_default=None)
 
 
 def downgrade() -> None:
+    op.drop_column("product_category", "is_active")
     op.drop_column("contact", "timezone")
     op.drop_index(op.f("ix_account_handover_state"), table_name="account")
     op.drop_column("account", "handover_at")
