@@ -28,7 +28,13 @@ def line(category: CategoryView, others: bool) -> None:
             more = f"{label}, {category.offered:,} offered" if category.offered < category.products else label
             st.page_link(page_of(actor, "products"), label=more, icon=":material/list:", query_params={"f": json.dumps(behind)})  # type: ignore[arg-type]
             if may_edit:
-                with st.popover("", icon=":material/more_horiz:", type="tertiary", key=f"category_{category.id}_{category.version}", help="Change"):
+                with st.popover(
+                    "",
+                    icon=":material/more_horiz:",
+                    type="tertiary",
+                    key=f"category_{category.id}_{category.version}",
+                    help="Change",
+                ):
                     choices(category, others)
 
 
@@ -38,9 +44,13 @@ def choices(category: CategoryView, others: bool) -> None:
         rename_category(category)
     if others and st.button("Merge into another", icon=":material/merge:", key=f"merge_{category.id}", width="stretch"):
         merge_category(category)
-    if category.is_active and st.button("Take out of use", icon=":material/archive:", key=f"archive_{category.id}", width="stretch"):
+    if category.is_active and st.button(
+        "Take out of use", icon=":material/archive:", key=f"archive_{category.id}", width="stretch"
+    ):
         archive_category(category)
-    if not category.is_active and st.button("Use again", icon=":material/unarchive:", key=f"restore_{category.id}", width="stretch"):
+    if not category.is_active and st.button(
+        "Use again", icon=":material/unarchive:", key=f"restore_{category.id}", width="stretch"
+    ):
         restore_category(category)
 
 
@@ -53,7 +63,9 @@ if actor.can("product", Action.CREATE) and actions.button(
 ):
     new_category()
 if not found:
-    box = empty_state("No categories yet", "Groups make figures by product readable: start with the two or three you talk about.", icon="category")
+    box = empty_state(
+        "No categories yet", "Groups make figures by product readable: start with the two or three you talk about.", icon="category"
+    )
     if actor.can("product", Action.CREATE) and box.button("New category", icon=":material/add:", key="first_category"):
         new_category()
     st.stop()

@@ -41,12 +41,23 @@ def merge_category(category: CategoryView) -> None:
     def show() -> None:
         others = {one.id: one for one in load(categories.find) if one.id != category.id}
         into = st.selectbox(
-            "Into *", list(others), index=None, format_func=lambda one: others[one].name, placeholder="Which one stays?", key="category_into"
+            "Into *",
+            list(others),
+            index=None,
+            format_func=lambda one: others[one].name,
+            placeholder="Which one stays?",
+            key="category_into",
         )
-        st.caption(f"{fmt.plural(category.products, 'product')} will move; “{fmt.md(category.name)}” is removed. This can't be undone.")
+        st.caption(
+            f"{fmt.plural(category.products, 'product')} will move; “{fmt.md(category.name)}” is removed. This can't be undone."
+        )
         if st.button("Merge", type="primary", key="category_merge_yes", disabled=into is None) and into is not None:
             done = perform(
-                categories.merge, category.id, into, base_version=category.version, success=fmt.md(f"Merged into {others[into].name}.")
+                categories.merge,
+                category.id,
+                into,
+                base_version=category.version,
+                success=fmt.md(f"Merged into {others[into].name}."),
             )
             if done is not None:
                 st.rerun()
@@ -57,7 +68,9 @@ def merge_category(category: CategoryView) -> None:
 
 def archive_category(category: CategoryView) -> None:
     """Nothing is lost, so nothing is asked."""
-    perform(categories.archive, category.id, base_version=category.version, success=fmt.md(f"{category.name} is no longer offered."))
+    perform(
+        categories.archive, category.id, base_version=category.version, success=fmt.md(f"{category.name} is no longer offered.")
+    )
     st.rerun()
 
 

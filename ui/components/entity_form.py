@@ -116,9 +116,14 @@ def edit_form(entity_key: str, record_id: int, *, fields: Sequence[str] | None =
     changes = {
         key: value
         for key, value in values.items()
-        if to_json(value) != to_json(drawn.values.get(key)) and (value or drawn.values.get(key) not in (None, ""))
+        if to_json(value) != to_json(drawn.values.get(key)) and not (_blank(value) and _blank(drawn.values.get(key)))
     }
     return _save(entity_key, drawn, changes, name, specs)
+
+
+def _blank(value: Any) -> bool:
+    """Nothing entered: an empty input and an empty field are the same, while 0 is a number like any other."""
+    return value is None or value == "" or value is False
 
 
 def _save(entity_key: str, drawn: Drawn, changes: Mapping[str, Any], name: str, specs: Mapping[str, FieldSpec]) -> bool:

@@ -30,13 +30,25 @@ from ui.tones import TONES
 @dataclass(frozen=True)
 class Quick:
     """Quick filters of a list: pills over one field. ``options``: value → label; ``means``: option → stored values, where one stands for several;
-    ``first``: what is chosen when the address asks for nothing."""
+    ``first``: what is chosen when the address asks for nothing; ``asts``: option → filter, where an option is more than values of the field;
+    ``otherwise``: filter while nothing is chosen and the address asks for nothing else."""
 
     field: str
     label: str
     options: Mapping[Any, str]
     means: Mapping[Any, Sequence[Any]] | None = None
     first: tuple[Any, ...] = ()
+    asts: Mapping[Any, Mapping[str, Any]] | None = None
+    otherwise: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One click at the beginning of a row. ``words``: row → (is it ticked, what the click does), None where there is nothing to tick;
+    ``act`` gets the row."""
+
+    words: Callable[[Mapping[str, Any]], tuple[bool, str] | None]
+    act: Callable[[Mapping[str, Any]], None]
 
 
 def record_list(
@@ -46,9 +58,11 @@ def record_list(
     tones: Mapping[str, Mapping[Any, str]] | None = None,
     on_empty: Callable[[], None] | None = None,
     bulk: bool = True,
+    also: Mapping[str, Any] | None = None,
+    tick: Tick | None = None,
 ) -> None:
     """Draw the list of an entity. ``tones``: field → value → colour of its badge; ``on_empty`` draws what to do when there are no records at all;
-    ``bulk``: rows can be selected and changed together, where the person may."""
+    ``bulk``: rows can be selected and changed together, where the person may; ``also``: a filter that a switch of the page adds."""
     actor, found = current_actor(), entity(entity_key)
     quick_key = f"by_{quick.field}" if quick is not None else None
     opened = open_view(entity_key, quick_key)
@@ -68,7 +82,7 @@ def record_list(
         chosen = _pills(quick)
         filter_button(entity_key, typed)
         specs = load(_specs, entity_key)
-        shape = Shape(_both(typed, quick, chosen), q or "", _sort(entity_key), columns_of(entity_key, specs), size_of())
+        shape = Shape(_both(typed, quick, chosen, also), q or "", _sort(entity_key), columns_of(entity_key, specs), size_of())
         view_menu(entity_key, opened, shape, quick_key)
     filter_words(entity_key, typed)
     query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=_page(), size=shape.size)
@@ -91,7 +105,11 @@ def record_list(
         href=f"/{found.page}?id={{id}}" if found.page else "",
         sort=query.sort or found.sort,
         selectable=selectable,
+        ticks={row["id"]: words for row in page.rows if (words := tick.words(row)) is not None} if tick is not None else None,
     )
+    if tick is not None and happened.ticked is not None:
+        tick.act(next(row for row in page.rows if row["id"] == happened.ticked))
+        st.rerun()
     if selectable:
         with bar:
             bulk_bar(entity_key, happened.selected, query, total)
@@ -124,9 +142,16 @@ def _first_page() -> None:
     st.session_state["page"] = 1
 
 
-def _both(typed: Mapping[str, Any] | None, quick: Quick | None, chosen: list[Any]) -> Mapping[str, Any] | None:
-    parts = [typed] if typed else []
-    if quick is not None and chosen:
+def _both(
+    typed: Mapping[str, Any] | None, quick: Quick | None, chosen: list[Any], also: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    parts = [part for part in (typed, also) if part]
+    if quick is not None and not chosen and quick.otherwise is not None and not typed:
+        parts.append(quick.otherwise)
+    elif quick is not None and chosen and quick.asts is not None:
+        either = [quick.asts[option] for option in chosen]
+        parts.append({"op": "or", "items": either} if len(either) > 1 else either[0])
+    elif quick is not None and chosen:
         values = [value for option in chosen for value in quick.means[option]] if quick.means is not None else list(chosen)
         parts.append({"field": quick.field, "cmp": "in", "value": values})
     return {"op": "and", "items": parts} if len(parts) > 1 else parts[0] if parts else None

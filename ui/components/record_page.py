@@ -17,7 +17,7 @@ from crm_core.services import crud
 from crm_core.services.collaboration import tasks
 from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load, perform, renew, submit_key
 from ui.components.entity_form import close_form, create_form, edit_form
 from ui.components.record_list import cell
 from ui.components.table import Column, table
@@ -109,8 +109,15 @@ def _specs(session: Session, actor: Actor, entity_key: str) -> Mapping[str, Fiel
     return registry(session, entity_key)
 
 
-def new_dialog(entity_key: str, fields: Sequence[str], preset: Mapping[str, Any] | None = None, more: Sequence[str] = ()) -> None:
-    """Open the dialog that creates a record and then shows it."""
+def new_dialog(
+    entity_key: str,
+    fields: Sequence[str],
+    preset: Mapping[str, Any] | None = None,
+    more: Sequence[str] = (),
+    *,
+    stay: bool = False,
+) -> None:
+    """Open the dialog that creates a record and then shows it (with ``stay`` the page that one was on)."""
     label = entity(entity_key).label.lower()
 
     @st.dialog(f"New {label}", width="medium")
@@ -119,7 +126,7 @@ def new_dialog(entity_key: str, fields: Sequence[str], preset: Mapping[str, Any]
         if record is not None:
             found = entity(entity_key)
             st.session_state.setdefault("_toasts", []).append(("ok", fmt.md(f"{found.label} created.")))
-            if found.page:
+            if found.page and not stay:
                 go(found.page, id=record.id)
             st.rerun()
 
@@ -193,12 +200,15 @@ def _tick(task_id: int) -> None:
 def _add_task(entity_key: str, record_id: int, subject: str) -> None:
     from crm_core.services.collaboration.activities import links_of
 
+    name = f"task_of_{entity_key}_{record_id}"
+    key = submit_key(name)
+
     def command(session: Session, actor: Actor) -> Any:
         record = records.get(session, actor, entity_key, record_id)
-        return tasks.create(
-            session, actor, {"subject": subject, "due_at": fmt.clock.today(actor.timezone), **links_of(entity_key, record)}
-        )
+        values = {"subject": subject, "due_at": fmt.clock.today(actor.timezone), **links_of(entity_key, record)}
+        return tasks.create(session, actor, values, submit_key=key)
 
     if perform(command, success="Task added.") is not None:
+        renew(name)
         st.session_state["_task_turn"] = st.session_state.get("_task_turn", 0) + 1
         st.rerun(scope="fragment")

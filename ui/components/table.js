@@ -51,6 +51,11 @@ export default function (component) {
     th.append(all)
     head.append(th)
   }
+  if (data.ticks) {
+    const th = document.createElement("td")
+    th.className = "tick"
+    head.append(th)
+  }
   for (const column of data.columns) {
     const th = document.createElement("th")
     th.scope = "col"
@@ -82,7 +87,7 @@ export default function (component) {
     tr.classList.toggle("picked", chosen.has(row.id))
     const open = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1) return
-      if (event.target.closest(".check")) return
+      if (event.target.closest(".check, .tick")) return
       event.preventDefault()
       setTriggerValue("opened", { id: row.id })
     }
@@ -96,6 +101,22 @@ export default function (component) {
       box.setAttribute("aria-label", `Select ${row.cells[0].text}`)
       box.onchange = () => { box.checked ? chosen.add(row.id) : chosen.delete(row.id); tr.classList.toggle("picked", box.checked); send() }
       td.append(box)
+      tr.append(td)
+    }
+    if (data.ticks) {
+      const td = document.createElement("td")
+      td.className = "tick"
+      if (row.tick) {
+        const button = document.createElement("button")
+        button.type = "button"
+        button.className = row.tick.on ? "on" : ""
+        button.textContent = "✓"
+        button.title = row.tick.words
+        button.setAttribute("aria-label", `${row.tick.words}: ${row.cells[0].text}`)
+        button.setAttribute("aria-pressed", String(row.tick.on))
+        button.onclick = () => { button.disabled = true; setTriggerValue("ticked", { id: row.id }) }
+        td.append(button)
+      }
       tr.append(td)
     }
     row.cells.forEach((cell, index) => {

@@ -39,9 +39,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Happened:
-    """What the user did with the table in this run."""
+    """What the user did with the table in this run. ``ticked``: a row whose round button was pressed."""
 
     opened: int | None = None
+    ticked: int | None = None
     sorted: tuple[str, bool] | None = None
     selected: list[int] = field(default_factory=list)
 
@@ -56,10 +57,12 @@ def table(
     sort: tuple[str, bool] | None = None,
     selectable: bool = False,
     hrefs: Mapping[int, str] | None = None,
+    ticks: Mapping[int, tuple[bool, str]] | None = None,
 ) -> Happened:
     """Draw the table. ``rows``: (id, cells); ``href`` with ``{id}`` is the address of a row's record; the first column is its link.
 
-    ``hrefs`` gives the address per row instead, where rows lead to different kinds of records.
+    ``hrefs`` gives the address per row instead, where rows lead to different kinds of records. ``ticks`` gives rows a round button before
+    them: id → (is it ticked, what the button does in words).
     """
     known = {row_id for row_id, _ in rows}
     before = [chosen for chosen in (st.session_state.get(key) or {}).get("selected") or [] if chosen in known]
@@ -69,6 +72,7 @@ def table(
         "rows": [
             {
                 "id": row_id,
+                **({"tick": {"on": ticks[row_id][0], "words": ticks[row_id][1]}} if ticks and row_id in ticks else {}),
                 "href": (hrefs or {}).get(row_id, "") or (href.format(id=row_id) if href else ""),
                 "cells": [
                     {
@@ -83,14 +87,23 @@ def table(
         ],
         "sort": {"key": sort[0], "desc": sort[1]} if sort else None,
         "selectable": selectable,
+        "ticks": bool(ticks),
         "selected": before,
         "openable": bool(href or hrefs),
     }
-    result = _TABLE(key=key, data=data, on_opened_change=_nothing, on_sorted_change=_nothing, on_selected_change=_nothing)
+    result = _TABLE(
+        key=key,
+        data=data,
+        on_opened_change=_nothing,
+        on_sorted_change=_nothing,
+        on_selected_change=_nothing,
+        on_ticked_change=_nothing,
+    )
     chosen = [row_id for row_id in result.selected or [] if row_id in known]
     opened = result.opened["id"] if result.opened else None
+    ticked = result.ticked["id"] if result.ticked else None
     order = (str(result.sorted["key"]), bool(result.sorted["desc"])) if result.sorted else None
-    return Happened(opened if opened in known else None, order, chosen)
+    return Happened(opened if opened in known else None, ticked if ticked in known else None, order, chosen)
 
 
 def _nothing() -> None:

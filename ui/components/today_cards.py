@@ -15,7 +15,7 @@ from crm_core.services.collaboration.timeline import Item
 from crm_core.services.collaboration.today import Block, TaskView
 from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.components.activity_feed import entry
 from ui.components.record_list import cell
 from ui.components.table import Cell, Column, table
@@ -37,12 +37,13 @@ def my_tasks() -> None:
             st.caption("Nothing to do. What you plan on a record, or add here, will stand here.")
         for task in found:
             _task(actor, task)
+        everything = page_of(actor, "tasks")
         if total > len(found):
             if limit < _MORE and st.button(f"Show more of {total:,}", type="tertiary", key="more_tasks"):
                 st.session_state["_all_tasks"] = True
                 st.rerun()
-            if limit == _MORE:
-                st.caption(f"{total - len(found):,} more come up as you tick these off.")
+            if limit == _MORE and everything is not None:
+                st.page_link(everything, label=f"All {total:,}", icon=":material/arrow_forward:")
         if actor.can("task", Action.CREATE):
             _add()
         show_problems()
@@ -77,7 +78,8 @@ def _add() -> None:
         )
         pressed = st.button("Add", key="today_add")
     values = {"subject": subject, "due_at": clock.today(current_actor().timezone)}
-    if pressed and subject.strip() and perform(tasks.create, values) is not None:
+    if pressed and subject.strip() and perform(tasks.create, values, submit_key=submit_key("today_task")) is not None:
+        renew("today_task")
         st.session_state["_today_turn"] = turn + 1
         st.rerun()
 

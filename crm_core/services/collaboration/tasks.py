@@ -56,6 +56,22 @@ def update(
     return records.update(session, actor, "task", task_id, changes, base_version=base_version, fixed=fixed)
 
 
+def postpone(session: Session, actor: Actor, task_id: int, day: date, *, base_version: int | None = None) -> records.Saved:
+    """Move the due day; the hour stays as it was, or is the end of the working day."""
+    task: Task = records.get(session, actor, "task", task_id, action=Action.EDIT)
+    if task.status is not TaskStatus.OPEN:
+        raise Conflict("This task is no longer open.")
+    zone = ZoneInfo(actor.timezone)
+    hour = task.due_at.astimezone(zone).time() if task.due_at is not None else END_OF_DAY
+    due = datetime.combine(day, hour, zone)
+    return records.update(session, actor, "task", task_id, {"due_at": due}, base_version=base_version)
+
+
+def assign(session: Session, actor: Actor, task_id: int, owner_id: int | None, *, base_version: int | None = None) -> records.Saved:
+    """Give the task to somebody."""
+    return records.update(session, actor, "task", task_id, {"owner_id": owner_id}, base_version=base_version)
+
+
 def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, limit: int = 20) -> list[Task]:
     """Open tasks of a record, the next due first. Whoever may see the record may see what is planned for it."""
     records.get(session, actor, entity_key, record_id)

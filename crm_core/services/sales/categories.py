@@ -87,7 +87,9 @@ def merge(session: Session, actor: Actor, category_id: int, into_id: int, *, bas
     row, into = _row(session, actor, category_id, base_version), _row(session, actor, into_id, None)
     table = entity("product").table
     moved = update(table).where(table.c.category_id == row.id)
-    count = session.connection().execute(moved.values(category_id=into.id, version=table.c.version + 1, updated_at=utcnow())).rowcount
+    count = (
+        session.connection().execute(moved.values(category_id=into.id, version=table.c.version + 1, updated_at=utcnow())).rowcount
+    )
     db.bump(session, "product")
     events.record(session, actor, "product_category.merged", row, data={"name": row.name, "to": into.name, "records": count})
     session.flush()

@@ -1,0 +1,70 @@
+"""One task: what is to be done, by whom, by when, and about whom."""
+
+import streamlit as st
+
+from crm_core.services.collaboration import tasks
+from crm_core.vocabulary import Action, TaskStatus
+from ui import format as fmt
+from ui.actions import load, perform
+from ui.components.activity_feed import feed
+from ui.components.assign import assign_button
+from ui.components.facts import facts
+from ui.components.files import files
+from ui.components.header import header
+from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url
+from ui.components.task_cards import later_menu, task_badges
+from ui.navigation import page_of
+from ui.session import current_actor
+
+ABOUT = ("due_at", "owner_id", "account_id", "contact_id", "deal_id", "lead_id", "ticket_id", "done_at")
+EDITED = (
+    "subject",
+    "due_at",
+    "priority",
+    "status",
+    "owner_id",
+    "account_id",
+    "contact_id",
+    "deal_id",
+    "lead_id",
+    "ticket_id",
+    "body",
+)
+
+actor = current_actor()
+task_id = id_from_url()
+specs, row = load(facts_of, "task", task_id)
+may_edit = actor.can("task", Action.EDIT)
+
+caption = " · ".join(
+    part
+    for part in (f"Due {fmt.ago(actor, row['due_at'])}" if row["due_at"] else "No date", row.get("owner_id.title") or "Nobody's")
+    if part
+)
+actions = header(row["subject"], caption, badges=task_badges(actor, row), back=("Tasks", page_of(actor, "tasks")))
+if may_edit and row["status"] is TaskStatus.OPEN:
+    if actions.button("Done", type="primary", icon=":material/check:", key="complete", shortcut="d"):
+        perform(tasks.complete, task_id, success="Done.")
+        st.rerun()
+    later_menu(actor, actions, row)
+    assign_button(actor, actions, "task", row, tasks.assign)
+elif may_edit and actions.button("Open again", icon=":material/undo:", key="reopen"):
+    perform(tasks.reopen, task_id, success="The task is open again.")
+    st.rerun()
+if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+    edit_dialog("task", task_id, [*EDITED, *(key for key in specs if specs[key].custom)])
+if actor.can("task", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this task"):
+    delete_dialog("task", task_id, row["version"], row["subject"], "tasks")
+
+left, right = st.columns([7, 4], gap="medium")
+with left:
+    with st.container(border=True, gap="small", key="task_notes"):
+        st.markdown("**Notes**")
+        if row["body"]:
+            st.text(row["body"])
+        else:
+            st.caption("Nothing written down.")
+    feed("task", task_id)
+with right:
+    facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom)))
+    files("task", task_id)

@@ -1,0 +1,47 @@
+"""What the pages of tasks share: fields, the default hour, and the menu that puts a task off."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.kit import clock
+from crm_core.services.collaboration import tasks
+from crm_core.vocabulary import Priority, TaskStatus
+from ui import format as fmt
+from ui.actions import perform
+from ui.tones import TONES
+
+NEW_FIELDS = ("subject", "due_at", "priority", "owner_id", "account_id", "deal_id", "body")
+MORE_FIELDS = ("contact_id", "lead_id", "ticket_id")
+
+
+def today_evening(actor: Actor) -> datetime:
+    """The end of today's working day, where a new task is due unless somebody says otherwise."""
+    return datetime.combine(clock.today(actor.timezone), tasks.END_OF_DAY, ZoneInfo(actor.timezone))
+
+
+def later_menu(actor: Actor, where: Any, row: Mapping[str, Any]) -> None:
+    """Put a task off by a day, to Monday, or to any day."""
+    today = clock.today(actor.timezone)
+    monday = today + timedelta(days=7 - today.weekday())
+    with where.popover("Later", icon=":material/snooze:", key=f"later_{row['version']}"):
+        days = {"Tomorrow": today + timedelta(days=1), "Next Monday": monday, "In two weeks": today + timedelta(days=14)}
+        for words, day in days.items():
+            if st.button(f"{words}  :gray[{fmt.md(fmt.short_day(actor, day))}]", key=f"later_{words}", width="stretch"):
+                perform(tasks.postpone, row["id"], day, base_version=row["version"], success=fmt.md(f"Due {fmt.ago(actor, day)}."))
+                st.rerun()
+
+
+def task_badges(actor: Actor, row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """State, urgency and lateness for the header."""
+    status, priority, due = row["status"], row["priority"], row["due_at"]
+    shown = [(status.label, TONES[status])]
+    if priority is not Priority.NORMAL:
+        shown.append((f"{priority.label} priority", TONES[priority]))
+    if status is TaskStatus.OPEN and due is not None and due < clock.utcnow():
+        shown.append(("Overdue", "red"))
+    return shown
