@@ -14,6 +14,7 @@ st.logo(
     str(Path(__file__).parent / "static" / "logo.svg"), size="medium", icon_image=str(Path(__file__).parent / "static" / "icon.svg")
 )
 
+st.html(Path(__file__).parent / "static" / "contrast.css")
 actor = begin_run()
 page = st.navigation(sections_for(actor), expanded=True)
 st.session_state["_arrived"] = st.session_state.get("_at") != page.url_path  # a list opens with its default view then

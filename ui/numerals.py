@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
 from babel.core import Locale
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_time
 from babel.numbers import format_compact_currency, format_compact_decimal, format_currency, format_decimal, format_percent
 
 Written = Callable[[Decimal], str]
@@ -108,8 +108,8 @@ def day(value: date, style: str, locale: str) -> str:
 
 @lru_cache(maxsize=8192)
 def instant(value: datetime, locale: str) -> str:
-    """A naive local time, as it is read off the clock there."""
-    return format_datetime(value, "medium", locale=locale_of(locale)).replace("\u202f", " ")
+    """A naive local time, as it is read off the clock there; nobody plans by the second."""
+    return f"{day(value.date(), 'medium', locale)}, {time_of_day(value, locale)}"
 
 
 @lru_cache(maxsize=4096)

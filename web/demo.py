@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import CrmError, NotPermitted
-from crm_core.services.admin import people, setup, signin
+from crm_core.services.admin import people, sessions, setup, signin
 from crm_core.vocabulary import SigninMethod
 from web import pages
-from web.cookies import address_of, browser_of, is_local, let_in
+from web.cookies import SESSION_COOKIE, address_of, browser_of, is_local, let_in
 from web.forms import Form
 from web.paths import safe_next
 
@@ -117,6 +117,18 @@ def enter(request: Request, form: Form) -> Response:
     if not may_enter(request):
         raise NotPermitted("The demo company can be entered without a password only on the machine that runs it.")
     return _enter(request, safe_next(form.get("next")))
+
+
+def switch(request: Request, form: Form) -> Response:
+    """Become another person of the demo company, to see it with the eyes of their role. Only for who came in through the demo's own door."""
+    with write_session() as session:
+        known = sessions.lookup(session, request.cookies.get(SESSION_COOKIE))
+        workspace = setup.organisation(session)
+        if known is None or workspace is None or not workspace.is_demo or not sessions.came_by(session, known, SigninMethod.DEMO):
+            raise NotPermitted("Only visitors of the demo company can look at it as somebody else.")
+        target = people.demo_person(session, form.get("role", ""))
+        token = signin.enter(session, target, SigninMethod.DEMO, address=address_of(request), browser=browser_of(request))
+    return let_in(request, token, "/")
 
 
 def _enter(request: Request, target: str) -> Response:

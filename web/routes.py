@@ -34,6 +34,7 @@ ROUTES = [
     _route("/welcome/demo", endpoint(demo.show, welcome.begin_demo)),
     _route("/welcome/demo/status", endpoint(demo.status)),
     _route("/demo", endpoint(None, demo.enter)),
+    _route("/demo/as", endpoint(None, demo.switch)),
     _route("/invite/{token:path}", links.route(LinkPurpose.INVITE)),
     _route("/reset/{token:path}", links.route(LinkPurpose.RESET)),
     _route("/healthz", endpoint(health.show)),

@@ -29,6 +29,15 @@ def exponent(currency: str) -> int:
     return 0 if code in _NO_MINOR else 3 if code in _THREE else 2
 
 
+MOST_MINOR = 9_000_000_000_000_000
+"""The largest amount that is taken, in minor units: beyond it a browser's numbers are no longer exact."""
+
+
+def most_major(currency: str) -> float:
+    """The same in major units, as the bound of an input."""
+    return float(MOST_MINOR // 10 ** exponent(currency))
+
+
 def to_minor(amount: Decimal | float | int | str, currency: str) -> int:
     """Major units to minor units, rounded half to even. Raises ValueError on anything that is not a finite number."""
     try:
@@ -38,7 +47,7 @@ def to_minor(amount: Decimal | float | int | str, currency: str) -> int:
     if not value.is_finite():
         raise ValueError(f"{amount!r} is not an amount")
     scaled = (value * (Decimal(10) ** exponent(currency))).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
-    if abs(scaled) > 9_000_000_000_000_000:
+    if abs(scaled) > MOST_MINOR:
         raise ValueError(f"{amount!r} is too large an amount")
     return int(scaled)
 

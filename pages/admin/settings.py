@@ -4,7 +4,7 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from crm_core.kit.money import to_major, to_minor
+from crm_core.kit.money import most_major, to_major, to_minor
 from crm_core.services.admin import organisation
 from crm_core.vocabulary import Action
 from ui.actions import load, perform
@@ -69,7 +69,7 @@ with left, st.container(border=True):
         help="Two letters, such as DE",
     )
     amount = b.number_input(
-        f"Warn of one contact only from ({settings.currency})", value=float(to_major(settings.single_threaded_minor, settings.currency)), min_value=0.0, disabled=not may_edit,
+        f"Warn of one contact only from ({settings.currency})", value=float(to_major(settings.single_threaded_minor, settings.currency)), min_value=0.0, max_value=most_major(settings.currency), disabled=not may_edit,
         help="A deal of this size with fewer than two people in its buying committee is marked as single-threaded",
     )  # fmt: skip
 with right, st.container(border=True):

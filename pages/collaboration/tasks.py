@@ -43,9 +43,8 @@ def new_task() -> None:
 
 
 def nothing_yet() -> None:
-    box = empty_state(
-        "No tasks yet", "Plan a first one here, or on the deal, ticket or customer that it is about.", icon="task_alt"
-    )
+    title = "Nothing planned for you" if mine else "No open tasks"
+    box = empty_state(title, "Plan something here, or on the deal, ticket or customer that it is about.", icon="task_alt")
     if actor.can("task", Action.CREATE) and box.button("New task", type="primary", icon=":material/add:", key="first_task"):
         new_task()
 

@@ -9,7 +9,9 @@ from crm_core.services.admin.founding import timezones
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.header import header
+from ui.components.look import look_switch
 from ui.components.table import Cell, Column, table
+from ui.navigation import PAGES
 from ui.session import current_actor
 
 
@@ -26,7 +28,9 @@ def about(person: dict[str, Any]) -> None:
         ("Team", person["team"]),
         ("Reports to", person["manager"]),
     ]
-    st.caption(" · ".join(f"{word}: {fmt.md(text)}" for word, text in place if text))
+    for word, text in place:
+        if text:
+            st.text(f"{word}: {text}")  # as Markdown the address would become a link, pale as the caption around it
     if st.button("Save", type="primary", key="me_save"):
         if perform(users.update_me, name=name, timezone=zone, success="Saved.") is not None:
             st.rerun()
@@ -98,5 +102,8 @@ with right, st.container(border=True):
         password()
     else:
         st.caption("You came without a password. An administrator can make you a link to choose one.")
+st.subheader("Light or dark", anchor=False)
+look_switch(["/", *(f"/{screen.url}" for screen in PAGES)])
+st.caption("On this browser only.")
 st.subheader("Signed in on", anchor=False)
 browsers()

@@ -5,10 +5,11 @@ import time
 import pytest
 from sqlmodel import select
 
-from crm_core.db import read_session
+from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid
 from crm_core.models import Organisation, User
 from crm_core.services.admin import demo as company
+from crm_core.services.admin import people
 from tests.web.conftest import AWAY, PASSWORD, visitor
 from web import demo, setup_token
 
@@ -184,3 +185,34 @@ def test_when_the_building_fails_the_doors_say_why_and_open_again(local, monkeyp
     monkeypatch.undo()
     local.post_form("/welcome/demo")
     assert wait_until_built(local)["done"] is True
+
+
+def test_a_visitor_of_the_demo_sees_it_as_another_role_and_comes_back(local):
+    local.post_form("/welcome/demo")
+    wait_until_built(local)
+    local.page("/welcome/demo")
+    first = local.get("/deals").json()
+    old = local.cookies["rapport_session"]
+    assert local.post_form("/demo/as", {"role": "sales_rep"}).headers["location"] == "/"
+    second = local.get("/deals").json()
+    with read_session() as session:
+        shown = people.demo_people(session)
+    assert second["id"] == str(shown["sales_rep"][0]) != first["id"]
+    assert visitor().get("/deals", headers={"cookie": f"rapport_session={old}"}).status_code == 401, "the session before has ended"
+    assert local.post_form("/demo/as", {"role": "nobody"}).status_code == 404
+    local.post_form("/demo/as", {"role": "administrator"})
+    assert local.get("/deals").json()["id"] == first["id"]
+    assert local.get("/demo/as").status_code == 405
+    assert local.post("/demo/as", data={"role": "manager"}, headers={"origin": "https://evil.example"}).status_code == 403
+
+
+def test_nobody_becomes_somebody_else_outside_the_demo_or_with_an_own_account(staff):
+    guest = visitor()
+    guest.sign_in("alice")
+    for is_demo in (False, True):  # with a password of one's own not even in the demo
+        with write_session() as session:
+            session.exec(select(Organisation)).one().is_demo = is_demo
+        before = guest.get("/deals").json()["id"]
+        assert guest.post_form("/demo/as", {"role": "administrator"}).status_code == 403
+        assert guest.get("/deals").json()["id"] == before
+    assert visitor().post_form("/demo/as", {"role": "administrator"}).status_code in (303, 401)

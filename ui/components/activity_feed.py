@@ -133,7 +133,8 @@ def feed(entity_key: str, record_id: int) -> None:
     limit = st.session_state.setdefault(f"_feed_{entity_key}_{record_id}", 20)
     items, more = load(timeline.find, entity_key, record_id, kinds=kinds, limit=limit)
     if not items:
-        st.caption("Nothing here yet. What you log above, and every change, will stand here.")
+        logged = "What you log above, and every change," if entity_key in timeline.LINKS else "Every change"
+        st.caption(f"Nothing here yet. {logged} will stand here.")
     for item in items:
         entry(actor, item)
     if more and st.button("Show more", key=f"feed_more_{entity_key}", type="tertiary"):

@@ -1,3 +1,5 @@
+const PATIENCE_MS = 3000
+const going = new Map()
 const BETWEEN = "application/x-rapport-deal"
 
 export default function (component) {
@@ -6,8 +8,13 @@ export default function (component) {
   const focused = parentElement.querySelector(".card:focus")?.dataset.id || root.dataset.keep
   const left = root.scrollLeft
   root.replaceChildren()
+  // A second press may come before the first one is drawn: its version would be stale. It waits here and is sent with the new drawing.
+  const under = (card) => { const one = going.get(card.id); return one && Date.now() - one.at < PATIENCE_MS ? one : undefined }
   const move = (card, from, to) => {
     root.dataset.keep = String(card.id)
+    const one = under(card)
+    if (one) { one.next = to; return }
+    going.set(card.id, { version: card.version, to, next: null, at: Date.now() })
     setTriggerValue("moved", { id: card.id, version: card.version, from, to })
   }
   data.columns.forEach((column, place) => {
@@ -63,7 +70,9 @@ export default function (component) {
       el.onkeydown = (event) => {
         if (event.key === "Enter") { event.preventDefault(); setTriggerValue("opened", { id: card.id }); return }
         const step = event.shiftKey && card.movable ? { ArrowRight: 1, ArrowLeft: -1 }[event.key] : undefined
-        const target = step === undefined ? undefined : data.columns[place + step]
+        const one = under(card)
+        const here = one ? data.columns.findIndex((column) => column.id === (one.next ?? one.to)) : place
+        const target = step === undefined ? undefined : data.columns[here + step]
         if (target) { event.preventDefault(); move(card, column.id, target.id); return }
         const near = { ArrowDown: el.nextElementSibling, ArrowUp: el.previousElementSibling }[event.key]
         if (near && near.classList.contains("card")) { event.preventDefault(); near.focus() }
@@ -86,5 +95,11 @@ export default function (component) {
     root.append(section)
   })
   root.scrollLeft = left
+  for (const column of data.columns) for (const card of column.cards) {
+    const one = going.get(card.id)
+    if (!one || one.version === card.version) continue
+    going.delete(card.id)
+    if (one.next && one.next !== column.id) move(card, column.id, one.next)
+  }
   if (focused) { const again = root.querySelector(`[data-id="${focused}"]`); if (again) again.focus({ preventScroll: true }); delete root.dataset.keep }
 }

@@ -7,7 +7,7 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.access import Actor
-from crm_core.kit.money import exponent, to_major, to_minor
+from crm_core.kit.money import exponent, most_major, to_major, to_minor
 from crm_core.lists import ListQuery
 from crm_core.services.collaboration import views
 from crm_core.services.marketing import campaigns
@@ -156,8 +156,8 @@ def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequenc
         key="channels_editor",
         column_config={
             "channel": st.column_config.SelectboxColumn("Channel", options=list(words), format_func=lambda one: words.get(str(one), ""), required=True, default="email"),
-            "planned": money(f"Planned cost ({actor.currency})", min_value=0.0, format=f"%.{places}f", default=0.0),
-            "actual": money(f"Actual cost ({actor.currency})", min_value=0.0, format=f"%.{places}f", default=0.0),
+            "planned": money(f"Planned cost ({actor.currency})", min_value=0.0, max_value=most_major(actor.currency), format=f"%.{places}f", default=0.0),
+            "actual": money(f"Actual cost ({actor.currency})", min_value=0.0, max_value=most_major(actor.currency), format=f"%.{places}f", default=0.0),
             "starts_on": st.column_config.DateColumn("Starts"),
             "ends_on": st.column_config.DateColumn("Ends"),
         },

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Any
-from zoneinfo import available_timezones
 
 import streamlit as st
 
@@ -14,8 +13,9 @@ from crm_core.access import Actor
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Conflict
 from crm_core.fields import FieldSpec, registry, to_json
-from crm_core.kit.money import exponent, to_major, to_minor
+from crm_core.kit.money import exponent, most_major, to_major, to_minor
 from crm_core.services import crud
+from crm_core.services.admin.founding import timezones
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
@@ -251,11 +251,18 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
             return _reference_input(spec, value, label, key, title)
         case FieldKind.MONEY:
             shown = float(to_major(int(value), actor.currency)) if value is not None else None
-            step = 10.0 ** -exponent(actor.currency)
+            step, most = 10.0 ** -exponent(actor.currency), most_major(actor.currency)
             typed = st.number_input(
-                f"{label} ({actor.currency})", value=shown, step=step, format=f"%.{exponent(actor.currency)}f", key=key, help=hint
+                f"{label} ({actor.currency})",
+                value=shown,
+                min_value=-most,
+                max_value=most,
+                step=step,
+                format=f"%.{exponent(actor.currency)}f",
+                key=key,
+                help=hint,
             )
-            return to_minor(typed, actor.currency) if typed is not None else None
+            return _minor(typed, actor.currency)
         case FieldKind.INTEGER:
             return st.number_input(label, value=int(value) if value is not None else None, step=1, key=key, help=hint)
         case FieldKind.DECIMAL | FieldKind.PERCENT:
@@ -271,8 +278,18 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
     return st.text_input(label, value=value or "", key=key, help=hint, max_chars=spec.max_length)
 
 
+def _minor(typed: float | None, currency: str) -> Any:
+    """Minor units of what was typed. An absurd amount goes on as text, so that the service answers it with the field's sentence."""
+    if typed is None:
+        return None
+    try:
+        return to_minor(typed, currency)
+    except ValueError:
+        return f"{typed:.0f}"
+
+
 def _timezone_input(label: str, value: Any, key: str, hint: str | None) -> Any:
-    zones = sorted(available_timezones())
+    zones = list(timezones())
     at = zones.index(value) if value in zones else None
     return st.selectbox(label, zones, index=at, key=key, help=hint, placeholder="–")
 

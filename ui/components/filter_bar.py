@@ -14,7 +14,7 @@ from crm_core.entities import ENTITIES
 from crm_core.errors import CrmError
 from crm_core.fields import FieldSpec, registry
 from crm_core.filters import COMPARISONS, WORDS, Context, bind, in_words
-from crm_core.kit.money import to_major, to_minor
+from crm_core.kit.money import most_major, to_major, to_minor
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
 from ui.actions import load
@@ -301,7 +301,16 @@ def _value(spec: FieldSpec, cmp: str, before: Any, key: str) -> Any:
         return _date(before, key)
     if spec.kind is FieldKind.MONEY:
         shown = float(to_major(int(before), actor.currency)) if isinstance(before, (int, float)) else None
-        typed = st.number_input("Amount", value=shown, key=key, label_visibility="collapsed", placeholder=actor.currency)
+        most = most_major(actor.currency)
+        typed = st.number_input(
+            "Amount",
+            value=shown,
+            min_value=-most,
+            max_value=most,
+            key=key,
+            label_visibility="collapsed",
+            placeholder=actor.currency,
+        )
         return to_minor(typed, actor.currency) if typed is not None else None
     if spec.numeric:
         return st.number_input(

@@ -8,7 +8,7 @@ import streamlit as st
 from crm_core import lists
 from crm_core.access import Actor
 from crm_core.fields import registry
-from crm_core.kit.money import exponent, to_major, to_minor
+from crm_core.kit.money import exponent, most_major, to_major, to_minor
 from crm_core.services.customers.duplicates import Duplicate
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action
@@ -125,7 +125,13 @@ def _deal(actor: Actor, row: Mapping[str, Any]) -> tuple[str | None, int | None]
     places = exponent(actor.currency)
     shown = float(to_major(row["estimated_minor"], actor.currency)) if row["estimated_minor"] is not None else None
     amount = right.number_input(
-        f"Amount ({actor.currency})", value=shown, min_value=0.0, step=10.0**-places, format=f"%.{places}f", key="convert_amount"
+        f"Amount ({actor.currency})",
+        value=shown,
+        min_value=0.0,
+        max_value=most_major(actor.currency),
+        step=10.0**-places,
+        format=f"%.{places}f",
+        key="convert_amount",
     )
     return name.strip() or None, to_minor(amount, actor.currency) if amount is not None else None
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.access import Actor
-from crm_core.kit.money import line_total, to_major, to_minor
+from crm_core.kit.money import line_total, most_major, to_major, to_minor
 from crm_core.services.sales import deals, orders, products
 from crm_core.services.sales.lines import LineView
 from ui import format as fmt
@@ -142,7 +142,9 @@ def _line(actor: Actor, line: dict[str, Any]) -> int:
         st.session_state.pop(f"line_u_{n}", None)
     line["quantity"] = quantity.number_input("Quantity", value=line["quantity"], min_value=0.001, key=f"line_q_{n}")
     shown = float(to_major(line["unit_price_minor"], actor.currency)) if line["unit_price_minor"] is not None else None
-    typed = price.number_input(f"Price ({actor.currency})", value=shown, min_value=0.0, key=f"line_u_{n}")
+    typed = price.number_input(
+        f"Price ({actor.currency})", value=shown, min_value=0.0, max_value=most_major(actor.currency), key=f"line_u_{n}"
+    )
     line["unit_price_minor"] = to_minor(typed, actor.currency) if typed is not None else None
     line["discount_pct"] = discount.number_input(
         "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, key=f"line_d_{n}"

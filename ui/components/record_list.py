@@ -88,7 +88,7 @@ def record_list(
     query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=_page(), size=shape.size)
     total, sums = _totals(entity_key, query)
     if total == 0:
-        _nothing(entity_key, query, on_empty)
+        _nothing(entity_key, query if typed or q or chosen else None, on_empty)
         return
     page = load(lists.find, entity_key, query, known=(total, sums))
     shown = [specs[key] for key in shape.columns]
@@ -188,9 +188,10 @@ def _totals(entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
     )
 
 
-def _nothing(entity_key: str, query: ListQuery, on_empty: Callable[[], None] | None) -> None:
+def _nothing(entity_key: str, query: ListQuery | None, on_empty: Callable[[], None] | None) -> None:
+    """``query``: what the person asked for; None when they asked for nothing, and the page's own condition leaves no record."""
     found = entity(entity_key)
-    if (query.filter or query.q) and _totals(entity_key, ListQuery())[0]:
+    if query is not None and (query.filter or query.q) and _totals(entity_key, ListQuery())[0]:
         actions = empty_state(
             f"No {found.plural.lower()} match", "Try fewer words, or remove a condition of the filter.", icon="search_off"
         )

@@ -7,6 +7,7 @@ from crm_core.services.admin import demo, workspace
 from crm_core.vocabulary import Action
 from ui.actions import perform
 from ui.cache import cached
+from ui.components.demo_roles import role_switcher
 from ui.components.global_search import global_search
 from ui.format import md
 from ui.navigation import page_of
@@ -42,6 +43,7 @@ def sidebar(actor: Actor) -> None:
             with st.container(border=True, gap="small", key="demo_mark"):
                 st.markdown(":material/science: **Demo company**")
                 st.caption("Made-up people and figures.")
+                role_switcher(actor)
                 if actor.can("organisation", Action.MANAGE):
                     st.button(
                         "Leave the demo",

@@ -48,6 +48,26 @@ def first_administrator(session: Session) -> int:
     return found
 
 
+def demo_person(session: Session, role_key: str) -> int:
+    """The person of the demo company who shows a role. Raises NotFound when nobody does."""
+    found = demo_people(session).get(role_key)
+    if found is None:
+        raise NotFound("Nobody in the demo company shows this role any more.")
+    return found[0]
+
+
+def demo_people(session: Session) -> dict[str, tuple[int, str]]:
+    """Role key → id and name of its first active person without a password, so never somebody whom a visitor invited and who joined."""
+    query = (
+        select(_ROLES.c.key, _USERS.c.id, _USERS.c.name)
+        .join(_USER_ROLES, _USER_ROLES.c.role_id == _ROLES.c.id)
+        .join(_USERS, _USERS.c.id == _USER_ROLES.c.user_id)
+        .where(_USERS.c.is_active, _USERS.c.password_hash.is_(None), _ROLES.c.key.is_not(None))
+        .order_by(_USERS.c.id.desc())
+    )
+    return {str(key): (int(user_id), str(name)) for key, user_id, name in session.execute(query)}
+
+
 def require_an_administrator(session: Session) -> None:
     """Raise Conflict when, after the changes of this transaction, nobody could manage people any more.
 

@@ -91,6 +91,11 @@ def recheck(session: Session, session_id: int, user_id: int) -> SignedIn | None:
     return _find(session, and_(_SESSIONS.c.id == session_id, _SESSIONS.c.user_id == user_id))
 
 
+def came_by(session: Session, found: SignedIn, method: SigninMethod) -> bool:
+    """True when this session was opened through that door."""
+    return session.execute(select(_SESSIONS.c.method).where(_SESSIONS.c.id == found.session_id)).scalar() == method
+
+
 def _find(session: Session, clause: ColumnElement[bool]) -> SignedIn | None:
     row = session.execute(_LIVING.where(clause, _SESSIONS.c.expires_at > utcnow())).first()
     return SignedIn(*row) if row is not None else None

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from sqlmodel import Session, select
 
 from crm_core.access import Actor
-from crm_core.models import Organisation
+from crm_core.access.permissions import ROLES
+from crm_core.models import AuthSession, Organisation
+from crm_core.services.admin import people
+from crm_core.vocabulary import SigninMethod
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,26 @@ class Workspace:
     currency: str
     fiscal_year_start_month: int
     single_threaded_minor: int
+
+
+@dataclass(frozen=True)
+class DemoRole:
+    """A role as whom a visitor of the demo company may look around: its key, its name, and the person who shows it."""
+
+    key: str
+    name: str
+    person: str
+    user_id: int
+
+
+def demo_roles(session: Session, actor: Actor) -> list[DemoRole]:
+    """The roles to look through in the demo company, for its visitors; nothing in any other workspace, or for somebody with an own account."""
+    row = session.exec(select(Organisation)).first()
+    came = session.get(AuthSession, actor.session_id) if actor.session_id is not None else None
+    if row is None or not row.is_demo or came is None or came.method is not SigninMethod.DEMO:
+        return []
+    shown = people.demo_people(session)
+    return [DemoRole(role.key, role.name, shown[role.key][1], shown[role.key][0]) for role in ROLES if role.key in shown]
 
 
 def summary(session: Session, actor: Actor) -> Workspace:
