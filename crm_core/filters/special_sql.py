@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, column, func, not_, or_, select, table, true
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select, true
 
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.filters.nodes import Happened, InSegment, Marked, compare
-from crm_core.models import Event, SegmentMember, Touchpoint
+from crm_core.models import AnalysisMark, Event, SegmentMember, Touchpoint
 
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
-_MARKS: Any = table("analysis_mark", *(column(name) for name in ("kind", "entity", "record_id", "number", "label")))
+_MARKS: Any = AnalysisMark.__table__  # type: ignore[attr-defined]
 _EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 _TOUCHES: Any = Touchpoint.__table__  # type: ignore[attr-defined]
 

@@ -1,10 +1,10 @@
 """Who is in a segment: added by hand, or kept in step with the rule; each stay keeps when it began, when it ended and why."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, literal, select, true, update
 from sqlmodel import Session
 
 from crm_core import access, events, lists, records
@@ -16,12 +16,14 @@ from crm_core.filters import where
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Segment, SegmentMember
-from crm_core.vocabulary import Action, MembershipReason, SegmentKind
+from crm_core.vocabulary import Action, MembershipReason, SegmentKind, Visibility
 
 _SEGMENTS: Any = Segment.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
 MAX_ADD = 200_000
 _BATCH = 10_000
+MAX_TOLD = 1_000
+"""More changes at once are one event of the segment rather than one of each record."""
 
 
 def add(
@@ -68,21 +70,51 @@ def remove(session: Session, actor: Actor, segment_id: int, record_ids: Iterable
     return gone
 
 
-def fill(session: Session, actor: Actor, segment: Segment, *, reason: MembershipReason = MembershipReason.FIRST) -> tuple[int, int]:
+def fill(
+    session: Session,
+    actor: Actor,
+    segment: Segment,
+    *,
+    reason: MembershipReason = MembershipReason.FIRST,
+    only: Collection[int] | None = None,
+) -> tuple[int, int]:
     """Bring the members in step with the rule, as its owner sees the records; gives how many entered and how many left.
 
-    ``actor`` already asked for the verb that leads here; a static segment is filled once by whoever makes it.
+    ``actor`` already asked for the verb that leads here; a static segment is filled once by whoever makes it. ``only``: records that were
+    touched, when the others are known to stand as they did.
     """
     eyes = actor if segment.kind is SegmentKind.STATIC or segment.owner_id == actor.user_id else _owner(session, segment)
     table = entity(segment.entity).table
     matching = and_(visible(eyes, segment.entity, table), where(session, segment.entity, segment.rule, eyes))
     now = clock.utcnow()
-    entered = _enter(session, segment, matching, reason, now)
-    left = 0
-    if segment.kind is SegmentKind.LIVE:
-        left = _leave(session, segment, _MEMBERS.c.record_id.not_in(select(table.c.id).where(matching)), now)
+    entered = left = 0
+    for part in [None] if only is None else _parts(sorted(only)):
+        here = true() if part is None else table.c.id.in_(part)
+        of = true() if part is None else _MEMBERS.c.record_id.in_(part)
+        entered += _enter(session, segment, and_(here, matching), reason, now)
+        if segment.kind is SegmentKind.LIVE:
+            matched = select(table.c.id).where(here, matching)
+            left += _leave(session, segment, and_(of, _MEMBERS.c.record_id.not_in(matched)), now)
     _counted(session, actor, segment, entered=entered, left=left)
+    if segment.kind is SegmentKind.LIVE and reason in (MembershipReason.RULE, MembershipReason.SWEEP):
+        _tell(session, actor, segment, now, entered, left)
     return entered, left
+
+
+def _tell(session: Session, actor: Actor, segment: Segment, now: datetime, entered: int, left: int) -> None:
+    """Entering and leaving are events: of each record while they are few and everybody may know the segment, else one of the segment."""
+    if not entered + left:
+        return
+    events.record(session, actor, "segment.members_changed", segment, data={"entered": entered, "left": left})
+    if segment.visibility is not Visibility.SHARED or entered + left > MAX_TOLD:
+        return
+    for column, verb in ((_MEMBERS.c.entered_at, "segment_entered"), (_MEMBERS.c.left_at, "segment_left")):
+        moved = select(_MEMBERS.c.record_id).where(_MEMBERS.c.segment_id == segment.id, column == now)
+        for record_id in session.execute(moved).scalars():
+            data = {"segment": segment.name, "segment_id": segment.id}
+            events.record(
+                session, actor, f"{segment.entity.value}.{verb}", entity=segment.entity.value, record_id=record_id, data=data
+            )
 
 
 def _owner(session: Session, segment: Segment) -> Actor:

@@ -1,12 +1,14 @@
 """What a segment's rule may say, and which segments lean on which."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlmodel import Session
 
 from crm_core.access import Actor
+from crm_core.entities import Relation, relations
 from crm_core.errors import Invalid
 from crm_core.filters import Context, bind
 from crm_core.models import Event, Segment
@@ -27,6 +29,30 @@ def leaves(rule: Any) -> Iterator[Mapping[str, Any]]:
     yield rule
     if rule.get("where"):
         yield from leaves(rule["where"])
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition with the entity that it is about, and the relations it counts over."""
+
+    ast: Mapping[str, Any]
+    entity: str
+    relations: tuple[Relation, ...] = ()
+
+
+def leaves_by_entity(entity_key: str, rule: Any) -> Iterator[Condition]:
+    """Every condition of a readable rule with the entity on which it is asked."""
+    if not isinstance(rule, Mapping):
+        return
+    if "op" in rule:
+        for item in rule.get("items") or ():
+            yield from leaves_by_entity(entity_key, item)
+    elif "agg" in rule:
+        relation = relations(entity_key)[str(rule["rel"])]
+        yield Condition(rule, entity_key, (relation, *([relation.through] if relation.through else [])))
+        yield from leaves_by_entity(relation.child, rule.get("where"))
+    else:
+        yield Condition(rule, entity_key)
 
 
 def references(rule: Any) -> set[int]:

@@ -14,7 +14,7 @@ from crm_core.errors import Conflict, Invalid
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Segment, SegmentMember, SubmitKey
-from crm_core.services.marketing import segment_members, segment_rules
+from crm_core.services.marketing import segment_members, segment_rules, segment_upkeep
 from crm_core.vocabulary import Action, MembershipReason, SegmentKind, SegmentOf, Visibility
 
 _SEGMENTS: Any = Segment.__table__  # type: ignore[attr-defined]
@@ -78,7 +78,7 @@ def create(
         reason = MembershipReason.ANALYSIS if source else MembershipReason.HAND
         segment_members.add(session, actor, segment.id, record_ids, reason=reason)
     elif how is SegmentKind.LIVE or rule:
-        segment_members.fill(session, actor, segment)
+        segment_upkeep.count_now(session, actor, segment, MembershipReason.FIRST)
     return segment.id
 
 
@@ -112,7 +112,7 @@ def update(
     if rule is not None:
         _set_rule(session, actor, segment, rule)
     elif "owner_id" in changes and segment.kind is SegmentKind.LIVE:
-        segment_members.fill(session, actor, segment)
+        segment_upkeep.count_now(session, actor, segment, MembershipReason.RULE_CHANGED)
     return segment
 
 
@@ -130,7 +130,7 @@ def _set_rule(session: Session, actor: Actor, segment: Segment, rule: Rule) -> N
     session.add(segment)
     session.flush()
     events.record(session, actor, "segment.rule_changed", segment, changes={"rule": (before, segment.rule)})
-    segment_members.fill(session, actor, segment, reason=MembershipReason.RULE_CHANGED)
+    segment_upkeep.count_now(session, actor, segment, MembershipReason.RULE_CHANGED)
 
 
 def archive(session: Session, actor: Actor, segment_id: int, *, base_version: int | None = None) -> Segment:
@@ -147,8 +147,16 @@ def restore(session: Session, actor: Actor, segment_id: int) -> Segment:
     """Take a segment back from the bin; a live one is counted anew."""
     segment = records.restore(session, actor, "segment", segment_id)
     if segment.kind is SegmentKind.LIVE:
-        segment_members.fill(session, actor, segment, reason=MembershipReason.SWEEP)
+        segment_upkeep.count_now(session, actor, segment, MembershipReason.SWEEP)
     return segment
+
+
+def recount(session: Session, actor: Actor, segment_id: int) -> tuple[int, int]:
+    """Bring a live segment in step right now; gives how many entered and how many left. Whoever may see a segment may ask for this."""
+    segment = get(session, actor, segment_id)
+    if segment.kind is SegmentKind.STATIC:
+        raise Invalid("A static segment stays as it is.")
+    return segment_upkeep.count_now(session, actor, segment, MembershipReason.RULE)
 
 
 def copy(session: Session, actor: Actor, segment_id: int, *, name: str = "", submit_key: str | None = None) -> int:

@@ -1,0 +1,108 @@
+"""What a group is worth, whom it meets and what a test could show, within what the reader may see."""
+
+from datetime import timedelta
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.kit import clock
+from crm_core.services import crud
+from crm_core.services.marketing import campaigns, segment_insights, segments
+from tests.crm_core.services.marketing.test_segments import BERLIN, make, new, people
+
+
+def test_worth_counts_who_can_be_written_to_and_what_they_bought(any_cast):
+    dana, root = any_cast["dana"], any_cast["root"]
+    first = make(dana, "contact", name="A", city="Berlin", email="a@example.com")
+    make(dana, "contact", name="B", city="Berlin", email="b@example.com", do_not_email=True)
+    make(dana, "contact", name="C", city="Berlin")
+    with write_session() as session:
+        from crm_core.services.customers import consent
+
+        consent.set_rules(session, root, {"needs_consent": False})
+    for days, total in ((1, 500), (200, 300), (400, 100)):
+        order = make(
+            root, "order", number=f"O{days}", contact_id=first, ordered_at=clock.utcnow() - timedelta(days=days), status="placed"
+        )
+        with write_session() as session:
+            from crm_core.models import Order
+
+            session.get(Order, order).total_minor = total
+    with read_session() as session:
+        found = segment_insights.worth(session, dana, "contact", BERLIN)
+        assert (found.count, found.contactable, found.revenue_minor, found.buyers) == (3, 1, 800, 1)
+        assert segment_insights.worth(session, dana, "account", None).contactable is None
+        hidden = segment_insights.worth(session, any_cast["alice"], "contact", BERLIN)
+        assert hidden.revenue_minor == 0, "a rep's sum holds own orders only"
+
+
+def test_meetings_count_what_is_shared_and_hide_private_ones(cast):
+    dana = cast["dana"]
+    a, b, _c = people(dana, "Berlin", "Berlin", "Rome")
+    shared = new(dana, name="Two", kind="static", record_ids=[a, b])
+    new(cast["root"], name="Secret", kind="static", record_ids=[a], visibility="private")
+    with write_session() as session:
+        campaign = crud.create(session, dana, "campaign", {"name": "Spring", "status": "running"})
+        campaigns.add_members(session, dana, campaign.id, "contact", [a])
+    with read_session() as session:
+        found = segment_insights.meetings(session, dana, "contact", BERLIN)
+        assert [(m.kind, m.name, m.size, m.shared) for m in found] == [("segment", "Two", 2, 2), ("campaign", "Spring", 1, 1)]
+        assert [m.id for m in segment_insights.meetings(session, dana, "contact", BERLIN, without=shared)] == [campaign.id]
+
+
+def test_the_history_adds_up_and_names_who_moved(cast):
+    dana = cast["dana"]
+    one, two = people(dana, "Rome", "Berlin")
+    segment = new(dana, rule=BERLIN)
+    with clock.frozen(clock.utcnow() + timedelta(days=2)), write_session() as session:
+        crud.update(session, dana, "contact", one, {"city": "Berlin"})
+        crud.update(session, dana, "contact", two, {"city": "Rome"})
+        session.flush()
+        segments.recount(session, dana, segment)
+    with read_session() as session:
+        sizes = segment_insights.history(session, dana, segment)
+        assert [(row.members, row.entered, row.left) for row in sizes] == [(1, 1, 0), (1, 1, 1)]
+        moved = segment_insights.moves(session, dana, segment)
+        assert {(row.record_id, row.entered) for row in moved} == {(one, True), (two, False)}
+
+
+def test_counts_of_a_list_of_segments_are_those_of_the_reader(cast):
+    make(cast["charlie"], "lead", name="A"), make(cast["alice"], "lead", name="B")
+    segment = new(cast["dana"], entity="lead", rule={})
+    private = new(cast["bob"], rule=BERLIN, visibility="private")
+    with read_session() as session:
+        assert segment_insights.sizes(session, cast["dana"], (segment, private)) == {segment: 2}
+        assert segment_insights.sizes(session, cast["alice"], (segment, private)) == {segment: 1}
+
+
+def test_the_sql_holds_its_values_and_nobody_breaks_out_of_them(any_cast):
+    rule = {"field": "city", "cmp": "eq", "value": "x'); drop table contact; --"}
+    with read_session() as session:
+        text = segment_insights.sql_text(session, any_cast["dana"], "contact", rule)
+        assert "x''); drop table contact; --" in text and "SELECT" in text
+        odd = {
+            "op": "and",
+            "items": [{"field": "created_at", "cmp": "ge", "value": "-7d"}, {"field": "do_not_email", "cmp": "eq", "value": True}],
+        }
+        assert (
+            ":"
+            not in segment_insights.sql_text(session, any_cast["dana"], "contact", odd)
+            .split("WHERE")[1]
+            .replace("::", "")
+            .split("'")[0]
+        )
+
+
+@pytest.mark.parametrize(
+    ("people_", "base", "expected"), [(10_000, 5.0, 2.04), (100, 5.0, 20.35), (5, 5.0, None), (1_000, 0.0, None)]
+)
+def test_what_a_test_could_show(people_, base, expected):
+    found = segment_insights.detectable_points(people_, base, 10)
+    assert found == (pytest.approx(expected, abs=0.01) if expected else None)
+
+
+def test_a_rule_over_hidden_fields_is_not_shown_to_who_may_not_read_it(cast):
+    with read_session() as session:
+        rule = {"field": "email", "cmp": "contains", "value": "gmail"}
+        assert segment_insights.readable(session, cast["dana"], "contact", rule) == ""
+        assert "personal data" in segment_insights.readable(session, cast["ana"], "contact", rule)
