@@ -98,6 +98,7 @@ PARTS: dict[str, Entity] = {"order_line": Entity("order_line", m.OrderLine, "Pur
 RECORDS: tuple[str, ...] = tuple(entity.key for entity in _ALL if not entity.lookup)
 _AREA_LABELS = {
     "analytics": "Analytics",
+    "quota": "Sales quotas",
     "organisation": "Workspace settings",
     "job": "Jobs",
     "audit": "Audit trail",

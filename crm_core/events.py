@@ -86,6 +86,7 @@ SENTENCES = {
     "organisation.outreach_changed": "changed the rules for contacting people",
     "mail.retried": "sent messages again: {count}",
     "mail.cancelled": "took a message out of the outbox",
+    "quota.changed": "changed {count} quotas",
     "job.retried": "started the job {job} again",
     "job.cancelled": "stopped the job {job}",
     "organisation.backed_up": "made a backup",

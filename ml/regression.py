@@ -70,6 +70,8 @@ class Regression:
     @property
     def spread(self) -> pd.Series:
         """Per term: the standard deviation of its column over the rows fitted; 1 for categories and the intercept."""
+        if "spread" in self.coefficients:  # a fit rebuilt from its tables
+            return self.coefficients.set_index("term")["spread"]
         if self._design is None:
             return pd.Series(1.0, index=self.coefficients["term"])
         numeric = [

@@ -7,7 +7,7 @@ from crm_core.vocabulary import Action, Scope
 RECORDS = ("account", "contact", "lead", "deal", "product", "order", "ticket", "campaign", "segment", "activity", "task")
 """Entities with rows of their own that people work on."""
 
-AREAS = ("analytics", "organisation", "user", "pipeline", "job", "audit", "custom_field", "view")
+AREAS = ("analytics", "quota", "organisation", "user", "pipeline", "job", "audit", "custom_field", "view")
 """Parts of the product that are allowed as a whole."""
 
 PERSONAL = {
@@ -67,6 +67,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("product", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=SUB, create=ALL, edit=SUB, delete=SUB)
         + _on("analytics", read=ALL, manage=ALL)
+        + _on("quota", read=SUB, manage=SUB)
         + _on("audit", read=SUB)
         + _on("view", manage=ALL),
     ),
@@ -80,7 +81,8 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("ticket", read=ALL, create=ALL)
         + _on(("product", "campaign", "segment"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
-        + _on("analytics", read=ALL),
+        + _on("analytics", read=ALL)
+        + _on("quota", read=OWN),
     ),
     RoleDefault(
         "marketer",
@@ -107,7 +109,7 @@ ROLES: tuple[RoleDefault, ...] = (
         "analyst",
         "Analyst",
         "Reads everything, writes nothing; personal data is masked",
-        _on(RECORDS, read=ALL, export=ALL) + _on("analytics", read=ALL) + _on("view", read=ALL),
+        _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view"), read=ALL),
         tuple((entity, key) for entity, keys in PERSONAL.items() for key in keys),
     ),
 )

@@ -4,6 +4,7 @@ from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable
 from crm_core.models.base import Base, Customisable, Record
 from crm_core.models.collaboration import Activity, Attachment, Task
 from crm_core.models.customers import Account, Contact, ContactPoint, Handover, HandoverItem, MatchKey
+from crm_core.models.forecasting import PipelineSnapshot, PipelineSnapshotDay, Quota
 from crm_core.models.helpdesk import Ticket, TicketMessage
 from crm_core.models.mail import MailDelivery
 from crm_core.models.marketing import Campaign, CampaignChannel, CampaignMember, Touchpoint

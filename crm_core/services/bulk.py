@@ -156,6 +156,9 @@ def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[st
     if patch.get("archived"):
         crud.restore(session, actor, entity_key, patch["id"])
         return
+    if patch.get("created"):
+        _take_back(session, actor, entity_key, patch)
+        return
     field = patch["field"]
     record = crud.records.get(session, actor, entity_key, patch["id"], action=Action.EDIT)
     spec = registry(session, entity_key)[field]
@@ -170,6 +173,19 @@ def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[st
         if any(field in changes for changes in log):
             raise Conflict(f"Somebody changed {spec.label} since.")
     crud.update(session, actor, entity_key, record.id, {field: patch["before"]})
+
+
+def _take_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[str, Any]) -> None:
+    """Remove what one's own bulk operation created and nobody has touched since; that takes no right to delete."""
+    record = session.get(entity(entity_key).model, patch["id"])
+    if record is None or record.deleted_at is not None:
+        raise Conflict("It is no longer there.")
+    if record.version != patch["version"]:
+        raise Conflict("Somebody worked on it since.")
+    record.deleted_at = clock.utcnow()
+    session.add(record)
+    session.flush()
+    events.record(session, actor, f"{entity_key}.archived", record)
 
 
 def _run(

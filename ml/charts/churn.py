@@ -60,13 +60,15 @@ def _steps(values: pd.Series) -> list[float]:
     return np.repeat(values.to_numpy(dtype=float), 2).tolist()
 
 
-def retention_heatmap(table: pd.DataFrame, *, period: str = "month") -> go.Figure:
+def retention_heatmap(table: pd.DataFrame, *, period: str = "month", clickable: bool = False) -> go.Figure:
     """Share of each cohort that is active again, by age; age 0 is always 100 % and left out.
 
     Parameters
     ----------
     table
         From `ml.churn.cohort_retention`.
+    clickable
+        Lay an unseen point over each cell, whose custom data are the cohort's first day and the age: a heat map itself can't be selected.
     """
     later = table[table["age"] > 0] if len(table) else table
     if later.empty:
@@ -90,7 +92,22 @@ def retention_heatmap(table: pd.DataFrame, *, period: str = "month") -> go.Figur
     fig = style.figure(trace, x=f"Age ({period}s since the first purchase)", height=90 + 24 * len(names))
     fig.update_yaxes(showgrid=False)
     fig.update_xaxes(dtick=1)
+    if clickable:
+        fig.add_trace(_points(later, sizes))
     if z.size > LABELLED:
         return fig
     words = [[("" if np.isnan(value) else f"{value:.0%}") for value in row] for row in z]
     return style.label_cells(fig, wide.columns.tolist(), names, words)
+
+
+def _points(later: pd.DataFrame, sizes: pd.Series) -> go.Scatter:
+    stamps = [pd.Timestamp(str(cohort)) for cohort in later["cohort"]]
+    return go.Scatter(
+        x=later["age"],
+        y=[f"{stamp:%b %Y} ({sizes[stamp]:,})" for stamp in stamps],
+        mode="markers",
+        marker={"size": 18, "opacity": 0, "symbol": "square"},
+        customdata=[[f"{stamp:%Y-%m-%d}", int(age)] for stamp, age in zip(stamps, later["age"], strict=True)],
+        hoverinfo="skip",
+        showlegend=False,
+    )

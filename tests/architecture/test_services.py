@@ -30,6 +30,7 @@ OPEN = {
     "admin/restoring.py": "operators at the command line",
     "admin/moving.py": "operators at the command line",
     "collaboration/mail_run.py": "the job that sends what was queued",
+    "analytics/snapshots.py": "the nightly job; what it keeps is read through pipeline_history, which asks",
     "admin/imports/": "the run's owner is the actor of every row; runs.py asks for the right to import",
 }
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""

@@ -28,7 +28,7 @@ def export(session: Session, actor: Actor, run_id: int, name: str, *, form: str 
     frame = runs.table(session, actor, run_id, name)
     if form == "xlsx" and len(frame) > MAX_XLSX:
         raise Invalid(f"A workbook holds at most {MAX_XLSX:,} rows here; this table has {len(frame):,}. Take CSV.")
-    columns = _record_columns(run.kind, run.params, frame)
+    columns = _record_columns(run, frame)
     for entity_key in columns.values():
         require(actor, entity_key, Action.EXPORT)
     header, rows = _named(session, actor, frame, columns)
@@ -40,10 +40,11 @@ def export(session: Session, actor: Actor, run_id: int, name: str, *, form: str 
     return made
 
 
-def _record_columns(kind: str, params: Any, frame: "pd.DataFrame") -> dict[str, str]:
-    """Columns that hold ids of records → their entity; products are no secret of a person."""
-    customer = str(params.get("customer") or "contact")
-    known = {"customer_id": customer, "record_id": method(kind).entities[0], **{f"{key}_id": key for key in ENTITIES}}
+def _record_columns(run: Any, frame: "pd.DataFrame") -> dict[str, str]:
+    """Columns that hold ids of records → their entity (the summary may name it); products are no secret of a person."""
+    customer = str(run.params.get("customer") or "contact")
+    own = str(run.summary.get("entity") or next(iter(method(run.kind).reads), "contact"))
+    known = {"customer_id": customer, "record_id": own, **{f"{key}_id": key for key in ENTITIES}}
     return {column: known[column] for column in frame.columns if column in known and known[column] != "product"}
 
 

@@ -29,7 +29,7 @@ def scope(session: Session, actor: Actor, method: Method, params: Mapping[str, A
     """Fingerprint of what the actor can see of what the run reads; two people with equal ones get equal rows. Asks for the right to read."""
     require(actor, "analytics", Action.READ)
     if not chooses_rows(method, params):
-        return _fingerprint(session, actor, method.entities)
+        return _fingerprint(session, actor, method.reads)
     return _fingerprint(session, actor, RECORDS, personal="@m" in json.dumps(dict(params), default=str))
 
 
@@ -37,7 +37,7 @@ def scopes(session: Session, actor: Actor, method: Method) -> tuple[str, ...]:
     """Every fingerprint under which a run of this method may be the actor's to see."""
     require(actor, "analytics", Action.READ)
     return (
-        _fingerprint(session, actor, method.entities),
+        _fingerprint(session, actor, method.reads),
         _fingerprint(session, actor, RECORDS),
         _fingerprint(session, actor, RECORDS, personal=True),
     )

@@ -81,7 +81,8 @@ Compute = Callable[[Session, Actor, dict[str, Any], datetime, Report], Outcome]
 class Method:
     """One kind of analysis.
 
-    ``entities``: whose visibility the result depends on (the asker needs to read each); ``tables``: whose change makes it stale;
+    ``entities``: whose visibility the result depends on (the asker needs to read each); ``also``: entities that it reads only where the
+    asker may (``compute`` asks), so that its scope depends on them too; ``tables``: whose change makes it stale;
     ``compute(session, actor, params, as_of, report)``: ``as_of`` is the instant at which the chosen day ends, later rows stay unseen;
     ``version`` rises when the same data would give another result; ``how``: the definition in a few sentences.
     """
@@ -94,6 +95,12 @@ class Method:
     compute: Compute
     version: int = 1
     how: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Every entity on whose visibility the result may depend."""
+        return (*self.entities, *self.also)
 
     def normalise(self, params: Mapping[str, Any], session: Session, actor: Actor) -> dict[str, Any]:
         """Every parameter with its value in one form, so that equal questions look equal. Raises Invalid with a sentence per parameter."""

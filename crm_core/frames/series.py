@@ -1,0 +1,174 @@
+"""Figures by day, week or month as the SERIES frame of ``ml.contracts``, in the workspace's calendar and within the actor's scope."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Literal
+
+import pandas as pd
+from sqlalchemy import Select, cast, func, select
+from sqlmodel import Session
+
+from crm_core.access import Actor, owned_within, require, visible
+from crm_core.errors import NotPermitted
+from crm_core.frames.read import read_frame
+from crm_core.kit.money import exponent
+from crm_core.models import Lead, Ticket
+from crm_core.summaries import deal_daily_exact, order_daily_exact, sale_daily_exact
+from crm_core.summary_marks import bounds, zone_of
+from crm_core.vocabulary import Action, StageKind
+
+Grain = Literal["day", "week", "month"]
+FREQ: dict[str, str] = {"day": "D", "week": "W-MON", "month": "MS"}
+
+_LEADS: Any = Lead.__table__  # type: ignore[attr-defined]
+_TICKETS: Any = Ticket.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What narrows a series down; a choice that a series does not know is ignored."""
+
+    owner_id: int | None = None
+    pipeline_id: int | None = None
+    category_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure that can be followed through time. ``money``: whether its unit is the workspace's currency."""
+
+    key: str
+    label: str
+    entity: str
+    money: bool
+    by: tuple[str, ...]
+    daily: Callable[[Session, Actor, Choice, date], Select[Any]]
+
+
+def _owned(actor: Actor, entity: str, owner: Any) -> Any:
+    return owned_within(actor, owner, actor.scopes(entity, Action.READ))
+
+
+def _orders(_session: Session, actor: Actor, choice: Choice, until: date) -> Select[Any]:
+    if choice.category_id is not None:
+        daily = sale_daily_exact(until=until)
+        kept = [daily.c.category_id == choice.category_id]
+    else:
+        daily, kept = order_daily_exact(until=until), []
+    kept += [daily.c.owner_id == choice.owner_id] if choice.owner_id is not None else []
+    return _sums(daily, daily.c.revenue_minor).where(_owned(actor, "order", daily.c.owner_id), *kept)
+
+
+def _order_count(_session: Session, actor: Actor, choice: Choice, until: date) -> Select[Any]:
+    daily = order_daily_exact(until=until)
+    kept = [daily.c.owner_id == choice.owner_id] if choice.owner_id is not None else []
+    return _sums(daily, daily.c.orders).where(_owned(actor, "order", daily.c.owner_id), *kept)
+
+
+def _won(figure: str) -> Callable[[Session, Actor, Choice, date], Select[Any]]:
+    def daily_of(_session: Session, actor: Actor, choice: Choice, until: date) -> Select[Any]:
+        daily = deal_daily_exact(until=until)
+        kept = [daily.c.outcome == StageKind.WON, _owned(actor, "deal", daily.c.owner_id)]
+        kept += [daily.c.owner_id == choice.owner_id] if choice.owner_id is not None else []
+        kept += [daily.c.pipeline_id == choice.pipeline_id] if choice.pipeline_id is not None else []
+        return _sums(daily, daily.c[figure]).where(*kept)
+
+    return daily_of
+
+
+def _sums(daily: Any, figure: Any) -> Select[Any]:
+    return select(daily.c.day, cast(func.sum(figure), figure.type).label("y")).group_by(daily.c.day)
+
+
+def _instants(entity: str, table: Any, column: str) -> Callable[[Session, Actor, Choice, date], Select[Any]]:
+    """Records counted by an instant: the rows themselves, since no summary holds them; their day is found in Python."""
+
+    def rows_of(session: Session, actor: Actor, choice: Choice, until: date) -> Select[Any]:
+        at = table.c[column]
+        kept = [visible(actor, entity, table), at < bounds(until, zone_of(session))[1]]
+        kept += [table.c.owner_id == choice.owner_id] if choice.owner_id is not None else []
+        return select(at.label("at")).where(*kept)
+
+    return rows_of
+
+
+SERIES: dict[str, Series] = {
+    found.key: found
+    for found in (
+        Series("order_revenue", "Order revenue", "order", True, ("owner_id", "category_id"), _orders),
+        Series("orders", "Orders", "order", False, ("owner_id",), _order_count),
+        Series("won_revenue", "Revenue of won deals", "deal", True, ("owner_id", "pipeline_id"), _won("amount_minor")),
+        Series("won_deals", "Won deals", "deal", False, ("owner_id", "pipeline_id"), _won("deals")),
+        Series("new_leads", "New leads", "lead", False, ("owner_id",), _instants("lead", _LEADS, "created_at")),
+        Series("tickets", "New tickets", "ticket", False, ("owner_id",), _instants("ticket", _TICKETS, "opened_at")),
+    )
+}
+
+
+def query(session: Session, actor: Actor, key: str, choice: Choice, until: date) -> Select[Any]:
+    """The SELECT behind ``series``: a day and its figure (minor units for money), or the instants of single records."""
+    found = SERIES[key]
+    require(actor, found.entity, Action.READ)
+    amount = {"order": "total_minor", "deal": "amount_minor"}.get(found.entity, "")
+    if found.money and actor.masked(found.entity, amount):
+        raise NotPermitted("Your role hides the amounts that this series is made of.")
+    return found.daily(session, actor, choice, until)
+
+
+def series(
+    session: Session, actor: Actor, key: str, *, grain: Grain, until: date, since: date | None = None, choice: Choice | None = None
+) -> pd.DataFrame:
+    """SERIES: ds (first day of each day, week from Monday, or month) and y (major units for money).
+
+    From the first period with a record (or the first whole one from ``since``) to the last that is over by the evening of ``until``. A
+    period without a record is a zero: nothing was sold. Empty without any record.
+    """
+    found = SERIES[key]
+    frame = read_frame(session, query(session, actor, key, choice or Choice(), until))
+    daily = _by_day(session, frame)
+    if found.money:
+        daily = daily / 10 ** exponent(actor.currency)
+    return _regular(daily, grain, until, since)
+
+
+def _by_day(session: Session, frame: pd.DataFrame) -> pd.Series:
+    if "at" in frame:
+        days = frame["at"].dt.tz_convert(str(zone_of(session))).dt.tz_localize(None).dt.normalize().dt.as_unit("s")
+        return days.value_counts().sort_index().astype(float)
+    summed = frame.groupby("day")["y"].sum()
+    return summed.astype(float).sort_index()
+
+
+def _regular(daily: pd.Series, grain: Grain, until: date, since: date | None) -> pd.DataFrame:
+    if daily.empty:
+        return pd.DataFrame({"ds": pd.to_datetime([]), "y": pd.Series(dtype=float)})
+    last = pd.Timestamp(until)
+    daily = daily[daily.index <= last]
+    starts = _starts(pd.DatetimeIndex(daily.index), grain)
+    periods = daily.groupby(starts).sum()
+    first = (
+        max(periods.index[0], _first_whole(since, grain))
+        if since and len(periods)
+        else (periods.index[0] if len(periods) else last)
+    )
+    whole = pd.date_range(first, last, freq=FREQ[grain])
+    whole = whole[[_end(start, grain) <= last for start in whole]]
+    return pd.DataFrame({"ds": whole, "y": periods.reindex(whole, fill_value=0.0).to_numpy(dtype=float)})
+
+
+def _starts(days: pd.DatetimeIndex, grain: Grain) -> pd.DatetimeIndex:
+    if grain == "week":
+        return days - pd.to_timedelta(days.weekday, unit="D")
+    return days.to_period("M").to_timestamp() if grain == "month" else days
+
+
+def _first_whole(since: date, grain: Grain) -> pd.Timestamp:
+    start = _starts(pd.DatetimeIndex([pd.Timestamp(since)]), grain)[0]
+    return start if start == pd.Timestamp(since) else start + pd.tseries.frequencies.to_offset(FREQ[grain])
+
+
+def _end(start: pd.Timestamp, grain: Grain) -> pd.Timestamp:
+    if grain == "month":
+        return start + pd.offsets.MonthEnd(0)
+    return start + timedelta(days=6 if grain == "week" else 0)
