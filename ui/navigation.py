@@ -74,6 +74,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),
     Screen("admin/users.py", "people", "People", "group", "Admin", ("user", M)),
     Screen("admin/roles.py", "roles", "Roles", "shield_person", "Admin", ("user", M)),
+    Screen("admin/service_levels.py", "service-levels", "Service levels", "timer", "Admin", ("service_level", R)),
     Screen("admin/pipelines.py", "pipelines", "Pipelines", "conversion_path", "Admin", ("pipeline", R)),
     Screen("admin/custom_fields.py", "fields", "Fields and lists", "post_add", "Admin", ("custom_field", R)),
     Screen("admin/jobs.py", "jobs", "Jobs", "work_history", "Admin", ("job", R)),

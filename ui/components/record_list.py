@@ -249,6 +249,8 @@ def cell(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], tones: Mapping[s
         return Cell(text, tone=tone)
     if spec.kind is FieldKind.PERCENT and raw is not None:
         return Cell(text, share=float(raw))
+    if spec.key == "sla_due_at" and raw is not None:
+        return Cell(fmt.ago(actor, raw), hot=raw < fmt.clock.utcnow())
     if spec.kind in (FieldKind.DATE, FieldKind.DATETIME) and raw is not None:
         return Cell(_when(actor, spec, raw), hot=_overdue(spec, row, raw))
     return Cell(text)

@@ -17,10 +17,11 @@ from crm_core.services.admin import audit, backups, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import snapshots
 from crm_core.services.collaboration import mail_run
+from crm_core.services.helpdesk import slas
 from crm_core.services.marketing import segment_upkeep
 from crm_core.vocabulary import Action
 
-DECLARED_IN = (audit, backups, import_jobs, mail_run, segment_upkeep, snapshots, summaries, upkeep)
+DECLARED_IN = (audit, backups, import_jobs, mail_run, segment_upkeep, slas, snapshots, summaries, upkeep)
 """Imported here so that their jobs are known without loading everything that a worker loads (a test compares)."""
 
 
