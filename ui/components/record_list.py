@@ -84,7 +84,9 @@ def record_list(
         chosen = _pills(quick)
         filter_button(entity_key, typed)
         specs = load(_specs, entity_key)
-        shape = Shape(_both(typed, quick, chosen, also), q or "", _sort(entity_key), columns_of(entity_key, specs, second), size_of())
+        shape = Shape(
+            _both(typed, quick, chosen, also), q or "", _sort(entity_key), columns_of(entity_key, specs, second), size_of()
+        )
         view_menu(entity_key, opened, shape, quick_key)
     filter_words(entity_key, typed)
     query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=_page(), size=shape.size)

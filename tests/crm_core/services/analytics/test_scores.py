@@ -58,6 +58,15 @@ def test_too_few_closed_ones_are_named(cast):
 
 @pytest.fixture
 def planted(cast):
+    return _plant(cast)
+
+
+@pytest.fixture
+def planted_anywhere(any_cast):
+    return _plant(any_cast)
+
+
+def _plant(cast):
     """900 leads of half a year, two a day open: referrals convert most. ``x_badge`` is filled for converted ones only."""
     rng, owners = np.random.default_rng(3), [cast[name].user_id for name in ("alice", "charlie")]
     with write_session() as session:
@@ -121,8 +130,8 @@ def _status(kind):
         return leads.status_of(session, kind).id
 
 
-def test_newcomers_are_scored_by_the_frozen_model_and_who_is_closed_stays_as_it_was(planted):
-    root = planted["root"]
+def test_newcomers_are_scored_by_the_frozen_model_and_who_is_closed_stays_as_it_was(planted_anywhere):
+    root = planted_anywhere["root"]
     published(root)
     with write_session() as session:
         new = leads.create(session, root, {"name": "New", "source": "Referral"})
