@@ -22,13 +22,14 @@ FOREIGN = (
 )
 
 
-def endpoint(show: Show | None, submit: Submit | None = None) -> Callable[[Request], object]:
-    """A Starlette endpoint from two plain functions, which run in a thread and may raise CrmError."""
+def endpoint(show: Show | None, submit: Submit | None = None, *, from_anywhere: bool = False) -> Callable[[Request], object]:
+    """A Starlette endpoint from two plain functions, which run in a thread and may raise CrmError. ``from_anywhere``: the form may come
+    from another program, since what stands in the address is the whole permission (a mail program's one click to unsubscribe)."""
 
     async def answer(request: Request) -> Response:
         try:
             if request.method == "POST" and submit is not None:
-                if not is_same_origin(request):
+                if not from_anywhere and not is_same_origin(request):
                     raise NotPermitted(FOREIGN)
                 return await run_in_threadpool(submit, request, await read(request))
             if show is not None and request.method in ("GET", "HEAD"):

@@ -21,7 +21,7 @@ from crm_core.models.organisation import (
     UserClosure,
     UserRole,
 )
-from crm_core.models.outreach import CampaignPlan, CampaignVariant, Consent, OutreachRules, Suppression, TrackedLink
+from crm_core.models.outreach import CampaignPlan, CampaignVariant, Consent, OutreachRules, SigningKey, Suppression, TrackedLink
 from crm_core.models.platform import (
     AuditSeal,
     BackupRun,
@@ -59,6 +59,5 @@ from crm_core.models.sales import (
     StageEvent,
 )
 from crm_core.models.segments import Segment, SegmentMember
-from crm_core.models.service_levels import ServiceCalendar, SlaClock, SlaPolicy
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]

@@ -109,3 +109,11 @@ class TrackedLink(Base, table=True):
     id: int = Field(default=None, primary_key=True)
     campaign_id: int = Field(foreign_key="campaign.id", ondelete="CASCADE")
     url: str = Field(max_length=1000)
+
+
+class SigningKey(Base, table=True):
+    """One row per purpose for which links are signed; the key stays in the database, so that web and worker agree and backups keep links alive."""
+
+    __tablename__ = "signing_key"
+    purpose: str = Field(primary_key=True, max_length=40)
+    key: str = Field(max_length=128)

@@ -31,6 +31,8 @@ OPEN = {
     "admin/moving.py": "operators at the command line",
     "collaboration/mail_run.py": "the job that sends what was queued",
     "analytics/snapshots.py": "the nightly job; what it keeps is read through pipeline_history, which asks",
+    "marketing/tracking.py": "readers of messages are nobody here: the signed token in the link is the permission",
+    "marketing/signing.py": "the key of those links",
     "admin/imports/": "the run's owner is the actor of every row; runs.py asks for the right to import",
 }
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""
@@ -48,8 +50,7 @@ EXCUSED = {
 """Use cases that touch nothing but the actor's own, with the reason."""
 
 HELPERS = {
-    "helpdesk/calendars.py calendar_of": "the hours a promise is counted in depend on nobody's rights",
-    "helpdesk/slas.py sync": "called by the ticket's own verbs, after they asked",
+    "marketing/sending.py anything_waits": "whether the clock must start the job",
     "admin/audit.py seal": "the sealing job",
     "admin/audit.py verify": "operators at the command line, and the audit page behind its permission",
     "admin/custom_fields.py create_index": "part of create, which asks",
@@ -59,6 +60,7 @@ HELPERS = {
     "analytics/metric_slots.py union_rows": "runs SELECTs that were made with visible()",
     "analytics/metric_slots.py histogram": "runs SELECTs that were made with visible()",
     "analytics/run_keys.py data_versions": "counters of tables, no record",
+    "sales/deals.py priced_line": "part of set_lines, which asks",
     "sales/leads.py status_of": "the id of a lookup",
 }
 """Functions that other services share, with the reason why they know no actor."""

@@ -5,6 +5,7 @@ to "handed" in a transaction of its own right before the closing dot. A sender t
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -49,7 +50,7 @@ def send_due(job: Job) -> None:
     """Send everything whose time has come. Also started by the clock, for messages that wait for another try."""
     sent = 0
     while rows := claim(job):
-        sent += deliver(job, rows)
+        sent += deliver(job, rows).sent
         job.report(sent)
 
 
@@ -85,8 +86,16 @@ def _drop_unwanted(session: Session) -> None:
         db.bump(session, MAIL.name)
 
 
-def deliver(job: Job, rows: list[Any]) -> int:
-    """Send claimed messages; gives how many went out. A server that does not answer puts the rest back for later."""
+@dataclass(frozen=True)
+class Delivered:
+    """How many messages went out, and whether the server went away in between."""
+
+    sent: int
+    server_gone: bool = False
+
+
+def deliver(job: Job, rows: list[Any]) -> Delivered:
+    """Send claimed messages. A server that does not answer puts the rest back for later."""
     sent = 0
     try:
         with email.transport() as way:
@@ -96,10 +105,11 @@ def deliver(job: Job, rows: list[Any]) -> int:
                 except MailError as error:
                     if error.whole_server:
                         _put_back(job, rows[place + 1 :], error)
-                        return sent
+                        return Delivered(sent, server_gone=True)
     except MailError as error:
         _put_back(job, rows, error)
-    return sent
+        return Delivered(sent, server_gone=True)
+    return Delivered(sent)
 
 
 def _deliver_one(job: Job, way: Transport, row: Any) -> int:

@@ -121,7 +121,7 @@ def test_a_sender_whose_claim_was_taken_over_can_not_close_the_message(cast, ser
     with write_session() as session:
         session.get(MailDelivery, mail_id).claimed_at = clock.utcnow() - timedelta(hours=1)
     run("mail.send:2")
-    assert mail_run.deliver(asleep, rows) == 0
+    assert mail_run.deliver(asleep, rows).sent == 0
     assert len(kept(server)) == 1 and row(mail_id).state is MailState.SENT
 
 

@@ -1,0 +1,195 @@
+"""Whom a campaign addresses: the people of its segments, gate by gate, within what the acting person may see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, case, cast, false, func, literal, or_, select
+from sqlmodel import Session
+
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.errors import CrmError
+from crm_core.kit.clock import utcnow
+from crm_core.models import CampaignMember, CampaignPlan
+from crm_core.services.customers import consent
+from crm_core.services.marketing import segments
+from crm_core.vocabulary import Action, ContactWay, Gate, MemberStatus, Outlet
+
+MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
+WAYS = {
+    Outlet.EMAIL: ContactWay.EMAIL, Outlet.CALL_LIST: ContactWay.PHONE, Outlet.MAIL_MERGE: ContactWay.POST, Outlet.AD_AUDIENCE: ContactWay.ADS,
+    Outlet.EVENT: ContactWay.EMAIL,
+}  # fmt: skip
+BY_ADDRESS = (ContactWay.EMAIL, ContactWay.ADS)
+_PRIME = 2_147_483_647
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """From everybody in the segments to those who will receive. ``lost``: gate → people, in the order in which the gates are asked."""
+
+    total: int
+    lost: dict[Gate, int]
+    eligible: int
+    held_out: int
+
+    @property
+    def receive(self) -> int:
+        return self.eligible - self.held_out
+
+
+def draw(column: Any, seed: int) -> Any:
+    """A pseudo-random number below 2³¹ for an id: three rounds of a quadratic map modulo a prime, the same on both databases and in Python
+    (``draw_of``), so that anybody can check who was held out and why."""
+    value = cast(column, BigInteger) * 48_271 + (seed % _PRIME)
+    for add, times in ((seed * 7 + 1_013_904_223, 16_807), (seed * 31 + 374_761_393, 69_621), (seed * 127 + 668_265_263, 39_373)):
+        value = value % _PRIME
+        value = (value * ((value + add % _PRIME) % _PRIME)) % _PRIME + value * times
+    return value % _PRIME
+
+
+def draw_of(record_id: int, seed: int) -> int:
+    """``draw`` in Python."""
+    value = record_id * 48_271 + seed % _PRIME
+    for add, times in ((seed * 7 + 1_013_904_223, 16_807), (seed * 31 + 374_761_393, 69_621), (seed * 127 + 668_265_263, 39_373)):
+        value %= _PRIME
+        value = (value * ((value + add % _PRIME) % _PRIME)) % _PRIME + value * times
+    return value % _PRIME
+
+
+def held_out_of(people: int, pct: int) -> int:
+    """How many of so many are held out: the share rounded, but at least one as soon as a share was asked for and there are two people."""
+    return min(max(1, (people * pct + 50) // 100), people - 1) if pct and people >= 2 else 0
+
+
+def funnel(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime | None = None) -> Funnel:
+    """The way from the segments to the recipients, with the number of people at each gate."""
+    require(actor, "campaign", Action.READ)
+    total, lost, eligible = 0, dict.fromkeys(Gate, 0), 0
+    for key in consent.PEOPLE:
+        base = _base(session, actor, plan, key, at or utcnow())
+        if base is None:
+            continue
+        rows = base.subquery()
+        for closed, count in session.execute(select(rows.c.closed, func.count()).group_by(rows.c.closed)):
+            total += count
+            if closed:
+                lost[Gate(closed)] += count
+        found = _distinct(session, actor, plan, key, rows, at or utcnow()).subquery()
+        doubled, fine = session.execute(
+            select(
+                func.coalesce(func.sum(case((found.c.nth > 1, 1), else_=0)), 0),
+                func.coalesce(func.sum(case((found.c.nth == 1, 1), else_=0)), 0),
+            )
+        ).one()
+        lost[Gate.SAME_ADDRESS] += int(doubled)
+        eligible += int(fine)
+    return Funnel(total, {gate: count for gate, count in lost.items() if count}, eligible, held_out_of(eligible, plan.holdout_pct))
+
+
+def _base(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: datetime) -> Any:
+    """SELECT id, address, closed of everybody in the audience who is a contact (or a lead); None when nobody can be."""
+    table = entity(key).table
+    inside = _inside(session, actor, plan, key, table)
+    if inside is None or not actor.can(key, Action.READ):
+        return None
+    way = WAYS[plan.outlet]
+    workspace = consent.rules(session, actor)
+    gates: dict[Gate, ColumnElement[bool]] = {}
+    out = _clauses(session, actor, plan.exclude_ids, key, table)
+    if out:
+        gates[Gate.EXCLUDED] = ~or_(*out)
+    if key == "lead":
+        gates[Gate.CONVERTED] = table.c.converted_at.is_(None)
+    gates |= consent.gates(key, table, way=way, purpose=plan.purpose, at=at, workspace=workspace)
+    address = table.c.phone if way is ContactWay.PHONE else table.c.email
+    columns = (table.c.id, address.label("address"), consent.first_closed(gates).label("closed"))
+    return select(*columns).where(visible(actor, key, table), inside)
+
+
+def _inside(session: Session, actor: Actor, plan: CampaignPlan, key: str, table: Any) -> Any:
+    """In a segment, or put in by hand before the launch."""
+    column = MEMBERS.c[f"{key}_id"]
+    by_hand = select(column).where(
+        MEMBERS.c.campaign_id == plan.campaign_id,
+        column.is_not(None),
+        MEMBERS.c.step.is_(None),
+        MEMBERS.c.status == MemberStatus.PLANNED,
+    )
+    return or_(table.c.id.in_(by_hand), *_clauses(session, actor, plan.segment_ids, key, table))
+
+
+def _clauses(session: Session, actor: Actor, segment_ids: Sequence[int], key: str, table: Any) -> list[Any]:
+    """One clause per segment: its members, or for a segment of accounts the contacts of its members."""
+    found: list[Any] = []
+    for segment_id in segment_ids:
+        segment = segments.get(session, actor, segment_id)
+        if segment.entity == key:
+            found.append(segments.clause(session, actor, segment_id, table))
+        elif segment.entity == "account" and key == "contact":
+            accounts = entity("account").table
+            found.append(table.c.account_id.in_(select(accounts.c.id).where(segments.clause(session, actor, segment_id, accounts))))
+    return found
+
+
+def _distinct(session: Session, actor: Actor, plan: CampaignPlan, key: str, rows: Any, at: datetime) -> Any:
+    """SELECT id, address, nth: with an address that several share, only the first one (nth = 1) is written to."""
+    way = WAYS[plan.outlet]
+    if way not in BY_ADDRESS:
+        return select(rows.c.id, rows.c.address, literal(1).label("nth")).where(rows.c.closed.is_(None))
+    same = func.lower(func.trim(rows.c.address))
+    nth: Any = func.row_number().over(partition_by=same, order_by=rows.c.id)
+    if key == "lead" and (contacts := _base(session, actor, plan, "contact", at)) is not None:
+        others = contacts.subquery("others")
+        taken = select(func.lower(func.trim(others.c.address))).where(others.c.closed.is_(None))
+        nth = case((same.in_(taken), 2), else_=nth)
+    return select(rows.c.id, rows.c.address, nth.label("nth")).where(rows.c.closed.is_(None))
+
+
+def recipients(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: datetime) -> Any:
+    """SELECT id, address, chance of the contacts (or leads) who pass every gate; ``chance`` orders them at random by the plan's seed."""
+    require(actor, "campaign", Action.READ)
+    base = _base(session, actor, plan, key, at)
+    if base is None:
+        return select(literal(0).label("id"), literal("").label("address"), literal(0).label("chance")).where(false())
+    found = _distinct(session, actor, plan, key, base.subquery(), at).subquery()
+    seed = plan.seed if key == "contact" else plan.seed + 1
+    return select(found.c.id, found.c.address, draw(found.c.id, seed).label("chance")).where(found.c.nth == 1)
+
+
+def sample(session: Session, actor: Actor, plan: CampaignPlan, *, size: int = 5, turn: int = 0) -> list[tuple[str, int]]:
+    """Some people of the audience, (contact or lead, id), for a preview; another ``turn`` gives others."""
+    found: list[tuple[str, int]] = []
+    for key in consent.PEOPLE:
+        rows = recipients(session, actor, plan, key, utcnow()).subquery()
+        order = draw(rows.c.id, plan.seed + 1_000 + turn)
+        found += [
+            (key, record_id) for record_id in session.execute(select(rows.c.id).order_by(order).limit(size - len(found))).scalars()
+        ]
+        if len(found) >= size:
+            break
+    return found
+
+
+def missing_shares(
+    session: Session, actor: Actor, plan: CampaignPlan, key: str, columns: dict[str, Any]
+) -> tuple[int, dict[str, int]]:
+    """How many recipients there are, and for how many of them each SQL value is empty."""
+    require(actor, "campaign", Action.READ)
+    table = entity(key).table
+    ids = recipients(session, actor, plan, key, utcnow()).subquery()
+    empty = [func.sum(case((func.coalesce(func.trim(value), "") == "", 1), else_=0)).label(name) for name, value in columns.items()]
+    row = session.execute(select(func.count(), *empty).select_from(table.join(ids, ids.c.id == table.c.id))).one()
+    return int(row[0]), {name: int(row[n + 1] or 0) for n, name in enumerate(columns)}
+
+
+def problem(session: Session, actor: Actor, plan: CampaignPlan) -> str:
+    """Why the audience can't be counted (a segment was deleted or is not shared any more); empty when it can."""
+    try:
+        for segment_id in (*plan.segment_ids, *plan.exclude_ids):
+            segments.get(session, actor, segment_id)
+    except CrmError:
+        return "One of the chosen segments was deleted or is not shared with you any more. Choose the audience again."
+    return ""

@@ -1,0 +1,110 @@
+"""Lists that leave the house for the other ways out: calls, letters, an ad audience, guests. Hold-outs are never on them."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import and_, select, update
+from sqlmodel import Session
+
+from crm_core import db, events
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.errors import Conflict, Invalid
+from crm_core.kit.clock import utcnow
+from crm_core.kit.csvio import to_csv, to_xlsx
+from crm_core.kit.text import email_key, phone_key
+from crm_core.models import Campaign, CampaignPlan, Organisation
+from crm_core.services.customers import consent
+from crm_core.services.marketing import plans
+from crm_core.services.marketing.audience import MEMBERS, WAYS
+from crm_core.vocabulary import Action, MemberStatus, Outlet, PlanState, RecipientStep
+
+FORMATS = ("csv", "xlsx")
+_BATCH = 2_000
+COLUMNS: dict[Outlet, tuple[str, ...]] = {
+    Outlet.CALL_LIST: ("Name", "Company", "Job title", "Phone", "City", "Best time", "Owner"),
+    Outlet.MAIL_MERGE: ("Name", "Salutation", "Company", "Street", "Postcode", "City", "Country", "E-mail"),
+    Outlet.AD_AUDIENCE: ("sha256_email", "sha256_phone"),
+    Outlet.EVENT: ("Name", "Company", "Job title", "E-mail", "City"),
+    Outlet.EMAIL: ("Name", "Company", "E-mail"),
+}
+_MASKS = {"Name": "name", "Phone": "phone", "E-mail": "email", "sha256_email": "email", "sha256_phone": "phone"}
+
+
+def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv") -> bytes:
+    """The list of a launched campaign. Everybody on it passes the gates again now; they count as addressed from here on. Events: campaign.listed."""
+    require(actor, "contact", Action.EXPORT)
+    plan = plans.get(session, actor, campaign_id)
+    if plan.launched_at is None or plan.outlet is Outlet.EMAIL:
+        raise Conflict("Launch the campaign first: the list is made of the people who were chosen then.")
+    if plan.state is PlanState.STOPPED:
+        raise Conflict("This campaign was stopped.")
+    if form not in FORMATS:
+        raise Invalid("Choose CSV or XLSX.")
+    hidden = [column for column in COLUMNS[plan.outlet] if column in _MASKS and actor.masked("contact", _MASKS[column])]
+    if hidden:
+        raise Conflict(f"Your role does not see {', '.join(hidden).lower()}, so it can't take this list out of the house.")
+    rows = list(_rows(session, actor, plan))
+    made = (to_csv if form == "csv" else to_xlsx)(COLUMNS[plan.outlet], [row for _, row in rows])
+    _note(session, actor, plan, [member_id for member_id, _ in rows])
+    events.record(session, actor, "campaign.listed", session.get(Campaign, campaign_id), data={"count": len(rows)})
+    return made
+
+
+def _note(session: Session, actor: Actor, plan: CampaignPlan, member_ids: list[int]) -> None:
+    require(actor, "campaign", Action.READ)
+    for at in range(0, len(member_ids), _BATCH):
+        part = and_(MEMBERS.c.id.in_(member_ids[at : at + _BATCH]), MEMBERS.c.status == MemberStatus.PLANNED)
+        session.execute(update(MEMBERS).where(part).values(status=MemberStatus.SENT, updated_at=utcnow()))
+    db.bump(session, MEMBERS.name)
+
+
+def _rows(session: Session, actor: Actor, plan: CampaignPlan) -> Iterator[tuple[int, list[Any]]]:
+    region = session.execute(select(Organisation.phone_region)).scalar() or "US"  # type: ignore[call-overload]
+    for key in consent.PEOPLE:
+        table = entity(key).table
+        gates = consent.gates(
+            key, table, way=WAYS[plan.outlet], purpose=plan.purpose, at=utcnow(), workspace=consent.rules(session, actor)
+        )
+        statement = _statement(actor, plan, key, table).where(*gates.values())
+        for row in session.execute(statement.order_by(MEMBERS.c.id)):
+            yield row.member_id, [_cell(row._mapping, column, region) for column in COLUMNS[plan.outlet]]
+
+
+def _statement(actor: Actor, plan: CampaignPlan, key: str, table: Any) -> Any:
+    accounts, users = entity("account").table, entity("user").table
+    contact = key == "contact"
+    joined = MEMBERS.join(table, table.c.id == MEMBERS.c[f"{key}_id"]).outerjoin(users, users.c.id == table.c.owner_id)
+    joined = joined.outerjoin(accounts, accounts.c.id == table.c.account_id) if contact else joined
+    wanted = {
+        "Name": table.c.name, "Company": accounts.c.name if contact else table.c.company, "Job title": table.c.job_title, "Phone": table.c.phone,
+        "E-mail": table.c.email, "City": accounts.c.city if contact and plan.outlet is Outlet.MAIL_MERGE else table.c.city,
+        "Country": accounts.c.country if contact and plan.outlet is Outlet.MAIL_MERGE else table.c.country, "Owner": users.c.name,
+    }  # fmt: skip
+    if contact:
+        wanted |= {
+            "Salutation": table.c.salutation,
+            "Best time": table.c.preferred_hours,
+            "Street": accounts.c.street,
+            "Postcode": accounts.c.postcode,
+        }
+    listed = MEMBERS.c.step == RecipientStep.LISTED
+    columns = [column.label(name) for name, column in wanted.items()]
+    return (
+        select(MEMBERS.c.id.label("member_id"), *columns)
+        .select_from(joined)
+        .where(MEMBERS.c.campaign_id == plan.campaign_id, listed, visible(actor, key, table, Action.EXPORT))
+    )
+
+
+def _cell(row: Any, column: str, region: str) -> Any:
+    if column == "sha256_email":
+        return _hash(email_key(row["E-mail"] or ""))
+    if column == "sha256_phone":
+        return _hash(phone_key(row["Phone"], region) if row["Phone"] else "")
+    return row.get(column) or ""
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""

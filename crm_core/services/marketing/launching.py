@@ -1,0 +1,283 @@
+"""Launch, pause, resume, stop: from here on people are fixed, and chance has decided who is held out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, case, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from crm_core import access, db, events, records
+from crm_core.access import Actor
+from crm_core.errors import Conflict, CrmError, Invalid
+from crm_core.jobs import Job, enqueue, job
+from crm_core.kit.clock import utcnow
+from crm_core.models import Campaign, CampaignPlan
+from crm_core.services.collaboration import outbox
+from crm_core.services.customers import consent
+from crm_core.services.marketing import audience, letters, plans, signing
+from crm_core.services.marketing.audience import MEMBERS
+from crm_core.vocabulary import Action, CampaignStatus, MailState, MemberStatus, Outlet, PlanState, RecipientStep
+
+PLANS: Any = CampaignPlan.__table__  # type: ignore[attr-defined]
+
+
+def batch_of(campaign_id: int) -> str:
+    """Name of a campaign's messages in the outbox."""
+    return f"campaign:{campaign_id}"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What keeps a campaign from being launched (``stops``), and what its owner should know (``advice``)."""
+
+    stops: list[str]
+    advice: list[str]
+
+
+def readiness(session: Session, actor: Actor, campaign_id: int) -> Readiness:
+    """Whether a campaign can be launched now, and if not, why."""
+    plan = plans.get(session, actor, campaign_id)
+    stops, advice = [], []
+    if plan.state not in plans.OPEN:
+        stops.append("It was launched already.")
+    if found := audience.problem(session, actor, plan):
+        return Readiness([found], [])
+    funnel = audience.funnel(session, actor, plan)
+    if not funnel.total:
+        stops.append("Nobody is in the audience yet. Choose a segment.")
+    elif not funnel.receive:
+        stops.append("Everybody in the audience is excluded by one of the gates.")
+    if plan.outlet is Outlet.EMAIL:
+        wordings = plans.variants(session, actor, campaign_id)
+        if not wordings:
+            stops.append("The letter is not written yet.")
+        for one in wordings:
+            flaws = letters.lint(session, actor, plan, one)
+            named = f"Wording {one.key}: " if len(wordings) > 1 else ""
+            stops += [named + flaw.words for flaw in flaws if flaw.stops]
+            advice += [named + flaw.words for flaw in flaws if not flaw.stops]
+    return Readiness(stops, advice)
+
+
+def schedule(session: Session, actor: Actor, campaign_id: int, at: datetime, *, base_url: str = "") -> CampaignPlan:
+    """Launch later: the audience is frozen at that instant, as it is then. Events: campaign.scheduled."""
+    plan = plans.stored(session, actor, campaign_id)
+    if at <= utcnow():
+        raise Invalid(fields={"send_at": "Choose an instant in the future."})
+    _refuse_unready(session, actor, campaign_id)
+    plan.state, plan.send_at, plan.launched_by_id, plan.base_url = PlanState.SCHEDULED, at, actor.user_id, base_url[:300]
+    session.add(plan)
+    session.flush()
+    _follow(session, actor, campaign_id, CampaignStatus.SCHEDULED)
+    wait = (at - utcnow()).total_seconds()
+    instant = at.isoformat()
+    enqueue(session, "campaign.launch", campaign_id, instant, job_id=f"campaign.launch:{campaign_id}:{instant}", delay_seconds=wait)
+    events.record(session, actor, "campaign.scheduled", session.get(Campaign, campaign_id), data={"at": at})
+    return plan
+
+
+def unschedule(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
+    """Back to planning. Events: campaign.unscheduled."""
+    plan = plans.stored(session, actor, campaign_id)
+    if plan.state is not PlanState.SCHEDULED:
+        raise Conflict("This campaign is not scheduled.")
+    plan.state, plan.send_at = PlanState.DRAFT, None
+    session.add(plan)
+    session.flush()
+    _follow(session, actor, campaign_id, CampaignStatus.DRAFT)
+    events.record(session, actor, "campaign.unscheduled", session.get(Campaign, campaign_id))
+    return plan
+
+
+@job("campaign.launch", title="Launch a campaign")
+def launch_when_due(job: Job, campaign_id: int, instant: str) -> None:
+    """The scheduled instant has come. Whoever scheduled it is the one whose eyes choose the audience; a later schedule replaces this one."""
+    with job.transaction() as session:
+        plan = session.get(CampaignPlan, session.execute(select(PLANS.c.id).where(PLANS.c.campaign_id == campaign_id)).scalar())
+        if plan is None or plan.state is not PlanState.SCHEDULED or plan.launched_by_id is None:
+            return
+        if plan.send_at is None or plan.send_at.isoformat() != instant:
+            return
+        try:
+            actor = access.load(session, plan.launched_by_id, via=access.system().via)
+            with session.begin_nested():
+                launch(session, actor, campaign_id, base_url=plan.base_url)
+        except CrmError as error:
+            session.refresh(plan)
+            plan.state, plan.message = PlanState.DRAFT, f"The scheduled launch did not happen: {error.message}"[:500]
+            session.add(plan)
+
+
+def _refuse_unready(session: Session, actor: Actor, campaign_id: int) -> None:
+    found = readiness(session, actor, campaign_id)
+    if found.stops:
+        raise Conflict(f"This campaign can't be launched yet. {' '.join(found.stops)}")
+
+
+def launch(session: Session, actor: Actor, campaign_id: int, *, base_url: str = "") -> audience.Funnel:
+    """Freeze the recipients and let them go out. Who is held out is drawn now, by a seed that stays on record. Events: campaign.launched."""
+    plan = plans.stored(session, actor, campaign_id)
+    _refuse_unready(session, actor, campaign_id)
+    _take(session, plan)
+    now = utcnow()
+    if base_url and not plan.base_url:
+        plan.base_url = base_url[:300]
+    if plan.outlet is Outlet.EMAIL and not letters.base_url(plan):
+        raise Conflict("Nobody knows the address of this site, so links could not work. Set RAPPORT_PUBLIC_URL.")
+    found = audience.funnel(session, actor, plan, at=now)
+    for key in consent.PEOPLE:
+        _freeze(session, actor, plan, key, now)
+    email = plan.outlet is Outlet.EMAIL
+    if email:
+        signing.ensure(session)
+        letters.register_links(session, actor, campaign_id)
+    held = _count(session, campaign_id, RecipientStep.HOLDOUT)
+    found = audience.Funnel(found.total, found.lost, found.eligible, held)
+    plan.state = PlanState.SENDING if email else PlanState.DONE
+    plan.launched_at, plan.launched_by_id, plan.message = now, actor.user_id, ""
+    plan.finished_at = None if email else now
+    plan.funnel = [found.total, {gate.value: count for gate, count in found.lost.items()}, found.eligible, found.held_out]
+    session.add(plan)
+    session.flush()
+    _follow(session, actor, campaign_id, CampaignStatus.RUNNING)
+    if email:
+        _start(session, actor, plan)
+    events.record(
+        session, actor, "campaign.launched", session.get(Campaign, campaign_id), data={"count": found.receive, "held_out": held}
+    )
+    return found
+
+
+def _take(session: Session, plan: CampaignPlan) -> None:
+    """Only one of two clicks gets past here."""
+    mine = and_(PLANS.c.id == plan.id, PLANS.c.state.in_(plans.OPEN))
+    if session.execute(update(PLANS).where(mine).values(state=PlanState.SENDING)).rowcount != 1:  # type: ignore[attr-defined]
+        raise Conflict("This campaign was launched already.")
+
+
+def _freeze(session: Session, actor: Actor, plan: CampaignPlan, key: str, now: datetime) -> None:
+    """Everybody who passes the gates becomes a member, in one statement: hold-out and wording follow from the order of chance."""
+    rows = audience.recipients(session, actor, plan, key, now).subquery()
+    place = func.row_number().over(order_by=(rows.c.chance, rows.c.id)).label("place")
+    total = func.count().over().label("total")
+    ranked = select(rows.c.id, rows.c.address, place, total).subquery()
+    control = ranked.c.place <= _held(ranked.c.total, plan.holdout_pct)
+    step = RecipientStep.WAITING if plan.outlet is Outlet.EMAIL else RecipientStep.LISTED
+    fixed = {
+        "campaign_id": plan.campaign_id,
+        "status": MemberStatus.PLANNED,
+        "due_at": now,
+        "created_at": now,
+        "updated_at": now,
+        "version": 1,
+    }
+    columns = {
+        f"{key}_id": ranked.c.id,
+        "address": func.substr(ranked.c.address, 1, 254),
+        "is_control": control,
+        "step": case((control, literal(RecipientStep.HOLDOUT, MEMBERS.c.step.type)), else_=literal(step, MEMBERS.c.step.type)),
+        "variant": _variant(session, actor, plan, ranked.c.place),
+        **{name: literal(value, MEMBERS.c[name].type) for name, value in fixed.items()},
+    }
+    insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
+    statement = insert(MEMBERS).from_select(list(columns), select(*columns.values()).where(ranked.c.id > 0))
+    taken = {name: statement.excluded[name] for name in ("address", "is_control", "step", "variant", "due_at", "updated_at")}
+    session.execute(
+        statement.on_conflict_do_update(index_elements=["campaign_id", f"{key}_id"], set_=taken, where=MEMBERS.c.step.is_(None))
+    )
+    db.bump(session, MEMBERS.name)
+
+
+def _held(total: Any, pct: int) -> Any:
+    """``audience.held_out_of`` in SQL."""
+    if not pct:
+        return literal(0)
+    rounded = (total * pct + 50) // 100
+    return case((total < 2, 0), (rounded < 1, 1), (rounded >= total, total - 1), else_=rounded)
+
+
+def _variant(session: Session, actor: Actor, plan: CampaignPlan, place: Any) -> Any:
+    """A, B, … in turn by weight: the order is random, so the split is random too and as even as can be."""
+    wordings = plans.variants(session, actor, plan.campaign_id) if plan.outlet is Outlet.EMAIL else []
+    if not wordings:
+        return literal(None, MEMBERS.c.variant.type)
+    whole, passed, cases = sum(one.weight for one in wordings), 0, []
+    for one in wordings:
+        passed += one.weight
+        cases.append((place % whole < passed, one.key))
+    return case(*cases, else_=wordings[0].key)
+
+
+def _count(session: Session, campaign_id: int, step: RecipientStep) -> int:
+    clause = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == step)
+    return int(session.execute(select(func.count()).select_from(MEMBERS).where(clause)).scalar_one())
+
+
+def _start(session: Session, actor: Actor, plan: CampaignPlan) -> None:
+    title = f"Send “{session.get(Campaign, plan.campaign_id).name}”"  # type: ignore[union-attr]
+    enqueue(session, "campaign.send", plan.campaign_id, title=title[:200], user_id=actor.user_id)
+
+
+def _follow(session: Session, actor: Actor, campaign_id: int, status: CampaignStatus) -> None:
+    """The campaign's own status says the same as its plan."""
+    campaign = session.get(Campaign, campaign_id)
+    if campaign is not None and campaign.status is not status:
+        before, campaign.status = campaign.status, status
+        session.add(campaign)
+        session.flush()
+        events.record(session, actor, "campaign.updated", campaign, changes={"status": (before, status)})
+
+
+# --- while it goes out ------------------------------------------------------------------------------------------------------
+
+
+def pause(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
+    """Let nothing more go out until it is resumed. What a mail server has already stays sent. Events: campaign.paused."""
+    plan = _change(session, actor, campaign_id, (PlanState.SENDING,), PlanState.PAUSED, "This campaign is not going out.")
+    outbox.shift(session, actor, batch_of(campaign_id), MailState.PENDING, MailState.HELD)
+    _follow(session, actor, campaign_id, CampaignStatus.PAUSED)
+    events.record(session, actor, "campaign.paused", session.get(Campaign, campaign_id))
+    return plan
+
+
+def resume(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
+    """Go on where it was paused. Events: campaign.resumed."""
+    plan = _change(session, actor, campaign_id, (PlanState.PAUSED,), PlanState.SENDING, "This campaign is not paused.")
+    outbox.shift(session, actor, batch_of(campaign_id), MailState.HELD, MailState.PENDING)
+    _follow(session, actor, campaign_id, CampaignStatus.RUNNING)
+    _start(session, actor, plan)
+    events.record(session, actor, "campaign.resumed", session.get(Campaign, campaign_id))
+    return plan
+
+
+def stop(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
+    """End the sending for good; whoever got nothing yet gets nothing. They stay in the comparison. Events: campaign.stopped."""
+    plan = _change(
+        session, actor, campaign_id, (PlanState.SENDING, PlanState.PAUSED), PlanState.STOPPED, "This campaign is not going out."
+    )
+    for before in (MailState.PENDING, MailState.HELD):
+        outbox.shift(session, actor, batch_of(campaign_id), before, MailState.CANCELLED)
+    waiting = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING)
+    gone = {"step": RecipientStep.SKIPPED, "skip_reason": "stopped", "updated_at": utcnow()}
+    session.execute(update(MEMBERS).where(waiting).values(**gone))
+    db.bump(session, MEMBERS.name)
+    plan.finished_at = utcnow()
+    session.add(plan)
+    _follow(session, actor, campaign_id, CampaignStatus.COMPLETED)
+    events.record(session, actor, "campaign.stopped", session.get(Campaign, campaign_id))
+    return plan
+
+
+def _change(
+    session: Session, actor: Actor, campaign_id: int, before: tuple[PlanState, ...], after: PlanState, refusal: str
+) -> CampaignPlan:
+    records.get(session, actor, "campaign", campaign_id, action=Action.EDIT)
+    plan = plans.stored(session, actor, campaign_id)
+    if plan.state not in before:
+        raise Conflict(refusal)
+    plan.state = after
+    session.add(plan)
+    session.flush()
+    return plan

@@ -1,0 +1,242 @@
+"""What came of a campaign: first what it added against the hold-out, with its interval; then what can only be counted."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Float, and_, case, cast, func, select
+from sqlmodel import Session
+
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.kit.clock import utcnow
+from crm_core.models import CampaignChannel, CampaignPlan, MailDelivery
+from crm_core.services.marketing import plans
+from crm_core.services.marketing.audience import MEMBERS
+from crm_core.vocabulary import Action, MailState, OrderStatus, StageKind
+from ml import lift
+
+MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of people after the launch. Money in minor units; ``squares``: sum of each person's amount squared."""
+
+    name: str
+    people: int
+    sent: int
+    bounced: int
+    opened: int
+    clicked: int
+    left: int
+    converted: int
+    revenue_minor: int
+    squares: float
+
+    @property
+    def conversion(self) -> float | None:
+        return self.converted / self.people if self.people else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Wording against wording: difference of the share that clicked and of the share that converted, first minus second."""
+
+    first: str
+    second: str
+    clicks: lift.Difference
+    conversions: lift.Difference
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a campaign as of ``at``. ``window_ends_at``: from then on nothing counts any more; until then it is preliminary."""
+
+    at: datetime
+    window_ends_at: datetime
+    treated: Group
+    control: Group
+    variants: list[Group]
+    share: lift.Difference
+    money: lift.Difference
+    cost_minor: int
+    may_see_money: bool
+    comparisons: list[Comparison]
+
+    @property
+    def final(self) -> bool:
+        return self.at >= self.window_ends_at
+
+    @property
+    def extra_conversions(self) -> lift.Difference:
+        return self.share.times(self.treated.people)
+
+    @property
+    def extra_revenue(self) -> lift.Difference:
+        """In minor units, over everybody who was addressed."""
+        return self.money.times(self.treated.people)
+
+    @property
+    def return_on_cost(self) -> float | None:
+        """Extra revenue less cost, per cost; None without cost or without a usable difference."""
+        if not self.cost_minor or not self.money.enough:
+            return None
+        return (self.extra_revenue.value - self.cost_minor) / self.cost_minor
+
+
+def get(session: Session, actor: Actor, campaign_id: int, *, at: datetime | None = None) -> Outcome | None:
+    """The result; None before the launch. Both groups are counted alike, by intention to treat, over what the actor may see."""
+    plan = plans.get(session, actor, campaign_id)
+    if plan.launched_at is None:
+        return None
+    now = at or utcnow()
+    groups = _groups(session, actor, plan, now)
+    control = _sum("Hold-out", [group for name, group in groups.items() if name[0]])
+    parts = {name[1] or "": group for name, group in groups.items() if not name[0]}
+    treated = _sum("Addressed", list(parts.values()))
+    shares = lift.difference_of_shares((treated.converted, treated.people), (control.converted, control.people))
+    money = lift.difference_of_means(
+        (treated.people, float(treated.revenue_minor), treated.squares),
+        (control.people, float(control.revenue_minor), control.squares),
+    )
+    variants = [group for name, group in sorted(parts.items()) if name]
+    ends = plan.launched_at + timedelta(days=plan.window_days)
+    entity_key = "order" if plan.goal == "order" else "deal"
+    return Outcome(
+        now,
+        ends,
+        treated,
+        control,
+        variants,
+        shares,
+        money,
+        _cost(session, actor, campaign_id),
+        _sees_money(actor, entity_key),
+        _compare(variants),
+    )
+
+
+def _sees_money(actor: Actor, key: str) -> bool:
+    field = "total_minor" if key == "order" else "amount_minor"
+    return actor.can(key, Action.READ) and not actor.masked(key, field)
+
+
+def _compare(variants: list[Group]) -> list[Comparison]:
+    return [
+        Comparison(
+            one.name, variants[0].name,
+            lift.difference_of_shares((one.clicked, one.people), (variants[0].clicked, variants[0].people)),
+            lift.difference_of_shares((one.converted, one.people), (variants[0].converted, variants[0].people)),
+        )
+        for one in variants[1:]
+    ]  # fmt: skip
+
+
+def _groups(session: Session, actor: Actor, plan: CampaignPlan, at: datetime) -> dict[tuple[bool, str | None], Group]:
+    bought = _conversions(actor, plan, at).subquery()
+    sent = case((MAIL.c.state.in_((MailState.SENT, MailState.HANDED)), 1), else_=0)
+    bounced = case((MAIL.c.state == MailState.BOUNCED, 1), else_=0)
+    amount = func.coalesce(bought.c.amount, 0)
+    joined = MEMBERS.outerjoin(MAIL, MAIL.c.id == MEMBERS.c.mail_id).outerjoin(bought, bought.c.member_id == MEMBERS.c.id)
+
+    def many(column: Any) -> Any:
+        return func.sum(case((column.is_not(None), 1), else_=0))
+
+    rows = session.execute(
+        select(
+            MEMBERS.c.is_control, MEMBERS.c.variant, func.count(), func.sum(sent), func.sum(bounced), many(MEMBERS.c.opened_at),
+            many(MEMBERS.c.clicked_at), many(MEMBERS.c.unsubscribed_at), many(bought.c.member_id), func.sum(amount),
+            func.sum(cast(amount, Float) * cast(amount, Float)),
+        )
+        .select_from(joined)
+        .where(MEMBERS.c.campaign_id == plan.campaign_id, MEMBERS.c.step.is_not(None))
+        .group_by(MEMBERS.c.is_control, MEMBERS.c.variant)
+    )  # fmt: skip
+    found = {}
+    for control, variant, *numbers in rows:
+        counts: list[Any] = [*(int(number or 0) for number in numbers[:-1]), float(numbers[-1] or 0)]
+        found[(bool(control), variant)] = Group(variant or "", *counts)
+    return found
+
+
+def _conversions(actor: Actor, plan: CampaignPlan, at: datetime) -> Any:
+    """SELECT member_id, amount of everybody who reached the goal in the window after the launch, hold-out and addressed alike."""
+    start = plan.launched_at
+    assert start is not None
+    end = min(at, start + timedelta(days=plan.window_days))
+    lead = entity("lead").table
+    person = func.coalesce(MEMBERS.c.contact_id, lead.c.converted_contact_id)
+    base = MEMBERS.outerjoin(lead, and_(lead.c.id == MEMBERS.c.lead_id, lead.c.converted_at >= start, lead.c.converted_at < end))
+    bought = _deeds(actor, plan.goal, start, end).subquery()
+    return (
+        select(MEMBERS.c.id.label("member_id"), func.sum(bought.c.amount).label("amount"))
+        .select_from(base.join(bought, bought.c.person_id == person))
+        .where(MEMBERS.c.campaign_id == plan.campaign_id, MEMBERS.c.step.is_not(None))
+        .group_by(MEMBERS.c.id)
+    )
+
+
+def _deeds(actor: Actor, goal: str, start: datetime, end: datetime) -> Any:
+    if goal == "deal":
+        deal = entity("deal").table
+        when = and_(deal.c.closed_on >= start.date(), deal.c.closed_on <= end.date(), deal.c.outcome == StageKind.WON)
+        return select(deal.c.contact_id.label("person_id"), deal.c.amount_minor.label("amount")).where(
+            when, deal.c.contact_id.is_not(None), visible(actor, "deal", deal)
+        )
+    order = entity("order").table
+    good = order.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED))
+    when = and_(order.c.ordered_at >= start, order.c.ordered_at < end, good)
+    return select(order.c.contact_id.label("person_id"), order.c.total_minor.label("amount")).where(
+        when, order.c.contact_id.is_not(None), visible(actor, "order", order)
+    )
+
+
+def _sum(name: str, groups: list[Group]) -> Group:
+    keys = ("people", "sent", "bounced", "opened", "clicked", "left", "converted", "revenue_minor", "squares")
+    return Group(name, *(sum(getattr(group, key) for group in groups) for key in keys))  # type: ignore[arg-type]
+
+
+def _cost(session: Session, actor: Actor, campaign_id: int) -> int:
+    require(actor, "campaign", Action.READ)
+    cost: Any = CampaignChannel.__table__  # type: ignore[attr-defined]
+    total = select(func.coalesce(func.sum(cost.c.actual_cost_minor), 0)).where(cost.c.campaign_id == campaign_id)
+    return int(session.execute(total).scalar_one())
+
+
+@dataclass(frozen=True)
+class Power:
+    """What an audience of this size can show. Shares between 0 and 1; ``needed`` is None without an expectation."""
+
+    base: float
+    base_from: str
+    needed: int | None
+    detectable: float
+
+
+def power(session: Session, actor: Actor, plan: CampaignPlan, eligible: int) -> Power:
+    """The sample size that the expected lift needs, and the lift that this audience can show.
+
+    The base is what was typed in, else the share of all visible contacts who reached the goal in a window of the same length before today.
+    """
+    require(actor, "campaign", Action.READ)
+    base, words = _base_share(session, actor, plan)
+    held = plan.holdout_pct / 100
+    needed = None
+    points = (plan.expected_lift_points or 0) / 100
+    if points and base > 0 and base + points < 1 and held:
+        needed = lift.needed_people(base, points, held)
+    return Power(base, words, needed, lift.detectable_lift(base, eligible, held) if held else 1.0)
+
+
+def _base_share(session: Session, actor: Actor, plan: CampaignPlan) -> tuple[float, str]:
+    if plan.expected_base_pct:
+        return plan.expected_base_pct / 100, "as typed in"
+    end = utcnow()
+    start = end - timedelta(days=plan.window_days)
+    people = entity("contact").table
+    all_people = session.execute(select(func.count()).select_from(people).where(visible(actor, "contact", people))).scalar_one()
+    deeds = _deeds(actor, plan.goal, start, end).subquery()
+    buyers = session.execute(select(func.count(func.distinct(deeds.c.person_id)))).scalar_one()
+    share = min(0.99, buyers / all_people) if all_people else 0.0
+    return share, f"share of all contacts in the last {plan.window_days} days"

@@ -1,0 +1,140 @@
+"""What a campaign is going to do: audience, way out, wordings, hold-out. Changed freely until it is launched, then fixed."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from crm_core import events, records
+from crm_core.access import Actor
+from crm_core.errors import Conflict, Invalid
+from crm_core.kit.text import clean
+from crm_core.models import Campaign, CampaignPlan, CampaignVariant
+from crm_core.services.customers import consent
+from crm_core.services.marketing import segments
+from crm_core.services.marketing.letter_rules import MAX_BODY, MAX_SUBJECT
+from crm_core.vocabulary import Action, Outlet, PlanState, Purpose
+
+GOALS = {"order": "Placed an order", "deal": "Won deal"}
+MAX_SEGMENTS = 20
+MAX_VARIANTS = 4
+OPEN = (PlanState.DRAFT, PlanState.SCHEDULED)
+_NUMBERS = {"holdout_pct": (0, 50), "window_days": (1, 365)}
+
+
+def get(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
+    """The plan of a campaign; a fresh one (not stored) when nobody planned yet."""
+    records.get(session, actor, "campaign", campaign_id)
+    found = session.exec(select(CampaignPlan).where(CampaignPlan.campaign_id == campaign_id)).first()
+    if found is not None:
+        return found
+    workspace = consent.rules(session, actor)
+    return CampaignPlan(campaign_id=campaign_id, holdout_pct=workspace.holdout_pct)
+
+
+def stored(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
+    """The plan as a row, for those who may change the campaign."""
+    records.get(session, actor, "campaign", campaign_id, action=Action.EDIT)
+    plan = get(session, actor, campaign_id)
+    if plan.id is None:
+        plan.seed = secrets.randbelow(2**31 - 2) + 1
+        session.add(plan)
+        session.flush()
+    return plan
+
+
+def save(
+    session: Session, actor: Actor, campaign_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> CampaignPlan:
+    """Change the plan while nothing went out. Events: campaign.plan_changed."""
+    plan = stored(session, actor, campaign_id)
+    _refuse_launched(plan)
+    if base_version is not None and base_version != plan.version:
+        raise Conflict("Somebody else changed the plan of this campaign meanwhile. Look at the new state and repeat your change.")
+    cleaned = _checked(session, actor, changes)
+    before = {key: getattr(plan, key) for key in cleaned}
+    for key, value in cleaned.items():
+        setattr(plan, key, value)
+    changed = {key: (before[key], value) for key, value in cleaned.items() if before[key] != value}
+    if changed:
+        session.add(plan)
+        session.flush()
+        events.record(session, actor, "campaign.plan_changed", session.get(Campaign, campaign_id), changes=changed)
+    return plan
+
+
+def _refuse_launched(plan: CampaignPlan) -> None:
+    if plan.state not in OPEN:
+        raise Conflict("This campaign was launched: its people and words stay as they were. Make a new one to change them.")
+
+
+def _checked(session: Session, actor: Actor, changes: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for key, value in changes.items():
+        if key in ("segment_ids", "exclude_ids"):
+            found[key] = _segments(session, actor, value)
+        elif key == "outlet":
+            found[key] = Outlet(value)
+        elif key == "purpose":
+            found[key] = Purpose(value)
+        elif key == "goal" and value in GOALS:
+            found[key] = value
+        elif key in _NUMBERS and _NUMBERS[key][0] <= int(value) <= _NUMBERS[key][1]:
+            found[key] = int(value)
+        elif key in ("expected_base_pct", "expected_lift_points") and (value is None or 0 < float(value) < 100):
+            found[key] = None if value is None else float(value)
+        else:
+            wrong[key] = "This value is not possible here."
+    if wrong:
+        raise Invalid(fields=wrong)
+    if set(found.get("segment_ids", ())) & set(found.get("exclude_ids", ())):
+        raise Invalid(fields={"exclude_ids": "A segment can't be both included and excluded."})
+    return found
+
+
+def _segments(session: Session, actor: Actor, ids: Sequence[int]) -> list[int]:
+    wanted = list(dict.fromkeys(int(one) for one in ids))
+    if len(wanted) > MAX_SEGMENTS:
+        raise Invalid(f"At most {MAX_SEGMENTS} segments can be combined here.")
+    for one in wanted:
+        segments.get(session, actor, one)
+    return wanted
+
+
+# --- wordings ---------------------------------------------------------------------------------------------------------------
+
+
+def variants(session: Session, actor: Actor, campaign_id: int) -> list[CampaignVariant]:
+    """The wordings of a campaign, A first."""
+    records.get(session, actor, "campaign", campaign_id)
+    found = select(CampaignVariant).where(CampaignVariant.campaign_id == campaign_id).order_by(col(CampaignVariant.key))
+    return list(session.exec(found))
+
+
+def set_variants(session: Session, actor: Actor, campaign_id: int, rows: Sequence[Mapping[str, Any]]) -> list[CampaignVariant]:
+    """Replace the wordings; each row: ``subject``, ``body``, ``weight``. Their letters follow the order. Events: campaign.letter_changed."""
+    plan = stored(session, actor, campaign_id)
+    _refuse_launched(plan)
+    if len(rows) > MAX_VARIANTS:
+        raise Invalid(f"At most {MAX_VARIANTS} wordings can be compared.")
+    present = {one.key: one for one in variants(session, actor, campaign_id)}
+    for n, row in enumerate(rows):
+        _set_one(session, present, campaign_id, "ABCD"[n], row)
+    for key, one in present.items():
+        if key not in "ABCD"[: len(rows)]:
+            session.delete(one)
+    session.flush()
+    events.record(session, actor, "campaign.letter_changed", session.get(Campaign, campaign_id))
+    return variants(session, actor, campaign_id)
+
+
+def _set_one(session: Session, present: dict[str, CampaignVariant], campaign_id: int, key: str, row: Mapping[str, Any]) -> None:
+    subject, body = clean(str(row.get("subject") or "")), str(row.get("body") or "").replace("\x00", "")
+    weight = int(row.get("weight") or 1)
+    if len(subject) > MAX_SUBJECT or len(body) > MAX_BODY or not 1 <= weight <= 99:
+        raise Invalid("The subject or the letter is too long, or the share is not between 1 and 99.")
+    found = present.get(key) or CampaignVariant(campaign_id=campaign_id, key=key)
+    found.subject, found.body, found.weight = subject, body, weight
+    session.add(found)

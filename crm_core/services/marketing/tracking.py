@@ -1,0 +1,255 @@
+"""What readers of campaign messages do: open, click, unsubscribe, choose. They are nobody here; the signed token in the link is the permission."""
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from sqlalchemy import and_, func, select, update
+from sqlmodel import Session
+
+from crm_core import db
+from crm_core.access import Actor, system
+from crm_core.errors import NotFound
+from crm_core.kit.clock import today, utcnow
+from crm_core.models import (
+    Campaign,
+    CampaignMember,
+    CampaignPlan,
+    Contact,
+    Lead,
+    MailDelivery,
+    Organisation,
+    Suppression,
+    Touchpoint,
+    TrackedLink,
+)
+from crm_core.services.collaboration import suppressions
+from crm_core.services.customers import consent
+from crm_core.services.marketing import signing, token_rules
+from crm_core.vocabulary import Channel, ConsentStatus, ContactWay, MemberStatus, Purpose, SuppressionReason, Via
+
+GONE = "This link is not complete, or it is too old."
+MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
+_TOUCHES: Any = Touchpoint.__table__  # type: ignore[attr-defined]
+_LINKS: Any = TrackedLink.__table__  # type: ignore[attr-defined]
+_BLOCKS: Any = Suppression.__table__  # type: ignore[attr-defined]
+_MACHINES = re.compile(
+    r"bot\b|crawl|spider|preview|scanner|barracuda|mimecast|proofpoint|safelinks|googleimageproxy|yahoomailproxy|python-|curl/|wget|headless|go-http|java/",
+    re.IGNORECASE,
+)
+_TOO_QUICK = timedelta(seconds=3)
+_VISITOR = re.compile(r"[0-9a-f]{32}")
+_BEFORE = {
+    MemberStatus.OPENED: (MemberStatus.PLANNED, MemberStatus.SENT),
+    MemberStatus.CLICKED: (MemberStatus.PLANNED, MemberStatus.SENT, MemberStatus.OPENED),
+}
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where a click leads, and the name of the browser for later visits."""
+
+    url: str
+    visitor: str
+
+
+def is_machine(user_agent: str, purpose: str = "") -> bool:
+    """True for what fetches links without a person: crawlers, mail scanners, image proxies, a browser that loads ahead."""
+    return not user_agent or bool(_MACHINES.search(user_agent)) or "prefetch" in purpose.lower() or "preview" in purpose.lower()
+
+
+def click(session: Session, text: str, *, visitor: str = "", machine: bool = False) -> Landing:
+    """Note a click and give the place it leads to: an address that the campaign itself wrote down, never one from the link."""
+    token = _token(session, text, token_rules.CLICK)
+    member = _member(session, token.member)
+    url = session.execute(
+        select(_LINKS.c.url).where(_LINKS.c.id == token.link, _LINKS.c.campaign_id == member.campaign_id)
+    ).scalar()
+    if url is None:
+        raise NotFound(GONE)
+    visitor = visitor if _VISITOR.fullmatch(visitor) else secrets.token_hex(16)
+    if not machine and not _too_quick(session, member):
+        _note_click(session, member, url, visitor)
+    return Landing(with_source(url, session.get(Campaign, member.campaign_id), member.variant), visitor)
+
+
+def _note_click(session: Session, member: Any, url: str, visitor: str) -> None:
+    now = utcnow()
+    _reach(
+        session,
+        member,
+        MemberStatus.CLICKED,
+        {"clicked_at": func.coalesce(MEMBERS.c.clicked_at, now), "opened_at": func.coalesce(MEMBERS.c.opened_at, now)},
+    )
+    who = {"contact_id": member.contact_id, "lead_id": member.lead_id}
+    _join(session, visitor, who)
+    again = and_(
+        _TOUCHES.c.anonymous_id == visitor, _TOUCHES.c.campaign_id == member.campaign_id, _TOUCHES.c.url == url,
+        _TOUCHES.c.kind == "click", _TOUCHES.c.at > now - timedelta(minutes=30),
+    )  # fmt: skip
+    if session.execute(select(_TOUCHES.c.id).where(again).limit(1)).first() is None:
+        session.add(
+            Touchpoint(
+                **who, anonymous_id=visitor, channel=Channel.EMAIL, campaign_id=member.campaign_id, at=now, kind="click", url=url
+            )
+        )
+        session.flush()
+
+
+def _join(session: Session, visitor: str, who: dict[str, int | None]) -> None:
+    """The browser has a name now: what it did before, unknown to us, was done by this person."""
+    unknown = and_(_TOUCHES.c.anonymous_id == visitor, _TOUCHES.c.contact_id.is_(None), _TOUCHES.c.lead_id.is_(None))
+    if session.execute(update(_TOUCHES).where(unknown).values(**who)).rowcount:  # type: ignore[attr-defined]
+        db.bump(session, _TOUCHES.name)
+
+
+def opened(session: Session, text: str, *, machine: bool = False) -> None:
+    """Note that the picture in a message was fetched. A hint, not proof: some programs fetch it unread, others never do."""
+    token = _token(session, text, token_rules.OPEN)
+    member = _member(session, token.member)
+    if not machine and not _too_quick(session, member):
+        _reach(session, member, MemberStatus.OPENED, {"opened_at": func.coalesce(MEMBERS.c.opened_at, utcnow())})
+
+
+def _too_quick(session: Session, member: Any) -> bool:
+    """Within seconds of the sending it was a scanner at the door of the reader's mail server."""
+    sent = session.execute(select(MailDelivery.__table__.c.sent_at).where(MailDelivery.__table__.c.id == member.mail_id)).scalar()  # type: ignore[attr-defined]
+    return sent is not None and utcnow() - sent < _TOO_QUICK
+
+
+def _reach(session: Session, member: Any, status: MemberStatus, values: dict[str, Any]) -> None:
+    session.execute(update(MEMBERS).where(MEMBERS.c.id == member.id).values(**values, updated_at=utcnow()))
+    session.execute(update(MEMBERS).where(MEMBERS.c.id == member.id, MEMBERS.c.status.in_(_BEFORE[status])).values(status=status))
+    db.bump(session, MEMBERS.name)
+
+
+def with_source(url: str, campaign: Campaign | None, variant: str | None) -> str:
+    """The address with UTM parameters, unless it has its own: the site's own statistics then name the campaign too."""
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    if any(key.lower().startswith("utm_") for key, _ in pairs) or campaign is None:
+        return url
+    slug = re.sub(r"[^a-z0-9]+", "-", campaign.name.lower()).strip("-")[:60] or f"campaign-{campaign.id}"
+    pairs += [("utm_source", "rapport"), ("utm_medium", "email"), ("utm_campaign", slug)]
+    pairs += [("utm_content", variant.lower())] if variant else []
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(pairs), parts.fragment))
+
+
+# --- unsubscribe and choose -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What the page shows to whoever holds the link: a shortened address, the workspace, and what they get now."""
+
+    address: str
+    workspace: str
+    purpose: Purpose
+    agreed: frozenset[Purpose]
+    blocked: bool
+
+
+def reader(session: Session, text: str) -> Reader:
+    """The person behind a link, as far as their own page shows them."""
+    member, person, key = _person(session, text)
+    workspace = session.execute(select(Organisation.name)).scalar() or "Rapport"  # type: ignore[call-overload]
+    agreed = frozenset(one for one in Purpose if _agrees(session, key, person.id, one))
+    blocked = session.execute(_open_block(member.address)).first() is not None
+    return Reader(_short(member.address or ""), workspace, _purpose(session, member.campaign_id), agreed, blocked)
+
+
+def _agrees(session: Session, key: str, record_id: int, purpose: Purpose) -> bool:
+    table = consent.CONSENT
+    said = and_(table.c[f"{key}_id"] == record_id, table.c.purpose == purpose, table.c.way == ContactWay.EMAIL, table.c.is_latest)
+    status = session.execute(select(table.c.status).where(said)).scalar()
+    return status == ConsentStatus.GRANTED or (status is None and not consent.rules(session, system()).needs_consent)
+
+
+def leave(session: Session, text: str) -> None:
+    """Unsubscribe: nothing for marketing goes to this address any more. Twice is as good as once. Events: <entity>.consent_changed."""
+    member, person, key = _person(session, text)
+    actor = system(Via.FORM)
+    suppressions.note(
+        session,
+        actor,
+        member.address or "",
+        SuppressionReason.UNSUBSCRIBED,
+        source=f"Unsubscribed from campaign {member.campaign_id}",
+    )
+    purpose = _purpose(session, member.campaign_id)
+    if _agrees(session, key, person.id, purpose):
+        _say(session, actor, key, person, purpose, ConsentStatus.WITHDRAWN)
+    session.execute(
+        update(MEMBERS).where(MEMBERS.c.id == member.id, MEMBERS.c.unsubscribed_at.is_(None)).values(unsubscribed_at=utcnow())
+    )
+    db.bump(session, MEMBERS.name)
+
+
+def choose(session: Session, text: str, wanted: frozenset[Purpose]) -> None:
+    """What a person chose on their page. Wanting something again lifts their own unsubscribing, no block of another kind."""
+    member, person, key = _person(session, text)
+    if not wanted:
+        leave(session, text)
+    actor = system(Via.FORM)
+    for purpose in Purpose:
+        if (purpose in wanted) != _agrees(session, key, person.id, purpose):
+            _say(session, actor, key, person, purpose, ConsentStatus.GRANTED if purpose in wanted else ConsentStatus.WITHDRAWN)
+    if wanted:
+        mine = and_(
+            _BLOCKS.c.address_key == (member.address or "").strip().casefold(),
+            _BLOCKS.c.reason == SuppressionReason.UNSUBSCRIBED,
+            _BLOCKS.c.lifted_at.is_(None),
+        )
+        session.execute(update(_BLOCKS).where(mine).values(lifted_at=utcnow()))
+        db.bump(session, _BLOCKS.name)
+
+
+def _say(session: Session, actor: Actor, key: str, person: Any, purpose: Purpose, status: ConsentStatus) -> None:
+    consent.record(
+        session, actor, key, person.id, purpose=purpose, way=ContactWay.EMAIL, status=status, source="The person's own page"
+    )
+
+
+def _open_block(address: str | None) -> Any:
+    return select(_BLOCKS.c.id).where(
+        _BLOCKS.c.address_key == (address or "").strip().casefold(),
+        _BLOCKS.c.way == ContactWay.EMAIL,
+        _BLOCKS.c.lifted_at.is_(None),
+    )
+
+
+def _purpose(session: Session, campaign_id: int) -> Purpose:
+    found = session.execute(select(CampaignPlan.purpose).where(CampaignPlan.campaign_id == campaign_id)).scalar()  # type: ignore[call-overload]
+    return Purpose(found) if found else Purpose.MARKETING
+
+
+def _short(address: str) -> str:
+    local, _, domain = address.partition("@")
+    return f"{local[:1]}…@{domain}" if domain else ""
+
+
+def _token(session: Session, text: str, kind: bytes) -> token_rules.Token:
+    key = signing.key(session)
+    found = token_rules.read(key, text, kind) if key else None
+    if found is None or found.expired(today()):
+        raise NotFound(GONE)
+    return found
+
+
+def _member(session: Session, member_id: int) -> Any:
+    row = session.execute(select(MEMBERS).where(MEMBERS.c.id == member_id)).first()
+    if row is None:
+        raise NotFound(GONE)
+    return row
+
+
+def _person(session: Session, text: str) -> tuple[Any, Any, str]:
+    member = _member(session, _token(session, text, token_rules.LEAVE).member)
+    key = "contact" if member.contact_id is not None else "lead"
+    person = session.get(Contact if key == "contact" else Lead, getattr(member, f"{key}_id"))
+    if person is None:
+        raise NotFound(GONE)
+    return member, person, key

@@ -1,0 +1,73 @@
+"""Lift against a hold-out: published numbers, coverage on simulated campaigns, honest silence."""
+
+import math
+
+import numpy as np
+import pytest
+from statsmodels.stats.power import NormalIndPower
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_effectsize
+
+from ml.errors import DataError
+from ml.lift import detectable_lift, difference_of_means, difference_of_shares, needed_people, wilson
+
+
+def test_newcombes_own_example():
+    """Newcombe 1998, table II, row (a): 56/70 against 48/80, method 10: 0.0524 to 0.3339."""
+    found = difference_of_shares((56, 70), (48, 80))
+    assert (round(found.value, 4), round(found.low, 4), round(found.high, 4)) == (0.2, 0.0524, 0.3339)
+    assert found.clear
+
+
+@pytest.mark.parametrize(("a", "b"), [((5, 1000), (2, 120)), ((300, 9000), (20, 1000)), ((0, 50), (10, 50))])
+def test_the_interval_agrees_with_statsmodels(a, b):
+    low, high = confint_proportions_2indep(*a, *b, method="newcomb", compare="diff")
+    found = difference_of_shares(a, b)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+
+
+def test_in_simulated_campaigns_the_interval_holds_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(7)
+    truth = 0.05 - 0.03
+    treated, control = rng.binomial(900, 0.05, 2_000), rng.binomial(100, 0.03, 2_000)
+    found = [difference_of_shares((int(k1), 900), (int(k0), 100)) for k1, k0 in zip(treated, control, strict=True)]
+    assert 0.93 < np.mean([one.low <= truth <= one.high for one in found]) < 0.985
+
+
+def test_too_few_people_or_events_say_nothing_and_why():
+    assert "20 people" in difference_of_shares((3, 10), (0, 10)).missing
+    few = difference_of_shares((4, 400), (1, 40))
+    assert not few.enough and not few.clear and "10 conversions" in few.missing
+    assert not difference_of_shares((0, 0), (0, 0)).enough
+    with pytest.raises(DataError):
+        difference_of_shares((5, 4), (0, 10))
+
+
+def test_money_by_hand_and_with_nothing_sold():
+    a, b = np.array([0.0] * 30 + [100.0] * 10), np.array([0.0] * 38 + [50.0] * 2)
+    found = difference_of_means((40, a.sum(), (a**2).sum()), (40, b.sum(), (b**2).sum()))
+    assert found.value == pytest.approx(22.5) and found.low < 22.5 < found.high and found.low > 0
+    assert not difference_of_means((40, 0.0, 0.0), (40, 0.0, 0.0)).enough
+    assert math.isinf(difference_of_means((1, 5.0, 25.0), (0, 0.0, 0.0)).high)
+    assert found.times(40).value == pytest.approx(900)
+
+
+def test_sample_size_is_near_the_usual_formula_and_finds_what_it_promises():
+    total = needed_people(0.05, 0.02, 0.5)
+    usual = 2 * NormalIndPower().solve_power(proportion_effectsize(0.07, 0.05), alpha=0.05, power=0.8)
+    assert total == pytest.approx(usual, rel=0.03)
+    assert needed_people(0.05, 0.02, 0.1) > total
+    rng, n = np.random.default_rng(3), needed_people(0.05, 0.02, 0.1)
+    held = round(n * 0.1)
+    runs = [
+        difference_of_shares((int(rng.binomial(n - held, 0.07)), n - held), (int(rng.binomial(held, 0.05)), held)).clear
+        for _ in range(600)
+    ]
+    assert 0.72 < np.mean(runs) < 0.9
+    assert detectable_lift(0.05, total, 0.5) == pytest.approx(0.02, abs=2e-4)
+    assert detectable_lift(0.05, 30, 0.1) == 1.0
+    with pytest.raises(DataError):
+        needed_people(0, 0.1, 0.1)
+
+
+def test_wilson_never_leaves_the_possible():
+    assert wilson(0, 10)[0] == 0 and wilson(10, 10)[1] == pytest.approx(1) and wilson(0, 0) == (0.0, 1.0)
