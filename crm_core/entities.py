@@ -64,7 +64,7 @@ _ALL = (
     ),
     Entity(
         "ticket", m.Ticket, "Ticket", "Tickets", "confirmation_number", title="subject",
-        columns=("number", "subject", "status", "priority", "account_id", "owner_id", "opened_at"),
+        columns=("number", "subject", "status", "priority", "account_id", "owner_id", "sla_due_at", "opened_at"),
         sort=("opened_at", True), search=("number", "subject"), page="ticket",
     ),
     Entity(
@@ -104,6 +104,7 @@ _AREA_LABELS = {
     "audit": "Audit trail",
     "custom_field": "Custom fields",
     "view": "Shared views",
+    "service_level": "Service levels",
 }
 
 

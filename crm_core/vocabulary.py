@@ -131,6 +131,25 @@ class TicketKind(Choice):
     CLOSED = "closed", "Closed"
 
 
+class SlaTarget(Choice):
+    """What a service level promises about a ticket."""
+
+    FIRST = "first", "First response"
+    NEXT = "next", "Next response"
+    RESOLVE = "resolve", "Resolution"
+
+
+class SlaState(Choice):
+    """Where a promise stands. Late is a fact of its own: a promise that was broken and then kept stays broken."""
+
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    BREACHED = "breached", "Overdue"
+    MET = "met", "Met"
+    MET_LATE = "met_late", "Met late"
+    CANCELLED = "cancelled", "No longer needed"
+
+
 class Level(Choice):
     """Impact or urgency of a ticket."""
 

@@ -7,7 +7,7 @@ from crm_core.vocabulary import Action, Scope
 RECORDS = ("account", "contact", "lead", "deal", "product", "order", "ticket", "campaign", "segment", "activity", "task")
 """Entities with rows of their own that people work on."""
 
-AREAS = ("analytics", "quota", "organisation", "user", "pipeline", "job", "audit", "custom_field", "view")
+AREAS = ("analytics", "quota", "organisation", "user", "pipeline", "job", "audit", "custom_field", "view", "service_level")
 """Parts of the product that are allowed as a whole."""
 
 PERSONAL = {
@@ -68,6 +68,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("activity", "task"), read=SUB, create=ALL, edit=SUB, delete=SUB)
         + _on("analytics", read=ALL, manage=ALL)
         + _on("quota", read=SUB, manage=SUB)
+        + _on("service_level", read=ALL, manage=ALL)
         + _on("audit", read=SUB)
         + _on("view", manage=ALL),
     ),

@@ -102,10 +102,17 @@ def product_names(session: Session, actor: Actor) -> dict[int, str]:
     return dict(rows.tuples().all())
 
 
-def conversions(session: Session, actor: Actor, *, of: Literal["orders", "deals"] = "orders") -> pd.DataFrame:
+def conversions(
+    session: Session,
+    actor: Actor,
+    *,
+    of: Literal["orders", "deals"] = "orders",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> pd.DataFrame:
     """CONVERSIONS: customer_id (a contact), at, value. ``deals``: won ones with a main contact, at noon UTC of the closing day."""
     if of == "orders":
-        frame = orders(session, actor)
+        frame = orders(session, actor, since=since, until=until)
         return frame.rename(columns={"ordered_at": "at", "revenue": "value"})[["customer_id", "at", "value"]]
     require(actor, "deal", Action.READ)
     statement = select(_DEALS.c.contact_id.label("customer_id"), _DEALS.c.closed_on, _DEALS.c.amount_minor).where(
@@ -114,6 +121,8 @@ def conversions(session: Session, actor: Actor, *, of: Literal["orders", "deals"
         _DEALS.c.contact_id.is_not(None),
         _DEALS.c.closed_on.is_not(None),
     )
+    statement = statement.where(_DEALS.c.closed_on >= since.date()) if since else statement
+    statement = statement.where(_DEALS.c.closed_on < until.date()) if until else statement
     frame = read_frame(session, statement.order_by(_DEALS.c.id))
     frame["at"] = frame.pop("closed_on").dt.tz_localize("UTC").dt.as_unit("us") + pd.Timedelta(hours=12)
     frame["value"] = _major(frame.pop("amount_minor"), actor)

@@ -59,5 +59,6 @@ from crm_core.models.sales import (
     StageEvent,
 )
 from crm_core.models.segments import Segment, SegmentMember
+from crm_core.models.service_levels import ServiceCalendar, SlaClock, SlaPolicy
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]

@@ -17,6 +17,7 @@ class Ticket(Customisable, table=True):
         Index("ix_ticket_opened", "deleted_at", "opened_at", "owner_id", "status", "first_response_at", "solved_at"),
         Index("ix_ticket_solved", "deleted_at", "solved_at", "status", "owner_id", "opened_at"),
         Index("ix_ticket_status", "status", "deleted_at", "opened_at"),
+        Index("ix_ticket_due", "deleted_at", "sla_due_at", "id"),
         Index("ix_ticket_owner", "owner_id", "deleted_at", "status"),
     )
     number: str = field("Number", required=True, max_length=20, unique=True, editable=False)
@@ -34,6 +35,9 @@ class Ticket(Customisable, table=True):
     opened_at: datetime = field("Opened", FieldKind.DATETIME, required=True, editable=False)
     first_response_at: datetime | None = field("First response", FieldKind.DATETIME, editable=False)
     solved_at: datetime | None = field("Solved", FieldKind.DATETIME, editable=False, index=True)
+    sla_due_at: datetime | None = field(
+        "Due", FieldKind.DATETIME, editable=False, help="The next promise of the service level that runs out"
+    )
     closed_at: datetime | None = field("Closed", FieldKind.DATETIME, editable=False)
     reopened_count: int = field("Re-opened", FieldKind.INTEGER, default=0, editable=False)
 

@@ -38,8 +38,10 @@ def attribution_dots(credits: pd.DataFrame) -> go.Figure:
                 x=part["share"],
                 y=list(order.values()),
                 mode="markers",
+                orientation="h",
+                offsetgroup=model,
                 name=LABELS.get(model, model),
-                marker={"size": 9, "opacity": [1.0 if sure else 0.4 for sure in part["reliable"]]},
+                marker={"size": 8, "opacity": [1.0 if sure else 0.4 for sure in part["reliable"]]},
                 error_x={
                     "type": "data",
                     "symmetric": False,
@@ -54,7 +56,8 @@ def attribution_dots(credits: pd.DataFrame) -> go.Figure:
                 "(touched %{customdata[2]:,.0f})<extra>%{fullData.name}</extra>",
             )
         )
-    fig = style.figure(*traces, x="Share of conversions", height=130 + 34 * len(order))
+    height = 130 + (14 + 6 * len(traces)) * len(order)
+    fig = style.figure(*traces, x="Share of conversions", height=height, scattermode="group", scattergap=0.25)
     fig.update_xaxes(tickformat=".0%", rangemode="tozero", showgrid=True)
     return fig
 

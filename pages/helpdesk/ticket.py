@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crm_core.services.helpdesk import tickets
+from crm_core.services.helpdesk import slas, tickets
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.vocabulary import Action
 from ui.actions import load, perform
@@ -13,6 +13,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.sla_card import sla_card
 from ui.components.ticket_dialogs import customer, priority_badges, reply_box, wait_menu
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -58,6 +59,7 @@ with left:
         log_box("ticket", ticket_id, row["contact_id"])
         feed("ticket", ticket_id)
 with right:
+    sla_card(actor, load(slas.of_ticket, ticket_id))
     customer(actor, specs, row)
     next_steps("ticket", ticket_id)
     again = ("reopened_count",) if row["reopened_count"] else ()

@@ -15,6 +15,7 @@ from ui.components.files import files
 from ui.components.header import header
 from ui.components.lines import DEAL, lines_card, sum_of
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.score_card import score_card
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES
@@ -109,6 +110,7 @@ with left:
     feed("deal", deal_id)
 with right:
     next_steps("deal", deal_id)
+    score_card("deal", deal_id)
     facts(
         actor,
         "About",

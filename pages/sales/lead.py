@@ -13,6 +13,7 @@ from ui.components.files import files
 from ui.components.header import header
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.score_card import score_card
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES
@@ -78,6 +79,7 @@ with left:
     feed("lead", lead_id)
 with right:
     next_steps("lead", lead_id)
+    score_card("lead", lead_id)
     facts(actor, "Reach", specs, row, REACH)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     files("lead", lead_id)

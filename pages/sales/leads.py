@@ -1,5 +1,6 @@
 """Leads as a list: for reps and marketers, to see who showed interest and who should be called next."""
 
+from crm_core.services.analytics import scores
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action, LeadKind
 from ui.actions import load
@@ -23,9 +24,14 @@ def nothing_yet() -> None:
 
 actor = current_actor()
 statuses = load(leads.statuses)
+scored = load(scores.live, "lead_score") is not None
 kinds = {kind.value: kind.label for kind in LeadKind if any(status.kind is kind for status in statuses)}
 
 actions = header("Leads", "People and companies that showed interest")
+if scored and actions.button(
+    "Best first", icon=":material/sort:", key="best_first", help="By score; what it is worth stands under Scoring"
+):
+    go("leads", sort="-score")
 if actor.can("lead", Action.CREATE) and actions.button(
     "New lead", type="primary", icon=":material/add:", shortcut="n", key="new_lead"
 ):
@@ -36,4 +42,5 @@ record_list(
     quick=Quick("status_id", "State", kinds, {kind: [s.id for s in statuses if s.kind.value == kind] for kind in kinds}),
     tones={"status_id": {status.id: TONES[status.kind] for status in statuses}},
     on_empty=nothing_yet,
+    second=("score",) if scored else (),
 )

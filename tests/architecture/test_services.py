@@ -51,6 +51,8 @@ EXCUSED = {
 """Use cases that touch nothing but the actor's own, with the reason."""
 
 HELPERS = {
+    "helpdesk/calendars.py calendar_of": "the hours a promise is counted in depend on nobody's rights",
+    "helpdesk/slas.py sync": "called by the ticket's own verbs, after they asked",
     "marketing/sending.py anything_waits": "whether the clock must start the job",
     "admin/audit.py seal": "the sealing job",
     "admin/audit.py verify": "operators at the command line, and the audit page behind its permission",
@@ -61,7 +63,6 @@ HELPERS = {
     "analytics/metric_slots.py union_rows": "runs SELECTs that were made with visible()",
     "analytics/metric_slots.py histogram": "runs SELECTs that were made with visible()",
     "analytics/run_keys.py data_versions": "counters of tables, no record",
-    "sales/deals.py priced_line": "part of set_lines, which asks",
     "sales/leads.py status_of": "the id of a lookup",
 }
 """Functions that other services share, with the reason why they know no actor."""

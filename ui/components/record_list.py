@@ -60,9 +60,11 @@ def record_list(
     bulk: bool = True,
     also: Mapping[str, Any] | None = None,
     tick: Tick | None = None,
+    second: tuple[str, ...] = (),
 ) -> None:
     """Draw the list of an entity. ``tones``: field → value → colour of its badge; ``on_empty`` draws what to do when there are no records at all;
-    ``bulk``: rows can be selected and changed together, where the person may; ``also``: a filter that a switch of the page adds."""
+    ``bulk``: rows can be selected and changed together, where the person may; ``also``: a filter that a switch of the page adds; ``second``:
+    fields that stand after the first one, unless the address chooses the columns."""
     actor, found = current_actor(), entity(entity_key)
     quick_key = f"by_{quick.field}" if quick is not None else None
     opened = open_view(entity_key, quick_key)
@@ -82,7 +84,9 @@ def record_list(
         chosen = _pills(quick)
         filter_button(entity_key, typed)
         specs = load(_specs, entity_key)
-        shape = Shape(_both(typed, quick, chosen, also), q or "", _sort(entity_key), columns_of(entity_key, specs), size_of())
+        shape = Shape(
+            _both(typed, quick, chosen, also), q or "", _sort(entity_key), columns_of(entity_key, specs, second), size_of()
+        )
         view_menu(entity_key, opened, shape, quick_key)
     filter_words(entity_key, typed)
     query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=_page(), size=shape.size)
@@ -247,8 +251,10 @@ def cell(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], tones: Mapping[s
         tone = TONES.get(raw)
     if tone is not None:
         return Cell(text, tone=tone)
-    if spec.kind is FieldKind.PERCENT and raw is not None:
+    if (spec.kind is FieldKind.PERCENT or (spec.entity, spec.key) == ("lead", "score")) and raw not in (None, lists.MASK):
         return Cell(text, share=float(raw))
+    if spec.key == "sla_due_at" and raw is not None:
+        return Cell(fmt.ago(actor, raw), hot=raw < fmt.clock.utcnow())
     if spec.kind in (FieldKind.DATE, FieldKind.DATETIME) and raw is not None:
         return Cell(_when(actor, spec, raw), hot=_overdue(spec, row, raw))
     return Cell(text)

@@ -123,6 +123,7 @@ export default function (component) {
       const column = data.columns[index]
       const td = document.createElement("td")
       if (column.right) td.classList.add("right")
+      if (column.named && index > 0) td.dataset.name = `${column.label} `
       if (cell.text === "" || cell.text === "–") td.classList.add("blank")
       if (index === 0) {
         td.classList.add("lead")

@@ -18,13 +18,15 @@ _TABLE = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Column:
-    """A column: ``right`` aligns numbers, ``muted`` steps back, ``sortable`` makes the header a button."""
+    """A column: ``right`` aligns numbers, ``muted`` steps back, ``sortable`` makes the header a button, ``named`` says its label before each
+    value on a phone, where there is no header."""
 
     key: str
     label: str
     right: bool = False
     sortable: bool = True
     muted: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True)

@@ -84,10 +84,11 @@ def _set(name: str, value: str) -> None:
         st.query_params.pop(name, None)
 
 
-def columns_of(entity_key: str, specs: Mapping[str, FieldSpec]) -> tuple[str, ...]:
-    """The columns in the address, or the usual ones."""
+def columns_of(entity_key: str, specs: Mapping[str, FieldSpec], second: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The columns in the address, or the usual ones with ``second`` right after the first."""
     chosen = tuple(key for key in dict.fromkeys(st.query_params.get("cols", "").split(",")) if key in specs)
-    return chosen or tuple(key for key in entity(entity_key).columns if key in specs)
+    usual = entity(entity_key).columns
+    return chosen or tuple(key for key in dict.fromkeys((*usual[:1], *second, *usual[1:])) if key in specs)
 
 
 def size_of() -> int:

@@ -12,14 +12,14 @@ from sqlmodel import Session
 from crm_core import jobs
 from crm_core.access import Actor, require, visible
 from crm_core.db import bump
-from crm_core.entities import entity
-from crm_core.errors import Conflict
+from crm_core.entities import entity, label_of
+from crm_core.errors import Conflict, NotPermitted
 from crm_core.frames.arrow import unpack
 from crm_core.jobs import Job, job
 from crm_core.kit import clock
 from crm_core.models import AnalysisMark, AnalysisRun, AnalysisTable
 from crm_core.services.analytics import runs
-from crm_core.vocabulary import Action, RunState
+from crm_core.vocabulary import Action, RunState, Scope
 
 _MARKS: Any = AnalysisMark.__table__  # type: ignore[attr-defined]
 _TABLES: Any = AnalysisTable.__table__  # type: ignore[attr-defined]
@@ -51,11 +51,25 @@ def publish(session: Session, actor: Actor, run_id: int) -> bool:
     run = runs.get(session, actor, run_id)
     if run.state is not RunState.DONE or not run.marks:
         raise Conflict("There is nothing to publish: the run is not done, or says nothing about single records.")
+    _require_whole(session, actor, run_id)
     if run.marks <= AT_ONCE:
         _write(session, run_id)
         return True
     jobs.enqueue(session, "analysis.publish", run_id, title=f"Publish {run.title}", user_id=actor.user_id)
     return False
+
+
+def _require_whole(session: Session, actor: Actor, run_id: int) -> None:
+    """What was learned from some records must not take the place of what is known about all of them."""
+    entities = sorted(set(_packed(session, run_id)["entity"]))
+    narrow = [label_of(key, plural=True).lower() for key in entities if Scope.ALL not in actor.scopes(key, Action.READ)]
+    if narrow:
+        raise NotPermitted(f"This counts for everybody, so only a person who sees all {' and '.join(narrow)} may publish it.")
+
+
+def _packed(session: Session, run_id: int) -> Any:
+    data = session.execute(select(_TABLES.c.data).where(_TABLES.c.run_id == run_id, _TABLES.c.name == "_marks")).scalar_one()
+    return unpack(data)
 
 
 @job("analysis.publish", title="Publish an analysis")
@@ -67,8 +81,7 @@ def publish_job(task: Job, run_id: int) -> None:
 
 
 def _write(session: Session, run_id: int) -> None:
-    data = session.execute(select(_TABLES.c.data).where(_TABLES.c.run_id == run_id, _TABLES.c.name == "_marks")).scalar_one()
-    frame = unpack(data)
+    frame = _packed(session, run_id)
     now = clock.utcnow()
     for kind, entity_key in frame[["kind", "entity"]].drop_duplicates().itertuples(index=False):
         session.execute(delete(_MARKS).where(_MARKS.c.kind == kind, _MARKS.c.entity == entity_key))

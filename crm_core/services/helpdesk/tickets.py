@@ -12,7 +12,7 @@ from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import SubmitKey, Ticket, TicketMessage
-from crm_core.services.helpdesk import ticket_rules
+from crm_core.services.helpdesk import slas, ticket_rules
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
 from crm_core.vocabulary import Action, MessageDirection, TicketKind
 
@@ -53,6 +53,7 @@ def create(
     ticket: Ticket = records.create(session, actor, "ticket", values, prepare=_prepare, submit_key=submit_key, fixed=fixed)
     if message.strip() and not session.exec(select(TicketMessage.id).where(TicketMessage.ticket_id == ticket.id)).first():
         _add_message(session, ticket, MessageDirection.INBOUND, message, author_name=_customer_name(session, actor, ticket))
+    slas.sync(session, ticket)
     return ticket
 
 
@@ -65,7 +66,9 @@ def update(
         current = get(session, actor, ticket_id, action=Action.EDIT)
         if current.status in DONE and status not in DONE:
             ticket_rules.check_can_reopen(current, clock.utcnow())
-    return records.update(session, actor, "ticket", ticket_id, changes, base_version=base_version, prepare=_prepare)
+    saved = records.update(session, actor, "ticket", ticket_id, changes, base_version=base_version, prepare=_prepare)
+    slas.sync(session, saved.record)
+    return saved
 
 
 def messages(session: Session, actor: Actor, ticket_id: int) -> list[TicketMessage]:
@@ -170,7 +173,7 @@ def assign(session: Session, actor: Actor, ticket_id: int, owner_id: int | None,
     changes: dict[str, Any] = {"owner_id": owner_id}
     if ticket.status is TicketKind.NEW and owner_id is not None:
         changes["status"] = TicketKind.OPEN.value
-    return records.update(session, actor, "ticket", ticket_id, changes, base_version=base_version, prepare=_prepare).record
+    return update(session, actor, ticket_id, changes, base_version=base_version).record
 
 
 def _move(
@@ -195,6 +198,7 @@ def _move(
     saved = records.update(session, actor, "ticket", ticket.id, {}, prepare=prepare, event_type=event_type, fixed=fixed)
     if not saved.changed and event_type is not None:
         events.record(session, actor, event_type, saved.record)
+    slas.sync(session, saved.record)
     return saved.record
 
 

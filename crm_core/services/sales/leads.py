@@ -304,7 +304,9 @@ def _grown(session: Session, actor: Actor, lead: Lead, made: list[tuple[str, int
     for key, record_id in made:
         for relation in relations(key).values():
             table = entity(relation.child).table
-            clause = and_(table.c[relation.foreign_key] == record_id, table.c.deleted_at.is_(None))
+            clause = table.c[relation.foreign_key] == record_id
+            if "deleted_at" in table.c:
+                clause = and_(clause, table.c.deleted_at.is_(None))
             if relation.child in own:
                 clause = and_(clause, table.c.id != own[relation.child])
             if "lead_id" in table.c:

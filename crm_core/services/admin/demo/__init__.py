@@ -33,7 +33,19 @@ from crm_core.models import (
     UserRole,
 )
 from crm_core.services.admin import setup
-from crm_core.services.admin.demo import buying, customers, handing, loader, logbook, marketing, selling, serving, staff, working
+from crm_core.services.admin.demo import (
+    buying,
+    customers,
+    handing,
+    loader,
+    logbook,
+    marketing,
+    promising,
+    selling,
+    serving,
+    staff,
+    working,
+)  # fmt: skip
 from crm_core.services.admin.demo.draft import Draft
 from crm_core.services.admin.demo.scales import SIZES, Truth, truth
 from crm_core.services.admin.demo.words import words
@@ -94,6 +106,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         draft = make(session, scale, seed)
         rows = _write(session, draft, progress)
         summaries.mark_all(session)
+        promising.add(session, spec["timezone"])
         found = people(session)
     if (
         scale != "small"

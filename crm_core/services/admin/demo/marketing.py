@@ -86,6 +86,23 @@ def _channels(draft: Draft, rng: np.random.Generator, specs: list[Any], budget: 
     draft.known["campaign_channels"] = [[c for i, c in rows if i == number] for number in range(len(budget))]
 
 
+def _turned_into_deals(draft: Draft) -> Array:
+    """How likely each deal is to have been a lead first: by the planted effects of the sources."""
+    source, effects = draft.tables["deal"]["source"], draft.truth.lead_effects
+    weight = np.exp([effects.get(f"source={name}", 0.0) for name in source])
+    return weight / weight.sum()
+
+
+def _campaign_then(draft: Draft, rng: np.random.Generator, source: Array, created: Array) -> Array:
+    """The campaign that leads of an event or a mailing mostly name, as deals do: the latest that had begun."""
+    began = draft.known["campaign_start"][:-2]
+    day = ((created.astype("datetime64[D]")) - draft.today).astype(int)
+    latest = np.searchsorted(began, day, side="right")
+    recent = day - began[np.maximum(latest - 1, 0)] < 90
+    named = np.isin(source, ("Event", "E-mail campaign")) & (rng.random(len(source)) < 0.8)
+    return np.where(named & (latest > 0) & recent, latest, 0)
+
+
 def _credit_deals(draft: Draft, rng: np.random.Generator) -> None:
     """Deals whose source is an event or a mailing mostly name the campaign that ran when they were opened; their orders name it too."""
     known, deal = draft.known, draft.tables["deal"]
@@ -105,7 +122,8 @@ def add_leads(draft: Draft, status_ids: dict[str, int]) -> None:
     others = [kind for kind in LEAD_STATUS_SHARE if kind != "converted"]
     share = np.array([LEAD_STATUS_SHARE[kind] for kind in others])
     kind = np.concatenate([np.full(converted, "converted", dtype=object), pick(rng, others, n - converted, share / share.sum())])
-    deal = np.concatenate([np.sort(rng.choice(draft.sizes.deals, converted, replace=False)), np.zeros(n - converted, dtype=int)])
+    drawn = rng.choice(draft.sizes.deals, converted, replace=False, p=_turned_into_deals(draft))
+    deal = np.concatenate([np.sort(drawn), np.zeros(n - converted, dtype=int)])
     is_deal = np.arange(n) < converted
     age = np.where(np.isin(kind, ("open", "working")), rng.integers(1, 45, n), rng.integers(5, 400, n))
     created = draft.at(np.busday_offset(draft.day(-age), 0, roll="backward"), rng)
@@ -127,7 +145,7 @@ def add_leads(draft: Draft, status_ids: dict[str, int]) -> None:
         **person,
         status_id=np.array([status_ids[k] for k in kind]),
         source=source,
-        campaign_id=np.where(is_deal, draft.tables["deal"]["campaign_id"][deal], 0),
+        campaign_id=np.where(is_deal, draft.tables["deal"]["campaign_id"][deal], _campaign_then(draft, rng, source, created)),
         owner_id=owner,
         estimated_minor=maybe(rng, rng.integers(5, 160, n) * 10_000, 0.6),
         disqualified_reason=only(kind == "unqualified", pick(rng, REASONS, n)),
@@ -171,9 +189,9 @@ def _persons(draft: Draft, rng: np.random.Generator, n: int, is_deal: Array, con
     return {
         "name": either(contacts["name"], fresh),
         "company": either(firms, company),
-        "job_title": either(contacts["job_title"], maybe(rng, titles, 0.7)),
-        "email": either(contacts["email"], maybe(rng, np.array(mails, dtype=object), 0.93)),
-        "phone": either(contacts["phone"], maybe(rng, np.array(phones(rng, country, draft.sizes.accounts + draft.sizes.contacts), dtype=object), 0.6)),
+        "job_title": maybe(rng, titles, 0.7),
+        "email": maybe(rng, either(contacts["email"], np.array(mails, dtype=object)), 0.93),
+        "phone": maybe(rng, either(contacts["phone"], np.array(phones(rng, country, draft.sizes.accounts + draft.sizes.contacts), dtype=object)), 0.6),
         "city": by_country(rng, country, words("places")["cities"]),
         "country": np.array([c["name"] for c in words("places")["countries"]], dtype=object)[country],
     }  # fmt: skip

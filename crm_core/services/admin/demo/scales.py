@@ -63,6 +63,9 @@ class Truth:
     monthly_hazard_factor: float = 1.8
     win_base: float = -0.55
     win_effects: dict[str, float] = field(default_factory=lambda: {"source=Referral": 0.9, "committee size": 0.35, "discount": 0.0})
+    lead_effects: dict[str, float] = field(
+        default_factory=lambda: {"source=Referral": 1.1, "source=Paid search": -0.9, "job title": 0.0}
+    )
     channel_effects: dict[str, float] = field(
         default_factory=lambda: {
             "event": 0.8, "email": 0.5, "paid_search": 0.3, "referral": 0.6, "organic": 0.1, "social": 0.0, "display": 0.0, "direct": 0.0,

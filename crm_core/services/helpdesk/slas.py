@@ -1,0 +1,244 @@
+"""The promises of service levels: kept in step with the ticket on every write, shown as they stand, watched by a job each minute."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import exists, update
+from sqlalchemy import select as pick
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlmodel import Session, col, select
+
+from crm_core import events, records
+from crm_core.access import Actor, system
+from crm_core.db import bump
+from crm_core.entities import entity
+from crm_core.filters import where
+from crm_core.jobs import Job, job
+from crm_core.kit.business_calendar import BusinessCalendar
+from crm_core.kit.clock import utcnow
+from crm_core.models import SlaClock, SlaPolicy, Ticket, TicketMessage, User
+from crm_core.services.collaboration import tasks
+from crm_core.services.helpdesk import sla_rules
+from crm_core.services.helpdesk.calendars import calendar_of
+from crm_core.services.helpdesk.sla_rules import Promise
+from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
+from crm_core.vocabulary import SlaState, SlaTarget
+
+_BATCH = 200
+
+
+@dataclass(frozen=True)
+class SlaView:
+    """A promise as the ticket's page shows it. ``due_at``: None while it is paused."""
+
+    target: SlaTarget
+    state: SlaState
+    due_at: datetime | None
+    late: bool
+
+
+def of_ticket(session: Session, actor: Actor, ticket_id: int) -> list[SlaView]:
+    """The promises about a ticket as they stand now: first response, the latest next response, resolution."""
+    records.get(session, actor, "ticket", ticket_id)
+    now, latest = utcnow(), {}
+    for clock in _clocks(session, ticket_id):
+        latest[clock.target] = clock
+    return [
+        SlaView(
+            clock.target,
+            sla_rules.state_at(clock, now),
+            clock.due_at if clock.paused_at is None else None,
+            clock.breached_at is not None or (sla_rules.state_at(clock, now) is SlaState.BREACHED),
+        )
+        for clock in latest.values()
+        if clock.cancelled_at is None
+    ]
+
+
+def sync(session: Session, ticket: Ticket) -> None:
+    """Bring the clocks of a ticket in step with its facts: start, pause, meet, plan anew. Called by every verb that writes a ticket.
+
+    Costs one statement while no service level is defined. What was over before a service level held gets no clock.
+    """
+    clocks = {(clock.target, clock.seq): clock for clock in _clocks(session, ticket.id)}
+    policies = _active(session)
+    if not policies and not clocks:
+        return
+    policy = _policy_of(session, ticket.id, policies)
+    calendar = calendar_of(session, policy.calendar_id if policy else None)
+    now = utcnow()
+    for promise in sla_rules.promises(ticket, _messages(session, ticket.id)):
+        _keep_up(session, ticket, promise, clocks.get((promise.target, promise.seq)), policy, calendar, now)
+    session.flush()
+    _note_due(session, ticket)
+
+
+def _keep_up(
+    session: Session,
+    ticket: Ticket,
+    promise: Promise,
+    clock: SlaClock | None,
+    policy: SlaPolicy | None,
+    calendar: BusinessCalendar,
+    now: datetime,
+) -> None:
+    minutes = _minutes(policy, ticket, promise.target)
+    if clock is None:
+        if minutes is None or promise.over:
+            return
+        clock = sla_rules.start(ticket.id, promise, policy.id if policy else None, minutes, calendar)
+        sla_rules.hush(clock, now, calendar)
+    elif promise.met_at is None and clock.met_at is not None:
+        sla_rules.reopen(clock, now, calendar)
+    if sla_rules.running(clock):
+        if minutes is None:
+            sla_rules.cancel(clock, now)
+        elif (clock.minutes, clock.policy_id) != (minutes, policy.id if policy else None):
+            sla_rules.replan(clock, now, policy.id if policy else None, minutes, calendar)
+    _settle(ticket, promise, clock, calendar, now)
+    session.add(clock)
+
+
+def _settle(ticket: Ticket, promise: Promise, clock: SlaClock, calendar: BusinessCalendar, now: datetime) -> None:
+    """Kept, dropped, waiting or running: what the ticket's facts say."""
+    if not sla_rules.running(clock):
+        return
+    if promise.met_at is not None:
+        sla_rules.meet(clock, promise.met_at, calendar)
+    elif promise.cancelled_at is not None:
+        sla_rules.cancel(clock, promise.cancelled_at)
+    elif ticket.status in WAITING:
+        sla_rules.pause(clock, now)
+    else:
+        sla_rules.resume(clock, now, calendar)
+
+
+def _minutes(policy: SlaPolicy | None, ticket: Ticket, target: SlaTarget) -> int | None:
+    return (policy.targets.get(ticket.priority.value) or {}).get(target.value) if policy else None
+
+
+def _active(session: Session) -> list[SlaPolicy]:
+    return list(session.exec(select(SlaPolicy).where(SlaPolicy.is_active).order_by(col(SlaPolicy.rank), col(SlaPolicy.id))))
+
+
+def _policy_of(session: Session, ticket_id: int, policies: Sequence[SlaPolicy]) -> SlaPolicy | None:
+    """The first policy whose filter the ticket matches. Filters are read as the product itself: a promise depends on nobody's rights."""
+    table = entity("ticket").table
+    for policy in policies:
+        clause = where(session, "ticket", policy.filter, system()) if policy.filter else None
+        if clause is None or session.execute(pick(exists(pick(table.c.id).where(table.c.id == ticket_id, clause)))).scalar_one():
+            return policy
+    return None
+
+
+def _clocks(session: Session, ticket_id: int) -> list[SlaClock]:
+    query = select(SlaClock).where(SlaClock.ticket_id == ticket_id).order_by(col(SlaClock.id))
+    return list(session.exec(query))
+
+
+def _messages(session: Session, ticket_id: int) -> list[TicketMessage]:
+    query = select(TicketMessage).where(TicketMessage.ticket_id == ticket_id).order_by(col(TicketMessage.at), col(TicketMessage.id))
+    return list(session.exec(query))
+
+
+def _note_due(session: Session, ticket: Ticket) -> None:
+    """Write the next due time on the ticket for lists to sort by; no change of the ticket that anybody made, so its version stays."""
+    ahead = [clock.due_at for clock in _clocks(session, ticket.id) if sla_rules.running(clock) and clock.paused_at is None]
+    due = min(ahead) if ahead and ticket.status not in DONE else None
+    if due == ticket.sla_due_at:
+        return
+    table = entity("ticket").table
+    session.execute(update(table).where(table.c.id == ticket.id).values(sla_due_at=due))
+    bump(session, table.name)
+    set_committed_value(ticket, "sla_due_at", due)
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------------
+
+
+def _something_due(session: Session) -> bool:
+    table = SlaClock.__table__  # type: ignore[attr-defined]
+    return bool(session.execute(pick(exists(pick(table.c.id).where(table.c.next_warn_at <= utcnow())))).scalar_one())
+
+
+@job("helpdesk.sla_watch", title="Watch service levels", cron="* * * * *", when=_something_due, keep_days=2)
+def watch(job: Job) -> None:
+    """Tell about promises that are half used up, nearly over, or broken: each step once, whatever crashes."""
+    done = 0
+    while True:
+        with job.transaction() as session:
+            due = list(
+                session.exec(
+                    select(SlaClock)
+                    .where(col(SlaClock.next_warn_at) <= utcnow())
+                    .order_by(col(SlaClock.next_warn_at), col(SlaClock.id))
+                    .limit(_BATCH)
+                )
+            )
+            for clock in due:
+                _warn(session, clock)
+            done += len(due)
+            job.report(done)
+        if len(due) < _BATCH:
+            return
+
+
+def _warn(session: Session, clock: SlaClock) -> None:
+    policy = session.get(SlaPolicy, clock.policy_id) if clock.policy_id else None
+    ticket = session.get(Ticket, clock.ticket_id)
+    reached = sla_rules.warn(clock, utcnow(), calendar_of(session, policy.calendar_id if policy else None))
+    session.add(clock)
+    if ticket is None or ticket.deleted_at is not None:
+        return
+    for pct in reached[-1:]:  # after a pause of the worker only the last step is news
+        kind = "ticket.sla_breached" if pct >= 100 else "ticket.sla_warned"
+        events.record(session, system(), kind, ticket, data={"target": clock.target.label.lower(), "pct": pct})
+        if pct >= 100 and policy is not None:
+            _escalate(session, ticket, clock, policy)
+
+
+def _escalate(session: Session, ticket: Ticket, clock: SlaClock, policy: SlaPolicy) -> None:
+    """A task for whoever the policy names, or the manager of the one who has the ticket, or that one."""
+    to = _addressee(session, ticket, policy)
+    if to is None:
+        return
+    values = {
+        "subject": f"{ticket.number} is overdue: {clock.target.label.lower()}",
+        "owner_id": to,
+        "ticket_id": ticket.id,
+        "account_id": ticket.account_id,
+        "priority": "high",
+        "due_at": utcnow(),
+    }
+    tasks.create(session, system(), values, submit_key=f"sla-{clock.id}-{clock.warned_pct}")
+
+
+def _addressee(session: Session, ticket: Ticket, policy: SlaPolicy) -> int | None:
+    owner = session.get(User, ticket.owner_id) if ticket.owner_id else None
+    for user_id in (policy.escalate_to_id, owner.manager_id if owner else None, ticket.owner_id):
+        user = session.get(User, user_id) if user_id else None
+        if user is not None and user.is_active:
+            return user.id
+    return None
+
+
+@job("helpdesk.sla_sweep", title="Apply service levels to open tickets")
+def sweep(job: Job) -> None:
+    """After a service level changed: bring every open ticket in step, and those with clocks that still run."""
+    table = entity("ticket").table
+    while True:
+        with job.transaction() as session:
+            last = job.cursor.get("last", 0)
+            open_ones = pick(table.c.id).where(table.c.id > last, table.c.deleted_at.is_(None), table.c.status.not_in(DONE))
+            ids = list(session.execute(open_ones.order_by(table.c.id).limit(_BATCH)).scalars())
+            _sync_all(session, ids)
+            job.cursor = {"last": ids[-1] if ids else last, "done": job.cursor.get("done", 0) + len(ids)}
+            job.report(job.cursor["done"])
+        if len(ids) < _BATCH:
+            return
+
+
+def _sync_all(session: Session, ids: Iterable[int]) -> None:
+    for ticket in session.exec(select(Ticket).where(col(Ticket.id).in_(list(ids)))):
+        sync(session, ticket)
