@@ -4,6 +4,12 @@ The entry script lies in ui/, not here, because a pages/ folder beside it would 
 be under Streamlit's module watcher.
 """
 
+import os
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before anything loads BLAS: its threads would take the cores from other people's pages
+
 import streamlit as st
 from starlette.middleware import Middleware
 
@@ -12,7 +18,10 @@ from web import startup
 from web.middleware import Door
 from web.routes import ROUTES
 
-WARM = ("pandas", "pyarrow", "plotly.graph_objects", "babel.dates", "ui.navigation", "ui.actions", "ui.cache", "ui.format")
+WARM = (
+    "pandas", "pyarrow", "plotly.graph_objects", "babel.dates", "ui.actions", "ui.cache", "ui.format", "ui.components.record_page", "ui.components.activity_feed",
+    "ui.components.kpi_cards", "ui.components.figure",
+)  # fmt: skip
 
 startup.configure()
 app = st.App(

@@ -47,9 +47,9 @@ def _on_sqlite_connect(connection: sqlite3.Connection, read_only: bool) -> None:
         "foreign_keys=ON",
         "busy_timeout=30000",
         "synchronous=NORMAL",
-        "cache_size=-65536",
+        # The system keeps the file in memory once for all; a cache or a mapping per connection only repeats that (docs/decisions/0016).
+        "cache_size=-8192",
         "temp_store=MEMORY",
-        "mmap_size=268435456",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.execute("PRAGMA query_only=ON" if read_only else "PRAGMA journal_mode=WAL")
@@ -60,11 +60,34 @@ def _sqlite_engine(url: str, read_only: bool) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=20, max_overflow=40, connect_args={"timeout": 30, "check_same_thread": False})
+    kept = 8 if read_only else 2  # there is one writer at a time; who reads holds a connection for a few milliseconds
+    engine = create_engine(
+        url, pool_size=kept, max_overflow=64 - kept, connect_args={"timeout": 30, "check_same_thread": False}, pool_use_lifo=True
+    )
     event.listen(engine, "connect", lambda connection, _: _on_sqlite_connect(connection, read_only))
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
+
+
+_limits = {"statement_seconds": 0}
+
+
+def limit_statements(seconds: int) -> None:
+    """Let no statement of this process run longer on PostgreSQL; 0 means no limit. For the process that draws pages, before it connects."""
+    _limits["statement_seconds"] = seconds
+
+
+def _postgresql_options(url: str) -> dict[str, str]:
+    """Limits that hold for each of our connections, whatever the server's own are; an address with options of its own keeps those."""
+    if "options" in make_url(url).query:
+        return {}
+    limits = {
+        "statement_timeout": _limits["statement_seconds"],
+        "lock_timeout": settings().lock_timeout_seconds,
+        "idle_in_transaction_session_timeout": settings().idle_transaction_seconds,
+    }
+    return {"options": " ".join(f"-c {name}={seconds * 1000}" for name, seconds in limits.items())}
 
 
 @lru_cache(maxsize=8)
@@ -72,7 +95,9 @@ def _engines(url: str) -> tuple[Engine, Engine]:
     if url.startswith("sqlite"):
         writer = _sqlite_engine(url, read_only=False)
         return _sqlite_engine(url, read_only=True), writer
-    engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(
+        url, pool_size=10, max_overflow=20, pool_pre_ping=True, pool_use_lifo=True, connect_args=_postgresql_options(url)
+    )
     return engine.execution_options(postgresql_readonly=True), engine
 
 
@@ -149,7 +174,11 @@ def _translated(error: DBAPIError) -> Exception:
         )
     if "full" in text and ("disk" in text or "space" in text):
         return Unavailable("The disk is full, so nothing was saved. Free some space and try again.")
-    if "locked" in text or "deadlock" in text or "serialize" in text:
+    if "statement timeout" in text:
+        return Unavailable(
+            "This took the database too long, so it was stopped and nothing was saved. Narrow it down, or try again later."
+        )
+    if "locked" in text or "deadlock" in text or "serialize" in text or "lock timeout" in text:
         return Unavailable("The database is busy. Nothing was saved; please try again.")
     if (isinstance(error, OperationalError) and error.connection_invalidated) or "connection" in text or "unable to open" in text:
         return Unavailable("The database does not answer right now. Nothing was saved; please try again.")

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = None
     worker_concurrency: int = Field(default=4, ge=1, le=64)
     worker_silent_seconds: float = Field(default=90, ge=1, le=3600)
+    statement_timeout_seconds: int = Field(default=60, ge=0, le=86_400)
+    lock_timeout_seconds: int = Field(default=30, ge=0, le=86_400)
+    idle_transaction_seconds: int = Field(default=600, ge=0, le=86_400)
     log_level: str = "INFO"
 
     smtp_url: SecretStr | None = None

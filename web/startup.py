@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import streamlit.config as streamlit_config
 
 from crm_core import schema
-from crm_core.db import read_session, write_session
+from crm_core.db import limit_statements, read_session, write_session
 from crm_core.errors import CrmError, Unavailable
 from crm_core.services.admin import founding, setup
 from crm_core.settings import settings
@@ -22,11 +22,15 @@ from web import headers, secret, setup_token
 
 log = logging.getLogger("rapport")
 
+WARM_AFTER_SECONDS = 4.0
+"""The first page comes first: what it does not need would only take its time away."""
+
 
 def configure() -> None:
     """Hand our settings to Streamlit. Before the app is built: it reads the cookie key then."""
     logging.basicConfig(level=settings().log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    limit_statements(settings().statement_timeout_seconds)
     streamlit_config.set_option("server.cookieSecret", secret.key())
     streamlit_config.set_option("server.maxUploadSize", settings().max_upload_mb)
 
@@ -85,6 +89,7 @@ def invite_first_visit() -> None:
 
 def warm_up(modules: tuple[str, ...]) -> None:
     """Import what pages need, then put all of it out of the garbage collector's sight: a collection would scan it after every rerun."""
+    time.sleep(WARM_AFTER_SECONDS)
     began = time.perf_counter()
     for name in modules:
         try:

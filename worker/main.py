@@ -19,6 +19,7 @@ from crm_core.settings import settings
 from worker import engine, schedule, sweep
 
 log = logging.getLogger("rapport.worker")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # BLAS reads it when the first job loads it
 
 STOP_SECONDS = 8
 TICK_SECONDS = 5.0

@@ -61,7 +61,11 @@ class Supervisor:
     def _child(self, *arguments: str) -> subprocess.Popen[bytes]:
         # a group of its own: Ctrl+C in the terminal must reach us only, so that we stop both in order
         return subprocess.Popen(  # noqa: S603
-            [sys.executable, *arguments], cwd=ROOT, start_new_session=True, preexec_fn=_end_with_parent if _PRCTL else None
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={"OMP_NUM_THREADS": "1"} | os.environ,  # more threads make the small fits of a job slower
+            start_new_session=True,
+            preexec_fn=_end_with_parent if _PRCTL else None,
         )
 
     def _announce(self) -> None:

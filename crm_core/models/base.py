@@ -8,6 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from pydantic import ConfigDict
 from sqlalchemy import JSON, BigInteger, Date, Enum, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import declared_attr, registry
@@ -29,6 +30,8 @@ Json = JSON().with_variant(JSONB(), "postgresql")
 
 class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=NAMING))):
     """Root of all tables, with a registry of its own (a second import of the models then harms nothing)."""
+
+    model_config = ConfigDict(defer_build=True)  # type: ignore[assignment]  # tables don't validate: no validator until one is asked for
 
 
 def choice_type(enum: type[Choice]) -> Enum:

@@ -13,7 +13,7 @@ class Ticket(Customisable, table=True):
     """One row per request of a customer."""
 
     __table_args__ = table_args(
-        Index("ix_ticket_list", "deleted_at", "opened_at", "id"),
+        Index("ix_ticket_list", "deleted_at", "opened_at", "id", "owner_id", "status"),
         Index("ix_ticket_opened", "deleted_at", "opened_at", "owner_id", "status", "first_response_at", "solved_at"),
         Index("ix_ticket_solved", "deleted_at", "solved_at", "status", "owner_id", "opened_at"),
         Index("ix_ticket_status", "status", "deleted_at", "opened_at"),

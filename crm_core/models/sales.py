@@ -28,7 +28,7 @@ class Lead(Customisable, table=True):
 
     __table_args__ = table_args(
         Index("ix_lead_list", "deleted_at", "created_at", "owner_id", "converted_at"),
-        Index("ix_lead_owner", "owner_id", "deleted_at", "created_at"),
+        Index("ix_lead_owner", "owner_id", "deleted_at", "created_at", "status_id", "estimated_minor"),
         Index("ix_lead_created", "created_at"),
     )
     name: str = field("Name", required=True, pii=True, index=True)
@@ -84,11 +84,11 @@ class Deal(Customisable, table=True):
     __table_args__ = table_args(
         CheckConstraint("amount_minor >= 0", name="amount_not_negative"),
         CheckConstraint("probability_pct >= 0 and probability_pct <= 100", name="probability_range"),
-        Index("ix_deal_list", "deleted_at", "expected_close_on", "id"),
+        Index("ix_deal_list", "deleted_at", "expected_close_on", "id", "owner_id", "outcome"),
         Index("ix_deal_board", "stage_id", "deleted_at", "expected_close_on"),
         Index("ix_deal_owner", "owner_id", "deleted_at", "expected_close_on"),
         Index("ix_deal_closed", "closed_on", "deleted_at", "outcome", "stage_id", "owner_id", "amount_minor"),
-        Index("ix_deal_open", "outcome", "deleted_at", "expected_close_on", "id"),
+        Index("ix_deal_open", "outcome", "deleted_at", "expected_close_on", "id", "owner_id"),
         Index("ix_deal_probability", "deleted_at", "probability_pct", "id"),
         Index("ix_deal_outcome", "outcome", "deleted_at", "stage_id", "owner_id", "amount_minor", "probability_pct"),
         Index("ix_deal_created", "deleted_at", "created_on", "closed_on", "outcome", "owner_id", "pipeline_id", "amount_minor"),
@@ -106,7 +106,7 @@ class Deal(Customisable, table=True):
                 "amount_minor",
             ),
         ),
-        Index("ix_deal_amount", "deleted_at", "amount_minor", "id"),
+        Index("ix_deal_amount", "deleted_at", "amount_minor", "id", "owner_id", "outcome"),
         Index("ix_deal_name", "deleted_at", "name", "id"),
     )
     name: str = field("Deal", required=True)
@@ -219,7 +219,7 @@ class Order(Customisable, table=True):
     __tablename__ = "sales_order"
     __table_args__ = table_args(
         Index("ix_sales_order_list", "deleted_at", "ordered_at", "id"),
-        Index("ix_sales_order_sum", "deleted_at", "owner_id", "total_minor"),
+        Index("ix_sales_order_sum", "deleted_at", "owner_id", "status", "total_minor"),
         Index("ix_sales_order_account", "account_id", "ordered_at"),
         Index("ix_sales_order_contact", "contact_id", "ordered_at"),
         Index("ix_sales_order_at", "ordered_at", "status"),

@@ -38,7 +38,7 @@ def people() -> None:
         q = st.text_input(
             "Search",
             type="search",
-            live="300ms",
+            live=True,
             placeholder="Search people",
             label_visibility="collapsed",
             key="q",

@@ -137,7 +137,8 @@ def test_a_database_of_a_newer_version_is_refused_with_a_sentence(filled):
 
 
 def test_the_quick_look_of_serve_agrees_with_alembic(database):
-    assert supervisor._newest() == schema.newest()
+    assert supervisor._newest() == schema.newest() == ScriptDirectory.from_config(schema.config()).get_current_head()
+    assert set(schema.revisions()) == {one.revision for one in ScriptDirectory.from_config(schema.config()).walk_revisions()}
     assert supervisor._revision() == schema.current()
 
 

@@ -19,7 +19,7 @@ def global_search(actor: Actor) -> None:
 @st.dialog("Search", icon=":material/search:", width="medium")
 def _dialog(actor: Actor) -> None:
     query = st.text_input(
-        "Search all records", type="search", live="250ms", placeholder="Name, e-mail, number …", label_visibility="collapsed"
+        "Search all records", type="search", live=True, placeholder="Name, e-mail, number …", label_visibility="collapsed"
     )
     if not query:
         st.caption("Type the beginning of a name, e-mail address or number. Every word must occur.")

@@ -73,7 +73,7 @@ def record_list(
         q = st.text_input(
             "Search",
             type="search",
-            live="300ms",
+            live=True,
             placeholder=f"Search {found.plural.lower()}",
             label_visibility="collapsed",
             key="q",

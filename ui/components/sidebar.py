@@ -3,7 +3,7 @@
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.services.admin import demo, workspace
+from crm_core.services.admin import workspace
 from crm_core.vocabulary import Action
 from ui.actions import perform
 from ui.cache import cached
@@ -19,6 +19,8 @@ def _ask() -> None:
 
 @st.dialog("Leave the demo?")
 def _leave() -> None:
+    from crm_core.services.admin import demo  # what builds the demo is much to load for a button that few press
+
     st.markdown("The demo company goes, with everything that you changed in it. Next you can start with your own data.")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Stay", key="demo_stay"):

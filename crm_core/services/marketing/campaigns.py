@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import and_, func, insert, literal, or_, select
+from sqlalchemy import and_, exists, func, insert, literal, or_, select
 from sqlmodel import Session, col
 from sqlmodel import select as pick
 
@@ -168,8 +168,9 @@ def members(
 def _people(actor: Actor, table: Any) -> Any:
     contact, lead = entity("contact").table, entity("lead").table
     return or_(
-        table.c.contact_id.in_(select(contact.c.id).where(visible(actor, "contact", contact))),
-        table.c.lead_id.in_(select(lead.c.id).where(visible(actor, "lead", lead))),
+        # EXISTS looks up the members' people; IN would list everybody first.
+        exists().where(contact.c.id == table.c.contact_id, visible(actor, "contact", contact)).correlate(table),
+        exists().where(lead.c.id == table.c.lead_id, visible(actor, "lead", lead)).correlate(table),
     )
 
 
