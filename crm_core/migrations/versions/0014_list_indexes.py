@@ -1,13 +1,13 @@
 """indexes of lists that also hold owner and state, so that a list of own or a team's records walks to a late page without touching rows
 
-Revision ID: 0011
-Revises: 0010
+Revision ID: 0014
+Revises: 0013
 """
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
