@@ -1,6 +1,6 @@
 """What is measured: pages as a person opens them, what they do there, and the bare SQL that fetches the same facts."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -34,9 +34,9 @@ def _open(page: str, **query: Any) -> Callable[[Tab, Random], Coroutine[Any, Any
     return act
 
 
-def _record(page: str, highest: int) -> Callable[[Tab, Random], Coroutine[Any, Any, float]]:
+def _record(page: str, ids: Sequence[int]) -> Callable[[Tab, Random], Coroutine[Any, Any, float]]:
     async def act(tab: Tab, random: Random) -> float:
-        return await tab.open(page, id=random.randint(1, highest))
+        return await tab.open(page, id=random.choice(ids))
 
     return act
 
@@ -77,12 +77,14 @@ RECORDS = {
 }
 
 
-def cases(rows: dict[str, int]) -> list[Case]:
-    """All cases; ``rows`` says how many records each table has. Cases of screens that a person lacks are left out by the caller."""
+def cases(ids: Mapping[str, Sequence[int]]) -> list[Case]:
+    """All cases for somebody; ``ids``: records of each entity that this person may see. Cases of screens that a person lacks are left out by
+    the caller, those of records without any are left out here."""
     found = [
         Case("overview: open", PAGES_GOAL_MS, _open("overview"), needs="overview"),
         Case("overview: again", PAGES_GOAL_MS, _again, _open("overview"), needs="overview"),
         Case("pipeline: open", PAGES_GOAL_MS, _open("pipeline"), needs="pipeline"),
+        Case("today: open", PAGES_GOAL_MS, _open("today"), needs="today"),
     ]
     for page, (table, columns, sort, sums) in LISTS.items():
         bare = (LIST.format(columns=columns, table=table, sort=sort), COUNT.format(table=table, sums=sums))
@@ -92,17 +94,19 @@ def cases(rows: dict[str, int]) -> list[Case]:
             Case(f"{page}: another page", LISTS_GOAL_MS, _turn, _open(page), bare=bare[:1], needs=page),
         ]
     for page, (table, entity) in RECORDS.items():
-        some = rows.get(table, 2) // 2 or 1
-        bare = (RECORD.format(table=table, id=some), LOG.format(entity=entity, id=some))
+        mine = ids.get(entity) or []
+        if not mine:
+            continue
+        bare = (RECORD.format(table=table, id=mine[0]), LOG.format(entity=entity, id=mine[0]))
         found += [
-            Case(f"{page}: open", LISTS_GOAL_MS, _record(page, rows.get(table, 1)), bare=bare, needs=page),
-            Case(f"{page}: again", LISTS_GOAL_MS, _again, _record(page, rows.get(table, 1)), bare=bare, needs=page),
+            Case(f"{page}: open", LISTS_GOAL_MS, _record(page, mine), bare=bare, needs=page),
+            Case(f"{page}: again", LISTS_GOAL_MS, _again, _record(page, mine), bare=bare, needs=page),
         ]
     return found
 
 
 DAY = (
-    ("deals: open", 16), ("deals: search", 10), ("deals: another page", 8), ("deal: open", 20), ("accounts: open", 6), ("accounts: search", 8),
+    ("today: open", 6), ("deals: open", 16), ("deals: search", 10), ("deals: another page", 8), ("deal: open", 20), ("accounts: open", 6), ("accounts: search", 8),
     ("account: open", 10), ("contacts: search", 6), ("contact: open", 6), ("pipeline: open", 6), ("overview: open", 4), ("tickets: open", 6), ("ticket: open", 8),
 )  # fmt: skip
 """What people do in a day, by weight."""

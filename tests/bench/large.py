@@ -1,4 +1,4 @@
-"""The large demo company for measurements: built once, kept in data/local/bench, brought up to date by migrations."""
+"""The large demo company for measurements: built once, kept in data/local/bench (or RAPPORT_BENCH_DIR), brought up to date by migrations."""
 
 import os
 import time
@@ -12,7 +12,8 @@ SCALE = os.environ.get("RAPPORT_BENCH_SCALE", "large")
 
 def folder() -> Path:
     """The folder of the finished company; building it the first time takes minutes."""
-    target = ROOT / "data" / "local" / "bench" / SCALE
+    given = os.environ.get("RAPPORT_BENCH_DIR")
+    target = Path(given) if given else ROOT / "data" / "local" / "bench" / SCALE
     done = target / "built"
     if not done.exists():
         print(f"Building the {SCALE} demo company once …", flush=True)

@@ -19,16 +19,18 @@ from crm_core.db import read_engine
 from tests.bench.cases import DAY, Case
 from tests.bench.client import Failed, Tab
 
+SETTLE = 0.02
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 
 
 @dataclass
 class Figure:
-    """Milliseconds of one thing, measured several times."""
+    """Milliseconds of one thing, measured several times; ``cpu``: what the server's processor spent on each."""
 
     name: str
     samples: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     goal_ms: float | None = None
     bare_ms: float | None = None
     failure: str = ""
@@ -43,12 +45,18 @@ class Figure:
         return ordered[max(0, -(-len(ordered) * 95 // 100) - 1)]
 
     @property
+    def cpu_ms(self) -> float | None:
+        return statistics.median(self.cpu) if self.cpu else None
+
+    @property
     def reached(self) -> bool:
         return not self.failure and self.goal_ms is not None and self.p95 <= self.goal_ms
 
 
-async def alone(url: str, token: str, cases: Sequence[Case], *, repeats: int, warm: int = 3, seed: int = 7) -> list[Figure]:
-    """One person, each case in a tab of its own: some runs to warm up, then the measured ones."""
+async def alone(
+    url: str, token: str, cases: Sequence[Case], *, pid: int, repeats: int, warm: int = 3, seed: int = 7
+) -> list[Figure]:
+    """One person, each case in a tab of its own: some runs to warm up, then the measured ones. ``pid``: the server's process."""
     figures = []
     for case in cases:
         figure = Figure(case.name, goal_ms=case.goal_ms, bare_ms=_bare(case.bare) if case.bare else None)
@@ -58,30 +66,37 @@ async def alone(url: str, token: str, cases: Sequence[Case], *, repeats: int, wa
                 for turn in range(warm + repeats):
                     if case.prepare is not None:
                         await case.prepare(tab, random)
+                    await asyncio.sleep(SETTLE)  # the run before tidies up after it has answered
+                    before = cpu_seconds(pid)
                     seconds = await case.act(tab, random)
                     if turn >= warm:
                         figure.samples.append(seconds * 1_000)
+                        figure.cpu.append((cpu_seconds(pid) - before) * 1_000)
         except Failed as error:
             figure.failure = str(error)
-        print(f"  {case.name:28} " + (figure.failure or f"{figure.median:7.0f} {figure.p95:7.0f} ms"), flush=True)
+        words = figure.failure or f"{figure.median:7.0f} {figure.p95:7.0f} ms, {figure.cpu_ms or 0:5.0f} ms of CPU"
+        print(f"  {case.name:28} {words}", flush=True)
         figures.append(figure)
     return figures
 
 
-async def day(url: str, tokens: Sequence[str], cases: Sequence[Case], *, seconds: float, think: float = 5.0) -> dict[str, Figure]:
-    """Everybody at once, ``think`` seconds between clicks on average, doing what people do in a day. Name → figure, and ``all``."""
-    known = {case.name: case for case in cases}
-    names = [name for name, _ in DAY if name in known]
-    weights = [weight for name, weight in DAY if name in known]
-    found = {name: Figure(name) for name in (*names, "all")}
+async def day(url: str, people: Sequence[tuple[str, Sequence[Case]]], *, seconds: float, think: float = 5.0) -> dict[str, Figure]:
+    """Everybody at once, ``think`` seconds between clicks on average, doing what people do in a day. Name → figure, and ``all``.
+
+    ``people``: token and the cases of the screens that this person has. A click that fails is counted, and the person opens the next screen.
+    """
+    found = {name: Figure(name) for name in (*(name for name, _ in DAY), "all")}
     failures: list[str] = []
     stop = time.monotonic() + seconds
 
-    async def person(number: int, token: str) -> None:
+    async def person(number: int, token: str, cases: Sequence[Case]) -> None:
         random = Random(number)
+        known = {case.name: case for case in cases}
+        names = [name for name, _ in DAY if name in known]
+        weights = [weight for name, weight in DAY if name in known]
         await asyncio.sleep(random.uniform(0, think))
         async with Tab(url, token) as tab:
-            await tab.open("deals")
+            await tab.open("today")
             while time.monotonic() < stop:
                 await asyncio.sleep(random.uniform(0.5, 1.5) * think)
                 case = known[random.choices(names, weights)[0]]
@@ -91,12 +106,12 @@ async def day(url: str, tokens: Sequence[str], cases: Sequence[Case], *, seconds
                         await asyncio.sleep(random.uniform(0.5, 1.5) * think)
                     taken = await case.act(tab, random) * 1_000
                 except Failed as error:
-                    failures.append(str(error))
+                    failures.append(f"{case.name}: {error}")
                     continue
                 found[case.name].samples.append(taken)
                 found["all"].samples.append(taken)
 
-    results = await asyncio.gather(*(person(n, token) for n, token in enumerate(tokens)), return_exceptions=True)
+    results = await asyncio.gather(*(person(n, token, cases) for n, (token, cases) in enumerate(people)), return_exceptions=True)
     failures += [str(error) for error in results if isinstance(error, BaseException)]
     found["all"].failure = f"{len(failures)} clicks failed, such as: {failures[0][:200]}" if failures else ""
     return {name: figure for name, figure in found.items() if figure.samples or figure.failure}
@@ -164,6 +179,14 @@ def until_up(url: str, seconds: float = 120) -> float:
             pass
         time.sleep(0.02)
     raise TimeoutError(f"{url} is not up after {seconds:.0f} s")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has spent; 0 where the system does not tell."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)  # Linux: the clock of another process (clock_getcpuclockid)
+    except OSError:
+        return 0.0
 
 
 def memory_mb(pid: int) -> float:

@@ -44,17 +44,19 @@ def _alone(figures: list[Figure]) -> str:
         "",
         f"Warm, {len(figures[0].samples) if figures else 0} runs each. Goals for the 95th percentile: {LISTS_GOAL_MS:.0f} ms for lists and records, {PAGES_GOAL_MS:.0f} ms for every page.",
         "",
-        "| what | median | 95th percentile | goal | bare SQL | reached |",
-        "|---|---:|---:|---:|---:|---|",
+        "*CPU* is what the server's processor spent on one run, whatever else the machine did.",
+        "",
+        "| what | median | 95th percentile | CPU | goal | bare SQL | reached |",
+        "|---|---:|---:|---:|---:|---:|---|",
     ]
     return "\n".join(lines + [_row(figure) for figure in figures]) + "\n"
 
 
 def _row(figure: Figure) -> str:
     if figure.failure:
-        return f"| {figure.name} | – | – | {figure.goal_ms:.0f} | – | failed: {figure.failure[:120]} |"
+        return f"| {figure.name} | – | – | – | {figure.goal_ms:.0f} | – | failed: {figure.failure[:120]} |"
     bare = f"{figure.bare_ms:.1f}" if figure.bare_ms is not None else "–"
-    return f"| {figure.name} | {figure.median:.0f} | {figure.p95:.0f} | {figure.goal_ms:.0f} | {bare} | {'yes' if figure.reached else '**no**'} |"
+    return f"| {figure.name} | {figure.median:.0f} | {figure.p95:.0f} | {figure.cpu_ms or 0:.0f} | {figure.goal_ms:.0f} | {bare} | {'yes' if figure.reached else '**no**'} |"
 
 
 def _days(results: "Results") -> str:
@@ -74,6 +76,7 @@ def _days(results: "Results") -> str:
         cells = [_cell(figures.get(name)) for figures in results.days.values()]
         label = "**all**" if name == "all" else name
         lines.append(f"| {label} | {' | '.join(cells)} |")
+    lines += ["", *(f"With {users} people the app kept {share:.0%} of one core busy." for users, share in results.busy.items())]
     failures = [f"{users} people: {figures['all'].failure}" for users, figures in results.days.items() if figures["all"].failure]
     if failures:
         lines += ["", "Failures: " + "; ".join(failures)]

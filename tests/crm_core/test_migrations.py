@@ -117,7 +117,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(filled, monkeypatc
         real(config, revision)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(schema.command, "upgrade", interrupted)
+    monkeypatch.setattr(command, "upgrade", interrupted)
     with contextlib.suppress(ZeroDivisionError):
         schema.upgrade()
     monkeypatch.undo()
