@@ -13,6 +13,7 @@ from crm_core.db import read_engine, read_session, versions
 from crm_core.kit import clock
 from ui import run
 from ui.actions import load
+from ui.drawn import dumps
 from ui.session import current_actor
 
 T = TypeVar("T")
@@ -57,7 +58,8 @@ def _kept(_session: Any, actor: Actor, key: bytes, query: Callable[..., T], args
 
 
 class Shelf:
-    """Values as bytes, so that nobody changes what others get; the least used go when the room is full. One asker computes, the others wait."""
+    """Values as bytes, so that nobody changes what others get; the least used go when the room is full. One asker computes, the others wait.
+    A Plotly figure comes back ``Drawn``: it can be shown, not changed."""
 
     def __init__(self, room: int = ROOM_BYTES, largest: int = LARGEST_BYTES) -> None:
         self.room, self.largest, self.filled = room, largest, 0
@@ -75,7 +77,7 @@ class Shelf:
                     found = self._find(key)
                     if found is None:
                         value = make()
-                        self._put(key, pickle.dumps(value, protocol=5))
+                        self._put(key, dumps(value))
                         return value
             finally:
                 with self._lock:

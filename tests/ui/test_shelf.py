@@ -1,11 +1,17 @@
 """The shelf of remembered figures: bounded, nobody changes what others get, one asker computes while the others wait."""
 
+import json
 import threading
 import time
 
+import numpy as np
+import plotly
+import plotly.graph_objects as go
 import pytest
+from plotly.tools import return_figure_from_figure_or_data
 
 from ui.cache import Shelf
+from ui.drawn import Drawn
 
 
 def test_what_an_asker_does_with_a_figure_stays_with_that_asker():
@@ -43,6 +49,18 @@ def test_ten_askers_at_once_compute_a_figure_once():
     for asker in askers:
         asker.join()
     assert len(computed) == 1 and got == ["figure"] * 10
+
+
+def test_a_figure_comes_back_with_the_same_words_for_the_browser():
+    figure = go.Figure(
+        go.Bar(x=np.array(["a", "b"]), y=np.array([1.5, 2.5])), layout={"title": {"text": "T"}, "template": "plotly_white"}
+    )
+    shelf = Shelf()
+    first = shelf.get(b"a", lambda: (figure, "subtitle"))[0]
+    again, subtitle = shelf.get(b"a", lambda: pytest.fail("it was kept"))
+    assert isinstance(again, Drawn) and subtitle == "subtitle"
+    assert json.loads(plotly.io.to_json(again.to_dict(), validate=False)) == json.loads(plotly.io.to_json(first, validate=False))
+    assert return_figure_from_figure_or_data(again, validate_figure=True) is again.to_dict()  # what st.plotly_chart asks
 
 
 def test_a_failed_figure_is_not_kept():
