@@ -1,13 +1,13 @@
 """indexes of lists that also hold owner and state, so that a list of own or a team's records walks to a late page without touching rows
 
-Revision ID: 0014
-Revises: 0013
+Revision ID: 0015
+Revises: 0014
 """
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
