@@ -70,6 +70,8 @@ PAGES: tuple[Screen, ...] = (
     Screen("marketing/segments.py", "segments", "Segments", "groups_3", "Marketing", ("segment", R)),
     Screen("marketing/segment.py", "segment", "Segment", "groups_3", "Marketing", ("segment", R), hidden=True),
     Screen("analytics/segmentation.py", "segmentation", "Segmentation", "bubble_chart", "Analytics", ("analytics", R)),
+    Screen("analytics/personas.py", "personas", "Personas", "diversity_3", "Analytics", ("analytics", R)),
+    Screen("analytics/basket.py", "basket", "Baskets and offers", "shopping_basket", "Analytics", ("analytics", R)),
     Screen("analytics/attribution.py", "attribution", "Attribution", "alt_route", "Analytics", ("campaign", R)),
     Screen("analytics/scoring.py", "scoring", "Scoring", "leaderboard", "Analytics", any_of=(("lead", R), ("deal", R))),
     Screen("home/import_data.py", "import", "Import", "upload_file", "Admin", any_of=tuple((key, I) for key in RECORDS)),

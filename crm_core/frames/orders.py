@@ -27,10 +27,11 @@ def _major(minor: pd.Series, actor: Actor) -> pd.Series:
     return minor.astype(float) / 10 ** exponent(actor.currency)
 
 
-def _in_scope(actor: Actor, customer: Customer, since: datetime | None, until: datetime | None) -> ColumnElement[bool]:
-    """Placed and fulfilled orders of known customers that the actor may see, from ``since`` until before ``until``."""
+def _in_scope(actor: Actor, customer: Customer | None, since: datetime | None, until: datetime | None) -> ColumnElement[bool]:
+    """Placed and fulfilled orders of known customers (or of anybody) that the actor may see, from ``since`` until before ``until``."""
     require(actor, "order", Action.READ)
-    parts = [visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(_COUNTED), _ORDERS.c[f"{customer}_id"].is_not(None)]
+    parts = [visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(_COUNTED)]
+    parts += [_ORDERS.c[f"{customer}_id"].is_not(None)] if customer else []
     parts += [_ORDERS.c.ordered_at >= since] if since else []
     parts += [_ORDERS.c.ordered_at < until] if until else []
     return and_(*parts)
@@ -62,9 +63,17 @@ def orders_query(
 
 
 def order_lines(
-    session: Session, actor: Actor, *, customer: Customer = "contact", since: datetime | None = None, until: datetime | None = None
+    session: Session,
+    actor: Actor,
+    *,
+    customer: Customer | None = "contact",
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> pd.DataFrame:
-    """ORDER_LINES: order_id, product_id, quantity, revenue, customer_id, ordered_at, category, unit_price. Lines without a product are left out."""
+    """ORDER_LINES: order_id, product_id, quantity, revenue, customer_id, ordered_at, category, unit_price. Lines without a product are left out.
+
+    With ``customer=None`` orders of guests count too, and customer_id may be missing.
+    """
     frame = read_frame(session, lines_query(actor, customer=customer, since=since, until=until))
     frame["revenue"] = _major(frame.pop("total_minor"), actor)
     frame["unit_price"] = _major(frame.pop("unit_price_minor"), actor)
@@ -73,7 +82,7 @@ def order_lines(
 
 
 def lines_query(
-    actor: Actor, *, customer: Customer = "contact", since: datetime | None = None, until: datetime | None = None
+    actor: Actor, *, customer: Customer | None = "contact", since: datetime | None = None, until: datetime | None = None
 ) -> Select[Any]:
     """The SELECT behind ``order_lines``."""
     return (
@@ -82,7 +91,7 @@ def lines_query(
             _LINES.c.product_id,
             _LINES.c.quantity,
             _LINES.c.total_minor,
-            _ORDERS.c[f"{customer}_id"].label("customer_id"),
+            _ORDERS.c[f"{customer or 'contact'}_id"].label("customer_id"),
             _ORDERS.c.ordered_at,
             _CATEGORIES.c.name.label("category"),
             _LINES.c.unit_price_minor,

@@ -1,6 +1,6 @@
 """All tables. Importing this module registers every one of them."""
 
-from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable
+from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable, ProductSuggestion
 from crm_core.models.base import Base, Customisable, Record
 from crm_core.models.collaboration import Activity, Attachment, Task
 from crm_core.models.customers import Account, Contact, ContactPoint, Handover, HandoverItem, MatchKey

@@ -73,3 +73,22 @@ class AnalysisMark(Base, table=True):
     detail: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
     run_id: int | None = Field(default=None, foreign_key="analysis_run.id", ondelete="SET NULL")
     at: datetime
+
+
+class ProductSuggestion(Base, table=True):
+    """One row per suggested product that somebody took or turned down on a record: how often a rule is right in practice."""
+
+    __tablename__ = "product_suggestion"
+    __table_args__ = table_args(
+        UniqueConstraint("entity", "record_id", "product_id", name="uq_product_suggestion_record"),
+        Index("ix_product_suggestion_rule", "because_id", "product_id", "at"),
+    )
+    id: int = Field(default=None, primary_key=True)
+    entity: str = Field(max_length=40)
+    record_id: int
+    product_id: int = Field(foreign_key="product.id", ondelete="CASCADE")
+    because_id: int | None = Field(default=None, foreign_key="product.id", ondelete="CASCADE")
+    run_id: int | None = Field(default=None, foreign_key="analysis_run.id", ondelete="SET NULL")
+    user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    taken: bool
+    at: datetime

@@ -1,16 +1,19 @@
-"""Figures for `ml.personas`."""
+"""Figures for `ml.personas`. Kept free of scikit-learn, so that a page can draw a stored result without loading it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from ml.charts import style
-from ml.personas import Personas
+
+if TYPE_CHECKING:
+    from ml.personas import Personas
 
 SHOWN = 8
 
 
-def traits_bar(personas: Personas, segment: Any) -> go.Figure:
+def traits_bar(personas: "Personas", segment: Any) -> go.Figure:
     """The strongest numeric traits of one persona with their intervals, in standard deviations from the others."""
     table = personas.traits
     mine = table[(table["segment"] == segment) & (table["kind"] == "number")] if len(table) else table
@@ -36,7 +39,7 @@ def traits_bar(personas: Personas, segment: Any) -> go.Figure:
     return fig
 
 
-def held_out_points(personas: Personas, attribute: str, level: str | None = None) -> go.Figure:
+def held_out_points(personas: "Personas", attribute: str, level: str | None = None) -> go.Figure:
     """A held-out attribute per persona with its interval, and the average of all customers as a line.
 
     Parameters
@@ -46,14 +49,17 @@ def held_out_points(personas: Personas, attribute: str, level: str | None = None
     level
         Of a category; default: the first shown.
     """
-    cells = personas.held_out
+    return held_out_dots(personas.held_out, attribute, {card.segment: card.name for card in personas.cards}, level)
+
+
+def held_out_dots(cells: pd.DataFrame, attribute: str, names: dict[Any, str], level: str | None = None) -> go.Figure:
+    """The same from the table of held-out attributes and the names of the personas."""
     mine = cells[cells["attribute"] == attribute] if len(cells) else cells
     if mine.empty:
         return style.empty(f"{attribute.replace('_', ' ')} was not held out.")
     mine = mine[mine["level"] == (mine["level"].iloc[0] if level is None else level)].iloc[::-1]
     if mine.empty:
         return style.empty(f"{attribute.replace('_', ' ')} has no level {level}.")
-    names = {card.segment: card.name for card in personas.cards}
     share = mine["level"].iloc[0] != ""
     trace = go.Scatter(
         x=mine["value"],

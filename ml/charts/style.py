@@ -46,12 +46,12 @@ def tone(name: Tone) -> str:
 
 def sequential() -> list[list[float | str]]:
     """A scale from the page's own background to the accent; half-transparent, so it suits light and dark."""
-    return [[0.0, "rgba(99,102,241,0.04)"], [1.0, "rgba(99,102,241,0.6)"]]
+    return [[0.0, "rgba(99,102,241,0.04)"], [1.0, "rgba(99,102,241,0.42)"]]
 
 
 def diverging() -> list[list[float | str]]:
     """A scale for values around a middle: below it red, at it the page's background, above it the accent."""
-    return [[0.0, "rgba(239,68,68,0.6)"], [0.5, "rgba(128,136,150,0.05)"], [1.0, "rgba(99,102,241,0.6)"]]
+    return [[0.0, "rgba(239,68,68,0.42)"], [0.5, "rgba(128,136,150,0.05)"], [1.0, "rgba(99,102,241,0.42)"]]
 
 
 def _axis(**over: Any) -> dict[str, Any]:

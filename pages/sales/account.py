@@ -13,6 +13,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.handover_cards import handover_card, offer_button
 from ui.components.header import header
+from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -85,6 +86,7 @@ with left:
 with right:
     handover_card(account_id)
     next_steps("account", account_id)
+    customer_suggestions(actor, "account", account_id, actor.can("account", Action.EDIT))
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     related(
         actor, "contact", where=here, columns=("name", "job_title"), title="People", list_url="contacts", preset={"account_id": account_id},

@@ -14,6 +14,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
 from ui.components.lines import DEAL, lines_card, sum_of
+from ui.components.product_suggestions import deal_suggestions
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.score_card import score_card
 from ui.navigation import page_of
@@ -120,5 +121,6 @@ with right:
     )
     by_hand = row["amount_locked"] is True and sum_of(lines) != row["amount_minor"]
     lines_card(actor, DEAL, row, lines, may_edit, note=" · the amount was set by hand" if by_hand else "")
+    deal_suggestions(actor, deal_id, row["version"], may_edit)
     committee(actor, deal_id, row, may_edit)
     files("deal", deal_id)

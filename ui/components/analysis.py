@@ -138,8 +138,8 @@ def _verdict(actor: Actor, run: Run) -> None:
     with st.container(border=True, key="analysis_verdict", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge((run.reliable or Reliance.PARTLY).label, icon=f":material/{icon}:", color=colour)  # type: ignore[arg-type]
-            st.markdown(f"**{fmt.md(run.verdict)}**", width="stretch")
-        st.caption(_origin(actor, run))
+            st.caption(_origin(actor, run), width="content")
+        st.markdown(f"**{fmt.md(run.verdict)}**")
         _notes(run)
 
 

@@ -44,7 +44,8 @@ def _picked(found: Method, key: str) -> None:
 def _title(actor: Actor, row: RunRow) -> str:
     state = "" if row.state is RunState.DONE else f" · {row.state.label.lower()}"
     published = " · published" if row.published else ""
-    return f"{row.title or fmt.ago(actor, row.asked_at).capitalize()} · {row.asked_by}{published}{state}"
+    person = "" if row.asked_by == actor.name else f" · {row.asked_by}"
+    return f"{row.title or fmt.ago(actor, row.asked_at).capitalize()}{published}{state}{person}"
 
 
 def run_menu(actor: Actor, found: Method, shown: Run) -> None:

@@ -130,7 +130,7 @@ def moves(shown: Analysis) -> None:
         )
         return
     earlier, later = sorted((shown.run, shown.other), key=lambda run: (run.as_of, run.id))
-    found = cached(segmentation_rows.moves, earlier.id, later.id, entities=shown.method.entities, tables=("analysis_run",))
+    found = cached(segmentation_rows.moves, earlier.id, later.id, entities=shown.method.reads, tables=("analysis_run",))
     changed = found[
         (found["before"] != found["after"]) & (found["before"] != "(not yet a customer)") & (found["after"] != "(gone)")
     ]

@@ -40,6 +40,24 @@ def _leaf(
     return {**leaf, "value": value} if agg == "count" else {**leaf, "field": "total_minor", "value": money(float(value))}
 
 
+def with_fields(rule: Rule, fields: Mapping[str, str]) -> dict[str, Any]:
+    """The rule with its fields renamed: from the words that people read back to keys."""
+    if "op" in rule:
+        return {"op": rule["op"], "items": [with_fields(item, fields) for item in rule["items"]]}
+    return {**rule, "field": fields.get(str(rule["field"]), rule["field"])}
+
+
+def readable_fields(labels: Mapping[str, str]) -> dict[str, str]:
+    """Key → its label as a column of its own: two fields of one label are told apart."""
+    taken = {"customer_id", *BEHAVIOUR}
+    found: dict[str, str] = {}
+    for key, label in labels.items():
+        name = label if label.lower() not in {word.lower() for word in taken} else f"{label} ({key})"
+        taken.add(name)
+        found[key] = name
+    return found
+
+
 def _sold(months: int) -> dict[str, Any]:
     sold: dict[str, Any] = {"field": "status", "cmp": "in", "value": [status.value for status in SOLD]}
     if not months:
@@ -92,3 +110,16 @@ _WORDS = {
 def _word(key: str, z: float) -> str:
     low, high = _WORDS[key]
     return low if z <= -0.4 else high if z >= 0.4 else ""
+
+
+_PHRASES = {
+    "high recency days": "gone quiet", "low recency days": "bought lately", "high frequency": "buys often", "low frequency": "buys rarely",
+    "high monetary": "big spend", "low monetary": "small spend", "high average order": "large orders", "low average order": "small orders",
+}  # fmt: skip
+
+
+def persona_name(name: str) -> str:
+    """The name that the mathematics gives ("high frequency, low recency days") as people say it."""
+    parts = [_PHRASES.get(part.strip().lower(), part.strip()) for part in name.split(",")]
+    text = ", ".join(parts)
+    return text[0].upper() + text[1:] if text else name

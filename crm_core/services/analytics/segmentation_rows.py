@@ -31,3 +31,11 @@ def moves(session: Session, actor: Actor, before_id: int, after_id: int) -> "pd.
     before = runs.table(session, actor, before_id, "customers")
     after = runs.table(session, actor, after_id, "customers")
     return rfm_migration(before[["customer_id", "segment"]], after[["customer_id", "segment"]])
+
+
+def of_persona(session: Session, actor: Actor, run_id: int, persona: int) -> list[int]:
+    """Ids of the customers of a persona."""
+    table = runs.table(session, actor, run_id, "customers")
+    if "persona" not in table.columns:
+        raise Invalid("This run has no personas.")
+    return [int(value) for value in table.loc[table["persona"] == persona, "customer_id"]]

@@ -41,13 +41,14 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
 
     customer, months = params["customer"], int(params["months"])
     since = as_of - timedelta(days=round(months * MONTH_DAYS)) if months else None
-    attributes = _attributes(params)
+    attributes = fields_of(params, "attributes")
     people = customer_frames.customers(session, actor, customer, fields=attributes, rule=params["filter"], now=as_of)
     bought = orders(session, actor, customer=customer, since=since, until=as_of)
     bought = bought[bought["customer_id"].isin(people["customer_id"])]
     report(0.15, "Recency, frequency and money")
     rfm = rfm_segments(rfm_table(_positive(bought), as_of=as_of))
-    features = _features(rfm, people, [*params["behaviour"], *attributes])
+    words = field_words(session, actor, customer, attributes)
+    features = _features(rfm, people, [*params["behaviour"], *attributes]).rename(columns=words)
     k = params["clusters"] if params["clusters"] == "auto" else int(params["clusters"])
     report(0.2, "Trying numbers of clusters")
     found = fit_segments(
@@ -90,9 +91,31 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     )
 
 
-def _attributes(params: dict[str, Any]) -> list[str]:
+def fields_of(params: dict[str, Any], name: str) -> list[str]:
+    """The chosen fields of the kind of customer that is looked at."""
     prefix = params["customer"] + ":"
-    return [key.removeprefix(prefix) for key in params["attributes"] if key.startswith(prefix)]
+    return [key.removeprefix(prefix) for key in params[name] if key.startswith(prefix)]
+
+
+def field_words(session: Session, actor: Actor, customer: Any, keys: list[str]) -> dict[str, str]:
+    """Key → words for columns, so that names, rules and figures speak to people."""
+    specs = customer_frames.attributes(session, actor, customer)
+    return segment_rules.readable_fields({key: specs[key].label for key in keys})
+
+
+def editable(
+    session: Session, actor: Actor, params: dict[str, Any], rule: Any, keys: list[str], *, buyers: bool = True
+) -> dict[str, Any]:
+    """A rule of the mathematics as a filter on the customers; ``buyers``: among those with an order in the period."""
+    specs = customer_frames.attributes(session, actor, params["customer"])
+    words = field_words(session, actor, params["customer"], keys)
+    turn = segment_rules.cluster_filter if buyers else segment_rules.as_filter
+    return turn(
+        segment_rules.with_fields(rule, {word: key for key, word in words.items()}),
+        months=int(params["months"]),
+        money=lambda value: minor(value, actor),
+        money_fields=tuple(key for key in keys if specs[key].kind is FieldKind.MONEY),
+    )
 
 
 def _positive(orders: "pd.DataFrame") -> "pd.DataFrame":
@@ -131,23 +154,20 @@ def _rules(session: Session, actor: Actor, features: "pd.DataFrame", found: Any,
         return {"agreement": None, "rules": {}}
     described = features.set_index("customer_id")
     labels = found.labels.reindex(described.index).to_numpy()
-    specs = customer_frames.attributes(session, actor, params["customer"])
-    money_fields = tuple(key for key in _attributes(params) if specs[key].kind is FieldKind.MONEY)
     rules, agreed = {}, 0
     for label, rule in fit_rules(described, labels).items():
         hits, inside = matches(rule, described), labels == label
         both = int((hits & inside).sum())
         agreed += both
-        ast = segment_rules.cluster_filter(
-            rule, months=int(params["months"]), money=lambda value: _minor(value, actor), money_fields=money_fields
-        )
+        ast = editable(session, actor, params, rule, fields_of(params, "attributes"))
         rules[str(label)] = {
             "filter": ast, "words": describe(rule), "hits": int(hits.sum()), "both": both, "members": int(inside.sum()),
         }  # fmt: skip
     return {"agreement": agreed / len(labels), "rules": rules}
 
 
-def _minor(value: float, actor: Actor) -> int:
+def minor(value: float, actor: Actor) -> int:
+    """Major units of the workspace's currency in minor ones."""
     return round(float(value) * 10 ** exponent(actor.currency))
 
 
@@ -157,7 +177,7 @@ def _grid(rfm: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _reliable(found: Any) -> Any:
-    from ml.clusters import HIGHLY_STABLE, PATTERN
+    from ml.limits import HIGHLY_STABLE, PATTERN
 
     chosen = found.stability[found.stability["k"] == found.k]
     if found.k < 2 or "don't target" in found.advice[0]:

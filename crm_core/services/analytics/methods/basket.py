@@ -1,0 +1,319 @@
+"""Baskets: which products go together, confirmed on later orders; dearer alternatives; the next offer for each customer."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from crm_core.access import Actor, require
+from crm_core.models import ProductCategory
+from crm_core.services.analytics.methods.base import Method, Outcome, Param, Report
+from crm_core.services.analytics.methods.segmentation import MONTH_DAYS, PERIODS
+from crm_core.vocabulary import Action
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LENGTHS = {"2": "Pairs", "3": "Up to 3 products", "4": "Up to 4 products", "0": "Any length"}
+HOLDOUTS = {"0.3": "The latest 30 %", "0.2": "The latest 20 %", "0": "No check"}
+UNITS = {"order": "An order", "customer": "All that a customer bought"}
+MAX_RULES = 20_000
+MAX_CUSTOMERS = 50_000
+PARTNERS = 6
+MIN_BASKETS = 100
+
+
+def categories(session: Session, actor: Actor) -> dict[str, str]:
+    """Product categories by id."""
+    table = ProductCategory.__table__  # type: ignore[attr-defined]
+    require(actor, "product", Action.READ)
+    rows = session.execute(select(table.c.id, table.c.name).order_by(table.c.name))
+    return {str(row.id): row.name for row in rows}
+
+
+def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: datetime, report: Report) -> Outcome:
+    from crm_core.frames.orders import lines_query, order_lines, product_names
+    from crm_core.frames.read import sql_of
+    from ml.basket import association_rules
+
+    months = int(params["months"])
+    since = as_of - timedelta(days=round(months * MONTH_DAYS)) if months else None
+    bought = params["customer"] if params["unit"] == "customer" else None
+    lines = order_lines(session, actor, customer=bought, since=since, until=as_of)
+    every = lines
+    lines = _chosen(session, actor, lines, params)
+    if params["unit"] == "customer":
+        lines = lines.assign(order_id=lines["customer_id"])
+    report(0.1, "Looking for rules")
+    share = float(params["holdout"])
+    rules = association_rules(
+        lines.drop(columns=["customer_id"]),
+        min_support=params["min_support_pct"] / 100,
+        min_confidence=params["min_confidence_pct"] / 100,
+        min_count=params["min_count"] or None,
+        max_len=int(params["max_len"]) or None,
+        holdout=share or None,
+        progress=lambda done, words: report(0.1 + 0.4 * done, words),
+    )
+    names = product_names(session, actor)
+    table = _rules(rules, bool(share))
+    report(0.55, "Dearer alternatives")
+    offers = _upsell(session, actor, lines, params["min_count"])
+    report(0.6, "Ways of suggesting")
+    judged, note = _judged(lines)
+    report(0.75, "The next offer for each customer")
+    partners = _partners(lines, table)
+    offered = _next_offers(session, actor, params["customer"], since, as_of, every, report)
+    return Outcome(
+        verdict=_verdict(table, int(rules.attrs["n"]), int(rules.attrs["n_holdout"]), bool(share)),
+        reliable=_reliable(table, rules.attrs["n"], bool(share)),
+        summary={
+            "baskets": int(rules.attrs["n"]) + int(rules.attrs["n_holdout"]),
+            "rules": len(rules),
+            "holding": int((table["verdict"] == "holds").sum()),
+            "products": int(lines["product_id"].nunique()),
+            "lengths": {str(k): int(v) for k, v in table["length"].value_counts().sort_index().items()},
+            "productive": int(table["productive"].sum()),
+            "customers": len(offered),
+        },
+        tables={"rules": table.head(MAX_RULES), "upsell": offers, "methods": judged, "partners": partners, "next_offers": offered},
+        warnings=[
+            rules.attrs["note"],
+            *note,
+            *([f"Only the first {MAX_RULES:,} rules are kept."] if len(table) > MAX_RULES else []),
+        ],
+        sql=sql_of(session, lines_query(actor, customer=bought, since=since, until=as_of)),
+        python=_snippet(params),
+        marks=_marks(partners, offers, offered, params["customer"], names),
+    )
+
+
+def _chosen(session: Session, actor: Actor, lines: "pd.DataFrame", params: dict[str, Any]) -> "pd.DataFrame":
+    """Lines of the chosen categories."""
+    if not params["categories"]:
+        return lines
+    known = categories(session, actor)
+    return lines[lines["category"].isin([known[key] for key in params["categories"]])]
+
+
+def _rules(rules: "pd.DataFrame", checked: bool) -> "pd.DataFrame":
+    """Rules with ids, plain lists and a verdict: holds, open or fails on later baskets."""
+    columns = ["antecedents", "consequents", "count", "support", "confidence", "lift", "productive", "q_value"]
+    table = rules[[*columns, "holdout_confidence", "holdout_lift", "holdout_lift_low", "holdout_lift_high"]].copy()
+    for side in ("antecedents", "consequents"):
+        table[side] = [sorted(int(item) for item in items) for items in table[side]]
+    table["length"] = [len(items) for items in table["antecedents"]]
+    low, high = table["holdout_lift_low"], table["holdout_lift_high"]
+    table["verdict"] = "not checked"
+    if checked:
+        table["verdict"] = "open"
+        table.loc[low > 1, "verdict"] = "holds"
+        table.loc[high < 1, "verdict"] = "fails"
+    table["holdout_lift_high"] = high.replace(float("inf"), float("nan"))
+    table.insert(0, "rule", range(1, len(table) + 1))
+    return table
+
+
+def _upsell(session: Session, actor: Actor, lines: "pd.DataFrame", min_count: int) -> "pd.DataFrame":
+    import pandas as pd
+
+    from crm_core.frames.products import catalogue
+    from ml.basket import upsell
+    from ml.basket_upsell import COLUMNS
+
+    products = catalogue(session, actor)
+    products = products[products["unit_price"] > 0]
+    if products.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    return upsell(lines.drop(columns=["customer_id"]), products, min_count=max(1, min_count or 20))
+
+
+def _judged(lines: "pd.DataFrame") -> tuple["pd.DataFrame", list[str]]:
+    """Which way of suggesting names the missing product most often; empty with a reason where it can't be told."""
+    import pandas as pd
+
+    from ml.basket import METHODS, evaluate
+    from ml.errors import DataError
+
+    methods = METHODS if lines["product_id"].nunique() <= 2_000 else tuple(name for name in METHODS if name != "ease")
+    try:
+        return evaluate(lines.drop(columns=["customer_id"]), split_at=0.8, methods=methods, max_baskets=5_000), []
+    except DataError as error:
+        empty = pd.DataFrame(columns=["method", "hit@5", "low", "high", "mrr", "questions", "baskets"])
+        return empty, [f"Ways of suggesting were not compared: that needs {error.needed}."]
+
+
+def _partners(lines: "pd.DataFrame", rules: "pd.DataFrame") -> "pd.DataFrame":
+    """product_id, partner_id, confidence, lift, count, low: the pairs among the rules that did not fail, the surest first per product."""
+    pairs = rules[(rules["length"] == 1) & rules["productive"] & (rules["verdict"] != "fails") & (rules["lift"] > 1)]
+    table = pairs[["confidence", "lift", "count", "verdict"]].assign(
+        product_id=[items[0] for items in pairs["antecedents"]], partner_id=[items[0] for items in pairs["consequents"]]
+    )
+    table["low"] = pairs["holdout_lift_low"]
+    table = table.sort_values(["product_id", "confidence"], ascending=[True, False], ignore_index=True)
+    return table.groupby("product_id").head(PARTNERS).reset_index(drop=True)
+
+
+def _next_offers(
+    session: Session, actor: Actor, customer: Any, since: datetime | None, as_of: datetime, every: "pd.DataFrame", report: Report
+) -> "pd.DataFrame":
+    """customer_id, product_id, because, confidence, lift, count: what each customer lacks that goes best with what they have."""
+    import pandas as pd
+
+    from crm_core.frames.orders import order_lines
+    from ml.basket import Recommender
+
+    known = order_lines(session, actor, customer=customer, since=since, until=as_of)
+    columns = ["customer_id", "product_id", "because", "confidence", "lift", "count"]
+    if known.empty or known["product_id"].nunique() < 2:
+        return pd.DataFrame(columns=columns)
+    latest = known.sort_values("ordered_at").drop_duplicates("customer_id", keep="last")["customer_id"].iloc[-MAX_CUSTOMERS:]
+    owned = known[known["customer_id"].isin(latest)].groupby("customer_id")["product_id"].unique()
+    # Each customer's purchases are one basket here: the question is what they lack, not what lay in one order.
+    model = Recommender(known.assign(order_id=known["customer_id"]).drop(columns=["customer_id"]), method="confidence")
+    parts = []
+    for start in range(0, len(owned), 5_000):
+        part = owned.iloc[start : start + 5_000]
+        parts.append(model.recommend({key: list(items) for key, items in part.items()}, n=1))
+        report(0.75 + 0.2 * start / len(owned), "The next offer for each customer")
+    found = pd.concat(parts, ignore_index=True).rename(columns={"basket": "customer_id"})
+    return found[found["because"].notna() & (found["lift"] > 1)][columns].reset_index(drop=True)
+
+
+def _verdict(table: "pd.DataFrame", n: int, later: int, checked: bool) -> str:
+    if table.empty:
+        return f"No rule reaches these limits among {n:,} baskets. Lower the smallest share or confidence, or take a longer period."
+    if not checked:
+        return f"{len(table):,} rules among {n:,} baskets, none of them checked on other baskets: don't quote these numbers."
+    holding = int((table["verdict"] == "holds").sum())
+    return f"{holding:,} of {len(table):,} rules hold on {later:,} later baskets that had no part in finding them."
+
+
+def _reliable(table: "pd.DataFrame", n: int, checked: bool) -> Any:
+    if table.empty or not checked or n < MIN_BASKETS:
+        return "no"
+    return "yes" if (table["verdict"] == "holds").mean() >= 0.5 else "partly"
+
+
+def _marks(
+    partners: "pd.DataFrame", offers: "pd.DataFrame", offered: "pd.DataFrame", customer: str, names: dict[int, str]
+) -> "pd.DataFrame":
+    """On each product what goes with it and what is dearer, on each customer the next offer."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    dearer, beside = _by_product(offers), _by_product(partners)
+    for product in sorted({*dearer, *beside}):
+        detail = {
+            "with": [_partner(row) for row in beside[product].to_dict("records")] if product in beside else [],
+            "dearer": [_dearer(row) for row in dearer[product].to_dict("records")] if product in dearer else [],
+        }
+        first = detail["with"][0]["product_id"] if detail["with"] else detail["dearer"][0]["product_id"]
+        rows.append(
+            {
+                "kind": "goes_with",
+                "entity": "product",
+                "record_id": product,
+                "number": None,
+                "label": names.get(first, ""),
+                "detail": detail,
+            }
+        )
+    for row in offered.to_dict("records"):
+        offer = {
+            "product_id": int(row["product_id"]),
+            "because": int(row["because"]),
+            "lift": row["lift"],
+            "count": int(row["count"]),
+        }
+        rows.append(
+            {
+                "kind": "next_offer", "entity": customer, "record_id": int(row["customer_id"]), "number": row["confidence"],
+                "label": names.get(int(row["product_id"]), ""), "detail": offer,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=["kind", "entity", "record_id", "number", "label", "detail"])
+
+
+def _by_product(table: "pd.DataFrame") -> dict[int, "pd.DataFrame"]:
+    return {int(str(key)): part for key, part in table.groupby("product_id")} if len(table) else {}
+
+
+def _partner(row: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        "product_id": int(row["partner_id"]), "confidence": float(row["confidence"]), "lift": float(row["lift"]), "count": int(row["count"]),
+        "holds": row["verdict"] == "holds",
+    }  # fmt: skip
+
+
+def _dearer(row: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        "product_id": int(row["offer_id"]),
+        "share": float(row["share"]),
+        "low": float(row["low"]),
+        "extra": float(row["extra"]),
+    }
+
+
+def _snippet(params: dict[str, Any]) -> str:
+    length = params["max_len"] if params["max_len"] != "0" else None
+    holdout = params["holdout"] if params["holdout"] != "0" else None
+    return f"""import pandas as pd
+from ml.basket import association_rules
+
+lines = pd.read_csv("order_lines.csv")  # order_id, product_id, quantity, revenue, ordered_at: the SQL above, money divided by its minor unit
+rules = association_rules(
+    lines, min_support={params["min_support_pct"] / 100}, min_confidence={params["min_confidence_pct"] / 100},
+    min_count={params["min_count"] or None}, max_len={length}, holdout={holdout},
+)
+print(rules.attrs["note"])
+print(rules[rules.productive & (rules.q_value < 0.05)].head(20))
+"""
+
+
+METHOD = Method(
+    kind="basket",
+    title="Baskets and offers",
+    entities=("order", "product", "contact", "account"),
+    tables=("sales_order", "order_line", "product", "product_category"),
+    params=(
+        Param("months", "Orders of", "choice", "24", PERIODS),
+        Param("unit", "A basket is", "choice", "order", UNITS, help="For rare purchases take all that a customer bought"),
+        Param("customer", "Offers for", "choice", "contact", {"contact": "People", "account": "Companies"}),
+        Param("categories", "Categories", "multi", [], categories),
+        Param(
+            "min_support_pct",
+            "Smallest share (%)",
+            "float",
+            0.5,
+            low=0.01,
+            high=100,
+            help="Of the baskets that hold the whole rule",
+        ),
+        Param(
+            "min_confidence_pct", "Smallest confidence (%)", "float", 20.0, low=0, high=100, help="How often a rule has to be right"
+        ),
+        Param(
+            "min_count",
+            "Smallest count",
+            "int",
+            20,
+            low=0,
+            high=1_000_000,
+            advanced=True,
+            help="Baskets with the whole rule; fewer than 20 are luck",
+        ),
+        Param("max_len", "Length", "choice", "3", LENGTHS, advanced=True),
+        Param(
+            "holdout", "Check on", "choice", "0.3", HOLDOUTS, advanced=True, help="Baskets that take no part in finding the rules"
+        ),
+    ),
+    compute=_compute,
+    how=(
+        "A rule says: who has A in the basket has C too. Rules are mined on the earlier baskets and measured again on the later ones, which had no part in "
+        "finding them. A rule holds when the whole 95 % interval of its lift on the later baskets lies above 1. Rules are ordered by confidence: lift explains "
+        "a rule, but ordering by it puts coincidences first. A dearer product is offered when buyers of the two chose it often enough; its worth is the lower "
+        "end of that share times the difference in price."
+    ),
+)

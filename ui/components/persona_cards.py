@@ -1,0 +1,82 @@
+"""A card per persona: who they are, how sure that is, what they like, what to do."""
+
+from typing import Any
+
+import streamlit as st
+
+from crm_core.services.analytics import segmentation_rows
+from crm_core.services.analytics.segment_rules import BEHAVIOUR
+from crm_core.vocabulary import Channel
+from ui import format as fmt
+from ui.actions import load
+from ui.components.analysis import Analysis
+from ui.components.segment_actions import segment_buttons
+from ui.components.segmentation_views import money
+
+_CHANNELS = Channel.options()
+
+
+def persona_cards(shown: Analysis) -> None:
+    """Two columns of cards, the largest persona first."""
+    columns = st.columns(2, gap="small")
+    for n, card in enumerate(shown.summary["cards"]):
+        with columns[n % 2], st.container(border=True, key=f"persona_{card['segment']}", gap="small"):
+            _card(shown, card)
+
+
+def _card(shown: Analysis, card: dict[str, Any]) -> None:
+    actor = shown.actor
+    st.markdown(f"#### {fmt.md(readable(card['name']))}")
+    worth = ""
+    if card["value"]:
+        middle, low, high = (money(actor, value) for value in card["value"])
+        worth = f" · {middle} a head in 12 months ({low} to {high})"
+    st.caption(fmt.md(f"{fmt.plural(card['n'], 'customer')} ({card['share']:.0%}){worth}"))
+    if card["traits"]:
+        st.markdown("\n".join(f"- {fmt.md(readable(trait))}" for trait in card["traits"]))
+    _likes(card)
+    if card["held_out"]:
+        st.caption("**Not used to make the personas**\n" + "\n".join(f"- {fmt.md(readable(text))}" for text in card["held_out"]))
+    if card["rule"] is not None:
+        st.caption(f":material/rule: {fmt.md(readable(card['rule_words']))}")
+        if card["precision"] is not None and card["recall"] is not None:
+            st.caption(
+                f"{card['precision']:.0%} of those whom this rule finds belong here; it finds {card['recall']:.0%} of the persona."
+            )
+    st.markdown(f":material/lightbulb: {fmt.md(_suggestion(card))}")
+    with st.container(horizontal=True, gap="small"):
+        segment_buttons(
+            f"persona_{card['segment']}",
+            entity=shown.run.params["customer"],
+            name=readable(card["name"])[:120],
+            source={"kind": "persona", "run_id": shown.run.id, "label": card["name"]},
+            rule=card["rule"],
+            members=lambda: load(segmentation_rows.of_persona, shown.run.id, card["segment"]),
+            count=card["n"],
+        )
+
+
+def _likes(card: dict[str, Any]) -> None:
+    """Preferred channel and categories, with how much more than the average."""
+    parts = []
+    if card["channel"]:
+        name, lift, low, high = card["channel"]
+        parts.append(f"Reached by {_CHANNELS.get(name, name)} ({lift:.1f} times the average, {low:.1f} to {high:.1f})")
+    parts += [f"{name} ({lift:.1f} times, {low:.1f} to {high:.1f})" for name, lift, low, high in card["categories"]]
+    if parts:
+        st.caption(f":material/favorite: {fmt.md(' · '.join(parts))}")
+
+
+def _suggestion(card: dict[str, Any]) -> str:
+    text = str(card["suggestion"])
+    if card["channel"]:
+        text = text.replace(f"by {card['channel'][0]} ", f"by {_CHANNELS.get(card['channel'][0], card['channel'][0]).lower()} ")
+    return text
+
+
+def readable(text: str) -> str:
+    """Keys of fields and measures as words."""
+    for key, label in BEHAVIOUR.items():
+        text = text.replace(key.replace("_", " "), label.lower())
+    text = text.replace(" minor", "").removeprefix("x ")
+    return text[0].upper() + text[1:] if text else text
