@@ -503,3 +503,66 @@ class Reliance(Choice):
     YES = "yes", "Reliable"
     PARTLY = "partly", "With care"
     NO = "no", "Not to be relied on"
+
+
+class TileKind(Choice):
+    """What a tile of a dashboard is made of."""
+
+    FIGURE = "figure", "Key figure"
+    PIVOT = "pivot", "Report"
+    TEXT = "text", "Text"
+
+
+class TileChart(Choice):
+    """How a tile is drawn."""
+
+    NUMBER = "number", "Number"
+    BARS = "bars", "Bars"
+    LINE = "line", "Line"
+    DOTS = "dots", "Dots with intervals"
+    TABLE = "table", "Table"
+    HEAT = "heat", "Coloured table"
+    STACKED = "stacked", "Stacked bars"
+
+
+class Grain(Choice):
+    """How days are grouped in a report."""
+
+    DAY = "day", "Day"
+    WEEK = "week", "Week"
+    MONTH = "month", "Month"
+    QUARTER = "quarter", "Quarter"
+    YEAR = "year", "Year"
+
+
+class Measure(Choice):
+    """What a report computes in each of its cells."""
+
+    COUNT = "count", "Number of records"
+    SUM = "sum", "Sum"
+    AVERAGE = "avg", "Average"
+    LOWEST = "min", "Lowest"
+    HIGHEST = "max", "Highest"
+
+
+class ShownTo(Choice):
+    """Who finds a dashboard in the list."""
+
+    PRIVATE = "private", "Only me"
+    ROLE = "role", "One role"
+    SHARED = "shared", "Everyone"
+
+
+class ShareKind(Choice):
+    """What a share link shows."""
+
+    DASHBOARD = "dashboard", "Dashboard"
+    RUN = "run", "Analysis"
+
+
+class ReportEvery(Choice):
+    """How often a report is mailed."""
+
+    DAY = "day", "Every day"
+    WEEK = "week", "Every week"
+    MONTH = "month", "Every month"

@@ -3,13 +3,13 @@
 import pytest
 from argon2 import PasswordHasher
 
-from crm_core.services.admin import passwords
+from crm_core.kit import hashing
 
 
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch):
     """argon2id as in earnest, only with parameters that take microseconds."""
-    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
-    passwords._nobody.cache_clear()
+    monkeypatch.setattr(hashing, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    hashing._nobody.cache_clear()
     yield
-    passwords._nobody.cache_clear()
+    hashing._nobody.cache_clear()

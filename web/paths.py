@@ -25,8 +25,8 @@ PUBLIC = frozenset(
 )
 """Exact paths: ``startswith("/lead")`` would open ``/leads`` as well."""
 
-PUBLIC_BELOW = ("/static/", "/app/static/", "/invite/", "/reset/", "/t/", "/o/", "/u/", "/p/")
-"""Folders of files that carry no data, one-time links, and the signed links of campaign messages."""
+PUBLIC_BELOW = ("/static/", "/app/static/", "/invite/", "/reset/", "/t/", "/o/", "/u/", "/p/", "/s/")
+"""Folders of files that carry no data, one-time links, and the signed links of campaign messages and of shared pages."""
 
 
 def is_public(path: str) -> bool:

@@ -4,6 +4,17 @@ from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable, P
 from crm_core.models.base import Base, Customisable, Record
 from crm_core.models.collaboration import Activity, Attachment, Task
 from crm_core.models.customers import Account, Contact, ContactPoint, Handover, HandoverItem, MatchKey
+from crm_core.models.dashboards import (
+    Dashboard,
+    DashboardChange,
+    DashboardNote,
+    DashboardTile,
+    HomePage,
+    ReportRecipient,
+    ReportSchedule,
+    ShareLink,
+    ShareView,
+)
 from crm_core.models.forecasting import PipelineSnapshot, PipelineSnapshotDay, Quota
 from crm_core.models.helpdesk import Ticket, TicketMessage
 from crm_core.models.mail import MailDelivery

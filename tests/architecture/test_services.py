@@ -63,6 +63,10 @@ HELPERS = {
     "analytics/metric_slots.py union_rows": "runs SELECTs that were made with visible()",
     "analytics/metric_slots.py histogram": "runs SELECTs that were made with visible()",
     "analytics/run_keys.py data_versions": "counters of tables, no record",
+    "analytics/shared_pages.py page": "draws what a link opens, as its owner",
+    "analytics/sharing.py open_link": "the door of shared pages: a signed link stands for the permission, and gives its owner as the actor",
+    "analytics/sharing.py begin_try": "the door of shared pages",
+    "analytics/sharing.py note_view": "the door of shared pages",
     "sales/leads.py status_of": "the id of a lookup",
 }
 """Functions that other services share, with the reason why they know no actor."""

@@ -370,3 +370,30 @@ def _plain(node: Mapping[str, Any]) -> dict[str, Any] | None:
         return {key: value for key, value in node.items() if key != "n"} if finished else None
     items = [plain for plain in (_plain(item) for item in node["items"]) if plain is not None]
     return {"op": node["op"], "items": items} if items else None
+
+
+# --- elsewhere -------------------------------------------------------------------------------------------------------------
+
+
+def inline_filter(entity_key: str, name: str, ast: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The builder inside a form of another page; gives the filter as it stands. ``name`` tells one form from another, which starts anew."""
+    mark = (name, entity_key)
+    if st.session_state.get("_filter_form") != mark:
+        _start(ast)
+        if not ast:
+            st.session_state["_filter_draft"]["items"] = []
+        st.session_state["_filter_form"] = mark
+    specs = {key: spec for key, spec in load(_usable, entity_key).items() if spec.filterable}
+    _group(entity_key, specs, st.session_state["_filter_draft"], 0)
+    made = _plain(st.session_state["_filter_draft"])
+    try:
+        load(_checked, entity_key, made or {"op": "and", "items": []})
+    except _NotUsableError as error:
+        st.error(fmt.md(str(error)))
+        return None
+    return made
+
+
+def forget_inline() -> None:
+    """The next form with a filter starts with its own."""
+    st.session_state.pop("_filter_form", None)

@@ -9,7 +9,7 @@ from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.kit.money import to_major
 from crm_core.services.analytics.metrics import Figure, Selection
-from crm_core.services.analytics.periods import Period
+from crm_core.services.analytics.wording import change_text, period_text, value_text
 from crm_core.vocabulary import Against, MetricUnit
 from ui import format as fmt
 from ui.components.list_link import list_link
@@ -21,48 +21,6 @@ ICONS = {
     "open_tickets": "confirmation_number", "first_response": "forum", "resolution": "task_alt", "open_handovers": "move_down",
 }  # fmt: skip
 _FEW = 30
-
-
-def value_text(actor: Actor, unit: MetricUnit, value: float | int | None, *, compact: bool = True) -> str:
-    """A figure as people read it."""
-    if value is None:
-        return fmt.NOTHING
-    match unit:
-        case MetricUnit.MONEY:
-            return fmt.money(actor, int(value), compact=compact)
-        case MetricUnit.SHARE:
-            return fmt.percent(actor, value)
-        case MetricUnit.RETURN:
-            return fmt.percent(actor, value, 0)
-        case MetricUnit.DAYS:
-            return fmt.number(actor, value, digits=1) + (" day" if value == 1 else " days")
-        case MetricUnit.SECONDS:
-            return fmt.duration(value)
-    return fmt.number(actor, value, compact=compact)
-
-
-def change_text(actor: Actor, figure: Figure) -> str | None:
-    """The change with its sign, against the comparison; None without one."""
-    if figure.change is None:
-        return None
-    if not figure.change:
-        return "no change"
-    sign = "-" if figure.change < 0 else "+"
-    unit, size = figure.metric.unit, abs(figure.change)
-    if unit in (MetricUnit.SHARE, MetricUnit.RETURN):
-        return f"{sign}{fmt.number(actor, size * 100, digits=1)} pp"
-    if unit in (MetricUnit.DAYS, MetricUnit.SECONDS) or figure.relative is None:
-        return sign + value_text(actor, unit, size)
-    return sign + fmt.percent(actor, abs(figure.relative))
-
-
-def period_text(actor: Actor, period: Period) -> str:
-    """The days of a period."""
-    if period.start is None or period.end is None:
-        return "All time"
-    if period.start == period.end:
-        return fmt.day(actor, period.start)
-    return f"{fmt.day(actor, period.start)} – {fmt.day(actor, period.end)}"
 
 
 def kpi_cards(actor: Actor, figures: Sequence[Figure], selection: Selection) -> None:
@@ -80,9 +38,9 @@ def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
             metric.label,
             value_text(actor, metric.unit, figure.value),
             change,
-            delta_color=_colour(figure),
+            delta_color=colour_of(figure),
             delta_arrow="off" if not figure.change else "auto",
-            delta_description=_against(actor, figure, selection) if change else None,
+            delta_description=against_text(actor, figure, selection) if change else None,
             icon=f":material/{ICONS[figure.key]}:",
             chart_data=_spark(actor, figure),
             height="stretch",
@@ -119,14 +77,15 @@ def _explanation(actor: Actor, figure: Figure, selection: Selection) -> None:
             st.caption(f"Only {figure.cases} records: single ones move it a lot.")
 
 
-def _colour(figure: Figure) -> Literal["normal", "inverse", "off"]:
+def colour_of(figure: Figure) -> Literal["normal", "inverse", "off"]:
     """Green and red only for a change that is more than chance (or can't be tested)."""
     if figure.distinguishable is False or not figure.metric.better:
         return "off"
     return "normal" if figure.metric.better == "up" else "inverse"
 
 
-def _against(actor: Actor, figure: Figure, selection: Selection) -> str:
+def against_text(actor: Actor, figure: Figure, selection: Selection) -> str:
+    """What the change is against, and whether chance alone could make it."""
     compared = selection.comparison
     if compared is None or compared.end is None:
         return ""

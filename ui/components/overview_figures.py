@@ -1,12 +1,10 @@
 """The charts of the overview: key figures turned into frames for ``ml.charts.overview``, kept until a table behind them changes."""
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from babel.dates import format_date
 from babel.numbers import get_currency_symbol
 from sqlmodel import Session
 
@@ -17,13 +15,13 @@ from crm_core.services.analytics import breakdowns, metrics
 from crm_core.services.analytics.breakdowns import Part
 from crm_core.services.analytics.metric_rules import METRICS, list_filter
 from crm_core.services.analytics.metrics import Figure, Number, Point, Selection
-from crm_core.services.analytics.periods import Bucket, Period
+from crm_core.services.analytics.periods import Period
+from crm_core.services.analytics.wording import step_text, value_text
 from crm_core.vocabulary import Against, MetricUnit
 from ml.charts import overview as charts
 from ui import format as fmt
 from ui.cache import cached
 from ui.components.figure import Behind
-from ui.components.kpi_cards import value_text
 
 ENTITIES: dict[str, tuple[str, ...]] = {
     "sales": ("deal",),
@@ -172,22 +170,3 @@ def _axis(actor: Actor, unit: MetricUnit) -> str:
 
 def _prefix(actor: Actor, unit: MetricUnit) -> str:
     return get_currency_symbol(actor.currency, locale=actor.locale) if unit is MetricUnit.MONEY else ""
-
-
-def step_text(actor: Actor, step: Bucket) -> str:
-    """The name of a step: ``Mar 5``, ``Mar 2 – 8``, ``Mar 2026``, ``Jan – Mar 2026``, ``2026``."""
-
-    def show(day: date, pattern: str) -> str:
-        return format_date(day, pattern, locale=actor.locale)
-
-    match step.grain:
-        case "day":
-            return show(step.start, "MMM d")
-        case "week":
-            end = show(step.end, "d" if step.start.month == step.end.month else "MMM d")
-            return f"{show(step.start, 'MMM d')} – {end}"
-        case "month":
-            return show(step.start, "MMM y")
-        case "quarter":
-            return f"{show(step.start, 'MMM')} – {show(step.end, 'MMM y')}"
-    return show(step.end, "y")

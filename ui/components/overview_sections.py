@@ -7,13 +7,13 @@ from crm_core.fields import builtin
 from crm_core.services.analytics import attention, metrics
 from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.analytics.metrics import Figure, Selection
+from crm_core.services.analytics.wording import period_text
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, PeriodPreset, Scope
 from ui import format as fmt
 from ui.actions import load
 from ui.cache import cached
 from ui.components.figure import box, chart
-from ui.components.kpi_cards import period_text
 from ui.components.list_link import list_link
 from ui.components.overview_figures import groups
 from ui.components.record_list import cell

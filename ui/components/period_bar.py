@@ -1,5 +1,6 @@
 """The choices above key figures: period, comparison, owner, pipeline. All of them stand in the URL."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import streamlit as st
@@ -17,8 +18,10 @@ _PRESETS = PeriodPreset.options()
 _AGAINST = Against.options()
 
 
-def period_bar(actor: Actor, *, default: PeriodPreset = PeriodPreset.MONTHS_12) -> Selection:
-    """Draw the choices and give what was selected."""
+def period_bar(
+    actor: Actor, *, default: PeriodPreset = PeriodPreset.MONTHS_12, more: Callable[[], None] | None = None
+) -> Selection:
+    """Draw the choices and give what was selected; ``more`` draws further ones behind them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="period_bar"):
         preset = st.segmented_control(
             "Period",
@@ -35,6 +38,8 @@ def period_bar(actor: Actor, *, default: PeriodPreset = PeriodPreset.MONTHS_12) 
         start, end = _days(actor) if chosen is PeriodPreset.CUSTOM else (None, None)
         against = _against() if chosen is not PeriodPreset.ALL else Against.NONE
         owner_id, pipeline_id = _owner(actor), _pipeline(actor)
+        if more is not None:
+            more()
     return load(metrics.select, chosen, against, start=start, end=end, owner_id=owner_id, pipeline_id=pipeline_id)
 
 

@@ -16,7 +16,7 @@ from crm_core.services.analytics import deal_facts, marketing_facts, order_facts
 from crm_core.services.analytics.metric_rules import METRICS, Facts, Metric, list_filter, total
 from crm_core.services.analytics.metric_slots import Grouped, Slot
 from crm_core.services.analytics.metrics import Number, Selection, hidden_reason
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, FieldKind
 
 _LOADERS: dict[str, Callable[[Session, Actor, Slot], Grouped]] = {
     "revenue_won": deal_facts.closed_deals,
@@ -65,23 +65,36 @@ def breakdown(session: Session, actor: Actor, key: str, by: str, selection: Sele
         raise Invalid(f"“{metric.label}” can't be split this way.")
     if hidden_reason(actor, metric) or actor.masked(metric.entity, by):
         return ()
-    spec = builtin(metric.entity)[by]
     slot = Slot(selection.period, selection.owner_id, selection.pipeline_id, by=by)
-    groups = _merged(_LOADERS[key](session, actor, slot))
-    groups = {value: facts for value, facts in groups.items() if metric.cases(facts)}
-    labels = _labels(session, actor, spec, list(groups))
-    order = _order(session, metric, by, groups, labels)
-    shown, small = (order, []) if len(order) <= limit else (order[: limit - 1], order[limit - 1 :])
     base = list_filter(metric, selection.period, owner_id=selection.owner_id, pipeline_id=selection.pipeline_id)
-    parts = [_part(metric, value, labels[value], groups[value], _narrowed(base, by, value)) for value in shown]
+    return arrange(session, actor, metric, builtin(metric.entity)[by], by, _LOADERS[key](session, actor, slot), base, limit=limit)
+
+
+def arrange(
+    session: Session,
+    actor: Actor,
+    metric: Metric,
+    spec: FieldSpec,
+    by: str,
+    groups: Grouped,
+    base: dict[str, Any],
+    *,
+    limit: int = 10,
+) -> tuple[Part, ...]:
+    """Counted groups as parts: named within what the actor may see, in their order, small ones together, each with its list."""
+    require(actor, "analytics", Action.READ)
+    groups = {value: facts for value, facts in merged(groups).items() if metric.cases(facts)}
+    named = labels(session, actor, spec, list(groups))
+    order = _order(session, metric, by, groups, named)
+    shown, small = (order, []) if len(order) <= limit else (order[: limit - 1], order[limit - 1 :])
+    parts = [_part(metric, value, named[value], groups[value], narrowed(base, by, value)) for value in shown]
     if small:
         rest = total(groups[value] for value in small)
-        label = f"{len(small)} others"
-        parts.append(_part(metric, None, label, rest, _remaining(base, by, shown), rest=True))
+        parts.append(_part(metric, None, f"{len(small)} others", rest, _remaining(base, by, shown), rest=True))
     return _with_intervals(parts)
 
 
-def _merged(groups: Grouped) -> dict[Any, Facts]:
+def merged(groups: Grouped) -> dict[Any, Facts]:
     """Texts that differ by case are one group, as the filter does not tell them apart; empty text is the same as nothing."""
     spelled: dict[Any, Any] = {}
     found: dict[Any, Facts] = {}
@@ -92,13 +105,16 @@ def _merged(groups: Grouped) -> dict[Any, Facts]:
     return found
 
 
-def _labels(session: Session, actor: Actor, spec: FieldSpec, values: list[Any]) -> dict[Any, str]:
+def labels(session: Session, actor: Actor, spec: FieldSpec, values: list[Any]) -> dict[Any, str]:
+    """The words for values of a column; linked records that the actor may not see are “Hidden”."""
     nothing = f"No {spec.label.lower()}" if spec.key != "owner_id" or spec.entity != "ticket" else "Nobody"
     if spec.to in ENTITIES:
         titles = lists.titles(session, actor, spec.to or "", values)
         return {value: nothing if value is None else titles.get(value, "Hidden") for value in values}
     if spec.enum:
         return {value: nothing if value is None else spec.enum(value).label for value in values}
+    if spec.kind is FieldKind.BOOLEAN:
+        return {value: nothing if value is None else "Yes" if value else "No" for value in values}
     return {value: nothing if value is None else str(value) for value in values}
 
 
@@ -112,7 +128,8 @@ def _order(session: Session, metric: Metric, by: str, groups: dict[Any, Facts], 
     return sorted(groups, key=lambda value: (-size(groups[value]), labels[value].casefold()))
 
 
-def _narrowed(base: dict[str, Any], by: str, value: Any) -> dict[str, Any]:
+def narrowed(base: dict[str, Any], by: str, value: Any) -> dict[str, Any]:
+    """The filter of a list cut down to one value of a column."""
     leaf = {"field": by, "cmp": "empty"} if value is None else {"field": by, "cmp": "eq", "value": value}
     return {"op": "and", "items": [*base["items"], leaf]}
 

@@ -41,7 +41,8 @@ def measure(session: Session, actor: Actor, area: str, selection: Selection) -> 
     return found, before
 
 
-def _steps(session: Session, actor: Actor, area: str, selection: Selection, period: Period) -> tuple[Bucket, ...]:
+def steps_of(session: Session, actor: Actor, area: str, selection: Selection, period: Period) -> tuple[Bucket, ...]:
+    """The steps of a trend over a period; over all time from the first to the last record that the actor may see."""
     if period.start is None or period.end is None:
         slot = Slot(period, selection.owner_id, selection.pipeline_id)
         found = metric_slots.extent(session, actor, area, slot)
@@ -53,7 +54,7 @@ def _steps(session: Session, actor: Actor, area: str, selection: Selection, peri
 
 
 def _measure(session: Session, actor: Actor, area: str, selection: Selection, period: Period) -> Measured:
-    steps = _steps(session, actor, area, selection, period)
+    steps = steps_of(session, actor, area, selection, period)
     slot = Slot(period, selection.owner_id, selection.pipeline_id, steps)
     grouped: dict[Any, Facts] = {}
     for loader in _LOADERS[area]:

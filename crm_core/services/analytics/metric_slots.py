@@ -32,13 +32,17 @@ _DAY_OF = {
 
 @dataclass(frozen=True)
 class Slot:
-    """Which records to count and how to group them: by ``steps`` of a trend (keys 0, 1, …), or by the column ``by`` (keys are its values)."""
+    """Which records to count and how to group them: by ``steps`` of a trend (keys 0, 1, …), or by the column ``by`` (keys are its values).
+
+    ``only``: a further clause on the table of the records.
+    """
 
     period: Period
     owner_id: int | None = None
     pipeline_id: int | None = None
     steps: tuple[Bucket, ...] = ()
     by: str | None = None
+    only: Any = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ def reach(actor: Actor, key: str, table: Any, slot: Slot) -> ColumnElement[bool]
         parts.append(table.c.owner_id == slot.owner_id)
     if slot.pipeline_id is not None and "pipeline_id" in table.c:
         parts.append(table.c.pipeline_id == slot.pipeline_id)
+    if slot.only is not None:
+        parts.append(slot.only)
     return and_(*parts)
 
 

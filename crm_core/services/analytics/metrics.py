@@ -28,6 +28,7 @@ class Point:
 
     bucket: Bucket
     value: Number | None
+    cases: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Figure:
     before_points: tuple[Point, ...] = ()
     reason: str = ""
     hidden: bool = False
+    before_cases: int = 0
 
     @property
     def metric(self) -> Metric:
@@ -103,7 +105,7 @@ def overview(session: Session, actor: Actor, area: str, selection: Selection) ->
     if not wanted:
         return ()
     found, before = measure(session, actor, area, selection)
-    return tuple(_figure(actor, metric, selection, found, before) for metric in wanted)
+    return tuple(figure_of(actor, metric, selection, found, before) for metric in wanted)
 
 
 def figure(session: Session, actor: Actor, key: str, selection: Selection) -> Figure:
@@ -129,8 +131,13 @@ def hidden_reason(actor: Actor, metric: Metric) -> str:
 # --- from facts to figures --------------------------------------------------------------------------------------------
 
 
-def _figure(actor: Actor, metric: Metric, selection: Selection, found: Measured, before: Measured | None) -> Figure:
+def figure_of(
+    actor: Actor, metric: Metric, selection: Selection, found: Measured, before: Measured | None, only: dict[str, Any] | None = None
+) -> Figure:
+    """A figure from measured facts. ``only``: the further filter that they were measured with."""
     ast = list_filter(metric, selection.period, owner_id=selection.owner_id, pipeline_id=selection.pipeline_id)
+    if only:
+        ast = {"op": "and", "items": [*ast["items"], only]}
     reason = hidden_reason(actor, metric)
     if reason:
         return Figure(metric.key, None, 0, ast, reason=reason, hidden=True)
@@ -153,6 +160,7 @@ def _figure(actor: Actor, metric: Metric, selection: Selection, found: Measured,
         points=_points(metric, found),
         before_points=_points(metric, before) if before and not metric.now else (),
         reason=metric.missing if value is None else "",
+        before_cases=_cases_before(metric, before),
     )
 
 
@@ -164,11 +172,17 @@ def _earlier(metric: Metric, before: Measured | None) -> Number | None:
     return metric.value(before.standing[-1]) if before.standing else None
 
 
+def _cases_before(metric: Metric, before: Measured | None) -> int:
+    if before is None:
+        return 0
+    return metric.cases(before.standing[-1] if metric.now and before.standing else before.whole)
+
+
 def _points(metric: Metric, found: Measured) -> tuple[Point, ...]:
     if not metric.history or metric.key == "campaign_return":
         return ()
     parts = found.standing if metric.now else found.parts
-    return tuple(Point(step, metric.value(part)) for step, part in zip(found.steps, parts, strict=False))
+    return tuple(Point(step, metric.value(part), metric.cases(part)) for step, part in zip(found.steps, parts, strict=False))
 
 
 def _interval(numerator: int | None, denominator: int | None) -> tuple[float | None, float | None]:

@@ -141,6 +141,14 @@ def unit_start(day: date, months: int, fiscal_start_month: int = 1) -> date:
     return add_months(day.replace(day=1), -(since % months))
 
 
+def parsed(text: str) -> date | None:
+    """The day that an address names; None for anything else."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def add_months(day: date, months: int) -> date:
     """The day that many months later (or earlier); the 31st becomes the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)

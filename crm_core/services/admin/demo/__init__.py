@@ -34,6 +34,7 @@ from crm_core.models import (
 )
 from crm_core.services.admin import setup
 from crm_core.services.admin.demo import (
+    boards,
     buying,
     customers,
     handing,
@@ -108,6 +109,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         summaries.mark_all(session)
         promising.add(session, spec["timezone"])
         found = people(session)
+        boards.add(session, found)
     if (
         scale != "small"
     ):  # the few rows of the small one are summed as they are until the worker's next minute: nobody waits at the door

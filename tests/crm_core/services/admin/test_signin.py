@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotPermitted, TooMany
+from crm_core.kit import hashing
 from crm_core.kit.clock import frozen, utcnow
 from crm_core.models import AuthSession, Event, SigninAttempt, User
 from crm_core.services.admin import passwords, sessions, signin
@@ -237,19 +238,19 @@ def test_a_few_words_are_a_password():
 def test_nobody_costs_as_much_as_somebody():
     """Instead of a stop-watch: both ways verify exactly one real hash."""
     calls = []
-    original = passwords._hasher
+    original = hashing._hasher
     stored = original.hash("x")
-    passwords._nobody()
+    hashing._nobody()
 
     class Counting:
         def verify(self, given_hash, password):
             calls.append(given_hash[:30])
             return original.verify(given_hash, password)
 
-    passwords._hasher = Counting()
+    hashing._hasher = Counting()
     try:
         assert passwords.fits(None, "nobody has this password") is False
         assert passwords.fits(stored, "y") is False
     finally:
-        passwords._hasher = original
+        hashing._hasher = original
     assert len(calls) == 2 and calls[0][:15] == calls[1][:15]

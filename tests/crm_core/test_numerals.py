@@ -7,7 +7,7 @@ import pytest
 from babel.core import Locale
 from babel.numbers import format_currency, format_decimal
 
-from ui import numerals
+from crm_core.kit import numerals
 
 LOCALES = (
     "en_US",

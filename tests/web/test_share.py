@@ -1,0 +1,199 @@
+"""Shared pages: what a stranger with a link sees, and what one with a wrong, old, altered or withdrawn link does not."""
+
+from datetime import timedelta
+
+import pytest
+from sqlmodel import select
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Invalid, NotFound, NotPermitted
+from crm_core.kit import clock
+from crm_core.models import Deal, Role, RolePermission, ShareLink, SigninAttempt, Stage, User
+from crm_core.services.analytics import dashboard_starts, dashboards, sharing
+from crm_core.vocabulary import Action, ShareKind, StageKind
+from tests.crm_core.services.analytics.company import NOW, fill
+from tests.web.conftest import APP, Visitor
+from web import share
+
+SECRET = "Zanzibar & <b>Co"
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    share._seen.clear()
+    share._drawn.clear()
+
+
+@pytest.fixture
+def client():
+    """Somebody without an account."""
+    return Visitor(APP, base_url="http://testserver")
+
+
+@pytest.fixture
+def board(workspace):
+    with write_session() as session:
+        tiles = dashboard_starts.tiles_for(workspace["bob"], "team")
+        return dashboards.create(session, workspace["bob"], name=SECRET, tiles=tiles)
+
+
+@pytest.fixture
+def workspace(cast):
+    with clock.frozen(NOW):
+        fill(cast, 8, size=120)
+    return cast
+
+
+def make(actor, board, **more):
+    with write_session() as session:
+        made = sharing.create(session, actor, kind=ShareKind.DASHBOARD, target_id=board, filters={"period": "all"}, **more)
+    with read_session() as session:
+        return next(link for link in sharing.find(session, actor) if link.id == made)
+
+
+def test_a_stranger_sees_the_page_and_nothing_but_the_page(client, workspace, board):
+    link = make(workspace["bob"], board)
+    answer = client.get(f"/s/{link.token}")
+    assert answer.status_code == 200
+    assert "Zanzibar &amp; &lt;b&gt;Co" in answer.text and "<b>Co" not in answer.text
+    assert "<script" not in answer.text and "/deals" not in answer.text
+    assert "noindex" in answer.text and "noindex" in answer.headers["x-robots-tag"]
+    assert "script-src 'none'" in answer.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert "rapport_session" not in answer.headers.get("set-cookie", "")
+    with read_session() as session:
+        assert len(sharing.views(session, workspace["bob"], link.id)) == 1
+
+
+def test_every_dead_link_gives_the_same_answer(client, workspace, board):
+    bob = workspace["bob"]
+    good = make(bob, board)
+    revoked, expired = make(bob, board), make(bob, board)
+    with write_session() as session:
+        sharing.revoke(session, bob, revoked.id)
+        session.get(ShareLink, expired.id).expires_at = clock.utcnow() - timedelta(seconds=1)
+    name, _, sign = good.token.partition(".")
+    other = make(bob, board).token.partition(".")
+    tries = [
+        revoked.token, expired.token, "x", "", f"{name}.", f"{name}.{sign[:-1]}x", f"{name}x.{sign}", f"{other[0]}.{sign}",
+        name, f"{good.token}/x", "é.é", "a" * 500,
+    ]  # fmt: skip
+    answers = {(client.get(f"/s/{token}").status_code, client.get(f"/s/{token}").text) for token in tries}
+    assert len(answers) == 1 and next(iter(answers))[0] == 404
+    assert client.get(f"/s/{good.token}").status_code == 200
+
+
+def test_it_dies_with_its_owner_with_their_right_to_share_and_with_the_dashboard(client, workspace, board):
+    bob, root = workspace["bob"], workspace["root"]
+    link = make(bob, board)
+    assert client.get(f"/s/{link.token}").status_code == 200
+    with write_session() as session:
+        session.get(User, bob.user_id).is_active = False
+    assert client.get(f"/s/{link.token}").status_code == 404
+    with write_session() as session:
+        session.get(User, bob.user_id).is_active = True
+        role = session.exec(select(Role).where(Role.key == "manager")).one()
+        grant = session.exec(
+            select(RolePermission).where(
+                RolePermission.role_id == role.id, RolePermission.entity == "analytics", RolePermission.action == Action.MANAGE
+            )
+        ).one()
+        session.delete(grant)
+    assert client.get(f"/s/{link.token}").status_code == 404
+    with write_session() as session:
+        mine = dashboards.create(session, root, name="r", tiles=[])
+    other = make(root, mine)
+    assert client.get(f"/s/{other.token}").status_code == 200
+    with write_session() as session:
+        dashboards.archive(session, root, mine)
+    assert client.get(f"/s/{other.token}").status_code == 404
+
+
+def test_it_shows_what_its_owner_may_see_at_this_moment(client, workspace):
+    bob = workspace["bob"]
+    tile = {"kind": "figure", "spec": {"metric": "open_pipeline", "by": "", "chart": "number"}}
+    with write_session() as session:
+        mine = dashboards.create(session, bob, name="b", tiles=[tile])
+    link = make(bob, mine)
+    before = client.get(f"/s/{link.token}").text
+    with write_session() as session:
+        stage = session.exec(select(Stage).where(Stage.kind == StageKind.OPEN)).first()
+        for owner in (bob.user_id, workspace["charlie"].user_id):
+            session.add(
+                Deal(
+                    name="x",
+                    pipeline_id=stage.pipeline_id,
+                    stage_id=stage.id,
+                    amount_minor=777_000_000_00,
+                    created_on=clock.today(),
+                    stage_since=clock.utcnow(),
+                    owner_id=owner,
+                )
+            )
+    after = client.get(f"/s/{link.token}").text
+    assert before != after
+    with write_session() as session:
+        role = session.exec(select(Role).where(Role.key == "manager")).one()
+        for grant in session.exec(
+            select(RolePermission).where(
+                RolePermission.role_id == role.id, RolePermission.entity == "deal", RolePermission.action == Action.READ
+            )
+        ):
+            session.delete(grant)
+    narrowed = client.get(f"/s/{link.token}").text
+    assert "There is no such figure." in narrowed
+
+
+def test_a_password_is_asked_for_kept_for_this_link_and_guessing_ends(client, workspace, board):
+    bob = workspace["bob"]
+    link = make(bob, board, password="open sesame")
+    other = make(bob, board, password="another one")
+    origin = {"origin": "http://testserver"}
+    page = client.get(f"/s/{link.token}")
+    assert page.status_code == 200 and "Protected page" in page.text and "Zanzibar" not in page.text
+    assert (
+        client.post(f"/s/{link.token}", data={"password": "open sesame"}, headers={"origin": "http://evil.example"}).status_code
+        == 403
+    )
+    wrong = client.post(f"/s/{link.token}", data={"password": "open"}, headers=origin)
+    assert wrong.status_code == 403 and "Zanzibar" not in wrong.text
+    right = client.post(f"/s/{link.token}", data={"password": "open sesame"}, headers=origin, follow_redirects=False)
+    assert right.status_code == 303 and "HttpOnly" in right.headers["set-cookie"]
+    assert "Zanzibar" in client.get(f"/s/{link.token}").text
+    assert "Zanzibar" not in client.get(f"/s/{other.token}").text
+    client.cookies.clear()
+    client.cookies.set(f"rapport_share_{link.id}", "x" * 32)
+    assert "Zanzibar" not in client.get(f"/s/{link.token}").text
+    codes = [client.post(f"/s/{other.token}", data={"password": f"guess {n}"}, headers=origin).status_code for n in range(10)]
+    assert codes[:8] == [403] * 8 and codes[8:] == [429, 429]
+    assert client.post(f"/s/{other.token}", data={"password": "another one"}, headers=origin).status_code == 429
+    with read_session() as session:
+        assert sum(view["refused"] for view in sharing.views(session, bob, other.id)) == 8
+        assert session.exec(select(SigninAttempt)).first() is not None
+
+
+def test_one_address_can_not_try_addresses_without_end(client, workspace):
+    codes = [client.get(f"/s/guess{n}").status_code for n in range(share.PER_MINUTE + 2)]
+    assert codes[0] == 404 and codes[-1] == 429
+
+
+def test_a_page_may_stand_in_another_site_only_when_the_link_says_so(client, workspace, board):
+    link = make(workspace["bob"], board, embeddable=True)
+    assert "frame-ancestors *" in client.get(f"/s/{link.token}").headers["content-security-policy"]
+    with pytest.raises(Invalid):
+        make(workspace["bob"], board, embeddable=True, password="long enough")
+
+
+def test_links_are_made_seen_and_withdrawn_by_those_who_may(workspace, board):
+    link = make(workspace["bob"], board)
+    with write_session() as session:
+        with pytest.raises(NotPermitted):
+            sharing.create(session, workspace["alice"], kind=ShareKind.DASHBOARD, target_id=board)
+        with pytest.raises(NotFound):
+            sharing.create(session, workspace["dana"], kind=ShareKind.DASHBOARD, target_id=board)
+        with pytest.raises(NotFound):
+            sharing.revoke(session, workspace["dana"], link.id)
+        assert [row.token for row in sharing.find(session, workspace["root"])] == [""]
+        sharing.revoke(session, workspace["root"], link.id)
+        with pytest.raises(Invalid):
+            sharing.extend(session, workspace["bob"], link.id, days=7)

@@ -1,0 +1,16 @@
+"""Addresses that work outside the app: with the scheme and name under which it is reached."""
+
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from crm_core.settings import settings
+
+
+def absolute(path: str) -> str:
+    """The whole address of a path: of the public address in the settings, else of the one in this browser."""
+    base = settings().public_url.rstrip("/")
+    if not base:
+        here = urlsplit(str(st.context.url or "http://localhost:8501"))
+        base = f"{here.scheme}://{here.netloc}"
+    return base + path

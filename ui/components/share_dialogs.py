@@ -1,0 +1,72 @@
+"""Dialogs that show a dashboard to people outside: a link."""
+
+import streamlit as st
+
+from crm_core.services.analytics import sharing
+from crm_core.services.analytics.dashboards import DashboardRow
+from crm_core.services.analytics.sharing import DAYS, LinkRow
+from crm_core.services.analytics.tiles import Look
+from crm_core.vocabulary import PeriodPreset, ShareKind
+from ui import format as fmt
+from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.addresses import absolute
+from ui.navigation import page_of
+from ui.session import current_actor
+
+WARNING = (
+    "Whoever has the link sees these figures **with your rights**, without an account, with the period and filters that are set now. "
+    "Groups of fewer than five records are hidden."
+)
+
+
+@st.dialog("Share outside", width="medium", icon=":material/share:")
+def share_dialog(row: DashboardRow, look: Look) -> None:
+    """Make a link to the dashboard as it is seen now, and show those that there are."""
+    period = str(st.session_state.get("period") or row.settings.get("period") or PeriodPreset.MONTHS_12.value)
+    link_form(ShareKind.DASHBOARD, row.id, row.name, sharing.filters_of(look, period))
+
+
+def link_form(kind: ShareKind, target_id: int, name: str, filters: dict[str, object]) -> None:
+    """The form of a link and the living links of the same thing; inside a dialog."""
+    actor = current_actor()
+    st.markdown(WARNING)
+    label = st.text_input("Title on the page", name, max_chars=120, key="link_label")
+    left, right = st.columns(2)
+    days = left.selectbox("Works for", list(DAYS), index=2, format_func=lambda key: DAYS[key], key="link_days")
+    password = right.text_input(
+        "Password (optional)", type="password", max_chars=200, key="link_password", autocomplete="new-password"
+    )
+    embeddable = st.toggle(
+        "May stand inside another website", key="link_embed", disabled=bool(password), help="Not together with a password"
+    )
+    name_of_key = f"link_{kind.value}_{target_id}"
+    if st.button("Make the link", type="primary", icon=":material/link:", key="link_make"):
+        made = perform(
+            sharing.create, kind=kind, target_id=target_id, label=label, filters=filters, days=days, password=password or "",
+            embeddable=embeddable and not password, submit_key=submit_key(name_of_key),
+        )  # fmt: skip
+        if made is not None:
+            renew(name_of_key)
+    show_problems()
+    links = [link for link in load(sharing.find, kind=kind, target_id=target_id) if link.works and link.mine]
+    for link in links[:5]:
+        address(link)
+        st.caption(fmt.md(words(link)))
+    if links:
+        st.page_link(page_of(actor, "links"), label="Who opened them, and withdrawing", icon=":material/arrow_forward:")  # type: ignore[arg-type]
+
+
+def address(link: LinkRow) -> None:
+    """The address of a link, with a button that copies it."""
+    st.code(absolute(f"/s/{link.token}"), language=None, wrap_lines=True)
+
+
+def words(link: LinkRow) -> str:
+    """What there is to say about a link."""
+    actor = current_actor()
+    parts = [f"until {fmt.day(actor, link.expires_at.date())}", fmt.plural(link.views, "opening", "openings")]
+    if link.protected:
+        parts.insert(0, "password")
+    if link.embeddable:
+        parts.insert(0, "may be embedded")
+    return " · ".join(parts)
