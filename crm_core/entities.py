@@ -64,7 +64,7 @@ _ALL = (
     ),
     Entity(
         "ticket", m.Ticket, "Ticket", "Tickets", "confirmation_number", title="subject",
-        columns=("number", "subject", "status", "priority", "account_id", "owner_id", "sla_due_at", "opened_at"),
+        columns=("subject", "number", "status", "priority", "account_id", "owner_id", "sla_due_at", "opened_at"),
         sort=("opened_at", True), search=("number", "subject"), page="ticket",
     ),
     Entity(

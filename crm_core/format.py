@@ -22,6 +22,11 @@ def md(text: Any) -> str:
     return _MARKDOWN.sub(r"\\\1", flat)
 
 
+def for_badge(text: Any) -> str:
+    """Untrusted text for ``st.badge``, which escapes square brackets itself: twice would show the backslash."""
+    return md(text).replace("\\[", "[").replace("\\]", "]")
+
+
 def money(
     actor: Actor, minor: int | str | None, *, compact: bool = False, currency: str | None = None, decimals: bool | None = None
 ) -> str:
@@ -87,6 +92,13 @@ def short_day(actor: Actor, value: date | str | None) -> str:
         return NOTHING
     near = abs((value - clock.today(actor.timezone)).days) < 300
     return numerals.day(value, "MMM d" if near and actor.locale.startswith("en") else "medium", actor.locale)
+
+
+def day_and_month(actor: Actor, value: date | str | None) -> str:
+    """A calendar day for a place as narrow as a figure's; its year must stand beside it."""
+    if isinstance(value, str) or value is None:
+        return value or NOTHING
+    return numerals.day(value, "MMM d" if actor.locale.startswith("en_US") else "d MMM", actor.locale)
 
 
 def local(actor: Actor, value: datetime) -> datetime:

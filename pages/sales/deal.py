@@ -98,7 +98,10 @@ with st.grid(4, min_column_width=150):
     closing = row["closed_on"] if outcome is not StageKind.OPEN else row["expected_close_on"]
     st.metric(
         "Closed" if outcome is not StageKind.OPEN else "Expected close",
-        fmt.short_day(actor, closing),
+        fmt.day_and_month(actor, closing),
+        delta=str(closing.year) if closing else None,
+        delta_color="off",
+        delta_arrow="off",
         border=True,
         height="stretch",
     )

@@ -1,8 +1,7 @@
 """Every screen of the menu, light and dark: nothing serious that axe can find by WCAG 2 A and AA."""
 
-import re
-
 import pytest
+from playwright.sync_api import expect
 
 from ui.navigation import PAGES
 
@@ -13,15 +12,10 @@ SHELL = {
 }
 """Rules that the frame around our screens breaks, with the reason."""
 
-PRIMARY_ON_DARK = "#6366f1"
-"""Streamlit takes one colour as the ground of white words (buttons) and as the words of a chosen pill on its own tint. On a dark ground no colour
-reaches 4.5 in both: the first needs a luminance below 0.183, the second above 0.22. Ours has 4.46 and 3.84; anything else must reach AA."""
-
 SCREENS = [screen for screen in PAGES if not screen.default]
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the e-mail link on the profile page, and the accent on dark grounds, still miss AA", strict=False)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_screen_has_serious_barriers(demo_app, tab, dark):
     page = tab(demo_app, "administrator", dark=dark)
@@ -29,12 +23,36 @@ def test_no_screen_has_serious_barriers(demo_app, tab, dark):
     for screen in SCREENS:
         page.open(f"/{screen.url}?id=1" if screen.hidden else f"/{screen.url}")
         page.page.wait_for_timeout(300)
-        complaints = [each for each in page.complaints(*SHELL) if not (dark and _primary_on_dark(each))]
+        complaints = page.complaints(*SHELL)
         if complaints:
             found[screen.url] = sorted(set(complaints))[:6]
     assert found == {}
 
 
-def _primary_on_dark(complaint):
-    ratio = re.search(r'"contrastRatio": ([\d.]+)', complaint)
-    return PRIMARY_ON_DARK in complaint and ratio is not None and float(ratio[1]) > 3.8
+@pytest.mark.slow
+def test_a_list_a_record_and_a_dialog_work_without_a_mouse(demo_app, tab):
+    page = tab(demo_app, "sales_rep").open("/accounts").heading("Accounts")
+    first = page.page.locator("tbody a").first
+    name = first.inner_text()
+    _tab_to(page, first)
+    page.page.keyboard.press("Enter")
+    expect(page.page.get_by_role("heading", name=name)).to_be_visible()
+    page.idle()
+    page.page.keyboard.press("ControlOrMeta+k")
+    field = page.page.get_by_role("dialog").get_by_role("searchbox")
+    expect(field).to_be_visible()
+    expect(field).to_be_focused()
+    page.page.keyboard.type(name[:6])
+    expect(page.page.get_by_role("dialog").get_by_role("button", name=name).first).to_be_visible()
+    page.page.keyboard.press("Escape")
+    expect(page.page.get_by_role("dialog")).to_have_count(0)
+
+
+def _tab_to(page, target, most=120):
+    """Reach something with the Tab key alone, and see that it is marked."""
+    for _ in range(most):
+        if target.evaluate("el => el.getRootNode().activeElement === el"):
+            assert target.evaluate("el => getComputedStyle(el).outlineStyle") != "none", "one can't see where one is"
+            return
+        page.page.keyboard.press("Tab")
+    raise AssertionError("the Tab key does not lead there")

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.format import md
+from ui.format import for_badge, md
 
 
 def header(
@@ -22,7 +22,7 @@ def header(
     if badges:
         line = left.container(horizontal=True, vertical_alignment="center", gap="small")
         for text, colour in badges:
-            line.badge(md(text), color=colour)  # type: ignore[arg-type]
+            line.badge(for_badge(text), color=colour)  # type: ignore[arg-type]
         if caption:
             line.caption(md(caption), width="content")
     elif caption:

@@ -66,6 +66,10 @@ def _explanation(actor: Actor, figure: Figure, selection: Selection) -> None:
             st.markdown(fmt.md(f"{figure.numerator:,} of {figure.denominator:,}"))
         if figure.value is not None:
             st.markdown(fmt.md("Exactly: " + value_text(actor, metric.unit, figure.value, compact=False)))
+        compared = selection.comparison
+        if figure.before is not None and compared is not None and compared.end is not None:
+            then = f"at the end of {fmt.day(actor, compared.end)}" if metric.now else period_text(actor, compared)
+            st.markdown(fmt.md(f"Before: {value_text(actor, metric.unit, figure.before, compact=False)} ({then})"))
         st.caption(fmt.md(metric.note))
         days = "As of now" if metric.now else f"{period_text(actor, selection.period)}, days of {actor.timezone}"
         st.caption(fmt.md(f"{days}. Only {entity(metric.entity).plural.lower()} that you may see."))
@@ -89,9 +93,8 @@ def against_text(actor: Actor, figure: Figure, selection: Selection) -> str:
     compared = selection.comparison
     if compared is None or compared.end is None:
         return ""
-    before = "vs last year" if selection.against is Against.LAST_YEAR else "vs period before"
-    words = f"since {fmt.short_day(actor, compared.end)}" if figure.metric.now else before
-    return words + (" · within chance" if figure.distinguishable is False else "")
+    before = "vs last year" if selection.against is Against.LAST_YEAR else "vs before"
+    return before + (" · within chance" if figure.distinguishable is False else "")
 
 
 def _spark(actor: Actor, figure: Figure) -> list[float] | None:

@@ -100,7 +100,12 @@ def record_list(
     bar = st.container()
     happened = table(
         [
-            Column(spec.key, spec.label, right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL))
+            Column(
+                spec.key,
+                spec.label,
+                right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL),
+                named=spec.kind is FieldKind.BOOLEAN,
+            )
             for spec in shown
         ],
         [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown]) for row in page.rows],

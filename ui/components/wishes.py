@@ -32,7 +32,7 @@ def wishes_card(actor: Actor, contact_id: int, found: Preferences) -> None:
             with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
                 st.markdown(":material/favorite: **Preferences**", width="content")
                 for words, colour in badges:
-                    st.badge(fmt.md(words), color=colour)  # type: ignore[arg-type]
+                    st.badge(fmt.for_badge(words), color=colour)  # type: ignore[arg-type]
             if may_edit and st.button("Change", icon=":material/edit:", type="tertiary", key="wishes_edit"):
                 edit_dialog("contact", contact_id, preferences.FIELDS)
         for label, text in lines:

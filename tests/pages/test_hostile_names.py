@@ -1,0 +1,115 @@
+"""Names that mean harm, or are only unusual, are shown as what they are: on every screen, and in every export."""
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.kit import clock
+from crm_core.kit.csvio import harmless
+from crm_core.models import CampaignMember, ProductCategory, TicketMessage, User
+from crm_core.services import crud
+from crm_core.services.collaboration import activities, tasks
+from crm_core.services.customers import handovers
+from crm_core.vocabulary import ActivityKind, MessageDirection
+from tests.pages.app import open_screen
+from ui.navigation import PAGES
+
+EVIL = (
+    "![x](http://e/i.png) [l](javascript:1) <script>alert(1)</script> **b** `c` $x$ :red[y] :material/bug: مرحبا بالعالم 😀👩‍👩‍👧 "
+    + "long " * 40
+)
+EVIL = EVIL[:300].strip()
+KINDS = (
+    "markdown", "caption", "button", "checkbox", "toggle", "metric", "title", "subheader", "header", "error", "warning", "info", "success",
+    "expander", "tab", "radio", "multiselect", "text_input", "text_area", "number_input", "popover", "link_button", "page_link",
+)  # fmt: skip
+RECORDS = ("deal", "account", "contact", "lead", "product", "order", "ticket", "campaign", "task")
+
+
+@pytest.fixture
+def hostile(cast):
+    """One record of each kind, all named alike, related to each other; the people too."""
+    root = cast["root"]
+    made = {}
+    with write_session() as session:
+        for person in session.query(User):
+            person.name = EVIL[:200]
+        session.add(ProductCategory(name=EVIL))
+    with write_session() as session:
+        made["account"] = crud.create(session, root, "account", {"name": EVIL, "description": EVIL, "city": EVIL[:120]}).id
+        both = {"account_id": made["account"]}
+        wishes = {"goals": EVIL, "do_not": EVIL, "language": EVIL[:40], "preferred_hours": EVIL[:40]}
+        made["contact"] = crud.create(session, root, "contact", {"name": EVIL, "job_title": EVIL, **wishes, **both}).id
+        both["contact_id"] = made["contact"]
+        made["campaign"] = crud.create(session, root, "campaign", {"name": EVIL}).id
+        made["product"] = crud.create(session, root, "product", {"name": EVIL, "price_minor": 1}).id
+        made["deal"] = crud.create(
+            session, root, "deal", {"name": EVIL, "next_step": EVIL, "amount_minor": 5, "product_id": made["product"], **both}
+        ).id
+        made["lead"] = crud.create(session, root, "lead", {"name": EVIL, "company": EVIL, "job_title": EVIL}).id
+        made["order"] = crud.create(session, root, "order", {"ordered_at": clock.utcnow(), **both}).id
+        made["ticket"] = crud.create(session, root, "ticket", {"subject": EVIL, **both}).id
+        session.add(
+            TicketMessage(
+                ticket_id=made["ticket"], direction=MessageDirection.INBOUND, body=EVIL, author_name=EVIL[:200], at=clock.utcnow()
+            )
+        )
+        session.add(CampaignMember(campaign_id=made["campaign"], contact_id=made["contact"]))
+        made["task"] = tasks.create(session, root, {"subject": EVIL, "body": EVIL, "deal_id": made["deal"]}).id
+        for key in ("deal", "account", "contact", "lead", "ticket"):
+            activities.log(session, root, key, made[key], kind=ActivityKind.CALL, text=EVIL, follow_up=EVIL)
+        handovers.offer(session, root, made["account"], to_user_id=cast["sam"].user_id, note=EVIL, more=[EVIL[:200]])
+    return cast, made
+
+
+def readers(app):
+    """Everything on the page that is read as Markdown."""
+    for kind in KINDS:
+        for element in app.get(kind):
+            for name in ("label", "value", "body", "help"):
+                text = getattr(element, name, None)
+                if isinstance(text, str) and not (kind in ("text_input", "text_area") and name == "value"):
+                    yield kind, text
+
+
+@pytest.mark.parametrize("who", ["root", "sam"])
+def test_no_screen_reads_a_name_as_anything_but_a_name(hostile, who):
+    cast, made = hostile
+    found = []
+    for screen in PAGES:
+        if not screen.allowed(cast[who]) or screen.url in ("start", "health"):
+            continue
+        params = {"id": made[screen.url]} if screen.url in made else {}
+        app = open_screen(cast[who], screen.url, **params)
+        assert not app.exception, (screen.url, app.exception)
+        for kind, text in readers(app):
+            seen = text.replace("\\\\", "").replace("\\<", "").replace("\\", "\x00")
+            if any(sign in seen for sign in ("![x]", "](http", "](javascript", "<script", "**b**", ":red[y]")):
+                found.append((screen.url, kind, text[:90]))
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://e")', "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_formula_leaves_the_house_as_text(text):
+    assert harmless(text).startswith("'")
+
+
+def test_exports_carry_the_names_whole_and_the_formulas_as_text(cast):
+    import csv
+    import io
+
+    import openpyxl
+
+    from crm_core.lists import ListQuery
+    from crm_core.services import exports
+
+    names = [EVIL, '=HYPERLINK("http://e","x")', "مرحبا", "😀"]
+    with write_session() as session:
+        for name in names:
+            crud.create(session, cast["root"], "account", {"name": name})
+    with read_session() as session:
+        data = exports.build(session, cast["root"], "account", ListQuery(columns=("name",))).data
+        book = exports.build(session, cast["root"], "account", ListQuery(columns=("name",)), form="xlsx").data
+    rows = [row[1] for row in csv.reader(io.StringIO(data.decode("utf-8-sig")))][1:]
+    assert rows == [EVIL, "'" + names[1], *names[2:]]
+    cells = [row[1] for row in openpyxl.load_workbook(io.BytesIO(book)).active.iter_rows(min_row=2, values_only=False)]
+    assert [(cell.value, cell.data_type) for cell in cells] == [(name, "s") for name in names]
