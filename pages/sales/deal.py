@@ -1,5 +1,7 @@
 """One deal: for the rep who works it, to see where it stands, do the next thing, and close it."""
 
+from datetime import date
+
 import streamlit as st
 
 from crm_core.services.sales import deals
@@ -99,7 +101,7 @@ with st.grid(4, min_column_width=150):
     st.metric(
         "Closed" if outcome is not StageKind.OPEN else "Expected close",
         fmt.day_and_month(actor, closing),
-        delta=str(closing.year) if closing else None,
+        delta=str(closing.year) if isinstance(closing, date) else None,
         delta_color="off",
         delta_arrow="off",
         border=True,
