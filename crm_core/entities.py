@@ -105,6 +105,7 @@ _AREA_LABELS = {
     "custom_field": "Custom fields",
     "view": "Shared views",
     "service_level": "Service levels",
+    "lead_form": "Lead forms",
 }
 
 

@@ -150,6 +150,16 @@ class SlaState(Choice):
     CANCELLED = "cancelled", "No longer needed"
 
 
+class SubmissionState(Choice):
+    """What became of a filled-in lead form."""
+
+    LEAD = "lead", "New lead"
+    KNOWN = "known", "Known lead"
+    TWICE = "twice", "Sent twice"
+    SPAM = "spam", "Spam"
+    FAILED = "failed", "Needs a look"
+
+
 class Level(Choice):
     """Impact or urgency of a ticket."""
 

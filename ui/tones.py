@@ -16,6 +16,7 @@ from crm_core.vocabulary import (
     Priority,
     SlaState,
     StageKind,
+    SubmissionState,
     TaskStatus,
     TicketKind,
 )
@@ -30,6 +31,7 @@ TONES: dict[Any, str] = {
     TicketKind.SOLVED: "green", TicketKind.CLOSED: "gray",
     Priority.LOW: "gray", Priority.NORMAL: "blue", Priority.HIGH: "orange", Priority.URGENT: "red",
     SlaState.RUNNING: "blue", SlaState.PAUSED: "gray", SlaState.BREACHED: "red", SlaState.MET: "green", SlaState.MET_LATE: "orange",
+    SubmissionState.LEAD: "green", SubmissionState.KNOWN: "blue", SubmissionState.TWICE: "gray", SubmissionState.SPAM: "gray", SubmissionState.FAILED: "red",
     PersonState.ACTIVE: "green", PersonState.INVITED: "orange", PersonState.DEACTIVATED: "gray",
     HandoverState.PENDING: "orange", HandoverState.ACCEPTED: "green", HandoverState.DECLINED: "red", HandoverState.WITHDRAWN: "gray",
     TaskStatus.OPEN: "blue", TaskStatus.DONE: "green", TaskStatus.CANCELLED: "gray",

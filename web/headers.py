@@ -57,6 +57,12 @@ def page_policy(scripts: tuple[str, ...], styles: tuple[str, ...]) -> str:
     )
 
 
+def framed_by(policy: str, hosts: tuple[str, ...]) -> str:
+    """The policy of a page that other sites may show in a frame; without hosts nobody may."""
+    sites = " ".join(f"https://{host}" for host in hosts)
+    return policy.replace("frame-ancestors 'none'", f"frame-ancestors 'self' {sites}".strip()) if hosts else policy
+
+
 def _policy(*, default: str, script: str, style: str, img: str, font: str, connect: str, worker: str, ancestors: str) -> str:
     return (
         f"default-src {default}; script-src {script}; style-src {style}; img-src {img}; font-src {font}; connect-src {connect}; "

@@ -25,8 +25,13 @@ PUBLIC = frozenset(
 )
 """Exact paths: ``startswith("/lead")`` would open ``/leads`` as well."""
 
-PUBLIC_BELOW = ("/static/", "/app/static/", "/invite/", "/reset/", "/t/", "/o/", "/u/", "/p/", "/s/")
-"""Folders of files that carry no data, one-time links, and the signed links of campaign messages and of shared pages."""
+PUBLIC_BELOW = (
+    *("/static/", "/app/static/"),  # files that carry no data
+    *("/invite/", "/reset/", "/c/"),  # one-time links
+    *("/t/", "/o/", "/u/", "/p/", "/s/"),  # signed links of campaign messages and of shared pages
+    *("/f/", "/capture/"),  # public forms, and what is sent with a key
+)
+"""Folders that a stranger may open."""
 
 
 def is_public(path: str) -> bool:

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from crm_core.vocabulary import LinkPurpose
-from web import demo, health, links, metrics, oidc, preferences, share, signin, tracking, welcome
+from web import capture, demo, health, links, metrics, oidc, preferences, share, signin, tracking, welcome
 from web.forms import endpoint
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -42,6 +42,9 @@ ROUTES = [
     _route("/u/{token:path}", endpoint(preferences.ask, preferences.leave, from_anywhere=True)),
     _route("/p/{token:path}", endpoint(preferences.show, preferences.save, from_anywhere=True)),
     _route("/s/{token:path}", share.route),
+    _route("/f/{slug:path}", endpoint(capture.show, capture.submit, from_anywhere=True)),
+    _route("/c/{token:path}", endpoint(capture.ask, capture.confirm, from_anywhere=True)),
+    _route("/capture/{key:path}", capture.by_key),
     _route("/healthz", endpoint(health.show)),
     _route("/metrics", endpoint(metrics.show)),
     _route("/robots.txt", endpoint(health.robots)),

@@ -7,7 +7,19 @@ from crm_core.vocabulary import Action, Scope
 RECORDS = ("account", "contact", "lead", "deal", "product", "order", "ticket", "campaign", "segment", "activity", "task")
 """Entities with rows of their own that people work on."""
 
-AREAS = ("analytics", "quota", "organisation", "user", "pipeline", "job", "audit", "custom_field", "view", "service_level")
+AREAS = (
+    "analytics",
+    "quota",
+    "organisation",
+    "user",
+    "pipeline",
+    "job",
+    "audit",
+    "custom_field",
+    "view",
+    "service_level",
+    "lead_form",
+)
 """Parts of the product that are allowed as a whole."""
 
 PERSONAL = {
@@ -91,6 +103,7 @@ ROLES: tuple[RoleDefault, ...] = (
         "Runs campaigns and works on leads and contacts; reads deals",
         _on(("campaign", "lead", "contact"), read=ALL, create=ALL, edit=ALL, delete=OWN, export=ALL)
         + _on("segment", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
+        + _on("lead_form", read=ALL, manage=ALL)
         + _on(("lead", "contact"), **{"import": ALL})
         + _on(("account", "deal", "order", "product"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)

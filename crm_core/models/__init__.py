@@ -2,6 +2,7 @@
 
 from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable, ProductSuggestion
 from crm_core.models.base import Base, Customisable, Record
+from crm_core.models.capture import FormSubmission, LeadForm
 from crm_core.models.collaboration import Activity, Attachment, Task
 from crm_core.models.customers import Account, Contact, ContactPoint, Handover, HandoverItem, MatchKey
 from crm_core.models.dashboards import (

@@ -14,6 +14,7 @@ THROUGH = {
     "filters": "compiles inside visible()",
 }
 OPEN = {
+    "marketing/capture.py": "strangers, through a public form or with a key; retry asks",
     "marketing/segment_upkeep.py": "the worker, which keeps the members of live segments in step for everybody",
     "admin/demo/": "builds a workspace nobody is in yet; remove() asks",
     "admin/founding.py": "the first visit: there is nobody yet who could be asked",

@@ -13,14 +13,14 @@ _KEYS = SigningKey.__table__  # type: ignore[attr-defined]
 PURPOSE = "campaign_links"
 
 
-def key(session: Session) -> str:
-    """The key; empty when no campaign was ever launched, and then no link of ours exists."""
-    return session.execute(select(_KEYS.c.key).where(_KEYS.c.purpose == PURPOSE)).scalar() or ""
+def key(session: Session, purpose: str = PURPOSE) -> str:
+    """The key; empty when none was ever made, and then nothing that it signed exists."""
+    return session.execute(select(_KEYS.c.key).where(_KEYS.c.purpose == purpose)).scalar() or ""
 
 
-def ensure(session: Session) -> str:
+def ensure(session: Session, purpose: str = PURPOSE) -> str:
     """The key, made if need be."""
     insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
-    values = {"purpose": PURPOSE, "key": secrets.token_hex(32)}
+    values = {"purpose": purpose, "key": secrets.token_hex(32)}
     session.execute(insert(_KEYS).values(**values).on_conflict_do_nothing())
-    return key(session)
+    return key(session, purpose)

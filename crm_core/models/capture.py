@@ -1,0 +1,53 @@
+"""Forms that strangers fill in, and everything that was sent through them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field
+
+from crm_core.models.base import Json, Record, choice_type, field, table_args
+from crm_core.vocabulary import SubmissionState, Via
+
+
+class LeadForm(Record, table=True):
+    """One row per public form. ``fields``: [{key, label, required}] of the lead; ``defaults``: what every lead of it gets; ``embed_hosts``: sites that may
+    show it in a frame; ``key_sha256``: of the key with which programs send leads."""
+
+    __tablename__ = "lead_form"
+    name: str = field("Name", required=True, unique=True, max_length=80)
+    slug: str = Field(max_length=60, unique=True)
+    title: str = Field(default="", max_length=200)
+    intro: str = Field(default="", max_length=1000)
+    thanks: str = Field(default="", max_length=1000)
+    fields: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
+    defaults: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    ask_consent: bool = False
+    confirm_by_mail: bool = True
+    embed_hosts: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
+    key_sha256: str | None = Field(default=None, max_length=64, unique=True)
+    is_active: bool = True
+
+
+class FormSubmission(Record, table=True):
+    """One row per sending of a form, as it came. ``digest`` and ``window`` make the same one within five minutes one row; ``source_hash`` stands for the
+    network address. Personal data: forgotten with the lead."""
+
+    __tablename__ = "form_submission"
+    __table_args__ = table_args(
+        UniqueConstraint("form_id", "digest", "window", name="uq_form_submission"),
+        Index("ix_form_submission_form", "form_id", "id"),
+        Index("ix_form_submission_source", "source_hash", "created_at"),
+    )
+    form_id: int = Field(foreign_key="lead_form.id", ondelete="CASCADE")
+    payload: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    digest: str = Field(max_length=64)
+    window: int
+    source_hash: str = Field(max_length=64)
+    via: Via = Field(default=Via.FORM, sa_type=choice_type(Via))
+    state: SubmissionState = Field(sa_type=choice_type(SubmissionState))
+    lead_id: int | None = Field(default=None, foreign_key="lead.id", ondelete="SET NULL", index=True)
+    message: str = Field(default="", max_length=500)
+    token_sha256: str | None = Field(default=None, max_length=64, unique=True)
+    token_until: datetime | None = None
+    confirmed_at: datetime | None = None

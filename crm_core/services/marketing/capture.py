@@ -1,0 +1,299 @@
+"""What a stranger sends through a lead form: kept as it came, weighed, and turned into a lead once.
+
+A visitor always sees success, whether they are a person, a robot or the same click again: a robot must not learn what gave it away.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from crm_core.access import Actor, require, system
+from crm_core.errors import CrmError, Invalid, NotFound
+from crm_core.fields import FieldSpec, parse_all, registry
+from crm_core.kit.clock import utcnow
+from crm_core.kit.text import clip, email_key
+from crm_core.models import Consent, FormSubmission, Lead, LeadForm, Organisation, Touchpoint
+from crm_core.services.collaboration import activities, outbox
+from crm_core.services.customers import consent
+from crm_core.services.marketing import signing
+from crm_core.services.sales import leads
+from crm_core.settings import settings
+from crm_core.vocabulary import Action, ActivityKind, Channel, ConsentStatus, ContactWay, Purpose, SubmissionState, Via
+
+PURPOSE = "lead_forms"
+QUICKEST = 3
+"""Seconds within which nobody fills a form in."""
+SAME_SECONDS = 300
+PER_SOURCE, PER_SOURCE_MINUTES = 10, 10
+TRAP = "fax_number"
+"""A field that people don't see; what fills it in is no person."""
+CONSENT = "consent"
+CONFIRM_DAYS = 7
+MAX_TEXT = 5_000
+
+
+@dataclass(frozen=True)
+class Sender:
+    """What the door knows of a sending besides its fields."""
+
+    address: str = ""
+    stamp: str | None = None
+    visitor: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class PublicForm:
+    """A form as a stranger sees it."""
+
+    id: int
+    slug: str
+    title: str
+    intro: str
+    thanks: str
+    fields: list[tuple[FieldSpec, str, bool]] = field(default_factory=list)
+    ask_consent: bool = False
+    embed_hosts: tuple[str, ...] = ()
+    workspace: str = ""
+
+
+def public(session: Session, slug: str) -> PublicForm:
+    """The form at an address; NotFound when there is none or it is switched off."""
+    form = session.exec(select(LeadForm).where(LeadForm.slug == slug, LeadForm.is_active)).first()
+    if form is None:
+        raise NotFound("This form is not open.")
+    specs = registry(session, "lead")
+    asked = [
+        (specs[row["key"]], row["label"] or specs[row["key"]].label, row["required"]) for row in form.fields if row["key"] in specs
+    ]
+    organisation = session.exec(select(Organisation)).first()
+    return PublicForm(
+        form.id or 0, form.slug, form.title or form.name, form.intro, form.thanks or "Thank you. We will get back to you.", asked,
+        form.ask_consent, tuple(form.embed_hosts), organisation.name if organisation else "",
+    )  # fmt: skip
+
+
+def stamp(session: Session, form_id: int) -> str:
+    """When a form was drawn, signed: it comes back with the sending."""
+    at = int(utcnow().timestamp())
+    return f"{at}.{_mac(signing.ensure(session, PURPOSE), f'{form_id}.{at}')}"
+
+
+def submit(session: Session, slug: str, values: Mapping[str, str], sender: Sender) -> SubmissionState:
+    """Take a sending of the page in. Raises Invalid with a sentence per field that the visitor can correct."""
+    form = session.exec(select(LeadForm).where(LeadForm.slug == slug, LeadForm.is_active)).first()
+    if form is None:
+        raise NotFound("This form is not open.")
+    suspicious = bool(values.get(TRAP)) or not _waited(session, form, sender.stamp)
+    return _take(session, form, values, sender, Via.FORM, suspicious)
+
+
+def submit_by_key(session: Session, key: str, values: Mapping[str, Any], sender: Sender) -> SubmissionState:
+    """Take a lead in that a program sends with a form's key. Raises NotFound for a wrong key, Invalid for fields that can't be read."""
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    form = session.exec(select(LeadForm).where(LeadForm.key_sha256 == digest, LeadForm.is_active)).first()
+    if form is None:
+        raise NotFound("This key opens no form.")
+    return _take(session, form, {name: str(value) for name, value in values.items() if value is not None}, sender, Via.API, False)
+
+
+def _take(
+    session: Session, form: LeadForm, values: Mapping[str, str], sender: Sender, via: Via, suspicious: bool
+) -> SubmissionState:
+    payload = {row["key"]: clip(str(values.get(row["key"]) or ""), MAX_TEXT) for row in form.fields}
+    agreed = form.ask_consent and str(values.get(CONSENT) or "") == "yes"
+    typed = {} if suspicious else _typed(session, form, payload)
+    row = _keep(session, form, {**payload, CONSENT: agreed}, sender, via)
+    if row is None:
+        return SubmissionState.TWICE
+    if suspicious or (via is Via.FORM and _too_many(session, row)):
+        row.state, row.message = SubmissionState.SPAM, "" if suspicious else "Too many from one place"
+    else:
+        _become_lead(session, form, row, typed, agreed, sender)
+    session.add(row)
+    session.flush()
+    return row.state
+
+
+def _typed(session: Session, form: LeadForm, payload: Mapping[str, str]) -> dict[str, Any]:
+    """The fields as leads keep them. Raises Invalid with a sentence per field."""
+    specs = registry(session, "lead")
+    wrong = {
+        row["key"]: f"{row['label'] or specs[row['key']].label} is needed."
+        for row in form.fields
+        if row["required"] and not payload[row["key"]].strip()
+    }
+    given = {key: value for key, value in payload.items() if value.strip() and key in specs}
+    try:
+        typed = parse_all({key: specs[key] for key in given}, given, partial=True)
+    except Invalid as error:
+        raise Invalid(fields={**(error.fields or {}), **wrong}) from error
+    if wrong:
+        raise Invalid(fields=wrong)
+    return typed
+
+
+def _keep(session: Session, form: LeadForm, payload: dict[str, Any], sender: Sender, via: Via) -> FormSubmission | None:
+    """The sending as it came; None when the very same came within five minutes, even at the same instant."""
+    digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+    now = utcnow()
+    since = now - timedelta(seconds=SAME_SECONDS)
+    same = select(FormSubmission.id).where(
+        FormSubmission.form_id == form.id, FormSubmission.digest == digest, FormSubmission.created_at >= since
+    )
+    if session.exec(same).first() is not None:
+        return None
+    secret = signing.ensure(session, PURPOSE)
+    row = FormSubmission(
+        form_id=form.id, payload=payload, digest=digest, window=int(now.timestamp()) // SAME_SECONDS, via=via, state=SubmissionState.FAILED,
+        source_hash=_mac(secret, f"source.{sender.address}"), created_at=now,
+    )  # fmt: skip
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()
+    except IntegrityError:
+        return None
+    return row
+
+
+def _become_lead(
+    session: Session, form: LeadForm, row: FormSubmission, typed: Mapping[str, Any], agreed: bool, sender: Sender
+) -> None:
+    """A new lead, or a note on the one that is known; what goes wrong on our side is kept for a person to look at."""
+    actor = system(Via.FORM)
+    try:
+        with session.begin_nested():
+            known = _known(session, typed.get("email"))
+            lead = known or leads.create(session, actor, {**typed, **form.defaults})
+            if known is not None:
+                text = "\n".join(f"{key}: {value}" for key, value in row.payload.items() if value and key != CONSENT)
+                activities.log(
+                    session, actor, "lead", known.id, kind=ActivityKind.NOTE, subject=f"Filled in “{form.name}” again", text=text
+                )
+            row.lead_id, row.state = lead.id, SubmissionState.LEAD if known is None else SubmissionState.KNOWN
+            _touch(session, form, lead.id, sender)
+            if agreed:
+                _agree(session, form, row, lead)
+    except CrmError as error:
+        row.state, row.lead_id = SubmissionState.FAILED, None
+        row.message = clip(" ".join(error.fields.values()) if isinstance(error, Invalid) and error.fields else error.message, 500)
+
+
+def _known(session: Session, email: str | None) -> Lead | None:
+    """The open lead with this address, the newest. Nothing of it is overwritten: anybody can type anybody's address."""
+    if not email:
+        return None
+    query = select(Lead).where(
+        func.lower(Lead.email) == email_key(email), col(Lead.deleted_at).is_(None), col(Lead.converted_at).is_(None)
+    )
+    return session.exec(query.order_by(col(Lead.id).desc())).first()
+
+
+def _touch(session: Session, form: LeadForm, lead_id: int, sender: Sender) -> None:
+    campaign = form.defaults.get("campaign_id")
+    session.add(
+        Touchpoint(lead_id=lead_id, anonymous_id=sender.visitor or None, channel=Channel.WEB, campaign_id=campaign, at=utcnow(), kind="form", url=clip(sender.page, 1000) or None)
+    )  # fmt: skip
+
+
+# --- consent ------------------------------------------------------------------------------------------------------------------
+
+
+def _agree(session: Session, form: LeadForm, row: FormSubmission, lead: Lead) -> None:
+    """Consent by a tick, or only after the link in a mail was followed. A tick alone never lifts an earlier no."""
+    if form.confirm_by_mail:
+        _ask_to_confirm(session, form, row, lead)
+    elif not _declined(session, lead.id):
+        _consent(session, lead.id, f"Form “{form.name}”")
+
+
+def _declined(session: Session, lead_id: int) -> bool:
+    query = select(Consent.id).where(Consent.lead_id == lead_id, Consent.is_latest, Consent.status == ConsentStatus.WITHDRAWN)
+    return session.exec(query).first() is not None
+
+
+def _consent(session: Session, lead_id: int, source: str) -> None:
+    consent.record(
+        session, system(Via.FORM), "lead", lead_id, purpose=Purpose.MARKETING, way=ContactWay.EMAIL, status=ConsentStatus.GRANTED, source=source
+    )  # fmt: skip
+
+
+def _ask_to_confirm(session: Session, form: LeadForm, row: FormSubmission, lead: Lead) -> None:
+    address = str(row.payload.get("email") or "")
+    if "@" not in address:
+        return
+    token = secrets.token_urlsafe(24)
+    row.token_sha256, row.token_until = hashlib.sha256(token.encode()).hexdigest(), utcnow() + timedelta(days=CONFIRM_DAYS)
+    link = f"{settings().public_url.rstrip('/') or 'http://localhost:8501'}/c/{token}"
+    text = (
+        f"You asked for news and offers. Please say that it was you:\n\n{link}\n\n"
+        f"The link works for {CONFIRM_DAYS} days. If it was not you, do nothing: you will hear nothing more."
+    )
+    outbox.queue(
+        session, system(Via.FORM), to=address, subject="Please confirm", text=text, kind="confirmation", dedupe_key=f"confirm-{row.id}",
+        lead_id=lead.id, secret=True,
+    )  # fmt: skip
+
+
+def confirm(session: Session, token: str) -> None:
+    """Somebody followed the link in the mail and pressed the button: consent holds from now on. Twice is the same as once."""
+    row = pending(session, token)
+    if row.confirmed_at is None and row.lead_id is not None:
+        form = session.get(LeadForm, row.form_id)
+        _consent(session, row.lead_id, f"Form “{form.name if form else ''}”, confirmed by mail")
+        row.confirmed_at = utcnow()
+        session.add(row)
+
+
+def pending(session: Session, token: str) -> FormSubmission:
+    """The sending that a link of a mail means; NotFound when the link is wrong or too old."""
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    row = session.exec(select(FormSubmission).where(FormSubmission.token_sha256 == digest)).first()
+    if row is None or row.token_until is None or row.token_until < utcnow():
+        raise NotFound("This link is not complete, or it is too old.")
+    return row
+
+
+# --- who sends ----------------------------------------------------------------------------------------------------------------
+
+
+def _waited(session: Session, form: LeadForm, text: str | None) -> bool:
+    """True when the form was drawn by us long enough ago for somebody to fill it in."""
+    at, _, mac = (text or "").partition(".")
+    if not at.isdecimal() or not hmac.compare_digest(mac, _mac(signing.ensure(session, PURPOSE), f"{form.id}.{at}")):
+        return False
+    return utcnow().timestamp() - int(at) >= QUICKEST
+
+
+def _too_many(session: Session, row: FormSubmission) -> bool:
+    since = utcnow() - timedelta(minutes=PER_SOURCE_MINUTES)
+    query = select(func.count()).where(FormSubmission.source_hash == row.source_hash, FormSubmission.created_at >= since)
+    return int(session.exec(query).one()) > PER_SOURCE
+
+
+def _mac(key: str, text: str) -> str:
+    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def retry(session: Session, actor: Actor, submission_id: int) -> SubmissionState:
+    """Try a sending again that failed on our side, after its reason is gone."""
+    require(actor, "lead_form", Action.MANAGE)
+    row = session.get(FormSubmission, submission_id)
+    form = session.get(LeadForm, row.form_id) if row is not None else None
+    if row is None or form is None or row.state is not SubmissionState.FAILED:
+        raise NotFound("This sending no longer waits for anybody.")
+    payload = {key: str(value or "") for key, value in row.payload.items() if key != CONSENT}
+    _become_lead(session, form, row, _typed(session, form, payload), bool(row.payload.get(CONSENT)), Sender())
+    session.add(row)
+    session.flush()
+    return row.state
