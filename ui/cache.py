@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from crm_core.access import Actor
 from crm_core.db import read_engine, read_session, versions
+from crm_core.entities import ENTITIES
 from crm_core.kit import clock
 from ui import run
 from ui.actions import load
@@ -47,6 +48,21 @@ def clear() -> None:
 
 def _versions(session: Any, _actor: Actor, tables: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
     return versions(session, tables)
+
+
+BEYOND = ("'agg'", "'segment'", "'mark'", "'event'", ".")
+"""Signs in a filter that it looks beyond the table it filters."""
+
+
+def behind(entity_key: str, ast: Any) -> dict[str, tuple[str, ...]]:
+    """``entities`` and ``tables`` of ``cached`` for a figure over a filtered list: all of them when the filter looks beyond this one."""
+    wide = any(sign in str(ast) for sign in BEYOND)
+    keys = tuple(ENTITIES) if wide else (entity_key,)
+    tables = (*(ENTITIES[key].table.name for key in keys), "search_document", "custom_field")
+    return {
+        "entities": keys,
+        "tables": (*tables, "order_line", "segment_member", "analysis_mark", "event_log", "touchpoint") if wide else tables,
+    }
 
 
 def _kept(_session: Any, actor: Actor, key: bytes, query: Callable[..., T], args: Any, kwargs: Any) -> T:

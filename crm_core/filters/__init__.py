@@ -41,7 +41,7 @@ from crm_core.filters.nodes import (
 from crm_core.filters.rows import predicate
 from crm_core.filters.sql import folded, to_sql, where
 from crm_core.filters.values import relative_day
-from crm_core.filters.words import in_words
+from crm_core.filters.words import comparison_words, in_words
 
 __all__ = [
     "AGGREGATES",
@@ -64,6 +64,7 @@ __all__ = [
     "Marked",
     "Node",
     "bind",
+    "comparison_words",
     "folded",
     "in_words",
     "predicate",

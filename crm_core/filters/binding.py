@@ -5,12 +5,13 @@ from typing import Any
 
 from sqlmodel import Session
 
-from crm_core.entities import relations
+from crm_core.entities import label_of, relations
 from crm_core.errors import Invalid
 from crm_core.fields import registry, resolve
 from crm_core.filters.nodes import COMPARISONS, COUNTED, MAX_DEPTH, MAX_LEAVES, Aggregate, Ast, Context, Group, Node
 from crm_core.filters.special import bind_special, number_of
 from crm_core.filters.values import Maker
+from crm_core.vocabulary import Action
 
 AGGREGATES = ("count", "sum", "min", "max", "avg")
 
@@ -62,6 +63,9 @@ def _bind_aggregate(
     relation = relations(entity_key).get(str(ast.get("rel")))
     if relation is None or ast["agg"] not in AGGREGATES:
         raise Invalid("The filter counts something that these records don't have.")
+    counted = relation.through.child if relation.through else relation.child
+    if not context.actor.can(counted, Action.READ):
+        raise Invalid(f"Your role does not show {label_of(counted, plural=True).lower()}, so they can't be counted.")
     spec = None
     if ast["agg"] != "count":
         spec, trail = resolve(session, relation.child, str(ast.get("field", "")))

@@ -27,11 +27,18 @@ TOUCHES = {
     "touch.click": "clicked a link in an e-mail", "touch.send": "was sent an e-mail",
 }  # fmt: skip
 
+_DAYS = {"lt": "is before", "le": "is on or before", "gt": "is after", "ge": "is on or after"}
+
 _COUNTS = {
     "ge": "at least {n} {what}", "le": "at most {n} {what}", "gt": "more than {n} {what}", "lt": "fewer than {n} {what}",
     "eq": "exactly {n} {what}", "ne": "not exactly {n} {what}",
 }  # fmt: skip
 _FIGURES = {"sum": "total", "min": "lowest", "max": "highest", "avg": "average"}
+
+
+def comparison_words(spec: FieldSpec) -> Mapping[str, str]:
+    """The words of the comparisons of a field: days come before and after, they are not below and above."""
+    return {**WORDS, **_DAYS} if spec.kind in (FieldKind.DATE, FieldKind.DATETIME) else WORDS
 
 
 def mark_label(kind: str) -> str:
@@ -72,10 +79,11 @@ def _comparison(label: str, spec: FieldSpec, ast: Mapping[str, Any], show: Show)
     cmp = ast.get("cmp", "eq")
     if cmp in ("empty", "not_empty"):
         return f"{label} {WORDS[cmp]}"
+    words = comparison_words(spec)
     value = ast.get("value")
     values = value if isinstance(value, (list, tuple)) else [value]
     joined = (" and " if cmp == "between" else ", ").join(show(spec, item) for item in values)
-    return f"{label} {WORDS[cmp]} {joined}"
+    return f"{label} {words[cmp]} {joined}"
 
 
 def _group(session: Session, entity_key: str, ast: Mapping[str, Any], show: Show) -> str:

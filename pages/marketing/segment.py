@@ -1,43 +1,133 @@
-"""One segment: for the marketer who puts it together: who is in it, by which rule, and since when."""
+"""One segment: for the marketer or manager who puts a group of customers together: by which rule, who is in it, what they are worth."""
+
+from typing import Any
 
 import streamlit as st
 
-from crm_core.services.marketing import segments
-from crm_core.vocabulary import Action, SegmentKind, SegmentOf
-from ui.actions import load, perform, renew, submit_key
-from ui.components.filter_bar import filter_button, filter_from_url, filter_words
-from ui.components.header import header
+from crm_core.entities import entity
+from crm_core.lists import ListQuery
+from crm_core.services.marketing import segment_upkeep, segments
+from crm_core.vocabulary import Action, SegmentKind, SegmentOf, Visibility
+from ui import format as fmt
+from ui.actions import load, perform
+from ui.components import rule_editor, segment_dialogs
+from ui.components.export import export_button
+from ui.components.header import empty_state, header
+from ui.components.list_link import list_link
 from ui.components.record_page import id_from_url
+from ui.components.segment_workbench import json_from_url, workbench
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
-actor = current_actor()
-if "id" in st.query_params:
-    segment = load(segments.get, id_from_url())
-    header(segment.name, segment.kind.label, back=("Segments", page_of(actor, "segments")))
-    rule = {"segment": segment.id, "cmp": "in"}
-    key = segment.entity.value
-    if segment.kind is SegmentKind.LIVE:
-        filter_words(key, segment.rule)
-else:
-    header("New segment", back=("Segments", page_of(actor, "segments")))
+
+def new_segment() -> None:
+    if not actor.can("segment", Action.CREATE):
+        header("Segment", back=back)
+        empty_state("Your role makes no segments", "Open one from the list, or ask a marketer.", icon="lock")
+        return
     key = st.query_params.get("entity", "contact")
     key = key if key in SegmentOf.options() else "contact"
-    if "rule" in st.query_params and "f" not in st.query_params:
-        st.query_params["f"] = st.query_params["rule"]
-    rule = filter_from_url(key)
-    filter_button(key, rule)
-    filter_words(key, rule)
-    with st.form("new_segment"):
-        name = st.text_input("Name")
-        if st.form_submit_button("Save segment", type="primary") and actor.can("segment", Action.CREATE):
-            made = perform(segments.create, name=name, entity=key, rule=rule, submit_key=submit_key("segment"))
-            if made is not None:
-                renew("segment")
-                go("segment", id=made)
-            st.rerun()
+    source = json_from_url("source")
+    name = st.query_params.get("name") or str((source or {}).get("name") or "")
+    actions = header(name or "New segment", "Put the conditions together; the count follows as you go", back=back)
+    rule = json_from_url("rule") or json_from_url("f")
+    if rule and (problem := load(segments.problem, key, rule)):
+        st.warning(fmt.md(f"The rule in the address was left out: {problem}"), icon=":material/filter_alt_off:")
+        rule = None
+    kinds = [of for of in SegmentOf if actor.can(of.value, Action.READ)]
+    chosen = st.segmented_control(
+        "Of",
+        kinds,
+        default=SegmentOf(key),
+        format_func=lambda of: of.label,
+        required=True,
+        key="segment_of",
+        label_visibility="collapsed",
+    )
+    if chosen is not None and chosen.value != key:
+        st.query_params["entity"] = chosen.value
+        for old in ("rule", "f", "source", "name"):
+            st.query_params.pop(old, None)
+        rule_editor.forget()
+        st.rerun()
+    rule_editor.start(f"new {key} {st.query_params.get('source', '')}", key, rule)
+    if actions.button("Save segment", type="primary", icon=":material/save:", key="save_new", shortcut="s"):
+        segment_dialogs.save_new(key, rule_editor.current()[0], name=name, source=source)
+    workbench(key, None, rule=rule, may_edit=True)
 
-found = load(segments.preview, key, rule)
-st.metric("Members", f"{found.count:,}")
-for row in found.rows:
-    st.text(row["name"])
+
+def kept_segment() -> None:
+    segment = load(segments.get, id_from_url(), with_deleted=True)
+    key, plural = segment.entity.value, segment.entity.label.lower()
+    may_edit = segment.deleted_at is None and load(segments.reaches, segment.id, Action.EDIT)
+    may_delete = load(segments.reaches, segment.id, Action.DELETE)
+    badges = [(segment.kind.label, "green" if segment.kind is SegmentKind.LIVE else "gray"), (segment.entity.label, "blue")]
+    badges += [("Only me", "orange")] if segment.visibility is Visibility.PRIVATE else []
+    actions = header(segment.name, as_of(segment), badges=badges, back=back)
+    if segment.deleted_at is not None:
+        in_the_bin(segment, may_delete)
+        return
+    if segment.description:
+        st.caption(fmt.md(segment.description))
+    trouble(segment)
+    may_address = key != "account" and page_of(actor, "campaign") is not None and actor.can("campaign", Action.CREATE)
+    if may_address and actions.button("Start a campaign", type="primary", icon=":material/campaign:", key="campaign"):
+        go("campaigns", segment=segment.id)
+    more(actions, segment, may_edit, may_delete)
+    if may_edit and segment.kind is SegmentKind.LIVE:
+        rule_editor.start(f"{segment.id} {segment.version}", key, segment.rule)
+    workbench(key, segment, rule=segment.rule, may_edit=may_edit)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="segment_footer"):
+        list_link(actor, key, f"Open these {plural} as a list", {"segment": segment.id, "cmp": "in"}, icon="table_rows")
+        if actor.can(key, Action.EXPORT) and actor.can("segment", Action.EXPORT):
+            export_button(key, ListQuery(filter={"segment": segment.id, "cmp": "in"}, columns=entity(key).columns))
+
+
+def as_of(segment: Any) -> str:
+    parts = [f"As of {fmt.ago(actor, segment.counted_at)}"] if segment.counted_at else []
+    if segment.source and segment.source.get("label"):
+        parts.append(f"From an analysis: {segment.source['label']}")
+    return " · ".join(parts)
+
+
+def in_the_bin(segment: Any, may_restore: bool) -> None:
+    box = empty_state("This segment is in the bin", "Its members are kept. Restored, a live one is counted anew.", icon="delete")
+    if may_restore and box.button("Restore", type="primary", key="restore"):
+        perform(segments.restore, segment.id, success="The segment is back.")
+        st.rerun()
+
+
+def trouble(segment: Any) -> None:
+    """Why a live segment does not follow its rule, or that it is a little behind."""
+    problem = (segment.progress or {}).get("problem")
+    if problem:
+        st.warning(fmt.md(f"The members are not kept up to date: {problem}"), icon=":material/warning:")
+    elif load(is_stale, segment.id):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="segment_stale"):
+            st.caption(":material/schedule: Something changed since; the members follow within minutes.", width="content")
+            if st.button("Count now", key="recount", type="tertiary", icon=":material/refresh:"):
+                perform(segments.recount, segment.id, success="Counted.")
+                st.rerun()
+
+
+def is_stale(session: Any, asker: Any, segment_id: int) -> bool:
+    return segment_upkeep.stale(session, segments.get(session, asker, segment_id))
+
+
+def more(actions: Any, segment: Any, may_edit: bool, may_delete: bool) -> None:
+    if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+        segment_dialogs.change(segment)
+    if actor.can("segment", Action.CREATE) and actions.button(
+        "", icon=":material/content_copy:", key="copy", help="Copy this segment"
+    ):
+        segment_dialogs.copy(segment)
+    if may_delete and actions.button("", icon=":material/delete:", key="delete", help="Delete this segment"):
+        segment_dialogs.delete(segment)
+
+
+actor = current_actor()
+back = ("Segments", page_of(actor, "segments"))
+if "id" in st.query_params:
+    kept_segment()
+else:
+    new_segment()

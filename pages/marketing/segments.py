@@ -1,20 +1,31 @@
-"""Segments as a list: for marketers and managers, to see which groups of customers have a name, and who may be in them."""
+"""Segments as a list: for marketers and managers, to see which groups of customers have a name, and how many they may see of each."""
 
+from collections.abc import Mapping
+
+from crm_core.services.marketing import segment_insights
 from crm_core.vocabulary import Action, SegmentOf
+from ui import format as fmt
+from ui.cache import cached
 from ui.components.header import empty_state, header
-from ui.components.record_list import Quick, record_list
+from ui.components.record_list import Extra, Quick, record_list
 from ui.navigation import go
 from ui.session import current_actor
 
+BEHIND = ("segment", "segment_member", "contact", "account", "lead")
+
 
 def nothing_yet() -> None:
-    box = empty_state(
-        "No segments yet", "A segment keeps a group of customers under a name, by a rule that stays alive.", icon="groups_3"
-    )
-    if actor.can("segment", Action.CREATE) and box.button(
-        "New segment", type="primary", icon=":material/add:", key="first_segment"
-    ):
+    may = actor.can("segment", Action.CREATE)
+    text = "A segment keeps a group of customers under a name, by a rule that stays alive or as a list."
+    box = empty_state("No segments yet", text if may else f"{text} Those that others share will stand here.", icon="groups_3")
+    if may and box.button("New segment", type="primary", icon=":material/add:", key="first_segment"):
         go("segment")
+
+
+def members(ids: list[int]) -> Mapping[int, str]:
+    """How many members the person may see, per segment of the page."""
+    sizes = cached(segment_insights.sizes, tuple(ids), entities=("segment", "contact", "account", "lead"), tables=BEHIND)
+    return {segment_id: fmt.number(actor, sizes.get(segment_id, 0)) for segment_id in ids}
 
 
 actor = current_actor()
@@ -24,4 +35,6 @@ if actor.can("segment", Action.CREATE) and actions.button(
 ):
     go("segment")
 
-record_list("segment", quick=Quick("entity", "Of", SegmentOf.options()), on_empty=nothing_yet, bulk=False)
+record_list(
+    "segment", quick=Quick("entity", "Of", SegmentOf.options()), on_empty=nothing_yet, bulk=False, extra=Extra("Members", members)
+)

@@ -207,11 +207,13 @@ def test_what_the_role_does_not_show_can_not_be_asked_for(cast):
     """The agent sees no deals: neither their number nor what happened to them."""
     with read_session() as session, pytest.raises(Invalid, match="does not show deals"):
         bind(session, "contact", {"event": "deal.won"}, Context(cast["sam"]))
+    with read_session() as session, pytest.raises(Invalid, match="does not show deals"):
+        bind(session, "contact", {"agg": "count", "rel": "deals", "cmp": "eq", "value": 0}, Context(cast["sam"]))
 
 
 def test_the_conditions_read_as_sentences(cast):
     words = {
-        "at least 3 purchases where Product category is Tea and Order ordered is at least -90d": {
+        "at least 3 purchases where Product category is Tea and Order ordered is on or after -90d": {
             "agg": "count", "rel": "purchases", "cmp": "ge", "value": 3,
             "where": {"op": "and", "items": [
                 {"field": "product.category_id", "cmp": "eq", "value": "Tea"}, {"field": "order.ordered_at", "cmp": "ge", "value": "-90d"},

@@ -12,16 +12,22 @@ from crm_core.fields import FieldSpec, registry
 from crm_core.lists import ListQuery
 from crm_core.services import bulk
 from crm_core.services.bulk import Change, Outcome, Preview
-from crm_core.vocabulary import Action, FieldKind
+from crm_core.vocabulary import Action, FieldKind, SegmentOf
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.entity_form import field_input
+from ui.components.segment_dialogs import add_dialog
 from ui.session import current_actor
 
 
 def may_bulk(actor: Actor, entity_key: str) -> bool:
     """Whether rows of the list can be selected at all."""
-    return actor.can(entity_key, Action.EDIT) or actor.can(entity_key, Action.DELETE)
+    return actor.can(entity_key, Action.EDIT) or actor.can(entity_key, Action.DELETE) or may_segment(actor, entity_key)
+
+
+def may_segment(actor: Actor, entity_key: str) -> bool:
+    """Whether records of this kind can be put into segments by the person."""
+    return entity_key in SegmentOf.options() and (actor.can("segment", Action.CREATE) or actor.can("segment", Action.EDIT))
 
 
 def bulk_bar(entity_key: str, selected: Sequence[int], query: ListQuery, total: int) -> None:
@@ -45,6 +51,8 @@ def bulk_bar(entity_key: str, selected: Sequence[int], query: ListQuery, total: 
                 _change_dialog(entity_key, ids(), "owner_id")
             if st.button("Change a field", icon=":material/edit:", key="bulk_edit"):
                 _change_dialog(entity_key, ids(), None)
+        if may_segment(actor, entity_key) and st.button("Add to segment", icon=":material/group_add:", key="bulk_segment"):
+            add_dialog(entity_key, list(selected), query if whole else None)
         if actor.can(entity_key, Action.DELETE) and st.button("Delete", icon=":material/delete:", key="bulk_delete"):
             _delete_dialog(entity_key, ids())
 

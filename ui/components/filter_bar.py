@@ -2,37 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import streamlit as st
 from sqlmodel import Session
 
-from crm_core import lists
 from crm_core.access import Actor
-from crm_core.entities import ENTITIES
 from crm_core.errors import CrmError
 from crm_core.fields import FieldSpec, registry
-from crm_core.filters import COMPARISONS, WORDS, Context, bind, in_words
-from crm_core.kit.money import most_major, to_major, to_minor
-from crm_core.vocabulary import FieldKind
+from crm_core.filters import Context, bind, comparison_words
 from ui import format as fmt
 from ui.actions import load
-from ui.components.picker import picker
+from ui.components.filter_inputs import NO_VALUE, comparisons, value_input, words_of
 
 PARAM = "f"
-_RELATIVE = {
-    "today": "today",
-    "-7d": "7 days ago",
-    "-30d": "30 days ago",
-    "-90d": "90 days ago",
-    "start_of_month": "start of this month",
-    "start_of_quarter": "start of this quarter",
-    "start_of_year": "start of this year",
-    "+7d": "in 7 days",
-    "+30d": "in 30 days",
-}
-_NO_VALUE = ("empty", "not_empty")
 
 
 def filter_from_url(entity_key: str) -> Mapping[str, Any] | None:
@@ -85,7 +68,7 @@ def filter_words(entity_key: str, ast: Mapping[str, Any] | None) -> None:
     if not ast:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="filter_words"):
-        st.caption(":material/filter_alt: " + fmt.md(load(_words, entity_key, ast)), width="content")
+        st.caption(":material/filter_alt: " + fmt.md(load(words_of, entity_key, ast)), width="content")
         st.button("Clear", key="clear_filter", type="tertiary", on_click=set_filter, args=(None,))
 
 
@@ -93,23 +76,6 @@ def _leaves(ast: Mapping[str, Any] | None) -> int:
     if not ast:
         return 0
     return sum(_leaves(item) for item in ast.get("items", ())) if "op" in ast else 1
-
-
-def _words(session: Session, actor: Actor, entity_key: str, ast: Mapping[str, Any]) -> str:
-    def show(spec: FieldSpec, raw: Any) -> str:
-        if isinstance(raw, str) and raw in _RELATIVE:
-            return _RELATIVE[raw]
-        if raw == "@me":
-            return "me"
-        if raw == "@my_team":
-            return "my team"
-        if spec.to in ENTITIES and isinstance(raw, int):
-            return lists.titles(session, actor, spec.to or "", [raw]).get(raw, "a hidden record")
-        if spec.kind is FieldKind.DATE and isinstance(raw, str) and len(raw) == 10:
-            return fmt.day(actor, date.fromisoformat(raw))
-        return fmt.value(actor, spec, raw) if not isinstance(raw, str) or spec.options else raw
-
-    return in_words(session, entity_key, ast, show)
 
 
 # --- the builder -----------------------------------------------------------------------------------------------------------
@@ -185,13 +151,13 @@ def _group(entity_key: str, specs: Mapping[str, FieldSpec], group: dict[str, Any
         if "op" in item:
             with st.container(border=True):
                 if item["op"] == "not" or depth > 3:
-                    st.caption(fmt.md(load(_words, entity_key, _plain(item) or {"op": "and", "items": []})))
+                    st.caption(fmt.md(load(words_of, entity_key, _plain(item) or {"op": "and", "items": []})))
                 else:
                     _group(entity_key, specs, item, depth + 1)
                 st.button("Remove group", key=f"frm_{item['n']}", type="tertiary", on_click=_remove, args=(group, item["n"]))
-        elif "agg" in item or "." in str(item.get("field", "")):
+        elif _beyond(item):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(fmt.md(load(_words, entity_key, item)))
+                st.caption(fmt.md(load(words_of, entity_key, item)))
                 st.button("Remove", key=f"frm_{item['n']}", type="tertiary", on_click=_remove, args=(group, item["n"]))
         else:
             _leaf(specs, group, item)
@@ -207,6 +173,11 @@ def _group(entity_key: str, specs: Mapping[str, FieldSpec], group: dict[str, Any
                 args=(group,),
                 kwargs={"as_group": True},
             )
+
+
+def _beyond(item: Mapping[str, Any]) -> bool:
+    """Conditions that the segment builder makes; here they are shown in words."""
+    return "." in str(item.get("field") or "") or not {"agg", "segment", "mark", "event"}.isdisjoint(item)
 
 
 def _leaf(specs: Mapping[str, FieldSpec], group: dict[str, Any], leaf: dict[str, Any]) -> None:
@@ -230,22 +201,22 @@ def _leaf(specs: Mapping[str, FieldSpec], group: dict[str, Any], leaf: dict[str,
     leaf["field"] = chosen
     if chosen is not None:
         spec = specs[chosen]
-        words = [cmp for cmp in COMPARISONS[spec.kind] if not (spec.kind is FieldKind.REFERENCE and cmp in ("in", "not_in"))]
+        words = comparisons(spec)
         with compare:
             at = words.index(leaf["cmp"]) if leaf.get("cmp") in words else 0
             leaf["cmp"] = st.selectbox(
                 "Comparison",
                 words,
                 index=at,
-                format_func=lambda cmp: WORDS[cmp],
+                format_func=lambda cmp: comparison_words(spec)[cmp],
                 key=f"fc_{n}_{chosen}",
                 label_visibility="collapsed",
             )
-        if leaf["cmp"] in _NO_VALUE:
+        if leaf["cmp"] in NO_VALUE:
             leaf.pop("value", None)
         else:
             with value:
-                leaf["value"] = _value(spec, leaf["cmp"], leaf.get("value"), f"fv_{n}_{chosen}_{leaf['cmp']}")
+                leaf["value"] = value_input(spec, leaf["cmp"], leaf.get("value"), f"fv_{n}_{chosen}_{leaf['cmp']}")
     with remove:
         st.button(
             "",
@@ -258,115 +229,10 @@ def _leaf(specs: Mapping[str, FieldSpec], group: dict[str, Any], leaf: dict[str,
         )
 
 
-def _value(spec: FieldSpec, cmp: str, before: Any, key: str) -> Any:
-    from ui.session import current_actor
-
-    actor = current_actor()
-    if cmp == "between":
-        first, second = before if isinstance(before, (list, tuple)) and len(before) == 2 else (None, None)
-        left, right = st.columns(2)
-        with left:
-            low = _value(spec, "ge", first, key + "a")
-        with right:
-            high = _value(spec, "le", second, key + "b")
-        return [low, high]
-    options = dict(spec.options or {})
-    if options and cmp in ("in", "not_in"):
-        chosen = [item for item in before if item in options] if isinstance(before, (list, tuple)) else []
-        return st.multiselect(
-            "Values",
-            list(options),
-            default=chosen,
-            format_func=lambda v: options[v],
-            key=key,
-            label_visibility="collapsed",
-        )
-    if options and cmp in ("eq", "ne"):
-        at = list(options).index(before) if before in options else None
-        return st.selectbox(
-            "Value", list(options), index=at, format_func=lambda v: options[v], key=key, label_visibility="collapsed"
-        )
-    if spec.kind is FieldKind.REFERENCE:
-        return _reference(actor, spec, before, key)
-    if spec.kind is FieldKind.BOOLEAN:
-        return st.selectbox(
-            "Value",
-            [True, False],
-            index=0 if before in (None, True) else 1,
-            format_func=lambda v: "Yes" if v else "No",
-            key=key,
-            label_visibility="collapsed",
-        )
-    if spec.kind in (FieldKind.DATE, FieldKind.DATETIME):
-        return _date(before, key)
-    if spec.kind is FieldKind.MONEY:
-        shown = float(to_major(int(before), actor.currency)) if isinstance(before, (int, float)) else None
-        most = most_major(actor.currency)
-        typed = st.number_input(
-            "Amount",
-            value=shown,
-            min_value=-most,
-            max_value=most,
-            key=key,
-            label_visibility="collapsed",
-            placeholder=actor.currency,
-        )
-        return to_minor(typed, actor.currency) if typed is not None else None
-    if spec.numeric:
-        return st.number_input(
-            "Number", value=before if isinstance(before, (int, float)) else None, key=key, label_visibility="collapsed"
-        )
-    if cmp in ("in", "not_in"):
-        text = st.text_input(
-            "Values", value=", ".join(map(str, before or [])), key=key, label_visibility="collapsed", placeholder="one, two, three"
-        )
-        return [part.strip() for part in (text or "").split(",") if part.strip()]
-    return st.text_input("Value", value=before or "", key=key, label_visibility="collapsed")
-
-
-def _reference(actor: Actor, spec: FieldSpec, before: Any, key: str) -> Any:
-    if spec.to not in ENTITIES:
-        return None
-    if ENTITIES[spec.to].lookup:
-        options: dict[Any, str] = {**({"@me": "Me"} if spec.to == "user" else {}), **load(lists.choices, spec.to, limit=500)}
-        at = list(options).index(before) if before in options else None
-        return st.selectbox(
-            "Value", list(options), index=at, format_func=lambda v: options[v], key=key, label_visibility="collapsed"
-        )
-    title = load(lists.titles, spec.to, [before]).get(before, "") if isinstance(before, int) else ""
-    return picker(
-        "",
-        lambda q: load(lists.choices, spec.to, q, limit=20),
-        key=key,
-        value=before if isinstance(before, int) else None,
-        title=title,
-    )
-
-
-def _date(before: Any, key: str) -> Any:
-    options = ["day", *_RELATIVE]
-    relative = before if before in _RELATIVE else "day"
-    kind = st.selectbox(
-        "When",
-        options,
-        index=options.index(relative),
-        format_func=lambda v: _RELATIVE.get(v, "on a date"),
-        key=key + "k",
-        label_visibility="collapsed",
-    )
-    if kind != "day":
-        return kind
-    start = date.fromisoformat(before) if isinstance(before, str) and len(before) == 10 else None
-    chosen = st.date_input("Day", value=start, key=key + "d", label_visibility="collapsed")
-    return chosen.isoformat() if isinstance(chosen, date) else None
-
-
 def _plain(node: Mapping[str, Any]) -> dict[str, Any] | None:
     """The draft without widget numbers, unfinished conditions and empty groups; None when nothing remains."""
     if "op" not in node:
-        finished = "agg" in node or (
-            node.get("field") and (node.get("cmp") in _NO_VALUE or node.get("value") not in (None, "", []))
-        )
+        finished = _beyond(node) or (node.get("field") and (node.get("cmp") in NO_VALUE or node.get("value") not in (None, "", [])))
         return {key: value for key, value in node.items() if key != "n"} if finished else None
     items = [plain for plain in (_plain(item) for item in node["items"]) if plain is not None]
     return {"op": node["op"], "items": items} if items else None

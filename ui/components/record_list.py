@@ -9,13 +9,13 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.access import Actor
-from crm_core.entities import ENTITIES, entity
+from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
 from crm_core.lists import MASK, ListQuery
 from crm_core.vocabulary import Action, FieldKind, StageKind
 from ui import format as fmt
 from ui.actions import load
-from ui.cache import cached
+from ui.cache import behind, cached
 from ui.components.bulk_bar import bulk_bar, may_bulk
 from ui.components.export import export_button
 from ui.components.filter_bar import PARAM, filter_button, filter_from_url, filter_words
@@ -51,6 +51,14 @@ class Tick:
     act: Callable[[Mapping[str, Any]], None]
 
 
+@dataclass(frozen=True)
+class Extra:
+    """A column beyond the fields: ``of`` gives the text of each row (every id must be answered)."""
+
+    label: str
+    of: Callable[[list[int]], Mapping[int, str]]
+
+
 def record_list(
     entity_key: str,
     *,
@@ -61,10 +69,12 @@ def record_list(
     also: Mapping[str, Any] | None = None,
     tick: Tick | None = None,
     second: tuple[str, ...] = (),
+    extra: Extra | None = None,
 ) -> None:
     """Draw the list of an entity. ``tones``: field → value → colour of its badge; ``on_empty`` draws what to do when there are no records at all;
     ``bulk``: rows can be selected and changed together, where the person may; ``also``: a filter that a switch of the page adds; ``second``:
-    fields that stand after the first one, unless the address chooses the columns."""
+    fields that stand after the first one, unless the address chooses the columns; ``extra``: a column that is computed for the rows of the
+    page."""
     actor, found = current_actor(), entity(entity_key)
     quick_key = f"by_{quick.field}" if quick is not None else None
     opened = open_view(entity_key, quick_key)
@@ -98,6 +108,9 @@ def record_list(
     shown = [specs[key] for key in shape.columns]
     selectable = bulk and may_bulk(actor, entity_key)
     bar = st.container()
+    more = (
+        {row_id: [Cell(text)] for row_id, text in extra.of([row["id"] for row in page.rows]).items()} if extra is not None else {}
+    )
     happened = table(
         [
             Column(
@@ -107,8 +120,9 @@ def record_list(
                 named=spec.kind is FieldKind.BOOLEAN,
             )
             for spec in shown
-        ],
-        [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown]) for row in page.rows],
+        ]
+        + ([Column("extra", extra.label, right=True, sortable=False)] if extra is not None else []),
+        [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown] + more.get(row["id"], [])) for row in page.rows],
         key=f"table_{entity_key}_{st.session_state.get('_bulk_turn', 0)}",
         label=found.plural,
         href=f"/{found.page}?id={{id}}" if found.page else "",
@@ -186,15 +200,7 @@ def _specs(session: Any, actor: Actor, entity_key: str) -> Mapping[str, FieldSpe
 def _totals(entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
     """Count and sums, kept until a table behind them changes (all of them when the filter looks beyond this one)."""
     plain = ListQuery(filter=query.filter, q=query.q)
-    wide = "." in str(query.filter) or "'agg'" in str(query.filter)
-    keys = tuple(ENTITIES) if wide else (entity_key,)
-    return cached(
-        lists.totals,
-        entity_key,
-        plain,
-        entities=keys,
-        tables=(*(ENTITIES[key].table.name for key in keys), "search_document", "custom_field"),
-    )
+    return cached(lists.totals, entity_key, plain, **behind(entity_key, query.filter))
 
 
 def _nothing(entity_key: str, query: ListQuery | None, on_empty: Callable[[], None] | None) -> None:

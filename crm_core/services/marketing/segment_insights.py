@@ -1,7 +1,6 @@
 """What one should know about a group before addressing it: who can be contacted, what they bought, whom else it meets, what a test could show."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,18 +14,20 @@ from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
-from crm_core.models import Campaign, CampaignMember, Segment, SegmentMember
+from crm_core.models import AnalysisMark, Campaign, CampaignMember, Segment, SegmentMember
 from crm_core.services.customers import consent
-from crm_core.services.marketing import segment_rules, segments
+from crm_core.services.marketing import segments
 from crm_core.services.marketing.segments import Rule
-from crm_core.vocabulary import Action, CampaignStatus, OrderStatus
+from crm_core.vocabulary import Action, CampaignStatus, OrderStatus, SegmentKind
 
 _SEGMENTS: Any = Segment.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
 _CAMPAIGN_MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
+_MARKS: Any = AnalysisMark.__table__  # type: ignore[attr-defined]
 _CAMPAIGNS: Any = Campaign.__table__  # type: ignore[attr-defined]
 WINDOW_DAYS = 30
 MAX_OTHERS = 12
+_LEFT = {SegmentKind.LIVE: "Matches no longer", SegmentKind.STATIC: "Taken out by hand"}
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def moves(session: Session, actor: Actor, segment_id: int, *, limit: int = 30) -
     rows = sorted(rows, key=lambda item: item[0], reverse=True)[:limit]
     named = lists.titles(session, actor, segment.entity, (row.record_id for _, _, row in rows))
     return [
-        Move(row.record_id, named[row.record_id], at, entered, row.reason.label if entered else "")
+        Move(row.record_id, named[row.record_id], at, entered, row.reason.label if entered else _LEFT[segment.kind])
         for at, entered, row in rows
         if row.record_id in named
     ]
@@ -225,11 +226,20 @@ def sizes(session: Session, actor: Actor, segment_ids: tuple[int, ...]) -> dict[
     return found
 
 
-def readable(session: Session, actor: Actor, entity_key: str, rule: Mapping[str, Any] | None) -> str:
-    """Why the reader can't read a rule (a field that the role hides, a segment of somebody else); empty when all is well."""
-    require(actor, "segment", Action.READ)
-    try:
-        segment_rules.check(session, actor, entity_key, rule)
-    except CrmError as error:
-        return error.message
-    return ""
+def results(session: Session, actor: Actor, entity_key: str) -> dict[str, tuple[list[str], bool]]:
+    """What analyses published about records that the reader may see: kind → (its groups, largest first; whether it has numbers)."""
+    require(actor, entity_key, Action.READ)
+    table = entity(entity_key).table
+    rows = session.execute(
+        select(_MARKS.c.kind, _MARKS.c.label, func.count(), func.count(_MARKS.c.number))
+        .join(table, table.c.id == _MARKS.c.record_id)
+        .where(_MARKS.c.entity == entity_key, visible(actor, entity_key, table))
+        .group_by(_MARKS.c.kind, _MARKS.c.label)
+        .order_by(_MARKS.c.kind, func.count().desc(), _MARKS.c.label)
+        .limit(2_000)
+    ).all()
+    found: dict[str, tuple[list[str], bool]] = {}
+    for kind, label, _records, numbers in rows:
+        groups, numeric = found.get(kind, ([], False))
+        found[kind] = ([*groups, label] if label else groups, numeric or bool(numbers))
+    return found

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from crm_core import events, filters, lists, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
-from crm_core.errors import Conflict, Invalid
+from crm_core.errors import Conflict, CrmError, Invalid
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Segment, SegmentMember, SubmitKey
@@ -27,6 +27,12 @@ def get(
 ) -> Segment:
     """The segment, or NotFound: somebody else's private segment looks like a missing one."""
     return records.get(session, actor, "segment", segment_id, action=action, with_deleted=with_deleted)
+
+
+def reaches(session: Session, actor: Actor, segment_id: int, action: Action) -> bool:
+    """Whether the actor may do this with this very segment; for buttons."""
+    mine = visible(actor, "segment", _SEGMENTS, action, with_deleted=True)
+    return session.execute(select(_SEGMENTS.c.id).where(_SEGMENTS.c.id == segment_id, mine)).first() is not None
 
 
 def find(session: Session, actor: Actor, *, entity_key: str | None = None, q: str = "", limit: int = 200) -> list[Segment]:
@@ -186,6 +192,16 @@ def freeze(session: Session, actor: Actor, segment_id: int, *, name: str = "", s
         session, actor, name=words, entity=segment.entity, kind="static", rule=inside, source=source, description=segment.description or "",
         submit_key=submit_key,
     )  # fmt: skip
+
+
+def problem(session: Session, actor: Actor, entity_key: str, rule: Rule | None) -> str:
+    """Why a rule can't be used by the actor, in words; empty when all is well."""
+    require(actor, "segment", Action.READ)
+    try:
+        segment_rules.check(session, actor, entity_key, rule)
+    except CrmError as error:
+        return error.message
+    return ""
 
 
 def clause(session: Session, actor: Actor, segment_id: int, table: Any = None) -> ColumnElement[bool]:

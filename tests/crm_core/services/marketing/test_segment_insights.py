@@ -104,5 +104,5 @@ def test_what_a_test_could_show(people_, base, expected):
 def test_a_rule_over_hidden_fields_is_not_shown_to_who_may_not_read_it(cast):
     with read_session() as session:
         rule = {"field": "email", "cmp": "contains", "value": "gmail"}
-        assert segment_insights.readable(session, cast["dana"], "contact", rule) == ""
-        assert "personal data" in segment_insights.readable(session, cast["ana"], "contact", rule)
+        assert segments.problem(session, cast["dana"], "contact", rule) == ""
+        assert "personal data" in segments.problem(session, cast["ana"], "contact", rule)

@@ -1,0 +1,153 @@
+"""What is done with a segment as a whole: kept under a name, renamed, shared, copied, frozen, thrown away; and records added to it from a list."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.entities import entity
+from crm_core.lists import ListQuery
+from crm_core.models import Segment
+from crm_core.services.marketing import segment_members, segments
+from crm_core.vocabulary import Action, SegmentKind, Visibility
+from ui import format as fmt
+from ui.actions import load, perform, renew, show_problems, submit_key, tell
+from ui.components import rule_editor
+from ui.navigation import go
+from ui.session import current_actor
+
+_SEEN = {Visibility.SHARED.value: "Everyone who may see segments", Visibility.PRIVATE.value: "Only me"}
+
+
+@st.dialog("Save the segment", icon=":material/groups_3:")
+def save_new(entity_key: str, rule: Mapping[str, Any] | None, *, name: str = "", source: Mapping[str, Any] | None = None) -> None:
+    """Ask for the name and how it is kept."""
+    found = entity(entity_key)
+    typed = st.text_input("Name", name[:120], max_chars=120, placeholder="Repeat buyers without an open ticket", key="save_name")
+    about = st.text_area("Description", max_chars=2_000, height=68, placeholder="What it is for (optional)")
+    kinds = {SegmentKind.LIVE.value: "Live: follows the rule", SegmentKind.STATIC.value: "Static: exactly those who match now"}
+    kind = st.radio("Kept as", list(kinds), format_func=lambda key: kinds[key], key="save_kind")
+    seen = st.radio("Seen by", list(_SEEN), format_func=lambda key: _SEEN[key], horizontal=True, key="save_seen")
+    if not rule:
+        st.caption(f":material/info: Without a condition it holds all {found.plural.lower()}.")
+    if st.button("Save", type="primary", key="save_new_yes"):
+        with st.spinner("Counting…", show_time=True):
+            made = perform(
+                segments.create, name=typed, entity=entity_key, rule=rule, kind=kind, description=about, visibility=seen, source=source,
+                submit_key=submit_key("segment"), success="The segment is saved.",
+            )  # fmt: skip
+        if made is not None:
+            renew("segment")
+            rule_editor.forget()
+            go("segment", id=made)
+        show_problems()
+
+
+def change(segment: Segment) -> None:
+    """Name, description, who sees it, who owns it."""
+    drawn_with = segment.version
+
+    @st.dialog("Edit the segment", icon=":material/edit:")
+    def show() -> None:
+        name = st.text_input("Name", segment.name, max_chars=120)
+        about = st.text_area("Description", segment.description or "", max_chars=2_000, height=68)
+        keys = list(_SEEN)
+        seen = st.radio(
+            "Seen by", keys, index=keys.index(segment.visibility.value), format_func=lambda key: _SEEN[key], horizontal=True
+        )
+        owners = load(lists.choices, "user", limit=500, include=[segment.owner_id])
+        ids = list(owners)
+        owner = st.selectbox(
+            "Owner", ids, index=ids.index(segment.owner_id) if segment.owner_id in owners else None, format_func=lambda key: owners[key],
+            help="A live rule finds what its owner may see",
+        )  # fmt: skip
+        if st.button("Save", type="primary", key="change_yes"):
+            done = perform(
+                segments.update, segment.id, name=name if name != segment.name else None,
+                description=about if about != (segment.description or "") else None, visibility=seen if seen != segment.visibility else None,
+                owner_id=owner if owner != segment.owner_id else None, base_version=drawn_with, success="Saved.",
+            )  # fmt: skip
+            if done is not None:
+                st.rerun()
+            show_problems()
+
+    show()
+
+
+@st.dialog("Copy the segment", icon=":material/content_copy:")
+def copy(segment: Segment) -> None:
+    """A live copy by the rule, or a static one of the members of now."""
+    forms: dict[str, tuple[str, Callable[..., int]]] = {}
+    if segment.kind is SegmentKind.LIVE:
+        forms["rule"] = ("The rule, as a live segment of mine", segments.copy)
+    forms["members"] = ("The members of now, as a static segment", segments.freeze)
+    how = st.radio("What", list(forms), format_func=lambda key: forms[key][0])
+    name = st.text_input("Name", f"{segment.name} (copy)"[:120], max_chars=120)
+    if st.button("Copy", type="primary", key="copy_yes"):
+        with st.spinner("Counting…", show_time=True):
+            made = perform(forms[how][1], segment.id, name=name.strip(), submit_key=submit_key("segment_copy"), success="Copied.")
+        if made is not None:
+            renew("segment_copy")
+            go("segment", id=made)
+        show_problems()
+
+
+@st.dialog("Delete this segment?", width="small")
+def delete(segment: Segment) -> None:
+    """Ask before it goes to the bin."""
+    st.text(segment.name)
+    st.caption("It goes to the bin and can be restored from its page. Campaigns keep the recipients they have.")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep it", key="delete_no"):
+            st.rerun()
+        if st.button("Delete", type="primary", key="delete_yes"):
+            if (
+                perform(segments.archive, segment.id, base_version=segment.version, success="The segment is in the bin.")
+                is not None
+            ):
+                go("segments")
+            show_problems()
+
+
+def add_dialog(entity_key: str, ids: Sequence[int], query: ListQuery | None) -> None:
+    """From a list: add the selected records (or, with ``query``, all that match) to a static segment, or make a new one of them."""
+    found, actor = entity(entity_key), current_actor()
+
+    @st.dialog("Add to a segment", icon=":material/group_add:")
+    def show() -> None:
+        static = [
+            row
+            for row in load(segments.find, entity_key=entity_key)
+            if row.kind is SegmentKind.STATIC and load(segments.reaches, row.id, Action.EDIT)
+        ]
+        names = {row.id: row.name for row in static}
+        new = {0: "A new static segment"} if actor.can("segment", Action.CREATE) else {}
+        options = {**new, **names}
+        if not options:
+            st.caption("There is no static segment that you may change.")
+            return
+        chosen = st.selectbox("Segment", list(options), format_func=lambda key: options[key], key="add_to_which")
+        name = st.text_input("Name of the new segment", max_chars=120, key="add_to_name") if chosen == 0 else ""
+        if query is None:
+            st.caption(fmt.plural(len(ids), found.label.lower(), found.plural.lower()))
+        else:
+            st.caption(f"All {found.plural.lower()} that the list shows.")
+        if st.button("Add", type="primary", key="add_to_yes"):
+            done = perform(_add, entity_key, chosen, name, tuple(ids), query, submit_key("add_to"))
+            if done is not None:
+                renew("add_to")
+                tell(f"{done[0]:,} added, {done[1]:,} were in already.", "ok")
+                st.rerun()
+            show_problems()
+
+    show()
+
+
+def _add(
+    session: Any, actor: Any, entity_key: str, chosen: int, name: str, ids: Sequence[int], query: ListQuery | None, key: str
+) -> tuple[int, int]:
+    into = chosen or segments.create(session, actor, name=name, entity=entity_key, kind="static", record_ids=[], submit_key=key)
+    if query is not None:
+        return segment_members.add_matching(session, actor, into, query)
+    return segment_members.add(session, actor, into, ids)
