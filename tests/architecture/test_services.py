@@ -35,7 +35,6 @@ OPEN = {
     "analytics/snapshots.py": "the nightly job; what it keeps is read through pipeline_history, which asks",
     "marketing/tracking.py": "readers of messages are nobody here: the signed token in the link is the permission",
     "marketing/signing.py": "the key of those links",
-    "marketing/segment_upkeep.py": "keeps members in step with what a segment's owner sees; segments.py asks for the verbs that lead here",
     "admin/imports/": "the run's owner is the actor of every row; runs.py asks for the right to import",
 }
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""
