@@ -576,3 +576,14 @@ class ReportEvery(Choice):
     DAY = "day", "Every day"
     WEEK = "week", "Every week"
     MONTH = "month", "Every month"
+
+
+class Recovery(Choice):
+    """What became of something that was planted in the demo company."""
+
+    FOUND = "found", "Found"
+    SILENT = "silent", "Silent, as it should be"
+    MISSED = "missed", "Missed"
+    FALSE_ALARM = "false_alarm", "False alarm"
+    UNSURE = "unsure", "Too little data to say"
+    OPEN = "open", "Not run yet"

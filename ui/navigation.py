@@ -77,6 +77,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("analytics/personas.py", "personas", "Personas", "diversity_3", "Analytics", ("analytics", R)),
     Screen("analytics/basket.py", "basket", "Baskets and offers", "shopping_basket", "Analytics", ("analytics", R)),
     Screen("analytics/attribution.py", "attribution", "Attribution", "alt_route", "Analytics", ("campaign", R)),
+    Screen("analytics/truth.py", "truth", "What was planted", "science", "Analytics", ("analytics", R), hidden=True),
     Screen("analytics/scoring.py", "scoring", "Scoring", "leaderboard", "Analytics", any_of=(("lead", R), ("deal", R))),
     Screen("marketing/lead_forms.py", "forms", "Lead forms", "dynamic_form", "Marketing", ("lead_form", R)),
     Screen("home/import_data.py", "import", "Import", "upload_file", "Admin", any_of=tuple((key, I) for key in RECORDS)),

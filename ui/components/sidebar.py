@@ -46,6 +46,9 @@ def sidebar(actor: Actor) -> None:
                 st.markdown(":material/science: **Demo company**")
                 st.caption("Made-up people and figures.")
                 role_switcher(actor)
+                planted = page_of(actor, "truth")
+                if planted is not None:
+                    st.page_link(planted, label="What was planted", icon=":material/fact_check:")
                 if actor.can("organisation", Action.MANAGE):
                     st.button(
                         "Leave the demo",

@@ -1,0 +1,124 @@
+"""The demo that teaches: what was planted, what was found, hits and misses told apart; for the demo company alone."""
+
+import pandas as pd
+import pytest
+from sqlmodel import select
+
+from crm_core import access, jobs
+from crm_core.db import read_session, write_session
+from crm_core.errors import NotFound
+from crm_core.models import AnalysisRun
+from crm_core.services.admin import demo
+from crm_core.services.admin.demo import recovery
+from crm_core.services.admin.demo import recovery_rules as rules
+from crm_core.services.admin.demo.scales import truth
+from crm_core.vocabulary import Recovery, RunState
+
+FOUND, SILENT, MISSED, ALARM, UNSURE, OPEN = Recovery
+
+HONEST = {
+    "lift": {FOUND, UNSURE},
+    "credit": {MISSED, UNSURE},
+    "deal_score": {FOUND, UNSURE},
+    "lead_score": {FOUND, UNSURE},
+    "drivers": {FOUND, UNSURE},
+    "discount": {SILENT, UNSURE},
+}
+"""What each tool may say on a company of this size: the truth, or that it can't tell. Never something else."""
+
+
+def actor_of(role):
+    with read_session() as session:
+        return access.load(session, demo.people(session)[role])
+
+
+def findings(actor):
+    with read_session() as session:
+        return {one.check.key: one for one in recovery.findings(session, actor)}
+
+
+def test_on_the_small_company_no_tool_claims_what_is_not_there(database):
+    """The acceptance test: everything runs, and every answer is the truth or "too little data"."""
+    demo.build(scale="small")
+    root = actor_of("administrator")
+    before = findings(root)
+    assert {one.state for one in before.values()} == {OPEN} and set(HONEST) <= set(before)
+    with write_session() as session:
+        assert recovery.run_all(session, root) >= 4
+    work({one.check.kind for key, one in before.items() if key in HONEST})
+    after = findings(root)
+    assert {key: after[key].state in states for key, states in HONEST.items()} == dict.fromkeys(HONEST, True), after
+    assert all(after[key].found and after[key].run_id for key in HONEST)
+    assert findings(actor_of("sales_rep"))["drivers"].state is OPEN, "a run over other rows does not exist for a rep"
+
+
+def work(kinds):
+    """The worker's part, for these kinds."""
+    from crm_core.services.analytics import run_work  # noqa: F401  (declares the job)
+
+    with read_session() as session:
+        waiting = session.exec(select(AnalysisRun).where(AnalysisRun.state == RunState.QUEUED)).all()
+    for run in waiting:
+        if run.kind in kinds:
+            jobs.execute(run.job_id, "analysis.run", (run.id,))
+
+
+def test_outside_the_demo_company_the_page_does_not_exist(cast):
+    with read_session() as session, pytest.raises(NotFound):
+        recovery.findings(session, cast["root"])
+
+
+# --- the judges, with tables typed by hand ----------------------------------------------------------------------------------
+
+
+def judged(judge, summary=None, **tables):
+    return judge(summary or {}, lambda name: tables[name], truth())[0]
+
+
+def lifts(treated, control):
+    return pd.DataFrame([{"outcome": "responded", "treated": treated, "control": control, "n_treated": 4_000, "n_control": 1_000}])
+
+
+@pytest.mark.parametrize(("treated", "expected"), [(0.13, FOUND), (0.085, UNSURE), (0.20, MISSED)])
+def test_a_lift_is_found_missed_or_beyond_the_data(treated, expected):
+    assert judged(rules.lift, holdouts=lifts(treated, 0.08)) is expected
+
+
+def coefficients(referral, committee, discount):
+    rows = [("Source = Referral", *referral), ("People in the buying committee", *committee), ("Average discount (%)", *discount)]
+    return pd.DataFrame(rows, columns=["term", "coef", "low", "high"])
+
+
+@pytest.mark.parametrize(
+    ("referral", "discount", "expected"),
+    [
+        ((1.0, 0.7, 1.3), (0.01, -0.01, 0.03), (FOUND, SILENT)),
+        ((0.3, 0.1, 0.5), (0.05, 0.01, 0.09), (MISSED, ALARM)),
+        ((0.4, -0.2, 1.0), (0.01, -0.01, 0.03), (UNSURE, SILENT)),
+    ],
+)
+def test_drivers_are_judged_by_their_intervals(referral, discount, expected):
+    table = coefficients(referral, (0.4, 0.3, 0.5), discount)
+    assert (judged(rules.drivers, coefficients=table), judged(rules.discount, coefficients=table)) == expected
+
+
+def test_the_planted_rule_is_recognised_among_others_and_missed_without():
+    judge = rules.basket({"Cleaner": 1, "Filter": 2, "Descaler": 3}, {"if": ["Cleaner", "Filter"], "then": "Descaler"})
+    row = {"confidence": 0.7, "count": 70, "verdict": "holds"}
+    other, planted = {"antecedents": [1], "consequents": [2], **row}, {"antecedents": [1, 2], "consequents": [3], **row}
+    assert judged(judge, rules=pd.DataFrame([other, planted])) is FOUND
+    assert judged(judge, rules=pd.DataFrame([other])) is MISSED
+    assert judged(judge, rules=pd.DataFrame([{**planted, "verdict": "fails"}])) is MISSED
+
+
+def test_clusters_and_risks_are_compared_with_what_the_companies_tell():
+    facts = pd.DataFrame(
+        {"customer_id": range(40), "industry": ["Retail", "Services"] * 20, "contract": ["Monthly", "Yearly"] * 20}
+    )
+    same = pd.DataFrame({"customer_id": range(40), "cluster": [0, 1] * 20, "risk": [0.5, 0.2] * 20})
+    mixed = same.assign(cluster=[0, 0, 1, 1] * 10, risk=[0.2, 0.5] * 20)
+    assert judged(rules.kinds(facts), {"clusters": 2}, customers=same) is FOUND
+    assert judged(rules.kinds(facts), {"clusters": 2}, customers=mixed) is MISSED
+    assert judged(rules.kinds(facts), {"clusters": 1}, customers=same) is UNSURE
+    assert judged(rules.leaving(facts), customers=same) is FOUND
+    assert judged(rules.leaving(facts), customers=mixed) is MISSED
