@@ -71,6 +71,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
     Screen("marketing/campaigns.py", "campaigns", "Campaigns", "campaign", "Marketing", ("campaign", R)),
     Screen("marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True),
+    Screen("marketing/consent.py", "consent", "Consent and limits", "mark_email_read", "Marketing", ("campaign", Action.EDIT)),
     Screen("marketing/segments.py", "segments", "Segments", "groups_3", "Marketing", ("segment", R)),
     Screen("marketing/segment.py", "segment", "Segment", "groups_3", "Marketing", ("segment", R), hidden=True),
     Screen("analytics/segmentation.py", "segmentation", "Segmentation", "bubble_chart", "Analytics", ("analytics", R)),

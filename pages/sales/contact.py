@@ -7,6 +7,7 @@ from crm_core.services.sales import deals
 from crm_core.vocabulary import Action
 from ui.actions import load
 from ui.components.activity_feed import feed, log_box
+from ui.components.consent_card import consent_card
 from ui.components.contact_points import contact_points
 from ui.components.facts import facts
 from ui.components.files import files
@@ -49,4 +50,5 @@ with right:
         )
     related(actor, "ticket", where=here, columns=("subject", "status"), title="Tickets", list_url="tickets")
     related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")
+    consent_card(actor, "contact", contact_id)
     files("contact", contact_id)

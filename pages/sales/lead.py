@@ -8,6 +8,7 @@ from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.activity_feed import feed, log_box
 from ui.components.assign import assign_button, take_button
+from ui.components.consent_card import consent_card
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
@@ -82,4 +83,5 @@ with right:
     score_card("lead", lead_id)
     facts(actor, "Reach", specs, row, REACH)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    consent_card(actor, "lead", lead_id)
     files("lead", lead_id)

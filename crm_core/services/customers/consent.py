@@ -6,7 +6,9 @@ A person's word is given per purpose and way and only ever added to; the latest 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
+from zoneinfo import available_timezones
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, insert, literal, or_, select, true, update
 from sqlmodel import Session
@@ -268,14 +270,25 @@ def may_contact(
     now, table, workspace = at or utcnow(), entity(entity_key).table, rules(session, actor)
     found = gates(entity_key, table, way=way, purpose=purpose, at=now, workspace=workspace)
     closed = session.execute(select(first_closed(found)).where(table.c.id == record_id)).scalar()
-    preferred = getattr(person, "preferred_hours", None)
-    return Verdict(Gate(closed) if closed else None, from_when(session, actor, now, preferred))
+    hours = (getattr(person, "preferred_hours", None), getattr(person, "timezone", None))
+    return Verdict(Gate(closed) if closed else None, from_when(session, actor, now, *hours))
 
 
-def from_when(session: Session, actor: Actor, at: datetime, preferred: str | None) -> datetime:
-    """The first instant from ``at`` on outside quiet hours and within the hours a person prefers, in the workspace's time zone."""
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _is_zone(name: str) -> bool:
+    return name in _zones()
+
+
+def from_when(session: Session, actor: Actor, at: datetime, preferred: str | None, zone: str | None = None) -> datetime:
+    """The first instant from ``at`` on outside quiet hours and within the hours a person prefers, in their time zone if it is known, else
+    in the workspace's."""
     workspace = rules(session, actor)
-    timezone = session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
+    timezone = zone if zone and _is_zone(zone) else None
+    timezone = timezone or session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
     return next_instant(
         at, timezone=timezone, quiet_from=workspace.quiet_from, quiet_until=workspace.quiet_until, weekends=workspace.quiet_weekends,
         preferred=preferred,

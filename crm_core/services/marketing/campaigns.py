@@ -15,8 +15,8 @@ from crm_core.db import bump
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
-from crm_core.models import Campaign, CampaignChannel, CampaignMember
-from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus, OrderStatus, StageKind
+from crm_core.models import Campaign, CampaignChannel, CampaignMember, CampaignPlan
+from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus, OrderStatus, PlanState, StageKind
 
 RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
 MAX_ADD = 50_000
@@ -39,8 +39,16 @@ def _prepare(session: Session, actor: Actor, campaign: Campaign, old: Mapping[st
     if campaign.starts_on and campaign.ends_on and campaign.ends_on < campaign.starts_on:
         raise Invalid(fields={"ends_on": "The campaign can't end before it starts."})
     before = old.get("status")
+    if before is not None and campaign.status != before and _is_going_out(session, campaign.id):
+        raise Invalid(fields={"status": "This campaign is going out: pause or stop the sending on its page instead."})
     if before is not None and campaign.status not in _NEXT[before]:
         raise Invalid(fields={"status": f"A campaign that is {before.label.lower()} can't become {campaign.status.label.lower()}."})
+
+
+def _is_going_out(session: Session, campaign_id: int) -> bool:
+    plan = CampaignPlan.__table__  # type: ignore[attr-defined]
+    state = session.execute(select(plan.c.state).where(plan.c.campaign_id == campaign_id)).scalar()
+    return state in (PlanState.SCHEDULED, PlanState.SENDING, PlanState.PAUSED)
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Campaign:

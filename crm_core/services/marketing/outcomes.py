@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Float, and_, case, cast, func, select
+from sqlalchemy import Float, and_, case, cast, func, literal, select
 from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
@@ -102,7 +102,7 @@ def get(session: Session, actor: Actor, campaign_id: int, *, at: datetime | None
     )
     variants = [group for name, group in sorted(parts.items()) if name]
     ends = plan.launched_at + timedelta(days=plan.window_days)
-    entity_key = "order" if plan.goal == "order" else "deal"
+    sees = plan.goal in ("order", "deal") and _sees_money(actor, plan.goal)
     return Outcome(
         now,
         ends,
@@ -112,7 +112,7 @@ def get(session: Session, actor: Actor, campaign_id: int, *, at: datetime | None
         shares,
         money,
         _cost(session, actor, campaign_id),
-        _sees_money(actor, entity_key),
+        sees,
         _compare(variants),
     )
 
@@ -165,6 +165,11 @@ def _conversions(actor: Actor, plan: CampaignPlan, at: datetime) -> Any:
     start = plan.launched_at
     assert start is not None
     end = min(at, start + timedelta(days=plan.window_days))
+    if plan.goal == "response":
+        answered = and_(MEMBERS.c.responded_at >= start, MEMBERS.c.responded_at < end)
+        return select(MEMBERS.c.id.label("member_id"), literal(0).label("amount")).where(
+            MEMBERS.c.campaign_id == plan.campaign_id, MEMBERS.c.step.is_not(None), answered
+        )
     lead = entity("lead").table
     person = func.coalesce(MEMBERS.c.contact_id, lead.c.converted_contact_id)
     base = MEMBERS.outerjoin(lead, and_(lead.c.id == MEMBERS.c.lead_id, lead.c.converted_at >= start, lead.c.converted_at < end))
@@ -236,6 +241,8 @@ def _base_share(session: Session, actor: Actor, plan: CampaignPlan) -> tuple[flo
     start = end - timedelta(days=plan.window_days)
     people = entity("contact").table
     all_people = session.execute(select(func.count()).select_from(people).where(visible(actor, "contact", people))).scalar_one()
+    if plan.goal == "response":
+        return 0.0, ""
     deeds = _deeds(actor, plan.goal, start, end).subquery()
     buyers = session.execute(select(func.count(func.distinct(deeds.c.person_id)))).scalar_one()
     share = min(0.99, buyers / all_people) if all_people else 0.0

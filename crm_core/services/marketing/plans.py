@@ -16,7 +16,7 @@ from crm_core.services.marketing import segments
 from crm_core.services.marketing.letter_rules import MAX_BODY, MAX_SUBJECT
 from crm_core.vocabulary import Action, Outlet, PlanState, Purpose
 
-GOALS = {"order": "Placed an order", "deal": "Won deal"}
+GOALS = {"order": "Placed an order", "deal": "Won deal", "response": "Responded"}
 MAX_SEGMENTS = 20
 MAX_VARIANTS = 4
 OPEN = (PlanState.DRAFT, PlanState.SCHEDULED)

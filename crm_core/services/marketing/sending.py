@@ -134,21 +134,18 @@ def _decide(session: Session, actor: Actor, desk: _Desk, key: str, members: Mapp
     """Ask every gate once more, and the hours a person prefers; write to whoever passes."""
     table, now = entity(key).table, utcnow()
     gates = consent.gates(key, table, way=WAYS[desk.plan.outlet], purpose=desk.plan.purpose, at=now, workspace=desk.workspace)
-    preferred = table.c.preferred_hours if key == "contact" else table.c.city
+    hours = [table.c.preferred_hours, table.c.timezone] if key == "contact" else []
     alive = and_(table.c.id.in_(list(members)), table.c.deleted_at.is_(None))
-    found = {
-        row.id: row
-        for row in session.execute(
-            select(table.c.id, consent.first_closed(gates).label("closed"), preferred.label("preferred")).where(alive)
-        )
-    }
+    columns = (table.c.id, consent.first_closed(gates).label("closed"), *hours)
+    found = {row.id: row for row in session.execute(select(*columns).where(alive))}
     values = letters.values_of(session, actor, key, found)
     for record_id, member in members.items():
         row = found.get(record_id)
         if row is None or row.closed:
             _skip(session, member, row.closed if row is not None else "gone")
             continue
-        later = consent.from_when(session, actor, now, row.preferred) if key == "contact" and row.preferred else now
+        special = key == "contact" and (row.preferred_hours or row.timezone)
+        later = consent.from_when(session, actor, now, row.preferred_hours, row.timezone) if special else now
         if later > now:
             session.execute(update(MEMBERS).where(MEMBERS.c.id == member.id).values(due_at=later))
             continue

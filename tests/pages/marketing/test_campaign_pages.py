@@ -6,6 +6,7 @@ from crm_core.db import read_session, write_session
 from crm_core.services import crud
 from crm_core.services.marketing import campaigns
 from crm_core.vocabulary import Action, CampaignStatus
+from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
 from ui.navigation import screen_of, screens_for
@@ -35,11 +36,15 @@ def test_a_marketer_starts_a_campaign_and_sees_its_members(cast):
         campaigns.add_members(session, dana, campaign.id, "contact", [person.id])
     app = open_screen(dana, "campaign", id=campaign.id)
     assert not app.exception and app.title[0].value.startswith("\\!\\[x\\]")
+    app.session_state[f"tabs_{campaign.id}"] = "Members"
+    app.run()
     assert "1 member" in words(app)
     app.button(key="move_running").click().run()
     assert not app.exception
     with read_session() as session:
         assert campaigns.get(session, dana, campaign.id).status is CampaignStatus.RUNNING
+    app.session_state[f"tabs_{campaign.id}"] = "Members"
+    app.run()
     app.button(key="add_members").click().run()
     assert not app.exception and "One by one" in str(app.get("button_group")) + words(app)
 
@@ -50,3 +55,57 @@ def test_who_only_reads_gets_no_buttons(cast, who):
     app = open_screen(cast[who], "campaign", id=campaign.id)
     assert not app.exception
     assert not {"edit", "move_running", "add_members", "edit_channels", "delete"} & {button.key for button in app.button}
+
+
+def tab(app, campaign_id, name):
+    app.session_state[f"tabs_{campaign_id}"] = name
+    app.run()
+    assert not app.exception and not app.error, (name, app.exception, app.error)
+    return words(app)
+
+
+def test_a_planned_campaign_shows_its_funnel_its_letter_and_what_is_missing(cast):
+    no_quiet_hours(cast["root"])
+    made = campaign(
+        cast["dana"],
+        [*people(30), *people(2, first=90, agreed=False)],
+        subject="Hi {{first_name}} " + EVIL.strip()[:60],
+        holdout_pct=10,
+    )
+    app = open_screen(cast["dana"], "campaign", id=made)
+    assert not app.exception and "27 people will be addressed" in words(app).replace("**", "")
+    assert "no sample size can be named" in tab(app, made, "Audience") and "No result yet" in tab(app, made, "Results")
+    assert "As real people get it" in tab(app, made, "Letter")
+    empty = campaign(cast["dana"], people(1, first=60, agreed=False))
+    assert "excluded by one of the gates" in words(open_screen(cast["dana"], "campaign", id=empty))
+
+
+def test_a_launched_campaign_shows_progress_controls_and_an_honest_result(cast):
+    no_quiet_hours(cast["root"])
+    made = campaign(cast["dana"], people(30), holdout_pct=20)
+    launch(cast["dana"], made)
+    app = open_screen(cast["dana"], "campaign", id=made)
+    assert not app.exception and {"pause", "stop"} <= {button.key for button in app.button}
+    assert "Not enough data yet" in words(app)
+    for who in ("alice", "ana", "bob"):
+        reader = open_screen(cast[who], "campaign", id=made)
+        assert not reader.exception and not {"pause", "stop", "launch", "letter_save"} & {button.key for button in reader.button}
+        tab(reader, made, "Audience")
+        tab(reader, made, "Letter")
+    app.button(key="pause").click().run()
+    assert not app.exception and "resume" in {button.key for button in app.button}
+
+
+def test_consent_and_limits_open_for_those_who_run_campaigns(cast):
+    for who in ("root", "dana"):
+        app = open_screen(cast[who], "consent")
+        assert not app.exception and not app.error and "No address is blocked" in words(app)
+    having = {who for who, actor in cast.items() if screen_of("consent") in screens_for(actor)}
+    assert having == {"root", "dana"}
+
+
+def test_a_contacts_page_says_whether_they_may_be_written_to(cast):
+    no_quiet_hours(cast["root"])
+    one, other = people(1)[0], people(1, first=7, agreed=False)[0]
+    assert "may be e-mailed" in words(open_screen(cast["alice"], "contact", id=one))
+    assert "no consent for this purpose" in words(open_screen(cast["alice"], "contact", id=other))

@@ -42,6 +42,7 @@ from crm_core.services.admin.demo import (
     logbook,
     marketing,
     promising,
+    outreach,
     selling,
     serving,
     staff,
@@ -64,7 +65,7 @@ CUSTOM_FIELDS = (
 )
 WRITE_ORDER = (
     "team", "app_user", "user_role", "user_closure", "custom_field", "product_category", "product", "account", "contact",
-    "contact_point", "handover", "handover_item", "campaign", "campaign_channel", "deal", "deal_line", "deal_contact", "stage_event", "lead", "campaign_member",
+    "contact_point", "handover", "handover_item", "campaign", "campaign_channel", "deal", "deal_line", "deal_contact", "stage_event", "lead", "consent", "outreach_rules", "mail_delivery", "campaign_plan", "campaign_variant", "campaign_member",
     "touchpoint", "sales_order", "order_line", "ticket", "ticket_message", "activity", "task", "event_log", "search_document", "match_key",
 )  # fmt: skip
 
@@ -131,6 +132,7 @@ def make(session: Session, scale: str, seed: int) -> Draft:
     marketing.add_leads(draft, dict(session.execute(select(_c(LeadStatus).kind, _c(LeadStatus).id)).tuples().all()))
     marketing.add_members(draft)
     marketing.add_touchpoints(draft)
+    outreach.add(draft)
     serving.add(draft)
     working.add_activities(draft)
     working.add_tasks(draft)

@@ -24,6 +24,7 @@ LEAD_STATUS_SHARE = {"open": 0.26, "working": 0.22, "qualified": 0.10, "unqualif
 REASONS = ("No budget", "No need", "Not reachable", "Competitor", "Other")
 DUPLICATE_SHARE = 0.04
 MEMBERS_SHARE = 0.28
+LETTER_MEMBERS = 2_000
 
 
 def add_campaigns(draft: Draft) -> None:
@@ -213,16 +214,21 @@ def add_members(draft: Draft) -> None:
     truth, contacts = draft.truth, draft.sizes.contacts
     share = MEMBERS_SHARE if contacts < 1_000 else MEMBERS_SHARE * 0.4 if contacts < 10_000 else 0.025
     campaigns, people = [], []
+    letter = int(np.flatnonzero(draft.tables["campaign"]["status"] == "completed")[-1])
+    known["letter_campaign"] = letter + 1
     for number, start in enumerate(known["campaign_start"].tolist()):
         if start < 0:
             there = np.flatnonzero(draft.tables["contact"]["created_at"] < draft.instant + np.timedelta64(start, "D"))
-            chosen = rng.choice(there, min(int(contacts * share), len(there)), replace=False)
+            size = LETTER_MEMBERS if number == letter else int(contacts * share)
+            chosen = rng.choice(there, min(size, len(there)), replace=False)
             campaigns.append(np.full(len(chosen), number))
             people.append(np.sort(chosen))
     campaign, contact = np.concatenate(campaigns), np.concatenate(people)
     n = len(campaign)
-    control = rng.random(n) < truth.campaign_control_share
-    responds = rng.random(n) < truth.campaign_base_rate + np.where(control, 0, truth.campaign_lift)
+    whole = campaign == letter
+    control = rng.random(n) < np.where(whole, truth.letter_control_share, truth.campaign_control_share)
+    rate = np.where(whole, truth.letter_base_rate, truth.campaign_base_rate)
+    responds = rng.random(n) < rate + np.where(control, 0, np.where(whole, truth.letter_lift, truth.campaign_lift))
     sent = draft.at(draft.day(known["campaign_start"][campaign] + rng.integers(0, 3, n)), rng)
     responded = np.minimum(sent + (rng.uniform(1, 9, n) * 8.64e10).astype("timedelta64[us]"), draft.instant)
     seen = pick(rng, ("sent", "opened", "clicked", "declined"), n, (0.5, 0.33, 0.12, 0.05))

@@ -1,0 +1,194 @@
+"""Launch a campaign now or later, watch it go out, pause or stop it, take its list."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.channels import email
+from crm_core.db import write_session
+from crm_core.kit import clock
+from crm_core.models import CampaignPlan
+from crm_core.services.marketing import handouts, launching, plans, sending
+from crm_core.settings import settings
+from crm_core.vocabulary import Action, Gate, Outlet, PlanState
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.cache import cached
+from ui.components.campaign_audience import ENTITIES, TABLES, funnel_of
+from ui.session import current_actor
+
+TONES = {
+    PlanState.DRAFT: "gray", PlanState.SCHEDULED: "blue", PlanState.SENDING: "orange", PlanState.PAUSED: "violet", PlanState.STOPPED: "red", PlanState.DONE: "green",
+}  # fmt: skip
+_OTHER = {
+    "stopped": "Not sent: the campaign was stopped",
+    "gone": "Deleted meanwhile",
+    "no_letter": "No wording for them",
+    "no_address": "No address",
+}
+
+
+def site() -> str:
+    """The address of this site as links need it."""
+    if settings().public_url:
+        return settings().public_url.rstrip("/")
+    here = urlsplit(st.context.url or "http://localhost:8501")
+    return f"{here.scheme}://{here.netloc}"
+
+
+def launch_bar(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: bool) -> None:
+    """The one line that says where the sending stands, with what can be done about it."""
+    if plan.message:
+        st.warning(fmt.md(plan.message), icon=":material/warning:")
+    if plan.state is PlanState.DRAFT:
+        if plan.id is not None and may_edit:
+            _ready(actor, campaign_id, plan)
+    elif plan.state is PlanState.SCHEDULED:
+        _scheduled(actor, campaign_id, plan, may_edit)
+    elif plan.outlet is Outlet.EMAIL:
+        _going_out(campaign_id, may_edit)
+    else:
+        _list(actor, campaign_id, plan)
+
+
+def _ready(actor: Actor, campaign_id: int, plan: CampaignPlan) -> None:
+    found = cached(
+        launching.readiness,
+        campaign_id,
+        entities=ENTITIES,
+        tables=(*TABLES, "campaign_variant", "custom_field", "app_user", "organisation"),
+    )
+    with st.container(
+        border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="launch_bar"
+    ):
+        if found.stops:
+            st.markdown(f":material/checklist: Before it can be launched: {fmt.md(found.stops[0])}", width="stretch")
+            if len(found.stops) > 1:
+                st.caption(
+                    f"and {fmt.plural(len(found.stops) - 1, 'more point')}",
+                    width="content",
+                    help="  \n".join(map(fmt.md, found.stops[1:])),
+                )
+            return
+        receive = funnel_of(campaign_id).receive
+        st.markdown(f":material/rocket_launch: Ready: **{receive:,}** people will be addressed.", width="stretch")
+        if st.button("Launch …", type="primary", key="launch"):
+            _launch_dialog(campaign_id, found.advice)
+
+
+@st.dialog("Launch this campaign", width="medium")
+def _launch_dialog(campaign_id: int, advice: list[str]) -> None:
+    actor = current_actor()
+    plan, found = load(plans.get, campaign_id), funnel_of(campaign_id)
+    held = f" {found.held_out:,} more are held out by chance and get nothing." if found.held_out else ""
+    st.markdown(f"**{found.receive:,}** people will be addressed by {fmt.md(plan.outlet.label.lower())}.{held}")
+    for words in advice:
+        st.markdown(f":orange[:material/info:] {fmt.md(words)}")
+    if plan.outlet is Outlet.EMAIL and not email.configured():
+        st.info("No mail server is set: the messages become files in the outbox and reach nobody.", icon=":material/drafts:")
+    when = st.radio("When", ("Now", "At a set time"), horizontal=True, key="launch_when", label_visibility="collapsed")
+    at = None
+    if when == "At a set time":
+        zone = ZoneInfo(actor.timezone)
+        tomorrow = (clock.utcnow().astimezone(zone) + timedelta(days=1)).replace(
+            hour=9, minute=0, second=0, microsecond=0, tzinfo=None
+        )
+        naive = st.datetime_input(f"At ({actor.timezone})", value=tomorrow, key="launch_at")
+        at = naive.replace(tzinfo=zone) if naive is not None else None
+        st.caption("The audience is chosen anew at that moment.")
+    st.caption("From then on its people and words stay as they are.")
+    if st.button("Schedule" if at else "Launch now", type="primary", key="launch_yes"):
+        verb, args = (launching.schedule, (at,)) if at else (launching.launch, ())
+        words = "Scheduled." if at else "Launched."
+        if perform(verb, campaign_id, *args, base_url=site(), success=words) is not None:
+            st.rerun()
+        show_problems()
+
+
+def _scheduled(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: bool) -> None:
+    with st.container(
+        border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="launch_bar"
+    ):
+        st.markdown(f":material/schedule: Will be launched {fmt.md(fmt.instant(actor, plan.send_at))}.", width="stretch")
+        if may_edit and st.button("Take back", key="unschedule"):
+            perform(launching.unschedule, campaign_id, success="Back to planning.")
+            st.rerun()
+
+
+def _going_out(campaign_id: int, may_edit: bool) -> None:
+    state = load(plans.get, campaign_id).state
+    every = timedelta(seconds=2) if state is PlanState.SENDING else None
+    st.fragment(_progress, run_every=every)(campaign_id, may_edit, state)
+
+
+def _progress(campaign_id: int, may_edit: bool, drawn: PlanState) -> None:
+    actor = current_actor()
+    plan, found = load(plans.get, campaign_id), load(sending.progress, campaign_id)
+    if plan.state is not drawn:
+        st.rerun()
+    with st.container(border=True, gap="small", key="launch_bar"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small"):
+                st.badge(plan.state.label, color=TONES[plan.state])  # type: ignore[arg-type]
+                st.markdown(f"**{found.out:,}** of {fmt.plural(found.total, 'message')} out", width="content")
+            if may_edit:
+                _controls(campaign_id, plan.state)
+        if plan.state in (PlanState.SENDING, PlanState.PAUSED):
+            left = found.waiting + found.in_outbox
+            st.progress((found.total - left) / found.total if found.total else 1.0)
+        notes = [
+            f"{found.waiting:,} waiting" if found.waiting else "", f"{found.in_outbox:,} in the outbox" if found.in_outbox else "",
+            f"{found.bounced:,} bounced" if found.bounced else "", f"{found.failed:,} failed" if found.failed else "",
+            *(f"{count:,} left out: {_reason(key).lower()}" for key, count in found.skipped.items()),
+            f"launched {fmt.instant(actor, plan.launched_at)}",
+        ]  # fmt: skip
+        st.caption(fmt.md(" · ".join(note for note in notes if note)))
+
+
+def _reason(key: str) -> str:
+    return _OTHER.get(key) or next((gate.label for gate in Gate if gate.value == key), "other reasons")
+
+
+def _controls(campaign_id: int, state: PlanState) -> None:
+    with st.container(horizontal=True, width="content"):
+        if state is PlanState.SENDING and st.button("Pause sending", icon=":material/pause:", key="pause"):
+            perform(launching.pause, campaign_id, success="Paused.")
+            st.rerun()
+        if state is PlanState.PAUSED and st.button("Resume sending", icon=":material/play_arrow:", type="primary", key="resume"):
+            perform(launching.resume, campaign_id, success="Going on.")
+            st.rerun()
+        if state in (PlanState.SENDING, PlanState.PAUSED) and st.button("Stop …", icon=":material/stop:", key="stop"):
+            _stop_dialog(campaign_id)
+
+
+@st.dialog("Stop for good?", width="small")
+def _stop_dialog(campaign_id: int) -> None:
+    st.caption("Whoever got nothing yet gets nothing. This can't be taken back; to wait a while, pause instead.")
+    if st.button("Stop sending", type="primary", key="stop_yes"):
+        perform(launching.stop, campaign_id, success="Stopped.")
+        st.rerun()
+
+
+def _list(actor: Actor, campaign_id: int, plan: CampaignPlan) -> None:
+    with st.container(
+        border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="launch_bar"
+    ):
+        st.markdown(
+            f":material/list_alt: {fmt.md(plan.outlet.label)}: the list is ready. Hold-outs are not on it.", width="stretch"
+        )
+        if actor.can("contact", Action.EXPORT):
+            for form in handouts.FORMATS:
+                st.download_button(
+                    form.upper(), data=partial(_make, actor, campaign_id, form), file_name=f"campaign-{campaign_id}.{form}", key=f"list_{form}",
+                    icon=":material/download:", on_click="ignore",
+                )  # fmt: skip
+
+
+def _make(actor: Actor, campaign_id: int, form: str) -> Any:
+    with write_session() as session:
+        return handouts.export(session, actor, campaign_id, form=form)

@@ -1,0 +1,168 @@
+"""What a campaign added, first; what can only be counted, after that."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.services.marketing import outcomes, plans
+from crm_core.services.marketing.outcomes import Group, Outcome
+from ml.lift import Difference
+from ui import format as fmt
+from ui.cache import cached
+from ui.components.header import empty_state
+from ui.navigation import page_of
+
+TABLES = ("campaign_member", "campaign_plan", "campaign_channel", "mail_delivery", "sales_order", "deal", "lead")
+
+
+def results_tab(actor: Actor, campaign_id: int) -> None:
+    """The verdict, its figures, and the groups side by side."""
+    found = cached(outcomes.get, campaign_id, entities=("order", "deal", "lead", "contact"), tables=TABLES)
+    if found is None:
+        empty_state("No result yet", "Results appear once the campaign is launched.", icon="query_stats")
+        return
+    plan_goal = cached(_goal, campaign_id, entities=("campaign",), tables=("campaign_plan",))
+    _verdict(actor, found, plan_goal)
+    _figures(actor, found)
+    _groups(actor, found)
+    _wordings(actor, found)
+    _how(actor, found)
+
+
+def _goal(session: Any, actor: Actor, campaign_id: int) -> str:
+    return plans.GOALS[plans.get(session, actor, campaign_id).goal]
+
+
+def _points(actor: Actor, found: Difference) -> str:
+    return _spread(found, lambda value: fmt.number(actor, value * 100, digits=1))
+
+
+def _spread(found: Difference, shown: Callable[[float], str]) -> str:
+    return f"{shown(found.low)} to {shown(found.high)}"
+
+
+def _verdict(actor: Actor, found: Outcome, goal: str) -> None:
+    if not found.control.people:
+        st.warning(
+            "Nobody was held out, so it can't be told what this campaign added. Everything below only counts.",
+            icon=":material/help:",
+        )
+        return
+    preliminary = (
+        "" if found.final else f" Preliminary: the window ends {fmt.day(actor, fmt.local(actor, found.window_ends_at).date())}."
+    )
+    if not found.share.enough:
+        st.info(fmt.md(f"Not enough data yet. {found.share.missing}{preliminary}"), icon=":material/hourglass_empty:")
+        return
+    span = f"{_points(actor, found.share)} points, 95 % interval"
+    if found.share.clear and found.share.value > 0:
+        words = f"It worked: {fmt.number(actor, found.share.value * 100, digits=1)} points more people ({span}) reached “{goal}” than in the hold-out."
+        st.success(fmt.md(words + preliminary), icon=":material/trending_up:")
+    elif found.share.clear:
+        words = f"It did harm: {fmt.number(actor, -found.share.value * 100, digits=1)} points fewer people ({span}) reached “{goal}” than in the hold-out."
+        st.error(fmt.md(words + preliminary), icon=":material/trending_down:")
+    else:
+        st.info(
+            fmt.md(f"No effect can be told from chance: the difference lies anywhere from {span}.{preliminary}"),
+            icon=":material/balance:",
+        )
+
+
+def _figures(actor: Actor, found: Outcome) -> None:
+    extra, money = found.extra_conversions, found.extra_revenue
+    known = bool(found.control.people)
+    with st.grid(4, min_column_width=170):
+        _metric(
+            "Extra conversions", fmt.number(actor, extra.value, digits=0) if known and extra.enough else fmt.NOTHING,
+            _spread(extra, lambda value: fmt.number(actor, value, digits=0)) if known and extra.enough else "not enough data yet", "What the campaign added against the hold-out, with its 95 % interval",
+        )  # fmt: skip
+        if found.may_see_money:
+            _metric(
+                "Extra revenue", fmt.money(actor, round(money.value), compact=True) if known and money.enough else fmt.NOTHING,
+                _spread(money, lambda value: fmt.money(actor, round(value), compact=True)) if known and money.enough else "not enough data yet",
+                "Revenue per person against the hold-out, times the people addressed, with its 95 % interval",
+            )  # fmt: skip
+        _metric("Cost", fmt.money(actor, found.cost_minor, compact=True), "actual, of its channels", "Change it in the channels")
+        if found.may_see_money:
+            back = found.return_on_cost
+            words = "needs cost and enough data" if back is None else "extra revenue less cost, per cost"
+            _metric(
+                "Return on cost",
+                fmt.percent(actor, back, 0),
+                words,
+                "From the extra revenue alone, not from everything that people bought",
+            )
+
+
+def _metric(label: str, value: str, note: str, help_text: str) -> None:
+    st.metric(label, value, delta=fmt.md(note), delta_color="off", delta_arrow="off", border=True, height="stretch", help=help_text)
+
+
+COLUMNS = ("People", "Delivered", "Opened", "Clicked", "Unsubscribed", "Converted", "Revenue")
+
+
+def _cells(actor: Actor, group: Group, *, money: bool, control: bool = False) -> list[str]:
+    def part(count: int) -> str:
+        return f"{count:,}" + (f" ({fmt.percent(actor, count / group.people)})" if group.people else "")
+
+    quiet = [fmt.NOTHING] * 4
+    touched = [f"{group.sent:,}", part(group.opened), part(group.clicked), part(group.left)]
+    revenue = fmt.money(actor, group.revenue_minor, compact=True) if money else fmt.NOTHING
+    return [group.name, f"{group.people:,}", *(quiet if control else touched), part(group.converted), revenue]
+
+
+def _groups(actor: Actor, found: Outcome) -> None:
+    with st.container(border=True, gap="small", key="result_groups"):
+        st.markdown("**Addressed and held out, side by side**")
+        rows = [_cells(actor, found.treated, money=found.may_see_money)]
+        if found.control.people:
+            rows.append(_cells(actor, found.control, money=found.may_see_money, control=True))
+        _table(rows, money=found.may_see_money)
+        if found.treated.bounced:
+            st.caption(
+                fmt.md(f"{fmt.plural(found.treated.bounced, 'address', 'addresses')} bounced and will not be written to again.")
+            )
+
+
+def _table(rows: list[list[str]], *, money: bool) -> None:
+    names = ("Group", *COLUMNS) if money else ("Group", *COLUMNS[:-1])
+    st.table({name: [fmt.md(row[n]) for row in rows] for n, name in enumerate(names)}, border="horizontal")
+
+
+def _wordings(actor: Actor, found: Outcome) -> None:
+    if len(found.variants) < 2:
+        return
+    with st.container(border=True, gap="small", key="result_wordings"):
+        st.markdown("**Wordings**")
+        _table([_cells(actor, one, money=found.may_see_money) for one in found.variants], money=found.may_see_money)
+        for one in found.comparisons:
+            for what, difference in (("clicks", one.clicks), ("conversions", one.conversions)):
+                st.caption(
+                    fmt.md(f"{one.first} against {one.second}, {what}: {_compared(actor, one.first, one.second, difference)}")
+                )
+
+
+def _compared(actor: Actor, first: str, second: str, found: Difference) -> str:
+    if not found.enough:
+        return f"not enough data yet. {found.missing}"
+    if not found.clear:
+        return f"no difference that can be told from chance ({_points(actor, found)} points)."
+    better = first if found.value > 0 else second
+    return f"{better} is ahead by {fmt.number(actor, abs(found.value) * 100, digits=1)} points ({_points(actor, found)})."
+
+
+def _how(actor: Actor, found: Outcome) -> None:
+    with st.expander("How this is computed"):
+        st.markdown(
+            "At the launch, chance put every recipient into one of two groups. Both are counted alike, from the launch to the end of the window, by the group they "
+            "were put in, whether or not a message reached them. The interval of the difference of shares is Newcombe's, of the revenue per person "
+            "Welch's, both at 95 %. Nothing is said before 20 people are in each group and 10 conversions are seen. Purchases count for the person "
+            "named on the order or deal. Opens are a hint: some mail programs fetch pictures unread, others never do; clicks of machines are left out as far "
+            "as they can be recognised."
+        )  # fmt: skip
+        st.caption(fmt.md(f"As of {fmt.instant(actor, found.at)}, over the records that you may see."))
+    page = page_of(actor, "attribution")
+    if page is not None:
+        st.page_link(page, label="How attribution would have credited it", icon=":material/account_tree:")
