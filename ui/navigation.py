@@ -51,7 +51,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("analytics/dashboards.py", "dashboards", "Dashboards", "dashboard_customize", "", ("analytics", R)),
     Screen("analytics/dashboard.py", "dashboard", "Dashboard", "dashboard_customize", "", ("analytics", R), hidden=True),
     Screen("analytics/report.py", "report", "Report", "pivot_table_chart", "", ("analytics", R), hidden=True),
-    Screen("analytics/links.py", "links", "Links and reports", "share", "", ("analytics", M), hidden=True),
+    Screen("analytics/links.py", "links", "Links and reports", "share", "", ("analytics", R), hidden=True),
     Screen("home/profile.py", "profile", "Your account", "manage_accounts", "", hidden=True),
     Screen("sales/deals.py", "deals", "Deals", "handshake", "Sales", ("deal", R)),
     Screen("sales/deal.py", "deal", "Deal", "handshake", "Sales", ("deal", R), hidden=True),

@@ -28,7 +28,7 @@ PUBLIC = frozenset(
 PUBLIC_BELOW = (
     *("/static/", "/app/static/"),  # files that carry no data
     *("/invite/", "/reset/", "/c/"),  # one-time links
-    *("/t/", "/o/", "/u/", "/p/", "/s/"),  # signed links of campaign messages and of shared pages
+    *("/t/", "/o/", "/u/", "/p/", "/s/", "/r/"),  # signed links of campaign messages, of shared pages and of reports
     *("/f/", "/capture/"),  # public forms, and what is sent with a key
 )
 """Folders that a stranger may open."""

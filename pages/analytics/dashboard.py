@@ -14,7 +14,7 @@ from ui.components.dashboard_dialogs import home_dialog, new_dashboard, notes_di
 from ui.components.dashboard_tile import draw, evaluated
 from ui.components.filter_bar import forget_inline
 from ui.components.header import empty_state, header
-from ui.components.share_dialogs import share_dialog
+from ui.components.share_dialogs import report_dialog, share_dialog
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -62,6 +62,7 @@ def top(found: DashboardRow) -> None:
         st.session_state["_ask"] = "share"
     with actions.popover("", icon=":material/more_vert:", help="More", key=f"more_{st.session_state.get('_more_turn', 0)}"):
         entries = [
+            ("Send by e-mail", "report", "schedule_send"),
             ("Notes on days", "notes", "edit_calendar"),
             ("Start pages", "home", "home"),
             ("Make a copy", "copy", "content_copy"),
@@ -94,6 +95,8 @@ def dialogs(found: DashboardRow, stored: list[TileRow], look: Look) -> None:
         notes_dialog(found, load(dashboards.notes, found.id))
     elif what == "share":
         share_dialog(found, look)
+    elif what == "report":
+        report_dialog(found, look)
     elif what == "remove":
         remove_dialog(found)
     elif what == "copy":

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from crm_core.kit import clock
-from crm_core.services.analytics import sharing
+from crm_core.services.analytics import dashboards, reports, sharing
+from crm_core.services.analytics.reports import ScheduleRow
 from crm_core.services.analytics.sharing import DAYS, LinkRow
 from ui import format as fmt
 from ui.actions import load, perform
@@ -101,14 +102,57 @@ def browser(agent: str) -> str:
     return agent[:40] or fmt.NOTHING
 
 
+def report_card(row: ScheduleRow) -> None:
+    """One report by e-mail: when, to whom, and how the last one went."""
+    with st.container(border=True, gap="small", key=f"report_{row.id}"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+                st.markdown(f"**{fmt.md(row.dashboard)}**", width="content")
+                st.badge("By e-mail" if row.is_active else "Paused", color="green" if row.is_active else "gray")
+            with st.container(horizontal=True, gap="small", width="content"):
+                if st.button("Send now", key=f"report_now_{row.id}", type="tertiary", icon=":material/send:"):
+                    perform(reports.send_now, row.id, success="The report is on its way; Jobs shows how far it is.")
+                    st.rerun()
+                words, icon = ("Pause", "pause") if row.is_active else ("Go on", "play_arrow")
+                if st.button(words, key=f"report_pause_{row.id}", type="tertiary", icon=f":material/{icon}:"):
+                    perform(reports.pause, row.id, active=not row.is_active)
+                    st.rerun()
+                if st.button("End", key=f"report_end_{row.id}", type="tertiary", icon=":material/delete:"):
+                    end_report(row)
+        by = "" if row.mine else f" · by {row.owner}"
+        last = f" · last {fmt.ago(actor, row.last_at)}" if row.last_at else ""
+        st.caption(fmt.md(f"{row.when} · next {fmt.instant(actor, row.next_at)}{last}{by}"))
+        st.caption(fmt.md("To " + ", ".join(email if gets else f"{email} (unsubscribed)" for email, gets in row.recipients)))
+        if row.message:
+            st.warning(fmt.md(f"The last one did not go out: {row.message}"), icon=":material/error:")
+
+
+@st.dialog("End the report?", icon=":material/delete:")
+def end_report(row: ScheduleRow) -> None:
+    """Ask before a report ends for everybody who gets it."""
+    st.markdown(f"**{fmt.md(row.dashboard)}** is no longer sent to {fmt.plural(len(row.recipients), 'address', 'addresses')}.")
+    if st.button("End it", type="primary", key="report_end_sure"):
+        perform(reports.remove, row.id, success="The report is no longer sent.")
+        st.rerun()
+
+
 actor = current_actor()
 header("Links and reports", "What people outside can open, and who did", back=("Dashboards", page_of(actor, "dashboards")))
-links = load(sharing.find)
-if not links:
+links = load(sharing.find) if dashboards.may_publish(actor) else []
+mailed = load(reports.find)
+if not links and not mailed:
     box = empty_state(
-        "No links yet", "Open a dashboard and choose Share: whoever gets the link sees it without an account.", icon="share"
+        "Nothing leaves the house yet",
+        "Open a dashboard: Share makes a link that opens without an account, Send by e-mail mails it by the clock.",
+        icon="share",
     )
     if box.button("Go to dashboards", type="primary", key="to_dashboards"):
         go("dashboards")
-for link in links:
-    card(link)
+if mailed:
+    st.subheader("By e-mail", anchor=False)
+    for row in mailed:
+        report_card(row)
+if links:
+    st.subheader("Links", anchor=False)
+    for link in links:
+        card(link)

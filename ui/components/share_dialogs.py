@@ -1,12 +1,12 @@
-"""Dialogs that show a dashboard to people outside: a link."""
+"""Dialogs that bring a dashboard to people outside: a link, a report by e-mail."""
 
 import streamlit as st
 
-from crm_core.services.analytics import sharing
+from crm_core.services.analytics import dashboards, reports, sharing
 from crm_core.services.analytics.dashboards import DashboardRow
 from crm_core.services.analytics.sharing import DAYS, LinkRow
 from crm_core.services.analytics.tiles import Look
-from crm_core.vocabulary import PeriodPreset, ShareKind
+from crm_core.vocabulary import PeriodPreset, ReportEvery, ShareKind
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import absolute
@@ -22,8 +22,13 @@ WARNING = (
 @st.dialog("Share outside", width="medium", icon=":material/share:")
 def share_dialog(row: DashboardRow, look: Look) -> None:
     """Make a link to the dashboard as it is seen now, and show those that there are."""
+    link_form(ShareKind.DASHBOARD, row.id, row.name, chosen(row, look))
+
+
+def chosen(row: DashboardRow, look: Look) -> dict[str, object]:
+    """The period and filters that are set now, as they are kept."""
     period = str(st.session_state.get("period") or row.settings.get("period") or PeriodPreset.MONTHS_12.value)
-    link_form(ShareKind.DASHBOARD, row.id, row.name, sharing.filters_of(look, period))
+    return sharing.filters_of(look, period)
 
 
 def link_form(kind: ShareKind, target_id: int, name: str, filters: dict[str, object]) -> None:
@@ -70,3 +75,47 @@ def words(link: LinkRow) -> str:
     if link.embeddable:
         parts.insert(0, "may be embedded")
     return " · ".join(parts)
+
+
+@st.dialog("Send by e-mail", width="medium", icon=":material/schedule_send:")
+def report_dialog(row: DashboardRow, look: Look) -> None:
+    """Mail the dashboard as it is seen now, every day, week or month."""
+    actor = current_actor()
+    many = dashboards.may_publish(actor)
+    st.markdown(
+        "Sent with **your rights**, with the period and filters that are set now. Colleagues get all numbers; for other people, groups of fewer "
+        "than five records are hidden."
+    )
+    options = ReportEvery.options()
+    left, middle, right = st.columns(3)
+    every = ReportEvery(
+        left.selectbox("How often", list(options), index=1, format_func=lambda key: options[key], key="report_every")
+    )
+    day = 1
+    if every is ReportEvery.WEEK:
+        day = middle.selectbox("On", range(1, 8), format_func=lambda n: reports.WEEKDAYS[n - 1], key="report_weekday")
+    elif every is ReportEvery.MONTH:
+        day = middle.selectbox("On day", range(1, 29), key="report_monthday")
+    hour = right.selectbox(
+        "At", range(24), index=7, format_func=lambda n: f"{n:02d}:00", key="report_hour", help=f"In {actor.timezone}"
+    )
+    if many:
+        raw = st.text_area("To", actor.email, key="report_to", help="One address per line")
+    else:
+        raw = actor.email
+        st.caption(fmt.md(f"To {actor.email}. Your role allows to send reports to yourself only."))
+    if st.button("Send it by the clock", type="primary", icon=":material/schedule_send:", key="report_make"):
+        addresses = (raw or "").replace(",", "\n").replace(";", "\n").splitlines()
+        made = perform(
+            reports.create,
+            row.id,
+            every=every,
+            recipients=addresses,
+            day=day,
+            hour=hour,
+            filters=chosen(row, look),
+            success="The report goes out by the clock.",
+        )
+        if made is not None:
+            st.rerun()
+    show_problems()

@@ -15,13 +15,27 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import Organisation
 from crm_core.services.admin import audit, backups, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
-from crm_core.services.analytics import run_work, scores, snapshots
+from crm_core.services.analytics import reports, run_work, scores, snapshots
 from crm_core.services.collaboration import mail_run
 from crm_core.services.helpdesk import slas
 from crm_core.services.marketing import segment_upkeep, sending
 from crm_core.vocabulary import Action
 
-DECLARED_IN = (audit, backups, import_jobs, mail_run, run_work, scores, segment_upkeep, sending, slas, snapshots, summaries, upkeep)
+DECLARED_IN = (
+    audit,
+    backups,
+    import_jobs,
+    mail_run,
+    reports,
+    run_work,
+    scores,
+    segment_upkeep,
+    sending,
+    slas,
+    snapshots,
+    summaries,
+    upkeep,
+)
 """Imported here so that their jobs are known without loading everything that a worker loads (a test compares)."""
 
 
