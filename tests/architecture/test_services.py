@@ -64,6 +64,8 @@ HELPERS = {
     "analytics/metric_slots.py union_rows": "runs SELECTs that were made with visible()",
     "analytics/metric_slots.py histogram": "runs SELECTs that were made with visible()",
     "analytics/run_keys.py data_versions": "counters of tables, no record",
+    "analytics/reports.py recipient": "the door of reports: a signed link in a message stands for the permission",
+    "analytics/reports.py leave": "the door of reports",
     "analytics/shared_pages.py page": "draws what a link opens, as its owner",
     "analytics/sharing.py open_link": "the door of shared pages: a signed link stands for the permission, and gives its owner as the actor",
     "analytics/sharing.py begin_try": "the door of shared pages",
