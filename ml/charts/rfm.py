@@ -34,11 +34,12 @@ def rfm_heatmap(table: pd.DataFrame) -> go.Figure:
         xgap=2,
         ygap=2,
     )
-    fig = style.figure(trace, x="Frequency and money (score, 5 is most)", y="Recency (score, 5 is latest)", height=380)
+    fig = style.figure(trace, x="Frequency and money (score, 5 is most)", y="Recency (score, 5 is latest)", height=420)
     fig.update_yaxes(showgrid=False, dtick=1)
     fig.update_xaxes(dtick=1)
     labels = [
-        [f"{name}<br>{count:,}" for name, count in zip(*row, strict=True)] for row in zip(text, counts.to_numpy(), strict=True)
+        [f"{name.replace(' ', '<br>')}<br>{count:,}" for name, count in zip(*row, strict=True)]
+        for row in zip(text, counts.to_numpy(), strict=True)
     ]
     return style.label_cells(fig, list(scores), list(scores), labels)
 

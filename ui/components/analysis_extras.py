@@ -13,8 +13,11 @@ from crm_core.services.analytics.runs import Run, RunRow
 from crm_core.vocabulary import RunState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
-from ui.components.analysis_form import in_words, show_run
+from ui.components.analysis_form import show_run, value_words
 from ui.session import current_actor
+
+_LABELS = {"worst_jaccard": "Weakest group keeps", "agreement": "Rules find"}
+"""Shares among the facts of a run, by their words."""
 
 _MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
@@ -42,10 +45,11 @@ def _picked(found: Method, key: str) -> None:
 
 
 def _title(actor: Actor, row: RunRow) -> str:
+    """Words for a run in a choice. The number is part of them: two runs of one minute must not become one choice."""
     state = "" if row.state is RunState.DONE else f" · {row.state.label.lower()}"
     published = " · published" if row.published else ""
     person = "" if row.asked_by == actor.name else f" · {row.asked_by}"
-    return f"{row.title or fmt.ago(actor, row.asked_at).capitalize()}{published}{state}{person}"
+    return f"{row.title or fmt.ago(actor, row.asked_at).capitalize()} · no. {row.id}{published}{state}{person}"
 
 
 def run_menu(actor: Actor, found: Method, shown: Run) -> None:
@@ -131,7 +135,9 @@ def _how(actor: Actor, found: Method, shown: Run) -> None:
     st.table(
         {
             "Data up to": fmt.md(fmt.day(actor, shown.as_of)),
-            **{param.label: fmt.md(in_words(actor, param, shown.params.get(param.key)) or "–") for param in found.params},
+            **{
+                param.label: fmt.md(value_words(actor, param, shown.params.get(param.key)) or fmt.NOTHING) for param in found.params
+            },
             "Version": fmt.md(shown.code_version),
             "Rows": "those that you may see",
         },
@@ -188,7 +194,7 @@ def _beside(actor: Actor, found: Method, shown: Run, other: Run | None) -> None:
         width=420,
     )
     if other is not None:
-        st.dataframe(_differences(actor, found, shown, other), hide_index=True, width="stretch")
+        st.table(_differences(actor, found, shown, other), border="horizontal", hide_index=True)
 
 
 def _put_beside(key: str) -> None:
@@ -201,20 +207,23 @@ def _put_beside(key: str) -> None:
 
 def _differences(actor: Actor, found: Method, shown: Run, other: Run) -> list[dict[str, Any]]:
     def both(label: str, mine: Any, theirs: Any) -> dict[str, Any]:
-        return {"": label, "This run": str(mine), "The other": str(theirs)}
+        return {" ": fmt.md(label), "This run": fmt.md(mine), "The other": fmt.md(theirs)}
 
     rows = [both("Data up to", fmt.day(actor, shown.as_of), fmt.day(actor, other.as_of))]
     for param in found.params:
         if shown.params.get(param.key) != other.params.get(param.key):
-            words = [in_words(actor, param, run.params.get(param.key)) or "–" for run in (shown, other)]
+            words = [value_words(actor, param, run.params.get(param.key)) or fmt.NOTHING for run in (shown, other)]
             rows.append(both(param.label, *words))
     rows.append(both("Verdict", shown.verdict, other.verdict))
     for key, mine in shown.summary.items():
         theirs = other.summary.get(key)
         if isinstance(mine, int | float) and not isinstance(mine, bool) and isinstance(theirs, int | float):
-            rows.append(both(key.replace("_", " ").capitalize(), _figure(actor, mine), _figure(actor, theirs)))
+            label = _LABELS.get(key, key.replace("_", " ").capitalize())
+            rows.append(both(label, _figure(actor, key, mine), _figure(actor, key, theirs)))
     return rows
 
 
-def _figure(actor: Actor, value: float) -> str:
+def _figure(actor: Actor, key: str, value: float) -> str:
+    if key in _LABELS:
+        return fmt.percent(actor, value, 0)
     return fmt.number(actor, value, digits=3 if abs(value) < 10 else 0)

@@ -112,7 +112,15 @@ def _label(actor: Actor, found: Method, shown: Run | None) -> str:
 
 
 def in_words(actor: Actor, param: Param, value: Any) -> str:
-    """A setting as people read it; empty when nothing is set."""
+    """A setting with its name, as a part of a sentence; empty when nothing is set."""
+    words = value_words(actor, param, value)
+    if not words or param.kind in ("choice", "multi", "filter"):
+        return words.lower() if param.kind == "multi" else words
+    return (param.label.lower() if value else "") if param.kind == "bool" else f"{param.label.lower()} {words}"
+
+
+def value_words(actor: Actor, param: Param, value: Any) -> str:
+    """The value of a setting as people read it; empty when nothing is set."""
     if value in (None, "", []):
         return ""
     if param.kind == "filter":
@@ -120,11 +128,10 @@ def in_words(actor: Actor, param: Param, value: Any) -> str:
     if param.kind in ("choice", "multi"):
         known = load(_choices, param)
         picked = value if isinstance(value, list) else [value]
-        words = ", ".join(known.get(item, str(item)) for item in picked[:3]) + (" …" if len(picked) > 3 else "")
-        return words.lower() if param.kind == "multi" else words
+        return ", ".join(known.get(item, str(item)) for item in picked[:3]) + (" …" if len(picked) > 3 else "")
     if param.kind == "bool":
-        return param.label.lower() if value else ""
-    return f"{param.label.lower()} {fmt.number(actor, value) if isinstance(value, int | float) else value}"
+        return "yes" if value else "no"
+    return fmt.number(actor, value) if isinstance(value, int | float) else str(value)
 
 
 def _choices(session: Session, actor: Actor, param: Param) -> dict[Any, str]:
@@ -152,7 +159,7 @@ def _choice(actor: Actor, param: Param, before: Any, common: dict[str, Any]) -> 
     if param.kind == "multi":
         picked = [str(value) for value in (before or []) if str(value) in words]
         chosen = st.multiselect(
-            param.label, list(words), default=picked, format_func=lambda v: words.get(v, v), width=320, placeholder="Any", **common
+            param.label, list(words), default=picked, format_func=lambda v: words.get(v, v), width=420, placeholder="Any", **common
         )
         return [_back(options, value) for value in chosen]
     if not words:

@@ -1,6 +1,7 @@
 """Parts of the basket page: rules as a table to choose from with the call list of the chosen one, dearer alternatives, what suggestions led to."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.frames.orders import product_names
+from crm_core.kit.text import clip
 from crm_core.services.analytics import basket_rows, suggestions
 from ui import format as fmt
 from ui.actions import load
@@ -19,6 +21,8 @@ from ui.components.segmentation_views import money
 from ui.components.table import Cell, Column, table
 
 SIZE = 25
+LONGEST_NAME = 20
+"""Letters of a product on an axis; the table below has the whole name."""
 TONES = {"holds": "green", "open": "orange", "fails": "red", "not checked": "gray"}
 WORDS = {"holds": "Holds", "open": "Not clear yet", "fails": "Fails", "not checked": "Not checked"}
 
@@ -39,12 +43,20 @@ def side(known: dict[int, str], items: Any) -> str:
 
 
 def named_rules(rules: pd.DataFrame, known: dict[int, str]) -> pd.DataFrame:
-    """Rules with sets of names, as the charts want them."""
+    """Rules with sets of short names, as the charts want them."""
+    short = short_names(known)
     shown = rules.copy()
     for column in ("antecedents", "consequents"):
-        sets = [frozenset(known.get(int(item), "?") for item in json.loads(items)) for items in shown[column]]
+        sets = [frozenset(short.get(int(item), "?") for item in json.loads(items)) for items in shown[column]]
         shown[column] = pd.Series(sets, index=shown.index, dtype=object)
     return shown
+
+
+def short_names(known: dict[int, str]) -> dict[int, str]:
+    """Names for an axis; where two would look alike, both keep their whole name."""
+    short = {key: clip(name, LONGEST_NAME) for key, name in known.items()}
+    seen = Counter(short.values())
+    return {key: name if seen[name] == 1 else known[key] for key, name in short.items()}
 
 
 def rule_table(shown: Analysis, rules: pd.DataFrame, known: dict[int, str]) -> None:
@@ -63,7 +75,7 @@ def rule_table(shown: Analysis, rules: pd.DataFrame, known: dict[int, str]) -> N
             [
                 Cell(row["if"]), Cell(row["then"]), Cell(WORDS[row["verdict"]], tone=TONES[row["verdict"]]), Cell(_later(row)),
                 Cell(f"{row['confidence']:.0%}"), Cell(fmt.number(actor, int(row["count"]))),
-                Cell("yes" if row["productive"] else "no"),
+                Cell("yes" if row["productive"] else "a shorter one says as much"),
             ],
         )
         for row in part.to_dict("records")

@@ -12,7 +12,7 @@ from ui.actions import perform, renew, show_problems, submit_key
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
-LONGEST_RULE = 6_000
+LONGEST_RULE = 4_000
 """Characters of a rule in an address; browsers and proxies cut longer ones."""
 
 

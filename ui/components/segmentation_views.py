@@ -101,8 +101,8 @@ def rfm_rows(shown: Analysis, summary: pd.DataFrame) -> tuple[str, int, str] | N
                 Cell(fmt.number(shown.actor, int(row["customers"]))),
                 Cell(fmt.percent(shown.actor, row["share"], 0)),
                 Cell(money(shown.actor, row["revenue"])),
-                Cell(fmt.percent(shown.actor, row["revenue_share"], 0)),
-                Cell(fmt.number(shown.actor, row["median_recency_days"], digits=0)),
+                Cell(f"{fmt.percent(shown.actor, row['revenue_share'], 0)} of revenue"),
+                Cell(fmt.plural(round(row["median_recency_days"]), "day")),
                 Cell(row["advice"]),
             ],
         )
@@ -111,7 +111,7 @@ def rfm_rows(shown: Analysis, summary: pd.DataFrame) -> tuple[str, int, str] | N
     columns = [
         Column("segment", "Cell", sortable=False), Column("customers", "Customers", right=True, sortable=False),
         Column("share", "Share", right=True, sortable=False), Column("revenue", "Revenue", right=True, sortable=False),
-        Column("revenue_share", "of revenue", right=True, sortable=False), Column("days", "Days since last order", right=True, sortable=False),
+        Column("revenue_share", "Share of it", right=True, sortable=False), Column("days", "Days since last order", right=True, sortable=False),
         Column("advice", "What one does", sortable=False, muted=True),
     ]  # fmt: skip
     st.caption("Choose a cell to make a segment of its customers.")
@@ -142,6 +142,8 @@ def moves(shown: Analysis) -> None:
         )
     )
     chart(shown.actor, charts.migration_heatmap(found), "Who moved where", "Share of the cell before", key="moves", png="moves")
+    if changed.empty:
+        return
     st.dataframe(
         changed.head(SHOWN_MOVES),
         hide_index=True,

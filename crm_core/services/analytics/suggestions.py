@@ -18,7 +18,7 @@ from crm_core.models import ProductSuggestion
 from crm_core.services.analytics import marks
 from crm_core.services.analytics.marks import MarkRow
 from crm_core.services.sales import deals
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, StageKind
 
 _ROWS: Any = ProductSuggestion.__table__  # type: ignore[attr-defined]
 SHOWN = 3
@@ -52,8 +52,10 @@ class Taken:
 
 
 def for_deal(session: Session, actor: Actor, deal_id: int) -> list[Suggestion]:
-    """What goes with the products of a deal; on a deal without products, the next offer for its contact or account."""
+    """What goes with the products of an open deal; on one without products, the next offer for its contact or account."""
     deal = records.get(session, actor, "deal", deal_id)
+    if deal.outcome is not StageKind.OPEN:
+        return []
     inside = [line.product_id for line in deals.lines(session, actor, deal_id) if line.product_id is not None]
     if inside:
         found = _beside(session, actor, inside)

@@ -4,7 +4,7 @@ import pytest
 import streamlit as st
 
 from crm_core.kit import clock
-from tests.crm_core.services.analytics.buying import NOW, ask, two_kinds, work
+from tests.crm_core.services.analytics.buying import NOW, ask, look, two_kinds, work
 from tests.pages.app import open_screen, words
 
 ROLES = ["root", "bob", "alice", "dana", "sam", "ana"]
@@ -72,3 +72,16 @@ def test_a_refusal_is_a_sentence_and_leaves_the_settings(cast):
     assert not app.exception
     assert "No result" in " ".join(warning.value for warning in app.warning)
     assert "Run" in [button.label for button in app.button]
+
+
+def test_two_runs_of_one_minute_are_two_choices(cast):
+    two_kinds(cast)
+    first, second = work(ask(cast["bob"])), work(ask(cast["bob"], params={"clusters": "3"}))
+    app = open_screen(cast["bob"], "segmentation", run=second)
+    picker = next(box for box in app.selectbox if box.label == "Run")
+    assert len(set(picker.options)) == 2 and picker.value == second
+    picker.select(first).run()
+    assert not app.exception
+    assert str(first) in app.query_params["run"] and "2 segments" in words(app)
+    assert next(box for box in app.selectbox if box.label == "Number of clusters").value == "2", "the settings are those of the run"
+    assert look(cast["bob"], second).id == second
