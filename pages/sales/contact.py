@@ -12,7 +12,7 @@ from ui.components.contact_points import contact_points
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
+from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
 from ui.components.wishes import wishes_card
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -26,7 +26,7 @@ specs, row = load(facts_of, "contact", contact_id)
 here = {"field": "contact_id", "cmp": "eq", "value": contact_id}
 
 caption = " · ".join(part for part in (row["job_title"], row.get("account_id.title")) if part)
-actions = header(row["name"], caption, back=("Contacts", page_of(actor, "contacts")))
+actions = header(name_of("contact", row), caption, back=("Contacts", page_of(actor, "contacts")))
 if actor.can("contact", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("contact", contact_id)
 if actor.can("contact", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this contact"):

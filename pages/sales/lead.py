@@ -13,7 +13,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps
 from ui.components.score_card import score_card
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -42,7 +42,10 @@ live = kind in (LeadKind.OPEN, LeadKind.WORKING, LeadKind.QUALIFIED)
 
 caption = " · ".join(part for part in (row["company"], f"Owned by {row.get('owner_id.title') or 'nobody'}") if part)
 actions = header(
-    row["name"], caption, badges=[(row["status_id.title"] or kind.label, TONES[kind])], back=("Leads", page_of(actor, "leads"))
+    name_of("lead", row),
+    caption,
+    badges=[(row["status_id.title"] or kind.label, TONES[kind])],
+    back=("Leads", page_of(actor, "leads")),
 )
 if may_edit and kind in (LeadKind.OPEN, LeadKind.WORKING):
     if actions.button("Convert", icon=":material/moving:", key="convert"):

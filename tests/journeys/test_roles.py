@@ -235,3 +235,18 @@ def test_an_account_is_handed_over_and_taken(demo_app, tab):
     becomes(page, lambda: one("select owner_id from account where id = :id", id=offer.account_id), offer.to_user_id)
     assert one("select state from handover where id = :id", id=offer.id) == "accepted"
     page.open(f"/account?id={offer.account_id}").sees("accepted the hand-over")
+
+
+def test_a_visitor_of_the_demo_looks_at_it_as_another_role_and_comes_back(demo_app, tab):
+    page = tab(demo_app, "administrator").open("/today").heading("Today")
+    hands = Hands(page).click(page.page.get_by_text("Look at it as …")).click(re_button(page, "Sales rep"))
+    expect(page.page.get_by_text("You look at it as: Sales rep")).to_be_visible()
+    assert page.page.get_by_test_id("stSidebarNav").get_by_role("link", name="People", exact=True).count() == 0
+    hands.click(re_button(page, "Back to administrator"))
+    expect(page.page.get_by_text("You look at it as: Administrator")).to_be_visible()
+    assert hands.actions == 3
+
+
+def re_button(page, words):
+    """A button of the switcher: its words, then the person who shows the role."""
+    return page.page.get_by_role("button", name=re.compile(f"^{words}"))

@@ -42,6 +42,11 @@ def facts_of(session: Session, actor: Actor, entity_key: str, record_id: int) ->
     return specs, row
 
 
+def name_of(entity_key: str, row: Mapping[str, Any]) -> str:
+    """The record's name for its header; the kind and number where the role hides names, as lists call it too."""
+    return f"{entity(entity_key).label} {row['id']}" if row["name"] == lists.MASK else str(row["name"])
+
+
 def facts_if(
     session: Session, actor: Actor, entity_key: str, record_id: int | None
 ) -> tuple[dict[str, FieldSpec], dict[str, Any]] | None:

@@ -34,7 +34,8 @@ def my_tasks() -> None:
     with st.container(border=True, gap="small", key="my_tasks"):
         st.markdown(f"**My tasks**  :gray[{total:,}]")
         if not found:
-            st.caption("Nothing to do. What you plan on a record, or add here, will stand here.")
+            planned = " What you plan on a record, or add here, will stand here." if actor.can("task", Action.CREATE) else ""
+            st.caption(f"Nothing to do.{planned}")
         for task in found:
             _task(actor, task)
         everything = page_of(actor, "tasks")
