@@ -47,7 +47,7 @@ def ways_points(
         showlegend=False,
     )
     fig = style.figure(points, x=x, height=130 + 58 * len(table), legend=False)
-    for value, words, dash, side in ((reached, "Won so far", "solid", "bottom left"), (quota, "Quota", "dash", "top right")):
+    for value, words, dash, side in ((reached, "Won so far", "solid", "bottom left"), (quota, "Quota", "dash", "top left")):
         if value is not None:
             fig.add_vline(
                 x=value,
@@ -72,7 +72,7 @@ def record_lines(past: pd.DataFrame, *, names: Mapping[str, str], y: str = "Valu
         return style.empty("No past period could be rehearsed yet.")
     table = past.assign(period=pd.to_datetime(past["period"]))
     actual = table.drop_duplicates("period").sort_values("period")
-    labels = {stamp: f"until {stamp:%d %b %Y}" for stamp in actual["period"]}
+    labels = {stamp: f"{stamp:%b %Y}" for stamp in actual["period"]}
     traces: list[go.Bar | go.Scatter] = [
         go.Bar(
             x=list(labels.values()), y=actual["actual"], name="Happened", marker={"color": style.tone("band")},
@@ -90,7 +90,7 @@ def record_lines(past: pd.DataFrame, *, names: Mapping[str, str], y: str = "Valu
                     hovertemplate=f"%{{x}}: {names[way]} had said %{{y:,.0f}}<extra></extra>",
                 )
             )  # fmt: skip
-    fig = style.figure(*traces, y=y, height=330)
+    fig = style.figure(*traces, x="Period until the end of", y=y, height=340)
     fig.update_xaxes(type="category")
     return fig
 
