@@ -94,7 +94,7 @@ def retention_heatmap(table: pd.DataFrame, *, period: str = "month", clickable: 
     fig.update_xaxes(dtick=1)
     if clickable:
         fig.add_trace(_points(later, sizes))
-        fig.update_xaxes(range=[0.5, wide.columns.max() + 0.5])  # the points would widen it
+        fig.update_xaxes(range=[0.5, int(later["age"].max()) + 0.5])  # the points would widen it
     if z.size > LABELLED:
         return fig
     words = [[("" if np.isnan(value) else f"{value:.0%}") for value in row] for row in z]
