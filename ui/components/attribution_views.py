@@ -255,7 +255,7 @@ def measured(shown: Analysis) -> None:
 
 def _lift_dots(found: pd.DataFrame, outcome: str, currency: str) -> Figure:
     share = outcome != "value"
-    x = "Difference to the people held out" + ("" if share else f" ({currency} per person)")
+    x = "Difference" if share else f"Difference ({currency} per person)"
     return holdouts_dots(found[found["outcome"] == outcome], share=share, x=x)
 
 

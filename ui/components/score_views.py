@@ -130,11 +130,10 @@ def quality(shown: Analysis) -> None:
             f"of {found['n']:,.0f} later ones",
             "Share of the judged ones that turned out well",
         )
-        best = "random order" if not found["usable"] else "the average"
-        _metric(
+            _metric(
             "Best tenth",
             f"{found['top_decile_lift']:.1f}×",
-            f"as good as {best}",
+            "as good as the average",
             "How often the best-scored tenth turned out well, against the average",
         )
         _metric(
@@ -163,7 +162,7 @@ def ranking(shown: Analysis) -> None:
     noun = PLURAL[key]
     if not shown.summary["usable"]:
         st.info(
-            f"There is no ranking: nothing tells good {noun} from others better than chance, so every open one has the base rate of "
+            f"There is no ranking: the score was refused, so every open one has the base rate of "
             f"{shown.summary['base_rate']:.0%} ({shown.summary['base'][1]:.0%} to {shown.summary['base'][2]:.0%}).",
             icon=":material/do_not_disturb_on:",
         )

@@ -3,6 +3,7 @@
 Each judge gets the summary of a run and a way to its tables, and answers with a state and one sentence.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -97,7 +98,7 @@ def basket(products: Mapping[str, int], rule: Mapping[str, Any]) -> Callable[[Ma
 
     def judge(summary: Mapping[str, Any], tables: Tables, truth: Truth) -> Judgement:
         rules = tables("rules")
-        hits = [row for row in rules.to_dict("records") if set(row["antecedents"]) == left and set(row["consequents"]) == right]
+        hits = [row for row in rules.to_dict("records") if _ids(row["antecedents"]) == left and _ids(row["consequents"]) == right]
         if not hits:
             return Recovery.MISSED, f"It is not among the {len(rules):,} rules that this run kept."
         row = hits[0]
@@ -105,6 +106,11 @@ def basket(products: Mapping[str, int], rule: Mapping[str, Any]) -> Callable[[Ma
         return (Recovery.MISSED if row["verdict"] == "fails" else Recovery.FOUND), words
 
     return judge
+
+
+def _ids(value: Any) -> set[int]:
+    """Products of one side of a rule; a kept table holds them as text."""
+    return set(json.loads(value) if isinstance(value, str) else value)
 
 
 def kinds(facts: pd.DataFrame) -> Callable[[Mapping[str, Any], Tables, Truth], Judgement]:

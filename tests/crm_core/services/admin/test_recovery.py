@@ -107,6 +107,8 @@ def test_the_planted_rule_is_recognised_among_others_and_missed_without():
     row = {"confidence": 0.7, "count": 70, "verdict": "holds"}
     other, planted = {"antecedents": [1], "consequents": [2], **row}, {"antecedents": [1, 2], "consequents": [3], **row}
     assert judged(judge, rules=pd.DataFrame([other, planted])) is FOUND
+    kept = {**planted, "antecedents": "[1, 2]", "consequents": "[3]"}
+    assert judged(judge, rules=pd.DataFrame([other, kept])) is FOUND
     assert judged(judge, rules=pd.DataFrame([other])) is MISSED
     assert judged(judge, rules=pd.DataFrame([{**planted, "verdict": "fails"}])) is MISSED
 
