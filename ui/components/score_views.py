@@ -130,7 +130,7 @@ def quality(shown: Analysis) -> None:
             f"of {found['n']:,.0f} later ones",
             "Share of the judged ones that turned out well",
         )
-            _metric(
+        _metric(
             "Best tenth",
             f"{found['top_decile_lift']:.1f}×",
             "as good as the average",
