@@ -12,6 +12,7 @@ from crm_core.services.analytics import dimensions, metrics, pivots
 from crm_core.services.analytics.dashboards import TileRow
 from crm_core.services.analytics.dimensions import Dimension
 from crm_core.services.analytics.metric_rules import AREAS, METRICS
+from crm_core.services.analytics.tile_facts import COUNTED
 from crm_core.services.analytics.tile_rules import HEIGHTS, LIMITS, PIVOT_CHARTS, TIME, WIDTHS, Spec, charts_for, checked
 from crm_core.services.analytics.tiles import Look
 from crm_core.vocabulary import FieldKind, Grain, Measure, PeriodPreset, TileKind
@@ -80,7 +81,7 @@ def _figure(actor: Actor, spec: Spec, name: str) -> Spec:
     )  # fmt: skip
     metric = METRICS[key]
     splits = {"": "As one number"} | ({TIME: "Over time"} if metric.history and key != "campaign_return" else {})
-    if key != "campaign_return":
+    if key in COUNTED:
         splits |= {
             path: f"By {found.label[:1].lower()}{found.label[1:]}" for path, found in load(dimensions.find, metric.entity).items()
         }

@@ -35,6 +35,7 @@ CANNOT = {
     "weighted_pipeline": "Win probabilities of the past are not kept for every deal, so this figure can't be rebuilt for a past day.",
     "campaign_cost": "Costs of campaigns are kept as they are now, so this figure can't be rebuilt for a past day.",
     "campaign_return": "Costs of campaigns are kept as they are now, so this figure can't be rebuilt for a past day.",
+    "open_handovers": "Hand-overs are kept as they are now, so this figure can't be rebuilt for a past day.",
 }
 """Figures that nothing kept would rebuild, with the reason for people."""
 PIVOT = "A report reads the records as they are now. It can't be rebuilt for a past day; key figures can."

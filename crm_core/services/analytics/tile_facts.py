@@ -184,10 +184,14 @@ _READERS: dict[str, Reader] = {
     "orders": _ORDERS,
     "order_revenue": _ORDERS,
     "average_order": _ORDERS,
+    "open_handovers": _sums(lambda _table: (func.count(),), _put("open_handovers")),
     "open_tickets": _sums(lambda _table: (func.count(),), _put("open_tickets")),
     "first_response": _spread(lambda table: minutes_between(table.c.first_response_at, table.c.opened_at), "response_minutes"),
     "resolution": _spread(lambda table: minutes_between(table.c.solved_at, table.c.opened_at), "resolution_minutes"),
 }
+
+COUNTED = frozenset(_READERS)
+"""Figures that can be counted from their records."""
 
 
 def of_row(metric: Metric, row: dict[str, Any]) -> Facts:

@@ -190,6 +190,9 @@ _NOW = {"deal": (deal_facts.open_deals, deal_facts.pipeline_at), "ticket": (tick
 
 def _standing(session: Session, actor: Actor, metric: Metric, chosen: Selection, only: Any) -> tuple[Measured, Measured | None]:
     """What is open now, and what stood open at the end of each step, with a further filter."""
+    if metric.entity not in _NOW:
+        cut = Cut(chosen.period, chosen.owner_id, chosen.pipeline_id, only)
+        return Measured(chosen.period, (), total(tile_facts.grouped(session, actor, metric, cut).values()), ()), None
     now, then = _NOW[metric.entity]
     clause = filters.where(session, metric.entity, only, actor) if only else None
     slot = Slot(chosen.period, chosen.owner_id, chosen.pipeline_id, only=clause)
