@@ -116,7 +116,9 @@ def cases_of(user_id: int) -> list[Case]:
         for _, key in RECORDS.values():
             table = entity(key).table
             ids[key] = list(
-                session.execute(select(table.c.id).where(visible(actor, key, table)).order_by(func.random()).limit(500)).scalars()
+                session.execute(
+                    select(table.c.id).where(visible(actor, key, table)).order_by(table.c.id.desc()).limit(2_000)
+                ).scalars()
             )
     there = {screen.url for screen in PAGES if screen.file.exists() and screen.allowed(actor)}
     return [case for case in cases(ids) if case.needs in there]
