@@ -57,7 +57,21 @@ def crashes(job: Job) -> None:
     raise RuntimeError("secret detail")
 
 
+def hold_analyses() -> None:
+    """Let an analysis stop when it has computed and before it keeps anything."""
+    from crm_core.services.analytics import run_work
+
+    pack = run_work.pack
+
+    def held(frame: object) -> bytes:
+        gate("analysis computed")
+        return pack(frame)  # type: ignore[arg-type]
+
+    run_work.pack = held  # type: ignore[assignment]
+
+
 if __name__ == "__main__":
+    hold_analyses()
     from worker.main import run
 
     run()
