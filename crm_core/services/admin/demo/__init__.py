@@ -37,6 +37,7 @@ from crm_core.services.admin.demo import (
     boards,
     buying,
     customers,
+    groups,
     handing,
     loader,
     logbook,
@@ -111,6 +112,9 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         promising.add(session, spec["timezone"])
         found = people(session)
         boards.add(session, found)
+        made = groups.add(session, found)
+        for table in ("event_log", "search_document"):
+            rows[table] += made
     if (
         scale != "small"
     ):  # the few rows of the small one are summed as they are until the worker's next minute: nobody waits at the door
