@@ -150,14 +150,20 @@ def _matching(rows: Select[Any], link: Any, node: Aggregate, having: Any) -> Sel
     return rows.group_by(link).having(having)
 
 
+def _by_rows(link: Any) -> Any:
+    """The link as an expression: SQLite would group along the index of the link and look every row up, however few the conditions leave
+    (3.3 s against 0.2 s of a million orders)."""
+    return link + 0
+
+
 def _rows(node: Aggregate, child: Any, actor: Actor) -> tuple[Any, Select[Any]]:
     """The column that names the record, and the SELECT of it over the children that count."""
     if node.through is None:
-        link = child.c[node.foreign_key]
+        link = _by_rows(child.c[node.foreign_key])
         condition = and_(visible(actor, node.child, child), to_sql(node.where, child, actor) if node.where else true())
         return link, select(link).where(condition, link.is_not(None))
     between = entity(node.through.child).table.alias()
-    link = between.c[node.through.foreign_key]
+    link = _by_rows(between.c[node.through.foreign_key])
     seen = and_(visible(actor, node.through.child, between), between.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED)))
     inner = to_sql(node.where, child, actor, {node.foreign_key: between}) if node.where else true()
     joined = between.join(child, child.c[node.foreign_key] == between.c.id)

@@ -1,5 +1,6 @@
 """What is measured: pages as a person opens them, what they do there, and the bare SQL that fetches the same facts."""
 
+import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -77,6 +78,20 @@ RECORDS = {
 }
 
 
+THREE = {
+    "op": "and",
+    "items": [
+        {"field": "country", "cmp": "ne", "value": "Germany"},
+        {"field": "do_not_email", "cmp": "eq", "value": False},
+        {"field": "account.kind", "cmp": "eq", "value": "customer"},
+    ],
+}
+THREE_BARE = (
+    "select count(*) from contact where deleted_at is null and (country is null or lower(country) <> 'germany') and not do_not_email "
+    "and account_id in (select id from account where kind = 'customer')"
+)
+
+
 def cases(ids: Mapping[str, Sequence[int]]) -> list[Case]:
     """All cases for somebody; ``ids``: records of each entity that this person may see. Cases of screens that a person lacks are left out by
     the caller, those of records without any are left out here."""
@@ -86,6 +101,15 @@ def cases(ids: Mapping[str, Sequence[int]]) -> list[Case]:
         Case("pipeline: open", PAGES_GOAL_MS, _open("pipeline"), needs="pipeline"),
         Case("today: open", PAGES_GOAL_MS, _open("today"), needs="today"),
     ]
+    found.append(
+        Case(
+            "segment: three conditions",
+            PAGES_GOAL_MS,
+            _open("segment", entity="contact", rule=json.dumps(THREE)),
+            bare=(THREE_BARE,),
+            needs="segment",
+        )
+    )
     for page, (table, columns, sort, sums) in LISTS.items():
         bare = (LIST.format(columns=columns, table=table, sort=sort), COUNT.format(table=table, sums=sums))
         found += [
