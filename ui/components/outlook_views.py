@@ -12,9 +12,10 @@ from crm_core.kit.money import to_major
 from crm_core.services.analytics import pipeline_history
 from crm_core.services.analytics.outlook_now import Now
 from crm_core.services.analytics.pipeline_history import Step
+from crm_core.vocabulary import Action
 from ml.charts import forecast_ways as charts
 from ui import format as fmt
-from ui.actions import load
+from ui.actions import load, perform
 from ui.components.analysis import Analysis
 from ui.components.figure import box, chart
 from ui.components.list_link import list_link
@@ -134,6 +135,10 @@ def changes(actor: Actor, now: Now, only: dict[str, int | None]) -> None:
         st.caption(
             ":material/info: The pipeline is remembered every evening by the worker. As soon as two evenings are known, the change between them is shown here."
         )
+        may = actor.can("analytics", Action.MANAGE)
+        if may and st.button("Remember it now", icon=":material/photo_camera:", key="look_now"):
+            perform(pipeline_history.look_now, success="The worker looks at the pipeline now; open this page again in a minute")
+            st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         start = st.date_input(

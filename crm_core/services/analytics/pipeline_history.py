@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true
 from sqlmodel import Session
 
+from crm_core import jobs
 from crm_core.access import Actor, require, visible
 from crm_core.errors import Invalid, NotPermitted
 from crm_core.models import Deal, PipelineSnapshot, PipelineSnapshotDay, Stage
@@ -175,6 +176,14 @@ def unseen(
         *_of(_DEALS, owner_id, pipeline_id),
     )
     return int(session.execute(statement).scalar() or 0)
+
+
+def look_now(session: Session, actor: Actor) -> str:
+    """Ask the worker to remember the pipeline now instead of tonight; once while it waits. Needs the right to manage analytics."""
+    require(actor, "analytics", Action.MANAGE)
+    return jobs.enqueue(
+        session, "pipeline.snapshot", unless_waiting=True, user_id=actor.user_id, title="Remember how the pipeline stands"
+    )
 
 
 # --- between two evenings -----------------------------------------------------------------------------------------------------

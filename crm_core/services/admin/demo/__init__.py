@@ -47,6 +47,7 @@ from crm_core.services.admin.demo import (
     selling,
     serving,
     staff,
+    targets,
     working,
 )  # fmt: skip
 from crm_core.services.admin.demo.draft import Draft
@@ -115,6 +116,8 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         made = groups.add(session, found)
         for table in ("event_log", "search_document"):
             rows[table] += made
+        if scale != "large":  # the worker's first evening reads the past of 200,000 deals, batch by batch
+            targets.add(session, clock.today(spec["timezone"]))
     if (
         scale != "small"
     ):  # the few rows of the small one are summed as they are until the worker's next minute: nobody waits at the door

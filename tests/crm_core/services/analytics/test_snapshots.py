@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from sqlmodel import select
 
+from crm_core import jobs
 from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotPermitted
 from crm_core.kit import clock
@@ -191,3 +192,23 @@ def test_whoever_does_not_see_deals_or_their_amounts_sees_no_history(cast):
             pipeline_history.waterfall(session, cast["root"], QUARTER, DAY, DAY)
     with read_session() as session, pytest.raises(NotPermitted, match="hides the amounts"):
         pipeline_history.standing(session, replace(cast["ana"], masks=frozenset({("deal", "amount_minor")})), QUARTER)
+
+
+def test_a_look_before_the_evening_is_asked_for_once_and_only_by_those_who_manage_figures(cast):
+    with write_session() as session:
+        first = pipeline_history.look_now(session, cast["bob"])
+    with write_session() as session:
+        assert pipeline_history.look_now(session, cast["root"]) == first
+        with pytest.raises(NotPermitted):
+            pipeline_history.look_now(session, cast["alice"])
+
+
+def test_the_job_reads_the_past_once_and_then_only_looks(cast):
+    one = deal_of(cast["alice"])
+    for amount in (100_00, 250_00):
+        with write_session() as session:
+            job_id = pipeline_history.look_now(session, cast["root"])
+        jobs.execute(job_id, "pipeline.snapshot", ())
+        assert [row[3] for row in rows()] == [amount]
+        with write_session() as session:
+            deals.update(session, cast["alice"], one, {"amount_minor": 250_00})
