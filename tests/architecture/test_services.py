@@ -67,6 +67,7 @@ HELPERS = {
     "analytics/reports.py recipient": "the door of reports: a signed link in a message stands for the permission",
     "analytics/reports.py leave": "the door of reports",
     "analytics/shared_pages.py page": "draws what a link opens, as its owner",
+    "analytics/shared_runs.py page": "draws what a link opens, as its owner",
     "analytics/sharing.py open_link": "the door of shared pages: a signed link stands for the permission, and gives its owner as the actor",
     "analytics/sharing.py begin_try": "the door of shared pages",
     "analytics/sharing.py note_view": "the door of shared pages",

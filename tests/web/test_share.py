@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 from sqlmodel import select
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotFound, NotPermitted
+from crm_core.frames.arrow import pack
 from crm_core.kit import clock
-from crm_core.models import Deal, Role, RolePermission, ShareLink, SigninAttempt, Stage, User
-from crm_core.services.analytics import dashboard_starts, dashboards, sharing
-from crm_core.vocabulary import Action, ShareKind, StageKind
+from crm_core.models import AnalysisRun, AnalysisTable, Deal, Role, RolePermission, ShareLink, SigninAttempt, Stage, User
+from crm_core.services.analytics import dashboard_starts, dashboards, run_keys, sharing
+from crm_core.services.analytics.methods import method
+from crm_core.vocabulary import Action, RunState, ShareKind, StageKind
 from tests.crm_core.services.analytics.company import NOW, fill
 from tests.web.conftest import APP, Visitor
 from web import share
@@ -197,3 +200,35 @@ def test_links_are_made_seen_and_withdrawn_by_those_who_may(workspace, board):
         sharing.revoke(session, workspace["root"], link.id)
         with pytest.raises(Invalid):
             sharing.extend(session, workspace["bob"], link.id, days=7)
+
+
+def finished_run(actor, verdict="Three groups hold."):
+    wanted = method("segmentation")
+    groups = pd.DataFrame({"label": ["Loyal", "Rare", "Few"], "customers": [30, 20, 2], "revenue_minor": [900, 800, 700]})
+    people = pd.DataFrame({"customer_id": [1, 2], "name": ["Ida Berg", "Bo"], "customers": [9, 9]})
+    with write_session() as session:
+        params = wanted.normalise({}, session, actor)
+        reach = run_keys.scope(session, actor, wanted, params)
+        row = AnalysisRun(
+            kind="segmentation", params=params, key="k", scope=reach, as_of=NOW.date(), code_version="x", requested_by=actor.user_id,
+            state=RunState.DONE, verdict=verdict, result={"summary": {"groups": 3, "worst_jaccard": 0.71, "customers": 2}}, finished_at=NOW,
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        for name, frame in (("groups", groups), ("people", people)):
+            session.add(AnalysisTable(run_id=row.id, name=name, rows=len(frame), data=pack(frame)))
+        return row.id
+
+
+def test_an_analysis_is_shared_without_single_records(client, workspace):
+    dana = workspace["dana"]
+    run_id = finished_run(dana, "Three <groups> hold.")
+    with write_session() as session:
+        sharing.create(session, dana, kind=ShareKind.RUN, target_id=run_id)
+        with pytest.raises(NotFound):
+            sharing.create(session, workspace["root"], kind=ShareKind.RUN, target_id=run_id + 1)
+        token = sharing.find(session, dana)[0].token
+    page = client.get(f"/s/{token}")
+    assert page.status_code == 200 and "Three &lt;groups&gt; hold." in page.text and "0.71" in page.text
+    assert "Loyal" in page.text and "Few" not in page.text and "Rare" not in page.text
+    assert "Ida" not in page.text and "<script" not in page.text

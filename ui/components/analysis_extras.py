@@ -14,6 +14,7 @@ from crm_core.vocabulary import RunState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.analysis_form import show_run, value_words
+from ui.components.share_dialogs import share_run_dialog
 from ui.session import current_actor
 
 _LABELS = {"worst_jaccard": "Weakest group keeps", "agreement": "Rules find"}
@@ -60,6 +61,9 @@ def run_menu(actor: Actor, found: Method, shown: Run) -> None:
             return
         st.caption("A link to this run, for colleagues who see the same records")
         st.code(f"{(st.context.url or '').split('?')[0]}?run={shown.id}", language=None, wrap_lines=True)
+        done = shown.state is RunState.DONE
+        if done and shown.may_manage and st.button("Share outside", icon=":material/share:", key="run_share", type="tertiary"):
+            share_run_dialog(shown.id, shown.title)
         if may_change and st.button("Name it", icon=":material/edit:", key="run_rename", type="tertiary"):
             _rename(shown)
         if (

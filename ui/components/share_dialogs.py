@@ -25,6 +25,12 @@ def share_dialog(row: DashboardRow, look: Look) -> None:
     link_form(ShareKind.DASHBOARD, row.id, row.name, chosen(row, look))
 
 
+@st.dialog("Share outside", width="medium", icon=":material/share:")
+def share_run_dialog(run_id: int, title: str) -> None:
+    """Make a link to a finished analysis: verdict, summary, and tables without single records."""
+    link_form(ShareKind.RUN, run_id, title, {})
+
+
 def chosen(row: DashboardRow, look: Look) -> dict[str, object]:
     """The period and filters that are set now, as they are kept."""
     period = str(st.session_state.get("period") or row.settings.get("period") or PeriodPreset.MONTHS_12.value)

@@ -50,7 +50,16 @@ def facts_of(actor: Actor, look: Look) -> str:
 
 def document(actor: Actor, sheet: Sheet, look: Look, *, icon: str = "") -> str:
     """The whole document. ``icon``: address of the icon of its tab."""
-    body = Markup("").join(_tile(actor, tile, width, look, sheet.notes) for tile, width in sheet.tiles)
+    return page(sheet, Markup("").join(_tile(actor, tile, width, look, sheet.notes) for tile, width in sheet.tiles), icon=icon)
+
+
+def section(title: str, inner: Markup, width: int = 12) -> Markup:
+    """A box with a heading, so many twelfths wide."""
+    return Markup('<section class="tile w{}"><h2>{}</h2>{}</section>').format(width, title, inner)
+
+
+def page(sheet: Sheet, body: Markup, *, icon: str = "") -> str:
+    """The document around its boxes."""
     foot = Markup("").join(Markup("<p>{}</p>").format(line) for line in sheet.foot)
     link = Markup('<link rel="icon" href="{}" type="image/svg+xml">').format(icon) if icon else Markup("")
     return Markup(

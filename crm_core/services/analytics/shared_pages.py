@@ -10,17 +10,17 @@ from crm_core.access import Actor, require
 from crm_core.db import versions
 from crm_core.entities import RECORDS, entity
 from crm_core.kit.clock import utcnow
-from crm_core.services.analytics import dashboards, metrics, paper, sharing, suppression, tiles
+from crm_core.services.analytics import dashboards, metrics, paper, shared_runs, sharing, suppression, tiles
 from crm_core.services.analytics.metric_slots import Selection
 from crm_core.services.analytics.metrics import Figure
 from crm_core.services.analytics.paper import Sheet
 from crm_core.services.analytics.sharing import Opened
 from crm_core.services.analytics.tiles import Look
-from crm_core.vocabulary import Action, TileKind
+from crm_core.vocabulary import Action, ShareKind, TileKind
 
 _BESIDE = (
     "dashboard", "dashboard_tile", "dashboard_note", "share_link", "app_user", "user_closure", "user_role", "role_permission",
-    "role_field_mask", "organisation", "custom_field", "pick_option", "stage", "pipeline", "stage_event", "campaign_channel",
+    "role_field_mask", "organisation", "custom_field", "pick_option", "stage", "pipeline", "stage_event", "campaign_channel", "analysis_run",
 )  # fmt: skip
 
 
@@ -33,6 +33,9 @@ def freshness(session: Session, actor: Actor) -> tuple[tuple[str, int], ...]:
 def page(session: Session, opened: Opened, *, icon: str = "") -> str:
     """The document behind an opened link."""
     actor = opened.actor
+    if opened.kind is ShareKind.RUN:
+        shared = f"Shared by {actor.name}. Works until {fmt.day(actor, opened.expires_at.date())}."
+        return shared_runs.page(session, opened, (shared, "Rows about fewer than five records are not shown."), icon=icon)
     found = dashboards.get(session, actor, opened.target_id)
     look = sharing.look_of(session, actor, opened.filters, found.settings)
     foot = (

@@ -22,9 +22,9 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.secret import is_signed, signature
 from crm_core.kit.text import clean
 from crm_core.models import ShareLink, ShareView, SigninAttempt, SubmitKey
-from crm_core.services.analytics import dashboards, metrics, tiles
+from crm_core.services.analytics import dashboards, metrics, runs, tiles
 from crm_core.services.analytics.tiles import Look
-from crm_core.vocabulary import Action, Against, PeriodPreset, ShareKind, Via
+from crm_core.vocabulary import Action, Against, PeriodPreset, RunState, ShareKind, Via
 
 GONE = "This link does not work. It may have expired or been withdrawn; ask whoever gave it to you for a new one."
 WRONG = "This password does not open the page."
@@ -133,7 +133,10 @@ def _title(session: Session, actor: Actor, kind: ShareKind, target_id: int) -> s
     """The name of what is shared; NotFound for what the actor may not see."""
     if kind is ShareKind.DASHBOARD:
         return dashboards.get(session, actor, target_id).name
-    raise NotFound(GONE)
+    run = runs.get(session, actor, target_id)
+    if run.state is not RunState.DONE:
+        raise NotFound("Only a finished analysis can be shared.")
+    return run.title
 
 
 def _kept_filters(raw: Mapping[str, Any] | None) -> dict[str, Any]:
