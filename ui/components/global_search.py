@@ -6,6 +6,7 @@ from crm_core.access import Actor
 from crm_core.entities import ENTITIES
 from crm_core.services import finder
 from ui.actions import load
+from ui.components.first_field import first_field
 from ui.format import md
 from ui.navigation import go, screen_of
 
@@ -21,6 +22,7 @@ def _dialog(actor: Actor) -> None:
     query = st.text_input(
         "Search all records", type="search", live=True, placeholder="Name, e-mail, number …", label_visibility="collapsed"
     )
+    first_field("search")
     if not query:
         st.caption("Type the beginning of a name, e-mail address or number. Every word must occur.")
         return

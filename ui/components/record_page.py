@@ -19,6 +19,7 @@ from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
 from ui.actions import load, perform, renew, submit_key
 from ui.components.entity_form import close_form, create_form, edit_form
+from ui.components.first_field import first_field
 from ui.components.record_list import cell
 from ui.components.table import Column, table
 from ui.navigation import go, page_of
@@ -128,6 +129,7 @@ def new_dialog(
     @st.dialog(f"New {label}", width="medium")
     def show() -> None:
         record = create_form(entity_key, fields=fields, preset=preset, more=more)
+        first_field(f"new_{entity_key}")
         if record is not None:
             found = entity(entity_key)
             st.session_state.setdefault("_toasts", []).append(("ok", fmt.md(f"{found.label} created.")))
