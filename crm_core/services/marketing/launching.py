@@ -34,6 +34,7 @@ class Readiness:
 
     stops: list[str]
     advice: list[str]
+    funnel: audience.Funnel | None = None
 
 
 def readiness(session: Session, actor: Actor, campaign_id: int) -> Readiness:
@@ -58,7 +59,7 @@ def readiness(session: Session, actor: Actor, campaign_id: int) -> Readiness:
             named = f"Wording {one.key}: " if len(wordings) > 1 else ""
             stops += [named + flaw.words for flaw in flaws if flaw.stops]
             advice += [named + flaw.words for flaw in flaws if not flaw.stops]
-    return Readiness(stops, advice)
+    return Readiness(stops, advice, funnel)
 
 
 def schedule(session: Session, actor: Actor, campaign_id: int, at: datetime, *, base_url: str = "") -> CampaignPlan:
@@ -110,31 +111,31 @@ def launch_when_due(job: Job, campaign_id: int, instant: str) -> None:
             session.add(plan)
 
 
-def _refuse_unready(session: Session, actor: Actor, campaign_id: int) -> None:
+def _refuse_unready(session: Session, actor: Actor, campaign_id: int) -> audience.Funnel:
     found = readiness(session, actor, campaign_id)
-    if found.stops:
+    if found.stops or found.funnel is None:
         raise Conflict(f"This campaign can't be launched yet. {' '.join(found.stops)}")
+    return found.funnel
 
 
 def launch(session: Session, actor: Actor, campaign_id: int, *, base_url: str = "") -> audience.Funnel:
     """Freeze the recipients and let them go out. Who is held out is drawn now, by a seed that stays on record. Events: campaign.launched."""
     plan = plans.stored(session, actor, campaign_id)
-    _refuse_unready(session, actor, campaign_id)
+    found = _refuse_unready(session, actor, campaign_id)
     _take(session, plan)
     now = utcnow()
     if base_url and not plan.base_url:
         plan.base_url = base_url[:300]
     if plan.outlet is Outlet.EMAIL and not letters.base_url(plan):
         raise Conflict("Nobody knows the address of this site, so links could not work. Set RAPPORT_PUBLIC_URL.")
-    found = audience.funnel(session, actor, plan, at=now)
     for key in consent.PEOPLE:
         _freeze(session, actor, plan, key, now)
     email = plan.outlet is Outlet.EMAIL
     if email:
         signing.ensure(session)
         letters.register_links(session, actor, campaign_id)
-    held = _count(session, campaign_id, RecipientStep.HOLDOUT)
-    found = audience.Funnel(found.total, found.lost, found.eligible, held)
+    frozen, held = _count(session, campaign_id)
+    found = audience.Funnel(found.total, found.lost, frozen, held)
     plan.state = PlanState.SENDING if email else PlanState.DONE
     plan.launched_at, plan.launched_by_id, plan.message = now, actor.user_id, ""
     plan.finished_at = None if email else now
@@ -210,9 +211,12 @@ def _variant(session: Session, actor: Actor, plan: CampaignPlan, place: Any) -> 
     return case(*cases, else_=wordings[0].key)
 
 
-def _count(session: Session, campaign_id: int, step: RecipientStep) -> int:
-    clause = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == step)
-    return int(session.execute(select(func.count()).select_from(MEMBERS).where(clause)).scalar_one())
+def _count(session: Session, campaign_id: int) -> tuple[int, int]:
+    """How many were frozen, and how many of them are held out."""
+    held = func.sum(case((MEMBERS.c.step == RecipientStep.HOLDOUT, 1), else_=0))
+    clause = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.is_not(None))
+    frozen, out = session.execute(select(func.count(), func.coalesce(held, 0)).select_from(MEMBERS).where(clause)).one()
+    return int(frozen), int(out)
 
 
 def _start(session: Session, actor: Actor, plan: CampaignPlan) -> None:
