@@ -44,6 +44,13 @@ def mail(empty_app, tmp_path, monkeypatch):
         log.close()
 
 
+def until_all_out(seconds=120):
+    deadline = time.monotonic() + seconds
+    while column("select state from campaign_plan") != ["done"]:
+        assert time.monotonic() < deadline, "the worker did not get through"
+        time.sleep(0.2)
+
+
 def column(statement):
     with read_session() as session:
         return list(session.execute(text(statement)).scalars())
@@ -71,8 +78,9 @@ def test_from_a_segment_to_a_lift_with_its_interval(empty_app, mail, tab):
     page.click("Save letter").sees("As real people get it")
     page.sees("270 people will be addressed")
     page.click("Launch …").sees("30 more are held out by chance")
-    page.click("Launch now").sees("Going out")
-    page.sees("270 of 270 messages out")
+    page.click("Launch now").sees("of 270 messages out")
+    until_all_out()
+    page.open(f"/campaign?id={made}").sees("270 of 270 messages out")
 
     arrived = kept(mail)
     held = set(column("select address from campaign_member where is_control"))
