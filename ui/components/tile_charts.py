@@ -93,7 +93,7 @@ def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str) -
         "barMaxWidth": 22,
         "symbolSize": 10,
         "itemStyle": {"borderRadius": 3},
-        "label": {"show": True, "position": "right", "color": _MUTED},
+        "label": {"show": True, "position": "top" if dots else "right", "color": _MUTED},
     }
     if dots:
         series["markLine"] = {
