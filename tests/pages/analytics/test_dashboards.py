@@ -6,6 +6,7 @@ import streamlit as st
 from crm_core.db import read_session, write_session
 from crm_core.errors import NotPermitted
 from crm_core.services.analytics import dashboard_starts, dashboards, home_pages
+from crm_core.services.sales import deals
 from crm_core.vocabulary import ShownTo
 from tests.crm_core.services.analytics.company import fill
 from tests.pages.app import open_screen, words
@@ -113,3 +114,15 @@ def test_a_filter_in_a_tile_that_a_role_may_not_use_is_refused_in_words(cast):
         )
     app = open_screen(cast["ana"], "dashboard", id=made)
     assert "personal data" in words(app) and not app.exception
+
+
+def test_one_remembered_tile_never_shows_another_persons_rows(cast):
+    with write_session() as session:
+        for who, amount in (("alice", 111_00), ("charlie", 999_00)):
+            deals.create(session, cast[who], {"name": "d", "amount_minor": amount})
+        tile = {"kind": "figure", "spec": {"metric": "open_pipeline", "by": "", "chart": "number"}}
+        made = dashboards.create(session, cast["root"], name="All", shown_to=ShownTo.SHARED, tiles=[tile])
+    seen = {
+        who: open_screen(cast[who], "dashboard", id=made).metric[0].value for who in ("root", "alice", "charlie", "bob", "alice")
+    }
+    assert seen == {"root": "$1,110", "alice": "$111", "charlie": "$999", "bob": "$111"}
