@@ -183,26 +183,35 @@ def evidence(shown: Analysis) -> None:
             key="leverage",
             png="drivers-leverage",
         )
-    left, right = st.columns(2, gap="small")
+    _residuals(shown)
+    _influential(shown)
+
+
+def _residuals(shown: Analysis) -> None:
+    """What the model leaves over; outcomes of yes and no have no normal errors to look at."""
+    linear = shown.summary["kind"] == "linear"
+    left, right = st.columns(2, gap="small") if linear else (st.container(), None)
     with left:
+        fig = figure(shown, charts.residuals_scatter)
         chart(
             shown.actor,
-            figure(shown, charts.residuals_scatter),
+            fig,
             "What is left over",
-            "A fan or a bow means that the model misses something",
+            "A fan or a bow: the model misses something",
             key="residuals",
             png="drivers-residuals",
         )
-    with right:
-        chart(
-            shown.actor,
-            figure(shown, charts.residuals_quantiles),
-            "Are the errors normal?",
-            "Ends that bend away are heavy tails",
-            key="quantiles",
-            png="drivers-quantiles",
-        )
-    _influential(shown)
+    if right is not None:
+        with right:
+            fig = figure(shown, charts.residuals_quantiles)
+            chart(
+                shown.actor,
+                fig,
+                "Are the errors normal?",
+                "Ends that bend away are heavy tails",
+                key="quantiles",
+                png="drivers-quantiles",
+            )
 
 
 def _influential(shown: Analysis) -> None:

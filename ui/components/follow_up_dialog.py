@@ -15,25 +15,24 @@ from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.session import current_actor
 
-_SUBJECT = {"contact": "Call: has not ordered for long", "account": "Call: has not ordered for long"}
+_SUBJECT = "Call: may stay away"
 _DONE = "_follow_ups_done"
 
 
-def follow_up_button(customer: str, run_id: int, wanted: Callable[[], list[int]], number: int) -> None:
-    """The button that opens the plan; nothing for people who may not create tasks."""
+def follow_up_button(customer: str, run_id: int, wanted: Callable[[], list[int]], number: int, *, chosen: bool) -> None:
+    """The button that opens the plan, once somebody chose for whom; nothing for people who may not create tasks."""
     actor = current_actor()
     if not actor.can("task", Action.CREATE):
         return
-    if st.button(
-        "Create tasks", icon=":material/add_task:", key="follow_ups", type="primary", help="One for each customer, for its owner"
-    ):
+    help = "One for each customer, for its owner" if chosen else "Select customers or choose a level of risk first"
+    if st.button("Create tasks", icon=":material/add_task:", key="follow_ups", type="primary", help=help, disabled=not chosen):
         _dialog(customer, run_id, wanted()[:MAX_TASKS], number)
 
 
 @st.dialog("Tasks for the owners", width="medium", icon=":material/add_task:")
 def _dialog(customer: str, run_id: int, ids: list[int], number: int) -> None:
     actor = current_actor()
-    subject = st.text_input("Task", _SUBJECT[customer], max_chars=200, key="follow_subject")
+    subject = st.text_input("Task", _SUBJECT, max_chars=200, key="follow_subject")
     with st.container(horizontal=True, gap="small"):
         due = st.date_input(
             "Due",

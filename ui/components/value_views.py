@@ -111,7 +111,7 @@ def _actions(shown: Analysis, choice: Mapping[str, Any], selected: list[int], to
         number = len(selected) or total
         st.markdown(f"{'Selected' if selected else 'All that match'}: **{number:,}**", width="content")
         wanted = (lambda: selected) if selected else (lambda: load(value_rows.ids, shown.run.id, **choice))
-        follow_up_button(customer, shown.run.id, wanted, number)
+        follow_up_button(customer, shown.run.id, wanted, number, chosen=bool(selected or choice["level"]))
         label = f"{choice['level'] or 'All'} risk".strip() if not selected else "Selected customers"
         segment_buttons(
             "value", entity=customer, name=f"{label}, {fmt.day(shown.actor, shown.run.as_of)}",

@@ -137,8 +137,11 @@ def test_customers_at_risk_become_tasks_once_and_can_be_taken_back(cast):
     for part in ("Cohorts", "Evidence"):
         shown = open_screen(cast["alice"], "value", run=run_id, part=part)
         assert not shown.exception and not shown.error, part
+    assert next(button for button in app.button if button.key == "follow_ups").disabled
+    app = open_screen(cast["alice"], "value", run=run_id, value_level="High")
+    high = next(metric.value for metric in app.metric if metric.label == "At high risk")
     next(button for button in app.button if button.key == "follow_ups").click().run()
-    assert not app.exception and any(button.label.startswith("Create 5") for button in app.button)
+    assert not app.exception and f"Create {high} tasks" in [button.label for button in app.button]
     with read_session() as session:
         assert session.exec(select(Task)).all() == []
     assert "Create tasks" not in [
