@@ -16,7 +16,7 @@ from ui.components.header import empty_state, header
 from ui.components.list_link import list_link
 from ui.components.record_page import id_from_url
 from ui.components.segment_workbench import json_from_url, workbench
-from ui.navigation import go, page_of
+from ui.navigation import page_of
 from ui.session import current_actor
 
 
@@ -72,7 +72,7 @@ def kept_segment() -> None:
     trouble(segment)
     may_address = key != "account" and page_of(actor, "campaign") is not None and actor.can("campaign", Action.CREATE)
     if may_address and actions.button("Start a campaign", type="primary", icon=":material/campaign:", key="campaign"):
-        go("campaigns", segment=segment.id)
+        segment_dialogs.campaign(segment)
     more(actions, segment, may_edit, may_delete)
     if may_edit and segment.kind is SegmentKind.LIVE:
         rule_editor.start(f"{segment.id} {segment.version}", key, segment.rule)

@@ -9,7 +9,7 @@ from crm_core import lists
 from crm_core.entities import entity
 from crm_core.lists import ListQuery
 from crm_core.models import Segment
-from crm_core.services.marketing import segment_members, segments
+from crm_core.services.marketing import campaigns, plans, segment_members, segments
 from crm_core.vocabulary import Action, SegmentKind, Visibility
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key, tell
@@ -108,6 +108,25 @@ def delete(segment: Segment) -> None:
             ):
                 go("segments")
             show_problems()
+
+
+@st.dialog("Start a campaign", icon=":material/campaign:")
+def campaign(segment: Segment) -> None:
+    """A draft whose audience is this segment; everything else is decided on the campaign's page."""
+    name = st.text_input("Name of the campaign", segment.name, max_chars=300, key="campaign_name")
+    st.caption("It begins as a draft: nothing is sent before you start it there.")
+    if st.button("Make the draft", type="primary", key="campaign_yes"):
+        made = perform(_campaign, segment.id, name, submit_key("segment_campaign"))
+        if made is not None:
+            renew("segment_campaign")
+            go("campaign", id=made)
+        show_problems()
+
+
+def _campaign(session: Any, actor: Any, segment_id: int, name: str, key: str) -> int:
+    made = campaigns.create(session, actor, {"name": name}, submit_key=key)
+    plans.save(session, actor, made.id, {"segment_ids": [segment_id]})
+    return made.id
 
 
 def add_dialog(entity_key: str, ids: Sequence[int], query: ListQuery | None) -> None:

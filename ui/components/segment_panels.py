@@ -87,16 +87,17 @@ def _worth(actor: Actor, known: Worth) -> None:
 
 
 def _detectable(actor: Actor, known: Worth) -> str:
-    people = known.contactable if known.contactable is not None else known.count
-    if known.contactable == 0:
+    """Which rise a campaign to these people could show, or that none could; nothing for accounts, whom no campaign addresses."""
+    people = known.contactable
+    if people == 0:
         return "Nobody of them may be e-mailed for marketing today: consent, opt-outs, blocked addresses and caps count."
-    if known.buyers is None or not people:
+    if people is None or known.buyers is None:
         return ""
     held = load(insights.holdout_pct)
     base = 100 * known.buyers / known.count
     points = insights.detectable_points(people, base, held)
-    if points is None:
-        return f"What a campaign changes could not be told here: it needs a hold-out of {held} % with at least one person, and a rate to compare with."
+    if points is None or base + points > 100:
+        return f"Too few people, or no buyers to compare with: with {held} % held out, no effect of a campaign could be told from chance here."
     return (
         f"With {held} % held out, a campaign to these {fmt.number(actor, people)} people would show a rise from {base:.1f} % by "
         f"{points:.1f} points or more in {insights.WINDOW_DAYS} days; smaller effects would stay invisible."

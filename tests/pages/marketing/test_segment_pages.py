@@ -104,3 +104,21 @@ def test_a_static_segment_shows_its_members_and_takes_one_out_of_the_bin(cast):
     assert "in the bin" in words(app)
     app.button(key="restore").click().run()
     assert not app.exception and app.metric[0].value == "1"
+
+
+def test_a_campaign_begins_as_a_draft_with_the_segment_as_its_audience(cast):
+    from crm_core.db import read_session
+    from crm_core.services.marketing import plans
+    from ui.components.segment_dialogs import _campaign
+
+    dana = cast["dana"]
+    with write_session() as session:
+        made = segments.create(session, dana, name="S", entity="contact")
+    for _click in range(2):
+        with write_session() as session:
+            campaign = _campaign(session, dana, made, "Spring", "key")
+    with read_session() as session:
+        assert plans.get(session, dana, campaign).segment_ids == [made]
+    app = open_screen(dana, "segment", id=made)
+    app.button(key="campaign").click().run()
+    assert not app.exception and "nothing is sent before" in words(app)
