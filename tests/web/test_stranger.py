@@ -107,6 +107,7 @@ def test_the_health_probe_that_the_browser_makes_below_a_page_is_not_a_way_in(st
 def test_every_route_of_the_process_is_closed_unless_it_is_on_the_list(stranger, routes):
     for template, methods in routes:
         path = template.replace("{path:path}", "x/y.js").replace("{file_id:path}", "x.png").replace("{token:path}", "x")
+        path = path.replace("{slug:path}", "x").replace("{key:path}", "x")
         path = path.replace("{session_id}", "s").replace("{file_id}", "f").replace("{component_id}", "c") or "/"
         assert "{" not in path, f"say what stands for the placeholder in {template}"
         if is_public(path):
@@ -124,7 +125,20 @@ def test_every_entry_of_the_list_is_there_for_a_reason(stranger, routes):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 def test_no_open_address_answers_with_the_shell_of_the_app_whatever_the_verb(stranger, method):
-    for path in (*PUBLIC, "/invite/x", "/invite/x/y", "/reset/x", "/invite/", "/reset/"):
+    for path in (
+        *PUBLIC,
+        "/invite/x",
+        "/invite/x/y",
+        "/reset/x",
+        "/invite/",
+        "/reset/",
+        "/t/x",
+        "/o/x.gif",
+        "/u/x",
+        "/p/x",
+        "/t/",
+        "/u/",
+    ):
         answer = stranger.request(method, path, headers=BROWSER)
         assert '<div id="root">' not in answer.text, f"{method} {path}"
 
