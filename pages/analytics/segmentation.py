@@ -12,7 +12,7 @@ from ui import format as fmt
 from ui.actions import load
 from ui.components.analysis import Analysis, analysis_page
 from ui.components.figure import chart
-from ui.components.segment_actions import segment_buttons
+from ui.components.segment_actions import published_rule, segment_buttons
 from ui.components.segmentation_views import cluster_cards, moves, rfm_rows
 from ui.navigation import go, page_of
 
@@ -91,7 +91,7 @@ def grid(shown: Analysis) -> None:
             st.markdown(f"**{fmt.md(name)}** · {count:,} customers. {fmt.md(advice)}", width="stretch")
             segment_buttons(
                 "rfm", entity=shown.run.params["customer"], name=name, source={"kind": "rfm", "run_id": shown.run.id, "label": name},
-                members=lambda: load(segmentation_rows.members, shown.run.id, rfm=name), count=count,
+                rule=published_rule(shown, "rfm", name), members=lambda: load(segmentation_rows.members, shown.run.id, rfm=name), count=count,
             )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from crm_core.vocabulary import Channel
 from ui import format as fmt
 from ui.actions import load
 from ui.components.analysis import Analysis
-from ui.components.segment_actions import segment_buttons
+from ui.components.segment_actions import published_rule, segment_buttons
 from ui.components.segmentation_views import money
 
 _CHANNELS = Channel.options()
@@ -50,7 +50,7 @@ def _card(shown: Analysis, card: dict[str, Any]) -> None:
             entity=shown.run.params["customer"],
             name=readable(card["name"])[:120],
             source={"kind": "persona", "run_id": shown.run.id, "label": card["name"]},
-            rule=card["rule"],
+            rule=card["rule"] or published_rule(shown, "persona", card["name"]),
             members=lambda: load(segmentation_rows.of_persona, shown.run.id, card["segment"]),
             count=card["n"],
         )

@@ -9,6 +9,7 @@ import streamlit as st
 from crm_core.services.marketing import segments
 from crm_core.vocabulary import Action
 from ui.actions import perform, renew, show_problems, submit_key
+from ui.components.analysis import Analysis
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -47,6 +48,13 @@ def segment_buttons(
         help="Exactly these customers, as of this run",
     ):  # fmt: skip
         _freeze(key, entity, name, dict(source), members, count)
+
+
+def published_rule(shown: Analysis, mark: str, label: str) -> dict[str, Any] | None:
+    """Those who carry a label now, and after every later publishing; None while the run was not published."""
+    if shown.run.published_at is None:
+        return None
+    return {"op": "and", "items": [{"mark": mark, "cmp": "eq", "value": label}]}
 
 
 @st.dialog("Make a segment")

@@ -220,6 +220,11 @@ def test_published_marks_stand_on_records_and_replace_those_of_the_run_before(ca
         found = {mark.kind: mark for mark in marks.of_record(session, cast["alice"], "contact", buyers[0])}
         assert found["rfm"].label and found["cluster"].number in (1, 2) and found["rfm"].run_id == run_id
         assert sum(marks.labels(session, cast["bob"], "cluster", "contact").values()) == len(buyers)
+        table = entity("contact").table
+        rule = {"op": "and", "items": [{"mark": "rfm", "cmp": "eq", "value": found["rfm"].label}]}
+        clause = filters.where(session, "contact", rule, cast["bob"])
+        carriers = list(session.execute(select(table.c.id).where(clause)).scalars())
+        assert buyers[0] in carriers and len(carriers) == marks.labels(session, cast["bob"], "rfm", "contact")[found["rfm"].label]
     with write_session() as session:
         session.get(Contact, buyers[0]).deleted_at = NOW
     with read_session() as session:
