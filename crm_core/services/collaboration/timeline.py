@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, true
+from sqlalchemy import and_, exists, func, or_, select, true
 from sqlmodel import Session
 
 from crm_core import lists, records
@@ -102,7 +102,9 @@ def hangs_on(actor: Actor, kind: str, table: Any, entity_key: str, record_id: in
     parts = []
     for key in _BELOW.get(entity_key, ()):
         link, below = table.c[LINKS[key]], entity(key).table
-        parts.append(or_(link.is_(None), link.in_(select(below.c.id).where(visible(actor, key, below, with_deleted=True)))))
+        # EXISTS looks up the few records that are linked; IN would list all that the actor may see.
+        seen = exists().where(below.c.id == link, visible(actor, key, below, with_deleted=True)).correlate(table)
+        parts.append(or_(link.is_(None), seen))
     mine = visible(actor, kind, table, with_deleted=True)
     return and_(table.c[LINKS[entity_key]] == record_id, or_(mine, and_(*parts)) if parts else true())
 
