@@ -30,19 +30,19 @@ class LeadForm(Record, table=True):
 
 
 class FormSubmission(Record, table=True):
-    """One row per sending of a form, as it came. ``digest`` and ``window`` make the same one within five minutes one row; ``source_hash`` stands for the
+    """One row per sending of a form, as it came. ``digest`` and ``slot`` make the same one within five minutes one row; ``source_hash`` stands for the
     network address. Personal data: forgotten with the lead."""
 
     __tablename__ = "form_submission"
     __table_args__ = table_args(
-        UniqueConstraint("form_id", "digest", "window", name="uq_form_submission"),
+        UniqueConstraint("form_id", "digest", "slot", name="uq_form_submission"),
         Index("ix_form_submission_form", "form_id", "id"),
         Index("ix_form_submission_source", "source_hash", "created_at"),
     )
     form_id: int = Field(foreign_key="lead_form.id", ondelete="CASCADE")
     payload: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
     digest: str = Field(max_length=64)
-    window: int
+    slot: int
     source_hash: str = Field(max_length=64)
     via: Via = Field(default=Via.FORM, sa_type=choice_type(Via))
     state: SubmissionState = Field(sa_type=choice_type(SubmissionState))

@@ -50,7 +50,7 @@ def _table(title: str, entities: tuple[str, ...], actions: tuple[Action, ...], r
         (entity, action): scope
         for entity, row in zip(entities, edited.to_dict("records"), strict=True)
         for action in actions
-        if (scope := _meant(row[action.value])) is not None
+        if (scope := _meant(row[action.value], rights.grants.get((entity, action)))) is not None
     }
 
 
@@ -65,5 +65,6 @@ def _shown(grants: Mapping[tuple[str, Action], Scope], entity: str, action: Acti
     return scope is not None if action in _YES_NO else _WORDS[scope]
 
 
-def _meant(value: object) -> Scope | None:
-    return (Scope.ALL if value else None) if isinstance(value, bool) else REACH.get(str(value))
+def _meant(value: object, before: Scope | None) -> Scope | None:
+    """What a cell means; a tick that stays keeps its reach (a manager's quotas are those of everyone below)."""
+    return (before or Scope.ALL if value else None) if isinstance(value, bool) else REACH.get(str(value))

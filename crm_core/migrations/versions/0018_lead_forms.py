@@ -60,7 +60,7 @@ def upgrade() -> None:
         sa.Column("form_id", sa.Integer(), nullable=False),
         sa.Column("payload", JSON, nullable=False),
         _text("digest", 64),
-        sa.Column("window", sa.Integer(), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
         _text("source_hash", 64),
         sa.Column("via", sa.Enum(*DOORS, name="via", native_enum=False, length=32), nullable=False),
         sa.Column("state", sa.Enum("lead", "known", "twice", "spam", "failed", name="submissionstate", native_enum=False, length=32), nullable=False),
@@ -72,7 +72,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["form_id"], ["lead_form.id"], name=op.f("fk_form_submission_form_id_lead_form"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["lead_id"], ["lead.id"], name=op.f("fk_form_submission_lead_id_lead"), ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_form_submission")),
-        sa.UniqueConstraint("form_id", "digest", "window", name="uq_form_submission"),
+        sa.UniqueConstraint("form_id", "digest", "slot", name="uq_form_submission"),
         sa.UniqueConstraint("token_sha256", name=op.f("uq_form_submission_token_sha256")),
         sqlite_autoincrement=True,
     )

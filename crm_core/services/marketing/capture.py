@@ -154,7 +154,7 @@ def _keep(session: Session, form: LeadForm, payload: dict[str, Any], sender: Sen
         return None
     secret = signing.ensure(session, PURPOSE)
     row = FormSubmission(
-        form_id=form.id, payload=payload, digest=digest, window=int(now.timestamp()) // SAME_SECONDS, via=via, state=SubmissionState.FAILED,
+        form_id=form.id, payload=payload, digest=digest, slot=int(now.timestamp()) // SAME_SECONDS, via=via, state=SubmissionState.FAILED,
         source_hash=_mac(secret, f"source.{sender.address}"), created_at=now,
     )  # fmt: skip
     try:
