@@ -189,6 +189,7 @@ def members(campaign_id: int, may_edit: bool) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("Members", anchor=False, width="content")
         if may_edit and st.button("Add people", icon=":material/group_add:", key="add_members"):
+            st.session_state.pop("_add_said", None)
             _add_dialog(campaign_id)
     status = st.pills(
         "Status",
@@ -296,7 +297,9 @@ def _add_one(campaign_id: int, entity_key: str) -> None:
             st.session_state["_add_said"] = f"{name} added." if result[0] else f"{name} was in already."
             st.session_state["_add_turn"] = turn + 1
             st.rerun(scope="fragment")
-    if said := st.session_state.pop("_add_said", ""):
+    if chosen is None and (
+        said := st.session_state.get("_add_said", "")
+    ):  # until the next person: a second click must not take it away
         st.success(fmt.md(said), icon=":material/check:")
     if st.button("Done", key="add_done", type="tertiary"):
         st.rerun()
