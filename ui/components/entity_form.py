@@ -74,6 +74,9 @@ def create_form(
     doubtful, seen = duplicate_hints(entity_key, values, name=name)
     words = "Create anyway" if doubtful else f"Create {entity(entity_key).label.lower()}"
     pressed = st.button(words, type="primary", key=f"{name}_save")
+    made = st.session_state.get(f"_made_{name}")
+    if pressed and made is not None:  # a second click cut the first one's run off before it had led on
+        return made
     if pressed and not seen:
         st.caption("Have a look at what was found; then create it, or open the existing one.")
     elif pressed:
@@ -82,10 +85,12 @@ def create_form(
         }
         record = perform(crud.create, entity_key, given, submit_key=submit_key(name))
         if record is not None:
-            renew(name)
+            st.session_state[f"_made_{name}"] = record
             forget_hints(name)
             return record
         st.rerun(scope="fragment")
+    elif st.session_state.pop(f"_made_{name}", None) is not None:
+        renew(name)
     return None
 
 
