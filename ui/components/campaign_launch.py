@@ -3,7 +3,6 @@
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -14,10 +13,10 @@ from crm_core.db import write_session
 from crm_core.kit import clock
 from crm_core.models import CampaignPlan
 from crm_core.services.marketing import handouts, launching, plans, sending
-from crm_core.settings import settings
 from crm_core.vocabulary import Action, Gate, Outlet, PlanState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.addresses import absolute
 from ui.cache import cached
 from ui.components.campaign_audience import ENTITIES, TABLES, funnel_of
 from ui.session import current_actor
@@ -35,10 +34,7 @@ _OTHER = {
 
 def site() -> str:
     """The address of this site as links need it."""
-    if settings().public_url:
-        return settings().public_url.rstrip("/")
-    here = urlsplit(st.context.url or "http://localhost:8501")
-    return f"{here.scheme}://{here.netloc}"
+    return absolute("")
 
 
 def launch_bar(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: bool) -> None:

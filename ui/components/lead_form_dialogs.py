@@ -1,7 +1,6 @@
 """Dialogs of lead forms: what a form asks, how it is put on a site, the key for programs, and what came through."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 import streamlit as st
@@ -10,10 +9,10 @@ from crm_core import lists
 from crm_core.fields import registry
 from crm_core.models import LeadForm
 from crm_core.services.marketing import capture, lead_forms
-from crm_core.settings import settings
 from crm_core.vocabulary import Action, SubmissionState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.addresses import absolute
 from ui.components.picker import picker
 from ui.components.table import Cell, Column, table
 from ui.navigation import go
@@ -26,10 +25,7 @@ PAGE = 10
 
 def base_url() -> str:
     """Where this workspace is reached."""
-    if settings().public_url:
-        return settings().public_url.rstrip("/")
-    here = urlsplit(st.context.url or "http://localhost:8501")
-    return f"{here.scheme}://{here.netloc}"
+    return absolute("")
 
 
 @st.dialog("Lead form", width="large", icon=":material/dynamic_form:")

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import streamlit as st
 
 from crm_core import lists
 from crm_core.services.admin import roles, teams, users
 from crm_core.services.admin.teams import TeamRow
-from crm_core.settings import settings
 from crm_core.vocabulary import PersonState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.addresses import absolute
 from ui.session import current_actor
 from ui.tones import TONES
 
@@ -47,10 +46,7 @@ def one_time_link(made: users.Invitation) -> None:
 
 
 def _base() -> str:
-    if settings().public_url:
-        return settings().public_url.rstrip("/")
-    here = urlsplit(st.context.url or "http://localhost:8501")
-    return f"{here.scheme}://{here.netloc}"
+    return absolute("")
 
 
 @st.dialog("Invite a colleague", icon=":material/person_add:", on_dismiss="rerun")
