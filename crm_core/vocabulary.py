@@ -423,6 +423,15 @@ class MailState(Choice):
     CANCELLED = "cancelled", "Not sent"
 
 
+class MailWay(Choice):
+    """How a person wants to hear of something by e-mail."""
+
+    OFF = "off", "No e-mail"
+    NOW = "now", "At once"
+    DAILY = "daily", "Once a day"
+    WEEKLY = "weekly", "Once a week"
+
+
 class Purpose(Choice):
     """What a person is contacted for. Consent is given for each by itself."""
 

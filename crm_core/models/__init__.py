@@ -20,6 +20,7 @@ from crm_core.models.forecasting import PipelineSnapshot, PipelineSnapshotDay, Q
 from crm_core.models.helpdesk import Ticket, TicketMessage
 from crm_core.models.mail import MailDelivery
 from crm_core.models.marketing import Campaign, CampaignChannel, CampaignMember, Touchpoint
+from crm_core.models.notifications import Notification, UserPreference
 from crm_core.models.organisation import (
     AuthSession,
     OneTimeLink,

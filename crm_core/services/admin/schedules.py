@@ -16,7 +16,7 @@ from crm_core.models import Organisation
 from crm_core.services.admin import audit, backups, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
-from crm_core.services.collaboration import mail_run
+from crm_core.services.collaboration import mail_run, notifications
 from crm_core.services.helpdesk import slas
 from crm_core.services.marketing import segment_upkeep, sending
 from crm_core.vocabulary import Action
@@ -26,6 +26,7 @@ DECLARED_IN = (
     backups,
     import_jobs,
     mail_run,
+    notifications,
     reports,
     run_work,
     scores,
