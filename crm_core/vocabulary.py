@@ -181,6 +181,51 @@ class MessageDirection(Choice):
     INTERNAL = "internal", "Internal note"
 
 
+class MailSource(Choice):
+    """How the mail of a mailbox comes in, besides its web address."""
+
+    IMAP = "imap", "Fetched by IMAP"
+    WEB = "web", "Sent to its web address"
+    FILES = "files", "Read from a folder"
+
+
+class MailTls(Choice):
+    """How a connection to a mail server is protected."""
+
+    TLS = "tls", "TLS from the start"
+    STARTTLS = "starttls", "STARTTLS"
+    NONE = "none", "None (this machine only)"
+
+
+class MailBecomes(Choice):
+    """What a new conversation of a mailbox becomes."""
+
+    TICKET = "ticket", "A ticket"
+    TIMELINE = "timeline", "An entry on the customer"
+
+
+class UnknownSender(Choice):
+    """What happens to mail of somebody who is no contact yet."""
+
+    CONTACT = "contact", "Make them a contact"
+    PLAIN = "plain", "Take it without a contact"
+    TRAY = "tray", "Keep it in the tray"
+
+
+class InboundState(Choice):
+    """What became of a message that came in."""
+
+    TICKET = "ticket", "New ticket"
+    THREAD = "thread", "Added to a ticket"
+    TIMELINE = "timeline", "On the timeline"
+    REPLY = "reply", "Answer to a campaign"
+    TRAY = "tray", "In the tray"
+    AUTO = "auto", "Automatic answer"
+    BOUNCE = "bounce", "Bounce"
+    OWN = "own", "Own mail, left out"
+    DISCARDED = "discarded", "Discarded"
+
+
 class CampaignStatus(Choice):
     DRAFT = "draft", "Draft"
     SCHEDULED = "scheduled", "Scheduled"
@@ -307,6 +352,7 @@ class Via(Choice):
     CLI = "cli", "the command line"
     DEMO = "demo", "the demo"
     FORM = "form", "a web form"
+    MAIL = "mail", "an e-mail"
 
 
 class Visibility(Choice):

@@ -28,6 +28,8 @@ _IDENTITY = b"x-crm-"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FORM_LIMIT = 1_000_000
 _UPLOADS = "/_stcore/upload_file/"
+_MAIL, _MAIL_LIMIT = "/mail/in/", 42 << 20
+"""A message of 30 MB as a form of a provider is a third larger."""
 
 
 class _TooLarge(Exception):
@@ -134,6 +136,8 @@ def _wants_page(scope: Scope) -> bool:
 
 
 def _limit(path: str) -> int:
+    if path.startswith(_MAIL):
+        return _MAIL_LIMIT
     return settings().max_upload_mb * 1_048_576 + _FORM_LIMIT if path.startswith(_UPLOADS) else _FORM_LIMIT
 
 
@@ -143,7 +147,7 @@ def _declared_length(scope: Scope) -> int:
 
 
 def _too_large() -> Response:
-    return PlainTextResponse(f"This is too large; a file may have {settings().max_upload_mb} MB.", 413)
+    return PlainTextResponse(f"This is too large; a file may have {settings().max_upload_mb} MB, a message 30 MB.", 413)
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

@@ -29,7 +29,7 @@ PUBLIC_BELOW = (
     *("/static/", "/app/static/"),  # files that carry no data
     *("/invite/", "/reset/", "/c/"),  # one-time links
     *("/t/", "/o/", "/u/", "/p/", "/s/", "/r/"),  # signed links of campaign messages, of shared pages and of reports
-    *("/f/", "/capture/"),  # public forms, and what is sent with a key
+    *("/f/", "/capture/", "/mail/in/"),  # public forms, and what is sent with a key
 )
 """Folders that a stranger may open."""
 

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from crm_core.vocabulary import LinkPurpose
-from web import capture, demo, health, links, metrics, oidc, preferences, reports, share, signin, tracking, welcome
+from web import capture, demo, health, links, mail, metrics, oidc, preferences, reports, share, signin, tracking, welcome
 from web.forms import endpoint
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -45,6 +45,7 @@ ROUTES = [
     _route("/f/{slug:path}", endpoint(capture.show, capture.submit, from_anywhere=True)),
     _route("/c/{token:path}", endpoint(capture.ask, capture.confirm, from_anywhere=True)),
     _route("/capture/{key:path}", capture.by_key),
+    _route("/mail/in/{key:path}", mail.take_in),
     _route("/r/{token:path}", endpoint(reports.ask, reports.leave, from_anywhere=True)),
     _route("/healthz", endpoint(health.show)),
     _route("/metrics", endpoint(metrics.show)),

@@ -19,6 +19,7 @@ AREAS = (
     "view",
     "service_level",
     "lead_form",
+    "mailbox",
 )
 """Parts of the product that are allowed as a whole."""
 
@@ -81,6 +82,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("analytics", read=ALL, manage=ALL)
         + _on("quota", read=SUB, manage=SUB)
         + _on("service_level", read=ALL, manage=ALL)
+        + _on("mailbox", read=ALL)
         + _on("audit", read=SUB)
         + _on("view", manage=ALL),
     ),
@@ -114,6 +116,7 @@ ROLES: tuple[RoleDefault, ...] = (
         "Support agent",
         "Answers tickets; reads customers and orders",
         _on("ticket", read=ALL, create=ALL, edit=ALL, export=ALL)
+        + _on("mailbox", read=ALL)
         + _on(("account", "order", "product"), read=ALL)
         + _on("contact", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)

@@ -8,7 +8,7 @@ import hashlib
 import re
 import smtplib
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.headerregistry import Address
@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from crm_core.errors import Unavailable
@@ -51,8 +51,18 @@ class MailError(Unavailable):
 
 
 @dataclass(frozen=True)
+class Enclosure:
+    """A file that goes along."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Letter:
-    """One message to one address. ``headers`` come on top of the usual ones."""
+    """One message to one address. ``headers`` come on top of the usual ones or, for From, To, Reply-To and Message-ID, in their place: the same message
+    may go to several people, each of whom sees all of them."""
 
     to: str
     subject: str
@@ -60,6 +70,7 @@ class Letter:
     html: str = ""
     name: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    enclosures: Sequence[Enclosure] = ()
 
 
 @dataclass(frozen=True)
@@ -122,22 +133,38 @@ def message_id_of(idempotency_key: str) -> str:
 def compose(letter: Letter, idempotency_key: str) -> EmailMessage:
     """The message as it goes over the wire."""
     found = EmailMessage(policy=SMTP_POLICY)
+    given = {key.lower() for key in letter.headers}
     try:
-        found["From"] = _sender()
-        found["To"] = _address(letter.name, letter.to)
-        found["Subject"] = _line(letter.subject)
-        found["Date"] = format_datetime(utcnow())
-        found["Message-ID"] = message_id_of(idempotency_key)
+        usual: dict[str, Any] = {
+            "From": _sender(), "To": _address(letter.name, letter.to), "Subject": _line(letter.subject), "Date": format_datetime(utcnow()),
+            "Message-ID": message_id_of(idempotency_key),
+        }  # fmt: skip
         if settings().mail_reply_to:
-            found["Reply-To"] = _parsed(settings().mail_reply_to)
+            usual["Reply-To"] = _parsed(settings().mail_reply_to)
+        for key, value in usual.items():
+            if key.lower() not in given:
+                found[key] = value
         for key, value in letter.headers.items():
             found[key] = _line(value)
         found.set_content(letter.text or " ", cte="quoted-printable")
         if letter.html:
             found.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+        for one in letter.enclosures:
+            main, _, sub = one.media_type.partition("/")
+            found.add_attachment(one.content, maintype=main or "application", subtype=sub or "octet-stream", filename=one.name)
     except (ValueError, IndexError, UnicodeError) as error:
         raise MailError(f"This message can't be written as an e-mail: {error}.", permanent=True) from error
     return found
+
+
+def sender_address() -> str:
+    """The bare address under which mail goes out; empty when none is set."""
+    return parseaddr(settings().mail_from)[1].strip().lower() if settings().mail_from else ""
+
+
+def written(name: str, address: str) -> str:
+    """An address with its name, as a header has it."""
+    return str(_address(name, address))
 
 
 def _line(text: str) -> str:
@@ -201,7 +228,7 @@ class _Files:
             raise MailError(f"The outbox folder can't be written to ({error.strerror or error}).", whole_server=True) from error
         before_handover()
         part.replace(path)
-        return Receipt(message_id_of(idempotency_key), path.relative_to(self.folder).as_posix())
+        return Receipt(str(found["Message-ID"]), path.relative_to(self.folder).as_posix())
 
 
 # --- SMTP -------------------------------------------------------------------------------------------------------------------
@@ -215,7 +242,7 @@ class _Smtp:
 
     def send(self, letter: Letter, *, idempotency_key: str, before_handover: Callable[[], None] = _nothing) -> Receipt:
         found = compose(letter, idempotency_key)
-        recipient = found["To"].addresses[0].addr_spec
+        recipient = _address("", letter.to).addr_spec
         try:
             self._envelope(_sender().addr_spec, recipient)
             self.server.send(_on_the_wire(found))
@@ -228,7 +255,7 @@ class _Smtp:
         except BaseException:
             self.server.close()  # without the dot nothing was delivered; a polite QUIT would only be read as more of the text
             raise
-        return self._close(idempotency_key)
+        return self._close(str(found["Message-ID"]))
 
     def _envelope(self, sender: str, recipient: str) -> None:
         for step in (lambda: self.server.mail(sender), lambda: self.server.rcpt(recipient), lambda: self.server.docmd("DATA")):
@@ -237,7 +264,7 @@ class _Smtp:
                 self.server.rset()
                 raise _refused(code, words)
 
-    def _close(self, idempotency_key: str) -> Receipt:
+    def _close(self, message_id: str) -> Receipt:
         try:
             self.server.send(b".\r\n")
             code, words = self.server.getreply()
@@ -245,7 +272,7 @@ class _Smtp:
             raise MailError("The mail server took the message but did not confirm it.", unknown=True, whole_server=True) from error
         if code != 250:
             raise _refused(code, words)
-        return Receipt(message_id_of(idempotency_key))
+        return Receipt(message_id)
 
 
 def _on_the_wire(message: EmailMessage) -> bytes:

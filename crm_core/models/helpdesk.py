@@ -1,12 +1,13 @@
 """Tickets and their conversations."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, Text
 from sqlmodel import Field
 
-from crm_core.models.base import Customisable, Record, choice_type, field, table_args
-from crm_core.vocabulary import FieldKind, Level, MessageDirection, Priority, TicketKind
+from crm_core.models.base import Customisable, Json, Record, choice_type, field, table_args
+from crm_core.vocabulary import FieldKind, Level, MessageDirection, Priority, TicketKind, Visibility
 
 
 class Ticket(Customisable, table=True):
@@ -40,10 +41,16 @@ class Ticket(Customisable, table=True):
     )
     closed_at: datetime | None = field("Closed", FieldKind.DATETIME, editable=False)
     reopened_count: int = field("Re-opened", FieldKind.INTEGER, default=0, editable=False)
+    mailbox_id: int | None = Field(
+        default=None, index=True
+    )  # no foreign keys here: SQLite can't add one without rebuilding the table
+    follows_id: int | None = Field(default=None, index=True)
+    merged_into_id: int | None = Field(default=None, index=True)
 
 
 class TicketMessage(Record, table=True):
-    """One row per message or internal note of a ticket."""
+    """One row per message or internal note of a ticket. ``body`` is what was newly said, ``quoted`` the earlier words below it; ``html``: a cleaned
+    copy of a mail that had one; ``mail``: {from, to, cc, subject, files, inline, deliveries, auto}."""
 
     __tablename__ = "ticket_message"
     __table_args__ = table_args(Index("ix_ticket_message_ticket", "ticket_id", "at"))
@@ -54,3 +61,30 @@ class TicketMessage(Record, table=True):
     author_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
     author_name: str | None = Field(default=None, max_length=200)
     message_id: str | None = Field(default=None, max_length=300, index=True)
+    quoted: str | None = Field(default=None, sa_type=Text)
+    html: str | None = Field(default=None, sa_type=Text)
+    mail: dict[str, Any] | None = Field(default=None, sa_type=Json, nullable=True)
+
+
+class TicketMerge(Record, table=True):
+    """One row per ticket that was merged into another one, with what moved, so that it can be taken apart again."""
+
+    __tablename__ = "ticket_merge"
+    source_id: int = Field(foreign_key="ticket.id", ondelete="CASCADE", index=True)
+    target_id: int = Field(foreign_key="ticket.id", ondelete="CASCADE", index=True)
+    moved: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    undone_at: datetime | None = None
+
+
+class Macro(Record, table=True):
+    """One row per named set of steps on tickets: [{do, …}] in their order."""
+
+    __table_args__ = table_args(Index("ix_macro_owner", "owner_id", "visibility"))
+    name: str = Field(max_length=80)
+    about: str = Field(default="", max_length=300)
+    visibility: Visibility = Field(default=Visibility.PRIVATE, sa_type=choice_type(Visibility))
+    owner_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    steps: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
+    used_count: int = 0
+    used_at: datetime | None = None

@@ -43,6 +43,7 @@ class MailDelivery(Record, table=True):
     claim: str | None = Field(default=None, max_length=200)
     claimed_at: datetime | None = None
     sent_at: datetime | None = None
+    attachments: list[Any] | None = Field(default=None, sa_type=Json, nullable=True)
     file: str = Field(default="", max_length=200)
     message: str = Field(default="", max_length=1000)
     contact_id: int | None = Field(default=None, foreign_key="contact.id", ondelete="SET NULL", index=True)

@@ -64,6 +64,7 @@ class CampaignMember(Record, table=True):
     opened_at: datetime | None = None
     clicked_at: datetime | None = None
     unsubscribed_at: datetime | None = None
+    replied_at: datetime | None = None
 
 
 class Touchpoint(Record, table=True):

@@ -18,6 +18,7 @@ from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
 from crm_core.services.collaboration import mail_run, notifications
 from crm_core.services.helpdesk import slas
+from crm_core.services.inbox import pulling
 from crm_core.services.marketing import segment_upkeep, sending
 from crm_core.vocabulary import Action
 
@@ -27,6 +28,7 @@ DECLARED_IN = (
     import_jobs,
     mail_run,
     notifications,
+    pulling,
     reports,
     run_work,
     scores,

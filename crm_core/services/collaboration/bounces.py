@@ -1,4 +1,4 @@
-"""Bounces that come back as messages (RFC 3464): an administrator hands them in as files, the message they tell of is marked, a dead address blocked."""
+"""Bounces that come back as messages (RFC 3464), into a mailbox or handed in as files: the message they tell of is marked, a dead address blocked."""
 
 import re
 from dataclasses import dataclass
@@ -61,19 +61,27 @@ def _original_id(message: Message) -> str:
 
 
 def take_in(session: Session, actor: Actor, raw: bytes) -> Bounce:
-    """Note a bounce: only a message that we really sent to this address is marked, and only then is a dead address blocked."""
+    """Note a bounce that somebody hands in as a file."""
     require(actor, "organisation", Action.MANAGE)
     found = read(raw)
     if found is None:
         raise Invalid("This is not a report about a message that could not be delivered.")
+    if note(session, actor, found) is None:
+        raise Invalid("No message of ours went to this address, so nothing was noted.")
+    return found
+
+
+def note(session: Session, actor: Actor, found: Bounce) -> int | None:
+    """Mark the message that came back and give its id: only one that we really sent to this address, and only then is a dead address blocked. The
+    caller has asked, or read it from a mailbox of ours."""
     mine = and_(MAIL.c.address_key == found.address, MAIL.c.state.in_((MailState.SENT, MailState.HANDED, MailState.BOUNCED)))
     mine = and_(mine, MAIL.c.message_id == found.message_id) if found.message_id else mine
     mail_id = session.execute(select(MAIL.c.id).where(mine).order_by(MAIL.c.id.desc()).limit(1)).scalar()
     if mail_id is None:
-        raise Invalid("No message of ours went to this address, so nothing was noted.")
+        return None
     words = clip(f"Bounced: {found.words}", 1000)
     session.execute(update(MAIL).where(MAIL.c.id == mail_id).values(state=MailState.BOUNCED, message=words, updated_at=utcnow()))
     db.bump(session, MAIL.name)
     if found.dead:
         suppressions.note(session, actor, found.address, SuppressionReason.BOUNCED, source=found.words)
-    return found
+    return int(mail_id)

@@ -85,13 +85,18 @@ def read(session: Session, actor: Actor, file_id: int) -> tuple[str, str, bytes]
         records.get(session, actor, row.entity, row.record_id)
     except NotFound as error:
         raise NotFound("This file does not exist, or is not shared with you.") from error
+    return row.name, row.media_type if row.media_type in HARMLESS else OPAQUE, content_of(row.sha256)
+
+
+def content_of(digest: str) -> bytes:
+    """What lies under a hash, whole and unaltered. Whoever calls has asked."""
     try:
-        content = _path(row.sha256).read_bytes()
+        content = _path(digest).read_bytes()
     except OSError as error:
         raise Unavailable("The content of this file is missing in the data folder. Ask the administrator to restore it.") from error
-    if hashlib.sha256(content).hexdigest() != row.sha256:
+    if hashlib.sha256(content).hexdigest() != digest:
         raise Unavailable("The content of this file is damaged in the data folder. Ask the administrator to restore it.")
-    return row.name, row.media_type if row.media_type in HARMLESS else OPAQUE, content
+    return content
 
 
 def remove(session: Session, actor: Actor, file_id: int) -> None:

@@ -15,11 +15,11 @@ from sqlmodel import Session
 from crm_core import db
 from crm_core.access import system
 from crm_core.channels import email
-from crm_core.channels.email import Letter, MailError, Receipt, Transport
-from crm_core.errors import CrmError
+from crm_core.channels.email import Enclosure, Letter, MailError, Receipt, Transport
+from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
-from crm_core.services.collaboration import suppressions
+from crm_core.services.collaboration import files, suppressions
 from crm_core.services.collaboration.outbox import MAIL
 from crm_core.vocabulary import ContactWay, MailState, SuppressionReason
 
@@ -113,8 +113,8 @@ def deliver(job: Job, rows: list[Any]) -> Delivered:
 
 
 def _deliver_one(job: Job, way: Transport, row: Any) -> int:
-    letter = Letter(row.address, row.subject, row.content, row.html, row.name, row.headers or {})
     try:
+        letter = Letter(row.address, row.subject, row.content, row.html, row.name, row.headers or {}, _enclosures(row))
         receipt = way.send(letter, idempotency_key=_key(row), before_handover=lambda: _mark(job, row))
     except _Taken:
         raise MailError("The message was taken back.", whole_server=True) from None  # its half-said words spoil the connection
@@ -123,6 +123,13 @@ def _deliver_one(job: Job, way: Transport, row: Any) -> int:
         raise
     _note_sent(job, row, receipt)
     return 1
+
+
+def _enclosures(row: Any) -> list[Enclosure]:
+    try:
+        return [Enclosure(one["name"], one["media_type"], files.content_of(one["sha256"])) for one in row.attachments or []]
+    except Unavailable as error:
+        raise MailError(error.message, permanent=True) from error
 
 
 def _key(row: Any) -> str:

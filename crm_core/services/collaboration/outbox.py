@@ -5,7 +5,7 @@ sender dies in the middle.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,14 @@ def queue(
     contact_id: int | None = None,
     lead_id: int | None = None,
     not_before: datetime | None = None,
+    attachments: Sequence[Mapping[str, str]] = (),
     start: bool = True,
 ) -> int:
     """Put a message into the queue when the session commits; gives its id (of the earlier one, for a key that is known).
 
     ``secret``: its words are never shown and are forgotten once it is sent; ``keep=False``: forgotten likewise, but shown until then.
-    ``batch`` names messages that are held back or cancelled together. ``start=False``: the caller sends it. The caller has asked for permission.
+    ``batch`` names messages that are held back or cancelled together. ``start=False``: the caller sends it. ``attachments``:
+    {sha256, name, media_type} of files that are kept. The caller has asked for permission.
     """
     if "@" not in to:
         raise Invalid(fields={"to": "This is not an e-mail address."})
@@ -62,7 +64,7 @@ def queue(
         "dedupe_key": dedupe_key, "kind": kind, "state": MailState.PENDING, "batch": batch, "address": to.strip(),
         "address_key": email_key(to), "name": clean(name)[:300], "subject": clip(clean(subject), 500), "content": text, "html": html,
         "headers": dict(headers or {}), "message_id": "", "secret": secret, "keep": keep, "attempts": 0, "next_at": not_before or now,
-        "file": "", "message": "", "contact_id": contact_id, "lead_id": lead_id, "user_id": actor.user_id,
+        "attachments": [dict(one) for one in attachments] or None, "file": "", "message": "", "contact_id": contact_id, "lead_id": lead_id, "user_id": actor.user_id,
         "created_at": now, "updated_at": now, "version": 1,
     }  # fmt: skip
     insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
@@ -73,7 +75,8 @@ def queue(
         return int(session.execute(select(MAIL.c.id).where(MAIL.c.dedupe_key == dedupe_key)).scalar_one())
     db.bump(session, MAIL.name)
     if start:
-        enqueue(session, "mail.send", job_id=f"mail.send:{made}")
+        wait = (not_before - now).total_seconds() if not_before is not None else 0
+        enqueue(session, "mail.send", job_id=f"mail.send:{made}", delay_seconds=max(0.0, wait))
     return int(made)
 
 

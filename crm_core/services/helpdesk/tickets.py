@@ -1,6 +1,7 @@
 """Tickets: open, assign, answer, wait, solve, re-open."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -17,6 +18,16 @@ from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
 from crm_core.vocabulary import Action, MessageDirection, TicketKind
 
 MAX_BODY = 50_000
+
+
+@dataclass(frozen=True)
+class Mailed:
+    """What is known of a message that came or went as a mail. ``mail``: see TicketMessage."""
+
+    message_id: str = ""
+    quoted: str = ""
+    html: str = ""
+    mail: Mapping[str, Any] = field(default_factory=dict)
 
 
 def get(session: Session, actor: Actor, ticket_id: int | None, *, action: Action = Action.READ) -> Ticket:
@@ -42,17 +53,26 @@ def _enter(ticket: Ticket, status: TicketKind, before: TicketKind) -> None:
 
 
 def create(
-    session: Session, actor: Actor, values: Mapping[str, Any], *, message: str = "", submit_key: str | None = None
+    session: Session,
+    actor: Actor,
+    values: Mapping[str, Any],
+    *,
+    message: str = "",
+    submit_key: str | None = None,
+    author_name: str = "",
+    mailed: Mailed | None = None,
+    also: Mapping[str, Any] | None = None,
 ) -> Ticket:
-    """Open a ticket; ``message`` is what the customer said. Without an account it belongs to the contact's one."""
+    """Open a ticket; ``message`` is what the customer said. Without an account it belongs to the contact's one. ``also``: columns that no form has."""
     if values.get("contact_id") and not values.get("account_id"):
         account_id = records.get(session, actor, "contact", int(values["contact_id"])).account_id
         known = lists.titles(session, actor, "account", [account_id]) if actor.can("account", Action.READ) else {}
         values = {**values, **({"account_id": account_id} if account_id in known else {})}
-    fixed = {"number": records.next_number(session, Ticket, "T"), "opened_at": clock.utcnow()}
+    fixed = {"number": records.next_number(session, Ticket, "T"), "opened_at": clock.utcnow(), **(also or {})}
     ticket: Ticket = records.create(session, actor, "ticket", values, prepare=_prepare, submit_key=submit_key, fixed=fixed)
     if message.strip() and not session.exec(select(TicketMessage.id).where(TicketMessage.ticket_id == ticket.id)).first():
-        _add_message(session, ticket, MessageDirection.INBOUND, message, author_name=_customer_name(session, actor, ticket))
+        name = author_name or _customer_name(session, actor, ticket)
+        _add_message(session, ticket, MessageDirection.INBOUND, message, author_name=name, mailed=mailed)
     slas.sync(session, ticket)
     return ticket
 
@@ -88,6 +108,7 @@ def reply(
     then: TicketKind | None = None,
     submit_key: str | None = None,
     base_version: int | None = None,
+    mailed: Mailed | None = None,
 ) -> TicketMessage:
     """Answer the customer, or note something for colleagues. ``then`` is the status afterwards (an answer waits for the customer by default).
 
@@ -102,7 +123,7 @@ def reply(
     if not body.strip():
         raise Invalid(fields={"body": "Write an answer first."})
     direction = MessageDirection.INTERNAL if internal else MessageDirection.OUTBOUND
-    message = _add_message(session, ticket, direction, body, author_id=actor.user_id)
+    message = _add_message(session, ticket, direction, body, author_id=actor.user_id, mailed=mailed)
     fixed: dict[str, Any] = {}
     if not internal:
         fixed["first_response_at"] = ticket.first_response_at or message.at
@@ -117,9 +138,16 @@ def reply(
 
 
 def receive(
-    session: Session, actor: Actor, ticket_id: int, body: str, *, author_name: str = "", submit_key: str | None = None
+    session: Session,
+    actor: Actor,
+    ticket_id: int,
+    body: str,
+    *,
+    author_name: str = "",
+    submit_key: str | None = None,
+    mailed: Mailed | None = None,
 ) -> TicketMessage:
-    """Enter what the customer answered (by phone, in person); a waiting or solved ticket is open again. The same ``submit_key`` enters it once."""
+    """Enter what the customer answered (by phone, in person, by mail); a waiting or solved ticket is open again. The same ``submit_key`` enters it once."""
     ticket = get(session, actor, ticket_id, action=Action.EDIT)
     seen = session.get(SubmitKey, submit_key) if submit_key else None
     if seen is not None:
@@ -129,12 +157,22 @@ def receive(
     if ticket.status in DONE:
         ticket_rules.check_can_reopen(ticket, clock.utcnow())
     name = author_name or _customer_name(session, actor, ticket)
-    message = _add_message(session, ticket, MessageDirection.INBOUND, body, author_name=name)
+    message = _add_message(session, ticket, MessageDirection.INBOUND, body, author_name=name, mailed=mailed)
     then = TicketKind.OPEN if ticket.status in (*WAITING, *DONE) else None
     _move(session, actor, ticket, then, {}, "ticket.message_received", base_version=None)
     if submit_key:
         session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"id": message.id}))
         session.flush()
+    return message
+
+
+def overhear(
+    session: Session, actor: Actor, ticket_id: int, body: str, *, author_name: str, mailed: Mailed | None = None
+) -> TicketMessage:
+    """Keep what a machine answered (out of office, a report about the delivery) beside the conversation: nothing re-opens, no clock runs."""
+    ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    message = _add_message(session, ticket, MessageDirection.INTERNAL, body, author_name=author_name, mailed=mailed)
+    events.record(session, actor, "ticket.auto_answered", ticket, data={"from": author_name})
     return message
 
 
@@ -210,12 +248,16 @@ def _add_message(
     *,
     author_id: int | None = None,
     author_name: str | None = None,
+    mailed: Mailed | None = None,
 ) -> TicketMessage:
     if len(body) > MAX_BODY:
         raise Invalid(fields={"body": f"A message can have at most {MAX_BODY:,} characters."})
     message = TicketMessage(
         ticket_id=ticket.id, direction=direction, body=clean(body), at=clock.utcnow(), author_id=author_id, author_name=author_name
     )
+    if mailed is not None:
+        message.message_id, message.mail = mailed.message_id[:300] or None, dict(mailed.mail)
+        message.quoted, message.html = clean(mailed.quoted) or None, mailed.html or None
     session.add(message)
     session.flush()
     return message

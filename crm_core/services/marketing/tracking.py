@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from sqlalchemy import and_, func, select, update
 from sqlmodel import Session
 
-from crm_core import db
+from crm_core import db, events
 from crm_core.access import Actor, system
 from crm_core.errors import NotFound
 from crm_core.kit.clock import today, utcnow
@@ -45,7 +45,12 @@ _VISITOR = re.compile(r"[0-9a-f]{32}")
 _BEFORE = {
     MemberStatus.OPENED: (MemberStatus.PLANNED, MemberStatus.SENT),
     MemberStatus.CLICKED: (MemberStatus.PLANNED, MemberStatus.SENT, MemberStatus.OPENED),
+    MemberStatus.RESPONDED: (MemberStatus.PLANNED, MemberStatus.SENT, MemberStatus.OPENED, MemberStatus.CLICKED),
 }
+_LEAVING = re.compile(
+    r"^\W*(please\W+)?(unsubscribe( me)?|stop|remove me|opt[- ]?out|abmelden|abbestellen|désabonner|cancelar|annulla iscrizione|uitschrijven)\W*$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,62 @@ def opened(session: Session, text: str, *, machine: bool = False) -> None:
     member = _member(session, token.member)
     if not machine and not _too_quick(session, member):
         _reach(session, member, MemberStatus.OPENED, {"opened_at": func.coalesce(MEMBERS.c.opened_at, utcnow())})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Who answered which campaign."""
+
+    campaign_id: int
+    campaign: str
+    contact_id: int | None
+    lead_id: int | None
+
+
+def member_of(session: Session, mail_id: int | None, text: str) -> int | None:
+    """Whose letter was answered: by its row in the outbox, else by the signed link to unsubscribe that mail programs quote along."""
+    if mail_id is not None:
+        found = session.execute(select(MEMBERS.c.id).where(MEMBERS.c.mail_id == mail_id)).scalar()
+        if found is not None:
+            return int(found)
+    key = signing.key(session)
+    for mark in re.findall(r"/u/([A-Za-z0-9_-]{20,60})", text)[:5] if key else ():
+        token = token_rules.read(key, mark, token_rules.LEAVE)
+        if token is not None and session.execute(select(MEMBERS.c.id).where(MEMBERS.c.id == token.member)).scalar() is not None:
+            return token.member
+    return None
+
+
+def replied(session: Session, member_id: int, fresh: str = "") -> Answer:
+    """Note that somebody answered a letter by mail: once, with a touch of the campaign. Who writes only “unsubscribe” is. Events: campaign.replied."""
+    member = _member(session, member_id)
+    now = utcnow()
+    campaign = session.get(Campaign, member.campaign_id)
+    if member.replied_at is None:
+        values = {
+            "replied_at": now,
+            "responded_at": func.coalesce(MEMBERS.c.responded_at, now),
+            "opened_at": func.coalesce(MEMBERS.c.opened_at, now),
+        }
+        _reach(session, member, MemberStatus.RESPONDED, values)
+        session.add(
+            Touchpoint(
+                contact_id=member.contact_id,
+                lead_id=member.lead_id,
+                channel=Channel.EMAIL,
+                campaign_id=member.campaign_id,
+                at=now,
+                kind="reply",
+            )
+        )
+        session.flush()
+        events.record(session, system(Via.MAIL), "campaign.replied", campaign)
+    if _LEAVING.match(fresh.strip()):
+        source = f"Wrote “{fresh.strip()[:40]}” in answer to campaign {member.campaign_id}"
+        suppressions.note(session, system(Via.MAIL), member.address or "", SuppressionReason.UNSUBSCRIBED, source=source)
+        gone = and_(MEMBERS.c.id == member.id, MEMBERS.c.unsubscribed_at.is_(None))
+        session.execute(update(MEMBERS).where(gone).values(unsubscribed_at=now))
+    return Answer(member.campaign_id, campaign.name if campaign else "", member.contact_id, member.lead_id)
 
 
 def _too_quick(session: Session, member: Any) -> bool:
