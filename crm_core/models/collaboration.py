@@ -19,6 +19,7 @@ class Activity(Customisable, table=True):
         Index("ix_activity_lead", "lead_id", "at"),
         Index("ix_activity_ticket", "ticket_id", "at"),
         Index("ix_activity_owner", "owner_id", "at"),
+        Index("ix_activity_kind", "kind", "at"),
     )
     kind: ActivityKind = field("Kind", enum=ActivityKind, default=ActivityKind.NOTE)
     subject: str = field("Subject", required=True)
@@ -39,6 +40,7 @@ class Task(Customisable, table=True):
 
     __table_args__ = table_args(
         Index("ix_task_owner", "owner_id", "status", "due_at"),
+        Index("ix_task_due", "status", "due_at"),
         Index("ix_task_deal", "deal_id", "status"),
         Index("ix_task_account", "account_id", "status"),
         Index("ix_task_contact", "contact_id", "status"),

@@ -3,13 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
 from crm_core.models.base import Base, Json, Record, choice_type, table_args
 from crm_core.vocabulary import MailWay
-
-_UNREAD = text("read_at IS NULL AND in_app")
 
 
 class Notification(Record, table=True):
@@ -21,7 +19,7 @@ class Notification(Record, table=True):
     __table_args__ = table_args(
         UniqueConstraint("user_id", "dedupe_key", name="uq_notification_key"),
         Index("ix_notification_list", "user_id", "show_at"),
-        Index("ix_notification_unread", "user_id", "show_at", sqlite_where=_UNREAD, postgresql_where=_UNREAD),
+        Index("ix_notification_unread", "user_id", "in_app", "read_at", "show_at"),
         Index("ix_notification_mail", "mail_due_at", "user_id"),
         Index("ix_notification_record", "entity", "record_id"),
     )

@@ -19,7 +19,7 @@ TONES = {
 }  # fmt: skip
 KINDS = {
     "invite": "Invitation", "reset": "New password", "campaign": "Campaign", "campaign_test": "Campaign test", "report": "Report",
-    "test": "Mail test",
+    "test": "Mail test", "notification": "Notification",
 }  # fmt: skip
 COLUMNS = [
     Column("to", "To", sortable=False),

@@ -11,7 +11,7 @@ from ui.actions import load, perform, show_problems
 from ui.components.header import header
 from ui.components.look import look_switch
 from ui.components.table import Cell, Column, table
-from ui.navigation import PAGES
+from ui.navigation import PAGES, page_of
 from ui.session import current_actor
 
 
@@ -105,5 +105,8 @@ with right, st.container(border=True):
 st.subheader("Light or dark", anchor=False)
 look_switch(["/", *(f"/{screen.url}" for screen in PAGES)])
 st.caption("On this browser only.")
+st.subheader("Notifications", anchor=False)
+st.caption("What you are told, by which way, and when it stays quiet.")
+st.page_link(page_of(actor, "notifications"), label="Choose", icon=":material/tune:", query_params={"tab": "settings"})  # type: ignore[arg-type]
 st.subheader("Signed in on", anchor=False)
 browsers()

@@ -9,6 +9,7 @@ from ui.actions import perform
 from ui.cache import cached
 from ui.components.demo_roles import role_switcher
 from ui.components.global_search import global_search
+from ui.components.notes import bell
 from ui.format import md
 from ui.navigation import page_of
 
@@ -40,7 +41,9 @@ def sidebar(actor: Actor) -> None:
     if st.session_state.pop("_leave_demo", False):
         _leave()
     with st.sidebar:
-        global_search(actor)
+        with st.container(horizontal=True, gap="small", key="sidebar_top"):
+            global_search(actor)
+            bell(actor)
         if space.is_demo:
             with st.container(border=True, gap="small", key="demo_mark"):
                 st.markdown(":material/science: **Demo company**")

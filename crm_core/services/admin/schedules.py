@@ -16,19 +16,22 @@ from crm_core.models import Organisation
 from crm_core.services.admin import audit, backups, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
-from crm_core.services.collaboration import mail_run, notifications
+from crm_core.services.collaboration import assignments, mail_run, notification_mail, notifications, reminders
 from crm_core.services.helpdesk import slas
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import segment_upkeep, sending
 from crm_core.vocabulary import Action
 
 DECLARED_IN = (
+    assignments,
     audit,
     backups,
     import_jobs,
     mail_run,
+    notification_mail,
     notifications,
     pulling,
+    reminders,
     reports,
     run_work,
     scores,

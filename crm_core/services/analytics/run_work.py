@@ -19,11 +19,13 @@ from crm_core.kit.text import clip
 from crm_core.models import AnalysisRun, AnalysisTable
 from crm_core.services.analytics import run_keys
 from crm_core.services.analytics.methods import Method, Outcome, method
+from crm_core.services.collaboration import notifications
 from crm_core.vocabulary import Reliance, RunState, Via
 
 log = logging.getLogger("rapport.analytics")
 
 MARKS = "_marks"
+WORTH_TELLING = timedelta(seconds=15)
 KEEP_DAYS, ARCHIVED_DAYS = 180, 30
 _RUNS: Any = AnalysisRun.__table__  # type: ignore[attr-defined]
 _TABLES: Any = AnalysisTable.__table__  # type: ignore[attr-defined]
@@ -119,7 +121,16 @@ def _keep(task: Job, run_id: int, outcome: Outcome) -> None:
         run.warnings = list(outcome.warnings)
         run.state, run.finished_at = RunState.DONE, clock.utcnow()
         session.add(run)
+        _tell(session, run, "analysis.finished")
         task.report(100, 100, "")
+
+
+def _tell(session: Session, run: AnalysisRun, kind: str) -> None:
+    """The asker hears of what took long enough to walk away from."""
+    if run.finished_at is None or run.finished_at - run.created_at < WORTH_TELLING:
+        return
+    params = {"name": run.name or run.kind.replace("_", " ").capitalize()}
+    notifications.notify(session, run.requested_by, kind=kind, params=params, dedupe_key=f"analysis:{run.id}:{kind}")
 
 
 def _marks_frame(outcome: Outcome) -> Any:
@@ -152,6 +163,7 @@ def _end(task: Job, run_id: int, state: RunState, words: str) -> None:
         if run is not None:
             run.state, run.verdict, run.finished_at = state, clip(words, 2000), clock.utcnow()
             session.add(run)
+            _tell(session, run, "analysis.failed")
 
 
 @job("analysis.forget", title="Remove old analysis runs", cron="15 4 * * *")

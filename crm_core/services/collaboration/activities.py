@@ -12,7 +12,7 @@ from crm_core.errors import Invalid
 from crm_core.kit import clock
 from crm_core.kit.text import clip
 from crm_core.models import Activity, Lead
-from crm_core.services.collaboration import tasks
+from crm_core.services.collaboration import mentions, tasks
 from crm_core.services.collaboration.timeline import LINKS
 from crm_core.vocabulary import Action, ActivityKind
 
@@ -57,6 +57,7 @@ def log(
     }
     activity = records.create(session, actor, "activity", values, submit_key=submit_key)
     _touch(session, entity_key, record, kind, when)
+    mentions.tell(session, actor, f"{subject} {text}", key=entity_key, record_id=record.id, source=f"activity:{activity.id}")
     if follow_up.strip():
         key = f"{submit_key}-f" if submit_key else None
         tasks.create(session, actor, {"subject": follow_up.strip(), "due_at": follow_up_on, **links}, submit_key=key)

@@ -66,7 +66,6 @@ _ALL = (
     Kind("sla.breached", SERVICE, "A promise of mine is broken", "{title}: the {target} is overdue", "timer_off", mail=NOW),
     Kind("import.finished", SYSTEM, "My import is ready", "Your import of {file} is ready: {rows} rows", "upload_file", page="import", query={"run": "run"}),
     Kind("import.failed", SYSTEM, "My import stops", "Your import of {file} stopped: {reason}", "error", mail=NOW, page="import", query={"run": "run"}),
-    Kind("export.finished", SYSTEM, "My export is ready", "Your export is ready: {name}", "download"),
     Kind("analysis.finished", SYSTEM, "My analysis is ready", "Your analysis is ready: {name}", "insights"),
     Kind("analysis.failed", SYSTEM, "My analysis stops", "Your analysis stopped: {name}", "error"),
     Kind("automation.message", SYSTEM, "An automation tells me something", "{text}", "bolt"),

@@ -15,6 +15,7 @@ from crm_core.errors import Conflict
 from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.models import Task
+from crm_core.services.collaboration import notifications
 from crm_core.services.collaboration.timeline import LINKS, hangs_on
 from crm_core.vocabulary import Action, TaskStatus
 
@@ -37,9 +38,14 @@ def complete(session: Session, actor: Actor, task_id: int) -> Task:
         return task
     if task.status is TaskStatus.CANCELLED:
         raise Conflict("This task was cancelled.")
-    return records.update(
-        session, actor, "task", task_id, {"status": TaskStatus.DONE.value}, fixed={"done_at": clock.utcnow()}
-    ).record
+    saved = records.update(session, actor, "task", task_id, {"status": TaskStatus.DONE.value}, fixed={"done_at": clock.utcnow()})
+    _hush(session, actor, task_id)
+    return saved.record
+
+
+def _hush(session: Session, actor: Actor, task_id: int) -> None:
+    """Reminders of a task that is over, or due at another time, need no longer be read."""
+    notifications.withdraw(session, actor, key="task", record_id=task_id, kinds=("reminder.task", "reminder.overdue"))
 
 
 def reopen(session: Session, actor: Actor, task_id: int) -> Task:
@@ -53,7 +59,10 @@ def update(
     """Change a task. The instant at which it was done follows its status."""
     status = parse_one("task", "status", changes.get("status"))
     fixed = {} if status is None else {"done_at": clock.utcnow() if status is TaskStatus.DONE else None}
-    return records.update(session, actor, "task", task_id, changes, base_version=base_version, fixed=fixed)
+    saved = records.update(session, actor, "task", task_id, changes, base_version=base_version, fixed=fixed)
+    if {"status", "due_at"} & set(saved.changed):
+        _hush(session, actor, task_id)
+    return saved
 
 
 def postpone(session: Session, actor: Actor, task_id: int, day: date, *, base_version: int | None = None) -> records.Saved:
@@ -64,7 +73,9 @@ def postpone(session: Session, actor: Actor, task_id: int, day: date, *, base_ve
     zone = ZoneInfo(actor.timezone)
     hour = task.due_at.astimezone(zone).time() if task.due_at is not None else END_OF_DAY
     due = datetime.combine(day, hour, zone)
-    return records.update(session, actor, "task", task_id, {"due_at": due}, base_version=base_version)
+    saved = records.update(session, actor, "task", task_id, {"due_at": due}, base_version=base_version)
+    _hush(session, actor, task_id)
+    return saved
 
 
 def assign(session: Session, actor: Actor, task_id: int, owner_id: int | None, *, base_version: int | None = None) -> records.Saved:

@@ -15,6 +15,7 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import Account, Contact, Handover, HandoverItem, SubmitKey, User
+from crm_core.services.collaboration import notifications
 from crm_core.services.customers import handover_rules
 from crm_core.vocabulary import Action, HandoverCheck, HandoverEdge, HandoverState, PreferredChannel
 
@@ -113,6 +114,7 @@ def offer(
         session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"entity": "handover", "id": handover.id}))
     name = session.get(User, to_user_id).name  # type: ignore[union-attr]
     _mark(session, actor, account, HandoverState.PENDING, "account.handed_over", {"to": name})
+    _tell(session, actor, handover, to_user_id, "handover.received")
     return handover
 
 
@@ -199,6 +201,7 @@ def accept(session: Session, actor: Actor, handover_id: int, *, base_version: in
     handover_rules.check_can_accept([item.label for item in items if item.required and not item.done])
     _decide(session, handover, HandoverState.ACCEPTED)
     _mark(session, actor, account, HandoverState.ACCEPTED, "account.handover_accepted", {}, owner_id=actor.user_id)
+    _tell(session, actor, handover, handover.from_user_id, "handover.accepted")
     return handover
 
 
@@ -211,6 +214,7 @@ def decline(session: Session, actor: Actor, handover_id: int, *, reason: str, ba
     handover.reason = words
     _decide(session, handover, HandoverState.DECLINED)
     _mark(session, actor, account, HandoverState.DECLINED, "account.handover_declined", {"reason": words})
+    _tell(session, actor, handover, handover.from_user_id, "handover.declined")
     return handover
 
 
@@ -224,6 +228,12 @@ def withdraw(session: Session, actor: Actor, handover_id: int, *, base_version: 
     _decide(session, handover, HandoverState.WITHDRAWN)
     _mark(session, actor, account, HandoverState.WITHDRAWN, "account.handover_withdrawn", {})
     return handover
+
+
+def _tell(session: Session, actor: Actor, handover: Handover, user_id: int | None, kind: str) -> None:
+    """What became of the offer, to the other of its two people."""
+    about = {"entity": "account", "record_id": handover.account_id}
+    notifications.notify(session, user_id, kind=kind, params={"by": actor.user_id}, dedupe_key=f"{kind}:{handover.id}", **about)  # type: ignore[arg-type]
 
 
 def _deciding(session: Session, actor: Actor, handover_id: int, base_version: int | None) -> tuple[Handover, Account]:

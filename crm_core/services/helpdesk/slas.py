@@ -18,7 +18,7 @@ from crm_core.jobs import Job, job
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.kit.clock import utcnow
 from crm_core.models import SlaClock, SlaPolicy, Ticket, TicketMessage, User
-from crm_core.services.collaboration import tasks
+from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.helpdesk import sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.sla_rules import Promise
@@ -194,8 +194,23 @@ def _warn(session: Session, clock: SlaClock) -> None:
     for pct in reached[-1:]:  # after a pause of the worker only the last step is news
         kind = "ticket.sla_breached" if pct >= 100 else "ticket.sla_warned"
         events.record(session, system(), kind, ticket, data={"target": clock.target.label.lower(), "pct": pct})
+        _tell(session, ticket, ticket.owner_id, clock, pct)
         if pct >= 100 and policy is not None:
             _escalate(session, ticket, clock, policy)
+
+
+def _tell(session: Session, ticket: Ticket, user_id: int | None, clock: SlaClock, pct: int) -> None:
+    """The owner hears of the last quarter and of the breach; half the time is an entry in the log, no alarm."""
+    if pct >= 75:
+        notifications.notify(
+            session,
+            user_id,
+            kind="sla.breached" if pct >= 100 else "sla.warning",
+            params={"target": clock.target.label.lower(), "pct": pct},
+            entity="ticket",
+            record_id=ticket.id,
+            dedupe_key=f"sla:{clock.id}:{pct}:{clock.due_at:%Y%m%d%H%M}",
+        )
 
 
 def _escalate(session: Session, ticket: Ticket, clock: SlaClock, policy: SlaPolicy) -> None:
@@ -203,6 +218,7 @@ def _escalate(session: Session, ticket: Ticket, clock: SlaClock, policy: SlaPoli
     to = _addressee(session, ticket, policy)
     if to is None:
         return
+    _tell(session, ticket, to, clock, 100)
     values = {
         "subject": f"{ticket.number} is overdue: {clock.target.label.lower()}",
         "owner_id": to,

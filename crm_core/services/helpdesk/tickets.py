@@ -13,6 +13,7 @@ from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import SubmitKey, Ticket, TicketMessage
+from crm_core.services.collaboration import mentions
 from crm_core.services.helpdesk import slas, ticket_rules
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
 from crm_core.vocabulary import Action, MessageDirection, TicketKind
@@ -130,6 +131,8 @@ def reply(
         if ticket.owner_id is None:
             fixed["owner_id"] = actor.user_id
         then = then or TicketKind.WAITING_CUSTOMER
+    if internal:
+        mentions.tell(session, actor, body, key="ticket", record_id=ticket.id, source=f"message:{message.id}")
     _move(session, actor, ticket, then, fixed, "ticket.noted" if internal else "ticket.replied", base_version=None)
     if submit_key:
         session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"id": message.id}))

@@ -13,6 +13,7 @@ from crm_core.models import ImportRun
 from crm_core.services.admin.imports import matching, runs, store, undo
 from crm_core.services.admin.imports.formats import DATE_ORDERS, DECIMAL_MARKS
 from crm_core.services.admin.imports.plan import Column, Mode, Plan, Unknown
+from crm_core.services.collaboration import notifications
 from crm_core.vocabulary import Choice, FieldKind, ImportState
 
 C = TypeVar("C", bound=Choice)
@@ -56,6 +57,9 @@ def stopped(run_id: int, message: str) -> None:
         if run.state is ImportState.RUNNING:
             run.state, run.message = ImportState.FAILED, clip(message, 1000)
             session.add(run)
+            told = {"file": run.file_name, "reason": clip(message, 200), "run": run.id}
+            key = f"import:{run.id}:failed:{run.version}"
+            notifications.notify(session, run.user_id, kind="import.failed", params=told, dedupe_key=key)
 
 
 @dataclass(frozen=True)

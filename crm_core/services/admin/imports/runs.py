@@ -29,6 +29,7 @@ from crm_core.services.admin.imports.plan import Plan, header_hash
 from crm_core.services.admin.imports.profile import Profile, look_through
 from crm_core.services.admin.imports.reading import Reader
 from crm_core.services.admin.imports.sniff import Layout, sniff
+from crm_core.services.collaboration import notifications
 from crm_core.vocabulary import Action, FieldKind, ImportState, RowOutcome, Via
 
 BATCH_ROWS = 500
@@ -413,6 +414,8 @@ def _finish(session: Session, actor: Actor, run: ImportRun, batch: Batch) -> Non
     run.report = {**run.report, "result": outcome.result(session, run.id or 0)}
     data = {"rows": run.total_rows, "file": run.file_name, "import": run.id, **counts(run)}
     events.record(session, actor, "import.finished", entity="import_run", record_id=run.id or 0, data=data)
+    told = {"file": run.file_name, "rows": run.total_rows, "run": run.id}
+    notifications.notify(session, run.user_id, kind="import.finished", params=told, dedupe_key=f"import:{run.id}:{run.finished_at}")
 
 
 def entity_words(run: ImportRun) -> str:

@@ -1,0 +1,183 @@
+"""Reminders: what falls due, told once per due time. A moved due time is a new key, so it is told again; what is done is told no more."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, exists, extract, func, or_, select
+from sqlmodel import Session
+
+from crm_core.access import system
+from crm_core.entities import entity
+from crm_core.fields import registry
+from crm_core.filters import where
+from crm_core.jobs import Job, job
+from crm_core.kit.clock import today, utcnow
+from crm_core.models import Activity, Contact, Deal, Lead, Organisation, Stage, Task, UserPreference
+from crm_core.services.collaboration.notifications import notify
+from crm_core.vocabulary import ActivityKind, FieldKind, StageKind, TaskStatus
+
+TASK_KINDS = ("reminder.task", "reminder.overdue")
+LOOK_BACK = timedelta(hours=24)
+"""What fell due while no worker ran is told within a day; what is older would only be noise."""
+
+LONGEST_LEAD = timedelta(days=1)
+RENEWAL_DAYS = (60, 30, 7)
+RENEWAL_WORDS = ("contract", "renewal", "subscription")
+LEAD_HOURS = 24
+_TASK = Task.__table__  # type: ignore[attr-defined]
+_ACTIVITY = Activity.__table__  # type: ignore[attr-defined]
+_CONTACT = Contact.__table__  # type: ignore[attr-defined]
+_LEAD = Lead.__table__  # type: ignore[attr-defined]
+_DEAL = Deal.__table__  # type: ignore[attr-defined]
+_STAGE = Stage.__table__  # type: ignore[attr-defined]
+_PREFERENCE = UserPreference.__table__  # type: ignore[attr-defined]
+
+
+# --- each minute ------------------------------------------------------------------------------------------------------------
+
+
+def _due_tasks(now: datetime, start: datetime) -> Any:
+    return and_(
+        _TASK.c.status == TaskStatus.OPEN, _TASK.c.due_at > start, _TASK.c.due_at <= now, _TASK.c.deleted_at.is_(None),
+        _TASK.c.owner_id.is_not(None),
+    )  # fmt: skip
+
+
+def _coming_meetings(now: datetime) -> Any:
+    return and_(
+        _ACTIVITY.c.kind == ActivityKind.MEETING, _ACTIVITY.c.at > now, _ACTIVITY.c.at <= now + LONGEST_LEAD,
+        _ACTIVITY.c.deleted_at.is_(None), _ACTIVITY.c.owner_id.is_not(None),
+    )  # fmt: skip
+
+
+def _something_due(session: Session) -> bool:
+    now = utcnow()
+    tasks = select(exists(select(_TASK.c.id).where(_due_tasks(now, now - 2 * LOOK_BACK))))
+    meetings = select(exists(select(_ACTIVITY.c.id).where(_coming_meetings(now))))
+    return bool(session.execute(tasks).scalar_one() or session.execute(meetings).scalar_one())
+
+
+@job("collaboration.remind", title="Remind people of tasks and meetings", cron="* * * * *", when=_something_due, keep_days=2)
+def remind(job: Job) -> None:
+    """Tell what is due now, what has been due for a day, and which meetings begin soon."""
+    with job.transaction() as session:
+        job.report(remind_now(session, utcnow()))
+
+
+def remind_now(session: Session, now: datetime) -> int:
+    """Tell everything that is due at an instant and was not told yet; gives how much that was."""
+    columns = (_TASK.c.id, _TASK.c.owner_id, _TASK.c.due_at)
+    told = 0
+    for row in session.execute(select(*columns).where(_due_tasks(now, now - LOOK_BACK)).order_by(_TASK.c.due_at)).all():
+        told += _tell(session, row.owner_id, "reminder.task", "task", row.id, f"due:{row.id}:{_stamp(row.due_at)}")
+    late = _due_tasks(now - LOOK_BACK, now - 2 * LOOK_BACK)
+    for row in session.execute(select(*columns).where(late).order_by(_TASK.c.due_at)).all():
+        told += _tell(session, row.owner_id, "reminder.overdue", "task", row.id, f"overdue:{row.id}:{_stamp(row.due_at)}")
+    return told + _meetings(session, now)
+
+
+def _meetings(session: Session, now: datetime) -> int:
+    lead = func.coalesce(_PREFERENCE.c.meeting_minutes, 15)
+    query = (
+        select(_ACTIVITY.c.id, _ACTIVITY.c.owner_id, _ACTIVITY.c.at, lead.label("lead"))
+        .outerjoin(_PREFERENCE, _PREFERENCE.c.user_id == _ACTIVITY.c.owner_id)
+        .where(_coming_meetings(now))
+    )
+    soon = [row for row in session.execute(query).all() if row.lead and row.at - timedelta(minutes=row.lead) <= now]
+    return sum(
+        _tell(session, row.owner_id, "reminder.meeting", "activity", row.id, f"meeting:{row.id}:{_stamp(row.at)}") for row in soon
+    )
+
+
+def _tell(session: Session, user_id: int, kind: str, key: str, record_id: int, dedupe: str, **params: Any) -> bool:
+    return notify(session, user_id, kind=kind, params=params, entity=key, record_id=record_id, dedupe_key=dedupe)
+
+
+def _stamp(at: datetime) -> str:
+    return f"{at:%Y%m%dT%H%M%S}"
+
+
+# --- each morning -----------------------------------------------------------------------------------------------------------
+
+
+@job("collaboration.remind_daily", title="Remind people of birthdays, contracts and next steps", cron="40 6 * * *", keep_days=7)
+def remind_daily(job: Job) -> None:
+    """Every morning, in the workspace's time."""
+    for part in (birthdays, renewals, idle_deals, unanswered_leads):
+        with job.transaction() as session:
+            zone = session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
+            part(session, today(zone))
+
+
+def birthdays(session: Session, day: date) -> int:
+    """Contacts whose birthday it is; somebody of the 29th of February is congratulated on the 28th in other years."""
+    days = [day, day + timedelta(days=1)] if (day.month, day.day) == (2, 28) and (day + timedelta(days=1)).month == 3 else [day]
+    pairs = [(2, 29) if one.month == 3 else (one.month, one.day) for one in days]
+    born = [and_(extract("month", _CONTACT.c.birthday) == month, extract("day", _CONTACT.c.birthday) == on) for month, on in pairs]
+    clause = and_(_CONTACT.c.birthday.is_not(None), _CONTACT.c.owner_id.is_not(None), _CONTACT.c.deleted_at.is_(None), or_(*born))
+    rows = session.execute(select(_CONTACT.c.id, _CONTACT.c.owner_id).where(clause)).all()
+    return sum(
+        _tell(session, row.owner_id, "reminder.birthday", "contact", row.id, f"birthday:{row.id}:{day.year}") for row in rows
+    )
+
+
+def renewals(session: Session, day: date) -> int:
+    """Accounts and deals whose date field says that a contract, subscription or renewal falls due in 60, 30 or 7 days."""
+    told = 0
+    for key in ("account", "deal"):
+        for field in _contract_fields(session, key):
+            for days in RENEWAL_DAYS:
+                told += _renewing(session, key, field, day + timedelta(days=days), days)
+    return told
+
+
+def _contract_fields(session: Session, key: str) -> Iterable[str]:
+    return [
+        name
+        for name, spec in registry(session, key).items()
+        if spec.custom and spec.kind is FieldKind.DATE and any(word in spec.label.casefold() for word in RENEWAL_WORDS)
+    ]
+
+
+def _renewing(session: Session, key: str, field: str, on: date, days: int) -> int:
+    table = entity(key).table
+    fits = where(session, key, {"field": field, "cmp": "eq", "value": on.isoformat()}, system())
+    query = select(table.c.id, table.c.owner_id).where(fits, table.c.owner_id.is_not(None), table.c.deleted_at.is_(None))
+    return sum(
+        _tell(session, row.owner_id, "reminder.renewal", key, row.id, f"renewal:{key}:{row.id}:{field}:{on}:{days}", days=days)
+        for row in session.execute(query).all()
+    )
+
+
+def idle_deals(session: Session, day: date) -> int:
+    """Open deals in which nothing happened for as long as their stage allows: once per stretch of silence."""
+    now = utcnow()
+    query = (
+        select(_DEAL.c.id, _DEAL.c.owner_id, _DEAL.c.stage_since, _DEAL.c.last_activity_at, _STAGE.c.max_idle_days)
+        .join(_STAGE, _STAGE.c.id == _DEAL.c.stage_id)
+        .where(
+            _DEAL.c.outcome == StageKind.OPEN, _DEAL.c.deleted_at.is_(None), _DEAL.c.owner_id.is_not(None),
+            _STAGE.c.max_idle_days.is_not(None), _DEAL.c.stage_since <= now - timedelta(days=1),
+        )
+    )  # fmt: skip
+    told = 0
+    for row in session.execute(query).all():
+        latest = max(row.last_activity_at or row.stage_since, row.stage_since)
+        if (
+            days := (now - latest).days
+        ) == row.max_idle_days or days == row.max_idle_days + 1:  # older silence was told, or is no news
+            told += _tell(session, row.owner_id, "reminder.follow_up", "deal", row.id, f"idle:{row.id}:{_stamp(latest)}", days=days)
+    return told
+
+
+def unanswered_leads(session: Session, day: date) -> int:
+    """Leads that have waited for a first answer for a day."""
+    now = utcnow()
+    clause = and_(
+        _LEAD.c.created_at <= now - timedelta(hours=LEAD_HOURS), _LEAD.c.created_at > now - timedelta(hours=3 * LEAD_HOURS),
+        _LEAD.c.first_response_at.is_(None), _LEAD.c.converted_at.is_(None), _LEAD.c.disqualified_reason.is_(None),
+        _LEAD.c.owner_id.is_not(None), _LEAD.c.deleted_at.is_(None),
+    )  # fmt: skip
+    rows = session.execute(select(_LEAD.c.id, _LEAD.c.owner_id).where(clause)).all()
+    return sum(_tell(session, row.owner_id, "reminder.follow_lead", "lead", row.id, f"unanswered:{row.id}") for row in rows)
