@@ -121,43 +121,74 @@ class Recommender:
         """
         if n < 1:
             raise DataError(f"n = {n}", "at least 1 suggestion")
-        banned = self._codes(exclude)
-        rows = [
-            row for key, basket in _baskets(basket_or_baskets).items() for row in self._suggest(key, self._codes(basket), n, banned)
-        ]
+        given = _baskets(basket_or_baskets)
+        keys, held, banned = list(given), self._coded(list(given.values())), np.unique(self._coded([list(exclude)]).indices)
+        rows: list[tuple[object, ...]] = []
+        for low in range(0, len(keys), _BLOCK):
+            rows += self._suggest(keys[low : low + _BLOCK], held[low : low + _BLOCK], n, banned)
         columns = ["basket", "rank", "product_id", "score", "because", "confidence", "lift", "count"]
         return pd.DataFrame(rows, columns=columns)
 
-    def _codes(self, products: Iterable[object]) -> np.ndarray:
-        wanted = list(products)
-        if not wanted:
-            return np.zeros(0, dtype=np.int64)
-        known = self._index.get_indexer(pd.Index(wanted, dtype=object))
-        return np.unique(known[known >= 0])
+    def _coded(self, baskets: list[list[object]]) -> sparse.csr_matrix:
+        """Baskets × items, each cell 0 or 1; products never sold before are left out."""
+        wanted = [product for basket in baskets for product in basket]
+        row = np.repeat(np.arange(len(baskets)), [len(basket) for basket in baskets])
+        code = self._index.get_indexer(pd.Index(wanted, dtype=object)) if wanted else np.zeros(0, dtype=np.int64)
+        known = code >= 0
+        ones = np.ones(int(known.sum()))
+        held = sparse.csr_matrix((ones, (row[known], code[known])), shape=(len(baskets), len(self.items)))
+        held.sum_duplicates()
+        held.data[:] = 1
+        return held
 
-    def _suggest(self, key: object, basket: np.ndarray, n: int, banned: np.ndarray) -> list[tuple[object, ...]]:
-        if self.method == "popularity" or not len(basket):
-            score = self.counts / self.n
-        else:
-            score = np.asarray(self._weights[basket].sum(axis=0)).ravel()
-            score = score / len(basket) if self.method == "confidence" else score
-        free = np.setdiff1d(np.arange(len(self.items)), np.concatenate([basket, banned]))
-        best = free[np.lexsort((self._priority[free], -score[free]))][:n]
+    def _suggest(self, keys: list[object], held: sparse.csr_matrix, n: int, banned: np.ndarray) -> list[tuple[object, ...]]:
+        """Many baskets at once: one product of matrices gives all scores, and only what can be among the first is sorted."""
+        score = self._scores(held)
+        score[held.nonzero()] = -np.inf
+        score[:, banned] = -np.inf
+        edge = np.partition(score, -min(n, score.shape[1]), axis=1)[:, -min(n, score.shape[1])]
+        places, items = [], []
+        for place in range(len(keys)):
+            line = score[place]
+            near = np.flatnonzero((line >= edge[place]) & (line > -np.inf))
+            best = near[np.lexsort((self._priority[near], -line[near]))][:n]
+            places.append(np.full(len(best), place))
+            items.append(best)
+        place, item = np.concatenate(places), np.concatenate(items)
+        rank = np.concatenate([np.arange(1, len(best) + 1) for best in items]).tolist()
         return [
-            (key, rank, self.items[item], float(score[item]), *self._reason(basket, item))
-            for rank, item in enumerate(best.tolist(), start=1)
+            (keys[p], r, self.items[i], float(score[p, i]), *why)
+            for p, r, i, why in zip(place.tolist(), rank, item.tolist(), self._reasons(held, place, item), strict=True)
         ]
 
-    def _reason(self, basket: np.ndarray, item: int) -> tuple[object, float, float, int]:
-        if not len(basket):
-            return None, 0.0, 0.0, 0
-        together = np.asarray(self._pairs[basket, item].todense()).ravel()
-        confidence = together / self.counts[basket]
-        best = int(np.argmax(confidence))
-        if together[best] == 0:
-            return None, 0.0, 0.0, 0
-        lift = confidence[best] * self.n / self.counts[item]
-        return self.items[basket[best]], float(confidence[best]), float(lift), int(together[best])
+    def _scores(self, held: sparse.csr_matrix) -> np.ndarray:
+        sizes = np.diff(held.indptr)
+        popular = self.counts / self.n
+        if self.method == "popularity":
+            return np.tile(popular, (held.shape[0], 1))
+        score = _dense(held @ self._weights).astype(float)
+        score = score / np.maximum(sizes, 1)[:, None] if self.method == "confidence" else score
+        score[sizes == 0] = popular
+        return score
+
+    def _reasons(self, held: sparse.csr_matrix, place: np.ndarray, item: np.ndarray) -> list[tuple[object, float, float, int]]:
+        """For each suggestion the product in its basket that goes with it most often; the first one of equals."""
+        size = np.diff(held.indptr)[place]
+        ends = np.cumsum(size)
+        total = int(ends[-1]) if len(ends) else 0
+        which = np.repeat(np.arange(len(place)), size)
+        own = held.indices[np.arange(total) + np.repeat(held.indptr[place] - (ends - size), size)]
+        together = np.asarray(self._pairs[own, item[which]]).ravel() if total else np.zeros(0)
+        confidence = together / self.counts[own]
+        order = np.lexsort((-confidence, which))  # stable: the first of equals stays first
+        first = order[np.searchsorted(which[order], np.arange(len(place)))[size > 0]]
+        found: list[tuple[object, float, float, int]] = [(None, 0.0, 0.0, 0)] * len(place)
+        for at in first.tolist():
+            if together[at]:
+                of = which[at]
+                lift = confidence[at] * self.n / self.counts[item[of]]
+                found[of] = (self.items[own[at]], float(confidence[at]), float(lift), int(together[at]))
+        return found
 
 
 def weights(pairs: sparse.csr_matrix, counts: np.ndarray, method: str, regularization: float) -> np.ndarray | sparse.csr_matrix:

@@ -72,11 +72,23 @@ def _build() -> None:
 
         company.build(scale="small", seed=1, progress=lambda done, step: _now(percent=round(done * 100), step=step))
         _now(running=False, percent=100)
+        _look_ahead()
     except CrmError as error:
         _now(running=False, failure=error.message, ticket="")
     except Exception:
         log.exception("the demo company could not be built")
         _now(running=False, failure="The demo company could not be built. The console says why.", ticket="")
+
+
+def _look_ahead() -> None:
+    """The analyses, left to the worker behind the open door. Without them every page is still there, it only begins empty."""
+    from crm_core.services.admin.demo import first_looks
+
+    try:
+        with write_session() as session:
+            first_looks.later(session)
+    except Exception:
+        log.exception("the analyses of the demo company could not be queued")
 
 
 def status(_request: Request) -> Response:

@@ -65,12 +65,17 @@ def demo(
     output.speak_json(as_json)
     output.quiet()
     from crm_core import schema
+    from crm_core.db import write_session
     from crm_core.services.admin import demo as company
+    from crm_core.services.admin.demo import first_looks
 
     if not schema.is_current():
         schema.upgrade()
     with output.progress("Demo company") as step:
         made = company.build(scale=scale.value, seed=seed, progress=lambda share, words: step(share, 1.0, words))
+    if scale is not Scale.LARGE:  # there every analysis takes the worker a minute or more: whoever wants one asks for it
+        with write_session() as session:
+            first_looks.later(session)
     rows = sum(made.rows.values())
     output.table(made.name, ["Table", "Rows"], [[name, f"{count:,}"] for name, count in made.rows.items()])
     output.answer(

@@ -22,9 +22,10 @@ from crm_core.db import read_session
 from crm_core.entities import entity
 from crm_core.models import Base, User
 from crm_core.services.admin import demo
+from crm_core.services.analytics import dashboards
+from tests.bench import analyses, large, measure, report
 from tests.bench import imports as importing
-from tests.bench import large, measure, report
-from tests.bench.cases import RECORDS, Case, cases
+from tests.bench.cases import ANALYSES, RECORDS, Case, cases
 from tests.bench.client import Tab
 from tests.bench.measure import Figure
 from tests.tools.app import App, started, workspace
@@ -47,6 +48,9 @@ class Results:
     memory: dict[str, float] = field(default_factory=dict)
     busy: dict[int, float] = field(default_factory=dict)
     imports: list[importing.Figure] = field(default_factory=list)
+    cold: dict[str, float] = field(default_factory=dict)
+    computed: list[analyses.Computed] = field(default_factory=list)
+    heavy: list[analyses.Heavy] = field(default_factory=list)
     cores: int = os.cpu_count() or 1
     memory_gib: float = 0.0
     load_before: float = 0.0
@@ -62,13 +66,17 @@ def main() -> int:
     with measure.empty_app() as url:
         results.empty = asyncio.run(measure.empty(url, repeats=repeats))
     with workspace(where):
-        results.start = _start(where, 2 if wanted.quick else 3)
+        results.computed = analyses.made(where)
+        results.heavy = [] if wanted.only else analyses.heavy()
+        results.start = {} if wanted.only else _start(where, 2 if wanted.quick else 3)
     with started(where, scale=None) as app:
         results.rows = _rows()
         people = app.people()
         token = app.token(people["administrator"])
         mine = [case for case in cases_of(people["administrator"]) if _wanted(case.name, wanted.only)]
         results.memory["after the start"] = measure.memory_mb(app.pid)
+        pages = [case for case in mine if case.needs in (*ANALYSES, "dashboard")]
+        results.cold = asyncio.run(measure.first_opens(app.url, token, pages))
         results.alone = asyncio.run(measure.alone(app.url, token, mine, pid=app.pid, repeats=repeats))
         for users in [] if wanted.only else [int(n) for n in wanted.users.split(",")]:
             print(f"  a day of {users} people …", flush=True)
@@ -120,6 +128,7 @@ def cases_of(user_id: int) -> list[Case]:
                     select(table.c.id).where(visible(actor, key, table)).order_by(table.c.id.desc()).limit(2_000)
                 ).scalars()
             )
+        ids["dashboard"] = [row.id for row in dashboards.find(session, actor)]
     there = {screen.url for screen in PAGES if screen.file.exists() and screen.allowed(actor)}
     return [case for case in cases(ids) if case.needs in there]
 

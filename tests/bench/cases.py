@@ -78,6 +78,10 @@ RECORDS = {
 }
 
 
+ANALYSES = (
+    "segmentation", "personas", "basket", "forecast", "outlook", "attribution", "scoring", "value", "drivers", "truth", "dashboards",
+)  # fmt: skip
+"""Pages over runs that exist; the two last ones read many runs, or none."""
 THREE = {
     "op": "and",
     "items": [
@@ -110,6 +114,9 @@ def cases(ids: Mapping[str, Sequence[int]]) -> list[Case]:
             needs="segment",
         )
     )
+    found += [Case(f"{page}: open", PAGES_GOAL_MS, _open(page), needs=page) for page in ANALYSES]
+    if ids.get("dashboard"):
+        found.append(Case("dashboard: open", PAGES_GOAL_MS, _record("dashboard", ids["dashboard"]), needs="dashboard"))
     for page, (table, columns, sort, sums) in LISTS.items():
         bare = (LIST.format(columns=columns, table=table, sort=sort), COUNT.format(table=table, sums=sums))
         found += [

@@ -80,6 +80,19 @@ async def alone(
     return figures
 
 
+async def first_opens(url: str, token: str, cases: Sequence[Case]) -> dict[str, float]:
+    """Milliseconds of the very first opening of each case after the start of the app, in this order; the first ones load libraries."""
+    found = {}
+    async with Tab(url, token) as tab:
+        await tab.open("today")
+        for case in cases:
+            try:
+                found[case.name] = await case.act(tab, Random(1)) * 1_000
+            except Failed as error:
+                print(f"  {case.name}: {error}", flush=True)
+    return found
+
+
 async def day(url: str, people: Sequence[tuple[str, Sequence[Case]]], *, seconds: float, think: float = 5.0) -> dict[str, Figure]:
     """Everybody at once, ``think`` seconds between clicks on average, doing what people do in a day. Name → figure, and ``all``.
 

@@ -9,9 +9,10 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import NotFound
 from crm_core.models import AnalysisRun
 from crm_core.services.admin import demo
-from crm_core.services.admin.demo import recovery
+from crm_core.services.admin.demo import first_looks, recovery
 from crm_core.services.admin.demo import recovery_rules as rules
 from crm_core.services.admin.demo.scales import truth
+from crm_core.services.analytics.methods import kinds
 from crm_core.vocabulary import Recovery, RunState
 
 FOUND, SILENT, MISSED, ALARM, UNSURE, OPEN = Recovery
@@ -50,6 +51,23 @@ def test_on_the_small_company_no_tool_claims_what_is_not_there(database):
     assert {key: after[key].state in states for key, states in HONEST.items()} == dict.fromkeys(HONEST, True), after
     assert all(after[key].found and after[key].run_id for key in HONEST)
     assert findings(actor_of("sales_rep"))["drivers"].state is OPEN, "a run over other rows does not exist for a rep"
+
+
+def test_a_new_demo_company_asks_for_every_analysis_once_per_view_of_its_records(database):
+    demo.build(scale="small")
+    with write_session() as session:
+        job_id = first_looks.later(session)
+        assert first_looks.later(session) == job_id, "one asking is enough"
+    jobs.execute(job_id, "demo.first_looks", ())
+    with read_session() as session:
+        asked = session.exec(select(AnalysisRun)).all()
+    root, rep = actor_of("administrator").user_id, actor_of("sales_rep").user_id
+    mine = [run.kind for run in asked if run.requested_by == root]
+    assert set(mine) == set(kinds()), "no page of the administrator begins empty"
+    assert {run.kind for run in asked if run.requested_by == rep} >= {"outlook", "value"}, "a rep sees other deals and orders"
+    jobs.execute(job_id, "demo.first_looks", ())
+    with read_session() as session:
+        assert len(session.exec(select(AnalysisRun)).all()) == len(asked), "killed and begun again, it asks for nothing twice"
 
 
 def work(kinds):
