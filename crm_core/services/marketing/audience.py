@@ -72,20 +72,16 @@ def funnel(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime |
         base = _base(session, actor, plan, key, at or utcnow())
         if base is None:
             continue
-        rows = base.subquery()
-        for closed, count in session.execute(select(rows.c.closed, func.count()).group_by(rows.c.closed)):
+        found = _numbered(session, actor, plan, key, base.subquery(), at or utcnow()).subquery()
+        again = case((found.c.nth > 1, 1), else_=0).label("again")
+        for closed, doubled, count in session.execute(select(found.c.closed, again, func.count()).group_by(found.c.closed, again)):
             total += count
             if closed:
                 lost[Gate(closed)] += count
-        found = _distinct(session, actor, plan, key, rows, at or utcnow()).subquery()
-        doubled, fine = session.execute(
-            select(
-                func.coalesce(func.sum(case((found.c.nth > 1, 1), else_=0)), 0),
-                func.coalesce(func.sum(case((found.c.nth == 1, 1), else_=0)), 0),
-            )
-        ).one()
-        lost[Gate.SAME_ADDRESS] += int(doubled)
-        eligible += int(fine)
+            elif doubled:
+                lost[Gate.SAME_ADDRESS] += count
+            else:
+                eligible += count
     return Funnel(total, {gate: count for gate, count in lost.items() if count}, eligible, held_out_of(eligible, plan.holdout_pct))
 
 
@@ -134,18 +130,18 @@ def _clauses(session: Session, actor: Actor, segment_ids: Sequence[int], key: st
     return found
 
 
-def _distinct(session: Session, actor: Actor, plan: CampaignPlan, key: str, rows: Any, at: datetime) -> Any:
-    """SELECT id, address, nth: with an address that several share, only the first one (nth = 1) is written to."""
+def _numbered(session: Session, actor: Actor, plan: CampaignPlan, key: str, rows: Any, at: datetime) -> Any:
+    """SELECT id, address, closed, nth: with an address that several share who pass the gates, only the first one (nth = 1) is written to."""
     way = WAYS[plan.outlet]
-    if way not in BY_ADDRESS:
-        return select(rows.c.id, rows.c.address, literal(1).label("nth")).where(rows.c.closed.is_(None))
-    same = func.lower(func.trim(rows.c.address))
-    nth: Any = func.row_number().over(partition_by=same, order_by=rows.c.id)
-    if key == "lead" and (contacts := _base(session, actor, plan, "contact", at)) is not None:
-        others = contacts.subquery("others")
-        taken = select(func.lower(func.trim(others.c.address))).where(others.c.closed.is_(None))
-        nth = case((same.in_(taken), 2), else_=nth)
-    return select(rows.c.id, rows.c.address, nth.label("nth")).where(rows.c.closed.is_(None))
+    nth: Any = literal(1)
+    if way in BY_ADDRESS:
+        same = func.lower(func.trim(rows.c.address))
+        nth = func.row_number().over(partition_by=(rows.c.closed, same), order_by=rows.c.id)
+        if key == "lead" and (contacts := _base(session, actor, plan, "contact", at)) is not None:
+            others = contacts.subquery("others")
+            taken = select(func.lower(func.trim(others.c.address))).where(others.c.closed.is_(None))
+            nth = case((same.in_(taken), 2), else_=nth)
+    return select(rows.c.id, rows.c.address, rows.c.closed, nth.label("nth"))
 
 
 def recipients(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: datetime) -> Any:
@@ -154,7 +150,8 @@ def recipients(session: Session, actor: Actor, plan: CampaignPlan, key: str, at:
     base = _base(session, actor, plan, key, at)
     if base is None:
         return select(literal(0).label("id"), literal("").label("address"), literal(0).label("chance")).where(false())
-    found = _distinct(session, actor, plan, key, base.subquery(), at).subquery()
+    rows = base.subquery()
+    found = _numbered(session, actor, plan, key, rows, at).where(rows.c.closed.is_(None)).subquery()
     seed = plan.seed if key == "contact" else plan.seed + 1
     return select(found.c.id, found.c.address, draw(found.c.id, seed).label("chance")).where(found.c.nth == 1)
 
