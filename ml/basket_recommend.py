@@ -147,18 +147,19 @@ class Recommender:
         score[held.nonzero()] = -np.inf
         score[:, banned] = -np.inf
         edge = np.partition(score, -min(n, score.shape[1]), axis=1)[:, -min(n, score.shape[1])]
-        places, items = [], []
+        places: list[np.ndarray] = []
+        items: list[np.ndarray] = []
         for place in range(len(keys)):
             line = score[place]
             near = np.flatnonzero((line >= edge[place]) & (line > -np.inf))
             best = near[np.lexsort((self._priority[near], -line[near]))][:n]
             places.append(np.full(len(best), place))
             items.append(best)
-        place, item = np.concatenate(places), np.concatenate(items)
+        who, item = np.concatenate(places), np.concatenate(items)
         rank = np.concatenate([np.arange(1, len(best) + 1) for best in items]).tolist()
         return [
             (keys[p], r, self.items[i], float(score[p, i]), *why)
-            for p, r, i, why in zip(place.tolist(), rank, item.tolist(), self._reasons(held, place, item), strict=True)
+            for p, r, i, why in zip(who.tolist(), rank, item.tolist(), self._reasons(held, who, item), strict=True)
         ]
 
     def _scores(self, held: sparse.csr_matrix) -> np.ndarray:
