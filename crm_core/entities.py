@@ -107,6 +107,7 @@ _AREA_LABELS = {
     "service_level": "Service levels",
     "lead_form": "Lead forms",
     "mailbox": "Mailboxes and the tray of unmatched mail",
+    "integration": "API and webhooks",
 }
 
 

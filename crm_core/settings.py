@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     oidc_label: str = "Single sign-on"
     oidc_default_role: str = ""
 
+    api_per_minute: int = Field(default=600, ge=1, le=100_000)
+    api_cors_origins: str = ""
+    webhook_allow_loopback: bool = False
+
     @property
     def url(self) -> str:
         """SQLAlchemy URL of the database; SQLite under ``data_dir`` when none is set."""

@@ -642,3 +642,30 @@ class Recovery(Choice):
     FALSE_ALARM = "false_alarm", "False alarm"
     UNSURE = "unsure", "Too little data to say"
     OPEN = "open", "Not run yet"
+
+
+class HookState(Choice):
+    """What became of a message to another program."""
+
+    WAITING = "waiting", "Waiting"
+    SENDING = "sending", "Being sent"
+    DELIVERED = "delivered", "Delivered"
+    FAILED = "failed", "Failed"
+    SKIPPED = "skipped", "Not sent"
+
+
+class ShopKind(Choice):
+    """The format in which a shop tells of its orders."""
+
+    SHOPIFY = "shopify", "Shopify"
+    WOOCOMMERCE = "woocommerce", "WooCommerce"
+
+
+class ShopState(Choice):
+    """What became of a message from a shop."""
+
+    WAITING = "waiting", "Waiting"
+    DONE = "done", "Taken in"
+    OLDER = "older", "Older than what is known"
+    IGNORED = "ignored", "Nothing to do"
+    FAILED = "failed", "Needs a look"

@@ -93,6 +93,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("admin/service_levels.py", "service-levels", "Service levels", "timer", "Admin", ("service_level", R)),
     Screen("admin/pipelines.py", "pipelines", "Pipelines", "conversion_path", "Admin", ("pipeline", R)),
     Screen("admin/custom_fields.py", "fields", "Fields and lists", "post_add", "Admin", ("custom_field", R)),
+    Screen("admin/integrations.py", "integrations", "API and webhooks", "api", "Admin", ("integration", M)),
     Screen("admin/jobs.py", "jobs", "Jobs", "work_history", "Admin", ("job", R)),
     Screen("admin/outbox.py", "outbox", "Outbox", "outbox", "Admin", ("organisation", M)),
     Screen("admin/health.py", "health", "Health", "monitor_heart", "Admin", ("organisation", M)),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import anyio
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crm_core.db import read_session
@@ -53,7 +53,7 @@ class Door:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal, scope = await _examine(scope)
         if refusal is None and _declared_length(scope) > _limit(scope["path"]):
-            refusal = _too_large()
+            refusal = _too_large(scope["path"])
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -68,7 +68,7 @@ class Door:
             await self.app(scope, _counted(receive, _limit(scope["path"])), watched)
         except _TooLarge:
             if not started:
-                await _too_large()(scope, receive, send)
+                await _too_large(scope["path"])(scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal, scope = await _examine(scope, public=False)
@@ -146,7 +146,16 @@ def _declared_length(scope: Scope) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _too_large() -> Response:
+def _too_large(path: str) -> Response:
+    if path.startswith("/api/"):
+        body = {
+            "type": "about:blank",
+            "title": "Too large",
+            "status": 413,
+            "code": "too_large",
+            "detail": "A request may have 1 MB.",
+        }
+        return JSONResponse(body, 413, media_type="application/problem+json")
     return PlainTextResponse(f"This is too large; a file may have {settings().max_upload_mb} MB, a message 30 MB.", 413)
 
 

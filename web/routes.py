@@ -5,10 +5,11 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from crm_core.vocabulary import LinkPurpose
 from web import capture, demo, health, links, mail, metrics, oidc, preferences, reports, share, signin, tracking, welcome
+from web.api import api
 from web.forms import endpoint
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -23,7 +24,7 @@ def _route(path: str, answer: Callable[..., Any]) -> Route:
     return Route(path, answer, methods=_METHODS)
 
 
-ROUTES = [
+ROUTES: list[BaseRoute] = [
     _route("/signin", endpoint(signin.show, signin.submit)),
     _route("/signin/sso", oidc.begin),
     _route("/signin/sso/callback", oidc.finish),
@@ -46,6 +47,7 @@ ROUTES = [
     _route("/c/{token:path}", endpoint(capture.ask, capture.confirm, from_anywhere=True)),
     _route("/capture/{key:path}", capture.by_key),
     _route("/mail/in/{key:path}", mail.take_in),
+    Mount("/api", api),
     _route("/r/{token:path}", endpoint(reports.ask, reports.leave, from_anywhere=True)),
     _route("/healthz", endpoint(health.show)),
     _route("/metrics", endpoint(metrics.show)),

@@ -20,6 +20,7 @@ AREAS = (
     "service_level",
     "lead_form",
     "mailbox",
+    "integration",
 )
 """Parts of the product that are allowed as a whole."""
 
@@ -84,7 +85,8 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("service_level", read=ALL, manage=ALL)
         + _on("mailbox", read=ALL)
         + _on("audit", read=SUB)
-        + _on("view", manage=ALL),
+        + _on("view", manage=ALL)
+        + _on("integration", read=ALL),
     ),
     RoleDefault(
         "sales_rep",
@@ -97,7 +99,8 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("product", "campaign", "segment"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL)
-        + _on("quota", read=OWN),
+        + _on("quota", read=OWN)
+        + _on("integration", read=ALL),
     ),
     RoleDefault(
         "marketer",
@@ -109,7 +112,8 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("lead", "contact"), **{"import": ALL})
         + _on(("account", "deal", "order", "product"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
-        + _on("analytics", read=ALL, manage=ALL),
+        + _on("analytics", read=ALL, manage=ALL)
+        + _on("integration", read=ALL),
     ),
     RoleDefault(
         "support_agent",
@@ -120,13 +124,14 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("account", "order", "product"), read=ALL)
         + _on("contact", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
-        + _on("analytics", read=ALL),
+        + _on("analytics", read=ALL)
+        + _on("integration", read=ALL),
     ),
     RoleDefault(
         "analyst",
         "Analyst",
         "Reads everything, writes nothing; personal data is masked",
-        _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view"), read=ALL),
+        _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view", "integration"), read=ALL),
         tuple((entity, key) for entity, keys in PERSONAL.items() for key in keys),
     ),
 )

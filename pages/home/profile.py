@@ -6,8 +6,10 @@ import streamlit as st
 
 from crm_core.services.admin import users
 from crm_core.services.admin.founding import timezones
+from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.api_keys import keys_section
 from ui.components.header import header
 from ui.components.look import look_switch
 from ui.components.table import Cell, Column, table
@@ -110,3 +112,6 @@ st.caption("What you are told, by which way, and when it stays quiet.")
 st.page_link(page_of(actor, "notifications"), label="Choose", icon=":material/tune:", query_params={"tab": "settings"})  # type: ignore[arg-type]
 st.subheader("Signed in on", anchor=False)
 browsers()
+if actor.can("integration", Action.READ):
+    st.subheader("API keys", anchor=False)
+    keys_section(mine=True)

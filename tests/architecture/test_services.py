@@ -24,6 +24,7 @@ OPEN = {
     "admin/signin.py": "the door itself",
     "admin/links.py": "the door itself: a one-time link stands for the permission",
     "admin/single_signon.py": "the door itself",
+    "admin/api_door.py": "the door of the API: a key stands for a person, whose rights hold from there on",
     "admin/people.py": "lookups for the door, before anybody is known",
     "admin/hierarchy.py": "keeps the closure table; its callers ask",
     "admin/workspace.py": "what everybody signed in may read",

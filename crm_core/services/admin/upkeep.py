@@ -1,4 +1,5 @@
-"""The nightly purge of what nobody needs any more: finished jobs, old tries to sign in, keys of submitted forms, ended sessions, used links."""
+"""The nightly purge of what nobody needs any more: finished jobs, old tries to sign in, keys of submitted forms, ended sessions, used links,
+requests of programs."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from crm_core.jobs.registry import REGISTRY
 from crm_core.jobs.tables import CANCELLED, DONE, FAILED, GIVEN_UP, RUNS, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.models import OneTimeLink, SubmitKey
-from crm_core.services.admin import sessions, signin
+from crm_core.services.admin import api_door, sessions, signin
 
 FAILED_DAYS = 60
 _BATCH = 500
@@ -24,7 +25,7 @@ def purge(job: Job) -> None:
     with job.transaction() as session:
         signin.purge(session)
         sessions.purge(session)
-        for statement in _stale():
+        for statement in (*_stale(), *api_door.stale()):
             session.execute(statement)
     while ids := _finished():
         client().delete_workflows(ids)

@@ -1,0 +1,19 @@
+"""API and webhooks: for the administrator, to see which programs work here, what they asked, and to take a key back."""
+
+import streamlit as st
+
+from ui.components.api_keys import keys_section
+from ui.components.api_log import log_section
+from ui.components.header import header
+
+
+def keys() -> None:
+    keys_section(mine=False)
+
+
+header("API and webhooks", "Programs that work here, and programs that are told what happens here")
+areas = {"Keys": keys, "Requests": log_section}
+for draw, tab in zip(areas.values(), st.tabs(list(areas), key="area", on_change="rerun", bind="query-params"), strict=True):
+    with tab:
+        if tab.open:
+            draw()

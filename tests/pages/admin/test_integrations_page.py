@@ -1,0 +1,36 @@
+"""The page of programs: keys are made once, shown once, taken back; requests are listed. Everybody has keys of their own on their account page."""
+
+from crm_core.db import read_session, write_session
+from crm_core.models import ApiKey
+from crm_core.services.admin import api_door, api_keys
+from tests.pages.app import open_screen, words
+from ui.navigation import screen_of, screens_for
+
+
+def test_a_key_is_made_shown_once_and_taken_back(cast):
+    app = open_screen(cast["alice"], "profile")
+    assert not app.exception and "No keys yet" in words(app)
+    app.button(key="key_first").click().run()
+    app.text_input(key="key_name").set_value("Report")
+    app.button(key="key_make").click().run()
+    assert "Choose what the key may reach" in words(app)
+    with write_session() as session:
+        key_id, key = api_keys.create(session, cast["alice"], name="Rep<b>ort</b>", scopes=["sales:read"])
+    app = open_screen(cast["alice"], "profile")
+    assert not app.exception and key not in words(app) and key[:12] in words(app)
+    app.button(key=f"key_off_yes_{key_id}").click().run()
+    with read_session() as session:
+        assert session.get(ApiKey, key_id).revoked_at is not None
+
+
+def test_an_administrator_sees_all_keys_and_what_was_asked(cast):
+    with write_session() as session:
+        api_keys.create(session, cast["sam"], name="Robot", scopes=["service:write"])
+        _, key = api_keys.create(session, cast["sam"], name="Other", scopes=["service:read"])
+        api_door.note(session, api_door.enter(session, key), method="GET", path="/api/v1/tickets", status=200, ms=4)
+    app = open_screen(cast["root"], "integrations")
+    assert not app.exception and "acts as Sam Agent" in words(app) and "read and write" in words(app)
+    app = open_screen(cast["root"], "integrations", area="Requests")
+    assert not app.exception and "1 request" in words(app)
+    for who in ("alice", "bob", "dana", "sam", "ana"):
+        assert screen_of("integrations") not in screens_for(cast[who])
