@@ -22,7 +22,7 @@ log = logging.getLogger("rapport.worker")
 
 
 def due_at(cron: str, now: datetime, timezone: str) -> datetime:
-    """The latest instant at or before ``now`` that the five cron fields name, read in a time zone."""
+    """The latest instant at or before ``now`` that the cron fields name (five, or a sixth for seconds), read in a time zone."""
     from croniter import croniter
 
     return croniter(cron, now.astimezone(ZoneInfo(timezone))).get_prev(datetime).astimezone(UTC)
@@ -49,7 +49,7 @@ def tick(specs: Iterable[JobSpec], started_at: datetime) -> list[str]:
 
 
 def _wanted(session: Session, spec: JobSpec, due: datetime, started_at: datetime) -> str | None:
-    job_id = f"{spec.name}@{due:%Y-%m-%dT%H:%M}Z"
+    job_id = f"{spec.name}@{due:%Y-%m-%dT%H:%M}{f':{due:%S}' if due.second else ''}Z"
     known = select(RUNS.c.job_id).limit(1)
     if session.execute(known.where(RUNS.c.job_id == job_id)).first() is not None:
         return None

@@ -5,6 +5,7 @@ import streamlit as st
 from ui.components.api_keys import keys_section
 from ui.components.api_log import log_section
 from ui.components.header import header
+from ui.components.webhooks import webhooks_section
 
 
 def keys() -> None:
@@ -12,7 +13,7 @@ def keys() -> None:
 
 
 header("API and webhooks", "Programs that work here, and programs that are told what happens here")
-areas = {"Keys": keys, "Requests": log_section}
+areas = {"Keys": keys, "Webhooks": webhooks_section, "Requests": log_section}
 for draw, tab in zip(areas.values(), st.tabs(list(areas), key="area", on_change="rerun", bind="query-params"), strict=True):
     with tab:
         if tab.open:

@@ -29,6 +29,7 @@ OPEN = {
     "admin/hierarchy.py": "keeps the closure table; its callers ask",
     "admin/workspace.py": "what everybody signed in may read",
     "admin/upkeep.py": "the nightly job",
+    "collaboration/webhook_run.py": "the worker; each message asks what the webhook's owner may see",
     "admin/backups.py": "operators at the command line and the nightly job; the page asks for the right to manage jobs",
     "admin/restoring.py": "operators at the command line",
     "admin/moving.py": "operators at the command line",
@@ -102,6 +103,7 @@ HELPERS = {
     "analytics/sharing.py begin_try": "the door of shared pages",
     "analytics/sharing.py note_view": "the door of shared pages",
     "sales/leads.py status_of": "the id of a lookup",
+    "collaboration/outward.py chosen": "names of fields, no record",
 }
 """Functions that other services share, with the reason why they know no actor."""
 

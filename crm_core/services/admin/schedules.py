@@ -16,7 +16,7 @@ from crm_core.models import Organisation
 from crm_core.services.admin import audit, backups, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
-from crm_core.services.collaboration import assignments, mail_run, notification_mail, notifications, reminders
+from crm_core.services.collaboration import assignments, mail_run, notification_mail, notifications, reminders, webhook_run
 from crm_core.services.helpdesk import slas
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import segment_upkeep, sending
@@ -41,6 +41,7 @@ DECLARED_IN = (
     snapshots,
     summaries,
     upkeep,
+    webhook_run,
 )
 """Imported here so that their jobs are known without loading everything that a worker loads (a test compares)."""
 

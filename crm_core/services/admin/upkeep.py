@@ -14,6 +14,7 @@ from crm_core.jobs.tables import CANCELLED, DONE, FAILED, GIVEN_UP, RUNS, status
 from crm_core.kit.clock import utcnow
 from crm_core.models import OneTimeLink, SubmitKey
 from crm_core.services.admin import api_door, sessions, signin
+from crm_core.services.collaboration import webhook_run
 
 FAILED_DAYS = 60
 _BATCH = 500
@@ -25,6 +26,7 @@ def purge(job: Job) -> None:
     with job.transaction() as session:
         signin.purge(session)
         sessions.purge(session)
+        webhook_run.purge(session)
         for statement in (*_stale(), *api_door.stale()):
             session.execute(statement)
     while ids := _finished():
