@@ -23,7 +23,12 @@ SECONDS = 10.0
 MOST_ANSWER = 16_384
 SHOWN = 500
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_ONLY_INSIDE = (ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("2001::/32"), ipaddress.ip_network("192.88.99.0/24"))
+_ONLY_INSIDE = (
+    ipaddress.ip_network("192.0.0.0/24"),
+    ipaddress.ip_network("64:ff9b:1::/48"),
+    ipaddress.ip_network("2001::/32"),
+    ipaddress.ip_network("192.88.99.0/24"),
+)
 
 
 class Refused(CrmError):

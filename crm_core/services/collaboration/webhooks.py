@@ -87,7 +87,7 @@ def _checked(session: Session, given: Mapping[str, Any], own_id: int | None) -> 
     owner = session.get(User, given.get("owner_id") or 0)
     if owner is None or not owner.is_active:
         wrong["owner_id"] = "Choose somebody who is active."
-    made = {"name": name, "owner_id": given.get("owner_id")}
+    made: dict[str, Any] = {"name": name, "owner_id": given.get("owner_id")}
     for key, work in (
         ("url", lambda: channel.check(str(given.get("url") or ""))),
         ("events", lambda: rules.checked(given.get("events") or ())),
