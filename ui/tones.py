@@ -10,6 +10,7 @@ from crm_core.vocabulary import (
     Channel,
     HandoverState,
     ImportState,
+    InboundState,
     LeadKind,
     OrderStatus,
     PersonState,
@@ -38,6 +39,8 @@ TONES: dict[Any, str] = {
     CampaignStatus.DRAFT: "gray", CampaignStatus.SCHEDULED: "blue", CampaignStatus.RUNNING: "green", CampaignStatus.PAUSED: "orange",
     CampaignStatus.COMPLETED: "violet",
     ImportState.DONE: "green", ImportState.DONE_WITH_ERRORS: "orange", ImportState.FAILED: "red", ImportState.REVERTED: "gray",
+    InboundState.TICKET: "green", InboundState.THREAD: "blue", InboundState.TIMELINE: "violet", InboundState.REPLY: "green", InboundState.TRAY: "orange",
+    InboundState.AUTO: "gray", InboundState.BOUNCE: "red", InboundState.OWN: "gray", InboundState.DISCARDED: "gray",
     **dict.fromkeys(Channel, "gray"),
 }  # fmt: skip
 _OPEN_STAGES = ("gray", "blue", "violet", "orange", "yellow")

@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 30
 STEP = 500
 """Numbers asked for at once: the answer stays small however full the box is."""
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -113,7 +113,7 @@ def opened(account: Account) -> Iterator[Box]:
 def _connect(account: Account) -> imaplib.IMAP4:
     if not account.host:
         raise ImapError("Say which mail server holds this mailbox.", permanent=True)
-    if account.tls is MailTls.NONE and account.host not in _LOOPBACK:
+    if account.tls is MailTls.NONE and account.host not in LOOPBACK:
         raise ImapError("Without TLS the password could be read on the way. That is allowed on this machine only.", permanent=True)
     try:
         if account.tls is MailTls.TLS:

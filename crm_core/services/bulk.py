@@ -18,6 +18,7 @@ from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import BulkOperation
 from crm_core.services import crud
+from crm_core.services.helpdesk import macros
 from crm_core.vocabulary import Action
 
 MAX_RECORDS = 1_000
@@ -76,6 +77,12 @@ def preview(session: Session, actor: Actor, entity_key: str, ids: Sequence[int],
     return Preview({row["id"]: row["version"] for row in changing}, len(rows) - len(changing), blocked, sample)
 
 
+def versions(session: Session, actor: Actor, entity_key: str, ids: Sequence[int]) -> dict[int, int]:
+    """Record → its version, for those that the person may change."""
+    rows, _ = _within_reach(session, actor, entity_key, ids, Action.EDIT, [])
+    return {row["id"]: row["version"] for row in rows}
+
+
 def preview_delete(session: Session, actor: Actor, entity_key: str, ids: Sequence[int]) -> Preview:
     """Which records would go to the bin, and how many the person may not delete."""
     rows, blocked = _within_reach(session, actor, entity_key, ids, Action.DELETE, [])
@@ -99,6 +106,17 @@ def change(session: Session, actor: Actor, entity_key: str, versions: Mapping[in
 
     words = f"{spec.label} of {len(versions):,} {entity(entity_key).plural.lower()}"
     return _run(session, actor, entity_key, versions, named, one, words)
+
+
+def use_macro(session: Session, actor: Actor, macro_id: int, versions: Mapping[int, int]) -> Outcome:
+    """Use a macro on each ticket; what others changed since the preview is refused. Taken back like any bulk change, as long as no answer has left."""
+    macro = macros.get(session, actor, macro_id)
+    named = lists.titles(session, actor, "ticket", versions)
+
+    def one(record_id: int) -> dict[str, Any]:
+        return macros.use(session, actor, macro_id, record_id, base_version=versions[record_id])
+
+    return _run(session, actor, "ticket", versions, named, one, f"Macro {macro.name} on {len(versions):,} tickets")
 
 
 def archive(session: Session, actor: Actor, entity_key: str, versions: Mapping[int, int]) -> Outcome:
@@ -153,6 +171,9 @@ def recent(session: Session, actor: Actor, entity_key: str, *, limit: int = 5) -
 
 
 def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[str, Any]) -> None:
+    if patch.get("macro"):
+        macros.take_back(session, actor, patch)
+        return
     if patch.get("archived"):
         crud.restore(session, actor, entity_key, patch["id"])
         return

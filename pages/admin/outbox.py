@@ -19,7 +19,7 @@ TONES = {
 }  # fmt: skip
 KINDS = {
     "invite": "Invitation", "reset": "New password", "campaign": "Campaign", "campaign_test": "Campaign test", "report": "Report",
-    "test": "Mail test", "notification": "Notification",
+    "test": "Mail test", "notification": "Notification", "ticket": "Answer to a ticket", "ticket_ack": "Note that mail arrived",
 }  # fmt: skip
 COLUMNS = [
     Column("to", "To", sortable=False),

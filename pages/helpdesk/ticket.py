@@ -2,19 +2,22 @@
 
 import streamlit as st
 
-from crm_core.services.helpdesk import slas, tickets
+from crm_core.services.helpdesk import answers, slas, tickets
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.vocabulary import Action
 from ui.actions import load, perform
 from ui.components.activity_feed import feed, log_box
+from ui.components.answer_box import answer_box
 from ui.components.assign import assign_button, take_button
 from ui.components.conversation import conversation
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
+from ui.components.macro_dialogs import macro_done, use_dialog
+from ui.components.merge_dialog import merge_dialog, merged_notes
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.sla_card import sla_card
-from ui.components.ticket_dialogs import customer, priority_badges, reply_box, wait_menu
+from ui.components.ticket_dialogs import customer, priority_badges, wait_menu
 from ui.navigation import page_of
 from ui.session import current_actor
 
@@ -43,18 +46,24 @@ if may_edit and not done:
 if may_edit and done and actions.button("Re-open", type="primary", icon=":material/undo:", key="reopen"):
     perform(tickets.reopen, ticket_id, base_version=row["version"], success="The ticket is open again.")
     st.rerun()
+if may_edit and actions.button("Macro", icon=":material/bolt:", key="macro", shortcut="m", help="Several steps at once"):
+    use_dialog({ticket_id: row["version"]})
+if may_edit and actions.button("", icon=":material/merge:", key="merge", help="Merge into another ticket"):
+    merge_dialog(row)
 if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("ticket", ticket_id)
 if actor.can("ticket", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this ticket"):
     delete_dialog("ticket", ticket_id, row["version"], row["subject"], "tickets")
 
+macro_done([ticket_id])
+merged_notes(actor, row, load(answers.links_of, ticket_id))
 left, right = st.columns([7, 4], gap="medium")
 with left:
     talk, history = st.tabs(["Conversation", "Activities and changes"])
     with talk:
         conversation(actor, ticket_id, messages)
         if may_edit:
-            reply_box(ticket_id, row["status"], row["contact_id"])
+            answer_box(ticket_id, row["status"], row["contact_id"])
     with history:
         log_box("ticket", ticket_id, row["contact_id"])
         feed("ticket", ticket_id)

@@ -1,9 +1,12 @@
 """Tickets as a list: for the support team, to see who waits and to take the next one."""
 
+from crm_core.services.inbox import tray
 from crm_core.vocabulary import Action, TicketKind
+from ui.actions import load
 from ui.components.header import empty_state, header
 from ui.components.record_list import Quick, record_list
 from ui.components.ticket_dialogs import new_ticket
+from ui.navigation import go, page_of
 from ui.session import current_actor
 
 
@@ -17,6 +20,17 @@ def nothing_yet() -> None:
 
 actor = current_actor()
 actions = header("Tickets", "What customers asked for, and how far it is")
+if page_of(actor, "tray") is not None:
+    waiting = load(tray.count)
+    if actions.button(
+        f"Mail tray ({waiting:,})" if waiting else "Mail tray",
+        icon=":material/inbox:",
+        key="to_tray",
+        help="Mail that found no ticket by itself",
+    ):
+        go("tray")
+if page_of(actor, "macros") is not None and actions.button("Macros", icon=":material/bolt:", key="to_macros"):
+    go("macros")
 if actor.can("ticket", Action.CREATE) and actions.button(
     "New ticket", type="primary", icon=":material/add:", shortcut="n", key="new_ticket"
 ):

@@ -16,6 +16,7 @@ from crm_core.vocabulary import Action, FieldKind, SegmentOf
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.entity_form import field_input
+from ui.components.macro_dialogs import macro_done, use_dialog
 from ui.components.segment_dialogs import add_dialog
 from ui.session import current_actor
 
@@ -35,6 +36,8 @@ def bulk_bar(entity_key: str, selected: Sequence[int], query: ListQuery, total: 
     if not selected:
         st.session_state.pop("_bulk_all", None)
         _last(entity_key)
+        if entity_key == "ticket":
+            macro_done()
         return
     actor, found = current_actor(), entity(entity_key)
     whole = st.session_state.get("_bulk_all") == _mark(entity_key, query, selected)
@@ -51,10 +54,20 @@ def bulk_bar(entity_key: str, selected: Sequence[int], query: ListQuery, total: 
                 _change_dialog(entity_key, ids(), "owner_id")
             if st.button("Change a field", icon=":material/edit:", key="bulk_edit"):
                 _change_dialog(entity_key, ids(), None)
+        if (
+            entity_key == "ticket"
+            and actor.can("ticket", Action.EDIT)
+            and st.button("Macro", icon=":material/bolt:", key="bulk_macro")
+        ):
+            use_dialog(load(_versions, entity_key, ids()))
         if may_segment(actor, entity_key) and st.button("Add to segment", icon=":material/group_add:", key="bulk_segment"):
             add_dialog(entity_key, list(selected), query if whole else None)
         if actor.can(entity_key, Action.DELETE) and st.button("Delete", icon=":material/delete:", key="bulk_delete"):
             _delete_dialog(entity_key, ids())
+
+
+def _versions(session: Session, actor: Actor, entity_key: str, ids: Sequence[int]) -> dict[int, int]:
+    return dict(bulk.versions(session, actor, entity_key, ids))
 
 
 def _mark(entity_key: str, query: ListQuery, selected: Sequence[int]) -> str:

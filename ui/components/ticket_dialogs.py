@@ -1,4 +1,4 @@
-"""Working on a ticket: the dialog that opens one, the box that answers, the card about the customer."""
+"""Working on a ticket: the dialog that opens one, for whom it waits, the card about the customer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,23 +11,14 @@ from crm_core.access import Actor
 from crm_core.fields import FieldSpec, registry
 from crm_core.services.customers import preferences
 from crm_core.services.helpdesk import ticket_rules, tickets
-from crm_core.vocabulary import Action, Level, Priority, TicketKind, Verdict, Way
+from crm_core.vocabulary import Action, Level, Priority, Verdict
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.components.facts import facts
 from ui.components.picker import picker
 from ui.components.record_page import facts_if, related
-from ui.components.wishes import reach_note
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
-
-KINDS = {"reply": "Answer", "note": "Internal note", "said": "Customer said"}
-_THEN = {
-    TicketKind.WAITING_CUSTOMER: "wait for the customer",
-    TicketKind.WAITING_THIRD: "wait for a third party",
-    TicketKind.OPEN: "keep it open",
-    TicketKind.SOLVED: "solved",
-}
 
 
 @st.dialog("New ticket", width="medium", icon=":material/confirmation_number:")
@@ -83,64 +74,6 @@ def _levels() -> tuple[Level, Level]:
             st.caption("Priority")
             st.badge(priority.label, color=TONES[priority])  # type: ignore[arg-type]
     return impact, urgency
-
-
-@st.fragment
-def reply_box(ticket_id: int, status: TicketKind, contact_id: int | None = None) -> None:
-    """Answer, note something for colleagues, or enter what the customer said."""
-    name = f"reply_{ticket_id}"
-    turn = st.session_state.get(f"_turn_{name}", 0)
-    done = status in ticket_rules.DONE
-    with st.container(border=True, key="replybox"):
-        kinds = ["note", "said"] if done else list(KINDS)
-        kind = st.segmented_control(
-            "Kind", kinds, default=kinds[0], format_func=lambda one: KINDS[one], required=True, key=f"{name}_kind_{done}", label_visibility="collapsed",
-        )  # fmt: skip
-        words = {"reply": "Write to the customer", "note": "Only colleagues see this", "said": "What did the customer answer?"}[
-            kind
-        ]
-        body = st.text_area(
-            "Message",
-            key=f"{name}_text_{turn}",
-            placeholder=words,
-            label_visibility="collapsed",
-            height=110,
-            max_chars=tickets.MAX_BODY,
-        )
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            then = None
-            if kind == "reply":
-                then = st.selectbox(
-                    "Then",
-                    list(_THEN),
-                    format_func=lambda one: f"then {_THEN[one]}",
-                    key=f"{name}_then",
-                    label_visibility="collapsed",
-                    width=230,
-                )
-            elif kind == "said" and done:
-                st.caption("The ticket is open again then.", width="content")
-            else:
-                st.caption("The status stays." if kind == "note" else "A waiting ticket is open again then.", width="content")
-            if st.button("Send" if kind == "reply" else "Save", type="primary", key=f"{name}_send", shortcut="ctrl+enter"):
-                _send(ticket_id, name, turn, kind, body or "", then)
-        if kind == "reply":
-            reach_note(contact_id, Way.EMAIL)
-            st.caption("The answer is kept here; no e-mail leaves Rapport.")
-        show_problems()
-
-
-def _send(ticket_id: int, name: str, turn: int, kind: str, body: str, then: TicketKind | None) -> None:
-    if kind == "said":
-        saved: Any = perform(tickets.receive, ticket_id, body, submit_key=submit_key(name), success="Entered.")
-    else:
-        saved = perform(
-            tickets.reply, ticket_id, body, internal=kind == "note", then=then, submit_key=submit_key(name), success="Noted." if kind == "note" else "Answered.",
-        )  # fmt: skip
-    if saved is not None:
-        renew(name)
-        st.session_state[f"_turn_{name}"] = turn + 1
-        st.rerun()
 
 
 def wait_menu(where: Any, row: Mapping[str, Any]) -> None:

@@ -50,6 +50,8 @@ _ALL = (
     Kind("booking.cancelled", WORK, "A booked meeting is called off", "{title} was called off by the guest", "event_busy", mail=NOW),
     Kind("survey.answered", WORK, "A customer answers a survey", "{title}: an answer of {score}", "reviews", mail=DAILY),
     Kind("survey.detractor", WORK, "A customer is unhappy", "{title}: an unhappy answer of {score}", "sentiment_dissatisfied", mail=NOW),
+    Kind("ticket.answered", WORK, "A customer answers on a ticket of mine", "The customer answered on {title}", "mark_email_unread"),
+    Kind("ticket.unreachable", WORK, "An answer of mine does not arrive", "An answer on {title} did not arrive", "unsubscribe", mail=NOW),
     Kind("queue.waiting", WORK, "Work waits in a queue", "{count} waiting in {queue}: nobody is free", "hourglass_top", page="tickets"),
     Kind("mention", TEAM, "Somebody mentions me", "{by} mentioned you on {title}", "alternate_email", mail=NOW),
     Kind("handover.received", TEAM, "An account is handed over to me", "{by} wants to hand {title} over to you", "move_down", mail=NOW),

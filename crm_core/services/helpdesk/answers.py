@@ -357,6 +357,11 @@ def names_of(session: Session, actor: Actor, ticket_id: int, messages: Sequence[
     }
 
 
-def title_of(session: Session, actor: Actor, ticket_id: int | None) -> str:
-    """A ticket's number and subject, where the actor may see it."""
-    return lists.titles(session, actor, "ticket", [ticket_id]).get(ticket_id or 0, "") if ticket_id else ""
+def links_of(session: Session, actor: Actor, ticket_id: int) -> dict[str, tuple[int, str] | None]:
+    """Where a ticket went (``into``) and which one it continues (``follows``), as far as the actor may see them."""
+    ticket = tickets.get(session, actor, ticket_id)
+    ids = {"into": ticket.merged_into_id, "follows": ticket.follows_id}
+    if not any(ids.values()):
+        return {"into": None, "follows": None}
+    named = lists.titles(session, actor, "ticket", ids.values())
+    return {key: (one, named[one]) if one in named else None for key, one in ids.items()}  # type: ignore[index]

@@ -17,7 +17,7 @@ from crm_core.errors import CrmError
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Contact, InboundMail, Mailbox, MailDelivery, TicketMessage
-from crm_core.services.collaboration import bounces
+from crm_core.services.collaboration import bounces, notifications
 from crm_core.services.helpdesk import ticket_rules
 from crm_core.services.inbox import loop_rules, message_rules, quote_rules, raws, threading, writing
 from crm_core.services.inbox.loop_rules import Nature
@@ -149,6 +149,10 @@ def _is_bounce(session: Session, actor: Actor, row: InboundMail, raw: bytes) -> 
             words = f"The answer did not reach {report.address}: {report.words}"
             noted = writing.overhear(session, actor, message.ticket_id, words, "Mail server")
             row.ticket_id, row.ticket_message_id = message.ticket_id, noted.id
+            key = f"ticket.unreachable:{mail_id}"
+            notifications.notify(
+                session, message.author_id, kind="ticket.unreachable", entity="ticket", record_id=message.ticket_id, dedupe_key=key
+            )
     return True
 
 
@@ -175,6 +179,8 @@ def _continue(
         return
     message = writing.add(session, actor, ticket, found)
     row.state, row.ticket_id, row.ticket_message_id = InboundState.THREAD, ticket.id, message.id
+    key = f"ticket.answered:{message.id}"
+    notifications.notify(session, ticket.owner_id, kind="ticket.answered", entity="ticket", record_id=ticket.id, dedupe_key=key)
     row.contact_id = row.contact_id or ticket.contact_id
 
 

@@ -169,6 +169,8 @@ def _check_server(made: dict[str, Any], given: Mapping[str, Any], box: Mailbox, 
         wrong["secret"] = "The password is needed to sign in."  # noqa: S105
     elif box.host and made["host"] != box.host and not given.get("secret"):
         wrong["secret"] = "Type the password again: it is not sent to another server than before."  # noqa: S105
+    if made.get("tls") is MailTls.NONE and made["host"] not in imap.LOOPBACK:
+        wrong["tls"] = "Without TLS the password could be read on the way. That is allowed on this machine only."
     made["folder"] = made["folder"] or "INBOX"
 
 

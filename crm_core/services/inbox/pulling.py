@@ -17,7 +17,8 @@ from crm_core.jobs import Job, enqueue, job
 from crm_core.jobs.run import Cancelled, Superseded
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
-from crm_core.models import InboundMail, Mailbox
+from crm_core.models import InboundMail, Mailbox, RolePermission, UserRole
+from crm_core.services.collaboration import notifications
 from crm_core.services.inbox import intake, mailboxes, raws
 from crm_core.settings import settings
 from crm_core.vocabulary import Action, InboundState, MailSource
@@ -28,6 +29,9 @@ ROWS: Any = InboundMail.__table__  # type: ignore[attr-defined]
 LEASE = timedelta(minutes=3)
 PAUSES_MINUTES = (1, 2, 5, 15, 30, 60)
 """Waits after one failure, two, three …; then every hour."""
+
+TELL_AT = 3
+"""Failures in a row after which administrators hear of it."""
 
 KEEP_RAW_DAYS = 90
 FOLDER = "mail-in"
@@ -113,6 +117,23 @@ def _note(job: Job, box: Mailbox, trouble: str) -> None:
             values["next_pull_at"] = now + timedelta(seconds=50)
         session.execute(update(BOXES).where(BOXES.c.id == box.id).values(**values))
         db.bump(session, BOXES.name)
+        if failures == TELL_AT:
+            _tell(session, row, trouble)
+
+
+def _tell(session: Session, box: Mailbox, trouble: str) -> None:
+    """Whoever may mend it hears of it once per row of failures."""
+    begun = box.last_good_at.isoformat() if box.last_good_at else "never"
+    grants = select(RolePermission.role_id).where(RolePermission.entity == "mailbox", RolePermission.action == Action.MANAGE)  # type: ignore[call-overload]
+    people = select(UserRole.user_id).where(UserRole.role_id.in_(grants)).distinct()  # type: ignore[call-overload, attr-defined]
+    for user_id in session.execute(people).scalars().all():
+        notifications.notify(
+            session,
+            user_id,
+            kind="mailbox.failing",
+            params={"name": box.name, "reason": trouble},
+            dedupe_key=f"mailbox.failing:{box.id}:{begun}",
+        )
 
 
 # --- IMAP -------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,125 @@
+"""Two tickets about the same thing become one: its messages, files, tasks and activities move; taken apart again as long as nobody minds."""
+
+from typing import Any
+
+from sqlalchemy import select as pick
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from crm_core import db, events, records
+from crm_core.access import Actor
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.kit.clock import utcnow
+from crm_core.models import Activity, Attachment, InboundMail, Task, Ticket, TicketMerge, TicketMessage
+from crm_core.services.helpdesk import slas, tickets
+from crm_core.vocabulary import Action, TicketKind
+
+_MOVED: dict[str, Any] = {"messages": TicketMessage, "activities": Activity, "tasks": Task, "mail": InboundMail}
+
+
+def merge(session: Session, actor: Actor, source_id: int, target_id: int, *, base_version: int | None = None) -> Ticket:
+    """Move everything of a ticket to another one and close it; mail to the old one finds the new one. Events: ticket.merged, ticket.merged_away."""
+    source = tickets.get(session, actor, source_id, action=Action.EDIT)
+    target = tickets.get(session, actor, target_id, action=Action.EDIT)
+    _check(session, source, target, base_version)
+    before: dict[str, Any] = {"status": source.status.value, "solved_at": source.solved_at.isoformat() if source.solved_at else None,
+                              "closed_at": source.closed_at.isoformat() if source.closed_at else None, "contact_id": target.contact_id, "account_id": target.account_id}  # fmt: skip
+    moved: dict[str, Any] = {name: _move(session, model, source_id, target_id) for name, model in _MOVED.items()}
+    moved["files"] = _move_files(session, source_id, target_id)
+    row = TicketMerge(source_id=source_id, target_id=target_id, moved={**moved, "before": before}, by_id=actor.user_id)
+    session.add(row)
+    closed = {
+        "status": TicketKind.CLOSED,
+        "merged_into_id": target_id,
+        "closed_at": utcnow(),
+        "solved_at": source.solved_at or utcnow(),
+    }
+    events.record(session, actor, "ticket.merged_away", source, data={"number": target.number})
+    records.update(session, actor, "ticket", source_id, {}, fixed=closed)
+    gained = {
+        key: getattr(source, key)
+        for key in ("contact_id", "account_id")
+        if getattr(target, key) is None and getattr(source, key) is not None
+    }
+    if gained:
+        records.update(session, actor, "ticket", target_id, {}, fixed=gained)
+    events.record(session, actor, "ticket.merged", target, data={"number": source.number})
+    for ticket in (source, target):
+        slas.sync(session, ticket)
+    return target
+
+
+def _check(session: Session, source: Ticket, target: Ticket, base_version: int | None) -> None:
+    if source.id == target.id:
+        raise Invalid(fields={"target": "Choose another ticket."})
+    if source.merged_into_id is not None:
+        raise Conflict("This ticket was merged already.")
+    if target.merged_into_id is not None:
+        raise Conflict(f"{target.number} was merged into another ticket itself. Choose that one.")
+    if base_version is not None and base_version != source.version:
+        raise Conflict("Somebody else worked on this ticket meanwhile. Look at the new state first.")
+
+
+def _move(session: Session, model: Any, source_id: int, target_id: int, only: list[int] | None = None) -> list[int]:
+    table = model.__table__
+    clause = table.c.ticket_id == source_id
+    if only is not None:
+        clause = clause & table.c.id.in_(only)
+    ids = list(session.execute(pick(table.c.id).where(clause)).scalars())
+    if ids:
+        session.execute(
+            update(model).where(table.c.id.in_(ids)).values(ticket_id=target_id).execution_options(synchronize_session="fetch")
+        )
+        db.bump(session, table.name)
+    return ids
+
+
+def _move_files(session: Session, source_id: int, target_id: int, only: list[int] | None = None) -> list[int]:
+    rows = list(session.exec(select(Attachment).where(Attachment.entity == "ticket", Attachment.record_id == source_id)))
+    chosen = [row for row in rows if only is None or row.id in only]
+    for row in chosen:
+        row.record_id = target_id
+        session.add(row)
+    session.flush()
+    return [row.id for row in chosen]
+
+
+def of(session: Session, actor: Actor, ticket_id: int) -> list[tuple[int, str, int]]:
+    """The merges that can be taken apart: (id, number of the ticket that came in, its id), the newest first."""
+    tickets.get(session, actor, ticket_id)
+    query = (
+        select(TicketMerge.id, Ticket.number, Ticket.id)
+        .join(Ticket, col(Ticket.id) == TicketMerge.source_id)
+        .where(TicketMerge.target_id == ticket_id, col(TicketMerge.undone_at).is_(None))
+    )
+    return list(session.exec(query.order_by(col(TicketMerge.id).desc())).all())
+
+
+def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
+    """Take a merge apart: what came along goes back, what was said since stays. Events: ticket.merge_undone."""
+    from datetime import datetime
+
+    row = session.get(TicketMerge, merge_id) if 0 < merge_id < 2**31 else None
+    if row is None:
+        raise NotFound("There was no such merge.")
+    if row.undone_at is not None:
+        raise Conflict("This merge was taken apart already.")
+    source = tickets.get(session, actor, row.source_id, action=Action.EDIT)
+    target = tickets.get(session, actor, row.target_id, action=Action.EDIT)
+    for name, model in _MOVED.items():
+        _move(session, model, target.id, source.id, [int(one) for one in row.moved.get(name, ())])
+    _move_files(session, target.id, source.id, [int(one) for one in row.moved.get("files", ())])
+    before = row.moved["before"]
+    times = {key: datetime.fromisoformat(before[key]) if before[key] else None for key in ("solved_at", "closed_at")}
+    records.update(
+        session, actor, "ticket", source.id, {}, fixed={"status": TicketKind(before["status"]), "merged_into_id": None, **times}
+    )
+    records.update(session, actor, "ticket", target.id, {}, fixed={key: before[key] for key in ("contact_id", "account_id")})
+    row.undone_at = utcnow()
+    session.add(row)
+    session.flush()
+    events.record(session, actor, "ticket.merge_undone", target, data={"number": source.number})
+    events.record(session, actor, "ticket.merge_undone", source, data={"number": target.number})
+    for ticket in (source, target):
+        slas.sync(session, ticket)
+    return source

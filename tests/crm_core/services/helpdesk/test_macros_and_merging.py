@@ -1,0 +1,170 @@
+"""Macros do all their steps or none and are taken back whole; two tickets become one and two again."""
+
+import pytest
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.services import bulk
+from crm_core.services.collaboration import activities, files
+from crm_core.services.customers import contacts
+from crm_core.services.helpdesk import macros, merging, tickets
+from crm_core.services.sales import leads
+from crm_core.vocabulary import ActivityKind, TicketKind
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def look(verb, actor, *args, **kwargs):
+    with read_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+STEPS = [
+    {"do": "note", "text": "Asked {{name|the customer}} of {{company|nowhere}}"},
+    {"do": "set", "field": "urgency", "value": "high"},
+    {"do": "set", "field": "owner_id", "value": "me"},
+    {"do": "answer", "text": "Hello {{first_name|}},\n\nsee {{number}}. {{agent}}"},
+    {"do": "status", "value": "waiting_third"},
+]
+
+
+@pytest.fixture
+def macro(cast):
+    return do(macros.save, cast["sam"], None, {"name": "Ask", "shared": True, "steps": STEPS})
+
+
+def test_a_macro_does_its_steps_on_one_ticket_and_is_taken_back_whole(cast, macro):
+    sam = cast["sam"]
+    account = do(leads.accounts.create, cast["alice"], {"name": "Alfreds"})
+    person = do(contacts.create, sam, {"name": "Dr. Maria Anders", "account_id": account.id})
+    ticket = do(tickets.create, sam, {"subject": "Broken", "contact_id": person.id, "owner_id": None}, message="It is")
+    shown = dict(look(macros.words_of, sam, macro.steps, ticket.id))
+    assert shown["Answer"] == f"Hello Maria,\n\nsee {ticket.number}. Sam Agent" and shown["Assigned to"] == "Whoever uses the macro"
+    outcome = do(bulk.use_macro, sam, macro.id, {ticket.id: ticket.version})
+    after, said = look(tickets.get, sam, ticket.id), look(tickets.messages, sam, ticket.id)
+    assert (after.status, after.urgency.value, after.priority.value, after.owner_id) == (
+        TicketKind.WAITING_THIRD,
+        "high",
+        "high",
+        sam.user_id,
+    )
+    assert [message.body for message in said][1:] == [
+        "Asked Dr. Maria Anders of Alfreds",
+        f"Hello Maria,\n\nsee {ticket.number}. Sam Agent",
+    ]
+    assert after.first_response_at is not None and look(macros.usable, sam)[0].used_count == 1
+    do(bulk.undo, sam, outcome.operation_id)
+    back = look(tickets.get, sam, ticket.id)
+    assert (back.status, back.urgency.value, back.priority.value, back.owner_id, back.first_response_at) == (
+        TicketKind.NEW,
+        "medium",
+        "normal",
+        None,
+        None,
+    )
+    assert len(look(tickets.messages, sam, ticket.id)) == 1
+
+
+def test_a_macro_on_many_leaves_alone_what_others_changed_and_what_has_gone_on_since(cast, macro):
+    sam = cast["sam"]
+    made = [do(tickets.create, sam, {"subject": f"T{n}"}) for n in range(3)]
+    versions = {ticket.id: ticket.version for ticket in made}
+    do(tickets.update, sam, made[0].id, {"subject": "changed"})
+    outcome = do(bulk.use_macro, sam, macro.id, versions)
+    assert outcome.done == 2 and len(outcome.refused) == 1
+    do(tickets.update, sam, made[1].id, {"subject": "worked on"})
+    back = do(bulk.undo, sam, outcome.operation_id)
+    assert back.done == 1 and "since" in back.refused[0][1]
+
+
+def test_a_macro_on_a_solved_ticket_that_would_answer_is_refused_as_a_whole(cast, macro):
+    ticket = do(tickets.create, cast["sam"], {"subject": "x"})
+    do(tickets.solve, cast["sam"], ticket.id)
+    outcome = do(bulk.use_macro, cast["sam"], macro.id, {ticket.id: look(tickets.get, cast["sam"], ticket.id).version})
+    assert outcome.done == 0 and "Re-open it first" in outcome.refused[0][1]
+    assert look(tickets.messages, cast["sam"], ticket.id) == []
+
+
+def test_whose_macros_may_be_used_and_changed(cast, macro):
+    bob, sam, root = cast["bob"], cast["sam"], cast["root"]
+    own = do(macros.save, sam, None, {"name": "Mine", "steps": [{"do": "note", "text": "x"}]})
+    assert [one.name for one in look(macros.usable, bob)] == ["Ask"]
+    with pytest.raises(NotFound):
+        do(macros.save, bob, own.id, {"name": "y"})
+    do(macros.save, bob, macro.id, {"name": "Ask again"})
+    theirs = do(macros.save, root, None, {"name": "Root's", "shared": True, "steps": [{"do": "note", "text": "x"}]})
+    with pytest.raises(NotPermitted):
+        do(macros.save, sam, theirs.id, {"name": "y"})
+    with pytest.raises(NotPermitted):
+        do(macros.remove, sam, theirs.id)
+    for who in ("alice", "dana", "ana"):
+        with pytest.raises(NotPermitted):
+            look(macros.usable, cast[who])
+    do(macros.remove, sam, own.id)
+    with pytest.raises(NotFound):
+        do(macros.remove, sam, own.id)
+
+
+@pytest.mark.parametrize(
+    ("steps", "where"),
+    [
+        ([], "steps"),
+        ([{"do": "dance"}], "steps"),
+        ([{"do": "answer", "text": "{{nope}}"}], "answer"),
+        ([{"do": "status", "value": "new"}], "status"),
+        ([{"do": "set", "field": "number", "value": "1"}], "set"),
+        ([{"do": "set", "field": "urgency", "value": "enormous"}], "set"),
+        ([{"do": "set", "field": "owner_id", "value": 9999}], "set"),
+        ([{"do": "answer", "text": "a"}, {"do": "answer", "text": "b"}], "steps"),
+        ([{"do": "note", "text": str(n)} for n in range(13)], "steps"),
+    ],
+)
+def test_what_is_wrong_with_a_macro_is_said_when_it_is_saved(cast, steps, where):
+    with pytest.raises(Invalid) as caught:
+        do(macros.save, cast["sam"], None, {"name": "x", "steps": steps})
+    assert where in caught.value.fields
+
+
+def test_two_tickets_become_one_and_two_again(any_cast):
+    sam = any_cast["sam"]
+    person = do(contacts.create, sam, {"name": "Ida"})
+    old = do(tickets.create, sam, {"subject": "Same", "contact_id": person.id}, message="first words")
+    new = do(tickets.create, sam, {"subject": "The same again"}, message="second words")
+    do(files.attach, sam, "ticket", old.id, name="a.txt", content=b"a")
+    do(activities.log, sam, "ticket", old.id, kind=ActivityKind.CALL, text="called")
+    do(merging.merge, sam, old.id, new.id)
+    assert [message.body for message in look(tickets.messages, sam, new.id)] == ["first words", "second words"]
+    gone, stays = look(tickets.get, sam, old.id), look(tickets.get, sam, new.id)
+    assert (gone.status, gone.merged_into_id, stays.contact_id) == (TicketKind.CLOSED, new.id, person.id)
+    assert len(look(files.find, sam, "ticket", new.id)) == 1 and look(files.find, sam, "ticket", old.id) == []
+    do(tickets.reply, sam, new.id, "to both")
+    ((merge_id, number, _),) = look(merging.of, sam, new.id)
+    assert number == old.number
+    do(merging.undo, sam, merge_id)
+    assert [message.body for message in look(tickets.messages, sam, old.id)] == ["first words"]
+    assert [message.body for message in look(tickets.messages, sam, new.id)] == ["second words", "to both"]
+    back = look(tickets.get, sam, old.id)
+    assert (back.status, back.merged_into_id, look(tickets.get, sam, new.id).contact_id) == (TicketKind.NEW, None, None)
+    with pytest.raises(Conflict):
+        do(merging.undo, sam, merge_id)
+
+
+def test_what_can_not_be_merged(cast):
+    sam = cast["sam"]
+    a, b, c = (do(tickets.create, sam, {"subject": name}) for name in "abc")
+    with pytest.raises(Invalid):
+        do(merging.merge, sam, a.id, a.id)
+    with pytest.raises(Conflict):
+        do(merging.merge, sam, a.id, b.id, base_version=99)
+    do(merging.merge, sam, a.id, b.id)
+    with pytest.raises(Conflict):
+        do(merging.merge, sam, a.id, c.id)
+    with pytest.raises(Conflict):
+        do(merging.merge, sam, c.id, a.id)
+    with pytest.raises(NotPermitted):
+        do(merging.merge, cast["alice"], c.id, b.id)
+    with pytest.raises(NotFound):
+        do(merging.undo, sam, 999)
