@@ -149,9 +149,9 @@ def _is_bounce(session: Session, actor: Actor, row: InboundMail, raw: bytes) -> 
             words = f"The answer did not reach {report.address}: {report.words}"
             noted = writing.overhear(session, actor, message.ticket_id, words, "Mail server")
             row.ticket_id, row.ticket_message_id = message.ticket_id, noted.id
-            key = f"ticket.unreachable:{mail_id}"
+            key = f"mail.unreachable:{mail_id}"
             notifications.notify(
-                session, message.author_id, kind="ticket.unreachable", entity="ticket", record_id=message.ticket_id, dedupe_key=key
+                session, message.author_id, kind="mail.unreachable", entity="ticket", record_id=message.ticket_id, dedupe_key=key
             )
     return True
 
@@ -179,8 +179,8 @@ def _continue(
         return
     message = writing.add(session, actor, ticket, found)
     row.state, row.ticket_id, row.ticket_message_id = InboundState.THREAD, ticket.id, message.id
-    key = f"ticket.answered:{message.id}"
-    notifications.notify(session, ticket.owner_id, kind="ticket.answered", entity="ticket", record_id=ticket.id, dedupe_key=key)
+    key = f"mail.answer:{message.id}"
+    notifications.notify(session, ticket.owner_id, kind="mail.answer", entity="ticket", record_id=ticket.id, dedupe_key=key)
     row.contact_id = row.contact_id or ticket.contact_id
 
 
