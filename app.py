@@ -13,6 +13,7 @@ os.environ.setdefault(
 import streamlit as st
 from starlette.middleware import Middleware
 
+from ui import lean
 from ui.failure import on_script_error
 from web import startup
 from web.middleware import Door
@@ -24,6 +25,7 @@ WARM = (
 )  # fmt: skip
 
 startup.configure()
+lean.install()
 app = st.App(
     "ui/main.py",
     routes=ROUTES,

@@ -30,6 +30,9 @@ T = TypeVar("T")
 READS = "reads_only"
 """Mark in ``session.info`` of a session that will never write: what it reads may be shared with others under the tables' versions."""
 
+SEEN = "records_seen"
+"""Where a session finds the records that an earlier one of the same run has read already (``crm_core.records.get``)."""
+
 _KNOWN = "table_versions"
 _VERSIONS = TableVersion.__table__  # type: ignore[attr-defined]
 _ALL_VERSIONS = select(_VERSIONS.c.name, _VERSIONS.c.version)
@@ -123,13 +126,16 @@ def is_sqlite(session: Session) -> bool:
 
 
 @contextmanager
-def read_session(known: Mapping[str, int] | None = None) -> Iterator[Session]:
-    """A session for one load. Never keep it across a drawing call. ``known``: versions of the tables that the caller has read already."""
+def read_session(known: Mapping[str, int] | None = None, seen: dict[Hashable, Any] | None = None) -> Iterator[Session]:
+    """A session for one load. Never keep it across a drawing call. ``known``: versions of the tables that the caller has read already;
+    ``seen``: records that it has, to which this session adds its own."""
     try:
         with Session(read_engine(), expire_on_commit=False) as session:
             session.info[READS] = True
             if known is not None:
                 session.info[_KNOWN] = known
+            if seen is not None:
+                session.info[SEEN] = seen
             yield session
     except DBAPIError as error:
         raise _translated(error) from error
@@ -205,7 +211,11 @@ def all_versions(session: Session) -> Mapping[str, int]:
 
 def versions(session: Session, tables: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """Name and version of each table, as a cache key."""
-    known = all_versions(session)
+    return versions_of(all_versions(session), tables)
+
+
+def versions_of(known: Mapping[str, int], tables: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """The same out of versions that were read before."""
     return tuple((name, known[name]) for name in sorted(set(tables)) if name in known)
 
 

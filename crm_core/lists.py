@@ -78,19 +78,22 @@ def find(
     query: ListQuery,
     *,
     known: tuple[int, dict[str, Any]] | None = None,
+    sums: bool = True,
 ) -> Page:
     """One page. Each row is a dict: ``id``, ``version``, every column key, and ``<key>.title`` for references.
 
-    ``known`` is a count with sums that the caller kept (under the table's version), so that they are not computed again.
+    ``known`` is a count with sums that the caller kept (under the table's version), so that they are not computed again. Without ``sums`` a
+    first page that is not full counts itself.
     """
-    found = entity(entity_key)
-    total, sums = known if known is not None else totals(session, actor, entity_key, query)
-    size = min(max(1, query.size), MAX_SIZE)
-    page = min(max(1, query.page), max(1, -(-total // size)))
+    found, size = entity(entity_key), min(max(1, query.size), MAX_SIZE)
     specs = _specs(session, entity_key, dict.fromkeys((*(query.columns or found.columns), *found.also)))
-    id_list = _page_ids(session, actor, entity_key, query, size, (page - 1) * size)
-    rows = rows_of(session, actor, entity_key, id_list, specs)
-    return Page(rows, total, page, size, sums)
+    first = _page_ids(session, actor, entity_key, query, size, 0) if known is None and not sums and query.page <= 1 else None
+    if first is not None and len(first) < size:
+        known = len(first), {}
+    total, summed = known if known is not None else totals(session, actor, entity_key, query)
+    page = min(max(1, query.page), max(1, -(-total // size)))
+    ids = first if first is not None else _page_ids(session, actor, entity_key, query, size, (page - 1) * size)
+    return Page(rows_of(session, actor, entity_key, ids, specs), total, page, size, summed)
 
 
 def _specs(session: Session, entity_key: str, columns: Iterable[str]) -> list[FieldSpec]:

@@ -13,6 +13,7 @@ from sqlmodel import Session, select
 
 from crm_core import events, search
 from crm_core.access import Actor, require, visible
+from crm_core.db import SEEN
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import FieldSpec, parse_all, registry, to_json
@@ -42,8 +43,18 @@ def get(
     action: Action = Action.READ,
     with_deleted: bool = False,
 ) -> Any:
-    """The row, or NotFound: a hidden one looks like a missing one."""
+    """The row, or NotFound: a hidden one looks like a missing one. Loads that share what they saw (a page's) read it once."""
     require(actor, entity_key, action)
+    seen = session.info.get(SEEN)
+    if seen is None:
+        return _read(session, actor, entity_key, record_id, action, with_deleted)
+    key = (entity_key, record_id, action, with_deleted, actor.user_id)
+    if key not in seen:
+        seen[key] = _read(session, actor, entity_key, record_id, action, with_deleted)
+    return seen[key]
+
+
+def _read(session: Session, actor: Actor, entity_key: str, record_id: int | None, action: Action, with_deleted: bool) -> Any:
     found = entity(entity_key)
     record = None
     if isinstance(record_id, int) and 0 < record_id < 2**31:

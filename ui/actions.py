@@ -21,7 +21,7 @@ def load(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Run ``query(session, actor, *args)`` in a read session. What the user may not see or what is missing ends the page with a sentence."""
     try:
         actor = current_actor()
-        with read_session(run.drawer().get("versions")) as session:
+        with read_session(*run.known()) as session:
             return query(session, actor, *args, **kwargs)
     except CrmError as error:
         st.error(md(error.message), icon=":material/error:")

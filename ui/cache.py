@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from crm_core.access import Actor
-from crm_core.db import read_engine, read_session, versions
+from crm_core.db import read_engine, read_session, versions, versions_of
 from crm_core.entities import ENTITIES
 from crm_core.kit import clock
 from ui import run
@@ -19,24 +19,30 @@ from ui.session import current_actor
 
 T = TypeVar("T")
 KEPT_SECONDS = 600.0
+OWN_TABLES = ("role", "role_permission", "role_field_mask", "user_role")
 ROOM_BYTES = 64 * 2**20
 LARGEST_BYTES = ROOM_BYTES // 8
 
 
-def cached(query: Callable[..., T], *args: Any, entities: tuple[str, ...], tables: tuple[str, ...], **kwargs: Any) -> T:
+def cached(
+    query: Callable[..., T], *args: Any, entities: tuple[str, ...], tables: tuple[str, ...], own: bool = False, **kwargs: Any
+) -> T:
     """``load(query, *args)``, remembered.
 
     ``entities``: whose visibility the figure depends on; ``tables``: whose change makes it stale (names of tables). Arguments must be small
-    and say what they are when written out: never a frame. The calendar day is part of the key, since "this month" moves.
+    and say what they are when written out: never a frame. The calendar day is part of the key, since "this month" moves. ``own``: the answer
+    is each person's own, and hangs on what their roles allow beyond reading.
     """
     actor = current_actor()
     written = repr((query.__module__, query.__qualname__, args, sorted(kwargs.items())))
     if " at 0x" in written:
         raise TypeError(f"{query.__qualname__} is asked with something that has no words of its own, so it can't be remembered")
     # "@me" in a filter means somebody else for each asker, however much they see.
-    asker = (actor.user_id, actor.team_id) if "@m" in written else ()
+    asker = (actor.user_id, actor.team_id, actor.session_id) if own else (actor.user_id, actor.team_id) if "@m" in written else ()
     today = clock.today(actor.timezone).isoformat()
-    behind = load(_versions, (*tables, "app_user", "user_closure"))
+    names = (*tables, "app_user", "user_closure", *(OWN_TABLES if own else ()))
+    known = run.drawer().get("versions")
+    behind = versions_of(known, names) if known is not None else load(_versions, names)
     key = hashlib.sha256(repr((written, actor.fingerprint(*entities), asker, behind, today, id(read_engine()))).encode()).digest()
     return load(_kept, key, query, args, kwargs)
 
@@ -67,7 +73,7 @@ def behind(entity_key: str, ast: Any) -> dict[str, tuple[str, ...]]:
 
 def _kept(_session: Any, actor: Actor, key: bytes, query: Callable[..., T], args: Any, kwargs: Any) -> T:
     def make() -> T:
-        with read_session(run.drawer().get("versions")) as session:
+        with read_session(*run.known()) as session:
             return query(session, actor, *args, **kwargs)
 
     return _SHELF.get(key, make)  # through ``load``, which turns errors into words

@@ -20,6 +20,12 @@ def drawer() -> dict[str, Any]:
     return _here.kept
 
 
+def known() -> tuple[Any, Any]:
+    """What ``read_session`` need not read again in this run: the versions of the tables, and the records that were seen."""
+    kept = drawer()
+    return kept.get("versions"), kept.setdefault("seen", {})
+
+
 def forget() -> None:
     """Read everything anew from here on: something was just changed."""
     _here.mark = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -11,6 +11,7 @@ from sqlmodel import select as select_rows
 
 from crm_core import events, lists
 from crm_core.access import Actor, require, visible
+from crm_core.db import shared
 from crm_core.entities import RECORDS, entity
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.fields import FieldSpec, parse, registry, to_json
@@ -161,6 +162,8 @@ def recent(session: Session, actor: Actor, entity_key: str, *, limit: int = 5) -
     """Id and words of the person's own bulk changes that can still be undone, newest first."""
     require(actor, entity_key, Action.READ)
     since = clock.utcnow() - timedelta(hours=UNDO_HOURS)
+    if (entity_key, actor.user_id) not in shared(session, "undoable", ("bulk_operation",), lambda: _undoable(session, since)):
+        return []
     rows = select_rows(BulkOperation).where(
         BulkOperation.entity == entity_key,
         BulkOperation.user_id == actor.user_id,
@@ -168,6 +171,15 @@ def recent(session: Session, actor: Actor, entity_key: str, *, limit: int = 5) -
         BulkOperation.created_at > since,
     )
     return [(row.id, row.title) for row in session.exec(rows.order_by(col(BulkOperation.id).desc()).limit(limit))]
+
+
+def _undoable(session: Session, since: datetime) -> set[tuple[str, int | None]]:
+    """Kinds and people of what can be undone: every list asks, few have something."""
+    operations = BulkOperation.__table__  # type: ignore[attr-defined]
+    rows = select(operations.c.entity, operations.c.user_id).where(
+        operations.c.undone_at.is_(None), operations.c.created_at > since
+    )
+    return set(session.execute(rows.distinct()).tuples())
 
 
 def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[str, Any]) -> None:

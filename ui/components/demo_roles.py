@@ -6,7 +6,7 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.services.admin import workspace
-from ui.actions import load
+from ui.cache import cached
 
 _HERE = Path(__file__).parent
 _ROLES = st.components.v2.component(
@@ -19,7 +19,7 @@ _ROLES = st.components.v2.component(
 
 def role_switcher(actor: Actor) -> None:
     """Who one is at the moment, the way back to the administrator, and a list of the other roles. A real form: the door changes the cookie."""
-    roles = load(workspace.demo_roles)
+    roles = cached(workspace.demo_roles, entities=(), tables=("organisation",), own=True)
     if not roles:
         return
     rows = [{"key": role.key, "name": role.name, "person": role.person, "on": role.user_id == actor.user_id} for role in roles]

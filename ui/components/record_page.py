@@ -77,7 +77,7 @@ def related(
     if not actor.can(entity_key, Action.READ):
         return
     found = entity(entity_key)
-    page = load(lists.find, entity_key, ListQuery(filter=where, columns=tuple(columns), size=size))
+    page = load(lists.find, entity_key, ListQuery(filter=where, columns=tuple(columns), size=size), sums=False)
     with st.container(border=True, gap="small", key=f"related_{entity_key}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{fmt.md(title)}**  :gray[{page.total:,}]", width="content")

@@ -15,6 +15,7 @@ from crm_core.services.collaboration.views import SIZES, View
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.cache import cached
 from ui.components.bulk_bar import may_bulk, undo_menu
 from ui.components.filter_bar import PARAM, set_filter
 from ui.session import current_actor
@@ -102,7 +103,7 @@ def view_menu(entity_key: str, opened: View | None, shape: Shape, quick_key: str
     actor = current_actor()
     turn = st.session_state.get("_view_turn", 0)  # a new one closes the menu: it would stay open above the dialog
     with st.popover(fmt.md(opened.name[:30]) if opened else "View", icon=":material/bookmarks:", key=f"view_menu_{turn}"):
-        _views(load(views.find, entity_key), opened, quick_key)
+        _views(cached(views.find, entity_key, entities=(), tables=("saved_view",), own=True), opened, quick_key)
         if opened is not None and opened.may_edit:
             with st.container(horizontal=True, gap="small"):
                 if st.button("Update", key="view_update", help="Keep the list as it looks now under this name"):

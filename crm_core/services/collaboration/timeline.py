@@ -192,9 +192,8 @@ def _within_sight(session: Session, actor: Actor, entity_key: str, batch: list[E
     for key in CHILDREN:
         ids = {event.record_id for event in batch if event.entity == key}
         if ids and key != entity_key:
-            child = entity(key).table
-            clause = and_(child.c.id.in_(ids), visible(actor, key, child, with_deleted=True))
-            seen |= {(key, record_id) for record_id in session.execute(select(child.c.id).where(clause)).scalars()}
+            # whose name the actor may read (or would, were it not masked) they may see; the session keeps the names for the entries
+            seen |= {(key, record_id) for record_id in lists.titles(session, actor, key, ids)}
     return [event for event in batch if event.entity == entity_key or (event.entity, event.record_id) in seen]
 
 

@@ -156,9 +156,8 @@ def _mine_or_free(actor: Actor, entity_key: str) -> Ast:
 
 
 def _block(session: Session, actor: Actor, key: str, ast: Ast, columns: tuple[str, ...], sort: tuple[str, bool]) -> Block:
-    return Block(
-        key, columns, lists.find(session, actor, key, ListQuery(filter=ast, columns=columns, sort=sort, size=SIZE)), ast, {}
-    )
+    found = lists.find(session, actor, key, ListQuery(filter=ast, columns=columns, sort=sort, size=SIZE), sums=False)
+    return Block(key, columns, found, ast, {})
 
 
 def _leaf(field: str, cmp: str, value: Any = None) -> Ast:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from crm_core import events, records
 from crm_core.access import Actor, require
+from crm_core.db import shared
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import parse_one
 from crm_core.kit import clock
@@ -395,6 +396,10 @@ class StageView:
 def stages(session: Session, actor: Actor, pipeline_id: int | None = None) -> list[StageView]:
     """Stages of a pipeline (of all active ones when None), in order."""
     require(actor, "deal", Action.READ)
+    return list(shared(session, ("stages", pipeline_id), ("pipeline", "stage"), lambda: _stages(session, pipeline_id)))
+
+
+def _stages(session: Session, pipeline_id: int | None) -> list[StageView]:
     query = select(Stage).join(Pipeline, col(Pipeline.id) == Stage.pipeline_id).where(col(Pipeline.is_active))
     query = query.where(Stage.pipeline_id == pipeline_id) if pipeline_id else query
     found = session.exec(

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from crm_core import events, records
 from crm_core.access import Actor, require
+from crm_core.db import shared
 from crm_core.entities import entity, label_of, relations
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit import clock
@@ -76,10 +77,15 @@ class StatusView:
 def statuses(session: Session, actor: Actor) -> list[StatusView]:
     """All statuses in order."""
     require(actor, "lead", Action.READ)
-    return [
-        StatusView(row.id, row.label, row.kind)
-        for row in session.exec(select(LeadStatus).order_by(col(LeadStatus.position), col(LeadStatus.id)))
-    ]
+    rows = select(LeadStatus).order_by(col(LeadStatus.position), col(LeadStatus.id))
+    return list(
+        shared(
+            session,
+            "lead statuses",
+            ("lead_status",),
+            lambda: [StatusView(row.id, row.label, row.kind) for row in session.exec(rows)],
+        )
+    )
 
 
 def qualify(session: Session, actor: Actor, lead_id: int, *, base_version: int | None = None) -> Lead:

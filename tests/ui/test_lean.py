@@ -1,0 +1,83 @@
+"""What is replaced in Streamlit gives what it gave before, in the same order."""
+
+import asyncio
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+import streamlit
+from streamlit.proto.NewSession_pb2 import CustomThemeConfig
+from streamlit.runtime import app_session
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.runtime import Runtime
+
+from ui import lean
+
+
+@pytest.mark.parametrize(
+    "section", ["theme", "theme.light", "theme.dark", "theme.sidebar", "theme.light.sidebar", "theme.dark.sidebar"]
+)
+def test_the_theme_is_the_one_that_streamlit_reads(section):
+    fresh, twice = CustomThemeConfig(), CustomThemeConfig()
+    lean._populate_theme(fresh, section)
+    for _ in range(2):
+        twice = CustomThemeConfig()
+        lean.theme_once(twice, section)
+    assert twice == fresh and fresh.ByteSize()
+
+
+def test_it_is_installed_only_over_the_version_that_it_was_written_for(monkeypatch):
+    assert streamlit.__version__.startswith(lean.WRITTEN_FOR), "compare ui/lean.py with the new Streamlit, then raise WRITTEN_FOR"
+    for name, where in (
+        ("_populate_theme_msg", app_session),
+        ("_call_soon_on_event_loop", AppSession),
+        ("_enqueued_some_message", Runtime),
+    ):
+        monkeypatch.setattr(where, name, getattr(where, name))
+    monkeypatch.setattr(streamlit, "__version__", "1.99.0")
+    before = AppSession._call_soon_on_event_loop
+    assert not lean.install() and AppSession._call_soon_on_event_loop is before
+    monkeypatch.undo()
+
+
+def test_messages_keep_their_order_and_none_is_lost_when_one_fails():
+    done, failed = [], []
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: failed.append(context["exception"]))
+        session = SimpleNamespace(_event_loop=loop)
+
+        def script():
+            for n in range(500):
+                lean.hand_over(session, (lambda: 1 / 0) if n == 100 else lambda n=n: done.append(n))
+
+        thread = Thread(target=script)
+        thread.start()
+        while thread.is_alive() or len(done) < 499:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+    assert done == [n for n in range(500) if n != 100]
+    assert [type(error) for error in failed] == [ZeroDivisionError]
+
+
+def test_a_session_whose_loop_is_closed_drops_what_comes():
+    loop = asyncio.new_event_loop()
+    loop.close()
+    session = SimpleNamespace(_event_loop=loop)
+    lean.hand_over(session, lambda: None)
+    assert not session._rapport_waiting
+
+
+def test_the_bell_rings_once_from_any_thread():
+    async def run():
+        objects = SimpleNamespace(need_send_data=asyncio.Event(), eventloop=asyncio.get_running_loop())
+        runtime = SimpleNamespace(_get_async_objs=lambda: objects)
+        lean.ring_once(runtime)
+        assert objects.need_send_data.is_set()
+        objects.need_send_data.clear()
+        await asyncio.to_thread(lean.ring_once, runtime)
+        await asyncio.wait_for(objects.need_send_data.wait(), 5)
+
+    asyncio.run(run())

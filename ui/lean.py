@@ -1,0 +1,87 @@
+"""What Streamlit does anew in every run although nothing changed, done once; and what it does message by message, done in bunches.
+
+Three functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
+only the version they were written for is touched: any other one runs as it is, a little slower. Why: docs/decisions/0024-serving.md.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import streamlit
+from streamlit.proto.NewSession_pb2 import CustomThemeConfig
+from streamlit.runtime import app_session
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.runtime import Runtime
+
+WRITTEN_FOR = "1.67."
+log = logging.getLogger("rapport.ui")
+
+_populate_theme = app_session._populate_theme_msg
+_themes: dict[str, CustomThemeConfig] = {}
+_lock = Lock()
+
+
+def install() -> bool:
+    """Replace them; False when this Streamlit is another one than they were written for."""
+    if not streamlit.__version__.startswith(WRITTEN_FOR):
+        log.warning("Streamlit %s is unknown here, so its pages cost a little more time", streamlit.__version__)
+        return False
+    app_session._populate_theme_msg = theme_once
+    AppSession._call_soon_on_event_loop = hand_over  # type: ignore[method-assign]
+    Runtime._enqueued_some_message = ring_once  # type: ignore[method-assign]
+    return True
+
+
+def theme_once(message: CustomThemeConfig, section: str = "theme") -> None:
+    """The colours and fonts of the configuration, read once: they don't change while the app runs, and reading them takes a fifth of a short run."""
+    known = _themes.get(section)
+    if known is None:
+        known = CustomThemeConfig()
+        _populate_theme(known, section)
+        _themes[section] = known
+    if known.ByteSize():
+        message.MergeFrom(known)
+
+
+def hand_over(self: AppSession, callback: Callable[[], None]) -> None:
+    """Give the event loop something to do for this session. What comes while the loop is busy goes along: one wake-up for many messages.
+
+    Each wake-up would make the script's thread give way, hundreds of times a page.
+    """
+    with _lock:
+        waiting: deque[Callable[[], None]] = self.__dict__.setdefault("_rapport_waiting", deque())
+        waiting.append(callback)
+        if len(waiting) > 1:
+            return  # the wake-up for the first one is on its way
+    try:
+        self._event_loop.call_soon_threadsafe(_take_over, self, waiting)
+    except RuntimeError:
+        if not self._event_loop.is_closed():
+            raise
+        waiting.clear()  # the process is ending
+
+
+def _take_over(session: AppSession, waiting: deque[Callable[[], None]]) -> None:
+    with _lock:
+        callbacks = list(waiting)
+        waiting.clear()
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception as error:  # as the loop would do for each of them
+            session._event_loop.call_exception_handler({"message": "a message to the browser failed", "exception": error})
+
+
+def ring_once(self: Runtime) -> None:
+    """Tell the sending loop that something waits, unless it was told already."""
+    objects: Any = self._get_async_objs()
+    if objects.need_send_data.is_set():
+        return
+    if asyncio._get_running_loop() is objects.eventloop:
+        objects.need_send_data.set()
+    else:
+        objects.eventloop.call_soon_threadsafe(objects.need_send_data.set)
