@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from ui import lean
 from ui.failure import on_script_error
-from web import startup
+from web import gate, startup
 from web.middleware import Door
 from web.routes import ROUTES
 
@@ -26,6 +26,7 @@ WARM = (
 
 startup.configure()
 lean.install()
+gate.install()
 app = st.App(
     "ui/main.py",
     routes=ROUTES,

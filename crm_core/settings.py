@@ -18,6 +18,7 @@ class Settings(BaseSettings):
     data_dir: Path = ROOT / "data" / "local"
     reference_data: Path = ROOT.parent / "shared" / "data"
     public_url: str = ""
+    processes: int = Field(default=0, ge=0, le=32)
     max_upload_mb: int = Field(default=250, ge=1, le=2000)
     session_days: int = Field(default=14, ge=1, le=365)
     setup_token: SecretStr | None = None

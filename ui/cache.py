@@ -60,7 +60,7 @@ BEYOND = ("'agg'", "'segment'", "'mark'", "'event'", ".")
 """Signs in a filter that it looks beyond the table it filters."""
 
 
-def behind(entity_key: str, ast: Any) -> dict[str, tuple[str, ...]]:
+def behind(entity_key: str, ast: Any) -> dict[str, Any]:
     """``entities`` and ``tables`` of ``cached`` for a figure over a filtered list: all of them when the filter looks beyond this one."""
     wide = any(sign in str(ast) for sign in BEYOND)
     keys = tuple(ENTITIES) if wide else (entity_key,)

@@ -36,7 +36,7 @@ def install() -> bool:
     return True
 
 
-def theme_once(message: CustomThemeConfig, section: str = "theme") -> None:
+def theme_once(msg: CustomThemeConfig, section: str = "theme") -> None:
     """The colours and fonts of the configuration, read once: they don't change while the app runs, and reading them takes a fifth of a short run."""
     known = _themes.get(section)
     if known is None:
@@ -44,7 +44,7 @@ def theme_once(message: CustomThemeConfig, section: str = "theme") -> None:
         _populate_theme(known, section)
         _themes[section] = known
     if known.ByteSize():
-        message.MergeFrom(known)
+        msg.MergeFrom(known)
 
 
 def hand_over(self: AppSession, callback: Callable[[], None]) -> None:

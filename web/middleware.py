@@ -19,7 +19,7 @@ from crm_core.db import read_session
 from crm_core.errors import CrmError
 from crm_core.services.admin import sessions, setup
 from crm_core.settings import settings
-from web import headers, metrics, pages
+from web import gate, headers, metrics, pages
 from web.cookies import SESSION_COOKIE
 from web.paths import is_odd, is_public
 
@@ -193,6 +193,8 @@ def _with_headers(send: Send, scope: Scope) -> Send:
 def _missing(present: Any, scope: Scope) -> list[tuple[bytes, bytes]]:
     known = {key.lower() for key, _ in present}
     wanted = {**headers.COMMON, "content-security-policy": headers.app_policy()}
+    if gate.is_used():  # the next request may be somebody else's, through the same proxy
+        wanted["connection"] = "close"
     if scope.get("scheme") == "https":
         wanted["strict-transport-security"] = "max-age=31536000"
     return [(key.encode(), value.encode()) for key, value in wanted.items() if key.encode() not in known]

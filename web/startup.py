@@ -18,7 +18,7 @@ from crm_core.db import limit_statements, read_session, write_session
 from crm_core.errors import CrmError, Unavailable
 from crm_core.services.admin import founding, setup
 from crm_core.settings import settings
-from web import headers, secret, setup_token
+from web import gate, headers, secret, setup_token
 
 log = logging.getLogger("rapport")
 
@@ -45,7 +45,8 @@ def lifespan(warm: Sequence[str] = ()) -> Any:
         except CrmError as error:
             refuse(error)
         headers.app_policy()
-        invite_first_visit()
+        if gate.is_first():
+            invite_first_visit()
         Thread(target=warm_up, args=(tuple(warm),), name="warm-up", daemon=True).start()
         yield {}
 
@@ -81,7 +82,7 @@ def invite_first_visit() -> None:
             return
     address = streamlit_config.get_option("server.address") or "localhost"
     host = "localhost" if address in ("0.0.0.0", "127.0.0.1", "::", "::1") else address  # noqa: S104
-    base = settings().public_url.rstrip("/") or f"http://{host}:{streamlit_config.get_option('server.port')}"
+    base = settings().public_url.rstrip("/") or f"http://{host}:{gate.public_port() or streamlit_config.get_option('server.port')}"
     print(f"\n  Rapport is new here. Open {base}/welcome to begin.", flush=True)
     setup_token.announce()
     print(f"  ({base}/welcome?token={setup_token.setup_token()})\n", flush=True)

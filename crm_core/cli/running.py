@@ -19,6 +19,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port of the app; 8501 unless STREAMLIT_SERVER_PORT says otherwise.")] = None,
     address: Annotated[str | None, typer.Option(help="Address to listen on; loopback only unless given. 0.0.0.0: all.")] = None,
     with_worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Run the worker beside the app.")] = True,
+    processes: Annotated[
+        int | None, typer.Option(min=0, max=32, help="Processes that draw pages; 0: one for each core, as memory allows.")
+    ] = None,
 ) -> None:
     """Start the app and the worker beside it; Ctrl+C stops both cleanly. Migrates the embedded database first."""
     from crm_core.cli.supervisor import Supervisor
@@ -27,7 +30,7 @@ def serve(
         os.environ["STREAMLIT_SERVER_PORT"] = str(port)
     if address is not None:
         os.environ["STREAMLIT_SERVER_ADDRESS"] = address
-    output.end(Supervisor(with_worker=with_worker).run())
+    output.end(Supervisor(with_worker=with_worker, processes=processes).run())
 
 
 def worker() -> None:

@@ -44,7 +44,7 @@ def numbers(entity_key: str, rule: Rule) -> int:
     return seen.count
 
 
-def _behind_worth(entity_key: str, rule: Rule) -> dict[str, tuple[str, ...]]:
+def _behind_worth(entity_key: str, rule: Rule) -> dict[str, Any]:
     base = behind(entity_key, rule)
     more = ("sales_order", "contact_point", "consent", "suppression", "mail_delivery", "outreach_rules")
     return {
@@ -153,7 +153,7 @@ def overlap(entity_key: str, rule: Rule, without: int | None, count: int) -> Non
     )  # fmt: skip
 
 
-def _behind_overlap(entity_key: str, rule: Rule) -> dict[str, tuple[str, ...]]:
+def _behind_overlap(entity_key: str, rule: Rule) -> dict[str, Any]:
     base = behind(entity_key, rule)
     return {
         "entities": tuple(dict.fromkeys((*base["entities"], "segment", "campaign"))),
