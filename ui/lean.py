@@ -1,7 +1,7 @@
 """What Streamlit does anew in every run although nothing changed, done once; and what it does message by message, done in bunches.
 
 Three functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
-only the version they were written for is touched: any other one runs as it is, a little slower. Why: docs/decisions/0024-serving.md.
+only the version they were written for is touched: any other one runs as it is, a little slower. Why: docs/decisions/0026-serving.md.
 """
 
 import asyncio

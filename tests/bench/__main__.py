@@ -28,7 +28,8 @@ from tests.bench import imports as importing
 from tests.bench.cases import ANALYSES, RECORDS, Case, cases
 from tests.bench.client import Tab
 from tests.bench.measure import Figure
-from tests.tools.app import App, started, workspace
+from tests.bench.serving import served
+from tests.tools.app import App, workspace
 from ui.navigation import PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,7 @@ class Results:
     cold: dict[str, float] = field(default_factory=dict)
     computed: list[analyses.Computed] = field(default_factory=list)
     heavy: list[analyses.Heavy] = field(default_factory=list)
+    processes: int = 1
     cores: int = os.cpu_count() or 1
     memory_gib: float = 0.0
     load_before: float = 0.0
@@ -69,21 +71,22 @@ def main() -> int:
         results.computed = analyses.made(where)
         results.heavy = [] if wanted.only else analyses.heavy()
         results.start = {} if wanted.only else _start(where, 2 if wanted.quick else 3)
-    with started(where, scale=None) as app:
+    with served(where) as serving:
+        app, results.processes = serving.app, len(serving.pids)
         results.rows = _rows()
         people = app.people()
         token = app.token(people["administrator"])
         mine = [case for case in cases_of(people["administrator"]) if _wanted(case.name, wanted.only)]
-        results.memory["after the start"] = measure.memory_mb(app.pid)
+        results.memory["after the start"] = serving.memory_mb()
         pages = [case for case in mine if case.needs in (*ANALYSES, "dashboard")]
         results.cold = asyncio.run(measure.first_opens(app.url, token, pages))
-        results.alone = asyncio.run(measure.alone(app.url, token, mine, pid=app.pid, repeats=repeats))
+        results.alone = asyncio.run(measure.alone(app.url, token, mine, spent=serving.cpu_seconds, repeats=repeats))
         for users in [] if wanted.only else [int(n) for n in wanted.users.split(",")]:
             print(f"  a day of {users} people …", flush=True)
-            began, spent = time.perf_counter(), measure.cpu_seconds(app.pid)
+            began, spent = time.perf_counter(), serving.cpu_seconds()
             results.days[users] = asyncio.run(measure.day(app.url, _people(app, users), seconds=seconds))
-            results.busy[users] = (measure.cpu_seconds(app.pid) - spent) / (time.perf_counter() - began)
-            results.memory[f"after {users} people"] = measure.memory_mb(app.pid)
+            results.busy[users] = (serving.cpu_seconds() - spent) / (time.perf_counter() - began)
+            results.memory[f"after {users} people"] = serving.memory_mb()
     if not wanted.only and not wanted.no_imports and not wanted.quick:
         results.imports = _imports()
     text = report.write(results)

@@ -68,6 +68,8 @@ LISTS = {
     "leads": ("lead", "name, company, status_id, source, email, owner_id, created_at", "created_at desc, id", ", sum(estimated_minor)"),
     "tickets": ("ticket", "number, subject, status, priority, account_id, owner_id, opened_at", "opened_at desc, id", ""),
     "orders": ("sales_order", "number, account_id, contact_id, status, ordered_at, total_minor, owner_id", "ordered_at desc, id", ", sum(total_minor)"),
+    "products": ("product", "name, sku, category_id, price_minor, is_active", "name, id", ""),
+    "campaigns": ("campaign", "name, status, owner_id", "id desc", ""),
 }  # fmt: skip
 RECORDS = {
     "deal": ("deal", "deal"),
@@ -75,6 +77,9 @@ RECORDS = {
     "contact": ("contact", "contact"),
     "lead": ("lead", "lead"),
     "ticket": ("ticket", "ticket"),
+    "order": ("sales_order", "order"),
+    "product": ("product", "product"),
+    "campaign": ("campaign", "campaign"),
 }
 
 
@@ -104,6 +109,7 @@ def cases(ids: Mapping[str, Sequence[int]]) -> list[Case]:
         Case("overview: again", PAGES_GOAL_MS, _again, _open("overview"), needs="overview"),
         Case("pipeline: open", PAGES_GOAL_MS, _open("pipeline"), needs="pipeline"),
         Case("today: open", PAGES_GOAL_MS, _open("today"), needs="today"),
+        Case("audit: open", PAGES_GOAL_MS, _open("audit"), needs="audit"),
     ]
     found.append(
         Case(

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,9 +54,10 @@ class Figure:
 
 
 async def alone(
-    url: str, token: str, cases: Sequence[Case], *, pid: int, repeats: int, warm: int = 3, seed: int = 7
+    url: str, token: str, cases: Sequence[Case], *, spent: Callable[[], float], repeats: int, warm: int = 3, seed: int = 7
 ) -> list[Figure]:
-    """One person, each case in a tab of its own: some runs to warm up, then the measured ones. ``pid``: the server's process."""
+    """One person, each case in a tab of its own: some runs to warm up, then the measured ones. ``spent``: processor seconds of the
+    server so far."""
     figures = []
     for case in cases:
         figure = Figure(case.name, goal_ms=case.goal_ms, bare_ms=_bare(case.bare) if case.bare else None)
@@ -67,11 +68,11 @@ async def alone(
                     if case.prepare is not None:
                         await case.prepare(tab, random)
                     await asyncio.sleep(SETTLE)  # the run before tidies up after it has answered
-                    before = cpu_seconds(pid)
+                    before = spent()
                     seconds = await case.act(tab, random)
                     if turn >= warm:
                         figure.samples.append(seconds * 1_000)
-                        figure.cpu.append((cpu_seconds(pid) - before) * 1_000)
+                        figure.cpu.append((spent() - before) * 1_000)
         except Failed as error:
             figure.failure = str(error)
         words = figure.failure or f"{figure.median:7.0f} {figure.p95:7.0f} ms, {figure.cpu_ms or 0:5.0f} ms of CPU"

@@ -103,7 +103,13 @@ def _days(results: "Results") -> str:
         cells = [_cell(figures.get(name)) for figures in results.days.values()]
         label = "**all**" if name == "all" else name
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    lines += ["", *(f"With {users} people the app kept {share:.0%} of one core busy." for users, share in results.busy.items())]
+    lines += [
+        "",
+        *(
+            f"With {users} people the app's {results.processes} process(es) kept {share:.0%} of one core busy, all together."
+            for users, share in results.busy.items()
+        ),
+    ]
     failures = [f"{users} people: {figures['all'].failure}" for users, figures in results.days.items() if figures["all"].failure]
     if failures:
         lines += ["", "Failures: " + "; ".join(failures)]
