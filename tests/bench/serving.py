@@ -1,6 +1,5 @@
 """The app as ``serve`` runs it, with all its processes: what people get is what is measured."""
 
-import os
 import subprocess
 import sys
 import time
@@ -62,11 +61,9 @@ def _all_of(parent: int) -> tuple[int, ...]:
 
 
 def _children(parent: int) -> tuple[int, ...]:
-    try:
-        listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    except OSError:
-        listed = [pid for pid in os.listdir("/proc") if pid.isdigit() and _parent(pid) == parent]
-    return tuple(sorted(int(pid) for pid in listed))
+    return tuple(
+        sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _parent(entry.name) == parent)
+    )
 
 
 def _parent(pid: str) -> int:
