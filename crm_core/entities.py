@@ -108,6 +108,7 @@ _AREA_LABELS = {
     "lead_form": "Lead forms",
     "mailbox": "Mailboxes and the tray of unmatched mail",
     "integration": "API and webhooks",
+    "assignment": "Assignment rules",
 }
 
 

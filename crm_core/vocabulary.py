@@ -669,3 +669,28 @@ class ShopState(Choice):
     OLDER = "older", "Older than what is known"
     IGNORED = "ignored", "Nothing to do"
     FAILED = "failed", "Needs a look"
+class RouteMethod(Choice):
+    """How an assignment rule chooses among the people who are free."""
+
+    TURNS = "turns", "In turn"
+    WEIGHTED = "weighted", "In turn, by weight"
+    LEAST = "least", "Fewest open"
+    TERRITORY = "territory", "By territory"
+    CAPABLE = "capable", "Most capable"
+
+
+class RouteOutcome(Choice):
+    """What came of an assignment."""
+
+    GIVEN = "given", "Given"
+    WAITS = "waits", "Waits in a queue"
+    NO_RULE = "no_rule", "No rule fits"
+    STAYS = "stays", "Stays where it is"
+    TAKEN = "taken", "Taken from the queue"
+
+
+class PointKind(Choice):
+    """What a lead gets points for."""
+
+    FIT = "fit", "Fit"
+    BEHAVIOUR = "behaviour", "Behaviour"

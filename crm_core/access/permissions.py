@@ -21,6 +21,7 @@ AREAS = (
     "lead_form",
     "mailbox",
     "integration",
+    "assignment",
 )
 """Parts of the product that are allowed as a whole."""
 
@@ -84,6 +85,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("quota", read=SUB, manage=SUB)
         + _on("service_level", read=ALL, manage=ALL)
         + _on("mailbox", read=ALL)
+        + _on("assignment", read=ALL, manage=SUB)
         + _on("audit", read=SUB)
         + _on("view", manage=ALL)
         + _on("integration", read=ALL),

@@ -59,6 +59,20 @@ from crm_core.models.platform import (
     TableVersion,
     WorkerHeartbeat,
 )
+from crm_core.models.routing import (
+    Absence,
+    LeadPoints,
+    LeadWatch,
+    PointRule,
+    QueueItem,
+    RoutingDecision,
+    RoutingRule,
+    RoutingSetting,
+    RoutingTurn,
+    SpeedTarget,
+    WorkProfile,
+    WorkQueue,
+)
 from crm_core.models.sales import (
     Deal,
     DealContact,

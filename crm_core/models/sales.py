@@ -30,6 +30,7 @@ class Lead(Customisable, table=True):
         Index("ix_lead_list", "deleted_at", "created_at", "owner_id", "converted_at"),
         Index("ix_lead_owner", "owner_id", "deleted_at", "created_at", "status_id", "estimated_minor"),
         Index("ix_lead_created", "created_at"),
+        Index("ix_lead_points", "deleted_at", "points", "id"),
     )
     name: str = field("Name", required=True, pii=True, index=True)
     company: str | None = field("Company")
@@ -45,6 +46,8 @@ class Lead(Customisable, table=True):
     owner_id: int | None = field("Owner", to="user")
     estimated_minor: int | None = field("Estimated value", FieldKind.MONEY, low=0)
     score: int | None = field("Score", FieldKind.INTEGER, editable=False)
+    points: int | None = field("Points", FieldKind.INTEGER, editable=False, help="By the rules under Lead points; the score beside it is learned")
+    grade: str | None = field("Grade", max_length=2, editable=False, help="A to D for fit, 1 to 4 for behaviour")
     disqualified_reason: str | None = field("Reason", FieldKind.PICK)
     description: str | None = field("Description", FieldKind.LONG_TEXT)
     first_response_at: datetime | None = field("First response", FieldKind.DATETIME, editable=False)
