@@ -689,7 +689,7 @@ class RouteOutcome(Choice):
     TAKEN = "taken", "Taken from the queue"
 
 
-class PointKind(Choice):
+class LeadPointKind(Choice):
     """What a lead gets points for."""
 
     FIT = "fit", "Fit"

@@ -7,7 +7,7 @@ from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
 from crm_core.models.base import Json, Record, choice_type, field, table_args
-from crm_core.vocabulary import PointKind, RouteMethod, RouteOutcome
+from crm_core.vocabulary import LeadPointKind, RouteMethod, RouteOutcome
 
 
 class WorkQueue(Record, table=True):
@@ -75,7 +75,9 @@ class QueueItem(Record, table=True):
     """One row per record that waits because nobody was free."""
 
     __tablename__ = "queue_item"
-    __table_args__ = table_args(UniqueConstraint("entity", "record_id", name="uq_queue_item"), Index("ix_queue_item_since", "since", "id"))
+    __table_args__ = table_args(
+        UniqueConstraint("entity", "record_id", name="uq_queue_item"), Index("ix_queue_item_since", "since", "id")
+    )
     entity: str = Field(max_length=40)
     record_id: int
     queue_id: int | None = Field(default=None, foreign_key="work_queue.id", ondelete="SET NULL", index=True)
@@ -112,7 +114,7 @@ class PointRule(Record, table=True):
 
     __tablename__ = "point_rule"
     name: str = field("Name", required=True, unique=True, max_length=120)
-    kind: PointKind = Field(sa_type=choice_type(PointKind))
+    kind: LeadPointKind = Field(sa_type=choice_type(LeadPointKind))
     points: int
     filter: dict[str, Any] | None = Field(default=None, sa_type=Json)
     signal: str = Field(default="", max_length=60)

@@ -46,7 +46,9 @@ class Lead(Customisable, table=True):
     owner_id: int | None = field("Owner", to="user")
     estimated_minor: int | None = field("Estimated value", FieldKind.MONEY, low=0)
     score: int | None = field("Score", FieldKind.INTEGER, editable=False)
-    points: int | None = field("Points", FieldKind.INTEGER, editable=False, help="By the rules under Lead points; the score beside it is learned")
+    points: int | None = field(
+        "Points", FieldKind.INTEGER, editable=False, help="By the rules under Lead points; the score beside it is learned"
+    )
     grade: str | None = field("Grade", max_length=2, editable=False, help="A to D for fit, 1 to 4 for behaviour")
     disqualified_reason: str | None = field("Reason", FieldKind.PICK)
     description: str | None = field("Description", FieldKind.LONG_TEXT)

@@ -10,6 +10,7 @@ from ui.components.activity_feed import feed, log_box
 from ui.components.answer_box import answer_box
 from ui.components.assign import assign_button, take_button
 from ui.components.conversation import conversation
+from ui.components.decision_card import decision_card
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
@@ -69,6 +70,7 @@ with left:
         feed("ticket", ticket_id)
 with right:
     sla_card(actor, load(slas.of_ticket, ticket_id))
+    decision_card("ticket", ticket_id)
     customer(actor, specs, row)
     next_steps("ticket", ticket_id)
     again = ("reopened_count",) if row["reopened_count"] else ()

@@ -6,6 +6,7 @@ from ui.actions import load
 from ui.components.header import empty_state, header
 from ui.components.record_list import Quick, record_list
 from ui.components.ticket_dialogs import new_ticket
+from ui.components.waiting_list import waiting_link
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -31,6 +32,7 @@ if page_of(actor, "tray") is not None:
         go("tray")
 if page_of(actor, "macros") is not None and actions.button("Macros", icon=":material/bolt:", key="to_macros"):
     go("macros")
+waiting_link(actor, "ticket", actions)
 if actor.can("ticket", Action.CREATE) and actions.button(
     "New ticket", type="primary", icon=":material/add:", shortcut="n", key="new_ticket"
 ):

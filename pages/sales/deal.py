@@ -12,6 +12,7 @@ from ui.components.activity_feed import feed, log_box
 from ui.components.deal_committee import committee
 from ui.components.deal_dialogs import lose_dialog, reopen_dialog, win_dialog
 from ui.components.deal_stages import stage_path
+from ui.components.decision_card import decision_card
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
@@ -117,6 +118,7 @@ with left:
 with right:
     next_steps("deal", deal_id)
     score_card("deal", deal_id)
+    decision_card("deal", deal_id)
     facts(
         actor,
         "About",

@@ -9,6 +9,7 @@ from ui.actions import load, perform
 from ui.components.activity_feed import feed, log_box
 from ui.components.assign import assign_button, take_button
 from ui.components.consent_card import consent_card
+from ui.components.decision_card import decision_card
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
@@ -84,6 +85,7 @@ with left:
 with right:
     next_steps("lead", lead_id)
     score_card("lead", lead_id)
+    decision_card("lead", lead_id)
     facts(actor, "Reach", specs, row, REACH)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     consent_card(actor, "lead", lead_id)

@@ -7,6 +7,7 @@ from ui.actions import load
 from ui.components.header import empty_state, header
 from ui.components.lead_dialogs import new_lead
 from ui.components.record_list import Quick, record_list
+from ui.components.waiting_list import waiting_link
 from ui.navigation import go, page_of
 from ui.session import current_actor
 from ui.tones import TONES
@@ -32,6 +33,7 @@ if scored and actions.button(
     "Best first", icon=":material/sort:", key="best_first", help="By score; what it is worth stands under Scoring"
 ):
     go("leads", sort="-score")
+waiting_link(actor, "lead", actions)
 if actor.can("lead", Action.CREATE) and actions.button(
     "New lead", type="primary", icon=":material/add:", shortcut="n", key="new_lead"
 ):

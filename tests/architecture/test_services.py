@@ -14,6 +14,8 @@ THROUGH = {
     "filters": "compiles inside visible()",
 }
 OPEN = {
+    "routing/standing.py": "how people stand; who gets work depends on nobody's rights but their own, and decisions.py asks",
+    "routing/flow.py": "the worker, which hands out what came in",
     "marketing/capture.py": "strangers, through a public form or with a key; retry asks",
     "marketing/segment_upkeep.py": "the worker, which keeps the members of live segments in step for everybody",
     "admin/demo/": "builds a workspace nobody is in yet; remove() asks",
@@ -72,6 +74,12 @@ EXCUSED = {
 """Use cases that touch nothing but the actor's own, with the reason."""
 
 HELPERS = {
+    "collaboration/incoming.py route_later": "part of creating a record, which asks",
+    "collaboration/incoming.py any_rule": "whether anybody needs to be asked at all",
+    **{
+        f"routing/assign.py {name}": "part of route and explain, which ask"
+        for name in ("propose", "weigh", "members", "place_of", "value_of", "lock", "rule_for", "open_ones")
+    },
     "helpdesk/calendars.py calendar_of": "the hours a promise is counted in depend on nobody's rights",
     "helpdesk/answers.py mailbox_of": "which address a ticket is answered from",
     "helpdesk/answers.py own_addresses": "our own addresses",

@@ -20,12 +20,14 @@ from crm_core.services.collaboration import assignments, mail_run, notification_
 from crm_core.services.helpdesk import slas
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import segment_upkeep, sending
+from crm_core.services.routing import flow
 from crm_core.vocabulary import Action
 
 DECLARED_IN = (
     assignments,
     audit,
     backups,
+    flow,
     import_jobs,
     mail_run,
     notification_mail,

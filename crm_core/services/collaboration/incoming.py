@@ -21,4 +21,6 @@ def route_later(session: Session, entity_key: str, record: Any) -> None:
 def any_rule(session: Session, entity_key: str) -> bool:
     """Whether an active rule is about such records."""
     table = RoutingRule.__table__  # type: ignore[attr-defined]
-    return bool(session.execute(select(exists(select(table.c.id).where(table.c.entity == entity_key, table.c.is_active)))).scalar_one())
+    return bool(
+        session.execute(select(exists(select(table.c.id).where(table.c.entity == entity_key, table.c.is_active)))).scalar_one()
+    )

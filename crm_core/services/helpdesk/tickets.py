@@ -13,7 +13,7 @@ from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import SubmitKey, Ticket, TicketMessage
-from crm_core.services.collaboration import mentions
+from crm_core.services.collaboration import incoming, mentions
 from crm_core.services.helpdesk import slas, ticket_rules
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
 from crm_core.vocabulary import Action, MessageDirection, TicketKind
@@ -64,7 +64,8 @@ def create(
     mailed: Mailed | None = None,
     also: Mapping[str, Any] | None = None,
 ) -> Ticket:
-    """Open a ticket; ``message`` is what the customer said. Without an account it belongs to the contact's one. ``also``: columns that no form has."""
+    """Open a ticket; ``message`` is what the customer said. Without an account it belongs to the contact's one. ``also``: columns that no form has.
+    Without an owner the assignment rules are asked."""
     if values.get("contact_id") and not values.get("account_id"):
         account_id = records.get(session, actor, "contact", int(values["contact_id"])).account_id
         known = lists.titles(session, actor, "account", [account_id]) if actor.can("account", Action.READ) else {}
@@ -75,6 +76,7 @@ def create(
         name = author_name or _customer_name(session, actor, ticket)
         _add_message(session, ticket, MessageDirection.INBOUND, message, author_name=name, mailed=mailed)
     slas.sync(session, ticket)
+    incoming.route_later(session, "ticket", ticket)
     return ticket
 
 

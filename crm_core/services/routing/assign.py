@@ -1,6 +1,6 @@
 """Giving a record to somebody by the rules: the first rule that fits, the people who are free, one decision with everybody who was considered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,12 +26,11 @@ from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import Action, RouteMethod, RouteOutcome
 
 
-
 def _assign_deal(session: Session, actor: Actor, deal_id: int, owner_id: int | None) -> Any:
     return deals.update(session, actor, deal_id, {"owner_id": owner_id})
 
 
-_ASSIGN = {"lead": leads.assign, "deal": _assign_deal, "ticket": tickets.assign}
+_ASSIGN: dict[str, Callable[..., Any]] = {"lead": leads.assign, "deal": _assign_deal, "ticket": tickets.assign}
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,10 @@ def rule_for(session: Session, entity_key: str, record_id: int) -> RoutingRule |
     query = fetch(RoutingRule).where(RoutingRule.entity == entity_key, col(RoutingRule.is_active))
     for rule in session.exec(query.order_by(col(RoutingRule.rank), col(RoutingRule.id))):
         clause = where(session, entity_key, rule.filter, system()) if rule.filter else None
-        if clause is None or session.execute(select(exists(select(table.c.id).where(table.c.id == record_id, clause)))).scalar_one():
+        if (
+            clause is None
+            or session.execute(select(exists(select(table.c.id).where(table.c.id == record_id, clause)))).scalar_one()
+        ):
             return rule
     return None
 
@@ -175,7 +177,7 @@ def _carry_out(session: Session, actor: Actor, key: str, record: Any, found: Pro
     outcome = RouteOutcome.GIVEN if found.user_id is not None else RouteOutcome.WAITS if rule is not None else RouteOutcome.NO_RULE
     if found.user_id is None and before is not None:
         outcome = RouteOutcome.STAYS
-    made = note(session, actor, key, record.id, outcome, found, why)
+    made = _note(session, actor, key, record.id, outcome, found, why)
     if found.user_id is not None and rule is not None:
         _take_turn(session, rule, found)
         _ASSIGN[key](session, system(actor.via), record.id, found.user_id)
@@ -188,7 +190,9 @@ def _carry_out(session: Session, actor: Actor, key: str, record: Any, found: Pro
     return made
 
 
-def note(session: Session, actor: Actor, key: str, record_id: int, outcome: RouteOutcome, found: Proposal, why: str) -> RoutingDecision:
+def _note(
+    session: Session, actor: Actor, key: str, record_id: int, outcome: RouteOutcome, found: Proposal, why: str
+) -> RoutingDecision:
     """Write a decision down with everybody who was considered."""
     rule = found.rule
     made = RoutingDecision(
@@ -243,13 +247,14 @@ def take(session: Session, actor: Actor, entity_key: str, record_id: int) -> Rou
         raise Conflict(f"Somebody has taken this {label_of(entity_key).lower()} already.")
     _ASSIGN[entity_key](session, actor, record_id, actor.user_id)
     _leave_queue(session, entity_key, record_id)
-    return note(session, actor, entity_key, record_id, RouteOutcome.TAKEN, Proposal(None, actor.user_id), "Taken by hand")
+    return _note(session, actor, entity_key, record_id, RouteOutcome.TAKEN, Proposal(None, actor.user_id), "Taken by hand")
 
 
 def open_ones(session: Session, key: str, user_id: int) -> list[int]:
     """Tickets that a rule gave to somebody and that are still theirs and unsolved: what is handed on while they are away."""
     table, log = entity(key).table, RoutingDecision.__table__  # type: ignore[attr-defined]
     given = select(log.c.record_id).where(log.c.entity == key, log.c.user_id == user_id)
-    live = select(table.c.id).where(table.c.owner_id == user_id, table.c.deleted_at.is_(None), table.c.status.not_in(DONE), table.c.id.in_(given))
+    live = select(table.c.id).where(
+        table.c.owner_id == user_id, table.c.deleted_at.is_(None), table.c.status.not_in(DONE), table.c.id.in_(given)
+    )
     return list(session.execute(live.order_by(table.c.id)).scalars())
-

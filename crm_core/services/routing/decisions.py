@@ -94,7 +94,9 @@ def preview(session: Session, actor: Actor, entity_key: str, record_id: int) -> 
     shown = tuple(_considered(assign.plain(one), names, found.user_id) for one in _in_order(found.candidates, found.user_id))
     who = names.get(found.user_id or 0, "")
     at = assign.utcnow()
-    return DecisionView(0, entity_key, record_id, title, rule.name if rule else "", rule.method if rule else None, outcome, who, "", at, shown)
+    return DecisionView(
+        0, entity_key, record_id, title, rule.name if rule else "", rule.method if rule else None, outcome, who, "", at, shown
+    )
 
 
 def _seen(actor: Actor, key: str) -> Any:
@@ -104,7 +106,8 @@ def _seen(actor: Actor, key: str) -> Any:
 
 def _views(session: Session, actor: Actor, rows: Sequence[Any]) -> list[DecisionView]:
     titles = {
-        key: lists.titles(session, actor, key, {row.record_id for row in rows if row.entity == key}) for key in {row.entity for row in rows}
+        key: lists.titles(session, actor, key, {row.record_id for row in rows if row.entity == key})
+        for key in {row.entity for row in rows}
     }
     people = {one["user_id"] for row in rows for one in row.candidates} | {row.user_id for row in rows if row.user_id}
     names = lists.titles(session, actor, "user", people)

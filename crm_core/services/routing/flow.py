@@ -81,9 +81,15 @@ def _offer(session: Session, row: Any, hopeless: set[tuple[Any, ...]]) -> None:
 def _tell_of_long_waits(session: Session) -> None:
     """Whoever works in a queue hears once of each record that waits longer than it should."""
     now = utcnow()
-    for queue in session.exec(fetch(WorkQueue).where(col(WorkQueue.max_wait_minutes).is_not(None), col(WorkQueue.team_id).is_not(None))):
+    for queue in session.exec(
+        fetch(WorkQueue).where(col(WorkQueue.max_wait_minutes).is_not(None), col(WorkQueue.team_id).is_not(None))
+    ):
         limit = now - timedelta(minutes=queue.max_wait_minutes or 0)
-        late = list(session.exec(fetch(QueueItem).where(QueueItem.queue_id == queue.id, QueueItem.since <= limit, col(QueueItem.told_at).is_(None))))
+        late = list(
+            session.exec(
+                fetch(QueueItem).where(QueueItem.queue_id == queue.id, QueueItem.since <= limit, col(QueueItem.told_at).is_(None))
+            )
+        )
         if not late:
             continue
         for user_id in session.exec(fetch(User.id).where(User.team_id == queue.team_id, col(User.is_active))):
@@ -101,7 +107,9 @@ def _somebody_left_today(session: Session) -> bool:
 
 def _begun(session: Session) -> Any:
     day = utcnow().astimezone(ZoneInfo(session.exec(fetch(Organisation.timezone)).first() or "UTC")).date()
-    due = fetch(Absence).where(col(Absence.hand_on), col(Absence.handed_at).is_(None), Absence.first_on <= day, Absence.last_on >= day)
+    due = fetch(Absence).where(
+        col(Absence.hand_on), col(Absence.handed_at).is_(None), Absence.first_on <= day, Absence.last_on >= day
+    )
     return session.exec(due.order_by(col(Absence.id)))
 
 
@@ -119,4 +127,3 @@ def hand_on(job: Job) -> None:
                 assign.route(session, system(), "ticket", ticket_id, why="Away", replace_owner=True)
             absence.handed_at = utcnow()
             session.add(absence)
-

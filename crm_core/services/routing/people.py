@@ -57,7 +57,9 @@ def find(session: Session, actor: Actor) -> list[PersonView]:
     """The active people whom the actor looks after, with what is open now and the absences to come."""
     require(actor, "assignment", Action.READ)
     reach = owned_within(actor, col(User.id), actor.scopes("assignment", Action.MANAGE) or actor.scopes("assignment", Action.READ))
-    users = list(session.exec(select(User).where(col(User.is_active), or_(reach, col(User.id) == actor.user_id)).order_by(User.name)))
+    users = list(
+        session.exec(select(User).where(col(User.is_active), or_(reach, col(User.id) == actor.user_id)).order_by(User.name))
+    )
     ids = [user.id for user in users]
     profiles = {row.user_id: row for row in session.exec(select(WorkProfile).where(col(WorkProfile.user_id).in_(ids)))}
     teams = {team.id: team.name for team in session.exec(select(Team))}
@@ -161,7 +163,9 @@ def _get(session: Session, actor: Actor, user_id: int, *, own: bool = False) -> 
 def _coming(session: Session, ids: list[int]) -> dict[int, list[AbsenceView]]:
     since = utcnow().date() - timedelta(days=1)
     found: dict[int, list[AbsenceView]] = {}
-    rows = session.exec(select(Absence).where(col(Absence.user_id).in_(ids), Absence.last_on >= since).order_by(col(Absence.first_on)))
+    rows = session.exec(
+        select(Absence).where(col(Absence.user_id).in_(ids), Absence.last_on >= since).order_by(col(Absence.first_on))
+    )
     for row in rows:
         found.setdefault(row.user_id, []).append(AbsenceView(row.id, row.first_on, row.last_on, row.note, row.hand_on))
     return found
@@ -174,7 +178,9 @@ def _wrong(session: Session, skills: Mapping[str, Any], capacity: Mapping[str, A
     if any(isinstance(level, bool) or not isinstance(level, int) or not 1 <= level <= TOP_SKILL for level in skills.values()):
         wrong["skills"] = f"A skill has a level from 1 to {TOP_SKILL}."
     given = [value for value in capacity.values() if value is not None]
-    if set(capacity) - set(KINDS) or any(isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_OPEN for value in given):
+    if set(capacity) - set(KINDS) or any(
+        isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_OPEN for value in given
+    ):
         wrong["capacity"] = f"The most open records are a whole number up to {MOST_OPEN:,}, or empty for no limit."
     if calendar_id is not None and session.get(ServiceCalendar, calendar_id) is None:
         wrong["calendar_id"] = "These working hours no longer exist."

@@ -10,7 +10,7 @@ from crm_core import events
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.fields import registry
-from crm_core.filters import where
+from crm_core.filters import in_words, where
 from crm_core.kit.text import clean
 from crm_core.models import RoutingRule, RoutingTurn, Team, User, WorkQueue
 from crm_core.services.routing.choice_rules import TOP_SKILL, WEIGHTS
@@ -161,6 +161,12 @@ def remove(session: Session, actor: Actor, rule_id: int) -> None:
     _changed(session, actor, row, "assignment.removed")
 
 
+def words(session: Session, actor: Actor, entity: str, filter: Mapping[str, Any] | None) -> str:
+    """A rule's filter as a sentence."""
+    require(actor, "assignment", Action.READ)
+    return in_words(session, entity, filter)
+
+
 def require_all(actor: Actor) -> None:
     """Rules, queues and points hold for everybody, so only who manages the whole of it may change them."""
     require(actor, "assignment", Action.MANAGE)
@@ -204,7 +210,9 @@ def _wrong_fields(session: Session, made: RoutingRule) -> dict[str, str]:
     path = made.territory.get("field", "")
     head, _, tail = path.partition(".")
     known = (head == "account" and "account_id" in specs and tail in registry(session, "account")) if tail else path in specs
-    return {} if made.method is not RouteMethod.TERRITORY or known else {"territory": "Choose the field that tells territories apart."}
+    return (
+        {} if made.method is not RouteMethod.TERRITORY or known else {"territory": "Choose the field that tells territories apart."}
+    )
 
 
 def _territory(given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -219,7 +227,11 @@ def _skill(given: Mapping[str, Any] | None) -> dict[str, Any]:
     if not given or not (given.get("field") or clean(str(given.get("name") or ""))):
         return {}
     level = min(max(1, int(given.get("min") or 1)), TOP_SKILL)
-    return {"field": str(given["field"]), "min": level} if given.get("field") else {"name": clean(str(given["name"]))[:60], "min": level}
+    return (
+        {"field": str(given["field"]), "min": level}
+        if given.get("field")
+        else {"name": clean(str(given["name"]))[:60], "min": level}
+    )
 
 
 def _ordered(session: Session) -> list[RoutingRule]:

@@ -11,7 +11,17 @@ from sqlmodel import Session, col
 from sqlmodel import select as fetch
 
 from crm_core.entities import entity
-from crm_core.models import Absence, LeadStatus, Organisation, RolePermission, RoutingDecision, ServiceCalendar, User, UserRole, WorkProfile
+from crm_core.models import (
+    Absence,
+    LeadStatus,
+    Organisation,
+    RolePermission,
+    RoutingDecision,
+    ServiceCalendar,
+    User,
+    UserRole,
+    WorkProfile,
+)
 from crm_core.services.helpdesk.calendars import hours_of
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.services.routing.choice_rules import Candidate, shrink
@@ -47,11 +57,17 @@ def open_clause(key: str) -> Any:
 def loads(session: Session, key: str, user_ids: Iterable[int]) -> dict[int, int]:
     """Open records per person."""
     table = entity(key).table
-    query = select(table.c.owner_id, func.count()).where(table.c.owner_id.in_(list(user_ids)), open_clause(key)).group_by(table.c.owner_id)
+    query = (
+        select(table.c.owner_id, func.count())
+        .where(table.c.owner_id.in_(list(user_ids)), open_clause(key))
+        .group_by(table.c.owner_id)
+    )
     return {user_id: int(number) for user_id, number in session.execute(query)}
 
 
-def candidates(session: Session, key: str, members: Mapping[int, int], need: Need, now: datetime, *, success: bool = False) -> list[Candidate]:
+def candidates(
+    session: Session, key: str, members: Mapping[int, int], need: Need, now: datetime, *, success: bool = False
+) -> list[Candidate]:
     """Everybody of ``members`` (id → weight) with what speaks against them. In the order of ids, so that turns are stable."""
     ids = sorted(members)
     users = {user.id: user for user in session.exec(fetch(User).where(col(User.id).in_(ids)))}
@@ -63,7 +79,8 @@ def candidates(session: Session, key: str, members: Mapping[int, int], need: Nee
     shrunk = shrink(good) if good else {}
     made = [_standing(key, users.get(user_id), user_id, profiles.get(user_id), need, facts) for user_id in ids]
     return [
-        replace(one, weight=members[one.user_id], success=shrunk.get(one.user_id), cases=good.get(one.user_id, (0, 0))[1]) for one in made
+        replace(one, weight=members[one.user_id], success=shrunk.get(one.user_id), cases=good.get(one.user_id, (0, 0))[1])
+        for one in made
     ]
 
 
@@ -132,16 +149,26 @@ def _shifts(session: Session, profiles: Iterable[WorkProfile], now: datetime) ->
 def _last(session: Session, key: str, ids: list[int]) -> dict[int, datetime]:
     log = RoutingDecision.__table__  # type: ignore[attr-defined]
     query = select(log.c.user_id, func.max(log.c.at)).where(log.c.user_id.in_(ids), log.c.entity == key).group_by(log.c.user_id)
-    return {user_id: at for user_id, at in session.execute(query)}
+    return dict(session.execute(query).tuples().all())
 
 
 def successes(session: Session, key: str, ids: Iterable[int], category: str | None, now: datetime) -> dict[int, tuple[int, int]]:
     """Person → (good ends, all ends) of the last year in a category: tickets solved and not re-opened, deals won, leads converted."""
     table = entity(key).table
     ended = {"ticket": "solved_at", "deal": "closed_on", "lead": "created_at"}[key]
-    good = table.c.converted_at.is_not(None) if key == "lead" else table.c.outcome == StageKind.WON if key == "deal" else table.c.reopened_count == 0
+    good = (
+        table.c.converted_at.is_not(None)
+        if key == "lead"
+        else table.c.outcome == StageKind.WON
+        if key == "deal"
+        else table.c.reopened_count == 0
+    )
     since = now - timedelta(days=SUCCESS_DAYS)
-    parts = [table.c.owner_id.in_(list(ids)), table.c.deleted_at.is_(None), table.c[ended] >= (since.date() if key == "deal" else since)]
+    parts = [
+        table.c.owner_id.in_(list(ids)),
+        table.c.deleted_at.is_(None),
+        table.c[ended] >= (since.date() if key == "deal" else since),
+    ]
     if key == "lead":
         parts.append(~open_clause("lead"))
     elif key == "ticket":

@@ -14,6 +14,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Pipeline, Stage, StageEvent
+from crm_core.services.collaboration import incoming
 from crm_core.services.sales import deal_rules
 from crm_core.services.sales import lines as line_rules
 from crm_core.services.sales.lines import MAX_LINES, LineView
@@ -45,6 +46,7 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
     deal = records.create(session, actor, "deal", given, prepare=prepare, submit_key=submit_key, fixed=fixed)
     if session.exec(select(StageEvent).where(StageEvent.deal_id == deal.id)).first() is None:
         session.add(StageEvent(deal_id=deal.id, to_stage_id=deal.stage_id, at=clock.utcnow(), by_id=actor.user_id))
+    incoming.route_later(session, "deal", deal)
     return deal
 
 

@@ -15,6 +15,7 @@ from crm_core.entities import entity, label_of, relations
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit import clock
 from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task, User
+from crm_core.services.collaboration import incoming
 from crm_core.services.customers import accounts, contacts, duplicates
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LeadKind
@@ -26,12 +27,14 @@ def get(session: Session, actor: Actor, lead_id: int | None, *, action: Action =
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Lead:
-    """Take a lead in. Without a status it is new."""
+    """Take a lead in. Without a status it is new; without an owner the assignment rules are asked."""
     given = dict(values)
     if not given.get("status_id"):
         given["status_id"] = status_of(session, LeadKind.OPEN).id
     _refuse_converted(session, given)
-    return records.create(session, actor, "lead", given, submit_key=submit_key)
+    lead = records.create(session, actor, "lead", given, submit_key=submit_key)
+    incoming.route_later(session, "lead", lead)
+    return lead
 
 
 def update(
