@@ -669,6 +669,8 @@ class ShopState(Choice):
     OLDER = "older", "Older than what is known"
     IGNORED = "ignored", "Nothing to do"
     FAILED = "failed", "Needs a look"
+
+
 class RouteMethod(Choice):
     """How an assignment rule chooses among the people who are free."""
 
