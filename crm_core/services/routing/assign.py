@@ -15,7 +15,7 @@ from crm_core.errors import Conflict, Invalid
 from crm_core.filters import where
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
-from crm_core.models import QueueItem, RoutingDecision, RoutingRule, RoutingTurn, User
+from crm_core.models import Event, QueueItem, RoutingDecision, RoutingRule, RoutingTurn, User
 from crm_core.services.collaboration import notifications
 from crm_core.services.helpdesk import tickets
 from crm_core.services.helpdesk.ticket_rules import DONE
@@ -183,7 +183,7 @@ def _carry_out(session: Session, actor: Actor, key: str, record: Any, found: Pro
         _ASSIGN[key](session, system(actor.via), record.id, found.user_id)
         _leave_queue(session, key, record.id)
         notifications.notify(
-            session, found.user_id, kind="assigned.rule", params={"rule": rule.name}, entity=key, record_id=record.id, dedupe_key=f"routed-{made.id}"
+            session, found.user_id, kind="assigned.rule", params={"rule": rule.name}, entity=key, record_id=record.id, dedupe_key=f"assigned:{_told_by(session, key, record.id)}"
         )  # fmt: skip
     elif outcome is RouteOutcome.WAITS and rule is not None:
         _join_queue(session, key, record.id, rule)
@@ -213,6 +213,12 @@ def plain(one: Candidate) -> dict[str, Any]:
         "success": None if one.success is None else round(one.success, 4), "cases": one.cases, "score": one.score, "parts": dict(one.parts), "weight": one.weight,
     }  # fmt: skip
     return {key: value for key, value in kept.items() if value not in (None, "", {})}
+
+
+def _told_by(session: Session, key: str, record_id: int) -> int:
+    """The event that made somebody the owner: who was told of it by name of the rule is not told again as of any change of owner."""
+    query = fetch(Event.id).where(Event.entity == key, Event.record_id == record_id).order_by(col(Event.id).desc())
+    return session.exec(query).first() or 0
 
 
 def _take_turn(session: Session, rule: RoutingRule, found: Proposal) -> None:
