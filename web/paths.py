@@ -30,7 +30,7 @@ PUBLIC_BELOW = (
     *("/invite/", "/reset/", "/c/"),  # one-time links
     *("/t/", "/o/", "/u/", "/p/", "/s/", "/r/"),  # signed links of campaign messages, of shared pages and of reports
     *("/f/", "/capture/", "/mail/in/"),  # public forms, and what is sent with a key
-    *("/api/", "/hooks/"),  # programs, which bring a key or a signature
+    *("/api/", "/hooks/shop/"),  # programs, which bring a key or a signature
 )
 """Folders that a stranger may open."""
 

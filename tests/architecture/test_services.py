@@ -31,6 +31,7 @@ OPEN = {
     "admin/hierarchy.py": "keeps the closure table; its callers ask",
     "admin/workspace.py": "what everybody signed in may read",
     "admin/upkeep.py": "the nightly job",
+    "sales/shop_door.py": "the door of shops: a signature stands for the person who acts for the shop",
     "collaboration/webhook_run.py": "the worker; each message asks what the webhook's owner may see",
     "admin/backups.py": "operators at the command line and the nightly job; the page asks for the right to manage jobs",
     "admin/restoring.py": "operators at the command line",
@@ -110,6 +111,7 @@ HELPERS = {
     "analytics/sharing.py open_link": "the door of shared pages: a signed link stands for the permission, and gives its owner as the actor",
     "analytics/sharing.py begin_try": "the door of shared pages",
     "analytics/sharing.py note_view": "the door of shared pages",
+    "sales/shop_orders.py check_cart": "the worker, as the person who acts for the shop",
     "sales/leads.py status_of": "the id of a lookup",
     "collaboration/outward.py chosen": "names of fields, no record",
 }

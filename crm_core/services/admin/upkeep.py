@@ -15,6 +15,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import OneTimeLink, SubmitKey
 from crm_core.services.admin import api_door, sessions, signin
 from crm_core.services.collaboration import webhook_run
+from crm_core.services.sales import shop_door
 
 FAILED_DAYS = 60
 _BATCH = 500
@@ -27,6 +28,7 @@ def purge(job: Job) -> None:
         signin.purge(session)
         sessions.purge(session)
         webhook_run.purge(session)
+        shop_door.purge(session)
         for statement in (*_stale(), *api_door.stale()):
             session.execute(statement)
     while ids := _finished():

@@ -1,9 +1,11 @@
 """The page of programs: keys are made once, shown once, taken back; requests are listed. Everybody has keys of their own on their account page."""
 
 from crm_core.db import read_session, write_session
-from crm_core.models import ApiKey
+from crm_core.models import ApiKey, ShopDelivery, ShopLink
 from crm_core.services.admin import api_door, api_keys
 from crm_core.services.collaboration import webhooks
+from crm_core.services.sales import shops
+from crm_core.vocabulary import ShopState
 from tests.pages.app import open_screen, words
 from ui.navigation import screen_of, screens_for
 
@@ -54,4 +56,27 @@ def test_webhooks_are_listed_opened_tested_and_changed(cast):
     for button in (f"hook_log_{hook.id}", f"hook_change_{hook.id}", f"hook_secret_{hook.id}"):
         app = open_screen(cast["root"], "integrations", area="Webhooks")
         app.button(key=button).click().run()
+        assert not app.exception and not app.error, button
+
+
+def test_shops_are_connected_and_what_needs_a_look_is_listed(cast):
+    app = open_screen(cast["root"], "integrations", area="Shops")
+    assert not app.exception and "No shops yet" in words(app)
+    app.button(key="shop_first").click().run()
+    assert not app.exception and app.text_input(key="sh_name_new").label == "Name *"
+    values = {
+        "name": "Web <b>shop</b>",
+        "kind": "woocommerce",
+        "owner_id": cast["root"].user_id,
+        "cart_minutes": 60,
+        "is_active": True,
+    }
+    with write_session() as session:
+        shop = shops.save(session, cast["root"], None, values)
+        session.add(ShopDelivery(shop_id=shop.id, delivery_key="1", topic="order.created", state=ShopState.FAILED, message="Why"))
+        session.add(ShopLink(shop_id=shop.id, kind="product", external_id="1", title="Case"))
+    for button in ("use", "log", "articles", "change"):
+        app = open_screen(cast["root"], "integrations", area="Shops")
+        assert [metric.value for metric in app.metric] == ["0", "1", "1"]
+        app.button(key=f"shop_{button}_{shop.id}").click().run()
         assert not app.exception and not app.error, button
