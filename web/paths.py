@@ -31,6 +31,7 @@ PUBLIC_BELOW = (
     *("/t/", "/o/", "/u/", "/p/", "/s/", "/r/"),  # signed links of campaign messages, of shared pages and of reports
     *("/f/", "/capture/", "/mail/in/"),  # public forms, and what is sent with a key
     *("/api/", "/hooks/shop/"),  # programs, which bring a key or a signature
+    "/ical/",  # a secret address
 )
 """Folders that a stranger may open."""
 

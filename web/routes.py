@@ -8,7 +8,23 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from crm_core.vocabulary import LinkPurpose
-from web import capture, demo, health, hooks, links, mail, metrics, oidc, preferences, reports, share, signin, tracking, welcome
+from web import (
+    capture,
+    demo,
+    health,
+    hooks,
+    ical,
+    links,
+    mail,
+    metrics,
+    oidc,
+    preferences,
+    reports,
+    share,
+    signin,
+    tracking,
+    welcome,
+)
 from web.api import api
 from web.forms import endpoint
 
@@ -49,6 +65,7 @@ ROUTES: list[BaseRoute] = [
     _route("/mail/in/{key:path}", mail.take_in),
     Mount("/api", api),
     _route("/hooks/shop/{token:path}", hooks.shop),
+    _route("/ical/{token:path}", endpoint(ical.show)),
     _route("/r/{token:path}", endpoint(reports.ask, reports.leave, from_anywhere=True)),
     _route("/healthz", endpoint(health.show)),
     _route("/metrics", endpoint(metrics.show)),

@@ -40,10 +40,10 @@ def sidebar(actor: Actor) -> None:
     space = cached(workspace.summary, entities=(), tables=("organisation",))
     if st.session_state.pop("_leave_demo", False):
         _leave()
+    with st.container(key="bell_box"):  # the sidebar is long, and closed on telephones: the bell stands beside the page's menu
+        bell(actor)
     with st.sidebar:
-        with st.container(horizontal=True, gap="small", key="sidebar_top"):
-            global_search(actor)
-            bell(actor)
+        global_search(actor)
         if space.is_demo:
             with st.container(border=True, gap="small", key="demo_mark"):
                 st.markdown(":material/science: **Demo company**")
