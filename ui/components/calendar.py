@@ -100,7 +100,8 @@ def _parts(actor: Actor, entry: Entry, zone: ZoneInfo, names: Mapping[int, str])
         whole = {"whole": True, "day": first.isoformat(), "last": last.isoformat(), "from": 0, "minutes": 0}
         return [base | whole | {"when": words, "movable": False, "key": f"{entry.kind}-{entry.record_id}"}]
     start, end = entry.start.astimezone(zone), entry.end.astimezone(zone)
-    words, pieces = fmt.instant(actor, entry.start), []
+    words = fmt.instant(actor, entry.start)
+    pieces: list[dict[str, Any]] = []
     here = start
     while here < end:
         midnight = datetime.combine(here.date() + timedelta(days=1), datetime.min.time(), zone)

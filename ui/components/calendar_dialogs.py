@@ -39,7 +39,7 @@ def plan(at: datetime) -> None:
         values = {"subject": subject, "body": body.strip() or None, "account_id": account}
         key = submit_key("plan")
         if what == "Meeting":
-            done = perform(agenda.meet, {**values, "at": when, "minutes": minutes}, submit_key=key, success="Planned.")
+            done: object = perform(agenda.meet, {**values, "at": when, "minutes": minutes}, submit_key=key, success="Planned.")
         else:
             done = perform(tasks.create, {**values, "due_at": when}, submit_key=key, success="Planned.")
         if done is not None:
