@@ -106,6 +106,11 @@ def described(
     }
 
 
+def an(word: str) -> str:
+    """The word with its article."""
+    return f"an {word}" if word[0] in "aeio" else f"a {word}"
+
+
 def _schema(name: str | dict[str, Any]) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"} if isinstance(name, str) else name
 
@@ -178,7 +183,7 @@ def field(spec: FieldSpec, *, sent: bool = False) -> dict[str, Any]:
     if spec.help:
         made["description"] = spec.help
     if spec.to is not None:
-        made["description"] = f"Id of a {ENTITIES[spec.to].label.lower()}"
+        made["description"] = f"Id of {an(ENTITIES[spec.to].label.lower())}"
     if spec.enum is not None:
         made["enum"] = [*(spec.options or {}), None]
     if sent:

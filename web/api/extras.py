@@ -184,11 +184,14 @@ def _lines(router: APIRouter, key: str, service: Any) -> None:
 
     path = f"/{plural.lower()}/{{record_id}}/lines"
     router.add_api_route(
-        path, get, methods=["GET"], **document.described(f"lines_{key}", f"The products of a {label}", plural, ok="Lines")
+        path,
+        get,
+        methods=["GET"],
+        **document.described(f"lines_{key}", f"The products of {document.an(label)}", plural, ok="Lines"),
     )
     router.add_api_route(
         path, put, methods=["PUT"],
-        **document.described(f"set_lines_{key}", f"Replace the products of a {label}", plural, ok="Lines", body=_LINES_BODY, versioned=True),
+        **document.described(f"set_lines_{key}", f"Replace the products of {document.an(label)}", plural, ok="Lines", body=_LINES_BODY, versioned=True),
     )  # fmt: skip
 
 

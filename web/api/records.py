@@ -216,20 +216,26 @@ def _writing(router: APIRouter, key: str) -> None:
     names = document.Operation(key)
     name, one = names.name, f"/{plural}/{{record_id}}"
     router.add_api_route(
-        f"/{plural}", create, methods=["POST"], **names.of("create", f"Create a {label}", ok=name, status=201, body=f"{name}Create")
+        f"/{plural}",
+        create,
+        methods=["POST"],
+        **names.of("create", f"Create {document.an(label)}", ok=name, status=201, body=f"{name}Create"),
     )
     router.add_api_route(
         f"/{plural}/batch", many, methods=["POST"],
         **names.of("batch", f"Create and change up to {MOST_AT_ONCE} {plural} at once", ok="BatchResult", body=f"{name}Batch"),
     )  # fmt: skip
     router.add_api_route(
-        one, update, methods=["PATCH"], **names.of("update", f"Change a {label}", ok=name, body=f"{name}Change", versioned=True)
+        one,
+        update,
+        methods=["PATCH"],
+        **names.of("update", f"Change {document.an(label)}", ok=name, body=f"{name}Change", versioned=True),
     )
     router.add_api_route(
-        one, archive, methods=["DELETE"], **names.of("archive", f"Move a {label} to the bin", status=204, versioned=True)
+        one, archive, methods=["DELETE"], **names.of("archive", f"Move {document.an(label)} to the bin", status=204, versioned=True)
     )
     router.add_api_route(
-        f"{one}/restore", restore, methods=["POST"], **names.of("restore", f"Take a {label} back from the bin", ok=name)
+        f"{one}/restore", restore, methods=["POST"], **names.of("restore", f"Take {document.an(label)} back from the bin", ok=name)
     )
 
 

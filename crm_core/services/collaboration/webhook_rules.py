@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 
-from crm_core.entities import ENTITIES, RECORDS
+from crm_core.entities import RECORDS
 from crm_core.errors import Invalid
 from crm_core.events import GENERIC, SENTENCES
 from crm_core.vocabulary import HookState
@@ -20,7 +20,13 @@ PAUSES = (
 MOST_FAILURES = 40
 """Tries in a row that went wrong, after which a webhook is switched off."""
 START = "whsec_"
-_LEFT_OUT = ("segment_entered", "segment_left")
+_WORDS = {
+    "updated": "changed",
+    "archived": "moved to the bin",
+    "restored": "taken back from the bin",
+    "owner_changed": "given to somebody else",
+}
+_GENERAL = ("created", *_WORDS)
 AGAIN = (HookState.DELIVERED, HookState.FAILED, HookState.SKIPPED)
 BY_HAND = "automation"
 """Type of what an automation sends."""
@@ -28,21 +34,18 @@ TEST = "test"
 
 
 def offered() -> dict[str, dict[str, str]]:
-    """Kind of record → event type → words for people."""
-    found: dict[str, dict[str, str]] = {}
-    for key in RECORDS:
-        label = ENTITIES[key].label.lower()
-        general = {
-            f"{key}.{verb}": text.format_map(_Blanks(entity=label)) for verb, text in GENERIC.items() if verb not in _LEFT_OUT
-        }
-        own = {kind: text.format_map(_Blanks()) for kind, text in SENTENCES.items() if kind.split(".")[0] == key}
-        found[key] = {kind: words.rstrip(" :,") for kind, words in (general | own).items()}
-    return found
+    """Kind of record → event type → words for people: those of every kind, then its own."""
+    return {key: {kind: _words(kind) for kind in _kinds(key)} for key in RECORDS}
 
 
-class _Blanks(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return "…"
+def _kinds(key: str) -> list[str]:
+    own = [kind for kind in SENTENCES if kind.split(".")[0] == key]
+    return [*(f"{key}.{verb}" for verb in _GENERAL if verb in GENERIC), *own]
+
+
+def _words(kind: str) -> str:
+    verb = kind.split(".", 1)[1]
+    return _WORDS.get(verb, verb.replace("_", " ").replace("sla ", "SLA "))
 
 
 def known_types() -> set[str]:
