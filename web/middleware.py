@@ -27,6 +27,8 @@ log = logging.getLogger("rapport.web")
 _IDENTITY = b"x-crm-"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FORM_LIMIT = 1_000_000
+_API = "/api/"
+_TOO_LARGE = "This is too large; a file may have {} MB, a message 30 MB."
 _UPLOADS = "/_stcore/upload_file/"
 _MAIL, _MAIL_LIMIT = "/mail/in/", 42 << 20
 """A message of 30 MB as a form of a provider is a third larger."""
@@ -84,9 +86,9 @@ async def _examine(scope: Scope, *, public: bool = True) -> tuple[Response | Non
     clean = [(key, value) for key, value in scope["headers"] if not key.lower().startswith(_IDENTITY)]
     scope = {**scope, "headers": clean}
     if is_odd(scope["path"]):
-        return PlainTextResponse("This address is not valid.", 400), scope
+        return _refused(scope["path"], 400, "This address is not valid."), scope
     if scope.get("method", "GET") not in _METHODS:
-        return PlainTextResponse("This method is not supported.", 405), scope
+        return _refused(scope["path"], 405, "This method is not supported."), scope
     if public and is_public(scope["path"]):
         return None, scope
     try:
@@ -147,16 +149,16 @@ def _declared_length(scope: Scope) -> int:
 
 
 def _too_large(path: str) -> Response:
-    if path.startswith("/api/"):
-        body = {
-            "type": "about:blank",
-            "title": "Too large",
-            "status": 413,
-            "code": "too_large",
-            "detail": "A request may have 1 MB.",
-        }
-        return JSONResponse(body, 413, media_type="application/problem+json")
-    return PlainTextResponse(f"This is too large; a file may have {settings().max_upload_mb} MB, a message 30 MB.", 413)
+    words = "A request may have 1 MB." if path.startswith(_API) else _TOO_LARGE.format(settings().max_upload_mb)
+    return _refused(path, 413, words)
+
+
+def _refused(path: str, status: int, words: str) -> Response:
+    """A refusal in the language of whoever asks: programs of the API read problem documents."""
+    if not path.startswith(_API):
+        return PlainTextResponse(words, status)
+    body = {"type": "about:blank", "title": "Refused at the door", "status": status, "code": "refused", "detail": words}
+    return JSONResponse(body, status, media_type="application/problem+json")
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

@@ -43,7 +43,14 @@ def is_public(path: str) -> bool:
 
 def is_odd(path: str) -> bool:
     """True for paths that no link of ours has: they exist to slip past a comparison like the one above."""
-    return not path.startswith("/") or "//" in path or "\\" in path or "/../" in f"{path}/" or "/./" in f"{path}/" or "\x00" in path
+    return (
+        not path.startswith("/")
+        or "//" in path
+        or "\\" in path
+        or "/../" in f"{path}/"
+        or "/./" in f"{path}/"
+        or any(c < " " for c in path)
+    )
 
 
 def safe_next(target: str | None) -> str:

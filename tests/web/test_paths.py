@@ -24,7 +24,7 @@ def test_what_looks_like_it_and_is_not(path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/../deals", "/static//deals", "/static/./x", "\\deals", "/a\\b", "/static/..", "/a\x00b", "deals", ""]
+    "path", ["/static/../deals", "/static//deals", "/static/./x", "\\deals", "/a\\b", "/static/..", "/a\x00b", "/a\nb", "deals", ""]
 )
 def test_paths_that_no_link_of_ours_has(path):
     assert is_odd(path)
