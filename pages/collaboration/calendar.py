@@ -84,7 +84,6 @@ with st.container(horizontal=True, vertical_alignment="center", key="list_tools"
         help="Back",
         on_click=turn,
         args=(step(view, day, -1),),
-        shortcut="alt+left",
     )
     st.button(
         "",
@@ -93,7 +92,6 @@ with st.container(horizontal=True, vertical_alignment="center", key="list_tools"
         help="On",
         on_click=turn,
         args=(step(view, day, 1),),
-        shortcut="alt+right",
     )
     st.markdown(f"**{fmt.md(title_of(view, day, days))}**", width="content")
     who = st.selectbox(

@@ -178,7 +178,7 @@ export default function (component) {
   }
 
   const draw = () => {
-    const narrow = parentElement.clientWidth > 0 && parentElement.clientWidth < NARROW
+    const narrow = root.clientWidth > 0 && root.clientWidth < NARROW
     const view = narrow && data.view !== "day" ? "agenda" : data.view
     if (root.dataset.drawn === view && root.dataset.at === data.at) return
     root.dataset.drawn = view; root.dataset.at = data.at
@@ -190,6 +190,6 @@ export default function (component) {
   root.dataset.drawn = ""
   draw()
   const watcher = new ResizeObserver(draw)
-  watcher.observe(parentElement)
+  watcher.observe(root)
   return () => watcher.disconnect()
 }

@@ -27,9 +27,7 @@ def bell(actor: Actor) -> None:
     count = load(notifications.unread)
     shown = f"{notifications.MOST - 1}+" if count >= notifications.MOST else str(count)
     label = f":material/notifications_unread: **{shown}**" if count else ":material/notifications:"
-    if st.button(
-        label, key="bell", help=f"{fmt.plural(count, 'unread notification')}" if count else "Notifications", shortcut="ctrl+b"
-    ):
+    if st.button(label, key="bell", help=f"{fmt.plural(count, 'unread notification')}" if count else "Notifications"):
         _drawer()
 
 
