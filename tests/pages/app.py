@@ -1,8 +1,11 @@
 """Opens screens in Streamlit's test runner, signed in as somebody of the cast."""
 
+from functools import cache
 from pathlib import Path
 
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from crm_core.access import Actor
 from crm_core.db import write_session
@@ -11,6 +14,9 @@ from crm_core.vocabulary import SigninMethod
 from ui.navigation import PAGES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+"""A server reads the installed packages once; Streamlit's test runner would do it for each app."""
 
 
 def open_screen(actor: Actor, url: str, **params: object) -> AppTest:
@@ -23,12 +29,11 @@ def open_screen(actor: Actor, url: str, **params: object) -> AppTest:
     for name, value in params.items():
         app.query_params[name] = str(value)
     screen = next(page for page in PAGES if page.url == url)
-    app.run()
     if not screen.default:
-        app.switch_page(str(Path("..") / "pages" / screen.path))
-        for name, value in params.items():
-            app.query_params[name] = str(value)
-        app.run()
+        app._page_hash = calc_hash(screen.url)  # arrives by a link: one run, as in a browser
+    app.run()
+    if not screen.default and app._page_hash not in app._registered_pages:
+        raise ValueError(f"{url} is no screen of this person")
     return app
 
 
