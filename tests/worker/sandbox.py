@@ -70,8 +70,12 @@ def hold_analyses() -> None:
     run_work.pack = held  # type: ignore[assignment]
 
 
-if __name__ == "__main__":
+def main() -> None:
     hold_analyses()
     from worker.main import run
 
     run()
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ from crm_core.models import Deal, Stage, WorkerHeartbeat
 from crm_core.settings import settings
 from crm_core.vocabulary import StageKind
 from tests.crm_core.test_summaries import AT, assert_exact
+from tests.worker.nursery import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -28,8 +29,7 @@ QUICK = {"RAPPORT_WORKER_SILENT_SECONDS": "3"}
 @contextmanager
 def worker(**environment):
     """A worker process; killed at the end if it still lives."""
-    values = {**os.environ, "PYTHONPATH": str(ROOT), "RAPPORT_LOG_LEVEL": "INFO", **environment}
-    process = subprocess.Popen([sys.executable, "-m", "tests.worker.sandbox"], cwd=ROOT, env=values)
+    process = Forked({**os.environ, "PYTHONPATH": str(ROOT), "RAPPORT_LOG_LEVEL": "INFO", **environment})
     try:
         yield process
     finally:
