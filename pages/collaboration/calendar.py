@@ -113,3 +113,6 @@ if pressed:
     plan(at if days[0] <= at.date() < days[1] else instant_at(actor, days[0].isoformat(), 9 * 60))
 if adjusted:
     settings()
+asked = st.query_params.pop("meeting", "")  # from a notification
+if asked.isdecimal():
+    look(int(asked))

@@ -68,6 +68,8 @@ def tell_new(session: Session, since: datetime, until: datetime) -> int:
     """Tell the owners of the records that were handed over between two whole minutes; gives how many sentences that were."""
     groups: dict[tuple[Any, ...], list[Given]] = defaultdict(list)
     for one in _still_theirs(session, _given(session, since, until)):
+        if one.by is None and _told_by_a_rule(session, one):
+            continue
         groups[one.entity, one.owner_id, one.by, one.minute].append(one)
     return sum(_tell(session, group) for group in groups.values())
 
@@ -103,6 +105,16 @@ def _still_theirs(session: Session, rows: Sequence[tuple[Any, int | None]]) -> I
             minute = row.at.replace(second=0, microsecond=0)
             latest[row.entity, row.record_id] = Given(row.id, row.entity, row.record_id, now, row.actor_id, minute, row.via)
     return latest.values()
+
+
+def _told_by_a_rule(session: Session, one: Given) -> bool:
+    """Whether the rule that gave the record away told its new owner itself."""
+    notes = notifications.NOTES
+    mine = (notes.c.entity == one.entity, notes.c.record_id == one.record_id, notes.c.user_id == one.owner_id)
+    since = one.minute - timedelta(minutes=1)
+    return (
+        session.execute(select(notes.c.id).where(*mine, notes.c.kind == "assigned.rule", notes.c.at >= since)).first() is not None
+    )
 
 
 def _tell(session: Session, group: Sequence[Given]) -> int:

@@ -174,6 +174,8 @@ def _told(row: Any, names: Mapping[int, str], people: Mapping[int, str]) -> Told
         values["title"] = names.get(row.record_id, HIDDEN)
         shown = row.record_id in names and bool(ENTITIES[row.entity].page)
         page, query = (ENTITIES[row.entity].page, {"id": row.record_id}) if shown else ("", {})
+        if row.entity == "activity" and row.record_id in names:  # only meetings are told of, and the calendar shows them
+            page, query = "calendar", {"meeting": row.record_id}
     elif row.entity in ENTITIES:
         page, query = kind.page or _list_page(row.entity), {}
     return Told(

@@ -67,6 +67,8 @@ def test_a_meeting_is_announced_as_early_as_its_owner_wants(cast):
         assert do(reminders.remind_now, NOON) == 0
         do(notifications.choose, alice, meeting_minutes=60)
         assert do(reminders.remind_now, NOON) == 1 and texts(alice) == ["Demo begins soon"]
+        with read_session() as session:
+            assert notifications.find(session, alice)[0][0].page == "calendar"
         assert do(reminders.remind_now, NOON) == 0
 
 
