@@ -19,7 +19,7 @@ from ui.navigation import go
 from ui.session import current_actor
 
 _DONE = "_macro_done"
-_STATUSES = [kind for kind in TicketKind if kind is not TicketKind.NEW]
+_STATUSES: list[TicketKind] = [kind for kind in TicketKind if kind is not TicketKind.NEW]
 
 
 @st.dialog("Use a macro", width="medium", icon=":material/bolt:")
@@ -181,7 +181,7 @@ def _settings(steps: Sequence[Mapping[str, Any]], tag: str) -> list[dict[str, An
 
 def _value(actor: Any, spec: FieldSpec, given: Mapping[str, Any], tag: str) -> Any:
     if spec.to == "user":
-        people = {ME: "Whoever uses it", **load(lists.choices, "user", limit=500)}
+        people: dict[Any, str] = {ME: "Whoever uses it", **load(lists.choices, "user", limit=500)}
         before = given.get("value", ME)
         return st.selectbox(
             spec.label, list(people), index=list(people).index(before) if before in people else 0, format_func=lambda one: people[one], key=f"mac_user_{tag}_{spec.key}",

@@ -136,11 +136,10 @@ def _step(session: Session, actor: Actor, given: Mapping[str, Any], wrong: dict[
             wrong[kind] = "Choose a status."
             return None
         return {"do": kind, "value": str(given["value"])}
-    return _setting(session, actor, given, wrong) if kind == "set" else _unknown(wrong)
-
-
-def _unknown(wrong: dict[str, str]) -> None:
+    if kind == "set":
+        return _setting(session, actor, given, wrong)
     wrong["steps"] = "This step is not known."
+    return None
 
 
 def _setting(session: Session, actor: Actor, given: Mapping[str, Any], wrong: dict[str, str]) -> dict[str, Any] | None:

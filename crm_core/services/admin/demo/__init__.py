@@ -41,6 +41,7 @@ from crm_core.services.admin.demo import (
     handing,
     loader,
     logbook,
+    mailing,
     marketing,
     outreach,
     promising,
@@ -113,11 +114,13 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         promising.add(session, spec["timezone"])
         found = people(session)
         boards.add(session, found)
+        letters = mailing.add(session, found)
         made = groups.add(session, found)
         for table in ("event_log", "search_document"):
             rows[table] += made
         if scale != "large":  # the worker's first evening reads the past of 200,000 deals, batch by batch
             targets.add(session, clock.today(spec["timezone"]))
+    mailing.lay_down(letters)
     if (
         scale != "small"
     ):  # the few rows of the small one are summed as they are until the worker's next minute: nobody waits at the door
