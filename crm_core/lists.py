@@ -20,6 +20,9 @@ from crm_core.vocabulary import Action, Scope
 MASK = "•••"
 MAX_SIZE = 500
 NEAREST = 500
+FEW = 500
+"""So many rows are sorted after they were found, not found along the order."""
+
 SHORT = 2_000
 """So many names of people, stages and the like are kept in memory; longer lists are asked name by name."""
 
@@ -92,7 +95,7 @@ def find(
         known = len(first), {}
     total, summed = known if known is not None else totals(session, actor, entity_key, query)
     page = min(max(1, query.page), max(1, -(-total // size)))
-    ids = first if first is not None else _page_ids(session, actor, entity_key, query, size, (page - 1) * size)
+    ids = first if first is not None else _page_ids(session, actor, entity_key, query, size, (page - 1) * size, total)
     return Page(rows_of(session, actor, entity_key, ids, specs), total, page, size, summed)
 
 
@@ -101,8 +104,13 @@ def _specs(session: Session, entity_key: str, columns: Iterable[str]) -> list[Fi
     return [fields[key] for key in columns if key in fields]
 
 
-def _page_ids(session: Session, actor: Actor, entity_key: str, query: ListQuery, size: int, offset: int) -> list[int]:
-    """The ids of one page in the order of the list. Where the actor may not read what it would follow, the order tells nothing of it."""
+def _page_ids(
+    session: Session, actor: Actor, entity_key: str, query: ListQuery, size: int, offset: int, total: int | None = None
+) -> list[int]:
+    """The ids of one page in the order of the list. Where the actor may not read what it would follow, the order tells nothing of it.
+
+    ``total``: how many rows the query means, when that is known.
+    """
     found = entity(entity_key)
     key, descending = query.sort or found.sort
     spec = registry(session, entity_key).get(key)
@@ -112,8 +120,28 @@ def _page_ids(session: Session, actor: Actor, entity_key: str, query: ListQuery,
     if spec is not None and spec.to in ENTITIES:
         by_title = _ids_by_lookup if entity(spec.to).lookup else _ids_by_title
         return by_title(session, actor, found, spec, clause, descending, size, offset)
+    if total is not None and total <= FEW and (query.filter or query.q):
+        return _few_ids(session, found, spec, key, descending, clause, size, offset)
     order = _order(found, spec, key, descending)
     return list(session.execute(select(found.table.c.id).where(clause).order_by(*order).limit(size).offset(offset)).scalars())
+
+
+def _few_ids(
+    session: Session,
+    found: Entity,
+    spec: FieldSpec | None,
+    key: str,
+    descending: bool,
+    clause: ColumnElement[bool],
+    size: int,
+    offset: int,
+) -> list[int]:
+    """Few rows are found first and sorted then. The limit inside keeps the database from walking the whole list in its order to meet them."""
+    _order(found, spec, key, descending)  # refuses what can't be sorted by
+    column = found.table.c[key] if spec is None else spec.expression(found.table)
+    rows = select(found.table.c.id, column.label("sorted_by")).where(clause).limit(2 * FEW).subquery()
+    by, tie = (rows.c.sorted_by.desc(), rows.c.id.desc()) if descending else (rows.c.sorted_by.asc(), rows.c.id.asc())
+    return list(session.execute(select(rows.c.id).order_by(by.nulls_last(), tie).limit(size).offset(offset)).scalars())
 
 
 def _order(found: Entity, spec: FieldSpec | None, key: str, descending: bool) -> list[Any]:

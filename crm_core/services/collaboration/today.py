@@ -156,7 +156,7 @@ def _mine_or_free(actor: Actor, entity_key: str) -> Ast:
 
 
 def _block(session: Session, actor: Actor, key: str, ast: Ast, columns: tuple[str, ...], sort: tuple[str, bool]) -> Block:
-    found = lists.find(session, actor, key, ListQuery(filter=ast, columns=columns, sort=sort, size=SIZE), sums=False)
+    found = lists.find(session, actor, key, ListQuery(filter=ast, columns=columns, sort=sort, size=SIZE))
     return Block(key, columns, found, ast, {})
 
 
