@@ -1,6 +1,7 @@
 """``/f/<form>`` is a public lead form, ``/capture/<key>`` takes leads from programs, ``/c/<token>`` confirms an address. No account."""
 
 import json
+import re
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -25,6 +26,9 @@ _FILL = {
     "city": "address-level2",
     "country": "country-name",
 }
+VISITOR_FIELD = "rapport_v"
+"""Name of the browser, which the own site's snippet puts into the link of a form."""
+_VISITOR = re.compile(r"[0-9a-f]{32}")
 _MOST = 50
 """Fields of a sending by program."""
 
@@ -34,7 +38,7 @@ def show(request: Request) -> Response:
     with write_session() as session:  # the first visit makes the key that signs the hour
         form = capture.public(session, _name(request, "slug"))
         stamp = capture.stamp(session, form.id)
-    return _form(form, stamp, {}, {})
+    return _form(form, stamp, {VISITOR_FIELD: request.query_params.get(VISITOR_FIELD, "")}, {})
 
 
 def submit(request: Request, values: Form) -> Response:
@@ -42,9 +46,9 @@ def submit(request: Request, values: Form) -> Response:
     slug = _name(request, "slug")
     with read_session() as session:
         form = capture.public(session, slug)
-    visitor = request.cookies.get(VISITOR_COOKIE, "")
+    visitor = values.get(VISITOR_FIELD, "") or request.cookies.get(VISITOR_COOKIE, "")
     sender = Sender(
-        address_of(request), values.get("stamp"), visitor if len(visitor) == 32 else "", request.headers.get("referer", "")
+        address_of(request), values.get("stamp"), visitor if _VISITOR.fullmatch(visitor) else "", request.headers.get("referer", "")
     )
     try:
         with write_session() as session:
@@ -81,6 +85,7 @@ def _form(form: PublicForm, stamp: str, values: Form, wrong: dict[str, str], err
         agreed=agreed,
         error=error,
         trap=capture.TRAP,
+        visitor=values.get(VISITOR_FIELD, "") if _VISITOR.fullmatch(values.get(VISITOR_FIELD, "")) else "",
     )
     return _framed(shown, form)
 

@@ -28,7 +28,15 @@ PUBLIC = frozenset(
 PUBLIC_BELOW = (
     *("/static/", "/app/static/"),  # files that carry no data
     *("/invite/", "/reset/", "/c/"),  # one-time links
-    *("/t/", "/o/", "/u/", "/p/", "/s/", "/r/"),  # signed links of campaign messages, of shared pages and of reports
+    *(
+        "/t/",
+        "/o/",
+        "/u/",
+        "/p/",
+        "/s/",
+        "/r/",
+        "/v/",
+    ),  # signed links of campaign messages, of shared pages, of reports and of own sites
     *("/f/", "/capture/", "/mail/in/"),  # public forms, and what is sent with a key
     *("/api/", "/hooks/shop/"),  # programs, which bring a key or a signature
     "/ical/",  # a secret address

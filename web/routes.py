@@ -23,6 +23,7 @@ from web import (
     share,
     signin,
     tracking,
+    visits,
     welcome,
 )
 from web.api import api
@@ -67,6 +68,7 @@ ROUTES: list[BaseRoute] = [
     _route("/hooks/shop/{token:path}", hooks.shop),
     _route("/ical/{token:path}", endpoint(ical.show)),
     _route("/r/{token:path}", endpoint(reports.ask, reports.leave, from_anywhere=True)),
+    _route("/v/{file:path}", endpoint(visits.show)),
     _route("/healthz", endpoint(health.show)),
     _route("/metrics", endpoint(metrics.show)),
     _route("/robots.txt", endpoint(health.robots)),

@@ -12,7 +12,7 @@ from web import pages
 from web.cookies import is_https
 
 VISITOR_COOKIE = "rapport_visitor"
-_PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _YEAR = 31_536_000
 _HIDDEN = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store", "referrer-policy": "no-referrer"}
 
@@ -25,7 +25,7 @@ def click(request: Request) -> Response:
                 session,
                 str(request.path_params["token"]),
                 visitor=request.cookies.get(VISITOR_COOKIE, ""),
-                machine=_machine(request),
+                machine=machine(request),
             )
     except NotFound as error:
         return gone(error)
@@ -40,10 +40,10 @@ def opened(request: Request) -> Response:
     """The picture, whatever becomes of the note: a reader must never see that something went wrong here."""
     try:
         with write_session() as session:
-            tracking.opened(session, str(request.path_params["token"]).removesuffix(".gif"), machine=_machine(request))
+            tracking.opened(session, str(request.path_params["token"]).removesuffix(".gif"), machine=machine(request))
     except CrmError:
-        return Response(_PIXEL, media_type="image/gif", headers=_HIDDEN)
-    return Response(_PIXEL, media_type="image/gif", headers=_HIDDEN)
+        return Response(PIXEL, media_type="image/gif", headers=_HIDDEN)
+    return Response(PIXEL, media_type="image/gif", headers=_HIDDEN)
 
 
 def gone(error: NotFound) -> Response:
@@ -53,6 +53,6 @@ def gone(error: NotFound) -> Response:
     return response
 
 
-def _machine(request: Request) -> bool:
+def machine(request: Request) -> bool:
     purpose = " ".join(request.headers.get(name, "") for name in ("purpose", "sec-purpose", "x-purpose", "x-moz"))
     return request.method != "GET" or tracking.is_machine(request.headers.get("user-agent", ""), purpose)

@@ -9,6 +9,7 @@ from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.header import empty_state, header
 from ui.components.lead_form_dialogs import base_url, form_dialog, key_dialog, log_dialog, use_dialog
+from ui.components.site_visits import visits_dialog
 from ui.session import current_actor
 
 
@@ -57,6 +58,9 @@ actions = header(
 )
 if may_edit and actions.button("New form", type="primary", icon=":material/add:", key="new_form", shortcut="n"):
     form_dialog(None)
+
+if may_edit and actions.button("Visits of your site", icon=":material/travel_explore:", key="site_visits"):
+    visits_dialog()
 
 rows = load(lead_forms.find)
 if not rows:

@@ -12,6 +12,7 @@ from ui.components.contact_points import contact_points
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
+from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
 from ui.components.wishes import wishes_card
 from ui.navigation import page_of
@@ -41,6 +42,7 @@ with left:
     feed("contact", contact_id)
 with right:
     next_steps("contact", contact_id)
+    customer_suggestions(actor, "contact", contact_id, actor.can("contact", Action.EDIT))
     contact_points(actor, contact_id, row, wanted)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     if actor.can("deal", Action.READ):

@@ -44,6 +44,7 @@ OPEN = {
     "inbox/webhook.py": "another mail server: the key in the address and the signature are the permission",
     "marketing/tracking.py": "readers of messages are nobody here: the signed token in the link is the permission",
     "marketing/signing.py": "the key of those links",
+    "marketing/visits.py": "visitors of the own web site are nobody here; open_key and lately, which people use, ask",
     "admin/imports/": "the run's owner is the actor of every row; runs.py asks for the right to import",
 }
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""

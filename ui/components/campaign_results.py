@@ -100,15 +100,15 @@ def _metric(label: str, value: str, note: str, help_text: str) -> None:
     st.metric(label, value, delta=fmt.md(note), delta_color="off", delta_arrow="off", border=True, height="stretch", help=help_text)
 
 
-COLUMNS = ("People", "Delivered", "Opened", "Clicked", "Unsubscribed", "Converted", "Revenue")
+COLUMNS = ("People", "Delivered", "Opened", "Clicked", "Replied", "Unsubscribed", "Converted", "Revenue")
 
 
 def _cells(actor: Actor, group: Group, *, money: bool, control: bool = False) -> list[str]:
     def part(count: int) -> str:
         return f"{count:,}" + (f" ({fmt.percent(actor, count / group.people)})" if group.people else "")
 
-    quiet = [fmt.NOTHING] * 4
-    touched = [f"{group.sent:,}", part(group.opened), part(group.clicked), part(group.left)]
+    quiet = [fmt.NOTHING] * 5
+    touched = [f"{group.sent:,}", part(group.opened), part(group.clicked), part(group.replied), part(group.left)]
     revenue = fmt.money(actor, group.revenue_minor, compact=True) if money else fmt.NOTHING
     return [group.name, f"{group.people:,}", *(quiet if control else touched), part(group.converted), revenue]
 

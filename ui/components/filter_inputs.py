@@ -1,5 +1,6 @@
 """Inputs for the value of a condition, and conditions in words: shared by the filter of lists and the segment builder."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -31,6 +32,8 @@ RELATIVE = {
     "+7d": "in 7 days",
     "+30d": "in 30 days",
 }
+_SPAN = re.compile(r"([+-])0*(\d{1,4})([dwmy])")
+_SPANS = {"d": "day", "w": "week", "m": "month", "y": "year"}
 NO_VALUE = ("empty", "not_empty")
 
 
@@ -38,8 +41,8 @@ def words_of(session: Session, actor: Actor, entity_key: str, ast: Mapping[str, 
     """A filter as a sentence, with the names that the actor may see. Plain text."""
 
     def show(spec: FieldSpec, raw: Any) -> str:
-        if isinstance(raw, str) and raw in RELATIVE:
-            return RELATIVE[raw]
+        if isinstance(raw, str) and (words := relative_words(raw)):
+            return words
         if raw == "@me":
             return "me"
         if raw == "@my_team":
@@ -51,6 +54,17 @@ def words_of(session: Session, actor: Actor, entity_key: str, ast: Mapping[str, 
         return fmt.value(actor, spec, raw) if not isinstance(raw, str) or spec.options else raw
 
     return in_words(session, entity_key, ast, show)
+
+
+def relative_words(raw: str) -> str:
+    """A day that moves along, as people say it: those of the menu, and any other that a rule brought along (``-24m``). Empty for all else."""
+    if raw in RELATIVE:
+        return RELATIVE[raw]
+    match = _SPAN.fullmatch(raw)
+    if match is None:
+        return "start of this week" if raw == "start_of_week" else ""
+    span = fmt.plural(int(match[2]), _SPANS[match[3]])
+    return f"{span} ago" if match[1] == "-" else f"in {span}"
 
 
 def comparisons(spec: FieldSpec) -> list[str]:
@@ -148,13 +162,13 @@ def _reference(actor: Actor, spec: FieldSpec, cmp: str, before: Any, key: str) -
 
 
 def _date(before: Any, key: str) -> Any:
-    options = ["day", *RELATIVE]
-    relative = before if isinstance(before, str) and before in RELATIVE else "day"
+    relative = before if isinstance(before, str) and relative_words(before) else "day"
+    options = list(dict.fromkeys(["day", *RELATIVE, relative]))
     kind = st.selectbox(
         "When",
         options,
         index=options.index(relative),
-        format_func=lambda v: RELATIVE.get(v, "on a date"),
+        format_func=lambda v: relative_words(v) or "on a date",
         key=key + "k",
         label_visibility="collapsed",
     )

@@ -19,7 +19,7 @@ from crm_core.services.analytics import reports, run_work, scores, snapshots
 from crm_core.services.collaboration import assignments, mail_run, notification_mail, notifications, reminders, webhook_run
 from crm_core.services.helpdesk import slas
 from crm_core.services.inbox import pulling
-from crm_core.services.marketing import segment_upkeep, sending
+from crm_core.services.marketing import segment_upkeep, sending, visits
 from crm_core.services.routing import flow
 from crm_core.vocabulary import Action
 
@@ -43,6 +43,7 @@ DECLARED_IN = (
     snapshots,
     summaries,
     upkeep,
+    visits,
     webhook_run,
 )
 """Imported here so that their jobs are known without loading everything that a worker loads (a test compares)."""

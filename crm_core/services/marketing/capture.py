@@ -24,7 +24,7 @@ from crm_core.kit.text import clip, email_key
 from crm_core.models import Consent, FormSubmission, Lead, LeadForm, Organisation, Touchpoint
 from crm_core.services.collaboration import activities, outbox
 from crm_core.services.customers import consent
-from crm_core.services.marketing import signing
+from crm_core.services.marketing import signing, tracking
 from crm_core.services.sales import leads
 from crm_core.settings import settings
 from crm_core.vocabulary import Action, ActivityKind, Channel, ConsentStatus, ContactWay, Purpose, SubmissionState, Via
@@ -181,6 +181,8 @@ def _become_lead(
                     session, actor, "lead", known.id, kind=ActivityKind.NOTE, subject=f"Filled in “{form.name}” again", text=text
                 )
             row.lead_id, row.state = lead.id, SubmissionState.LEAD if known is None else SubmissionState.KNOWN
+            if known is None:
+                tracking.join(session, sender.visitor, lead_id=lead.id)
             _touch(session, form, lead.id, sender)
             if agreed:
                 _agree(session, form, row, lead)

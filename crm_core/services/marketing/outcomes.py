@@ -29,6 +29,7 @@ class Group:
     bounced: int
     opened: int
     clicked: int
+    replied: int
     left: int
     converted: int
     revenue_minor: int
@@ -146,7 +147,7 @@ def _groups(session: Session, actor: Actor, plan: CampaignPlan, at: datetime) ->
     rows = session.execute(
         select(
             MEMBERS.c.is_control, MEMBERS.c.variant, func.count(), func.sum(sent), func.sum(bounced), many(MEMBERS.c.opened_at),
-            many(MEMBERS.c.clicked_at), many(MEMBERS.c.unsubscribed_at), many(bought.c.member_id), func.sum(amount),
+            many(MEMBERS.c.clicked_at), many(MEMBERS.c.replied_at), many(MEMBERS.c.unsubscribed_at), many(bought.c.member_id), func.sum(amount),
             func.sum(cast(amount, Float) * cast(amount, Float)),
         )
         .select_from(joined)
@@ -198,7 +199,7 @@ def _deeds(actor: Actor, goal: str, start: datetime, end: datetime) -> Any:
 
 
 def _sum(name: str, groups: list[Group]) -> Group:
-    keys = ("people", "sent", "bounced", "opened", "clicked", "left", "converted", "revenue_minor", "squares")
+    keys = ("people", "sent", "bounced", "opened", "clicked", "replied", "left", "converted", "revenue_minor", "squares")
     return Group(name, *(sum(getattr(group, key) for group in groups) for key in keys))  # type: ignore[arg-type]
 
 

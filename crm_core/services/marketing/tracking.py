@@ -31,6 +31,8 @@ from crm_core.services.customers import consent
 from crm_core.services.marketing import signing, token_rules
 from crm_core.vocabulary import Channel, ConsentStatus, ContactWay, MemberStatus, Purpose, SuppressionReason, Via
 
+SITE = "site_visits"
+"""Purpose of the key of the own web site."""
 GONE = "This link is not complete, or it is too old."
 MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
 _TOUCHES: Any = Touchpoint.__table__  # type: ignore[attr-defined]
@@ -78,7 +80,15 @@ def click(session: Session, text: str, *, visitor: str = "", machine: bool = Fal
     visitor = visitor if _VISITOR.fullmatch(visitor) else secrets.token_hex(16)
     if not machine and not _too_quick(session, member):
         _note_click(session, member, url, visitor)
-    return Landing(with_source(url, session.get(Campaign, member.campaign_id), member.variant), visitor)
+    landing = with_source(url, session.get(Campaign, member.campaign_id), member.variant)
+    return Landing(_named(landing, visitor) if signing.key(session, SITE) else landing, visitor)
+
+
+def _named(url: str, visitor: str) -> str:
+    """The address with the browser's name, for a site that tells of its visits: what it keeps of it is up to the visitor's consent there."""
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, f"rapport_v={visitor}") if part)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, parts.fragment))
 
 
 def _note_click(session: Session, member: Any, url: str, visitor: str) -> None:
@@ -90,7 +100,7 @@ def _note_click(session: Session, member: Any, url: str, visitor: str) -> None:
         {"clicked_at": func.coalesce(MEMBERS.c.clicked_at, now), "opened_at": func.coalesce(MEMBERS.c.opened_at, now)},
     )
     who = {"contact_id": member.contact_id, "lead_id": member.lead_id}
-    _join(session, visitor, who)
+    join(session, visitor, **who)
     again = and_(
         _TOUCHES.c.anonymous_id == visitor, _TOUCHES.c.campaign_id == member.campaign_id, _TOUCHES.c.url == url,
         _TOUCHES.c.kind == "click", _TOUCHES.c.at > now - timedelta(minutes=30),
@@ -104,8 +114,11 @@ def _note_click(session: Session, member: Any, url: str, visitor: str) -> None:
         session.flush()
 
 
-def _join(session: Session, visitor: str, who: dict[str, int | None]) -> None:
+def join(session: Session, visitor: str, *, contact_id: int | None = None, lead_id: int | None = None) -> None:
     """The browser has a name now: what it did before, unknown to us, was done by this person."""
+    if not _VISITOR.fullmatch(visitor):
+        return
+    who = {"contact_id": contact_id, "lead_id": lead_id}
     unknown = and_(_TOUCHES.c.anonymous_id == visitor, _TOUCHES.c.contact_id.is_(None), _TOUCHES.c.lead_id.is_(None))
     if session.execute(update(_TOUCHES).where(unknown).values(**who)).rowcount:  # type: ignore[attr-defined]
         db.bump(session, _TOUCHES.name)
@@ -187,14 +200,18 @@ def _reach(session: Session, member: Any, status: MemberStatus, values: dict[str
     db.bump(session, MEMBERS.name)
 
 
+def slug(name: str, campaign_id: int) -> str:
+    """A campaign's name as links carry it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or f"campaign-{campaign_id}"
+
+
 def with_source(url: str, campaign: Campaign | None, variant: str | None) -> str:
     """The address with UTM parameters, unless it has its own: the site's own statistics then name the campaign too."""
     parts = urlsplit(url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     if any(key.lower().startswith("utm_") for key, _ in pairs) or campaign is None:
         return url
-    slug = re.sub(r"[^a-z0-9]+", "-", campaign.name.lower()).strip("-")[:60] or f"campaign-{campaign.id}"
-    pairs += [("utm_source", "rapport"), ("utm_medium", "email"), ("utm_campaign", slug)]
+    pairs += [("utm_source", "rapport"), ("utm_medium", "email"), ("utm_campaign", slug(campaign.name, campaign.id or 0))]
     pairs += [("utm_content", variant.lower())] if variant else []
     return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(pairs), parts.fragment))
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlmodel import Session
 
-from crm_core.access import Actor, require
-from crm_core.models import ProductCategory
+from crm_core.access import Actor, require, visible
+from crm_core.models import Product, ProductCategory
 from crm_core.services.analytics.methods.base import Method, Outcome, Param, Report
 from crm_core.services.analytics.methods.segmentation import MONTH_DAYS, PERIODS
 from crm_core.vocabulary import Action
@@ -21,6 +21,8 @@ UNITS = {"order": "An order", "customer": "All that a customer bought"}
 MAX_RULES = 20_000
 MAX_CUSTOMERS = 50_000
 PARTNERS = 6
+MOST_NAMED = 2_000
+"""Products that can be chosen from a menu."""
 MIN_BASKETS = 100
 
 
@@ -29,6 +31,19 @@ def categories(session: Session, actor: Actor) -> dict[str, str]:
     table = ProductCategory.__table__  # type: ignore[attr-defined]
     require(actor, "product", Action.READ)
     rows = session.execute(select(table.c.id, table.c.name).order_by(table.c.name))
+    return {str(row.id): row.name for row in rows}
+
+
+def products(session: Session, actor: Actor) -> dict[str, str]:
+    """Products by id, the first ones by name."""
+    require(actor, "product", Action.READ)
+    table = Product.__table__  # type: ignore[attr-defined]
+    rows = session.execute(
+        select(table.c.id, table.c.name)
+        .where(visible(actor, "product", table))
+        .order_by(table.c.name, table.c.id)
+        .limit(MOST_NAMED)
+    )
     return {str(row.id): row.name for row in rows}
 
 
@@ -64,7 +79,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     judged, note = _judged(lines)
     report(0.75, "The next offer for each customer")
     partners = _partners(lines, table)
-    offered = _next_offers(session, actor, params["customer"], since, as_of, every, report)
+    offered = _next_offers(session, actor, params, since, as_of, every, report)
     return Outcome(
         verdict=_verdict(table, int(rules.attrs["n"]), int(rules.attrs["n_holdout"]), bool(share)),
         reliable=_reliable(table, rules.attrs["n"], bool(share)),
@@ -90,11 +105,20 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
 
 
 def _chosen(session: Session, actor: Actor, lines: "pd.DataFrame", params: dict[str, Any]) -> "pd.DataFrame":
-    """Lines of the chosen categories."""
-    if not params["categories"]:
-        return lines
-    known = categories(session, actor)
-    return lines[lines["category"].isin([known[key] for key in params["categories"]])]
+    """Lines of the chosen categories, without what is left out (postage, deposits, samples)."""
+    if params["categories"]:
+        known = categories(session, actor)
+        lines = lines[lines["category"].isin([known[key] for key in params["categories"]])]
+    return _without(session, actor, lines, params)
+
+
+def _without(session: Session, actor: Actor, lines: "pd.DataFrame", params: dict[str, Any]) -> "pd.DataFrame":
+    known = categories(session, actor) if params["without_categories"] else {}
+    if params["without_categories"]:
+        lines = lines[~lines["category"].isin([known[key] for key in params["without_categories"]])]
+    if params["without_products"]:
+        lines = lines[~lines["product_id"].isin([int(key) for key in params["without_products"]])]
+    return lines
 
 
 def _rules(rules: "pd.DataFrame", checked: bool) -> "pd.DataFrame":
@@ -156,7 +180,13 @@ def _partners(lines: "pd.DataFrame", rules: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _next_offers(
-    session: Session, actor: Actor, customer: Any, since: datetime | None, as_of: datetime, every: "pd.DataFrame", report: Report
+    session: Session,
+    actor: Actor,
+    params: dict[str, Any],
+    since: datetime | None,
+    as_of: datetime,
+    every: "pd.DataFrame",
+    report: Report,
 ) -> "pd.DataFrame":
     """customer_id, product_id, because, confidence, lift, count: what each customer lacks that goes best with what they have."""
     import pandas as pd
@@ -164,10 +194,12 @@ def _next_offers(
     from crm_core.frames.orders import order_lines
     from ml.basket import Recommender
 
+    customer = params["customer"]
     if customer == "contact":  # these were read already: with the lines of guests, which name nobody
         known = every[every["customer_id"].notna()].astype({"customer_id": "int64"})
     else:
         known = order_lines(session, actor, customer=customer, since=since, until=as_of)
+    known = _without(session, actor, known, params)
     columns = ["customer_id", "product_id", "because", "confidence", "lift", "count"]
     if known.empty or known["product_id"].nunique() < 2:
         return pd.DataFrame(columns=columns)
@@ -306,6 +338,16 @@ METHOD = Method(
             high=1_000_000,
             advanced=True,
             help="Baskets with the whole rule; fewer than 20 are luck",
+        ),
+        Param("without_categories", "Leave out categories", "multi", [], categories, advanced=True),
+        Param(
+            "without_products",
+            "Leave out products",
+            "multi",
+            [],
+            products,
+            advanced=True,
+            help="What lies in every basket anyway, such as postage or deposits",
         ),
         Param("max_len", "Length", "choice", "3", LENGTHS, advanced=True),
         Param(
