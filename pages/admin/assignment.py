@@ -14,7 +14,9 @@ from ui.actions import load, perform, show_problems
 from ui.components.assignment_people import people_list
 from ui.components.assignment_rules import rule_dialog
 from ui.components.decision_card import TONES, about, considered_table, sentence
+from ui.components.follow_tab import follow_tab
 from ui.components.header import empty_state, header
+from ui.components.points_card import points_dialog, points_tab
 from ui.components.sla_card import minutes_of, span
 from ui.components.waiting_list import waiting_list
 from ui.session import current_actor
@@ -200,7 +202,14 @@ names = load(lists.choices, "user", limit=500)
 teams = load(lists.choices, "team", limit=500)
 queue_names = {queue.id: queue.name for queue in load(queues.find)}
 actions = header("Assignment", "Who gets new work. Only what has no owner is given away; whoever was chosen by hand stays.")
-TABS = {"rules": "Rules", "people": "People", "waiting": "Waiting", "log": "Decisions"}
+TABS = {
+    "rules": "Rules",
+    "people": "People",
+    "waiting": "Waiting",
+    "log": "Decisions",
+    "points": "Lead points",
+    "follow": "Follow-up",
+}
 tab = st.segmented_control("Show", list(TABS), default="rules", format_func=TABS.__getitem__, key="tab", bind="query-params", label_visibility="collapsed", required=True)  # fmt: skip
 if may_edit and tab == "rules" and actions.button("New rule", type="primary", icon=":material/add:", key="new_rule", shortcut="n"):
     rule_dialog(None)
@@ -210,4 +219,15 @@ if (
     and actions.button("New queue", type="primary", icon=":material/add:", key="new_queue", shortcut="n")
 ):
     queue_dialog(None)
-{"rules": rules_tab, "people": people_list, "waiting": queues_tab, "log": log_tab}[tab or "rules"]()
+if (
+    may_edit
+    and tab == "points"
+    and actions.button("New points", type="primary", icon=":material/add:", key="new_points", shortcut="n")
+):
+    points_dialog(None)
+if tab == "points":
+    points_tab(may_edit)
+elif tab == "follow":
+    follow_tab(may_edit)
+else:
+    {"rules": rules_tab, "people": people_list, "waiting": queues_tab, "log": log_tab}[tab or "rules"]()

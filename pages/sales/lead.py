@@ -14,6 +14,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
+from ui.components.points_card import points_card
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps
 from ui.components.score_card import score_card
 from ui.navigation import page_of
@@ -85,6 +86,7 @@ with left:
 with right:
     next_steps("lead", lead_id)
     score_card("lead", lead_id)
+    points_card(lead_id)
     decision_card("lead", lead_id)
     facts(actor, "Reach", specs, row, REACH)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))

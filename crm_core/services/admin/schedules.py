@@ -20,7 +20,7 @@ from crm_core.services.collaboration import assignments, mail_run, notification_
 from crm_core.services.helpdesk import slas
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import segment_upkeep, sending, visits
-from crm_core.services.routing import flow
+from crm_core.services.routing import flow, nudges, points
 from crm_core.vocabulary import Action
 
 DECLARED_IN = (
@@ -32,6 +32,8 @@ DECLARED_IN = (
     mail_run,
     notification_mail,
     notifications,
+    nudges,
+    points,
     pulling,
     reminders,
     reports,

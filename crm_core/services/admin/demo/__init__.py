@@ -34,6 +34,7 @@ from crm_core.models import (
 )
 from crm_core.services.admin import setup
 from crm_core.services.admin.demo import (
+    assigning,
     boards,
     buying,
     customers,
@@ -118,6 +119,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         made = groups.add(session, found)
         for table in ("event_log", "search_document"):
             rows[table] += made
+        assigning.add(session, count_points=scale == "small")
         if scale != "large":  # the worker's first evening reads the past of 200,000 deals, batch by batch
             targets.add(session, clock.today(spec["timezone"]))
     mailing.lay_down(letters)

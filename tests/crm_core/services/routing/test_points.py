@@ -1,0 +1,143 @@
+"""Points of leads against the closed form, what is kept for lists, the past; first contact in working time; tasks raised once per quiet spell."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlmodel import select
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Invalid, NotPermitted
+from crm_core.kit.clock import frozen, utcnow
+from crm_core.models import Deal, Lead, Notification, Stage, Task, Touchpoint
+from crm_core.services.collaboration import activities, tasks
+from crm_core.services.routing import nudges, point_rules, points
+from crm_core.services.routing.nudges import SpeedView
+from crm_core.services.sales import deals, leads
+from crm_core.vocabulary import ActivityKind, Channel, LeadPointKind
+from tests.crm_core.services.routing.test_assign import Run, do, see
+
+FIT, BEHAVIOUR = LeadPointKind.FIT, LeadPointKind.BEHAVIOUR
+AT = datetime(2026, 6, 1, 8, tzinfo=UTC)
+
+
+class Walk(Run):
+    def __init__(self):
+        self.cursor = {}
+
+
+def touch(lead_id, days, kind="form"):
+    with write_session() as session:
+        session.add(Touchpoint(lead_id=lead_id, channel=Channel.WEB, kind=kind, at=utcnow() - timedelta(days=days)))
+
+
+def test_fading_follows_the_closed_form_and_stops_at_its_cap():
+    instants = [AT - timedelta(days=days) for days in (0, 10, 30)]
+    assert point_rules.faded(8, instants, AT, 10, None) == pytest.approx(8 * (1 + 0.5 + 0.125))
+    assert point_rules.faded(8, instants, AT, None, None) == 24
+    assert point_rules.faded(8, instants, AT, 10, 10) == 10
+    assert point_rules.faded(-8, instants, AT, None, 10) == -10
+    assert point_rules.faded(8, [AT + timedelta(seconds=1)], AT, 10, None) == 0
+    assert [point_rules.grade(*pair, point_rules.START) for pair in ((60, 60), (59, 20), (0, -5))] == ["A1", "B3", "D4"]
+
+
+def test_a_lead_says_which_rule_gave_what_and_lists_sort_by_it(cast):
+    root = cast["root"]
+    do(
+        points.save,
+        root,
+        None,
+        name="Our country",
+        kind=FIT,
+        points=40,
+        filter={"field": "country", "cmp": "eq", "value": "Germany"},
+    )
+    do(points.save, root, None, name="Sends a form", kind=BEHAVIOUR, points=20, signal="touch.form", half_life_days=10, cap=50)
+    lead = do(leads.create, cast["alice"], {"name": "L", "country": "Germany"})
+    cold = do(leads.create, cast["alice"], {"name": "C"})
+    touch(lead.id, 10)
+    touch(lead.id, 20)
+    touch(lead.id, 1, "visit")
+    found = see(points.why, cast["alice"], lead.id)
+    assert (found.fit, found.grade) == (40, "B4")
+    assert found.behaviour == pytest.approx(15, abs=0.01)
+    assert [(part.name, part.times) for part in found.parts] == [("Our country", 1), ("Sends a form", 2)]
+    points.everything(Walk())
+    points.fresh(Walk())
+    with read_session() as session:
+        kept = session.get(Lead, lead.id)
+        assert (kept.points, kept.grade, kept.version) == (55, "B4", lead.version)
+        assert session.get(Lead, cold.id).points == 0
+    do(points.set_bands, root, fit=[40, 20, 10], behaviour=[15, 10, 5], threshold=50)
+    assert see(points.why, root, lead.id).ready
+    with pytest.raises(NotPermitted):
+        do(points.save, cast["bob"], None, name="X", kind=FIT, points=1, filter={"field": "city", "cmp": "not_empty"})
+    for wrong in ({"name": ""}, {"points": 0}, {"kind": BEHAVIOUR, "signal": "nix"}, {"filter": None}):
+        with pytest.raises(Invalid):
+            do(
+                points.save,
+                root,
+                None,
+                **{"name": "Y", "kind": FIT, "points": 5, "filter": {"field": "city", "cmp": "not_empty"}, **wrong},
+            )
+    for rule in see(points.find, root):
+        do(points.remove, root, rule.id)
+    assert see(points.why, root, lead.id) is None
+    points.everything(Walk())
+    with read_session() as session:
+        assert session.get(Lead, lead.id).points is None
+
+
+def test_the_past_counts_only_what_was_known_a_week_after_a_lead_came_in(cast):
+    do(points.save, cast["root"], None, name="Form", kind=BEHAVIOUR, points=80, signal="touch.form")
+    with frozen(utcnow() - timedelta(days=200)):
+        early, late = (do(leads.create, cast["alice"], {"name": name}).id for name in ("E", "L"))
+    touch(early, 199)
+    touch(late, 100)
+    with write_session() as session:
+        session.get(Lead, early).converted_at = utcnow() - timedelta(days=150)
+    found = {band.label: (band.leads, band.converted, band.few) for band in see(points.past, cast["root"])}
+    assert found == {"80 to 119": (1, 1, True), "0 to 19": (1, 0, True)}
+
+
+def test_a_late_first_contact_is_told_once_and_then_goes_up(cast):
+    do(nudges.set_targets, cast["root"], [SpeedView(None, 30, None, None)])
+    lead = do(leads.create, cast["alice"], {"name": "L"}).id
+    for minutes, kinds in ((29, []), (31, ["alice"]), (32, ["alice"]), (61, ["alice", "bob"]), (62, ["alice", "bob"])):
+        with frozen(utcnow() + timedelta(minutes=minutes)):
+            nudges.first_contact(Run())
+        with read_session() as session:
+            told = session.exec(
+                select(Notification.user_id).where(Notification.kind == "lead.late").order_by(Notification.id)
+            ).all()
+        assert told == [cast[name].user_id for name in kinds], minutes
+    do(activities.log, cast["alice"], "lead", lead, kind=ActivityKind.CALL, text="Reached")
+    found = see(nudges.figures, cast["alice"])
+    assert (found.leads, found.decided, found.within) == (1, 1, 1)
+    assert see(nudges.figures, cast["charlie"]).leads == 0
+    with pytest.raises(NotPermitted):
+        do(nudges.set_targets, cast["bob"], [])
+
+
+def test_quiet_deals_and_leads_raise_a_task_once_for_each_quiet_spell(cast):
+    def mine():
+        with read_session() as session:
+            return sorted(task.subject for task in session.exec(select(Task)))
+
+    with frozen(utcnow() - timedelta(days=40)):
+        deal = do(deals.create, cast["alice"], {"name": "Big"}).id
+        do(leads.create, cast["alice"], {"name": "Cold"})
+    with write_session() as session:
+        stage = session.get(Stage, session.get(Deal, deal).stage_id)
+        stage.max_idle_days = 14
+        session.add(stage)
+    nudges.raise_tasks(Run())
+    assert mine() == [], "nobody switched them on"
+    do(nudges.set_switches, cast["root"], {"idle": True, "steps": True, "leads": True})
+    nudges.raise_tasks(Run())
+    nudges.raise_tasks(Run())
+    assert mine() == ["Contact Cold", "Pick up Big: quiet for 40 days"]
+    with read_session() as session:
+        done = session.exec(select(Task.id).where(Task.deal_id == deal)).one()
+    do(tasks.complete, cast["alice"], done)
+    nudges.raise_tasks(Run())
+    assert mine() == ["Contact Cold", "Pick up Big: quiet for 40 days", "Plan the next step of Big"]
