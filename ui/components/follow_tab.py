@@ -39,7 +39,7 @@ def _speed(may_edit: bool) -> None:
     people, hours = load(lists.choices, "user", limit=500), _hours()
     sources = [OTHERS, *(load(lambda session, _actor: registry(session, "lead")["source"]).options or {}).values()]
     rows = [
-        {"Source": one.source or OTHERS, "Within": span(one.minutes), "Working hours": hours.get(one.calendar_id), "Tell when twice as late": people.get(one.escalate_to_id)}
+        {"Source": one.source or OTHERS, "Within": span(one.minutes), "Working hours": hours.get(one.calendar_id), "Tell when twice as late": people.get(one.escalate_to_id or 0)}
         for one in load(nudges.targets)
     ]  # fmt: skip
     columns = ["Source", "Within", "Working hours", "Tell when twice as late"]
