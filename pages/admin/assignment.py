@@ -5,19 +5,19 @@ import streamlit as st
 from crm_core import lists
 from crm_core.entities import label_of
 from crm_core.services.routing import decisions, queues, rules
-from crm_core.services.routing.queues import QueueView
 from crm_core.services.routing.rules import RuleView
 from crm_core.services.routing.standing import KINDS
 from crm_core.vocabulary import Action, RouteMethod, RouteOutcome, Scope
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform
 from ui.components.assignment_people import people_list
 from ui.components.assignment_rules import rule_dialog
 from ui.components.decision_card import TONES, about, considered_table, sentence
 from ui.components.follow_tab import follow_tab
 from ui.components.header import empty_state, header
 from ui.components.points_card import points_dialog, points_tab
-from ui.components.sla_card import minutes_of, span
+from ui.components.queue_dialog import queue_dialog
+from ui.components.sla_card import span
 from ui.components.waiting_list import waiting_list
 from ui.session import current_actor
 
@@ -143,30 +143,6 @@ def queues_tab() -> None:
 
 def drop_queue(queue_id: int) -> None:
     perform(queues.remove, queue_id, success="Queue removed.")
-
-
-@st.dialog("Queue", icon=":material/hourglass_top:")
-def queue_dialog(queue: QueueView | None) -> None:
-    """Name, whose it is, and how long something may wait."""
-    tag = f"{queue.id}_{queue.version}" if queue else "new"
-    name = st.text_input("Name *", value=queue.name if queue else "", max_chars=80, key=f"q_name_{tag}")
-    before = queue.team_id if queue and queue.team_id in teams else None
-    team_id = st.selectbox("Whose queue is it?", list(teams), index=list(teams).index(before) if before else None, format_func=lambda one: teams[one], placeholder="Nobody’s in particular", key=f"q_team_{tag}")  # fmt: skip
-    wait = st.text_input("Tell them when something waits longer than", value=span(queue.max_wait_minutes) if queue else "", placeholder="30m or 4h; empty: never", key=f"q_wait_{tag}", validate=r"^\s*(\d+\s*(d|h|m|min)?\s*)*$")  # fmt: skip
-    if st.button("Save", type="primary", key=f"q_save_{tag}"):
-        given = {"name": name or "", "team_id": team_id, "max_wait_minutes": minutes_of(wait)}
-        if (
-            perform(
-                queues.save,
-                queue.id if queue else None,
-                **given,
-                base_version=queue.version if queue else None,
-                success="Queue saved.",
-            )
-            is not None
-        ):
-            st.rerun()
-        show_problems()
 
 
 def log_tab() -> None:
