@@ -119,7 +119,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         made = groups.add(session, found)
         for table in ("event_log", "search_document"):
             rows[table] += made
-        assigning.add(session, count_points=scale == "small")
+        rows["event_log"] += assigning.add(session, count_points=scale == "small")
         if scale != "large":  # the worker's first evening reads the past of 200,000 deals, batch by batch
             targets.add(session, clock.today(spec["timezone"]))
     mailing.lay_down(letters)
