@@ -109,6 +109,8 @@ _AREA_LABELS = {
     "mailbox": "Mailboxes and the tray of unmatched mail",
     "integration": "API and webhooks",
     "assignment": "Assignment rules",
+    "survey": "Surveys",
+    "telephony": "Telephone menus and calls",
 }
 
 

@@ -353,6 +353,8 @@ class Via(Choice):
     DEMO = "demo", "the demo"
     FORM = "form", "a web form"
     MAIL = "mail", "an e-mail"
+    SURVEY = "survey", "a survey"
+    PHONE = "phone", "a phone call"
 
 
 class Visibility(Choice):
@@ -696,3 +698,50 @@ class LeadPointKind(Choice):
 
     FIT = "fit", "Fit"
     BEHAVIOUR = "behaviour", "Behaviour"
+
+
+class SurveyKind(Choice):
+    """What a survey measures; each has the scale that is usual for it."""
+
+    CSAT = "csat", "Satisfaction (CSAT)"
+    NPS = "nps", "Recommendation (NPS)"
+    CES = "ces", "Effort (CES)"
+
+
+class SurveyTrigger(Choice):
+    """What makes a survey go out."""
+
+    TICKET_SOLVED = "ticket_solved", "After a ticket is solved"
+    DEAL_WON = "deal_won", "After a deal is won"
+    ORDER_FULFILLED = "order_fulfilled", "After an order, once it is fulfilled"
+    QUARTERLY = "quarterly", "Every quarter, to a group of contacts"
+    MANUAL = "manual", "Only when somebody sends it"
+
+
+class SurveyWay(Choice):
+    """How an answer came."""
+
+    MAIL = "mail", "Mail"
+    DEMO = "demo", "Demo"
+
+
+class NodeKind(Choice):
+    """What a step of a telephone menu does."""
+
+    MENU = "menu", "Let the caller choose"
+    HOURS = "hours", "Are we open?"
+    SAY = "say", "Say something"
+    QUEUE = "queue", "Put through to people"
+    CALLBACK = "callback", "Ask for a call back"
+    VOICEMAIL = "voicemail", "Take a message"
+    HANGUP = "hangup", "Hang up"
+
+
+class CallEnd(Choice):
+    """What became of a call."""
+
+    QUEUED = "queued", "Put through"
+    CALLBACK = "callback", "Wants a call back"
+    VOICEMAIL = "voicemail", "Left a message"
+    INFORMED = "informed", "Heard what they needed"
+    ABANDONED = "abandoned", "Hung up in the menu"

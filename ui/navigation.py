@@ -73,6 +73,8 @@ PAGES: tuple[Screen, ...] = (
     Screen("helpdesk/tray.py", "tray", "Mail tray", "inbox", "Service", ("mailbox", R), hidden=True),
     Screen("helpdesk/macros.py", "macros", "Macros", "bolt", "Service", ("ticket", Action.EDIT), hidden=True),
     Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
+    Screen("helpdesk/surveys.py", "surveys", "Surveys", "reviews", "Service", ("survey", R)),
+    Screen("helpdesk/survey.py", "survey", "Survey", "reviews", "Service", ("survey", R), hidden=True),
     Screen("marketing/campaigns.py", "campaigns", "Campaigns", "campaign", "Marketing", ("campaign", R)),
     Screen("marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True),
     Screen("marketing/consent.py", "consent", "Consent and limits", "mark_email_read", "Marketing", ("campaign", Action.EDIT)),

@@ -40,6 +40,7 @@ PUBLIC_BELOW = (
     *("/f/", "/capture/", "/mail/in/"),  # public forms, and what is sent with a key
     *("/api/", "/hooks/shop/"),  # programs, which bring a key or a signature
     "/ical/",  # a secret address
+    *("/q/", "/voice/"),  # signed links of surveys; calls, with the signature of the telephone provider
 )
 """Folders that a stranger may open."""
 

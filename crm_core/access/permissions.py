@@ -22,6 +22,8 @@ AREAS = (
     "mailbox",
     "integration",
     "assignment",
+    "survey",
+    "telephony",
 )
 """Parts of the product that are allowed as a whole."""
 
@@ -86,6 +88,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("service_level", read=ALL, manage=ALL)
         + _on("mailbox", read=ALL)
         + _on("assignment", read=ALL, manage=SUB)
+        + _on(("survey", "telephony"), read=ALL, manage=ALL)
         + _on("audit", read=SUB)
         + _on("view", manage=ALL)
         + _on("integration", read=ALL),
@@ -110,7 +113,7 @@ ROLES: tuple[RoleDefault, ...] = (
         "Runs campaigns and works on leads and contacts; reads deals",
         _on(("campaign", "lead", "contact"), read=ALL, create=ALL, edit=ALL, delete=OWN, export=ALL)
         + _on("segment", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
-        + _on("lead_form", read=ALL, manage=ALL)
+        + _on(("lead_form", "survey"), read=ALL, manage=ALL)
         + _on(("lead", "contact"), **{"import": ALL})
         + _on(("account", "deal", "order", "product"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
@@ -122,7 +125,7 @@ ROLES: tuple[RoleDefault, ...] = (
         "Support agent",
         "Answers tickets; reads customers and orders",
         _on("ticket", read=ALL, create=ALL, edit=ALL, export=ALL)
-        + _on("mailbox", read=ALL)
+        + _on(("mailbox", "survey", "telephony"), read=ALL)
         + _on(("account", "order", "product"), read=ALL)
         + _on("contact", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
@@ -133,7 +136,7 @@ ROLES: tuple[RoleDefault, ...] = (
         "analyst",
         "Analyst",
         "Reads everything, writes nothing; personal data is masked",
-        _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view", "integration"), read=ALL),
+        _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view", "integration", "survey"), read=ALL),
         tuple((entity, key) for entity, keys in PERSONAL.items() for key in keys),
     ),
 )

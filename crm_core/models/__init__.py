@@ -16,6 +16,7 @@ from crm_core.models.dashboards import (
     ShareLink,
     ShareView,
 )
+from crm_core.models.feedback import Survey, SurveyAnswer, SurveyInvitation
 from crm_core.models.forecasting import PipelineSnapshot, PipelineSnapshotDay, Quota
 from crm_core.models.helpdesk import Macro, Ticket, TicketMerge, TicketMessage
 from crm_core.models.inbox import InboundMail, Mailbox
@@ -89,5 +90,6 @@ from crm_core.models.sales import (
 )
 from crm_core.models.segments import Segment, SegmentMember
 from crm_core.models.service_levels import ServiceCalendar, SlaClock, SlaPolicy
+from crm_core.models.telephony import VoiceCall, VoiceMenu, VoiceVersion
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]

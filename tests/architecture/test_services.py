@@ -42,6 +42,8 @@ OPEN = {
     "inbox/threading.py": "whose mail it is, found out before anybody could be asked",
     "inbox/pulling.py": "the jobs that fetch mail; now, which people use, asks",
     "inbox/webhook.py": "another mail server: the key in the address and the signature are the permission",
+    "feedback/answering.py": "readers of an invitation: the signed link is the permission",
+    "feedback/tokens.py": "the signed links of invitations",
     "marketing/tracking.py": "readers of messages are nobody here: the signed token in the link is the permission",
     "marketing/signing.py": "the key of those links",
     "marketing/visits.py": "visitors of the own web site are nobody here; open_key and lately, which people use, ask",
@@ -50,6 +52,7 @@ OPEN = {
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""
 
 EXCUSED = {
+    "feedback/inviting.py ask": "part of the job and of send, which asks",
     "collaboration/suppressions.py note": "part of a bounce or of a person's own unsubscribing; block, which people use, asks",
     "customers/consent.py rules": "what everybody signed in may read",
     "customers/consent.py from_when": "an instant, no record",
@@ -86,6 +89,10 @@ HELPERS = {
         f"routing/assign.py {name}": "part of route and explain, which ask"
         for name in ("propose", "weigh", "members", "place_of", "value_of", "lock", "rule_for", "open_ones")
     },
+    "feedback/surveys.py known": "for the functions around it, which ask",
+    "feedback/inviting.py anything_due": "whether the clock must start the job",
+    "feedback/inviting.py invite_batch": "the job that sends what is due",
+    "feedback/inviting.py lately": "part of ask, whose callers ask",
     "helpdesk/calendars.py calendar_of": "the hours a promise is counted in depend on nobody's rights",
     "helpdesk/answers.py mailbox_of": "which address a ticket is answered from",
     "helpdesk/answers.py own_addresses": "our own addresses",

@@ -17,6 +17,7 @@ from crm_core.services.admin import audit, backups, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
 from crm_core.services.collaboration import assignments, mail_run, notification_mail, notifications, reminders, webhook_run
+from crm_core.services.feedback import inviting
 from crm_core.services.helpdesk import slas
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import segment_upkeep, sending, visits
@@ -29,6 +30,7 @@ DECLARED_IN = (
     backups,
     flow,
     import_jobs,
+    inviting,
     mail_run,
     notification_mail,
     notifications,

@@ -1,0 +1,185 @@
+"""What the reader of an invitation does: looks, answers, changes the answer within a day, or asks for silence. The signed link is the permission."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import Session, select
+
+from crm_core import db, events
+from crm_core.access import system
+from crm_core.entities import entity
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.kit.clock import utcnow
+from crm_core.kit.text import clean
+from crm_core.models import Contact, Organisation, Survey, SurveyAnswer, SurveyInvitation, User
+from crm_core.services.collaboration import notifications, tasks
+from crm_core.services.collaboration.timeline import LINKS
+from crm_core.services.customers import consent
+from crm_core.services.feedback import survey_rules, tokens
+from crm_core.services.feedback.survey_rules import CHANGE_HOURS, SCALES, Scale
+from crm_core.vocabulary import ConsentStatus, ContactWay, Priority, Purpose, SurveyWay, Via
+
+MAX_COMMENT = 4_000
+CLOSED = "This survey is closed: the link was good for a while only. Thank you all the same."
+ANSWERED = "You answered already, and the day on which an answer can be changed is over. Thank you."
+
+
+@dataclass(frozen=True)
+class PublicSurvey:
+    """A survey as its reader sees it."""
+
+    question: str
+    follow_up: str
+    thanks: str
+    scale: Scale
+    workspace: str
+    score: int | None
+    comment: str
+    may_answer: bool
+    why_not: str = ""
+
+
+def show(session: Session, token: str, *, chosen: str = "") -> PublicSurvey:
+    """The page behind a link; stores nothing. ``chosen``: the score that was clicked in the message."""
+    invitation = tokens.read(session, token)
+    survey, answer = _survey(session, invitation), _answer(session, invitation.id)
+    why_not = _why_not(invitation, answer)
+    picked = survey_rules.parse_score(survey.kind, chosen)
+    return PublicSurvey(
+        survey.question, survey.follow_up or "What is the main reason for your answer?", survey.thanks or "Thank you. Every answer is read.",
+        SCALES[survey.kind], session.exec(select(Organisation.name)).first() or "", picked if picked is not None else answer.score if answer else None,
+        answer.comment if answer else "", not why_not, why_not,
+    )  # fmt: skip
+
+
+def opened(session: Session, token: str) -> None:
+    """Note the first opening of the page. Programs that check links open it too: this is no sign of a person."""
+    invitation = tokens.read(session, token)
+    if invitation.opened_at is None:
+        invitation.opened_at = utcnow()
+        session.add(invitation)
+
+
+def answer(session: Session, token: str, values: Mapping[str, str]) -> PublicSurvey:
+    """Keep the answer. Within a day it can be changed; then, and after the end, Conflict. An unhappy one raises one task.
+
+    Events: survey.answered and survey.detractor, on the record that it is about.
+    """
+    found = tokens.read(session, token)
+    invitation = session.exec(select(SurveyInvitation).where(SurveyInvitation.id == found.id).with_for_update()).one()
+    survey, row = _survey(session, invitation), _answer(session, invitation.id)
+    if why_not := _why_not(invitation, row):
+        raise Conflict(why_not)
+    score = survey_rules.parse_score(survey.kind, values.get("score", ""))
+    if score is None:
+        raise Invalid(fields={"score": "Choose one of the numbers."})
+    comment = clean(values.get("comment", ""))[:MAX_COMMENT]
+    if row is None:
+        row = SurveyAnswer(
+            invitation_id=invitation.id, survey_id=survey.id, score=score, comment=comment, at=utcnow(), way=SurveyWay.MAIL
+        )
+        session.add(row)
+        session.flush()
+        _tell(session, survey, invitation, row)
+    elif (row.score, row.comment) != (score, comment):
+        row.score, row.comment, row.changed_at = score, comment, utcnow()
+        session.add(row)
+        session.flush()
+    db.bump(session, "survey_answer")
+    if survey_rules.is_unhappy(survey.kind, score) and row.detractor_at is None:
+        _raise_task(session, survey, invitation, row)
+    return show(session, token)
+
+
+def stop(session: Session, token: str) -> None:
+    """No more surveys for this person: written down as withdrawn consent, in force for all of them. Twice is the same as once."""
+    invitation = tokens.read(session, token)
+    contact = session.get(Contact, invitation.contact_id) if invitation.contact_id else None
+    if contact is None or contact.deleted_at is not None:
+        return
+    consent.record(
+        session, system(Via.SURVEY), "contact", contact.id, purpose=Purpose.RESEARCH, way=ContactWay.EMAIL, status=ConsentStatus.WITHDRAWN,
+        source="The link in a survey",
+    )  # fmt: skip
+
+
+def _survey(session: Session, invitation: SurveyInvitation) -> Survey:
+    found = session.get(Survey, invitation.survey_id)
+    if found is None:
+        raise NotFound("This survey no longer exists.")
+    return found
+
+
+def _answer(session: Session, invitation_id: int) -> SurveyAnswer | None:
+    return session.exec(select(SurveyAnswer).where(SurveyAnswer.invitation_id == invitation_id)).first()
+
+
+def _why_not(invitation: SurveyInvitation, row: SurveyAnswer | None) -> str:
+    now = utcnow()
+    if row is not None:
+        return ANSWERED if now > row.at + timedelta(hours=CHANGE_HOURS) else ""
+    return CLOSED if invitation.expires_at is not None and now > invitation.expires_at else ""
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------------
+
+
+def _tell(session: Session, survey: Survey, invitation: SurveyInvitation, row: SurveyAnswer) -> None:
+    """On the timeline of the record and of the person; and to the record's owner."""
+    data = _facts(survey, row)
+    record = session.get(entity(invitation.entity).model, invitation.record_id)
+    if record is not None:
+        events.record(session, system(Via.SURVEY), "survey.answered", record, data=data)
+    if invitation.contact_id and invitation.entity != "contact":
+        events.record(session, system(Via.SURVEY), "survey.answered", entity="contact", record_id=invitation.contact_id, data=data)
+    if not survey_rules.is_unhappy(survey.kind, row.score):
+        _notify(session, _owner(session, survey, invitation), "survey.answered", invitation, row)
+
+
+def _raise_task(session: Session, survey: Survey, invitation: SurveyInvitation, row: SurveyAnswer) -> None:
+    """A task for whoever owns the record, once per invitation, however often the answer is changed."""
+    owner_id = _owner(session, survey, invitation)
+    record: Any = session.get(entity(invitation.entity).model, invitation.record_id)
+    links = {LINKS[invitation.entity]: invitation.record_id} if invitation.entity in LINKS and record is not None else {}
+    links |= {key: value for key, value in (("contact_id", invitation.contact_id), ("account_id", invitation.account_id)) if value}
+    scale = SCALES[survey.kind]
+    name = session.exec(select(Contact.name).where(Contact.id == invitation.contact_id)).first() or "an unhappy customer"
+    values = {
+        "subject": f"Talk to {name}: {row.score} of {scale.high} in “{survey.name}”", "body": row.comment or None, "priority": Priority.HIGH.value,
+        "due_at": utcnow() + timedelta(days=1), "owner_id": owner_id, **links,
+    }  # fmt: skip
+    task = tasks.create(session, system(Via.SURVEY), values, submit_key=f"survey-detractor-{invitation.id}")
+    row.detractor_at, row.task_id = utcnow(), task.id
+    session.add(row)
+    if record is not None:
+        events.record(session, system(Via.SURVEY), "survey.detractor", record, data=_facts(survey, row))
+    _notify(session, owner_id, "survey.detractor", invitation, row)
+
+
+def _facts(survey: Survey, row: SurveyAnswer) -> dict[str, Any]:
+    return {
+        "survey": survey.name,
+        "survey_id": survey.id,
+        "kind": survey.kind,
+        "score": row.score,
+        "most": SCALES[survey.kind].high,
+    }
+
+
+def _owner(session: Session, survey: Survey, invitation: SurveyInvitation) -> int | None:
+    """Who looks after it: the record's owner of that day, the person's owner, the survey's own; the first who is still here."""
+    contact = session.get(Contact, invitation.contact_id) if invitation.contact_id else None
+    for user_id in (invitation.owner_id, contact.owner_id if contact else None, survey.owner_id):
+        user = session.get(User, user_id) if user_id else None
+        if user is not None and user.is_active:
+            return user.id
+    return None
+
+
+def _notify(session: Session, owner_id: int | None, kind: str, invitation: SurveyInvitation, row: SurveyAnswer) -> None:
+    notifications.notify(
+        session, owner_id, kind=kind, params={"score": row.score}, entity=invitation.entity, record_id=invitation.record_id,
+        dedupe_key=f"{kind}:{invitation.id}",
+    )  # fmt: skip

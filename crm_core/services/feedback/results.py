@@ -1,0 +1,268 @@
+"""What surveys say: scores with their interval, the share that answered, courses and groups, and the answers behind every number.
+
+Only answers about records that the actor may see count for them; groups of fewer than five answers show no score.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, or_
+from sqlalchemy import select as pick
+from sqlmodel import Session
+
+from crm_core import db, events, lists
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.kit import csvio
+from crm_core.models import Contact, Survey, SurveyAnswer, SurveyInvitation
+from crm_core.services.feedback import survey_rules, surveys
+from crm_core.services.feedback.survey_rules import LEAST_ANSWERS, SCALES
+from crm_core.vocabulary import Action
+from ml.loyalty import Score
+
+A: Any = SurveyAnswer.__table__  # type: ignore[attr-defined]
+I: Any = SurveyInvitation.__table__  # type: ignore[attr-defined]  # noqa: E741
+DIMENSIONS = {
+    "owner_id": "Person",
+    "team_id": "Team",
+    "category": "Category",
+    "account_kind": "Kind of account",
+    "industry": "Industry",
+}
+MONTHS = 12
+EXPORT_MOST = 50_000
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group's answers. ``score``: None for fewer than five."""
+
+    key: Any
+    title: str
+    n: int
+    score: Score | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A survey's figures for one person and period."""
+
+    score: Score
+    asked: int
+    answered: int
+    waiting: int
+    skipped: Mapping[str, int]
+    counts: Mapping[int, int]
+    months: tuple[Group, ...]
+
+    @property
+    def enough(self) -> bool:
+        return self.score.n >= LEAST_ANSWERS
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer as a list shows it. ``who`` is empty for people who are hidden from the reader."""
+
+    id: int
+    at: datetime
+    score: int
+    comment: str
+    who: str
+    contact_id: int | None
+    entity: str
+    record_id: int
+    task_id: int | None
+
+
+def overview(session: Session, actor: Actor, survey_id: int, *, since: datetime | None = None) -> Overview:
+    """The score with its interval, who was asked and answered, and the last twelve months."""
+    survey = surveys.get(session, actor, survey_id)
+    seen = _in_sight(actor, survey)
+    counts = _by_score(session, survey, seen, since)
+    asked = [I.c.survey_id == survey.id, seen, *([I.c.sent_at >= since] if since else [])]
+    sent = int(session.execute(pick(func.count()).select_from(I).where(*asked, I.c.sent_at.is_not(None))).scalar_one())
+    answered = int(
+        session.execute(pick(func.count()).select_from(I.join(A, A.c.invitation_id == I.c.id)).where(*asked)).scalar_one()
+    )
+    left_out = session.execute(
+        pick(I.c.skipped, func.count()).where(I.c.survey_id == survey.id, seen, I.c.skipped != "").group_by(I.c.skipped)
+    )
+    return Overview(
+        survey_rules.score_of(survey.kind, counts), sent, answered, sent - answered, {str(key): int(n) for key, n in left_out}, counts,
+        tuple(_months(session, survey, seen, since)),
+    )  # fmt: skip
+
+
+def groups(session: Session, actor: Actor, survey_id: int, dimension: str, *, since: datetime | None = None) -> list[Group]:
+    """The score per person, team, category or kind of account, the most answers first."""
+    survey = surveys.get(session, actor, survey_id)
+    column, source = _dimension(dimension)
+    where = [A.c.survey_id == survey.id, _in_sight(actor, survey), *([A.c.at >= since] if since else [])]
+    found: dict[Any, dict[int, int]] = {}
+    for key, score, n in session.execute(
+        pick(column, A.c.score, func.count()).select_from(source).where(*where).group_by(column, A.c.score)
+    ):
+        found.setdefault(key, {})[int(score)] = int(n)
+    titles = _titles(session, actor, dimension, found)
+    rows = [_group(survey, key, titles.get(key, ""), counts) for key, counts in found.items()]
+    return sorted(rows, key=lambda row: (-row.n, row.title))
+
+
+def _dimension(name: str) -> tuple[Any, Any]:
+    source = A.join(I, A.c.invitation_id == I.c.id)
+    if name not in DIMENSIONS:
+        name = "owner_id"
+    if name in ("account_kind", "industry"):
+        accounts = entity("account").table
+        return accounts.c["kind" if name == "account_kind" else "industry"], source.outerjoin(
+            accounts, accounts.c.id == I.c.account_id
+        )
+    return I.c[name], source
+
+
+def _titles(session: Session, actor: Actor, dimension: str, found: Mapping[Any, Any]) -> dict[Any, str]:
+    nothing = {None: "Nobody" if dimension == "owner_id" else "None"}
+    if dimension in ("owner_id", "team_id"):
+        return {**lists.titles(session, actor, "user" if dimension == "owner_id" else "team", list(found)), **nothing}
+    return {**{key: getattr(key, "label", str(key)) for key in found}, **nothing}
+
+
+def _group(survey: Survey, key: Any, title: str, counts: Mapping[int, int]) -> Group:
+    n = sum(counts.values())
+    return Group(key, title, n, survey_rules.score_of(survey.kind, counts) if n >= LEAST_ANSWERS else None)
+
+
+def _by_score(session: Session, survey: Survey, seen: Any, since: datetime | None) -> dict[int, int]:
+    where = [A.c.survey_id == survey.id, seen, *([A.c.at >= since] if since else [])]
+    query = pick(A.c.score, func.count()).select_from(A.join(I, A.c.invitation_id == I.c.id)).where(*where).group_by(A.c.score)
+    return {int(score): int(n) for score, n in session.execute(query)}
+
+
+def _months(session: Session, survey: Survey, seen: Any, since: datetime | None) -> list[Group]:
+    month = func.strftime("%Y-%m", A.c.at) if db.is_sqlite(session) else func.to_char(func.timezone("UTC", A.c.at), "YYYY-MM")
+    where = [A.c.survey_id == survey.id, seen, *([A.c.at >= since] if since else [])]
+    query = pick(month.label("month"), A.c.score, func.count()).select_from(A.join(I, A.c.invitation_id == I.c.id)).where(*where)
+    found: dict[str, dict[int, int]] = {}
+    for key, score, n in session.execute(query.group_by(month, A.c.score)):
+        found.setdefault(str(key), {})[int(score)] = int(n)
+    return [_group(survey, key, key, found[key]) for key in sorted(found)[-MONTHS:]]
+
+
+def _in_sight(actor: Actor, survey: Survey) -> Any:
+    """Invitations about records that the actor may see."""
+    parts = []
+    for key in ("contact", "ticket", "deal", "order"):
+        table = entity(key).table
+        if actor.can(key, Action.READ):
+            within = pick(table.c.id).where(table.c.id == I.c.record_id, visible(actor, key, table, with_deleted=True)).correlate(I)
+            parts.append(and_(I.c.entity == key, within.exists()))
+    return or_(*parts) if parts else I.c.id < 0
+
+
+# --- the answers behind the numbers ------------------------------------------------------------------------------------------
+
+
+def answers(
+    session: Session,
+    actor: Actor,
+    survey_id: int,
+    *,
+    band: str = "",
+    only_comments: bool = False,
+    q: str = "",
+    dimension: str = "",
+    group: Any = None,
+    since: datetime | None = None,
+    page: int = 1,
+    size: int = 20,
+) -> tuple[list[Said], int]:
+    """One page of answers, the latest first. ``band``: a part of the scale such as Promoters; ``dimension`` and ``group``: one group."""
+    survey = surveys.get(session, actor, survey_id)
+    where = _wanted(actor, survey, band, only_comments, q, since)
+    source: Any = A.join(I, A.c.invitation_id == I.c.id)
+    if dimension:
+        column, source = _dimension(dimension)
+        where.append(column.is_(None) if group is None else column == group)
+    total = int(session.execute(pick(func.count()).select_from(source).where(*where)).scalar_one())
+    columns = (A.c.id, A.c.at, A.c.score, A.c.comment, A.c.task_id, I.c.contact_id, I.c.entity, I.c.record_id)
+    query = pick(*columns).select_from(source).where(*where).order_by(A.c.at.desc(), A.c.id.desc())
+    rows = session.execute(query.limit(size).offset((max(page, 1) - 1) * size)).all()
+    names = _names(session, actor, [row.contact_id for row in rows])
+    return [
+        Said(row.id, row.at, row.score, row.comment, names.get(row.contact_id, ""), row.contact_id if row.contact_id in names else None, row.entity, row.record_id, row.task_id)
+        for row in rows
+    ], total  # fmt: skip
+
+
+def _wanted(actor: Actor, survey: Survey, band: str, only_comments: bool, q: str, since: datetime | None) -> list[Any]:
+    parts = [A.c.survey_id == survey.id, _in_sight(actor, survey)]
+    chosen = next((one for one in SCALES[survey.kind].bands if one[0] == band), None)
+    if chosen is not None:
+        parts.append(A.c.score.between(chosen[1], chosen[2]))
+    if only_comments:
+        parts.append(A.c.comment != "")
+    if q.strip():
+        parts.append(A.c.comment.icontains(q.strip(), autoescape=True))
+    return [*parts, *([A.c.at >= since] if since else [])]
+
+
+def _names(session: Session, actor: Actor, ids: Sequence[int | None]) -> dict[int | None, str]:
+    """Names of the people whom the actor may see and whose names are not masked."""
+    wanted = {one for one in ids if one}
+    if not wanted or not actor.can("contact", Action.READ) or actor.masked("contact", "name"):
+        return {}
+    table: Any = Contact.__table__  # type: ignore[attr-defined]
+    query = pick(table.c.id, table.c.name).where(table.c.id.in_(wanted), visible(actor, "contact", table))
+    return {row.id: row.name for row in session.execute(query)}
+
+
+def export(
+    session: Session,
+    actor: Actor,
+    survey_id: int,
+    *,
+    band: str = "",
+    only_comments: bool = False,
+    q: str = "",
+    since: datetime | None = None,
+) -> bytes:
+    """The answers as CSV, those that the page shows. Needs the right to export contacts. Events: organisation.exported."""
+    require(actor, "contact", Action.EXPORT)
+    rows, _ = answers(session, actor, survey_id, band=band, only_comments=only_comments, q=q, since=since, size=EXPORT_MOST)
+    events.record(
+        session,
+        actor,
+        "organisation.exported",
+        entity="organisation",
+        record_id=1,
+        data={"rows": len(rows), "entity": "survey answers"},
+    )
+    header = ("Answered", "Score", "Comment", "Contact", "About", "Number")
+    return csvio.to_csv(
+        header, [(row.at.isoformat(timespec="minutes"), row.score, row.comment, row.who, row.entity, row.record_id) for row in rows]
+    )
+
+
+def of_record(session: Session, actor: Actor, entity_key: str, record_id: int) -> list[tuple[Survey, SurveyAnswer]]:
+    """What was answered about a record that the actor may see (for a contact: everything they answered), the latest first."""
+    from crm_core import records
+
+    records.get(session, actor, entity_key, record_id)
+    about = and_(I.c.entity == entity_key, I.c.record_id == record_id)
+    if entity_key == "contact":
+        about = or_(about, I.c.contact_id == record_id)
+    query = (
+        pick(Survey, SurveyAnswer)
+        .join(SurveyAnswer, A.c.survey_id == Survey.__table__.c.id)  # type: ignore[attr-defined]
+        .join(SurveyInvitation, I.c.id == A.c.invitation_id)
+        .where(about)
+        .order_by(A.c.at.desc())
+        .limit(10)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+__all__ = ["DIMENSIONS", "Group", "Overview", "Said", "answers", "export", "groups", "of_record", "overview"]

@@ -1,0 +1,224 @@
+"""Surveys: who is asked and who is left alone, what an unhappy answer does, what the figures show to whom."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.kit import clock
+from crm_core.models import Consent, Event, MailDelivery, Notification, SurveyAnswer, SurveyInvitation, Task
+from crm_core.services.collaboration import suppressions
+from crm_core.services.feedback import answering, inviting, results, survey_rules, surveys
+from crm_core.services.helpdesk import tickets
+from crm_core.vocabulary import ContactWay, SurveyKind
+from tests.crm_core.services.feedback.asking import NOON, do, person, read, solved, survey, sweep, token_of
+
+DAY = timedelta(days=1)
+
+
+def rows(model):
+    with read_session() as session:
+        return list(session.exec(select(model)))
+
+
+def answer(invitation, score, comment="", at=NOON):
+    return do(answering.answer, token_of(invitation.id), {"score": str(score), "comment": comment}, at=at)
+
+
+def test_a_solved_ticket_is_asked_about_once_after_the_wait(any_cast):
+    made = survey(any_cast["root"], wait_hours=4)
+    ticket = solved(any_cast["sam"], person(any_cast["sam"]))
+    assert sweep(made.id) == (0, 0), "too early"
+    assert sweep(made.id, NOON + timedelta(hours=3)) == (1, 1)
+    assert sweep(made.id, NOON + timedelta(hours=4)) == (0, 0)
+    mail, invitation = rows(MailDelivery)[0], rows(SurveyInvitation)[0]
+    assert mail.secret and mail.content.count("/q/") == 2 and mail.html.count("?s=") == 5
+    assert (invitation.entity, invitation.record_id, invitation.owner_id) == ("ticket", ticket.id, ticket.owner_id)
+    assert "survey.sent" in {event.type for event in rows(Event)}
+
+
+def test_nobody_is_asked_about_the_past_nor_against_their_wish(cast):
+    sam = cast["sam"]
+    solved(sam, person(sam, "Early"), at=NOON - 5 * DAY)
+    made = survey(cast["root"])
+    for name, values in (("Quiet", {"do_not_email": True}), ("Blank", {"email": ""}), ("Blocked", {}), ("Gone", {})):
+        solved(sam, person(sam, name, **values))
+    do(lambda session: suppressions.block(session, cast["root"], "blocked@example.com"))
+    assert sweep(made.id) == (4, 1)
+    assert {row.skipped for row in rows(SurveyInvitation)} == {"objected", "no_address", "suppressed", ""}
+    strict = survey(cast["root"], name="With consent", needs_consent=True, cooldown_days=0)
+    assert sweep(strict.id)[1] == 0 and rows(SurveyInvitation)[-1].skipped == "no_consent"
+
+
+def test_no_more_surveys_holds_for_all_of_them(cast):
+    ida = person(cast["sam"])
+    made = survey(cast["root"], cooldown_days=0)
+    solved(cast["sam"], ida)
+    sweep(made.id)
+    token = token_of(rows(SurveyInvitation)[0].id)
+    do(answering.stop, token)
+    do(answering.stop, token)
+    assert {row.purpose for row in rows(Consent)} == {"research"}
+    other = survey(cast["root"], name="By hand", trigger="manual", cooldown_days=0)
+    asked = do(inviting.send, cast["root"], other.id, ida.id)
+    assert not asked.sent and "consent" in asked.why.lower()
+
+
+@settings(max_examples=12, deadline=None)
+@given(hours=st.lists(st.integers(0, 90 * 24), min_size=2, max_size=12), pause=st.integers(1, 40))
+def test_nobody_is_asked_twice_within_the_quiet_time(hours, pause):
+    """Over two surveys, in whatever order they come due: between two messages lie at least so many days."""
+    sent: list[int] = []
+    for hour in sorted(hours):
+        if not any(hour - pause * 24 < before for before in sent):
+            sent.append(hour)
+    assert sorted(_play(sorted(hours), pause)) == sent
+
+
+def _play(hours, pause):
+    """The same through the real rule, over rows in memory."""
+    from sqlalchemy import create_engine
+    from sqlmodel import Session
+
+    engine = create_engine("sqlite://")
+    SurveyInvitation.__table__.create(engine)
+    sent = []
+    with Session(engine) as session:
+        for n, hour in enumerate(hours):
+            at = NOON + timedelta(hours=hour)
+            with clock.frozen(at):
+                if not inviting.lately(session, 1, pause):
+                    session.add(
+                        SurveyInvitation(
+                            survey_id=n % 2 + 1, dedupe_key=f"k{n}", contact_id=1, entity="ticket", record_id=n, sent_at=at
+                        )
+                    )
+                    session.flush()
+                    sent.append(hour)
+    engine.dispose()
+    return sent
+
+
+def test_an_unhappy_answer_raises_one_task_for_the_owner(cast):
+    sam = cast["sam"]
+    made = survey(cast["root"])
+    ticket = solved(sam, person(sam))
+    sweep(made.id)
+    invitation = rows(SurveyInvitation)[0]
+    answer(invitation, 5)
+    assert rows(Task) == [] and [note.kind for note in rows(Notification)] == ["survey.answered"]
+    answer(invitation, 1, "It still squeaks")
+    answer(invitation, 5)
+    answer(invitation, 2)
+    task = rows(Task)[0]
+    assert len(rows(Task)) == 1 and (task.owner_id, task.ticket_id, task.body) == (sam.user_id, ticket.id, "It still squeaks")
+    assert [event.type for event in rows(Event)].count("survey.detractor") == 1
+    assert [note.kind for note in rows(Notification)].count("survey.detractor") == 1
+    with pytest.raises(Conflict):
+        answer(invitation, 4, at=NOON + 2 * DAY)
+    assert [row.score for row in rows(SurveyAnswer)] == [2]
+
+
+def test_a_worker_that_dies_in_the_middle_sends_nothing_twice(any_cast, monkeypatch):
+    made = survey(any_cast["root"])
+    for n in range(5):
+        solved(any_cast["sam"], person(any_cast["sam"], f"P{n}"))
+    real, calls = inviting._mail, []
+
+    def dies(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise ZeroDivisionError
+        return real(*args)
+
+    monkeypatch.setattr(inviting, "_mail", dies)
+    with pytest.raises(ZeroDivisionError):
+        sweep(made.id)
+    assert rows(MailDelivery) == [] and rows(SurveyInvitation) == []
+    sweep(made.id)
+    sweep(made.id)
+    assert len({mail.dedupe_key for mail in rows(MailDelivery)}) == len(rows(MailDelivery)) == 5
+
+
+def test_a_round_goes_once_through_everybody_and_takes_a_sample(cast):
+    for n in range(40):
+        person(cast["sam"], f"R{n}")
+    made = survey(cast["root"], name="Relationship", kind="nps", trigger="quarterly", sample_pct=50)
+    looked, sent = sweep(made.id)
+    assert looked == 40 and 10 <= sent <= 30
+    assert sweep(made.id) == (0, 0)
+    assert sweep(made.id, NOON + 90 * DAY)[0] == 40, "the next quarter begins anew"
+
+
+def test_figures_hide_small_groups_and_what_is_out_of_sight(cast):
+    sam = cast["sam"]
+    made = survey(cast["root"], cooldown_days=0)
+    for n in range(6):
+        solved(sam, person(sam, f"F{n}"), category="Billing" if n < 5 else "Return")
+    sweep(made.id)
+    for n, invitation in enumerate(rows(SurveyInvitation)):
+        answer(invitation, 5 if n < 4 else 1, f"word {n}")
+    found = read(results.overview, sam, made.id)
+    assert (found.asked, found.answered, found.score.n, round(found.score.value)) == (6, 6, 6, 67) and found.enough
+    groups = {group.title: group for group in read(results.groups, sam, made.id, "category")}
+    assert groups["Billing"].score.n == 5 and groups["Return"].score is None
+    said, total = read(results.answers, sam, made.id, band="Unhappy", q="WORD 5")
+    assert total == 1 and said[0].who == "F5"
+    assert all(one.who == "" for one in read(results.answers, cast["ana"], made.id)[0]), "names are masked for the analyst"
+    assert read(results.overview, cast["bob"], made.id).score.n == 0, "a manager sees the tickets of their own people"
+    assert b"word 3" in do(results.export, sam, made.id) if sam.can("contact", "export") else True
+    with pytest.raises(NotPermitted):
+        read(results.overview, cast["alice"], made.id)
+
+
+def test_surveys_are_checked_and_belong_to_those_who_may(cast):
+    root = cast["root"]
+    made = survey(root)
+    for values in (
+        {"name": ""},
+        {"name": "after SUPPORT"},
+        {"kind": "x"},
+        {"sample_pct": 0},
+        {"wait_hours": "soon"},
+        {"owner_id": 999},
+        {"filter": {"field": "nope", "op": "eq", "value": 1}},
+    ):
+        with pytest.raises(Invalid):
+            survey(root, **{"name": "Other", **values})
+    with pytest.raises(NotPermitted):
+        survey(cast["sam"], name="Mine")
+    with pytest.raises(Conflict):
+        do(surveys.save, root, made.id, {"question": "?"}, base_version=made.version + 1)
+    with pytest.raises(NotFound):
+        read(surveys.get, root, 999)
+    solved(cast["sam"], person(cast["sam"]))
+    sweep(made.id)
+    answer(rows(SurveyInvitation)[0], 4)
+    with pytest.raises(Invalid):
+        do(surveys.save, root, made.id, {"kind": "nps"})
+    do(surveys.remove, root, made.id)
+    assert rows(SurveyInvitation) == rows(SurveyAnswer) == []
+
+
+def test_words_for_scores_and_the_share_that_answered():
+    assert survey_rules.score_words(SurveyKind.NPS, -12.4) == "−12" and survey_rules.score_words(SurveyKind.NPS, 3.6) == "+4"
+    assert "12% of those asked" in survey_rules.bias_sentence(100, 12)
+    assert survey_rules.parse_score(SurveyKind.NPS, "10") == 10
+    assert [survey_rules.parse_score(SurveyKind.CSAT, text) for text in ("0", "6", "²", "-1", "1e1", "")] == [None] * 6
+    with clock.frozen(NOON):
+        assert survey_rules.quarter(clock.utcnow()) == "2026Q4"
+
+
+def test_solving_again_asks_no_second_time(cast):
+    made = survey(cast["root"], cooldown_days=0)
+    ticket = solved(cast["sam"], person(cast["sam"]))
+    sweep(made.id)
+    do(lambda session: tickets.reopen(session, cast["sam"], ticket.id))
+    do(lambda session: tickets.solve(session, cast["sam"], ticket.id))
+    assert sweep(made.id) == (0, 0)
+    with write_session():
+        pass
