@@ -38,6 +38,7 @@ def survey_dialog(survey: Survey | None) -> None:
         format_func=lambda one: one.label,
         key=f"sv_kind_{tag}",
     )
+    kind = kind or given.kind
     right.caption(HELP[kind])
     question = left.text_input(
         "Question",
@@ -92,6 +93,7 @@ def _timing(given: Survey, tag: str) -> dict[str, Any]:
         format_func=lambda one: one.label,
         key=f"sv_when_{tag}",
     )
+    trigger = trigger or given.trigger
     by_itself = trigger in (SurveyTrigger.TICKET_SOLVED, SurveyTrigger.DEAL_WON, SurveyTrigger.ORDER_FULFILLED)
     unit = c.selectbox(
         "Counted in",

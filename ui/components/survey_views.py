@@ -71,7 +71,7 @@ def trend(actor: Actor, survey: Survey, found: Overview) -> None:
     scale = SCALES[survey.kind]
     scores: list[Score] = [month.score or EMPTY for month in found.months]
     figure = charts.score_trend(
-        [month.title for month in found.months], scores, unit=scale.unit, least=scale.range[0], most=scale.range[1]
+        [month.title for month in found.months], scores, unit=scale.unit, least=scale.limits[0], most=scale.limits[1]
     )
     last = shown[-1].score or EMPTY
     chart(

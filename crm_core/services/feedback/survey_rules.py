@@ -29,7 +29,7 @@ class Scale:
     question: str
     bands: tuple[tuple[str, int, int], ...]
     unit: str
-    range: tuple[float, float]
+    limits: tuple[float, float]
 
     @property
     def scores(self) -> range:

@@ -14,7 +14,7 @@ from crm_core.models import Consent, Event, MailDelivery, Notification, SurveyAn
 from crm_core.services.collaboration import suppressions
 from crm_core.services.feedback import answering, inviting, results, survey_rules, surveys
 from crm_core.services.helpdesk import tickets
-from crm_core.vocabulary import ContactWay, SurveyKind
+from crm_core.vocabulary import SurveyKind
 from tests.crm_core.services.feedback.asking import NOON, do, person, read, solved, survey, sweep, token_of
 
 DAY = timedelta(days=1)
