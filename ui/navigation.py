@@ -74,6 +74,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("helpdesk/macros.py", "macros", "Macros", "bolt", "Service", ("ticket", Action.EDIT), hidden=True),
     Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
     Screen("helpdesk/surveys.py", "surveys", "Surveys", "reviews", "Service", ("survey", R)),
+    Screen("helpdesk/telephony.py", "telephony", "Telephone", "call", "Service", ("telephony", R)),
     Screen("helpdesk/survey.py", "survey", "Survey", "reviews", "Service", ("survey", R), hidden=True),
     Screen("marketing/campaigns.py", "campaigns", "Campaigns", "campaign", "Marketing", ("campaign", R)),
     Screen("marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True),

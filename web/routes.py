@@ -68,6 +68,7 @@ ROUTES: list[BaseRoute] = [
     Mount("/api", api),
     _route("/hooks/shop/{token:path}", hooks.shop),
     _route("/ical/{token:path}", endpoint(ical.show)),
+    _route("/voice/{key:path}", voice.take),
     _route("/q/{token:path}", endpoint(surveys.show, surveys.submit, from_anywhere=True)),
     _route("/r/{token:path}", endpoint(reports.ask, reports.leave, from_anywhere=True)),
     _route("/v/{file:path}", endpoint(visits.show)),

@@ -1,0 +1,172 @@
+"""Telephone menus, the pure part: what is wrong with a flow, and the next step of a call. Knows no database and no telephone.
+
+A flow is {start, nodes: {id: node}}. A node has kind, title, prompt and, by kind: keys {digit: id} and otherwise (menu), open and closed (hours),
+next (say, queue), skill and phone (queue).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crm_core.vocabulary import CallEnd, NodeKind
+
+TRIES = 3
+"""Wrong keys or silences after which a menu gives up."""
+KEYS = "1234567890*#"
+MAX_NODES = 60
+MAX_PROMPT = 1_000
+MAX_STEPS = 60
+ENDS = {
+    NodeKind.QUEUE: CallEnd.QUEUED,
+    NodeKind.CALLBACK: CallEnd.CALLBACK,
+    NodeKind.VOICEMAIL: CallEnd.VOICEMAIL,
+    NodeKind.HANGUP: CallEnd.INFORMED,
+}
+Flow = Mapping[str, Any]
+Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a caller hears until something is expected of them: the prompts in order, where the call stands, how it ends (if it does)."""
+
+    said: tuple[str, ...]
+    passed: tuple[str, ...]
+    node: str
+    tries: int
+    waits: bool
+    end: CallEnd | None = None
+
+
+def node_of(flow: Flow, node_id: str) -> Node:
+    """A node; a bare hang-up for one that is not there."""
+    return (flow.get("nodes") or {}).get(node_id) or {"kind": NodeKind.HANGUP.value, "title": "", "prompt": ""}
+
+
+def kind_of(node: Node) -> NodeKind:
+    """What a node does."""
+    return NodeKind(node.get("kind")) if node.get("kind") in NodeKind.options() else NodeKind.HANGUP
+
+
+def exits(node: Node) -> dict[str, str]:
+    """Where a node leads: in words → id; empty ids are exits that nobody set."""
+    kind = kind_of(node)
+    if kind is NodeKind.MENU:
+        keys = {
+            f"Key {key}": str(target) for key, target in sorted((node.get("keys") or {}).items(), key=lambda one: KEYS.find(one[0]))
+        }
+        return keys | ({"No valid key": str(node["otherwise"])} if node.get("otherwise") else {})
+    if kind is NodeKind.HOURS:
+        return {"Open": str(node.get("open") or ""), "Closed": str(node.get("closed") or "")}
+    return {"Then": str(node["next"])} if kind in (NodeKind.SAY, NodeKind.QUEUE) and node.get("next") else {}
+
+
+def begin(flow: Flow, *, is_open: bool) -> Turn:
+    """The call begins."""
+    return _walk(flow, str(flow.get("start") or ""), is_open=is_open, tries=0)
+
+
+def press(flow: Flow, node_id: str, tries: int, digits: str, *, is_open: bool) -> Turn:
+    """A key was pressed at a menu (or none in time: ``digits`` empty). Wrong ones repeat the menu, then lead out of it."""
+    node = node_of(flow, node_id)
+    target = (node.get("keys") or {}).get(digits) if len(digits) == 1 and digits in KEYS else None
+    if target:
+        return _walk(flow, str(target), is_open=is_open, tries=0)
+    if tries + 1 < TRIES:
+        again = "Please choose one of the keys." if digits else "I did not hear a key."
+        return Turn((again, str(node.get("prompt") or "")), (), node_id, tries + 1, True)
+    if node.get("otherwise"):
+        return _walk(flow, str(node["otherwise"]), is_open=is_open, tries=0)
+    return Turn(("Goodbye.",), (), node_id, tries + 1, False, CallEnd.ABANDONED)
+
+
+def unanswered(flow: Flow, node_id: str, *, is_open: bool) -> Turn:
+    """Nobody took the call that was put through."""
+    target = node_of(flow, node_id).get("next")
+    if target:
+        return _walk(flow, str(target), is_open=is_open, tries=0)
+    return Turn(("Nobody can take your call right now. Goodbye.",), (), node_id, 0, False, CallEnd.QUEUED)
+
+
+def _walk(flow: Flow, node_id: str, *, is_open: bool, tries: int) -> Turn:
+    said: list[str] = []
+    passed: list[str] = []
+    for _ in range(MAX_STEPS):
+        node = node_of(flow, node_id)
+        kind = kind_of(node)
+        passed.append(node_id)
+        if node.get("prompt"):
+            said.append(str(node["prompt"]))
+        if kind is NodeKind.MENU:
+            return Turn(tuple(said), tuple(passed), node_id, tries, True)
+        if kind is NodeKind.HOURS:
+            node_id = str(node.get("open" if is_open else "closed") or "")
+        elif kind is NodeKind.SAY and node.get("next"):
+            node_id = str(node["next"])
+        else:
+            return Turn(tuple(said), tuple(passed), node_id, tries, False, ENDS.get(kind, CallEnd.INFORMED))
+    return Turn((*said, "Goodbye."), tuple(passed), node_id, tries, False, CallEnd.ABANDONED)
+
+
+# --- what is wrong -----------------------------------------------------------------------------------------------------------
+
+
+def problems(flow: Flow) -> list[str]:
+    """Everything that keeps a flow from being put to use, in words."""
+    nodes: Mapping[str, Node] = flow.get("nodes") or {}
+    if not nodes:
+        return ["The menu has no steps yet."]
+    if len(nodes) > MAX_NODES:
+        return [f"A menu with more than {MAX_NODES} steps is walked by nobody."]
+    if flow.get("start") not in nodes:
+        return ["Say with which step a call begins."]
+    found = [words for key, node in nodes.items() for words in _node_problems(nodes, key, node)]
+    seen = reachable(flow)
+    found += [f"No caller ever gets to “{_title(nodes, key)}”." for key in nodes if key not in seen]
+    ending = _that_end(nodes)
+    found += [
+        f"From “{_title(nodes, key)}” a caller goes round in circles: there is no way out."
+        for key in nodes
+        if key in seen and key not in ending
+    ]
+    return found
+
+
+def _node_problems(nodes: Mapping[str, Node], key: str, node: Node) -> Iterator[str]:
+    kind, title = kind_of(node), _title(nodes, key)
+    if kind is not NodeKind.HOURS and kind is not NodeKind.HANGUP and not str(node.get("prompt") or "").strip():
+        yield f"“{title}” says nothing."
+    if len(str(node.get("prompt") or "")) > MAX_PROMPT:
+        yield f"“{title}” says more than {MAX_PROMPT:,} characters: nobody listens that long."
+    if kind is NodeKind.MENU and not node.get("keys"):
+        yield f"“{title}” has no keys."
+    if any(pressed not in KEYS or len(pressed) != 1 for pressed in node.get("keys") or {}):
+        yield f"“{title}” has a key that no telephone has."
+    for words, target in exits(node).items():
+        if target not in nodes:
+            yield f"“{title}”, {words.lower()}: leads nowhere."
+
+
+def _title(nodes: Mapping[str, Node], key: str) -> str:
+    return str(nodes[key].get("title") or key)
+
+
+def reachable(flow: Flow) -> set[str]:
+    """The nodes that a caller can get to."""
+    nodes, seen, waiting = flow.get("nodes") or {}, set(), [str(flow.get("start") or "")]
+    while waiting:
+        key = waiting.pop()
+        if key in nodes and key not in seen:
+            seen.add(key)
+            waiting += exits(nodes[key]).values()
+    return seen
+
+
+def _that_end(nodes: Mapping[str, Node]) -> set[str]:
+    """The nodes from which some way leads to an end that is not the mere giving up of a menu."""
+    ending = {
+        key for key, node in nodes.items() if kind_of(node) in ENDS or (kind_of(node) is NodeKind.SAY and not node.get("next"))
+    }
+    while more := {key for key, node in nodes.items() if key not in ending and ending & set(exits(node).values())}:
+        ending |= more
+    return ending

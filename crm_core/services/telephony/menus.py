@@ -1,0 +1,194 @@
+"""Telephone menus: a draft that people edit, versions that callers hear."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from crm_core import events
+from crm_core.access import Actor, require
+from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.kit import sealed
+from crm_core.kit.text import clean, fold, phone_key
+from crm_core.models import ServiceCalendar, Team, User, VoiceCall, VoiceMenu, VoiceVersion
+from crm_core.services.telephony import flow_rules
+from crm_core.vocabulary import Action, NodeKind
+
+SEAL = "telephony-token"
+_ID = re.compile(r"^[a-z0-9_]{1,20}$")
+_LANGUAGE = re.compile(r"^[a-z]{2,3}(-[A-Za-z0-9]{2,4})?$")
+START: dict[str, Any] = {
+    "start": "hours",
+    "nodes": {
+        "hours": {"kind": "hours", "title": "Opening hours", "prompt": "", "open": "main", "closed": "message"},
+        "main": {
+            "kind": "menu", "title": "Main menu", "prompt": "Hello. For help with a product, press 1. For an invoice, press 2. To be called back, press 3.",
+            "keys": {"1": "help", "2": "billing", "3": "back"}, "otherwise": "back",
+        },
+        "help": {"kind": "queue", "title": "Product help", "prompt": "One moment please, we put you through.", "skill": "", "phone": "", "next": "message"},
+        "billing": {"kind": "queue", "title": "Invoices", "prompt": "One moment please, we put you through.", "skill": "", "phone": "", "next": "message"},
+        "back": {"kind": "callback", "title": "Call back", "prompt": "Thank you. We call you back on the number that you are calling from."},
+        "message": {"kind": "voicemail", "title": "Leave a message", "prompt": "Nobody can take your call right now. Please leave a message after the tone."},
+    },
+}  # fmt: skip
+"""What a new menu begins with."""
+
+
+@dataclass(frozen=True)
+class MenuRow:
+    """A menu with how many calls it took. The token is never in it: only whether there is one."""
+
+    menu: VoiceMenu
+    calls: int
+    has_token: bool
+    problems: tuple[str, ...]
+    changed: bool
+
+
+def find(session: Session, actor: Actor) -> list[MenuRow]:
+    """All menus by name."""
+    require(actor, "telephony", Action.READ)
+    calls = {int(key): int(n) for key, n in session.exec(select(VoiceCall.menu_id, func.count()).group_by(col(VoiceCall.menu_id)))}
+    return [_row(session, menu, calls.get(menu.id, 0)) for menu in session.exec(select(VoiceMenu).order_by(col(VoiceMenu.name)))]
+
+
+def _row(session: Session, menu: VoiceMenu, calls: int) -> MenuRow:
+    published = version(session, menu.id, menu.published_no)
+    return MenuRow(menu, calls, bool(menu.token_sealed), tuple(flow_rules.problems(menu.flow)), published != menu.flow)
+
+
+def get(session: Session, actor: Actor, menu_id: int | None) -> VoiceMenu:
+    """The menu, or NotFound."""
+    require(actor, "telephony", Action.READ)
+    return known(session, menu_id)
+
+
+def known(session: Session, menu_id: int | None) -> VoiceMenu:
+    """The menu, or NotFound; for the functions around it, which ask."""
+    found = session.get(VoiceMenu, menu_id) if isinstance(menu_id, int) and 0 < menu_id < 2**31 else None
+    if found is None:
+        raise NotFound("This telephone menu no longer exists.")
+    return found
+
+
+def version(session: Session, menu_id: int, no: int) -> dict[str, Any] | None:
+    """The flow of a version; None when there is none. For the functions around it, which ask."""
+    return session.exec(select(VoiceVersion.flow).where(VoiceVersion.menu_id == menu_id, VoiceVersion.no == no)).first()
+
+
+def save(
+    session: Session, actor: Actor, menu_id: int | None, values: Mapping[str, Any], *, base_version: int | None = None
+) -> VoiceMenu:
+    """Create a menu or change it; callers hear it only once it is published. ``values``: name, number, language, calendar_id, team_id, owner_id,
+    flow, is_active, token (kept sealed; empty keeps the one before). Events: voice_menu.saved."""
+    require(actor, "telephony", Action.MANAGE)
+    menu = known(session, menu_id) if menu_id else VoiceMenu(name="", key=secrets.token_urlsafe(16), flow=START)
+    if base_version is not None and base_version != menu.version:
+        raise Conflict("Somebody else changed this menu meanwhile. Look at the new state and repeat your change.")
+    for key, value in _checked(session, menu, {**menu.model_dump(), **values}).items():
+        setattr(menu, key, value)
+    if values.get("token"):
+        menu.token_sealed = sealed.seal(SEAL, clean(str(values["token"])))
+    session.add(menu)
+    session.flush()
+    events.record(session, actor, "voice_menu.saved", entity="telephony", record_id=menu.id, data={"name": menu.name})
+    return menu
+
+
+def publish(session: Session, actor: Actor, menu_id: int) -> VoiceMenu:
+    """Let callers hear the draft. Refused with everything that is wrong with it. Events: voice_menu.published."""
+    require(actor, "telephony", Action.MANAGE)
+    menu = known(session, menu_id)
+    wrong = flow_rules.problems(menu.flow)
+    if wrong:
+        raise Invalid(" ".join(wrong))
+    if version(session, menu.id, menu.published_no) == menu.flow:
+        return menu
+    latest = session.exec(select(func.max(VoiceVersion.no)).where(VoiceVersion.menu_id == menu.id)).one() or 0
+    menu.published_no = int(latest) + 1
+    session.add(VoiceVersion(menu_id=menu.id, no=menu.published_no, flow=dict(menu.flow), by_id=actor.user_id))
+    session.add(menu)
+    session.flush()
+    data = {"name": menu.name, "no": menu.published_no}
+    events.record(session, actor, "voice_menu.published", entity="telephony", record_id=menu.id, data=data)
+    return menu
+
+
+def remove(session: Session, actor: Actor, menu_id: int) -> None:
+    """Delete a menu with its versions and its log of calls; tickets, tasks and activities stay. Events: voice_menu.removed."""
+    require(actor, "telephony", Action.MANAGE)
+    menu = known(session, menu_id)
+    events.record(session, actor, "voice_menu.removed", entity="telephony", record_id=menu.id, data={"name": menu.name})
+    session.delete(menu)
+    session.flush()
+
+
+def set_node(
+    session: Session, actor: Actor, menu_id: int, node_id: str, node: Mapping[str, Any] | None, *, base_version: int | None = None
+) -> VoiceMenu:
+    """Change one step of the draft, add it, or take it out (None). The first step stays."""
+    menu = get(session, actor, menu_id)
+    nodes = dict(menu.flow.get("nodes") or {})
+    if node is None:
+        if node_id == menu.flow.get("start"):
+            raise Invalid("A call begins with this step. Change it instead.")
+        nodes.pop(node_id, None)
+    else:
+        nodes[node_id] = dict(node)
+    return save(session, actor, menu_id, {"flow": {**menu.flow, "nodes": nodes}}, base_version=base_version)
+
+
+def _checked(session: Session, menu: VoiceMenu, given: Mapping[str, Any]) -> dict[str, Any]:
+    wrong: dict[str, str] = {}
+    name, number, language = (clean(str(given.get(key) or "")) for key in ("name", "number", "language"))
+    if not name:
+        wrong["name"] = "Give the menu a name."
+    elif any(one.id != menu.id and fold(one.name) == fold(name) for one in session.exec(select(VoiceMenu))):
+        wrong["name"] = f"There is a menu called “{name}” already."
+    if number and not phone_key(number).startswith("+"):
+        wrong["number"] = "Write the number with its country, such as +49 30 123456."
+    if not _LANGUAGE.match(language):
+        wrong["language"] = "Write the language as en-US or de-DE."
+    for key, model in (("calendar_id", ServiceCalendar), ("team_id", Team), ("owner_id", User)):
+        if given.get(key) is not None and session.get(model, given[key]) is None:
+            wrong[key] = "This no longer exists. Choose again."
+    flow = _flow(given.get("flow") or {}, wrong)
+    if wrong:
+        raise Invalid(fields=wrong)
+    links = {key: given.get(key) for key in ("calendar_id", "team_id", "owner_id")}
+    return {
+        "name": name[:80],
+        "number": number[:40],
+        "language": language[:12],
+        "flow": flow,
+        "is_active": bool(given.get("is_active")),
+        **links,
+    }
+
+
+def _flow(flow: Mapping[str, Any], wrong: dict[str, str]) -> dict[str, Any]:
+    """The flow with nothing in it but what flows have: drafts may be incomplete, never broken."""
+    nodes = flow.get("nodes")
+    if not isinstance(nodes, Mapping) or len(nodes) > flow_rules.MAX_NODES:
+        wrong["flow"] = f"A menu has up to {flow_rules.MAX_NODES} steps."
+        return {}
+    made: dict[str, Any] = {}
+    for key, node in nodes.items():
+        if not _ID.match(str(key)) or not isinstance(node, Mapping) or node.get("kind") not in NodeKind.options():
+            wrong["flow"] = "A step could not be read."
+            continue
+        kept: dict[str, Any] = {"kind": str(node["kind"]), "title": clean(str(node.get("title") or key))[:60]}
+        kept["prompt"] = clean(str(node.get("prompt") or ""))[: flow_rules.MAX_PROMPT + 1]
+        kept |= {
+            name: clean(str(node[name]))[:60]
+            for name in ("open", "closed", "next", "otherwise", "skill", "phone")
+            if node.get(name)
+        }
+        if isinstance(node.get("keys"), Mapping):
+            kept["keys"] = {str(pressed)[:1]: str(target)[:20] for pressed, target in node["keys"].items() if target}
+        made[str(key)] = kept
+    return {"start": str(flow.get("start") or ""), "nodes": made}

@@ -1,0 +1,265 @@
+"""Dialogs of telephone menus: settings, the steps as a tree, and a telephone in the browser to try them."""
+
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.models import VoiceMenu
+from crm_core.services.helpdesk import calendars
+from crm_core.services.telephony import flow_rules, menus
+from crm_core.services.telephony.flow_rules import Turn
+from crm_core.vocabulary import NodeKind
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.addresses import absolute
+
+ICONS = {
+    NodeKind.MENU: "dialpad", NodeKind.HOURS: "schedule", NodeKind.SAY: "campaign", NodeKind.QUEUE: "support_agent", NodeKind.CALLBACK: "phone_callback",
+    NodeKind.VOICEMAIL: "voicemail", NodeKind.HANGUP: "call_end",
+}  # fmt: skip
+
+
+def _problems() -> None:
+    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
+        st.error(fmt.md(sentence), icon=":material/error:")
+    show_problems()
+
+
+@st.dialog("Telephone menu", width="medium", icon=":material/call:")
+def settings_dialog(menu: VoiceMenu | None) -> None:
+    """Name, number, hours, who gets what, and how the provider reaches it."""
+    tag = f"{menu.id}_{menu.version}" if menu else "new"
+    given = menu or VoiceMenu(name="", key="", is_active=True)
+    name = st.text_input("Name *", value=given.name, max_chars=80, key=f"vm_name_{tag}", placeholder="Main number")
+    left, right = st.columns(2)
+    number = left.text_input("Number", value=given.number, max_chars=40, key=f"vm_no_{tag}", placeholder="+49 30 123456")
+    language = right.text_input("Language of the voice", value=given.language, max_chars=12, key=f"vm_lang_{tag}")
+    hours = {one.id: one.name for one in load(calendars.find)}
+    teams, people = load(lists.choices, "team", limit=500), load(lists.choices, "user", limit=500)
+    calendar_id = _choose("Opening hours", hours, given.calendar_id, f"vm_cal_{tag}", "Always open")
+    team_id = _choose("Team that gets the tickets", teams, given.team_id, f"vm_team_{tag}", "None")
+    owner_id = _choose("Who calls back people that nobody owns", people, given.owner_id, f"vm_owner_{tag}", "Nobody")
+    if menu is not None:
+        st.markdown("**At your telephone provider (Twilio)**, as the address for incoming calls, by POST:")
+        st.code(absolute(f"/voice/{menu.key}"), language=None, wrap_lines=True)
+        st.caption("and as the address for changes of status:")
+        st.code(absolute(f"/voice/{menu.key}?e=status"), language=None, wrap_lines=True)
+    token = st.text_input(
+        "Auth token", type="password", key=f"vm_token_{tag}", placeholder="Kept; type to replace it" if given.token_sealed else "",
+        help="Of the telephone account. It is kept encrypted and never shown; calls without its signature are refused.",
+    )  # fmt: skip
+    active = st.toggle("Takes calls", value=given.is_active, key=f"vm_on_{tag}")
+    if st.button("Save", type="primary", key=f"vm_save_{tag}"):
+        values = {
+            "name": name,
+            "number": number,
+            "language": language,
+            "calendar_id": calendar_id,
+            "team_id": team_id,
+            "owner_id": owner_id,
+            "token": token,
+            "is_active": active,
+        }
+        if (
+            perform(
+                menus.save, menu.id if menu else None, values, base_version=menu.version if menu else None, success="Menu saved."
+            )
+            is not None
+        ):
+            st.rerun()
+        _problems()
+
+
+def _choose(label: str, options: dict[int, str], value: int | None, key: str, nothing: str) -> int | None:
+    ids = list(options)
+    return st.selectbox(
+        label,
+        ids,
+        index=ids.index(value) if value in ids else None,
+        format_func=lambda one: options[one],
+        placeholder=nothing,
+        key=key,
+    )
+
+
+@st.dialog("Steps", width="large", icon=":material/account_tree:")
+def menu_dialog(menu_id: int) -> None:
+    """The tree at the left, the chosen step at the right."""
+    menu = load(menus.get, menu_id)
+    nodes: dict[str, Any] = menu.flow.get("nodes") or {}
+    chosen = str(st.session_state.get(f"_node_{menu_id}") or menu.flow.get("start") or "")
+    left, right = st.columns([4, 5], gap="medium")
+    with left:
+        drawn: set[str] = set()
+        _branch(menu_id, nodes, str(menu.flow.get("start") or ""), "", 0, drawn)
+        for key in [key for key in nodes if key not in drawn]:
+            _step(menu_id, nodes, key, "Not connected", 0)
+        if st.button("New step", icon=":material/add:", key=f"node_add_{menu_id}"):
+            fresh = next(f"n{n}" for n in range(1, 1_000) if f"n{n}" not in nodes)
+            if perform(menus.set_node, menu_id, fresh, {"kind": "say", "title": "New step", "prompt": ""}) is not None:
+                st.session_state[f"_node_{menu_id}"] = fresh
+            st.rerun(scope="fragment")
+    with right:
+        if chosen in nodes:
+            _form(menu, nodes, chosen)
+        for sentence in flow_rules.problems(menu.flow):
+            st.warning(fmt.md(sentence), icon=":material/warning:")
+        _problems()
+
+
+def _branch(menu_id: int, nodes: dict[str, Any], key: str, way: str, depth: int, drawn: set[str]) -> None:
+    """A step and, below it, where it leads; a step that was drawn already is only named."""
+    if key not in nodes:
+        return
+    again = key in drawn
+    _step(menu_id, nodes, key, way, depth, again=again)
+    if not again and depth < 12:
+        drawn.add(key)
+        for words, target in flow_rules.exits(nodes[key]).items():
+            _branch(menu_id, nodes, target, words, depth + 1, drawn)
+
+
+def _step(menu_id: int, nodes: dict[str, Any], key: str, way: str, depth: int, *, again: bool = False) -> None:
+    node = nodes[key]
+    words = f"{way}: {node.get('title') or key}" if way else str(node.get("title") or key)
+    lead = "\u2003" * depth
+    if again:
+        st.caption(fmt.md(f"{lead}{words} (see above)"))
+        return
+    if st.button(
+        f"{lead}{fmt.md(words)}",
+        icon=f":material/{ICONS[flow_rules.kind_of(node)]}:",
+        key=f"node_{menu_id}_{key}_{way}",
+        type="tertiary",
+    ):
+        st.session_state[f"_node_{menu_id}"] = key
+        st.rerun(scope="fragment")
+
+
+def _form(menu: VoiceMenu, nodes: dict[str, Any], key: str) -> None:
+    """One step: what it says and where it leads."""
+    node, tag = nodes[key], f"{menu.id}_{key}_{menu.version}"
+    kind = (
+        st.selectbox(
+            "What it does",
+            list(NodeKind),
+            index=list(NodeKind).index(flow_rules.kind_of(node)),
+            format_func=lambda one: one.label,
+            key=f"vn_kind_{tag}",
+        )
+        or NodeKind.SAY
+    )
+    title = st.text_input("Name", value=str(node.get("title") or ""), max_chars=60, key=f"vn_title_{tag}")
+    prompt = st.text_area(
+        "What callers hear",
+        value=str(node.get("prompt") or ""),
+        max_chars=flow_rules.MAX_PROMPT,
+        height=100,
+        key=f"vn_prompt_{tag}",
+    )
+    made: dict[str, Any] = {"kind": kind.value, "title": title, "prompt": prompt}
+    names = {one: str(each.get("title") or one) for one, each in nodes.items() if one != key}
+    if kind is NodeKind.MENU:
+        st.caption("Where each key leads")
+        grid = st.columns(2)
+        before = node.get("keys") or {}
+        pressed = {
+            digit: _target(grid[n % 2], f"Key {digit}", names, before.get(digit), f"vn_k{n}_{tag}")
+            for n, digit in enumerate(flow_rules.KEYS)
+        }
+        made["keys"] = {digit: target for digit, target in pressed.items() if target}
+        made["otherwise"] = _target(
+            st, f"After {flow_rules.TRIES} wrong keys", names, node.get("otherwise"), f"vn_else_{tag}", "Hang up"
+        )
+    elif kind is NodeKind.HOURS:
+        made["open"] = _target(st, "While open", names, node.get("open"), f"vn_open_{tag}")
+        made["closed"] = _target(st, "While closed", names, node.get("closed"), f"vn_closed_{tag}")
+    elif kind is NodeKind.SAY:
+        made["next"] = _target(st, "Then", names, node.get("next"), f"vn_next_{tag}", "Hang up")
+    elif kind is NodeKind.QUEUE:
+        made["phone"] = st.text_input(
+            "Number that rings",
+            value=str(node.get("phone") or ""),
+            max_chars=40,
+            key=f"vn_phone_{tag}",
+            help="Left empty, callers wait in the provider's queue",
+        )
+        made["skill"] = st.text_input(
+            "Skill or category needed",
+            value=str(node.get("skill") or ""),
+            max_chars=60,
+            key=f"vn_skill_{tag}",
+            help="A category of tickets: the ticket of the call is assigned by it",
+        )
+        made["next"] = _target(st, "When nobody answers", names, node.get("next"), f"vn_next_{tag}", "Hang up")
+    with st.container(horizontal=True):
+        if st.button("Save the step", type="primary", key=f"vn_save_{tag}"):
+            perform(menus.set_node, menu.id, key, made, base_version=menu.version)
+            st.rerun(scope="fragment")
+        if key != menu.flow.get("start") and st.button("Take it out", type="tertiary", key=f"vn_drop_{tag}"):
+            perform(menus.set_node, menu.id, key, None, base_version=menu.version)
+            st.session_state.pop(f"_node_{menu.id}", None)
+            st.rerun(scope="fragment")
+
+
+def _target(place: Any, label: str, names: dict[str, str], value: Any, key: str, nothing: str = "–") -> str | None:
+    ids = list(names)
+    found: str | None = place.selectbox(
+        label,
+        ids,
+        index=ids.index(value) if value in ids else None,
+        format_func=lambda one: names[one],
+        placeholder=nothing,
+        key=key,
+    )
+    return found
+
+
+@st.dialog("Try it", width="medium", icon=":material/dialpad:")
+def try_dialog(menu: VoiceMenu) -> None:
+    """Walk through the draft: read what callers hear, press keys."""
+    state = f"_sim_{menu.id}"
+    is_open = (
+        st.segmented_control(
+            "The call comes", ["While open", "While closed"], default="While open", required=True, key=f"sim_open_{menu.id}"
+        )
+        == "While open"
+    )
+    if st.button("Call", icon=":material/call:", type="primary", key=f"sim_call_{menu.id}"):
+        st.session_state[state] = [("Call", flow_rules.begin(menu.flow, is_open=is_open))]
+    walked: list[tuple[str, Turn]] = st.session_state.get(state) or []
+    nodes = menu.flow.get("nodes") or {}
+    for heard, turn in walked:
+        with st.chat_message("user", avatar=":material/dialpad:"):
+            st.markdown(fmt.md(heard))
+        with st.chat_message("assistant", avatar=":material/volume_up:"):
+            for words in turn.said:
+                st.markdown(fmt.md(words))
+            if turn.end is not None:
+                st.markdown(f"**{fmt.md(turn.end.label)}**")
+    if not walked:
+        st.caption("Press Call. Nothing is written down and nobody is called.")
+        return
+    last = walked[-1][1]
+    if last.waits:
+        keys = [*"123456789*0#"]
+        for row in range(4):
+            for place, digit in zip(st.columns(3), keys[row * 3 : row * 3 + 3], strict=True):
+                if place.button(f"\\{digit}" if digit in "*#" else digit, key=f"sim_{menu.id}_{digit}", width="stretch"):
+                    _press(state, menu, last, digit, is_open)
+        if st.button("Press nothing", type="tertiary", key=f"sim_none_{menu.id}"):
+            _press(state, menu, last, "", is_open)
+    elif flow_rules.kind_of(flow_rules.node_of(menu.flow, last.node)) is NodeKind.QUEUE and st.button(
+        "Nobody answers", key=f"sim_na_{menu.id}"
+    ):
+        st.session_state[state].append(("Nobody answers", flow_rules.unanswered(menu.flow, last.node, is_open=is_open)))
+        st.rerun(scope="fragment")
+    path = [str((nodes.get(key) or {}).get("title") or key) for _, turn in walked for key in turn.passed]
+    st.caption(fmt.md("Path: " + " → ".join(path)))
+
+
+def _press(state: str, menu: VoiceMenu, last: Turn, digit: str, is_open: bool) -> None:
+    turn = flow_rules.press(menu.flow, last.node, last.tries, digit, is_open=is_open)
+    st.session_state[state].append((f"Key {digit}" if digit else "Nothing pressed", turn))
+    st.rerun(scope="fragment")
