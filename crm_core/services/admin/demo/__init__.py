@@ -35,6 +35,7 @@ from crm_core.models import (
 from crm_core.services.admin import setup
 from crm_core.services.admin.demo import (
     assigning,
+    asking,
     boards,
     buying,
     customers,
@@ -113,6 +114,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         rows = _write(session, draft, progress)
         summaries.mark_all(session)
         promising.add(session, spec["timezone"])
+        asking.add(session, seed)
         found = people(session)
         boards.add(session, found)
         letters = mailing.add(session, found)
