@@ -25,6 +25,7 @@ from web import (
     surveys,
     tracking,
     visits,
+    voice,
     welcome,
 )
 from web.api import api
