@@ -34,8 +34,8 @@ from crm_core.models import (
 )
 from crm_core.services.admin import setup
 from crm_core.services.admin.demo import (
-    assigning,
     asking,
+    assigning,
     boards,
     buying,
     customers,
