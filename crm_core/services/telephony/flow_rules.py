@@ -45,7 +45,7 @@ def node_of(flow: Flow, node_id: str) -> Node:
 
 def kind_of(node: Node) -> NodeKind:
     """What a node does."""
-    return NodeKind(node.get("kind")) if node.get("kind") in NodeKind.options() else NodeKind.HANGUP
+    return NodeKind(str(node.get("kind"))) if node.get("kind") in NodeKind.options() else NodeKind.HANGUP
 
 
 def exits(node: Node) -> dict[str, str]:

@@ -77,7 +77,8 @@ def known(session: Session, menu_id: int | None) -> VoiceMenu:
 
 def version(session: Session, menu_id: int, no: int) -> dict[str, Any] | None:
     """The flow of a version; None when there is none. For the functions around it, which ask."""
-    return session.exec(select(VoiceVersion.flow).where(VoiceVersion.menu_id == menu_id, VoiceVersion.no == no)).first()
+    found = session.exec(select(VoiceVersion.flow).where(VoiceVersion.menu_id == menu_id, VoiceVersion.no == no)).first()
+    return None if found is None else dict(found)
 
 
 def save(
