@@ -29,7 +29,7 @@ def score_trend(months: Sequence[str], scores: Sequence[Score], *, unit: str, le
         hoverinfo="skip", showlegend=False, name="95% interval",
     )  # fmt: skip
     figure.add_scatter(
-        x=x, y=[one.value for _, one in shown], mode="lines+markers", name="Score", showlegend=False,
+        x=x, y=[one.value for _, one in shown], mode="lines+markers", line={"color": style.tone("accent")}, name="Score", showlegend=False,
         customdata=[[one.low, one.high, one.n] for _, one in shown],
         hovertemplate="%{x}: %{y:.1f}<br>95% interval %{customdata[0]:.1f} to %{customdata[1]:.1f}<br>%{customdata[2]} answers<extra></extra>",
     )  # fmt: skip

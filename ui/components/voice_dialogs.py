@@ -125,7 +125,7 @@ def _step(menu_id: int, nodes: dict[str, Any], key: str, way: str, depth: int, *
     words = f"{way}: {node.get('title') or key}" if way else str(node.get("title") or key)
     lead = "\u2003" * depth
     if again:
-        st.caption(fmt.md(f"{lead}{words} (see above)"))
+        st.caption("&emsp;" * (depth + 2) + fmt.md(f"{words} (see above)"))
         return
     if st.button(
         f"{lead}{fmt.md(words)}",
