@@ -111,6 +111,7 @@ _AREA_LABELS = {
     "assignment": "Assignment rules",
     "survey": "Surveys",
     "telephony": "Telephone menus and calls",
+    "automation": "Automations",
 }
 
 

@@ -21,6 +21,9 @@ GENERIC = {
     "segment_entered": "came into the segment {segment}",
     "segment_left": "left the segment {segment}",
     "owner_changed": "handed this {entity} to {to}",
+    "price_asked": "asked for a price",
+    "cart_abandoned": "left a cart behind",
+    "offer_made": "was offered: {offer}",
 }
 """Verbs that every entity knows; the event type is ``<entity>.<verb>``."""
 
@@ -143,6 +146,12 @@ SENTENCES = {
     "assignment.points_saved": "changed the lead points: {name}",
     "assignment.speed_saved": "changed how soon new leads are contacted",
     "assignment.nudges_saved": "changed which tasks are raised by themselves",
+    "automation.saved": "changed the automation {name}",
+    "automation.activated": "switched the automation {name} on",
+    "automation.paused": "paused the automation {name}: {reason}",
+    "automation.removed": "removed the automation {name}",
+    "automation.run_stopped": "stopped a run of the automation {name}",
+    "automation.run_retried": "tried a run of the automation {name} again",
     "mail.retried": "sent messages again: {count}",
     "mail.cancelled": "took a message out of the outbox",
     "quota.changed": "changed {count} quotas",
@@ -180,10 +189,14 @@ def record(
     changes: Mapping[str, tuple[Any, Any]] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Event:
-    """Add an event about a flushed row (or about ``entity``/``record_id`` when there is no row). ``changes``: field → (old, new)."""
+    """Add an event about a flushed row (or about ``entity``/``record_id`` when there is no row). ``changes``: field → (old, new).
+
+    An automation at work says in ``session.info["cause"]`` which event it answers and how long the chain of causes is.
+    """
     sentence_of(event_type)
     name = entity or entity_of(row).key
     account_id = row.id if name == "account" and row is not None else getattr(row, "account_id", None)
+    cause_id, depth = session.info.get("cause", (None, 0))
     event = Event(
         type=event_type,
         entity=name,
@@ -198,6 +211,8 @@ def record(
             key: clean(value) if isinstance(value, str) and not isinstance(value, Choice) else to_json(value)
             for key, value in (data or {}).items()
         },
+        cause_id=cause_id,
+        depth=depth,
     )
     session.add(event)
     return event

@@ -745,3 +745,44 @@ class CallEnd(Choice):
     VOICEMAIL = "voicemail", "Left a message"
     INFORMED = "informed", "Heard what they needed"
     ABANDONED = "abandoned", "Hung up in the menu"
+
+
+class AutomationState(Choice):
+    DRAFT = "draft", "Draft"
+    ACTIVE = "active", "Active"
+    PAUSED = "paused", "Paused"
+
+
+class TriggerKind(Choice):
+    """What starts an automation."""
+
+    EVENT = "event", "Something happens"
+    CHANGED = "changed", "A field changes"
+    DATE = "date", "A date comes near"
+    SCHEDULE = "schedule", "By the clock, for all records that match"
+    MANUAL = "manual", "Somebody starts it"
+
+
+class Reentry(Choice):
+    """Whether an automation takes up the same record again."""
+
+    ONCE = "once", "Once in a lifetime"
+    IDLE = "idle", "Again when its last run has ended"
+    ALWAYS = "always", "Every time"
+
+
+class FlowState(Choice):
+    """Where one run of an automation stands."""
+
+    RUNNING = "running", "Running"
+    WAITING = "waiting", "Waiting"
+    DONE = "done", "Done"
+    STOPPED = "stopped", "Stopped"
+    FAILED = "failed", "Failed"
+    SKIPPED = "skipped", "Skipped"
+
+
+class StepOutcome(Choice):
+    DONE = "done", "Done"
+    SKIPPED = "skipped", "Left out"
+    FAILED = "failed", "Failed"

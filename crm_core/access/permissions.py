@@ -24,6 +24,7 @@ AREAS = (
     "assignment",
     "survey",
     "telephony",
+    "automation",
 )
 """Parts of the product that are allowed as a whole."""
 
@@ -89,6 +90,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("mailbox", read=ALL)
         + _on("assignment", read=ALL, manage=SUB)
         + _on(("survey", "telephony"), read=ALL, manage=ALL)
+        + _on("automation", read=ALL, manage=ALL)
         + _on("audit", read=SUB)
         + _on("view", manage=ALL)
         + _on("integration", read=ALL),
@@ -105,7 +107,8 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL)
         + _on("quota", read=OWN)
-        + _on("integration", read=ALL),
+        + _on("integration", read=ALL)
+        + _on("automation", read=ALL),
     ),
     RoleDefault(
         "marketer",
@@ -114,6 +117,7 @@ ROLES: tuple[RoleDefault, ...] = (
         _on(("campaign", "lead", "contact"), read=ALL, create=ALL, edit=ALL, delete=OWN, export=ALL)
         + _on("segment", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
         + _on(("lead_form", "survey"), read=ALL, manage=ALL)
+        + _on("automation", read=ALL, manage=ALL)
         + _on(("lead", "contact"), **{"import": ALL})
         + _on(("account", "deal", "order", "product"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
@@ -130,13 +134,15 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("contact", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL)
-        + _on("integration", read=ALL),
+        + _on("integration", read=ALL)
+        + _on("automation", read=ALL),
     ),
     RoleDefault(
         "analyst",
         "Analyst",
         "Reads everything, writes nothing; personal data is masked",
         _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view", "integration", "survey"), read=ALL),
+        _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view", "integration", "automation"), read=ALL),
         tuple((entity, key) for entity, keys in PERSONAL.items() for key in keys),
     ),
 )

@@ -1,6 +1,7 @@
 """All tables. Importing this module registers every one of them."""
 
 from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable, ProductSuggestion
+from crm_core.models.automation import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion
 from crm_core.models.base import Base, Customisable, Record
 from crm_core.models.capture import FormSubmission, LeadForm
 from crm_core.models.collaboration import Activity, Attachment, Task

@@ -16,6 +16,7 @@ from crm_core.models import Organisation
 from crm_core.services.admin import audit, backups, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
+from crm_core.services.automation import upkeep as automation_upkeep
 from crm_core.services.collaboration import assignments, mail_run, notification_mail, notifications, reminders, webhook_run
 from crm_core.services.feedback import inviting
 from crm_core.services.helpdesk import slas
@@ -27,6 +28,7 @@ from crm_core.vocabulary import Action
 DECLARED_IN = (
     assignments,
     audit,
+    automation_upkeep,
     backups,
     flow,
     import_jobs,

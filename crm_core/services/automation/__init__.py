@@ -1,0 +1,1 @@
+"""Automations: when something happens, if it matters, then do something. See docs/automations.md."""

@@ -1,0 +1,200 @@
+"""The shape of an automation: trigger, conditions, goal and steps as plain data, and how to walk them. Pure.
+
+A flow is ``{"entity", "trigger": {"kind", …}, "if": filter|None, "before": filter|None, "goal": filter|None, "reentry", "rest_days",
+"steps": [...]}``. A step is ``{"id", "kind", …parameters}``; a branch also has ``"if"``, ``"yes"`` and ``"no"`` with steps of their own.
+``before`` is asked of the values as they were before the change.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from crm_core.kit.text import clean
+from crm_core.vocabulary import Reentry, TriggerKind
+
+Flow = Mapping[str, Any]
+Step = Mapping[str, Any]
+
+ENTITIES = ("lead", "contact", "account", "deal", "ticket", "order", "task")
+MAX_STEPS = 40
+MAX_NESTING = 3
+MAX_CHAIN = 5
+"""Automations that start each other end after so many links."""
+EVENTS: dict[str, dict[str, str]] = {
+    "lead": {
+        "lead.created": "A lead is created", "lead.qualified": "A lead is qualified", "lead.converted": "A lead is converted",
+        "lead.disqualified": "A lead is disqualified", "lead.owner_changed": "A lead gets another owner",
+        "lead.segment_entered": "A lead comes into a segment", "lead.segment_left": "A lead leaves a segment",
+        "lead.price_asked": "A lead asks for a price", "lead.consent_changed": "The consent of a lead changes",
+    },
+    "contact": {
+        "contact.created": "A contact is created", "contact.segment_entered": "A contact comes into a segment",
+        "contact.segment_left": "A contact leaves a segment", "contact.price_asked": "A contact asks for a price",
+        "contact.cart_abandoned": "A contact leaves a cart behind", "contact.consent_changed": "The consent of a contact changes",
+    },
+    "account": {
+        "account.created": "An account is created", "account.owner_changed": "An account gets another owner",
+        "account.segment_entered": "An account comes into a segment", "account.segment_left": "An account leaves a segment",
+        "account.handover_accepted": "A hand-over is accepted",
+    },
+    "deal": {
+        "deal.created": "A deal is created", "deal.stage_moved": "A deal moves to another stage", "deal.won": "A deal is won",
+        "deal.lost": "A deal is lost", "deal.reopened": "A deal is re-opened", "deal.owner_changed": "A deal gets another owner",
+    },
+    "ticket": {
+        "ticket.created": "A ticket is created", "ticket.message_received": "The customer writes", "ticket.replied": "We answer the customer",
+        "ticket.solved": "A ticket is solved", "ticket.reopened": "A ticket is re-opened", "ticket.sla_warned": "The time for a promise runs short",
+        "ticket.sla_breached": "A promise is broken",
+    },
+    "order": {"order.created": "An order is created"},
+    "task": {"task.created": "A task is created"},
+}  # fmt: skip
+"""What an automation can wait for, per entity, in the words of the menu."""
+
+
+def new_id() -> str:
+    """A name for a step."""
+    return uuid.uuid4().hex[:8]
+
+
+def walk(steps: Sequence[Step], depth: int = 0) -> Iterator[tuple[Step, int]]:
+    """Every step with its depth, in the order of reading."""
+    for step in steps:
+        yield step, depth
+        for arm in ("yes", "no"):
+            yield from walk(step.get(arm) or (), depth + 1)
+
+
+def find(steps: Sequence[Step], step_id: str) -> Step | None:
+    """The step of that name."""
+    return next((step for step, _ in walk(steps) if step.get("id") == step_id), None)
+
+
+def first(steps: Sequence[Step]) -> str:
+    """The name of the first step, "" when there is none."""
+    return str(steps[0]["id"]) if steps else ""
+
+
+def after(steps: Sequence[Step], step_id: str, following: str = "") -> str:
+    """The step that follows: the next one beside it, else the one behind the branch it stands in; "" at the end."""
+    for at, step in enumerate(steps):
+        behind = str(steps[at + 1]["id"]) if at + 1 < len(steps) else following
+        if step.get("id") == step_id:
+            return behind
+        for arm in ("yes", "no"):
+            inner = step.get(arm) or ()
+            if find(inner, step_id) is not None:
+                return after(inner, step_id, behind)
+    return following
+
+
+def into(steps: Sequence[Step], step_id: str, arm: str) -> str:
+    """Where a branch leads: the first step of its arm, or what stands behind the branch."""
+    step = find(steps, step_id)
+    return first(step.get(arm) or ()) if step is not None and step.get(arm) else after(steps, step_id)
+
+
+def listens(flow: Flow) -> dict[str, list[str]]:
+    """Which events the trigger wants to hear of: by type, or by the fields that changed."""
+    trigger = flow.get("trigger") or {}
+    if trigger.get("kind") == TriggerKind.EVENT.value:
+        return {"types": list(trigger.get("events") or ()), "fields": []}
+    if trigger.get("kind") == TriggerKind.CHANGED.value:
+        return {"types": [], "fields": [one["field"] for one in trigger.get("fields") or ()]}
+    return {"types": [], "fields": []}
+
+
+def starts(flow: Flow, event_type: str, changes: Mapping[str, Any]) -> bool:
+    """Whether an event starts the flow, before any condition. ``changes``: field → [old, new] as the log keeps them."""
+    trigger = flow.get("trigger") or {}
+    if trigger.get("kind") == TriggerKind.EVENT.value:
+        return event_type in (trigger.get("events") or ())
+    if trigger.get("kind") == TriggerKind.CHANGED.value:
+        return any(_changed(one, changes) for one in trigger.get("fields") or ())
+    return False
+
+
+def _changed(watched: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    pair = changes.get(watched["field"])
+    if pair is None or pair[0] == pair[1]:
+        return False
+    return all(not watched.get(side) or pair[at] in watched[side] for at, side in enumerate(("from", "to")))
+
+
+def allows_again(reentry: str, *, earlier: bool, under_way: bool) -> bool:
+    """Whether a record that was taken up before is taken up again."""
+    if reentry == Reentry.ONCE.value:
+        return not earlier
+    return not under_way if reentry == Reentry.IDLE.value else True
+
+
+def problems(flow: Flow) -> dict[str, str]:
+    """What keeps a flow from running, as sentences per place: ``entity``, ``trigger``, ``steps`` or the name of a step."""
+    wrong: dict[str, str] = {}
+    if flow.get("entity") not in ENTITIES:
+        return {"entity": "Choose what the automation is about."}
+    _check_trigger(flow, wrong)
+    steps = list(walk(flow.get("steps") or ()))
+    if not steps:
+        wrong["steps"] = "Add at least one step."
+    if len(steps) > MAX_STEPS:
+        wrong["steps"] = f"An automation has at most {MAX_STEPS} steps. Split it in two."
+    if any(depth > MAX_NESTING for _, depth in steps):
+        wrong["steps"] = f"Branches can be nested {MAX_NESTING} deep."
+    if len({step.get("id") for step, _ in steps}) != len(steps):
+        wrong["steps"] = "Two steps have the same name; remove one and add it again."
+    if not (1 <= int(flow.get("hourly_cap") or 200) <= 10_000):
+        wrong["hourly_cap"] = "Allow between 1 and 10,000 runs an hour."
+    return wrong
+
+
+def _check_trigger(flow: Flow, wrong: dict[str, str]) -> None:
+    trigger, known = flow.get("trigger") or {}, EVENTS[flow["entity"]]
+    kind = trigger.get("kind")
+    if kind == TriggerKind.EVENT.value:
+        if not trigger.get("events") or not set(trigger["events"]) <= set(known):
+            wrong["trigger"] = "Choose what has to happen."
+    elif kind == TriggerKind.CHANGED.value:
+        if not trigger.get("fields"):
+            wrong["trigger"] = "Choose the field to watch."
+    elif kind == TriggerKind.DATE.value:
+        if not trigger.get("field"):
+            wrong["trigger"] = "Choose the date to count from."
+        elif abs(int(trigger.get("days") or 0)) > 730:
+            wrong["trigger"] = "Stay within two years of the date."
+    elif kind == TriggerKind.SCHEDULE.value:
+        if not flow.get("if"):
+            wrong["trigger"] = "By the clock without a condition means every record there is. Add a condition."
+    elif kind != TriggerKind.MANUAL.value:
+        wrong["trigger"] = "Choose when the automation starts."
+
+
+def tidy(flow: Flow) -> dict[str, Any]:
+    """The flow as it is kept: texts without control characters, a name for every step, nothing that belongs to no place."""
+    return {
+        "entity": str(flow.get("entity") or ""),
+        "trigger": _plain(flow.get("trigger") or {}),
+        "if": flow.get("if") or None,
+        "before": flow.get("before") or None,
+        "goal": flow.get("goal") or None,
+        "reentry": str(flow.get("reentry") or Reentry.IDLE.value),
+        "rest_days": max(0, min(int(flow.get("rest_days") or 0), 3650)),
+        "steps": [_tidy_step(step) for step in flow.get("steps") or ()],
+    }
+
+
+def _tidy_step(step: Step) -> dict[str, Any]:
+    found = {key: _plain(value) for key, value in step.items() if key not in ("yes", "no", "if", "id")}
+    found["id"] = str(step.get("id") or new_id())[:40]
+    if step.get("kind") == "branch":
+        found["if"] = step.get("if") or None
+        found |= {arm: [_tidy_step(inner) for inner in step.get(arm) or ()] for arm in ("yes", "no")}
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return "\n".join(clean(line) for line in value.splitlines())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,174 @@
+"""Steps that reach customers: an e-mail with everything the law wants of it, campaigns, segments."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from crm_core.access import Actor
+from crm_core.entities import entity
+from crm_core.errors import CrmError
+from crm_core.models import CampaignMember, CampaignVariant, OutreachRules, Segment
+from crm_core.services.automation import flow_rules
+from crm_core.services.automation.steps.base import Context, Done, Exit, Names, Param, Result, Skipped, StepKind
+from crm_core.services.collaboration import outbox
+from crm_core.services.customers import consent
+from crm_core.services.marketing import campaigns, letter_rules, letters, segment_members, signing
+from crm_core.settings import settings
+from crm_core.vocabulary import Gate, Purpose
+
+Step = Mapping[str, Any]
+_ALWAYS = (Gate.NO_ADDRESS, Gate.OBJECTED, Gate.BAD_ADDRESS)
+"""What also stops a message about business under way; consent and caps are about news and offers."""
+_GONE = (Gate.NO_CONSENT, Gate.OBJECTED, Gate.SUPPRESSED)
+PURPOSES = {"service": "about business under way", "marketing": "news and offers (needs consent)"}
+_MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
+
+
+def _mail(context: Context, step: Step) -> Result:
+    person = context.person()
+    if person is None:
+        return Skipped("Nobody to write to: the record has no contact")
+    key, person_id = person
+    marketing = step.get("purpose") == "marketing"
+    verdict = consent.may_contact(
+        context.session, context.actor, person_id, entity_key=key, purpose=Purpose.MARKETING, at=context.now
+    )
+    closed = verdict.gate if marketing or verdict.gate in _ALWAYS else None
+    if closed in _GONE and marketing:
+        return Exit(f"Left the automation: {closed.label.lower()}")
+    if closed is not None:
+        return Skipped(f"Not written: {closed.label.lower()}")
+    letter = _letter(context, step, key, person_id, marketing)
+    outbox.queue(
+        context.session, context.actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,
+        headers=letter.headers, kind="automation", dedupe_key=f"auto-{context.key}", not_before=verdict.from_at,
+        **{f"{key}_id": person_id},
+    )  # fmt: skip
+    return Done(f"E-mail “{letter.subject[:80]}”")
+
+
+def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool) -> letters.Letter:
+    values = letters.values_of(context.session, context.actor, key, [person_id])[person_id]
+    variant = CampaignVariant(subject=str(step["subject"]), body=str(step["body"]))
+    if marketing:
+        campaign_id = int(step["campaign"])
+        member = _member(context, campaign_id, key, person_id)
+        mark = letters.Postmark(settings().public_url.rstrip("/"), signing.ensure(context.session), member, {}, letters.today())
+        postal = context.session.execute(select(OutreachRules.postal_address)).scalar() or ""  # type: ignore[call-overload]
+        return letters.compose(variant, values, mark, postal)
+    body = letter_rules.fill(variant.body, values)
+    html = letter_rules.page(letter_rules.as_html(body, str), "")
+    return letters.Letter(
+        values.get("email", ""),
+        letter_rules.fill(variant.subject, values),
+        letter_rules.as_text(body, str),
+        html,
+        values.get("name", ""),
+        {},
+    )
+
+
+def _member(context: Context, campaign_id: int, key: str, person_id: int) -> int:
+    campaigns.add_members(context.session, context.actor, campaign_id, key, [person_id])
+    found = select(_MEMBERS.c.id).where(_MEMBERS.c.campaign_id == campaign_id, _MEMBERS.c[f"{key}_id"] == person_id)
+    return int(context.session.execute(found).scalar_one())
+
+
+def _mail_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
+    flaws = letter_rules.flaws(str(step.get("subject") or ""), str(step.get("body") or ""), list(letters.fields(session, actor)))
+    stopping = next((flaw.words for flaw in flaws if flaw.stops), "")
+    if stopping:
+        return stopping
+    if step.get("purpose") == "marketing":
+        if not step.get("campaign"):
+            return "News and offers belong to a campaign, so that people can unsubscribe and results are counted. Choose one."
+        if not settings().public_url:
+            return "News and offers need RAPPORT_PUBLIC_URL, so that their unsubscribe links lead here."
+        return _campaign_problem(session, actor, flow, step)
+    return ""
+
+
+def _join(context: Context, step: Step) -> Result:
+    person = context.person()
+    if person is None:
+        return Skipped("Nobody to add: the record has no contact")
+    new, _ = campaigns.add_members(context.session, context.actor, int(step["campaign"]), person[0], [person[1]])
+    return Done("Added to the campaign") if new else Skipped("Is in the campaign already")
+
+
+def _leave(context: Context, step: Step) -> Result:
+    person = context.person()
+    if person is None:
+        return Skipped("Nobody to take out: the record has no contact")
+    mine = select(_MEMBERS.c.id).where(_MEMBERS.c.campaign_id == int(step["campaign"]), _MEMBERS.c[f"{person[0]}_id"] == person[1])
+    ids = list(context.session.execute(mine).scalars())
+    if not ids:
+        return Skipped("Is not in the campaign")
+    campaigns.remove_members(context.session, context.actor, int(step["campaign"]), ids)
+    return Done("Taken out of the campaign")
+
+
+def _campaign_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
+    try:
+        campaigns.get(session, actor, int(step.get("campaign") or 0))
+    except CrmError:
+        return "Choose a campaign."
+    return ""
+
+
+def _enter(context: Context, step: Step) -> Result:
+    new, _ = segment_members.add(context.session, context.actor, int(step["segment"]), [context.record.id])
+    return Done("Put into the segment") if new else Skipped("Is in the segment already")
+
+
+def _quit(context: Context, step: Step) -> Result:
+    gone = segment_members.remove(context.session, context.actor, int(step["segment"]), [context.record.id])
+    return Done("Taken out of the segment") if gone else Skipped("Is not in the segment")
+
+
+def _segment_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
+    found = session.get(Segment, int(step.get("segment") or 0))
+    if found is None or found.deleted_at is not None or found.entity.value != flow["entity"] or found.kind.value != "static":
+        return f"Choose a static segment of {entity(flow['entity']).plural.lower()}."
+    return ""
+
+
+def _mail_words(step: Step, names: Names) -> str:
+    return f"Send the e-mail “{step.get('subject') or '…'}”" + (" (news and offers)" if step.get("purpose") == "marketing" else "")
+
+
+_PEOPLE = ("contact", "lead", "deal", "ticket", "order")
+_CAMPAIGN = (Param("campaign", "Campaign", "campaign", required=True),)
+_SEGMENT = (Param("segment", "Segment", "segment", required=True),)
+
+STEPS = (
+    StepKind(
+        "mail", "Send an e-mail", "mail", 15, _mail, _mail_words,
+        (
+            Param("purpose", "It is", "choice", default="service", options=PURPOSES), Param("campaign", "Campaign it counts for", "campaign"),
+            Param("subject", "Subject", "template", required=True, max_length=150), Param("body", "Letter", "long", required=True, max_length=20_000),
+        ),
+        entities=_PEOPLE, problem=_mail_problem, mails=True,
+    ),
+    StepKind(
+        "join", "Add to a campaign", "campaign", 60, _join, lambda step, names: f"Add to the campaign {names.of('campaign', step.get('campaign'))}",
+        _CAMPAIGN, entities=_PEOPLE, problem=_campaign_problem,
+    ),
+    StepKind(
+        "leave", "Take out of a campaign", "campaign", 62, _leave,
+        lambda step, names: f"Take out of the campaign {names.of('campaign', step.get('campaign'))}", _CAMPAIGN, entities=_PEOPLE,
+        problem=_campaign_problem,
+    ),
+    StepKind(
+        "enter", "Put into a segment", "groups_3", 64, _enter,
+        lambda step, names: f"Put into the segment {names.of('segment', step.get('segment'))}", _SEGMENT, entities=("contact", "account"),
+        problem=_segment_problem,
+    ),
+    StepKind(
+        "quit", "Take out of a segment", "groups_3", 66, _quit,
+        lambda step, names: f"Take out of the segment {names.of('segment', step.get('segment'))}", _SEGMENT, entities=("contact", "account"),
+        problem=_segment_problem,
+    ),
+)  # fmt: skip

@@ -1,0 +1,148 @@
+"""What the clock and the queue do for automations: hear and move on, look at dates and schedules, forget old runs."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import and_, delete, exists, extract, or_, select, update
+from sqlmodel import Session
+
+from crm_core import filters
+from crm_core.access import visible
+from crm_core.entities import entity
+from crm_core.fields import FieldSpec, registry
+from crm_core.jobs import Job, job
+from crm_core.kit.clock import utcnow
+from crm_core.services.automation.engine import AUTOMATIONS, INBOX, OPEN, RUNS, Known, active, advance, begin, hear
+from crm_core.vocabulary import AutomationState, FieldKind, TriggerKind
+
+KEPT_DAYS = 400
+MOST_AT_ONCE = 2_000
+"""Records that one look at the clock takes up for one automation; the hourly cap is usually lower."""
+LATE_DAYS = 3
+"""Dates that passed while no worker ran are made up for this long."""
+
+
+def _anything(session: Session) -> bool:
+    due = exists(
+        select(RUNS.c.id)
+        .join(AUTOMATIONS, AUTOMATIONS.c.id == RUNS.c.automation_id)
+        .where(RUNS.c.state.in_(OPEN), RUNS.c.due_at <= utcnow(), AUTOMATIONS.c.state == AutomationState.ACTIVE)
+    )
+    return bool(session.execute(select(or_(exists(select(INBOX.c.event_id)), due))).scalar_one())
+
+
+@job("automation.work", title="Automations", cron="* * * * *", when=_anything, keep_days=2)
+def work(job: Job) -> None:
+    """Hear what happened and move every run on that is due, until nothing is left."""
+    heard = moved = 0
+    while True:
+        with job.transaction() as session:
+            fresh = hear(session)
+            heard += fresh
+            job.report(heard + moved)
+        with job.transaction() as session:
+            steps = advance(session)
+            moved += steps
+            job.report(heard + moved)
+        if not fresh and not steps:
+            return
+
+
+def _any_by_clock(session: Session) -> bool:
+    return bool(
+        session.execute(select(exists(select(AUTOMATIONS.c.id).where(AUTOMATIONS.c.state == AutomationState.ACTIVE)))).scalar_one()
+    )
+
+
+@job("automation.clock", title="Automations by date and clock", cron="*/5 * * * *", when=_any_by_clock, keep_days=2)
+def look_at_the_clock(job: Job) -> None:
+    """Start what a date or a schedule wants. Each date of each record has a key of its own, so it counts once whatever is repeated."""
+    with job.transaction() as session:
+        ids = [known.row.id for known in active(session)]
+    for automation_id in ids:
+        with job.transaction() as session:
+            known = next((one for one in active(session) if one.row.id == automation_id), None)
+            if known is not None:
+                _look(session, known, utcnow())
+    work(job)
+
+
+def _look(session: Session, known: Known, now: datetime) -> None:
+    kind = known.flow["trigger"].get("kind")
+    if kind == TriggerKind.DATE.value:
+        for record_id, day in dates(session, known, now):
+            begin(session, known, record_id, f"date:{record_id}:{day.isoformat()}", now=now)
+    elif kind == TriggerKind.SCHEDULE.value and (
+        slot := slot_of(known.flow["trigger"], known.row.checked_at or now, now, known.actor.timezone)
+    ):
+        for record_id in matching(session, known, now):
+            begin(session, known, record_id, f"clock:{slot:%Y-%m-%dT%H:%M}:{record_id}", now=now)
+        session.execute(update(AUTOMATIONS).where(AUTOMATIONS.c.id == known.row.id).values(checked_at=now))
+
+
+def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, date]]:
+    """Records whose date, moved by the wanted number of days, has come: id and the date that is meant."""
+    trigger = known.flow["trigger"]
+    found = entity(known.row.entity)
+    spec = registry(session, found.key).get(trigger["field"])
+    local = now.astimezone(ZoneInfo(known.actor.timezone))
+    if spec is None or local.hour < int(trigger.get("hour") or 8):
+        local -= timedelta(days=1)
+    if spec is None:
+        return
+    since = (known.row.active_since or now).astimezone(ZoneInfo(known.actor.timezone)).date()
+    for back in range(LATE_DAYS):
+        due_on = local.date() - timedelta(days=back)
+        if due_on < since:
+            return
+        meant = due_on - timedelta(days=int(trigger.get("days") or 0))
+        clause = on_day(spec, found.table, meant, bool(trigger.get("yearly")), known.actor.timezone)
+        query = select(found.table.c.id).where(clause, visible(known.actor, found.key, found.table)).order_by(found.table.c.id)
+        for record_id in session.execute(query.limit(MOST_AT_ONCE)).scalars().all():
+            yield record_id, meant
+
+
+def on_day(spec: FieldSpec, table: Any, day: date, yearly: bool, timezone: str) -> Any:
+    column = spec.expression(table)
+    if spec.custom:  # kept as text: 2026-04-30
+        return column.like(f"%-{day:%m-%d}") if yearly else column == day.isoformat()
+    if spec.kind is FieldKind.DATETIME:
+        start = datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC)
+        return and_(column >= start, column < start + timedelta(days=1))
+    if yearly:
+        days = [(day.month, day.day), *([(2, 29)] if (day.month, day.day) == (2, 28) and not _leap(day.year) else [])]
+        return or_(*(and_(extract("month", column) == month, extract("day", column) == number) for month, number in days))
+    return column == day
+
+
+def _leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def slot_of(trigger: dict[str, Any], checked_at: datetime, now: datetime, timezone: str) -> datetime | None:
+    """The latest instant that a schedule wants, if it lies after the last look; None else."""
+    local = now.astimezone(ZoneInfo(timezone))
+    slot = datetime.combine(local.date(), time(int(trigger.get("hour") or 8)), ZoneInfo(timezone))
+    step = 1
+    if trigger.get("every") == "week":
+        slot -= timedelta(days=(slot.weekday() - int(trigger.get("weekday") or 0)) % 7)
+        step = 7
+    slot = slot - timedelta(days=step) if slot > local else slot
+    return slot if slot > checked_at else None
+
+
+def matching(session: Session, known: Known, now: datetime) -> list[int]:
+    """The records that match the conditions of an automation by the clock, as its owner sees them."""
+    found = entity(known.row.entity)
+    clause = filters.where(session, found.key, known.flow.get("if"), known.actor, found.table, now=now)
+    query = select(found.table.c.id).where(clause, visible(known.actor, found.key, found.table)).order_by(found.table.c.id)
+    return list(session.execute(query.limit(MOST_AT_ONCE)).scalars())
+
+
+@job("automation.purge", title="Forget old runs of automations", cron="40 3 * * *", keep_days=7)
+def purge(job: Job) -> None:
+    """Runs that ended long ago go with their steps."""
+    with job.transaction() as session:
+        session.execute(delete(RUNS).where(RUNS.c.ended_at < utcnow() - timedelta(days=KEPT_DAYS)))
