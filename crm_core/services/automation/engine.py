@@ -5,7 +5,7 @@ with a key of its own. Several workers share the work by locking rows and passin
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -180,16 +180,28 @@ def _matches(session: Session, known: Known, record_id: int, event: Any, now: da
     row = session.execute(select(found.table).where(*clause)).first()
     if row is None:
         return False
-    return not known.flow.get("before") or _before(session, known, row, event)
+    return not known.flow.get("before") or event is None or _before(session, known, row, event)
 
 
 def _before(session: Session, known: Known, row: Any, event: Any) -> bool:
-    """The filter over the values as they were before the event."""
-    changes = dict(event.changes) if event is not None else {}
-    specs = registry(session, known.row.entity)
-    bound = filters.bind(session, known.row.entity, known.flow["before"], filters.Context(known.actor))
-    old = {key: spec.from_json(changes[key][0]) if key in changes else _value(spec, row) for key, spec in specs.items()}
-    return filters.predicate(bound)(old)
+    """The filter over the values as they were before the event: today's row with everything taken back that happened since."""
+    since = select(EVENTS.c.changes).where(EVENTS.c.entity == known.row.entity, EVENTS.c.record_id == row.id, EVENTS.c.id >= event.id)
+    taken_back = session.execute(since.order_by(EVENTS.c.id.desc())).scalars()
+    return before_test(session, known.actor, known.flow)(row, taken_back)
+
+
+def before_test(session: Session, actor: Actor, flow: Mapping[str, Any]) -> Callable[[Any, Iterable[Mapping[str, Any]]], bool]:
+    """``test(row, changes)``: the flow's ``before`` over a row of the table after changes, the latest first, were taken back."""
+    specs = registry(session, flow["entity"])
+    test = filters.predicate(filters.bind(session, flow["entity"], flow["before"], filters.Context(actor)))
+
+    def asked(row: Any, taken_back: Iterable[Mapping[str, Any]]) -> bool:
+        values = {key: _value(spec, row) for key, spec in specs.items()}
+        for changes in taken_back:
+            values |= {key: specs[key].from_json(pair[0]) for key, pair in changes.items() if key in specs}
+        return test(values)
+
+    return asked
 
 
 def _value(spec: Any, row: Any) -> Any:

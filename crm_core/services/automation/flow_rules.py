@@ -23,7 +23,7 @@ MAX_CHAIN = 5
 EVENTS: dict[str, dict[str, str]] = {
     "lead": {
         "lead.created": "A lead is created", "lead.qualified": "A lead is qualified", "lead.converted": "A lead is converted",
-        "lead.disqualified": "A lead is disqualified", "lead.owner_changed": "A lead gets another owner",
+        "lead.disqualified": "A lead is disqualified", "lead.reopened": "A lead is taken up again", "lead.owner_changed": "A lead gets another owner",
         "lead.segment_entered": "A lead comes into a segment", "lead.segment_left": "A lead leaves a segment",
         "lead.price_asked": "A lead asks for a price", "lead.consent_changed": "The consent of a lead changes",
     },

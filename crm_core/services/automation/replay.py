@@ -21,8 +21,8 @@ from crm_core.errors import Invalid
 from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
 from crm_core.services.automation import automations, flow_rules, steps
-from crm_core.services.automation.engine import EVENTS
-from crm_core.services.automation.upkeep import MOST_AT_ONCE, on_day
+from crm_core.services.automation.engine import EVENTS, before_test
+from crm_core.services.automation.upkeep import MOST_AT_ONCE, hour_of, on_day
 from crm_core.vocabulary import Action, Reentry, TriggerKind, Via
 
 DAYS = 90
@@ -98,22 +98,23 @@ def _allowed(session: Session, actor: Actor, flow: Mapping[str, Any], ids: set[i
 
 
 def _before(session: Session, actor: Actor, flow: Mapping[str, Any], rows: Sequence[Any]) -> list[Any]:
-    found, specs = entity(flow["entity"]), registry(session, flow["entity"])
-    test = filters.predicate(filters.bind(session, found.key, flow["before"], filters.Context(actor)))
-    kept: list[Any] = []
-    for at in range(0, len(rows), _PART):
-        part = rows[at : at + _PART]
-        query = select(found.table).where(found.table.c.id.in_({row.record_id for row in part}))
-        now = {record.id: record._mapping for record in session.execute(query)}
-        for row in part:
-            record = now[row.record_id]
-            old = {
-                key: spec.from_json(row.changes[key][0]) if key in row.changes
-                else spec.from_json((record.get("extra") or {}).get(key)) if spec.custom else record.get(key)
-                for key, spec in specs.items()
-            }  # fmt: skip
-            kept += [row] if test(old) else []
-    return kept
+    """Those events before which the record was as the flow wants it: each record walked back from today through its log."""
+    table, test = entity(flow["entity"]).table, before_test(session, actor, flow)
+    wanted = {row.id for row in rows}
+    kept: set[int] = set()
+    ids = sorted({row.record_id for row in rows})
+    for at in range(0, len(ids), _PART // 10):
+        part = ids[at : at + _PART // 10]
+        now = {record.id: record for record in session.execute(select(table).where(table.c.id.in_(part)))}
+        log = select(EVENTS.c.id, EVENTS.c.record_id, EVENTS.c.changes).where(
+            EVENTS.c.entity == flow["entity"], EVENTS.c.record_id.in_(part), EVENTS.c.id >= min(wanted)
+        )
+        back: dict[int, list[Mapping[str, Any]]] = {}
+        for event in session.execute(log.order_by(EVENTS.c.id.desc())):
+            back.setdefault(event.record_id, []).append(event.changes)
+            if event.id in wanted and test(now[event.record_id], back[event.record_id]):
+                kept.add(event.id)
+    return [row for row in rows if row.id in kept]
 
 
 def _rested(flow: Mapping[str, Any], starts: Starts) -> Starts:
@@ -154,7 +155,7 @@ def _of_dates(session: Session, actor: Actor, flow: Mapping[str, Any], days: int
         meant = on_day(
             spec, found.table, day - timedelta(days=int(trigger.get("days") or 0)), bool(trigger.get("yearly")), actor.timezone
         )
-        at = datetime(day.year, day.month, day.day, int(trigger.get("hour") or 8), tzinfo=zone)
+        at = datetime(day.year, day.month, day.day, hour_of(trigger), tzinfo=zone)
         ids = session.execute(select(found.table.c.id).where(and_(meant, *clause)).limit(MOST_AT_ONCE)).scalars()
         starts += [(at, record_id) for record_id in ids]
     return _rested(flow, starts), days + 1, False

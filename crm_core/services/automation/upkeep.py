@@ -1,6 +1,6 @@
 """What the clock and the queue do for automations: hear and move on, look at dates and schedules, forget old runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -88,7 +88,7 @@ def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, 
     found = entity(known.row.entity)
     spec = registry(session, found.key).get(trigger["field"])
     local = now.astimezone(ZoneInfo(known.actor.timezone))
-    if spec is None or local.hour < int(trigger.get("hour") or 8):
+    if spec is None or local.hour < hour_of(trigger):
         local -= timedelta(days=1)
     if spec is None:
         return
@@ -102,6 +102,12 @@ def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, 
         query = select(found.table.c.id).where(clause, visible(known.actor, found.key, found.table)).order_by(found.table.c.id)
         for record_id in session.execute(query.limit(MOST_AT_ONCE)).scalars().all():
             yield record_id, meant
+
+
+def hour_of(trigger: Mapping[str, Any]) -> int:
+    """The hour of the day at which a date or a schedule is looked at; eight unless it says otherwise."""
+    given = trigger.get("hour")
+    return 8 if given in (None, "") else max(0, min(int(given), 23))
 
 
 def on_day(spec: FieldSpec, table: Any, day: date, yearly: bool, timezone: str) -> Any:
@@ -124,7 +130,7 @@ def _leap(year: int) -> bool:
 def slot_of(trigger: dict[str, Any], checked_at: datetime, now: datetime, timezone: str) -> datetime | None:
     """The latest instant that a schedule wants, if it lies after the last look; None else."""
     local = now.astimezone(ZoneInfo(timezone))
-    slot = datetime.combine(local.date(), time(int(trigger.get("hour") or 8)), ZoneInfo(timezone))
+    slot = datetime.combine(local.date(), time(hour_of(trigger)), ZoneInfo(timezone))
     step = 1
     if trigger.get("every") == "week":
         slot -= timedelta(days=(slot.weekday() - int(trigger.get("weekday") or 0)) % 7)

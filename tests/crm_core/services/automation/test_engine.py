@@ -1,0 +1,418 @@
+"""The engine: what starts a run, what a run does, and that each step counts once and fails in the open."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from crm_core import jobs
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.jobs.run import begin
+from crm_core.kit import clock
+from crm_core.models import Automation, AutomationInbox, AutomationRun, AutomationStep, Event, MailDelivery, Notification, Task, User
+from crm_core.services.automation import automations, engine, replay, steps, upkeep
+from crm_core.services.automation.steps.base import Done, StepKind
+from crm_core.services.customers import contacts
+from crm_core.services.sales import deals, leads
+from crm_core.vocabulary import AutomationState, FlowState, StepOutcome, Via
+
+TASK = {"id": "t", "kind": "task", "subject": "Call them", "who": "owner", "days": 1}
+
+
+def do(verb, actor, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, actor, *args, **kwargs)
+
+
+def all_of(model, *clause):
+    with read_session() as session:
+        return list(session.execute(select(model).where(*clause).order_by(model.id)).scalars())
+
+
+def work():
+    """What the worker does when it is called."""
+    begin("automation.work:test", "automation.work")
+    job = begin("automation.work:test", "automation.work")
+    upkeep.work(job)
+
+
+def flow(entity="lead", trigger=None, does=(TASK,), **more):
+    return {"entity": entity, "trigger": trigger or {"kind": "event", "events": [f"{entity}.created"]}, "steps": list(does), **more}
+
+
+def switched_on(actor, name="Call new leads", cap=200, **kwargs):
+    row = do(automations.save, actor, None, name=name, flow=flow(**kwargs), hourly_cap=cap)
+    return do(automations.activate, actor, row.id)
+
+
+def later(monkeypatch, **delta):
+    """Move the clock of the engine."""
+    then = clock.utcnow() + timedelta(**delta)
+    for module in (engine, upkeep, automations, clock):
+        monkeypatch.setattr(module, "utcnow", lambda: then)
+    return then
+
+
+def runs(state=None):
+    return all_of(AutomationRun, *([col(AutomationRun.state) == state] if state else []))
+
+
+def test_a_new_lead_gets_its_task_once_and_whoever_asks_sees_why(any_cast):
+    dana, root = any_cast["dana"], any_cast["root"]
+    switched_on(root, **{"if": {"field": "source", "cmp": "eq", "value": "Website"}})
+    lead = do(leads.create, dana, {"name": "Grace", "source": "Website"})
+    do(leads.create, dana, {"name": "Hopper", "source": "Event"})
+    assert len(all_of(Event, col(Event.type) == "lead.created")) == 2
+    with read_session() as session:
+        assert [row["name"] for row in jobs.find_jobs(session, root).rows] == ["automation.work"]
+    work()
+    work()
+    (task,) = all_of(Task)
+    assert (task.subject, task.lead_id) == ("Call them", lead.id)
+    (run,) = runs()
+    assert (run.state, run.record_id) == (FlowState.DONE, lead.id)
+    (step,) = all_of(AutomationStep)
+    assert step.outcome is StepOutcome.DONE
+    assert "Call them" in step.message
+    caused = all_of(Event, col(Event.type) == "task.created")[0]
+    assert (caused.cause_id, caused.depth, caused.via) == (run.cause_id, 1, Via.WORKER)
+    with read_session() as session:
+        assert session.execute(select(AutomationInbox)).first() is None
+        (view, name) = automations.runs_of(session, root, "lead", lead.id)[0]
+        assert (name, view.title, view.taken[0].outcome) == ("Call new leads", "Grace", StepOutcome.DONE)
+
+
+def test_nothing_is_heard_while_nobody_listens_and_a_rolled_back_event_leaves_nothing(cast):
+    root = cast["root"]
+    do(leads.create, root, {"name": "Before"})
+    switched_on(root)
+    with pytest.raises(ZeroDivisionError), write_session() as session:
+        leads.create(session, root, {"name": "Never"})
+        1 / 0  # noqa: B018
+    work()
+    assert runs() == []
+    row = switched_on(root, name="Second")
+    do(automations.pause, root, row.id)
+    do(leads.create, root, {"name": "Now"})
+    work()
+    assert [run.automation_id for run in runs()] != [row.id]
+    assert len(runs()) == 1
+
+
+WATCHED = {"kind": "changed", "fields": [{"field": "rating", "from": None, "to": ["hot"]}]}
+
+
+def test_watched_fields_see_old_and_new_values(cast):
+    root = cast["root"]
+    deal_stage = {"kind": "changed", "fields": [{"field": "stage_id"}]}
+    switched_on(root, entity="deal", trigger=deal_stage, before={"field": "amount_minor", "cmp": "ge", "value": 100_00}, reentry="always")
+    deal = do(deals.create, root, {"name": "Big", "amount_minor": 500_00})
+    small = do(deals.create, root, {"name": "Small", "amount_minor": 5_00})
+    with read_session() as session:
+        following = [stage.id for stage in deals.stages(session, root, deal.pipeline_id)][1]
+    for one in (deal, small):
+        do(deals.move, root, one.id, following)
+    do(deals.update, root, deal.id, {"amount_minor": 1_00})
+    work()
+    assert [run.record_id for run in runs()] == [deal.id]
+
+
+@pytest.mark.parametrize(
+    ("reentry", "expected"), [("once", 1), ("idle", 2), ("always", 2)], ids=["once in a lifetime", "again when idle", "every time"]
+)
+def test_a_record_is_taken_up_again_only_as_said(cast, reentry, expected):
+    root = cast["root"]
+    switched_on(root, trigger={"kind": "event", "events": ["lead.qualified", "lead.reopened", "lead.created"]}, reentry=reentry)
+    lead = do(leads.create, root, {"name": "Grace"})
+    work()
+    do(leads.qualify, root, lead.id)
+    work()
+    assert len(runs()) == expected
+
+
+def test_a_journey_waits_branches_and_ends_at_its_goal(cast, monkeypatch):
+    root = cast["root"]
+    does = [
+        {"id": "a", "kind": "tell", "text": "A new one"},
+        {"id": "w", "kind": "wait", "amount": 2, "unit": "days"},
+        {
+            "id": "b", "kind": "branch", "if": {"field": "source", "cmp": "eq", "value": "Website"},
+            "yes": [{"id": "y", "kind": "task", "subject": "Web", "who": "owner", "days": 0}],
+            "no": [{"id": "n", "kind": "task", "subject": "Other", "who": "owner", "days": 0}],
+        },
+        {"id": "w2", "kind": "wait", "amount": 1, "unit": "days"},
+        {"id": "z", "kind": "task", "subject": "Last call", "who": "owner", "days": 0},
+    ]  # fmt: skip
+    switched_on(root, does=does, goal={"field": "job_title", "cmp": "eq", "value": "Boss"})
+    web = do(leads.create, cast["alice"], {"name": "Web", "source": "Website", "owner_id": cast["alice"].user_id})
+    fair = do(leads.create, cast["alice"], {"name": "Event", "source": "Event", "owner_id": cast["alice"].user_id})
+    work()
+    assert {run.state for run in runs()} == {FlowState.WAITING}
+    assert all_of(Task) == []
+    assert [note.user_id for note in all_of(Notification, col(Notification.kind) == "automation.message")] == [cast["alice"].user_id] * 2
+    later(monkeypatch, days=2, minutes=1)
+    work()
+    assert {(task.subject, task.lead_id) for task in all_of(Task)} == {("Web", web.id), ("Other", fair.id)}
+    do(leads.update, root, fair.id, {"job_title": "Boss"})
+    later(monkeypatch, days=2)
+    work()
+    assert [task.lead_id for task in all_of(Task, col(Task.subject) == "Last call")] == [web.id]
+    assert {run.record_id: run.message for run in runs(FlowState.DONE)}[fair.id] == "The goal is reached"
+
+
+def test_runs_keep_the_version_with_which_they_began(cast, monkeypatch):
+    root = cast["root"]
+    row = switched_on(root, does=[{"id": "w", "kind": "wait", "amount": 1, "unit": "hours"}, {**TASK, "subject": "Old words"}])
+    do(leads.create, root, {"name": "Early"})
+    work()
+    do(automations.save, root, row.id, name=row.name, flow=flow(does=[{**TASK, "subject": "New words"}]))
+    do(leads.create, root, {"name": "Late"})
+    work()
+    later(monkeypatch, hours=2)
+    work()
+    assert [task.subject for task in all_of(Task)] == ["New words", "Old words"]
+    with read_session() as session:
+        assert [number for number, _, _ in automations.versions(session, root, row.id)] == [2, 1]
+
+
+def test_automations_that_start_each_other_come_to_an_end(cast):
+    root = cast["root"]
+    for name, to in (("Ping", "A"), ("Pong", "B")):
+        other = "B" if to == "A" else "A"
+        trigger = {"kind": "changed", "fields": [{"field": "job_title", "to": [other]}]}
+        switched_on(root, name=name, trigger=trigger, does=[{"id": "s", "kind": "set", "field": "job_title", "value": to}], reentry="always")
+    lead = do(leads.create, root, {"name": "Ball"})
+    do(leads.update, root, lead.id, {"job_title": "A"})
+    work()
+    skipped = runs(FlowState.SKIPPED)
+    assert len(runs(FlowState.DONE)) == 5
+    assert "5 times in a row" in skipped[0].message
+    assert max(event.depth for event in all_of(Event)) == 5
+
+
+def test_too_many_runs_within_an_hour_pause_it_and_tell_its_owner(cast):
+    root = cast["root"]
+    row = switched_on(root, cap=3)
+    for n in range(6):
+        do(leads.create, root, {"name": f"Lead {n}"})
+    work()
+    assert len(runs()) == 3
+    (now,) = all_of(Automation)
+    assert now.state is AutomationState.PAUSED
+    assert "More than 3 runs" in now.reason
+    assert [note.user_id for note in all_of(Notification, col(Notification.kind) == "automation.paused")] == [root.user_id]
+    do(automations.activate, root, row.id)
+    assert all_of(Automation)[0].reason == ""
+
+
+def test_it_acts_with_the_rights_of_its_owner_and_rests_when_the_owner_leaves(cast):
+    bob, charlie = cast["bob"], cast["charlie"]
+    switched_on(bob)
+    lead = do(leads.create, charlie, {"name": "Not Bob's", "owner_id": charlie.user_id})
+    work()
+    assert runs() == []
+    mine = do(leads.create, cast["alice"], {"name": "Bob's team", "owner_id": cast["alice"].user_id})
+    work()
+    assert [run.record_id for run in runs()] == [mine.id] != [lead.id]
+    with write_session() as session:
+        session.execute(update(User).where(col(User.id) == bob.user_id).values(is_active=False))
+    do(leads.create, cast["alice"], {"name": "Another", "owner_id": cast["alice"].user_id})
+    work()
+    (row,) = all_of(Automation)
+    assert row.state is AutomationState.PAUSED
+    assert "deactivated" in row.reason
+
+
+def test_a_condition_that_can_not_be_asked_is_a_failure_that_is_seen(cast):
+    root = cast["root"]
+    row = switched_on(root, **{"if": {"field": "source", "cmp": "eq", "value": "Website"}})
+    with write_session() as session:
+        broken = {"field": "no_longer_there", "cmp": "eq", "value": 1}
+        session.execute(update(engine.VERSIONS).where(engine.VERSIONS.c.automation_id == row.id).values(flow={**flow(), "if": broken}))
+    do(leads.create, root, {"name": "Grace"})
+    work()
+    (run,) = runs()
+    assert run.state is FlowState.FAILED
+    assert "condition could not be asked" in run.message
+
+
+def test_a_step_that_fails_is_tried_again_later_then_stands_among_the_failures_until_somebody_retries(cast, monkeypatch):
+    root, tries = cast["root"], []
+
+    def stumble(context, step):
+        tries.append(context.key)
+        if len(tries) < 7:
+            raise RuntimeError("secret detail")
+        return Done("At last")
+
+    monkeypatch.setitem(steps.kinds(), "stumble", StepKind("stumble", "Stumble", "bolt", 1, stumble, lambda step, names: "Stumble"))
+    switched_on(root, does=[{"id": "s", "kind": "stumble"}])
+    do(leads.create, root, {"name": "Grace"})
+    work()
+    assert (len(tries), runs()[0].state) == (1, FlowState.RUNNING)
+    for hours in range(1, 7):
+        later(monkeypatch, hours=3 * hours)
+        work()
+    (run,) = runs()
+    assert (len(tries), run.state) == (5, FlowState.FAILED)
+    assert "secret" not in run.message
+    assert len(all_of(Notification, col(Notification.kind) == "automation.failed")) == 1
+    with pytest.raises(NotPermitted):
+        do(automations.retry, cast["alice"], run.id)
+    do(automations.retry, root, run.id)
+    work()
+    later(monkeypatch, hours=1)
+    work()
+    assert (len(tries), len(set(tries)), runs()[0].state) == (7, 1, FlowState.DONE)
+    with pytest.raises(Conflict):
+        do(automations.retry, root, run.id)
+
+
+def test_a_step_that_is_refused_fails_at_once_and_leaves_nothing_half_done(cast):
+    root = cast["root"]
+    switched_on(root, does=[{"id": "s", "kind": "assign", "who": cast["alice"].user_id}, TASK])
+    with write_session() as session:
+        session.execute(update(engine.VERSIONS).values(flow=flow(does=[{"id": "s", "kind": "assign", "who": 999_999}, TASK])))
+    do(leads.create, root, {"name": "Grace"})
+    work()
+    assert [run.state for run in runs()] == [FlowState.FAILED]
+    assert all_of(Task) == []
+
+
+def test_dates_count_once_each_and_birthdays_every_year(any_cast, monkeypatch):
+    root = any_cast["root"]
+    today = clock.utcnow().date()
+    born = do(contacts.create, root, {"name": "Ada", "birthday": date(1985, today.month, today.day if (today.month, today.day) != (2, 29) else 28)})
+    do(contacts.create, root, {"name": "Not today", "birthday": date(1985, 1 + today.month % 12, 15)})
+    trigger = {"kind": "date", "field": "birthday", "days": 0, "yearly": True, "hour": 0}
+    switched_on(root, entity="contact", trigger=trigger, does=[{"id": "t", "kind": "task", "subject": "Say hello", "who": root.user_id, "days": 0}])
+    for _ in range(2):
+        upkeep.look_at_the_clock(begin("automation.clock:test", "automation.clock"))
+    assert [run.record_id for run in runs()] == [born.id]
+    assert len(all_of(Task)) == 1
+
+
+def test_a_schedule_takes_up_what_matches_once_per_slot(cast, monkeypatch):
+    root = cast["root"]
+    idle = do(leads.create, root, {"name": "Idle", "source": "Website"})
+    monday = {"kind": "schedule", "every": "day", "hour": clock.utcnow().hour}
+    row = switched_on(root, trigger=monday, **{"if": {"field": "source", "cmp": "eq", "value": "Website"}})
+    with write_session() as session:
+        session.execute(update(Automation).values(checked_at=clock.utcnow() - timedelta(days=2)))
+    for _ in range(2):
+        upkeep.look_at_the_clock(begin("automation.clock:test", "automation.clock"))
+    assert [run.record_id for run in runs()] == [idle.id]
+    assert all_of(Automation)[0].version == row.version
+
+
+def test_imports_start_nothing_unless_wanted(cast):
+    root = cast["root"]
+    switched_on(root)
+    switched_on(root, name="Imports too", trigger={"kind": "event", "events": ["lead.created"], "imports": True})
+    do(leads.create, root.through(Via.IMPORT), {"name": "From a file"})
+    work()
+    with read_session() as session:
+        assert [automations.get(session, root, run.automation_id).name for run in runs()] == ["Imports too"]
+
+
+MAIL = {"id": "m", "kind": "mail", "purpose": "service", "subject": "Hello {{first_name|there}}", "body": "We have your **request**."}
+
+
+def test_a_mail_goes_once_and_never_to_who_objected(cast):
+    root = cast["root"]
+    switched_on(root, does=[MAIL], reentry="always")
+    lead = do(leads.create, root, {"name": "Grace Hopper", "email": "grace@example.org"})
+    do(leads.create, root, {"name": "No address"})
+    work()
+    (letter,) = all_of(MailDelivery)
+    assert (letter.address, letter.subject, letter.lead_id) == ("grace@example.org", "Hello Grace", lead.id)
+    outcomes = [step.outcome for step in all_of(AutomationStep)]
+    assert outcomes == [StepOutcome.DONE, StepOutcome.SKIPPED]
+
+
+def test_started_by_hand_only_for_what_the_starter_may_change(cast):
+    root, alice, ana = cast["root"], cast["alice"], cast["ana"]
+    row = switched_on(root, trigger={"kind": "manual"})
+    mine = do(leads.create, alice, {"name": "Mine", "owner_id": alice.user_id})
+    hidden = do(leads.create, cast["charlie"], {"name": "Hidden", "owner_id": cast["charlie"].user_id})
+    with read_session() as session:
+        assert [one.id for one in automations.manual(session, alice, "lead")] == [row.id]
+        assert automations.manual(session, ana, "lead") == []
+    assert do(automations.start, alice, row.id, mine.id, submit_key="a")
+    assert not do(automations.start, alice, row.id, mine.id, submit_key="a")
+    with pytest.raises(NotFound):
+        do(automations.start, alice, row.id, hidden.id, submit_key="b")
+    with pytest.raises(NotPermitted):
+        do(automations.start, ana, row.id, mine.id, submit_key="c")
+    work()
+    assert [run.record_id for run in runs()] == [mine.id]
+
+
+def test_an_unfinished_automation_can_be_kept_but_not_switched_on(cast):
+    root = cast["root"]
+    row = do(automations.save, root, None, name="Later", flow=flow(does=[{"id": "x", "kind": "task"}, {"id": "y", "kind": "branch"}]))
+    with pytest.raises(Invalid) as refused:
+        do(automations.activate, root, row.id)
+    assert set(refused.value.fields) == {"x", "y"}
+    with pytest.raises(Invalid):
+        do(automations.save, root, None, name="later", flow=flow())
+    with pytest.raises(NotPermitted):
+        do(automations.save, cast["alice"], None, name="Mine", flow=flow())
+    with pytest.raises(Conflict):
+        do(automations.save, root, row.id, name="Later", flow=flow(), base_version=99)
+    do(automations.remove, root, row.id)
+    assert all_of(Automation) == []
+
+
+def test_stopping_ends_a_run_for_good(cast, monkeypatch):
+    root = cast["root"]
+    switched_on(root, does=[{"id": "w", "kind": "wait", "amount": 1, "unit": "hours"}, TASK])
+    do(leads.create, root, {"name": "Grace"})
+    work()
+    do(automations.stop, root, runs()[0].id)
+    later(monkeypatch, hours=2)
+    work()
+    assert all_of(Task) == []
+    assert "Stopped by Root" in runs()[0].message
+
+
+def test_a_replay_tells_what_would_have_been_and_writes_nothing(cast):
+    root = cast["root"]
+    for n in range(5):
+        do(leads.create, root, {"name": f"Lead {n}", "source": "Website" if n < 3 else "Event"})
+    wanted = flow(does=[MAIL, TASK], **{"if": {"field": "source", "cmp": "eq", "value": "Website"}})
+    with read_session() as session:
+        told = replay.run(session, root, wanted, hourly_cap=2)
+    assert (told.starts, told.records, told.mails, told.over_cap, told.looked_at) == (3, 3, 1, True, 5)
+    assert sum(told.per_day.values()) == 3
+    assert {name for _, _, name in told.examples} == {"Lead 0", "Lead 1", "Lead 2"}
+    assert (runs(), all_of(Task), all_of(MailDelivery)) == ([], [], [])
+    switched_on(root, does=[TASK], **{"if": {"field": "source", "cmp": "eq", "value": "Website"}})
+    with read_session() as session, pytest.raises(Invalid):
+        replay.run(session, root, flow(does=[{"id": "x", "kind": "task"}]))
+
+
+def test_the_purge_forgets_old_runs_only(cast):
+    root = cast["root"]
+    switched_on(root)
+    for name in ("Old", "New"):
+        do(leads.create, root, {"name": name})
+    work()
+    with write_session() as session:
+        old = runs()[0]
+        session.execute(update(AutomationRun).where(col(AutomationRun.id) == old.id).values(ended_at=clock.utcnow() - timedelta(days=500)))
+    upkeep.purge(begin("automation.purge:test", "automation.purge"))
+    assert [run.id for run in runs()] != [old.id]
+    assert len(runs()) == 1
+    assert len(all_of(AutomationStep)) == 1
+
+
+def test_slots_of_a_schedule():
+    now = datetime(2026, 6, 3, 9, 30, tzinfo=UTC)  # a Wednesday
+    daily, weekly = {"every": "day", "hour": 8}, {"every": "week", "weekday": 0, "hour": 8}
+    assert upkeep.slot_of(daily, now - timedelta(days=1), now, "UTC") == datetime(2026, 6, 3, 8, tzinfo=UTC)
+    assert upkeep.slot_of(daily, now - timedelta(hours=1), now, "UTC") is None
+    assert upkeep.slot_of(weekly, now - timedelta(days=3), now, "UTC") == datetime(2026, 6, 1, 8, tzinfo=UTC)
+    assert upkeep.slot_of({"every": "day", "hour": 10}, now - timedelta(hours=20), now, "UTC") is None
