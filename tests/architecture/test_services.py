@@ -16,6 +16,8 @@ THROUGH = {
 OPEN = {
     "routing/standing.py": "how people stand; who gets work depends on nobody's rights but their own, and decisions.py asks",
     "routing/flow.py": "the worker, which hands out what came in",
+    "automation/engine.py": "the worker's own: each automation acts as its owner, whose rights every step asks",
+    "automation/upkeep.py": "the worker's own: records are found as the owner of each automation sees them",
     "marketing/capture.py": "strangers, through a public form or with a key; retry asks",
     "marketing/segment_upkeep.py": "the worker, which keeps the members of live segments in step for everybody",
     "admin/demo/": "builds a workspace nobody is in yet; remove() asks",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from crm_core import events, filters, lists
@@ -208,7 +208,7 @@ def save(
         row.owner_id = actor.user_id
     row.name, row.entity = _free_name(session, name, row.id), tidy["entity"]
     row.hourly_cap = max(1, min(int(hourly_cap), 10_000))
-    if not row.current or flow_of(session, row) != tidy:
+    if not row.current or _flow_of(session, row) != tidy:
         row.current += 1
         row.listens = flow_rules.listens(tidy)
         session.add(row)
@@ -220,7 +220,7 @@ def save(
     return row
 
 
-def flow_of(session: Session, row: Automation) -> dict[str, Any]:
+def _flow_of(session: Session, row: Automation) -> dict[str, Any]:
     """The current flow of a loaded automation. The caller has asked."""
     query = select(AutomationVersion.flow).where(  # type: ignore[call-overload]
         col(AutomationVersion.automation_id) == row.id, col(AutomationVersion.number) == row.current
@@ -248,7 +248,7 @@ def activate(session: Session, actor: Actor, automation_id: int) -> Automation:
     """Switch an automation on. From now on it acts with the rights of whoever switches it on. Events: automation.activated."""
     require(actor, "automation", Action.MANAGE)
     row = get(session, actor, automation_id)
-    _refuse(session, actor, flow_of(session, row))
+    _refuse(session, actor, _flow_of(session, row))
     row.state, row.reason, row.owner_id = AutomationState.ACTIVE, "", actor.user_id
     row.active_since = row.checked_at = utcnow()
     session.add(row)
@@ -292,7 +292,7 @@ def manual(session: Session, actor: Actor, entity_key: str) -> list[Automation]:
     rows = session.execute(
         select(Automation).where(col(Automation.entity) == entity_key, col(Automation.state) == AutomationState.ACTIVE)
     ).scalars()
-    return [row for row in rows if flow_of(session, row)["trigger"].get("kind") == TriggerKind.MANUAL.value]
+    return [row for row in rows if _flow_of(session, row)["trigger"].get("kind") == TriggerKind.MANUAL.value]
 
 
 def start(session: Session, actor: Actor, automation_id: int, record_id: int, *, submit_key: str) -> bool:
@@ -316,7 +316,7 @@ def retry(session: Session, actor: Actor, run_id: int) -> AutomationRun:
     if run.state is not FlowState.FAILED:
         raise Conflict("Only a failed run can be tried again.")
     if not run.step_id:
-        run.step_id = flow_rules.first(flow_of(session, row)["steps"])
+        run.step_id = flow_rules.first(_flow_of(session, row)["steps"])
     run.state, run.due_at, run.ended_at, run.attempts, run.message = FlowState.RUNNING, utcnow(), None, 0, ""
     session.add(run)
     session.flush()
@@ -343,14 +343,3 @@ def _run(session: Session, actor: Actor, run_id: int) -> tuple[AutomationRun, Au
     if run is None:
         raise NotFound("This run no longer exists.")
     return run, get(session, actor, run.automation_id)
-
-
-def leave_everywhere(session: Session, actor: Actor, entity_key: str, record_id: int, reason: str) -> int:
-    """End every run under way of a record, for whoever must not be written to any more; gives how many. The caller has asked."""
-    clause = (RUNS.c.entity == entity_key, RUNS.c.record_id == record_id, RUNS.c.state.in_(OPEN))
-    ended = (
-        update(RUNS)
-        .where(*clause)
-        .values(state=FlowState.STOPPED, due_at=None, ended_at=utcnow(), message=reason[:500], updated_at=utcnow())
-    )
-    return int(session.execute(ended).rowcount)  # type: ignore[attr-defined]

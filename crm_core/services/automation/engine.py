@@ -185,7 +185,9 @@ def _matches(session: Session, known: Known, record_id: int, event: Any, now: da
 
 def _before(session: Session, known: Known, row: Any, event: Any) -> bool:
     """The filter over the values as they were before the event: today's row with everything taken back that happened since."""
-    since = select(EVENTS.c.changes).where(EVENTS.c.entity == known.row.entity, EVENTS.c.record_id == row.id, EVENTS.c.id >= event.id)
+    since = select(EVENTS.c.changes).where(
+        EVENTS.c.entity == known.row.entity, EVENTS.c.record_id == row.id, EVENTS.c.id >= event.id
+    )
     taken_back = session.execute(since.order_by(EVENTS.c.id.desc())).scalars()
     return before_test(session, known.actor, known.flow)(row, taken_back)
 

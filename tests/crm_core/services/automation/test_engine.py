@@ -11,7 +11,17 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
-from crm_core.models import Automation, AutomationInbox, AutomationRun, AutomationStep, Event, MailDelivery, Notification, Task, User
+from crm_core.models import (
+    Automation,
+    AutomationInbox,
+    AutomationRun,
+    AutomationStep,
+    Event,
+    MailDelivery,
+    Notification,
+    Task,
+    User,
+)
 from crm_core.services.automation import automations, engine, replay, steps, upkeep
 from crm_core.services.automation.steps.base import Done, StepKind
 from crm_core.services.customers import contacts
@@ -66,7 +76,7 @@ def test_a_new_lead_gets_its_task_once_and_whoever_asks_sees_why(any_cast):
     do(leads.create, dana, {"name": "Hopper", "source": "Event"})
     assert len(all_of(Event, col(Event.type) == "lead.created")) == 2
     with read_session() as session:
-        assert [row["name"] for row in jobs.find_jobs(session, root).rows] == ["automation.work"]
+        assert [row["job"].title for row in jobs.find_jobs(session, root).rows] == ["Automations"]
     work()
     work()
     (task,) = all_of(Task)
@@ -107,7 +117,9 @@ WATCHED = {"kind": "changed", "fields": [{"field": "rating", "from": None, "to":
 def test_watched_fields_see_old_and_new_values(cast):
     root = cast["root"]
     deal_stage = {"kind": "changed", "fields": [{"field": "stage_id"}]}
-    switched_on(root, entity="deal", trigger=deal_stage, before={"field": "amount_minor", "cmp": "ge", "value": 100_00}, reentry="always")
+    switched_on(
+        root, entity="deal", trigger=deal_stage, before={"field": "amount_minor", "cmp": "ge", "value": 100_00}, reentry="always"
+    )
     deal = do(deals.create, root, {"name": "Big", "amount_minor": 500_00})
     small = do(deals.create, root, {"name": "Small", "amount_minor": 5_00})
     with read_session() as session:
@@ -151,7 +163,9 @@ def test_a_journey_waits_branches_and_ends_at_its_goal(cast, monkeypatch):
     work()
     assert {run.state for run in runs()} == {FlowState.WAITING}
     assert all_of(Task) == []
-    assert [note.user_id for note in all_of(Notification, col(Notification.kind) == "automation.message")] == [cast["alice"].user_id] * 2
+    assert [note.user_id for note in all_of(Notification, col(Notification.kind) == "automation.message")] == [
+        cast["alice"].user_id
+    ] * 2
     later(monkeypatch, days=2, minutes=1)
     work()
     assert {(task.subject, task.lead_id) for task in all_of(Task)} == {("Web", web.id), ("Other", fair.id)}
@@ -182,7 +196,9 @@ def test_automations_that_start_each_other_come_to_an_end(cast):
     for name, to in (("Ping", "A"), ("Pong", "B")):
         other = "B" if to == "A" else "A"
         trigger = {"kind": "changed", "fields": [{"field": "job_title", "to": [other]}]}
-        switched_on(root, name=name, trigger=trigger, does=[{"id": "s", "kind": "set", "field": "job_title", "value": to}], reentry="always")
+        switched_on(
+            root, name=name, trigger=trigger, does=[{"id": "s", "kind": "set", "field": "job_title", "value": to}], reentry="always"
+        )
     lead = do(leads.create, root, {"name": "Ball"})
     do(leads.update, root, lead.id, {"job_title": "A"})
     work()
@@ -230,7 +246,9 @@ def test_a_condition_that_can_not_be_asked_is_a_failure_that_is_seen(cast):
     row = switched_on(root, **{"if": {"field": "source", "cmp": "eq", "value": "Website"}})
     with write_session() as session:
         broken = {"field": "no_longer_there", "cmp": "eq", "value": 1}
-        session.execute(update(engine.VERSIONS).where(engine.VERSIONS.c.automation_id == row.id).values(flow={**flow(), "if": broken}))
+        session.execute(
+            update(engine.VERSIONS).where(engine.VERSIONS.c.automation_id == row.id).values(flow={**flow(), "if": broken})
+        )
     do(leads.create, root, {"name": "Grace"})
     work()
     (run,) = runs()
@@ -284,10 +302,19 @@ def test_a_step_that_is_refused_fails_at_once_and_leaves_nothing_half_done(cast)
 def test_dates_count_once_each_and_birthdays_every_year(any_cast, monkeypatch):
     root = any_cast["root"]
     today = clock.utcnow().date()
-    born = do(contacts.create, root, {"name": "Ada", "birthday": date(1985, today.month, today.day if (today.month, today.day) != (2, 29) else 28)})
+    born = do(
+        contacts.create,
+        root,
+        {"name": "Ada", "birthday": date(1985, today.month, today.day if (today.month, today.day) != (2, 29) else 28)},
+    )
     do(contacts.create, root, {"name": "Not today", "birthday": date(1985, 1 + today.month % 12, 15)})
     trigger = {"kind": "date", "field": "birthday", "days": 0, "yearly": True, "hour": 0}
-    switched_on(root, entity="contact", trigger=trigger, does=[{"id": "t", "kind": "task", "subject": "Say hello", "who": root.user_id, "days": 0}])
+    switched_on(
+        root,
+        entity="contact",
+        trigger=trigger,
+        does=[{"id": "t", "kind": "task", "subject": "Say hello", "who": root.user_id, "days": 0}],
+    )
     for _ in range(2):
         upkeep.look_at_the_clock(begin("automation.clock:test", "automation.clock"))
     assert [run.record_id for run in runs()] == [born.id]
@@ -317,7 +344,13 @@ def test_imports_start_nothing_unless_wanted(cast):
         assert [automations.get(session, root, run.automation_id).name for run in runs()] == ["Imports too"]
 
 
-MAIL = {"id": "m", "kind": "mail", "purpose": "service", "subject": "Hello {{first_name|there}}", "body": "We have your **request**."}
+MAIL = {
+    "id": "m",
+    "kind": "mail",
+    "purpose": "service",
+    "subject": "Hello {{first_name|there}}",
+    "body": "We have your **request**.",
+}
 
 
 def test_a_mail_goes_once_and_never_to_who_objected(cast):
@@ -352,7 +385,9 @@ def test_started_by_hand_only_for_what_the_starter_may_change(cast):
 
 def test_an_unfinished_automation_can_be_kept_but_not_switched_on(cast):
     root = cast["root"]
-    row = do(automations.save, root, None, name="Later", flow=flow(does=[{"id": "x", "kind": "task"}, {"id": "y", "kind": "branch"}]))
+    row = do(
+        automations.save, root, None, name="Later", flow=flow(does=[{"id": "x", "kind": "task"}, {"id": "y", "kind": "branch"}])
+    )
     with pytest.raises(Invalid) as refused:
         do(automations.activate, root, row.id)
     assert set(refused.value.fields) == {"x", "y"}
@@ -402,7 +437,9 @@ def test_the_purge_forgets_old_runs_only(cast):
     work()
     with write_session() as session:
         old = runs()[0]
-        session.execute(update(AutomationRun).where(col(AutomationRun.id) == old.id).values(ended_at=clock.utcnow() - timedelta(days=500)))
+        session.execute(
+            update(AutomationRun).where(col(AutomationRun.id) == old.id).values(ended_at=clock.utcnow() - timedelta(days=500))
+        )
     upkeep.purge(begin("automation.purge:test", "automation.purge"))
     assert [run.id for run in runs()] != [old.id]
     assert len(runs()) == 1
