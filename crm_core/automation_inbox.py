@@ -4,6 +4,7 @@ A cursor over the log would not do: on PostgreSQL a transaction that began earli
 Loaded by crm_core.db, so that no session can exist without it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import event, insert, select
@@ -16,7 +17,8 @@ _AUTOMATIONS: Any = Automation.__table__  # type: ignore[attr-defined]
 _INBOX: Any = AutomationInbox.__table__  # type: ignore[attr-defined]
 _NEWS = "automation_news"
 _EARS = "automation_ears"
-WORK = "automation.work"
+callers: list[Callable[[Session], object]] = []
+"""Who calls a worker: the job queue, once it is loaded. Without it the clock of the worker finds the news within a minute."""
 
 
 @event.listens_for(Session, "after_flush")
@@ -51,9 +53,8 @@ def _ears(session: Session) -> dict[str, list[dict[str, Any]]]:
 def _call(session: Session) -> None:
     session.flush()
     if session.info.pop(_NEWS, False):
-        from crm_core.jobs import enqueue
-
-        enqueue(session, WORK, title="Automations", unless_waiting=True)
+        for call in callers:
+            call(session)
 
 
 @event.listens_for(Session, "after_commit")

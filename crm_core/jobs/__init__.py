@@ -16,6 +16,9 @@ A job runs **at least once, from its top**: after a kill it starts again, reads 
 JSON values. Nothing here imports the job engine until a job is enqueued or listed with its arguments.
 """
 
+from sqlmodel import Session
+
+from crm_core import automation_inbox
 from crm_core.jobs.board import JobRow, WorkerRow, cancel, counts, find, find_jobs, lag, retry, status, worker_is_alive, workers
 from crm_core.jobs.queue import close, enqueue, prepare
 from crm_core.jobs.registry import JobSpec, job, spec
@@ -44,3 +47,10 @@ __all__ = [
     "worker_is_alive",
     "workers",
 ]
+
+
+def _call_for_automations(session: Session) -> None:
+    enqueue(session, "automation.work", title="Automations", unless_waiting=True)
+
+
+automation_inbox.callers[:] = [_call_for_automations]

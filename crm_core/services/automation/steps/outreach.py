@@ -44,14 +44,14 @@ def _mail(context: Context, step: Step) -> Result:
     outbox.queue(
         context.session, context.actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,
         headers=letter.headers, kind="automation", dedupe_key=f"auto-{context.key}", not_before=verdict.from_at,
-        **{f"{key}_id": person_id},
+        contact_id=person_id if key == "contact" else None, lead_id=person_id if key == "lead" else None,
     )  # fmt: skip
     return Done(f"E-mail “{letter.subject[:80]}”")
 
 
 def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool) -> letters.Letter:
     values = letters.values_of(context.session, context.actor, key, [person_id])[person_id]
-    variant = CampaignVariant(subject=str(step["subject"]), body=str(step["body"]))
+    variant = CampaignVariant(campaign_id=0, key="A", subject=str(step["subject"]), body=str(step["body"]))
     if marketing:
         campaign_id = int(step["campaign"])
         member = _member(context, campaign_id, key, person_id)
