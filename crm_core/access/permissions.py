@@ -141,8 +141,9 @@ ROLES: tuple[RoleDefault, ...] = (
         "analyst",
         "Analyst",
         "Reads everything, writes nothing; personal data is masked",
-        _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view", "integration", "survey"), read=ALL),
-        _on(RECORDS, read=ALL, export=ALL) + _on(("analytics", "quota", "view", "integration", "automation"), read=ALL),
+        _on(RECORDS, read=ALL, export=ALL)
+        + _on(("analytics", "quota", "view", "integration", "survey"), read=ALL)
+        + _on("automation", read=ALL),
         tuple((entity, key) for entity, keys in PERSONAL.items() for key in keys),
     ),
 )
