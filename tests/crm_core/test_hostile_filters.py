@@ -39,13 +39,19 @@ RAW = [
 ]
 
 
-@pytest.mark.parametrize("raw", RAW, ids=lambda raw: raw[:70])
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
-def test_a_hostile_filter_is_refused_with_a_sentence(any_cast, raw, zone):
+def test_a_hostile_filter_is_refused_with_a_sentence(any_cast, zone):
     actor = replace(any_cast["root"], timezone=zone)
-    with read_session() as session, pytest.raises(Invalid) as caught:
-        lists.find(session, actor, "deal", ListQuery(filter=json.loads(raw)))
-    assert len(caught.value.message) > 10
+    short = []
+    for raw in RAW:
+        with read_session() as session:
+            try:
+                lists.find(session, actor, "deal", ListQuery(filter=json.loads(raw)))
+            except Invalid as refused:
+                short += [raw[:70]] if len(refused.message) <= 10 else []
+            else:
+                pytest.fail(f"taken: {raw[:70]}")
+    assert short == []
 
 
 @pytest.mark.parametrize("raw", ['""', "0", "[]", "false"])
@@ -60,10 +66,10 @@ def test_no_filter_means_all(cast, ast):
         assert filters.bind(session, "deal", ast, filters.Context(cast["root"])) == filters.Group("and", ())
 
 
-@pytest.mark.parametrize("q", ["a\x00b", "\ud800", "' OR 1=1 --", '"', "*", "a" * 5_000, "&|!():*", "𝔘𝔫𝔦"])
-def test_a_hostile_search_finds_nothing_or_something_but_never_breaks(any_cast, q):
-    with read_session() as session:
-        assert lists.count(session, any_cast["root"], "account", ListQuery(q=q)) == 0
+def test_a_hostile_search_finds_nothing_or_something_but_never_breaks(any_cast):
+    for q in ["a\x00b", "\ud800", "' OR 1=1 --", '"', "*", "a" * 5_000, "&|!():*", "𝔘𝔫𝔦"]:
+        with read_session() as session:
+            assert lists.count(session, any_cast["root"], "account", ListQuery(q=q)) == 0, q
 
 
 @pytest.mark.parametrize("ast", [{"agg": "count", "rel": "tasks", "value": "2"}, {"agg": "count", "rel": "tasks"}])
