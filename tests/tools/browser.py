@@ -78,11 +78,34 @@ class AppPage:
         self.page.wait_for_timeout(400)
         self.page.screenshot(path=path)
 
-    def complaints(self, *rules: str) -> list[str]:
-        """What axe finds wrong on the page, as sentences: serious and critical ones of WCAG 2 A and AA, inactive controls left out (1.4.3)."""
+    def settled(self) -> "AppPage":
+        """Wait until nothing has been drawn for a moment (charts come after the script has ended), two seconds at most."""
+        self.page.evaluate(
+            """() => new Promise(done => {
+                 let timer = setTimeout(done, 100)
+                 const watch = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, 100) })
+                 watch.observe(document.body, {subtree: true, childList: true, attributes: true})
+                 setTimeout(done, 2000) })"""
+        )
+        return self
+
+    def dark(self, on: bool = True) -> "AppPage":
+        """Switch the system's colours, and wait until the app has followed."""
+        ground = "() => getComputedStyle(document.querySelector('[data-testid=\"stApp\"]')).backgroundColor"
+        before = self.page.evaluate(ground)
+        self.page.emulate_media(color_scheme="dark" if on else "light", reduced_motion="reduce")
+        self.page.wait_for_function(f"before => ({ground})() !== before", arg=before)
+        return self.idle()
+
+    def complaints(self, *rules: str, only: tuple[str, ...] = ()) -> list[str]:
+        """What axe finds wrong on the page, as sentences: serious and critical ones of WCAG 2 A and AA, inactive controls left out (1.4.3).
+
+        ``rules`` are left out; with ``only``, no other rules are tried.
+        """
         from axe_playwright_python.sync_playwright import Axe
 
-        options = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}, "resultTypes": ["violations"]}
+        chosen: Any = {"type": "rule", "values": list(only)} if only else {"type": "tag", "values": ["wcag2a", "wcag2aa"]}
+        options = {"runOnly": chosen, "resultTypes": ["violations"]}
         found: Any = Axe().run(self.page, options=options).response
         return [
             f"{entry['id']}: {entry['help']} ({node['html'][:160]} {json.dumps(node['any'][0]['data'])[:160] if node['any'] else ''})"
