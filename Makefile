@@ -28,7 +28,7 @@ demo: $(RUN_STAMP)  ## Fill an empty database with the demo company: SCALE=small
 
 test: $(DEV_STAMP)  ## Run every test, on SQLite and PostgreSQL and in a real browser: TESTS=tests/ml JOBS=2 ARGS="-k word"
 	@chromium=$$($(PY) tests/tools/chromium.py) || true; \
-	OMP_NUM_THREADS=1 RAPPORT_CHROMIUM="$$chromium" $(PY) -m pytest $(TESTS) -n $(JOBS) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 RAPPORT_CHROMIUM="$$chromium" $(PY) -m pytest $(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV_STAMP)  ## Format, lint, types and the direction of imports
 	$(PY) -m ruff format --check .

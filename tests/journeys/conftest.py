@@ -1,6 +1,7 @@
 """Long stories in a real browser, each on a workspace of its own."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,17 +31,24 @@ def chromium():
 
 
 @pytest.fixture
-def empty_app(tmp_path):
+def empty_app(tmp_path, sqlite_template):
     """The app at its first visit: nothing in the workspace."""
-    with started(tmp_path / "app", scale=None) as app:
+    with _started(tmp_path / "app", sqlite_template) as app:
         yield app
 
 
 @pytest.fixture(scope="module")
-def demo_app(tmp_path_factory):
+def demo_app(tmp_path_factory, sqlite_demo):
     """The app with the small demo company, one for the stories of a file."""
-    with started(tmp_path_factory.mktemp("demo") / "app", scale="small") as app:
+    with _started(tmp_path_factory.mktemp("demo") / "app", sqlite_demo / "rapport.db") as app:
         yield app
+
+
+def _started(folder, database):
+    """The app over a copy of a database."""
+    folder.mkdir()
+    shutil.copy(database, folder / "rapport.db")
+    return started(folder, scale=None)
 
 
 @pytest.fixture

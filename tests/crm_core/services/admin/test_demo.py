@@ -23,9 +23,9 @@ MONDAY = datetime(2026, 3, 16, 10, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def company(any_database):
+def company(built_demo):
     """The small demo company, on each database."""
-    return demo.build(scale="small", seed=1)
+    return built_demo
 
 
 def one(query, **values):

@@ -24,7 +24,7 @@ def empty_postgres(postgres_server):
     from tests.conftest import _postgres
 
     name = f"move_{os.urandom(6).hex()}"
-    _postgres(postgres_server, f"CREATE DATABASE {name}")
+    _postgres(postgres_server, f"CREATE DATABASE {name} STRATEGY file_copy")
     return postgres_server.format(name=name).replace("+psycopg", "")
 
 
