@@ -129,9 +129,13 @@ def _mine(actor: Actor) -> Any:
 
 
 def unread(session: Session, actor: Actor) -> int:
-    """How many notifications the actor has not read, up to MOST."""
-    few = select(NOTES.c.id).where(_mine(actor), NOTES.c.read_at.is_(None)).limit(MOST).subquery()
-    return int(session.execute(select(func.count()).select_from(few)).scalar_one())
+    """How many notifications the actor has not read, up to MOST. Kept until somebody is told something, at most a minute: every page asks."""
+
+    def count() -> int:
+        few = select(NOTES.c.id).where(_mine(actor), NOTES.c.read_at.is_(None)).limit(MOST).subquery()
+        return int(session.execute(select(func.count()).select_from(few)).scalar_one())
+
+    return db.shared(session, ("unread", actor.user_id), (NOTES.name,), count)
 
 
 def find(

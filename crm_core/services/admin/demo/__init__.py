@@ -56,6 +56,7 @@ from crm_core.services.admin.demo import (
 from crm_core.services.admin.demo.draft import Draft
 from crm_core.services.admin.demo.scales import SIZES, Truth, truth
 from crm_core.services.admin.demo.words import words
+from crm_core.services.collaboration import reminders
 from crm_core.vocabulary import Action
 
 Progress = Callable[[float, str], None]
@@ -124,6 +125,8 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         rows["event_log"] += assigning.add(session, count_points=scale == "small")
         if scale != "large":  # the worker's first evening reads the past of 200,000 deals, batch by batch
             targets.add(session, clock.today(spec["timezone"]))
+            reminders.remind_now(session, clock.utcnow())  # whoever comes in finds the bell ringing for what is due
+            reminders.unanswered_leads(session, clock.today(spec["timezone"]))
     mailing.lay_down(letters)
     if (
         scale != "small"
