@@ -127,10 +127,10 @@ def test_an_agent_answers_a_ticket_in_four_actions(demo_app, tab, meanwhile):
     hands = Hands(page).click(page.page.locator(".st-key-today_ticket").get_by_role("link", name=waiting.subject))
     expect(page.page.get_by_role("heading", name=waiting.subject)).to_be_visible()
     box = page.page.locator(".st-key-replybox")
-    box.get_by_role("button", name="Send").click()  # bad input: no word
+    box.get_by_role("button", name="Send Shortcut").click()  # bad input: no word
     says(page, "Write an answer first.")
     hands.write(box.get_by_role("textbox", name="Message"), "The new valve comes tomorrow.")
-    hands.click(box.get_by_role("button", name="Send"), click_count=3, delay=20)
+    hands.click(box.get_by_role("button", name="Send Shortcut"), click_count=3, delay=20)
     becomes(page, answers, before + 1)
     assert hands.actions <= 4
     becomes(page, lambda: one("select status from ticket where id = :id", id=waiting.id), "waiting_customer")
@@ -139,7 +139,7 @@ def test_an_agent_answers_a_ticket_in_four_actions(demo_app, tab, meanwhile):
     box.get_by_role("textbox", name="Message").fill("One more thing.")
     settled(page)
     meanwhile(tickets.solve, waiting.id)  # a colleague closes it while this answer is being written
-    box.get_by_role("button", name="Send").click()
+    box.get_by_role("button", name="Send Shortcut").click()
     says(page, "solved")
     assert answers() == before + 1
     assert one("select status from ticket where id = :id", id=waiting.id) == TicketKind.SOLVED

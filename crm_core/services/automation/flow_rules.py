@@ -121,6 +121,27 @@ def _changed(watched: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
     return all(not watched.get(side) or pair[at] in watched[side] for at, side in enumerate(("from", "to")))
 
 
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def when(flow: Flow, labels: Mapping[str, str]) -> str:
+    """What starts the flow, as a sentence. ``labels``: field → its name."""
+    trigger = flow.get("trigger") or {}
+    kind, hour = trigger.get("kind"), f"{int(trigger.get('hour') or 8):02}:00"
+    if kind == TriggerKind.EVENT.value:
+        return " or ".join(EVENTS[flow["entity"]].get(one, one) for one in trigger.get("events") or ())
+    if kind == TriggerKind.CHANGED.value:
+        return "Changed: " + ", ".join(labels.get(one["field"], one["field"]) for one in trigger.get("fields") or ())
+    if kind == TriggerKind.DATE.value:
+        days, label = int(trigger.get("days") or 0), labels.get(str(trigger.get("field")), "a date")
+        shift = "On the day of" if not days else f"{abs(days)} days {'before' if days < 0 else 'after'}"
+        return f"{shift} {label}" + (", every year" if trigger.get("yearly") else "")
+    if kind == TriggerKind.SCHEDULE.value:
+        day = f"Every {WEEKDAYS[int(trigger.get('weekday') or 0)]}" if trigger.get("every") == "week" else "Every day"
+        return f"{day} at {hour}"
+    return "Started by hand"
+
+
 def allows_again(reentry: str, *, earlier: bool, under_way: bool) -> bool:
     """Whether a record that was taken up before is taken up again."""
     if reentry == Reentry.ONCE.value:

@@ -1,0 +1,122 @@
+"""Automations to begin with: good habits that can be tried on the past and switched on with one click."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from crm_core.access import Actor, require
+from crm_core.models import Automation
+from crm_core.services.automation import automations
+from crm_core.vocabulary import Action
+
+Flow = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A ready automation: its name, what it is good for, what it does."""
+
+    key: str
+    name: str
+    words: str
+    icon: str
+    flow: Flow
+
+
+def _task(name: str, subject: str, days: int, priority: str = "normal") -> dict[str, Any]:
+    return {"id": name, "kind": "task", "subject": subject, "who": "owner", "days": days, "priority": priority}
+
+
+def _tell(text: str) -> dict[str, Any]:
+    return {"id": "tell", "kind": "tell", "who": "owner", "text": text}
+
+
+def _days(name: str, amount: int) -> dict[str, Any]:
+    return {"id": name, "kind": "wait", "amount": amount, "unit": "days"}
+
+
+def _on(entity: str, event: str, *steps: Flow, **more: Any) -> Flow:
+    return {"entity": entity, "trigger": {"kind": "event", "events": [event]}, "steps": list(steps), **more}
+
+
+def _and(*leaves: tuple[Any, ...]) -> Flow:
+    return {"op": "and", "items": [dict(zip(("field", "cmp", "value"), leaf, strict=False)) for leaf in leaves]}
+
+
+RECIPES: tuple[Recipe, ...] = (
+    Recipe(
+        "new_lead", "Call new leads today", "Whoever answers first often wins. Each new lead becomes a task of its owner, due the same day.", "call",
+        _on("lead", "lead.created", _task("call", "Call the new lead", 0, "high"), reentry="once"),
+    ),
+    Recipe(
+        "won_deal", "Welcome new customers", "After a deal is won: a welcome call, a kick-off, and a look after a month.", "celebration",
+        _on(
+            "deal", "deal.won", _task("welcome", "Welcome call", 1), _task("kickoff", "Kick-off", 7), _task("look", "Ask how it goes", 30),
+            reentry="always",
+        ),
+    ),
+    Recipe(
+        "lost_deal", "Ask again after a lost deal", "A no is often a not now. Ninety days later its owner is asked to call, unless the deal was re-opened.",
+        "replay",
+        _on(
+            "deal", "deal.lost", _days("wait", 90), _task("again", "Ask whether things have changed", 3),
+            goal=_and(("outcome", "in", ["open", "won"])),
+        ),
+    ),
+    Recipe(
+        "idle_deal", "Wake idle deals", "Open deals on which nothing happened for two weeks: their owner is told, at most every two weeks.", "bedtime",
+        {
+            "entity": "deal", "trigger": {"kind": "schedule", "every": "day", "hour": 8}, "reentry": "idle", "rest_days": 14,
+            "if": _and(("outcome", "eq", "open"), ("last_activity_at", "lt", "-14d")),
+            "steps": [_tell("Nothing happened on this deal for two weeks. What is the next step?")],
+        },
+    ),
+    Recipe(
+        "next_step", "Ask for the next step", "Every Monday, owners hear of open deals without a next step.", "footprint",
+        {
+            "entity": "deal", "trigger": {"kind": "schedule", "every": "week", "weekday": 0, "hour": 8}, "reentry": "idle", "rest_days": 6,
+            "if": _and(("outcome", "eq", "open"), ("next_step", "empty")), "steps": [_tell("This deal has no next step. Agree on one.")],
+        },
+    ),
+    Recipe(
+        "birthday", "Remember birthdays", "On the day, the owner of the contact gets a task.", "cake",
+        {
+            "entity": "contact", "trigger": {"kind": "date", "field": "birthday", "days": 0, "yearly": True, "hour": 7}, "reentry": "always",
+            "steps": [_task("wish", "Say happy birthday", 0)],
+        },
+    ),
+    Recipe(
+        "broken_promise", "Tell of broken promises", "When a ticket is overdue by its service level, its owner is told and gets a task for today.", "timer_off",
+        _on("ticket", "ticket.sla_breached", _tell("A promise to this customer is broken"), _task("now", "Answer now", 0, "urgent")),
+    ),
+    Recipe(
+        "after_solved", "Look after solved tickets", "A week after a ticket was solved: ask whether all is well, unless the customer came back.", "verified",
+        _on(
+            "ticket", "ticket.solved", _days("wait", 7), _task("ask", "Ask whether everything works", 1),
+            goal=_and(("status", "in", ["open", "waiting_customer", "waiting_third"])),
+        ),
+    ),
+)  # fmt: skip
+
+
+def open_to(session: Session, actor: Actor) -> Sequence[Recipe]:
+    """The recipes that no automation was made of yet."""
+    require(actor, "automation", Action.READ)
+    used = set(session.execute(select(col(Automation.recipe))).scalars())
+    return [recipe for recipe in RECIPES if recipe.key not in used]
+
+
+def of(key: str) -> Recipe:
+    """The recipe of a key."""
+    return next(recipe for recipe in RECIPES if recipe.key == key)
+
+
+def switch_on(session: Session, actor: Actor, key: str) -> Automation:
+    """Make an automation of a recipe and switch it on; a second click changes nothing. Events: automation.saved, automation.activated."""
+    require(actor, "automation", Action.MANAGE)
+    recipe = of(key)
+    earlier = session.execute(select(Automation).where(col(Automation.recipe) == key)).scalars().first()
+    row = earlier or automations.save(session, actor, None, name=recipe.name, flow=recipe.flow, recipe=key)
+    return automations.activate(session, actor, row.id)
