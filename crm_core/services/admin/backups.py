@@ -96,7 +96,8 @@ def _written(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise Unavailable(f"The backup could not be written to {target}: {error.strerror or error}.", permanent=True) from error
     finally:
-        part.unlink(missing_ok=True)
+        for left in (part, part.with_name(f"{part.name}-journal")):
+            left.unlink(missing_ok=True)
 
 
 def _copy_sqlite(part: Path) -> None:

@@ -137,6 +137,7 @@ def _key(row: Any) -> str:
 
 
 def _mark(job: Job, row: Any) -> None:
+    """Nothing but the mark: whatever else happened between its commit and the dot would be time in which a death loses the message."""
     with job.transaction() as session:
         _set(session, row, MailState.SENDING, state=MailState.HANDED, sent_at=utcnow())
 
@@ -145,7 +146,6 @@ def _set(session: Session, row: Any, before: MailState, **values: Any) -> None:
     mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state == before)
     if session.execute(update(MAIL).where(mine).values(**values, updated_at=utcnow())).rowcount != 1:  # type: ignore[attr-defined]
         raise _Taken("Somebody else holds this message.")
-    db.bump(session, MAIL.name)
 
 
 def _note_sent(job: Job, row: Any, receipt: Receipt) -> None:
@@ -155,6 +155,7 @@ def _note_sent(job: Job, row: Any, receipt: Receipt) -> None:
             session, row, MailState.HANDED, state=MailState.SENT, message_id=receipt.message_id, file=receipt.file,
             message="", **words,
         )  # fmt: skip
+        db.bump(session, MAIL.name)
 
 
 def _put_back(job: Job, rows: Iterable[Any], error: MailError) -> None:
