@@ -13,7 +13,6 @@ from crm_core.settings import settings
 VARIABLE = "STREAMLIT_SERVER_COOKIE_SECRET"
 
 
-@lru_cache(maxsize=1)
 def key() -> str:
     """The key from the environment (several replicas share one), or from a file below the data folder that is made on first use."""
     return os.environ.get(VARIABLE) or _from_file(settings().data_dir / "cookie.key")
@@ -30,6 +29,7 @@ def is_signed(purpose: str, text: str, given: str) -> bool:
     return hmac.compare_digest(signature(purpose, text).encode(), given.encode("utf-8", "replace"))
 
 
+@lru_cache(maxsize=8)
 def _from_file(path: Path) -> str:
     try:
         found = path.read_text(encoding="ascii").strip()

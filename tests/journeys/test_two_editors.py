@@ -60,10 +60,10 @@ def test_different_fields_merge_and_the_second_editor_is_told(demo_app, tab, dea
     theirs.get_by_role("button", name="Save").click()
     eventually(helper, lambda: one("select name from deal where id = :id", id=deal.id), "Renamed by a colleague")
 
-    fill(rep, mine, "Next step", "Send the contract")
+    fill(rep, mine, "Next step", "Send the offer")
     mine.get_by_role("button", name="Save").click()
     rep.sees("Kept what somebody else changed meanwhile")
-    assert one("select next_step from deal where id = :id", id=deal.id) == "Send the contract"
+    assert one("select next_step from deal where id = :id", id=deal.id) == "Send the offer"
     assert one("select name from deal where id = :id", id=deal.id) == "Renamed by a colleague"
 
 

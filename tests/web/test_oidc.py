@@ -10,7 +10,7 @@ from crm_core.models import AuthSession, User
 from crm_core.vocabulary import SigninMethod
 from tests.web.conftest import visitor
 from tests.web.mock_provider import CLIENT, SECRET, Provider
-from web import oidc, secret
+from web import oidc
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,6 @@ def provider(running, staff, setting):
     setting("OIDC_CLIENT_SECRET", SECRET)
     setting("OIDC_LABEL", "Company account")
     oidc._client.cache_clear()
-    secret.key.cache_clear()
     yield running
     oidc._client.cache_clear()
 
