@@ -23,7 +23,8 @@ def card(view: MailboxView) -> None:
             with st.container(width="content", gap=None):
                 badge = "" if box.is_active else " :gray-badge[Paused]"
                 st.markdown(f"**{fmt.md(box.name)}**{badge}")
-                st.caption(fmt.md(f"{box.address} · {box.source.label.lower()}{where(view)} · becomes {box.becomes.label.lower()}"))
+                words = f"{box.address} · {box.source.label.lower()}{where(view)} · becomes {box.becomes.label.lower()}"
+                st.markdown(f":small[{fmt.md(words)}]")  # a caption is pale, and the link that an address becomes would be paler
             buttons(view)
         health(view)
         taken = view.taken
