@@ -5,6 +5,7 @@ from zoneinfo import available_timezones
 import streamlit as st
 
 from crm_core.kit.money import most_major, to_major, to_minor
+from crm_core.kit.week import WEEKDAYS
 from crm_core.services.admin import organisation
 from crm_core.vocabulary import Action
 from ui.actions import load, perform
@@ -12,13 +13,12 @@ from ui.components.header import header
 from ui.session import current_actor
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def hours_editor() -> dict[str, list[list[str]]]:
     """Working hours per weekday, with a pause where there are two spans."""
     found: dict[str, list[list[str]]] = {}
-    for n, name in enumerate(DAYS):
+    for n, name in enumerate(WEEKDAYS):
         spans = ", ".join(f"{start}–{end}" for start, end in settings.working_hours.get(str(n), []))
         text = st.text_input(name, value=spans, key=f"hours_{n}_{settings.version}", placeholder="closed", disabled=not may_edit)
         parts = [part.replace("-", "–").split("–") for part in (text or "").split(",") if part.strip()]

@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from crm_core import lists
+from crm_core.kit.week import WEEKDAYS
 from crm_core.services.collaboration import activities, agenda, feeds, notifications, tasks
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import absolute
-from ui.components.note_settings import WEEKDAYS
 from ui.components.picker import picker
 from ui.format import md
 from ui.navigation import go

@@ -4,6 +4,7 @@ from datetime import time
 
 import streamlit as st
 
+from crm_core.kit.week import WEEKDAYS
 from crm_core.models import UserPreference
 from crm_core.services.collaboration import notification_rules, notifications
 from crm_core.services.collaboration.notification_rules import KINDS, Kind
@@ -11,7 +12,6 @@ from crm_core.vocabulary import MailWay
 from ui.actions import load, perform, show_problems
 from ui.format import md
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 BEFORE = {0: "Don’t announce them", 5: "5 minutes before", 10: "10 minutes before", 15: "15 minutes before", 30: "30 minutes before", 60: "An hour before", 24 * 60: "A day before"}  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from crm_core import lists
 from crm_core.fields import registry
 from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes
+from crm_core.kit.week import WEEKDAYS
 from crm_core.services.admin.founding import timezones
 from crm_core.services.helpdesk import calendars, service_levels, sla_replay
 from crm_core.services.helpdesk.calendars import CalendarView
@@ -20,7 +21,6 @@ from ui.actions import load, perform, show_problems
 from ui.components.sla_card import minutes_of, span
 from ui.session import current_actor
 
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 ORDER = (Priority.URGENT, Priority.HIGH, Priority.NORMAL, Priority.LOW)
 START = {"urgent": (60, 120, 480), "high": (120, 240, 960), "normal": (240, 480, 1_920), "low": (480, 960, 4_800)}
 """Minutes that a new level starts with: hours for what burns, working days for the rest."""
@@ -205,7 +205,7 @@ def calendar_dialog(calendar: CalendarView | None) -> None:
 def _day_input(n: int, calendar: CalendarView | None, tag: str) -> str:
     usual: tuple[Minutes, ...] = ((540, 1_020),) if n < 5 else ()
     shown = words_of(calendar.hours.week[n] if calendar else usual)
-    return st.text_input(DAYS[n], value=shown, placeholder="closed", key=f"cal_day_{n}_{tag}") or ""
+    return st.text_input(WEEKDAYS[n], value=shown, placeholder="closed", key=f"cal_day_{n}_{tag}") or ""
 
 
 def _exceptions_table(calendar: CalendarView | None, tag: str) -> pd.DataFrame:
@@ -274,7 +274,7 @@ def week_words(hours: BusinessCalendar) -> str:
     for n, spans in enumerate(hours.week):
         shown = words_of(spans) or "closed"
         if parts and parts[-1][2] == shown:
-            parts[-1] = (parts[-1][0], DAYS[n][:3], shown)
+            parts[-1] = (parts[-1][0], WEEKDAYS[n][:3], shown)
         else:
-            parts.append((DAYS[n][:3], DAYS[n][:3], shown))
+            parts.append((WEEKDAYS[n][:3], WEEKDAYS[n][:3], shown))
     return " · ".join(f"{a if a == b else f'{a}–{b}'} {shown}" for a, b, shown in parts if shown != "closed")

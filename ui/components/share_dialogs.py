@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from crm_core.kit.week import WEEKDAYS
 from crm_core.services.analytics import dashboards, reports, sharing
 from crm_core.services.analytics.dashboards import DashboardRow
 from crm_core.services.analytics.sharing import DAYS, LinkRow
@@ -99,7 +100,7 @@ def report_dialog(row: DashboardRow, look: Look) -> None:
     )
     day = 1
     if every is ReportEvery.WEEK:
-        day = middle.selectbox("On", range(1, 8), format_func=lambda n: reports.WEEKDAYS[n - 1], key="report_weekday")
+        day = middle.selectbox("On", range(1, 8), format_func=lambda n: WEEKDAYS[n - 1], key="report_weekday")
     elif every is ReportEvery.MONTH:
         day = middle.selectbox("On day", range(1, 29), key="report_monthday")
     hour = right.selectbox(

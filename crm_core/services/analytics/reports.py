@@ -22,6 +22,7 @@ from crm_core.jobs import Job, enqueue, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.secret import is_signed, signature
 from crm_core.kit.text import email_key
+from crm_core.kit.week import WEEKDAYS
 from crm_core.models import ReportRecipient, ReportSchedule, User
 from crm_core.services.analytics import dashboards, report_mail, shared_pages, sharing
 from crm_core.services.collaboration import outbox
@@ -29,7 +30,6 @@ from crm_core.settings import settings
 from crm_core.vocabulary import Action, ReportEvery, Via
 
 MAX_RECIPIENTS = 50
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 GONE = "This address gets no report by this link any more."
 _PURPOSE = "report"
 _SCHEDULES = ReportSchedule.__table__  # type: ignore[attr-defined]
