@@ -214,23 +214,13 @@ def deliveries(
     where = [DELIVERIES.c.webhook_id == webhook_id, *([DELIVERIES.c.state == state] if state else [])]
     total = session.execute(select(func.count()).select_from(DELIVERIES).where(*where)).scalar_one()
     query = pick(WebhookDelivery).where(*where).order_by(DELIVERIES.c.id.desc()).limit(size).offset((max(page, 1) - 1) * size)
-    rows = [
-        DeliveryRow(
-            row.id,
-            row.created_at,
-            row.type,
-            row.entity,
-            row.record_id,
-            row.state,
-            row.attempts,
-            row.status,
-            row.ms,
-            row.message,
-            row.next_at,
-        )
-        for row in session.exec(query)
-    ]
-    return rows, int(total)
+    return [_shown(row) for row in session.exec(query)], int(total)
+
+
+def _shown(row: WebhookDelivery) -> DeliveryRow:
+    return DeliveryRow(
+        row.id, row.created_at, row.type, row.entity, row.record_id, row.state, row.attempts, row.status, row.ms, row.message, row.next_at
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -250,20 +240,7 @@ def message(session: Session, actor: Actor, delivery_id: int) -> Message:
     if row is None:
         raise NotFound("This message is no longer kept.")
     shown = json.dumps(json.loads(row.payload), indent=2, ensure_ascii=False) if row.payload else ""
-    facts = DeliveryRow(
-        row.id,
-        row.created_at,
-        row.type,
-        row.entity,
-        row.record_id,
-        row.state,
-        row.attempts,
-        row.status,
-        row.ms,
-        row.message,
-        row.next_at,
-    )
-    return Message(row.id, shown, row.answer, facts)
+    return Message(row.id, shown, row.answer, _shown(row))
 
 
 def replay(session: Session, actor: Actor, delivery_id: int) -> None:

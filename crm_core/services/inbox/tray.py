@@ -193,14 +193,12 @@ def _settled(session: Session, actor: Actor, row: InboundMail, state: InboundSta
     row.settled_by_id, row.settled_at = actor.user_id, utcnow()
     session.add(row)
     session.flush()
-    events.record(
-        session,
-        actor,
-        "mailbox.mail_settled",
-        entity="mailbox",
-        record_id=row.mailbox_id or 0,
-        data={"outcome": state.label, "mail": row.id},
-    )
+    _log(session, actor, row, state.label)
+
+
+def _log(session: Session, actor: Actor, row: InboundMail, outcome: str) -> None:
+    data = {"outcome": outcome, "mail": row.id}
+    events.record(session, actor, "mailbox.mail_settled", entity="mailbox", record_id=row.mailbox_id or 0, data=data)
 
 
 # --- take back --------------------------------------------------------------------------------------------------------------
@@ -229,14 +227,7 @@ def undo(session: Session, actor: Actor, mail_id: int) -> None:
     row.ticket_id = row.ticket_message_id = row.activity_id = None
     session.add(row)
     session.flush()
-    events.record(
-        session,
-        actor,
-        "mailbox.mail_settled",
-        entity="mailbox",
-        record_id=row.mailbox_id or 0,
-        data={"outcome": "back in the tray", "mail": row.id},
-    )
+    _log(session, actor, row, "back in the tray")
 
 
 def _drop_ticket(session: Session, actor: Actor, patch: dict[str, Any]) -> None:
