@@ -53,8 +53,13 @@ def _ears(session: Session) -> dict[str, list[dict[str, Any]]]:
 def _call(session: Session) -> None:
     session.flush()
     if session.info.pop(_NEWS, False):
-        for call in callers:
-            call(session)
+        call_worker(session)
+
+
+def call_worker(session: Session) -> None:
+    """Ask a worker to look after automations when the session commits."""
+    for call in callers:
+        call(session)
 
 
 @event.listens_for(Session, "after_commit")

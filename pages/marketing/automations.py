@@ -1,15 +1,12 @@
 """Automations: for managers and marketers, to let routine happen by itself and to see what it did."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
-from sqlmodel import Session
 
-from crm_core.access import Actor
-from crm_core.fields import registry
-from crm_core.services.automation import automations, flow_rules, recipes
-from crm_core.services.automation.automations import Row
+from crm_core.services.automation import automations, recipes
+from crm_core.services.automation.automations import Row, Story
 from crm_core.services.automation.recipes import Recipe
 from crm_core.vocabulary import Action, AutomationState, FlowState
 from ui import format as fmt
@@ -20,11 +17,6 @@ from ui.components.header import header
 from ui.session import current_actor
 
 BADGES = {AutomationState.ACTIVE: "green", AutomationState.PAUSED: "orange", AutomationState.DRAFT: "gray"}
-
-
-def labels(session: Session, actor: Actor, key: str) -> dict[str, str]:
-    """Names of the fields of a kind of record."""
-    return {spec.key: spec.label for spec in registry(session, key).values()}
 
 
 def card(row: Row) -> None:
@@ -40,19 +32,17 @@ def card(row: Row) -> None:
                     buttons(row)
         if one.state is AutomationState.PAUSED and one.reason:
             st.caption(f":material/pause_circle: Paused: {fmt.md(one.reason)}")
-        shown = load(automations.flow, one.id)
-        st.caption(story(shown, load(automations.describe, shown)))
+        st.caption(in_words(load(automations.story, one.id)))
         failed, started = row.runs.get(FlowState.FAILED, 0), sum(row.runs.values())
         words = f"{fmt.plural(started, 'run')} in 30 days" + (f" · :red[{failed:,} failed]" if failed else "")
         st.caption(f"{words} · acts for {fmt.md(row.owner or 'nobody')}")
 
 
-def story(shown: Mapping[str, Any], sentences: Mapping[str, str]) -> str:
+def in_words(told: Story) -> str:
     """When, on what condition and what, as a list."""
-    first = flow_rules.when(shown, load(labels, shown["entity"]))
-    lines = [f"{'  ' * depth}- {fmt.md(sentences[step['id']])}" for step, depth in flow_rules.walk(shown["steps"])]
-    asked = f", if {fmt.md(load(words_of, shown['entity'], shown['if']))}" if shown.get("if") else ""
-    return f"**{fmt.md(first)}**{asked}\n" + "\n".join(lines)
+    asked = f", if {fmt.md(load(words_of, told.entity, told.filter))}" if told.filter else ""
+    lines = [f"{'  ' * depth}- {fmt.md(sentence)}" for sentence, depth in told.steps]
+    return f"**{fmt.md(told.when)}**{asked}\n" + "\n".join(lines)
 
 
 def buttons(row: Row) -> None:

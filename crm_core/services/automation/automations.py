@@ -10,9 +10,10 @@ from sqlmodel import Session, col
 
 from crm_core import events, filters, lists
 from crm_core.access import Actor, require
+from crm_core.automation_inbox import call_worker
 from crm_core.entities import entity
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound
-from crm_core.jobs import enqueue
+from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Automation, AutomationRun, AutomationVersion
@@ -20,8 +21,6 @@ from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.engine import OPEN, RUNS, STEPS, active, begin
 from crm_core.services.automation.steps.base import Names
 from crm_core.vocabulary import Action, AutomationState, FlowState, StepOutcome, TriggerKind
-
-WORK = "automation.work"
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,25 @@ def versions(session: Session, actor: Actor, automation_id: int) -> list[tuple[i
     rows = session.execute(found.order_by(col(AutomationVersion.number).desc())).scalars().all()
     names = lists.titles(session, actor, "user", {row.author_id for row in rows})
     return [(row.number, row.created_at, names.get(row.author_id or 0, "")) for row in rows]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What an automation does, in words: ``when`` it begins, the filter it asks, each step with its depth. Plain text."""
+
+    entity: str
+    when: str
+    filter: Mapping[str, Any] | None
+    steps: tuple[tuple[str, int], ...]
+
+
+def story(session: Session, actor: Actor, automation_id: int) -> Story:
+    """The current version of an automation in words."""
+    shown = flow(session, actor, automation_id)
+    labels = {spec.key: spec.label for spec in registry(session, shown["entity"]).values()}
+    sentences = describe(session, actor, shown)
+    taken = tuple((sentences[step["id"]], depth) for step, depth in flow_rules.walk(shown["steps"]))
+    return Story(shown["entity"], flow_rules.when(shown, labels), shown.get("if"), taken)
 
 
 def describe(session: Session, actor: Actor, shown: Mapping[str, Any]) -> dict[str, str]:
@@ -254,7 +272,7 @@ def activate(session: Session, actor: Actor, automation_id: int) -> Automation:
     session.add(row)
     session.flush()
     events.record(session, actor, "automation.activated", entity="automation", record_id=row.id, data={"name": row.name})
-    enqueue(session, WORK, title="Automations", unless_waiting=True)
+    call_worker(session)
     return row
 
 
@@ -306,7 +324,7 @@ def start(session: Session, actor: Actor, automation_id: int, record_id: int, *,
         raise Conflict("This automation is not switched on.")
     started = begin(session, known, record_id, f"hand:{submit_key}")
     if started:
-        enqueue(session, WORK, title="Automations", unless_waiting=True)
+        call_worker(session)
     return started is not None
 
 
@@ -321,7 +339,7 @@ def retry(session: Session, actor: Actor, run_id: int) -> AutomationRun:
     session.add(run)
     session.flush()
     events.record(session, actor, "automation.run_retried", entity="automation", record_id=row.id, data={"name": row.name})
-    enqueue(session, WORK, title="Automations", unless_waiting=True)
+    call_worker(session)
     return run
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from crm_core import access, db, filters
-from crm_core.access import Actor, visible
+from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.errors import CrmError, NotPermitted, Unavailable
 from crm_core.fields import registry
@@ -23,6 +23,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion, Event
 from crm_core.services.automation import flow_rules, steps
+from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.steps.base import Branched, Context, Done, Exit, Skipped, Waited
 from crm_core.services.automation.steps.control import matches
 from crm_core.services.collaboration import notifications
@@ -93,8 +94,12 @@ def _known(session: Session, row: Any) -> Known | None:
 
 
 def _owner(session: Session, row: Any) -> Actor | None:
+    """The person an automation acts for, with their rights, read once per transaction; None pauses it."""
+    kept: dict[int, Actor] = session.info.setdefault("owners", {})
     try:
-        return access.load(session, row.owner_id or 0, via=Via.WORKER)
+        if row.owner_id not in kept:
+            kept[row.owner_id] = access.load(session, row.owner_id or 0, via=Via.WORKER)
+        return kept[row.owner_id]
     except NotPermitted:
         pause(session, row.id, "The person it acts for was deactivated. Take it over to switch it on again.")
         return None
@@ -173,11 +178,9 @@ def _insert(session: Session, known: Known, trigger_key: str, **values: Any) -> 
 
 
 def _matches(session: Session, known: Known, record_id: int, event: Any, now: datetime) -> bool:
-    found = entity(known.row.entity)
-    clause = [found.table.c.id == record_id, visible(known.actor, found.key, found.table)]
-    if known.flow.get("if"):
-        clause.append(filters.where(session, found.key, known.flow["if"], known.actor, found.table, now=now))
-    row = session.execute(select(found.table).where(*clause)).first()
+    table = entity(known.row.entity).table
+    clauses = wanted(session, known.actor, known.row.entity, known.flow.get("if"), now)
+    row = session.execute(select(table).where(table.c.id == record_id, *clauses)).first()
     if row is None:
         return False
     return not known.flow.get("before") or event is None or _before(session, known, row, event)
@@ -217,11 +220,9 @@ def _again(session: Session, known: Known, record_id: int) -> bool:
     reentry, rest = known.flow.get("reentry") or Reentry.IDLE.value, int(known.flow.get("rest_days") or 0)
     if rest and _any(session, *mine, real, RUNS.c.created_at > utcnow() - timedelta(days=rest)):
         return False
-    if reentry == Reentry.ALWAYS.value:
-        return True
-    return flow_rules.allows_again(
-        reentry, earlier=_any(session, *mine, real), under_way=_any(session, *mine, RUNS.c.state.in_(OPEN))
-    )
+    if reentry == Reentry.ONCE.value:
+        return not _any(session, *mine, real)
+    return reentry != Reentry.IDLE.value or not _any(session, *mine, RUNS.c.state.in_(OPEN))
 
 
 def _any(session: Session, *clause: Any) -> bool:
@@ -300,7 +301,7 @@ def _step(session: Session, automation: Automation, flow: Mapping[str, Any], act
             session.flush()
     except Exception as error:
         return _failed(session, automation, run, step, error)
-    _note(session, run, step, f"{run.id}:{step['id']}", result)
+    _note(session, run, step, _key(run, step), result)
     run.attempts, run.due_at = 0, utcnow()
     _follow(flow, run, step, result)
     return None
@@ -308,11 +309,16 @@ def _step(session: Session, automation: Automation, flow: Mapping[str, Any], act
 
 def _context(session: Session, automation: Automation, actor: Actor, run: AutomationRun, step: Mapping[str, Any]) -> Context | None:
     found = entity(run.entity)
-    clause = (found.table.c.id == run.record_id, visible(actor, found.key, found.table))
-    record = session.execute(select(found.model).where(*clause).execution_options(populate_existing=True)).scalar()
+    mine = select(found.model).where(found.table.c.id == run.record_id, *wanted(session, actor, found.key, None))
+    record = session.execute(mine.execution_options(populate_existing=True)).scalar()
     if record is None:
         return None
-    return Context(session, actor, automation.id, automation.name, run.entity, record, f"{run.id}:{step['id']}", utcnow())
+    return Context(session, actor, automation.id, automation.name, run.entity, record, _key(run, step), utcnow())
+
+
+def _key(run: AutomationRun, step: Mapping[str, Any]) -> str:
+    """The name of this step of this run, for ever."""
+    return f"{run.id}:{step['id']}"
 
 
 def _follow(flow: Mapping[str, Any], run: AutomationRun, step: Mapping[str, Any], result: Any) -> None:
@@ -359,7 +365,7 @@ def _failed(session: Session, automation: Automation, run: AutomationRun, step: 
     passing = not isinstance(error, CrmError) or (isinstance(error, Unavailable) and not error.permanent)
     if not isinstance(error, CrmError):
         log.error("step %s of run %s failed", step["id"], run.id, exc_info=error)
-    _note(session, run, step, f"{run.id}:{step['id']}:{run.version}:{run.attempts}", words)
+    _note(session, run, step, f"{_key(run, step)}:{run.version}:{run.attempts}", words)
     if passing and run.attempts <= len(AGAIN_AFTER):
         run.due_at, run.message = utcnow() + timedelta(seconds=AGAIN_AFTER[run.attempts - 1]), clip(words, 500)
         return

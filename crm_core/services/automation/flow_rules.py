@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crm_core.kit.text import clean
+from crm_core.kit.week import WEEKDAYS
 from crm_core.vocabulary import Reentry, TriggerKind
 
 Flow = Mapping[str, Any]
@@ -121,13 +122,10 @@ def _changed(watched: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
     return all(not watched.get(side) or pair[at] in watched[side] for at, side in enumerate(("from", "to")))
 
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
 def when(flow: Flow, labels: Mapping[str, str]) -> str:
     """What starts the flow, as a sentence. ``labels``: field → its name."""
     trigger = flow.get("trigger") or {}
-    kind, hour = trigger.get("kind"), f"{int(trigger.get('hour') or 8):02}:00"
+    kind = trigger.get("kind")
     if kind == TriggerKind.EVENT.value:
         return " or ".join(EVENTS[flow["entity"]].get(one, one) for one in trigger.get("events") or ())
     if kind == TriggerKind.CHANGED.value:
@@ -138,15 +136,14 @@ def when(flow: Flow, labels: Mapping[str, str]) -> str:
         return f"{shift} {label}" + (", every year" if trigger.get("yearly") else "")
     if kind == TriggerKind.SCHEDULE.value:
         day = f"Every {WEEKDAYS[int(trigger.get('weekday') or 0)]}" if trigger.get("every") == "week" else "Every day"
-        return f"{day} at {hour}"
+        return f"{day} at {hour_of(trigger):02}:00"
     return "Started by hand"
 
 
-def allows_again(reentry: str, *, earlier: bool, under_way: bool) -> bool:
-    """Whether a record that was taken up before is taken up again."""
-    if reentry == Reentry.ONCE.value:
-        return not earlier
-    return not under_way if reentry == Reentry.IDLE.value else True
+def hour_of(trigger: Mapping[str, Any]) -> int:
+    """The hour of the day at which a date or a schedule is looked at; eight unless it says otherwise."""
+    given = trigger.get("hour")
+    return 8 if given in (None, "") else max(0, min(int(given), 23))
 
 
 def problems(flow: Flow) -> dict[str, str]:

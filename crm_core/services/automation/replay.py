@@ -14,15 +14,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import and_, func, select
 from sqlmodel import Session
 
-from crm_core import filters, lists
-from crm_core.access import Actor, require, visible
+from crm_core import lists
+from crm_core.access import Actor, require
 from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
 from crm_core.services.automation import automations, flow_rules, steps
 from crm_core.services.automation.engine import EVENTS, before_test
-from crm_core.services.automation.upkeep import MOST_AT_ONCE, hour_of, on_day
+from crm_core.services.automation.sight import wanted
+from crm_core.services.automation.upkeep import MOST_AT_ONCE, on_day
 from crm_core.vocabulary import Action, Reentry, TriggerKind, Via
 
 DAYS = 90
@@ -87,9 +88,7 @@ def _of_events(session: Session, actor: Actor, flow: Mapping[str, Any], days: in
 def _allowed(session: Session, actor: Actor, flow: Mapping[str, Any], ids: set[int]) -> set[int]:
     """Those records that the actor sees and that match the conditions now."""
     found = entity(flow["entity"])
-    clause = [visible(actor, found.key, found.table)]
-    if flow.get("if"):
-        clause.append(filters.where(session, found.key, flow["if"], actor, found.table))
+    clause = wanted(session, actor, found.key, flow.get("if"))
     ordered, allowed = sorted(ids), set[int]()
     for at in range(0, len(ordered), _PART):
         part = found.table.c.id.in_(ordered[at : at + _PART])
@@ -100,19 +99,19 @@ def _allowed(session: Session, actor: Actor, flow: Mapping[str, Any], ids: set[i
 def _before(session: Session, actor: Actor, flow: Mapping[str, Any], rows: Sequence[Any]) -> list[Any]:
     """Those events before which the record was as the flow wants it: each record walked back from today through its log."""
     table, test = entity(flow["entity"]).table, before_test(session, actor, flow)
-    wanted = {row.id for row in rows}
+    asked = {row.id for row in rows}
     kept: set[int] = set()
     ids = sorted({row.record_id for row in rows})
     for at in range(0, len(ids), _PART // 10):
         part = ids[at : at + _PART // 10]
         now = {record.id: record for record in session.execute(select(table).where(table.c.id.in_(part)))}
         log = select(EVENTS.c.id, EVENTS.c.record_id, EVENTS.c.changes).where(
-            EVENTS.c.entity == flow["entity"], EVENTS.c.record_id.in_(part), EVENTS.c.id >= min(wanted)
+            EVENTS.c.entity == flow["entity"], EVENTS.c.record_id.in_(part), EVENTS.c.id >= min(asked)
         )
         back: dict[int, list[Mapping[str, Any]]] = {}
         for event in session.execute(log.order_by(EVENTS.c.id.desc())):
             back.setdefault(event.record_id, []).append(event.changes)
-            if event.id in wanted and test(now[event.record_id], back[event.record_id]):
+            if event.id in asked and test(now[event.record_id], back[event.record_id]):
                 kept.add(event.id)
     return [row for row in rows if row.id in kept]
 
@@ -146,16 +145,14 @@ def _of_dates(session: Session, actor: Actor, flow: Mapping[str, Any], days: int
     spec = registry(session, found.key)[trigger["field"]]
     zone = ZoneInfo(actor.timezone)
     today = utcnow().astimezone(zone).date()
-    clause = [visible(actor, found.key, found.table)]
-    if flow.get("if"):
-        clause.append(filters.where(session, found.key, flow["if"], actor, found.table))
+    clause = wanted(session, actor, found.key, flow.get("if"))
     starts: Starts = []
     for back in range(days, -1, -1):
         day = today - timedelta(days=back)
         meant = on_day(
             spec, found.table, day - timedelta(days=int(trigger.get("days") or 0)), bool(trigger.get("yearly")), actor.timezone
         )
-        at = datetime(day.year, day.month, day.day, hour_of(trigger), tzinfo=zone)
+        at = datetime(day.year, day.month, day.day, flow_rules.hour_of(trigger), tzinfo=zone)
         ids = session.execute(select(found.table.c.id).where(and_(meant, *clause)).limit(MOST_AT_ONCE)).scalars()
         starts += [(at, record_id) for record_id in ids]
     return _rested(flow, starts), days + 1, False
@@ -163,9 +160,7 @@ def _of_dates(session: Session, actor: Actor, flow: Mapping[str, Any], days: int
 
 def _of_today(session: Session, actor: Actor, flow: Mapping[str, Any]) -> tuple[Starts, int, bool]:
     found = entity(flow["entity"])
-    clause = [visible(actor, found.key, found.table)]
-    if flow.get("if"):
-        clause.append(filters.where(session, found.key, flow["if"], actor, found.table))
+    clause = wanted(session, actor, found.key, flow.get("if"))
     ids = list(session.execute(select(found.table.c.id).where(*clause).limit(MOST_AT_ONCE + 1)).scalars())
     total = session.execute(select(func.count()).select_from(found.table).where(clause[0])).scalar_one()
     return [(utcnow(), record_id) for record_id in ids[:MOST_AT_ONCE]], int(total), len(ids) > MOST_AT_ONCE

@@ -1,6 +1,6 @@
 """What the clock and the queue do for automations: hear and move on, look at dates and schedules, forget old runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import and_, delete, exists, extract, or_, select, update
 from sqlmodel import Session
 
-from crm_core import filters
 from crm_core.access import visible
 from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
+from crm_core.services.automation import flow_rules
 from crm_core.services.automation.engine import AUTOMATIONS, INBOX, OPEN, RUNS, Known, active, advance, begin, hear
+from crm_core.services.automation.sight import wanted
 from crm_core.vocabulary import AutomationState, FieldKind, TriggerKind
 
 KEPT_DAYS = 400
@@ -88,7 +89,7 @@ def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, 
     found = entity(known.row.entity)
     spec = registry(session, found.key).get(trigger["field"])
     local = now.astimezone(ZoneInfo(known.actor.timezone))
-    if spec is None or local.hour < hour_of(trigger):
+    if spec is None or local.hour < flow_rules.hour_of(trigger):
         local -= timedelta(days=1)
     if spec is None:
         return
@@ -102,12 +103,6 @@ def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, 
         query = select(found.table.c.id).where(clause, visible(known.actor, found.key, found.table)).order_by(found.table.c.id)
         for record_id in session.execute(query.limit(MOST_AT_ONCE)).scalars().all():
             yield record_id, meant
-
-
-def hour_of(trigger: Mapping[str, Any]) -> int:
-    """The hour of the day at which a date or a schedule is looked at; eight unless it says otherwise."""
-    given = trigger.get("hour")
-    return 8 if given in (None, "") else max(0, min(int(given), 23))
 
 
 def on_day(spec: FieldSpec, table: Any, day: date, yearly: bool, timezone: str) -> Any:
@@ -130,7 +125,7 @@ def _leap(year: int) -> bool:
 def slot_of(trigger: dict[str, Any], checked_at: datetime, now: datetime, timezone: str) -> datetime | None:
     """The latest instant that a schedule wants, if it lies after the last look; None else."""
     local = now.astimezone(ZoneInfo(timezone))
-    slot = datetime.combine(local.date(), time(hour_of(trigger)), ZoneInfo(timezone))
+    slot = datetime.combine(local.date(), time(flow_rules.hour_of(trigger)), ZoneInfo(timezone))
     step = 1
     if trigger.get("every") == "week":
         slot -= timedelta(days=(slot.weekday() - int(trigger.get("weekday") or 0)) % 7)
@@ -141,9 +136,10 @@ def slot_of(trigger: dict[str, Any], checked_at: datetime, now: datetime, timezo
 
 def matching(session: Session, known: Known, now: datetime) -> list[int]:
     """The records that match the conditions of an automation by the clock, as its owner sees them."""
-    found = entity(known.row.entity)
-    clause = filters.where(session, found.key, known.flow.get("if"), known.actor, found.table, now=now)
-    query = select(found.table.c.id).where(clause, visible(known.actor, found.key, found.table)).order_by(found.table.c.id)
+    table = entity(known.row.entity).table
+    query = (
+        select(table.c.id).where(*wanted(session, known.actor, known.row.entity, known.flow.get("if"), now)).order_by(table.c.id)
+    )
     return list(session.execute(query.limit(MOST_AT_ONCE)).scalars())
 
 

@@ -9,13 +9,14 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from crm_core import filters
-from crm_core.access import Actor, visible
+from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.fields import registry
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.models import Organisation
 from crm_core.services.automation import flow_rules
+from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.steps.base import Branched, Context, Exit, Names, Param, Result, Skipped, StepKind, Waited
 from crm_core.vocabulary import FieldKind
 
@@ -93,9 +94,8 @@ def matches(context: Context, ast: Mapping[str, Any] | None) -> bool:
     if not ast:
         return True
     table = entity(context.entity).table
-    clause = filters.where(context.session, context.entity, ast, context.actor, table, now=context.now)
-    found = select(table.c.id).where(table.c.id == context.record.id, visible(context.actor, context.entity, table), clause)
-    return context.session.execute(found).first() is not None
+    clauses = wanted(context.session, context.actor, context.entity, ast, context.now)
+    return context.session.execute(select(table.c.id).where(table.c.id == context.record.id, *clauses)).first() is not None
 
 
 def _branch_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
