@@ -17,9 +17,10 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit import csvio
 from crm_core.models import Contact, Survey, SurveyAnswer, SurveyInvitation
-from crm_core.services.feedback import survey_rules, surveys
+from crm_core.services.feedback import surveys
 from crm_core.services.feedback.survey_rules import LEAST_ANSWERS, SCALES
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, SurveyKind
+from ml import loyalty
 from ml.loyalty import Score
 
 A: Any = SurveyAnswer.__table__  # type: ignore[attr-defined]
@@ -91,9 +92,18 @@ def overview(session: Session, actor: Actor, survey_id: int, *, since: datetime 
         pick(I.c.skipped, func.count()).where(I.c.survey_id == survey.id, seen, I.c.skipped != "").group_by(I.c.skipped)
     )
     return Overview(
-        survey_rules.score_of(survey.kind, counts), sent, answered, sent - answered, {str(key): int(n) for key, n in left_out}, counts,
+        _score(survey.kind, counts), sent, answered, sent - answered, {str(key): int(n) for key, n in left_out}, counts,
         tuple(_months(session, survey, seen, since)),
     )  # fmt: skip
+
+
+def _score(kind: SurveyKind, counts: Mapping[int, int]) -> Score:
+    """The score of a kind with its interval."""
+    if kind is SurveyKind.NPS:
+        return loyalty.net_promoter(counts)
+    if kind is SurveyKind.CSAT:
+        return loyalty.satisfied(counts, at_least=SCALES[kind].content_from)
+    return loyalty.mean_score(counts, most=SCALES[kind].high)
 
 
 def groups(session: Session, actor: Actor, survey_id: int, dimension: str, *, since: datetime | None = None) -> list[Group]:
@@ -132,7 +142,7 @@ def _titles(session: Session, actor: Actor, dimension: str, found: Mapping[Any, 
 
 def _group(survey: Survey, key: Any, title: str, counts: Mapping[int, int]) -> Group:
     n = sum(counts.values())
-    return Group(key, title, n, survey_rules.score_of(survey.kind, counts) if n >= LEAST_ANSWERS else None)
+    return Group(key, title, n, _score(survey.kind, counts) if n >= LEAST_ANSWERS else None)
 
 
 def _by_score(session: Session, survey: Survey, seen: Any, since: datetime | None) -> dict[int, int]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crm_core.vocabulary import SurveyKind, SurveyTrigger
-from ml import loyalty
-from ml.loyalty import Score
 
 LEAST_ANSWERS = 5
 """Fewer answers than this show no score: one person's word would be readable from it."""
@@ -58,15 +56,6 @@ ENTITY_OF: Mapping[SurveyTrigger, str] = {
     SurveyTrigger.QUARTERLY: "contact",
     SurveyTrigger.MANUAL: "contact",
 }
-
-
-def score_of(kind: SurveyKind, counts: Mapping[int, int]) -> Score:
-    """The score of a kind with its interval."""
-    if kind is SurveyKind.NPS:
-        return loyalty.net_promoter(counts)
-    if kind is SurveyKind.CSAT:
-        return loyalty.satisfied(counts, at_least=SCALES[kind].content_from)
-    return loyalty.mean_score(counts, most=SCALES[kind].high)
 
 
 def score_words(kind: SurveyKind, value: float) -> str:
