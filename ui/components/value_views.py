@@ -17,6 +17,7 @@ from ml.charts import lifetime as lifetime_charts
 from ml.lifetime import HoldoutReport
 from ui import format as fmt
 from ui.actions import load
+from ui.cache import cached
 from ui.components.analysis import Analysis
 from ui.components.figure import box, chart
 from ui.components.follow_up_dialog import follow_up_button, last_follow_up
@@ -40,13 +41,16 @@ def customers(shown: Analysis) -> None:
     """Who is at risk of staying away, the most money first; tasks and segments of them."""
     actor, customer = shown.actor, str(shown.run.params["customer"])
     choice = _filters()
-    size = load(value_rows.page, shown.run.id, **choice, start=0, size=1)
-    if not size.total:
+    number = int(st.session_state.get("value_page", 1) or 1)
+    found = cached(
+        value_rows.page, shown.run.id, **choice, start=(number - 1) * SIZE, size=SIZE, entities=(customer, "user"),
+        tables=(customer, "analysis_run", "analysis_table"), own=bool(choice["mine"]),
+    )  # fmt: skip
+    if not found.total:
         st.caption("Nobody matches. Choose another level.")
         return
-    pages = -(-size.total // SIZE)
-    number = min(int(st.session_state.get("value_page", 1) or 1), pages)
-    found = load(value_rows.page, shown.run.id, **choice, start=(number - 1) * SIZE, size=SIZE)
+    pages = -(-found.total // SIZE)
+    number = min(number, pages)
     words = f"{fmt.plural(found.total, 'customer')} with {money(actor, found.at_stake)} at stake"
     st.markdown(f"**{fmt.md(words)}**")
     happened = table(

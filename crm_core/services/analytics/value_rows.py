@@ -58,8 +58,9 @@ def page(
     start: int = 0,
     size: int = 20,
 ) -> Page:
-    """A page of the run's customers whom the reader may see, by one of ``SORTS``, the largest first."""
+    """A page of the run's customers whom the reader may see, by one of ``SORTS``, the largest first; beyond the last one it is the last one."""
     kept = _kept(session, actor, run_id, level, mine, sort)
+    start = min(start, max(0, len(kept) - 1) // size * size)
     part = kept.iloc[start : start + size]
     return Page(tuple(_rows(session, actor, run_id, part)), len(kept), float(kept["at_stake"].sum()))
 
