@@ -151,9 +151,17 @@ def _step_round(session: Session, survey: Survey, rows: Sequence[Due]) -> None:
 
 
 def send(
-    session: Session, actor: Actor, survey_id: int, contact_id: int, *, entity_key: str = "contact", record_id: int | None = None
+    session: Session,
+    actor: Actor,
+    survey_id: int,
+    contact_id: int,
+    *,
+    entity_key: str = "contact",
+    record_id: int | None = None,
+    key: str = "",
 ) -> Asked:
-    """Ask one person by hand. Consent, blocks and the quiet time hold here too; says why somebody is not asked. Events: survey.sent."""
+    """Ask one person by hand, or as an automation does. Consent, blocks and the quiet time hold here too; says why somebody is not asked.
+    ``key``: what asks once for ever; by hand a person can be asked once a day. Events: survey.sent."""
     require(actor, "survey", Action.READ)
     survey = surveys.known(session, survey_id)
     contact = records.get(session, actor, "contact", contact_id)
@@ -166,7 +174,9 @@ def send(
         entity_key if record_id is not None else "contact", record.id, contact.id, record.account_id, record.owner_id,
         getattr(record, "team_id", None), getattr(record, "category", None),
     )  # fmt: skip
-    return ask(session, actor, survey, row, f"{_key(survey, row.entity, row.id)}:{utcnow():%Y%m%d}")
+    return ask(
+        session, actor, survey, row, f"survey:{survey.id}:{key}" if key else f"{_key(survey, row.entity, row.id)}:{utcnow():%Y%m%d}"
+    )
 
 
 def ask(session: Session, actor: Actor, survey: Survey, row: Due, key: str) -> Asked:

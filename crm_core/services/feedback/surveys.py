@@ -54,6 +54,12 @@ def _counts(session: Session, query: Any) -> dict[int, int]:
     return {int(key): int(count) for key, count in session.exec(query)}
 
 
+def choices(session: Session, actor: Actor) -> dict[int, str]:
+    """Id → name of the surveys that are on: what an automation can send."""
+    require(actor, "survey", Action.READ)
+    return dict(session.exec(select(Survey.id, Survey.name).where(Survey.is_active).order_by(col(Survey.name))).all())
+
+
 def get(session: Session, actor: Actor, survey_id: int | None) -> Survey:
     """The survey, or NotFound."""
     require(actor, "survey", Action.READ)

@@ -81,7 +81,8 @@ Result = Done | Skipped | Waited | Branched | Exit
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter. ``type``: text, long, number, choice, user, field, value, campaign, segment, filter, template; ``options``: value → label."""
+    """One parameter. ``type``: text, long, number, choice, user, field, value, campaign, segment, filter, template, webhook, survey; ``options``:
+    value → label; ``choices(session, actor)``: id → name, where the options are records."""
 
     key: str
     label: str
@@ -93,6 +94,7 @@ class Param:
     low: int = 0
     high: int = 10_000
     max_length: int = 300
+    choices: Callable[[Session, Actor], Mapping[int, str]] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlmodel import Session
+from sqlmodel import select as pick
 
 from crm_core import events
 from crm_core.access import Actor
 from crm_core.errors import CrmError
 from crm_core.fields import parse_one, registry, to_json
 from crm_core.kit.text import clip
-from crm_core.models import AutomationStep, User
+from crm_core.models import Automation, AutomationStep, User
 from crm_core.services import crud
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps.base import Context, Done, Names, Param, Result, Skipped, StepKind, who
@@ -99,6 +100,8 @@ def _tell(context: Context, step: Step) -> Result:
 
 def _offer(context: Context, step: Step) -> Result:
     table = AutomationStep.__table__  # type: ignore[attr-defined]
+    # one offer after another: two workers that count at the same moment would both find room in the budget
+    context.session.exec(pick(Automation.id).where(Automation.id == context.automation_id).with_for_update()).first()
     made = [table.c.automation_id == context.automation_id, table.c.kind == "offer", table.c.outcome == StepOutcome.DONE]
     budget, rest = int(step.get("budget") or 0), int(step.get("rest_days") or 0)
     count = select(func.count()).select_from(table)

@@ -27,34 +27,7 @@ from crm_core.services.automation.steps.base import Done, StepKind
 from crm_core.services.customers import contacts
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import AutomationState, FlowState, StepOutcome, Via
-
-TASK = {"id": "t", "kind": "task", "subject": "Call them", "who": "owner", "days": 1}
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def all_of(model, *clause):
-    with read_session() as session:
-        return list(session.execute(select(model).where(*clause).order_by(model.id)).scalars())
-
-
-def work():
-    """What the worker does when it is called."""
-    begin("automation.work:test", "automation.work")
-    job = begin("automation.work:test", "automation.work")
-    upkeep.work(job)
-
-
-def flow(entity="lead", trigger=None, does=(TASK,), **more):
-    return {"entity": entity, "trigger": trigger or {"kind": "event", "events": [f"{entity}.created"]}, "steps": list(does), **more}
-
-
-def switched_on(actor, name="Call new leads", cap=200, **kwargs):
-    row = do(automations.save, actor, None, name=name, flow=flow(**kwargs), hourly_cap=cap)
-    return do(automations.activate, actor, row.id)
+from tests.crm_core.services.automation.automating import TASK, all_of, do, flow, runs, switched_on, work
 
 
 def later(monkeypatch, **delta):
@@ -63,10 +36,6 @@ def later(monkeypatch, **delta):
     for module in (engine, upkeep, automations, clock):
         monkeypatch.setattr(module, "utcnow", lambda: then)
     return then
-
-
-def runs(state=None):
-    return all_of(AutomationRun, *([col(AutomationRun.state) == state] if state else []))
 
 
 def test_a_new_lead_gets_its_task_once_and_whoever_asks_sees_why(any_cast):

@@ -1,0 +1,206 @@
+"""The steps that reach out: a webhook, the rules of assignment, a survey. Each once, with the rights of the owner, and failing in the open."""
+
+import pytest
+from sqlalchemy import update
+from sqlmodel import col
+
+from crm_core import records
+from crm_core.errors import Invalid
+from crm_core.kit import clock
+from crm_core.models import MailDelivery, RoutingDecision, Survey, SurveyInvitation, User, Webhook, WebhookDelivery
+from crm_core.services.automation import automations, steps
+from crm_core.services.customers import consent, contacts
+from crm_core.services.feedback import surveys
+from crm_core.services.helpdesk import tickets
+from crm_core.services.routing import queues, rules
+from crm_core.services.sales import leads
+from crm_core.vocabulary import ConsentStatus, ContactWay, FlowState, Purpose, RouteMethod, SurveyTrigger
+from tests.crm_core.services.automation.automating import all_of, do, flow, runs, said, see, switched_on, work
+
+
+def hook(actor, name="Warehouse", **more):
+    values = {
+        "name": name,
+        "url": "https://hooks.example.invalid/in",
+        "secret": "whsec_x",
+        "owner_id": actor.user_id,
+        "since_at": clock.utcnow(),
+        **more,
+    }
+
+    def make(session, _actor):
+        row = Webhook(**values)
+        session.add(row)
+        session.flush()
+        return row
+
+    return do(make, actor)
+
+
+def change(model, row_id, **values):
+    do(lambda session, _: session.execute(update(model).where(col(model.id) == row_id).values(**values)), None)
+
+
+def test_a_webhook_is_told_once_with_the_record_and_a_note(any_cast):
+    root = any_cast["root"]
+    one = hook(root)
+    row = switched_on(root, does=[{"id": "w", "kind": "webhook", "webhook": one.id, "note": "New lead"}])
+    lead = do(leads.create, root, {"name": "Grace"})
+    work()
+    work()
+    (sent,) = all_of(WebhookDelivery)
+    assert (sent.webhook_id, sent.entity, sent.record_id, sent.type) == (one.id, "lead", lead.id, "automation")
+    assert sent.data == {"automation": {"id": row.id, "name": "Call new leads"}, "note": "New lead"}
+    assert sent.dedupe_key == f"automation:{runs()[0].id}:w"
+    assert said() == [("done", "Told “Warehouse”")]
+    assert see(automations.story, root, row.id).steps == (("Call the webhook “Warehouse”, with the note “New lead”", 0),)
+
+
+def test_a_webhook_that_is_off_or_gone_is_a_failed_run_that_can_be_tried_again(cast):
+    root = cast["root"]
+    one = hook(root)
+    switched_on(root, does=[{"id": "w", "kind": "webhook", "webhook": one.id}])
+    change(Webhook, one.id, is_active=False)
+    do(leads.create, root, {"name": "Grace"})
+    work()
+    (run,) = runs()
+    assert (run.state, "switched off" in run.message) == (FlowState.FAILED, True)
+    assert all_of(WebhookDelivery) == []
+    change(Webhook, one.id, is_active=True)
+    do(automations.retry, root, run.id)
+    work()
+    assert (runs()[0].state, len(all_of(WebhookDelivery))) == (FlowState.DONE, 1)
+    do(lambda session, _: session.delete(session.get(Webhook, one.id)), root)
+    do(leads.create, root, {"name": "Hopper"})
+    work()
+    assert "was removed" in runs()[1].message
+
+
+def rule(actor, entity="lead", people=(), **more):
+    named = [(one.user_id, 1) for one in people]
+    given = {"name": f"{entity} rule", "method": RouteMethod.TURNS, "people": named, **more}
+    return do(rules.save, actor, None, entity=entity, **given)
+
+
+ROUTE = {"id": "r", "kind": "route"}
+
+
+def test_a_record_is_given_by_the_rules_or_stays_where_it_is(cast):
+    root, alice, dana = cast["root"], cast["alice"], cast["dana"]
+    rule(root, people=[alice, dana])
+    switched_on(root, does=[ROUTE])
+    do(leads.create, root, {"name": "Nobody's", "owner_id": None})
+    do(leads.create, root, {"name": "Root's", "owner_id": root.user_id})
+    work()
+    (made,) = all_of(RoutingDecision)
+    assert (made.user_id, made.why) == (alice.user_id, "Automation “Call new leads”")
+    assert said() == [("done", "Given to Alice Rep by the rule “lead rule”"), ("skipped", "Root owns it already")]
+
+
+def test_an_owner_who_is_to_be_relieved_gives_the_record_away_and_a_full_team_lets_it_wait(cast):
+    root, alice, sam = cast["root"], cast["alice"], cast["sam"]
+    queue = do(queues.save, root, None, name="Later")
+    rule(root, people=[alice])
+    rule(root, entity="ticket", people=(), queue_id=queue.id)
+    switched_on(root, does=[{**ROUTE, "owned": "move"}])
+    switched_on(root, name="Tickets", entity="ticket", does=[ROUTE])
+    lead = do(leads.create, root, {"name": "Root's", "owner_id": root.user_id})
+    do(tickets.create, sam, {"subject": "It squeaks", "owner_id": None})
+    work()
+    assert see(leads.get, root, lead.id).owner_id == alice.user_id
+    assert said()[1] == ("done", "Nobody is free: it waits in the queue “Later”")
+
+
+def survey(actor, **values):
+    return do(
+        surveys.save,
+        actor,
+        None,
+        {"name": "How are we", "kind": "nps", "trigger": SurveyTrigger.MANUAL.value, "is_active": True, **values},
+    )
+
+
+def test_a_survey_goes_out_once_and_leaves_people_alone_who_were_asked_lately(any_cast):
+    root = any_cast["root"]
+    one = survey(root, cooldown_days=30)
+    step = {"id": "s", "kind": "survey", "survey": one.id}
+    row = switched_on(root, entity="ticket", does=[step, {**step, "id": "again"}])
+    ida = do(contacts.create, root, {"name": "Ida", "email": "ida@example.com"})
+    do(tickets.create, root, {"subject": "It squeaks", "contact_id": ida.id})
+    do(tickets.create, root, {"subject": "Nobody's"})
+    work()
+    work()
+    sent = [row for row in all_of(SurveyInvitation) if row.sent_at]
+    assert [(one.entity, one.contact_id) for one in sent] == [("ticket", ida.id)]
+    assert [(mail.kind, mail.address) for mail in all_of(MailDelivery)] == [("survey", "ida@example.com")]
+    assert said()[0] == ("done", "Sent the survey “How are we” to Ida")
+    assert said()[1][0] == "skipped" and "asked lately" in said()[1][1]
+    assert said()[2] == ("skipped", "Nobody to ask: the record has no contact")
+    assert see(automations.story, root, row.id).steps[0] == ("Send the survey “How are we”", 0)
+
+
+def test_a_survey_respects_a_no_and_is_a_failure_when_it_is_off(cast):
+    root = cast["root"]
+    one = survey(root, needs_consent=True)
+    switched_on(root, entity="contact", does=[{"id": "s", "kind": "survey", "survey": one.id}])
+    do(contacts.create, root, {"name": "Silent", "email": "silent@example.com"})
+    work()
+    assert said()[0][0] == "skipped" and "consent" in said()[0][1]
+    yes = do(contacts.create, root, {"name": "Yes", "email": "yes@example.com"})
+    do(
+        consent.record, root, "contact", yes.id, purpose=Purpose.RESEARCH, way=ContactWay.EMAIL, status=ConsentStatus.GRANTED, source="Call",
+    )  # fmt: skip
+    change(Survey, one.id, is_active=False)
+    work()
+    assert (runs()[-1].state, "switched off" in runs()[-1].message) == (FlowState.FAILED, True)
+    do(records.archive, root, "contact", yes.id)
+    change(Survey, one.id, is_active=True)
+    do(automations.retry, root, runs()[-1].id)
+    work()
+    assert (runs()[-1].state, runs()[-1].message[:18]) == (FlowState.STOPPED, "The record is gone")
+    assert all_of(MailDelivery) == []
+
+
+def test_they_act_with_the_rights_of_the_owner_and_rest_when_that_person_leaves(cast):
+    root, bob = cast["root"], cast["bob"]
+    one = hook(root)
+    switched_on(
+        bob, does=[{"id": "w", "kind": "webhook", "webhook": one.id}], trigger={"kind": "event", "events": ["lead.created"]}
+    )
+    do(leads.create, cast["charlie"], {"name": "Hidden from Bob", "owner_id": cast["charlie"].user_id})
+    work()
+    assert runs() == []
+    change(User, bob.user_id, is_active=False)
+    do(leads.create, cast["alice"], {"name": "Bob's team", "owner_id": cast["alice"].user_id})
+    work()
+    assert (runs(), all_of(WebhookDelivery)) == ([], [])
+
+
+@pytest.mark.parametrize("entity", ["lead", "ticket"])
+def test_what_is_missing_keeps_an_automation_from_being_switched_on(cast, entity):
+    root = cast["root"]
+    off = hook(root, is_active=False)
+    does = [
+        {"id": "none", "kind": "webhook", "webhook": 999}, {"id": "off", "kind": "webhook", "webhook": off.id}, {"id": "rule", "kind": "route"},
+        {"id": "survey", "kind": "survey", "survey": 999},
+    ]  # fmt: skip
+    wrong = see(automations.problems, root, flow(entity=entity, does=does))
+    assert wrong["none"].startswith("Choose a webhook")
+    assert wrong["off"] == "The webhook “Warehouse” is switched off."
+    assert "no assignment rule" in wrong["rule"]
+    assert wrong["survey"].startswith("Choose a survey" if entity == "ticket" else "“Send a survey” can't be done with leads")
+    row = do(automations.save, root, None, name="Later", flow=flow(entity=entity, does=does))
+    with pytest.raises(Invalid):
+        do(automations.activate, root, row.id)
+
+
+def test_every_step_that_can_choose_a_record_lists_what_there_is(cast):
+    root = cast["root"]
+    hook(root), hook(root, name="Off", is_active=False), survey(root)
+    offered = {
+        kind.key: list(see(param.choices, root).values())
+        for kind in steps.kinds().values()
+        for param in kind.params
+        if param.choices
+    }
+    assert offered == {"survey": ["How are we"], "webhook": ["Warehouse"]}
