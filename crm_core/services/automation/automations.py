@@ -104,27 +104,78 @@ def versions(session: Session, actor: Actor, automation_id: int) -> list[tuple[i
 
 @dataclass(frozen=True)
 class Story:
-    """What an automation does, in words: ``when`` it begins, the filter it asks, each step with its depth. Plain text."""
+    """What an automation does, in words: ``when`` it begins, each step by its name. Plain text; filters and arms are in ``flow``."""
 
-    entity: str
+    flow: Mapping[str, Any]
     when: str
-    filter: Mapping[str, Any] | None
-    steps: tuple[tuple[str, int], ...]
+    sentences: Mapping[str, str]
+
+    @property
+    def entity(self) -> str:
+        return str(self.flow.get("entity") or "")
+
+    @property
+    def filter(self) -> Mapping[str, Any] | None:
+        return self.flow.get("if")
+
+    @property
+    def steps(self) -> tuple[tuple[str, int], ...]:
+        """Each step as a sentence with its depth."""
+        return tuple((self.sentences[step["id"]], depth) for step, depth in flow_rules.walk(self.flow.get("steps") or ()))
 
 
-def story(session: Session, actor: Actor, automation_id: int) -> Story:
-    """The current version of an automation in words."""
-    shown = flow(session, actor, automation_id)
-    labels = {spec.key: spec.label for spec in registry(session, shown["entity"]).values()}
-    sentences = describe(session, actor, shown)
-    taken = tuple((sentences[step["id"]], depth) for step, depth in flow_rules.walk(shown["steps"]))
-    return Story(shown["entity"], flow_rules.when(shown, labels), shown.get("if"), taken)
+def story(session: Session, actor: Actor, automation_id: int, number: int | None = None) -> Story:
+    """An automation in words, in its current version or in an earlier one."""
+    return told(session, actor, flow(session, actor, automation_id, number))
+
+
+def told(session: Session, actor: Actor, shown: Mapping[str, Any]) -> Story:
+    """A flow in words, finished or not."""
+    require(actor, "automation", Action.READ)
+    if shown.get("entity") not in flow_rules.ENTITIES:
+        return Story(shown, "", {})
+    specs = registry(session, shown["entity"])
+
+    def value(field: str, raw: Any) -> str:
+        spec = specs.get(field)
+        if spec is not None and spec.to and isinstance(raw, int):
+            return lists.titles(session, actor, spec.to, {raw}).get(raw, "something hidden")
+        if isinstance(raw, bool):
+            return "yes" if raw else "no"
+        return str((spec.options or {}).get(raw, raw) if spec is not None else raw)
+
+    when = flow_rules.when(shown, {key: spec.label for key, spec in specs.items()}, value)
+    return Story(shown, when, describe(session, actor, shown))
 
 
 def describe(session: Session, actor: Actor, shown: Mapping[str, Any]) -> dict[str, str]:
     """Every step of a flow as a sentence, by its name. Plain text."""
     names = Names(session, actor, shown["entity"])
-    return {step["id"]: steps.kind(step["kind"]).describe(step, names) for step, _ in flow_rules.walk(shown["steps"])}
+    return {step["id"]: _sentence(step, names) for step, _ in flow_rules.walk(shown.get("steps") or ())}
+
+
+def _sentence(step: Mapping[str, Any], names: Names) -> str:
+    kind = steps.kinds().get(str(step.get("kind")))
+    if kind is None:
+        return "A step that this version does not know"
+    try:
+        return kind.describe(step, names)
+    except CrmError as error:
+        return f"{kind.title}: {error.message}"
+
+
+def run_counts(session: Session, actor: Actor, automation_id: int) -> dict[FlowState, int]:
+    """How many runs there are in each state."""
+    get(session, actor, automation_id)
+    found = select(RUNS.c.state, func.count()).where(RUNS.c.automation_id == automation_id).group_by(RUNS.c.state)
+    return {FlowState(state): n for state, n in session.execute(found)}
+
+
+def under_way(session: Session, actor: Actor, automation_id: int) -> dict[int, int]:
+    """How many runs are under way in each version."""
+    get(session, actor, automation_id)
+    open_ones = select(RUNS.c.version_number, func.count()).where(RUNS.c.automation_id == automation_id, RUNS.c.state.in_(OPEN))
+    return dict(session.execute(open_ones.group_by(RUNS.c.version_number)).tuples().all())
 
 
 def runs(
@@ -196,7 +247,8 @@ def _step_problem(session: Session, actor: Actor, shown: Mapping[str, Any], step
         return "This version does not know such a step."
     if kind.entities and shown["entity"] not in kind.entities:
         return f"“{kind.title}” can't be done with {entity(shown['entity']).plural.lower()}."
-    missing = [param.label for param in kind.params if param.required and step.get(param.key) in (None, "", [])]
+    asked = [param for param in kind.params if param.only is None or step.get(param.only[0]) == param.only[1]]
+    missing = [param.label for param in asked if param.required and step.get(param.key) in (None, "", [])]
     if missing:
         return f"Fill in: {', '.join(missing)}."
     return kind.problem(session, actor, shown, step) if kind.problem else ""

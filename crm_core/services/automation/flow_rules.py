@@ -6,7 +6,7 @@ A flow is ``{"entity", "trigger": {"kind", …}, "if": filter|None, "before": fi
 """
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from crm_core.kit.text import clean
@@ -17,6 +17,7 @@ Flow = Mapping[str, Any]
 Step = Mapping[str, Any]
 
 ENTITIES = ("lead", "contact", "account", "deal", "ticket", "order", "task")
+ARMS = ("yes", "no")
 MAX_STEPS = 40
 MAX_NESTING = 3
 MAX_CHAIN = 5
@@ -62,7 +63,7 @@ def walk(steps: Sequence[Step], depth: int = 0) -> Iterator[tuple[Step, int]]:
     """Every step with its depth, in the order of reading."""
     for step in steps:
         yield step, depth
-        for arm in ("yes", "no"):
+        for arm in ARMS:
             yield from walk(step.get(arm) or (), depth + 1)
 
 
@@ -82,7 +83,7 @@ def after(steps: Sequence[Step], step_id: str, following: str = "") -> str:
         behind = str(steps[at + 1]["id"]) if at + 1 < len(steps) else following
         if step.get("id") == step_id:
             return behind
-        for arm in ("yes", "no"):
+        for arm in ARMS:
             inner = step.get(arm) or ()
             if find(inner, step_id) is not None:
                 return after(inner, step_id, behind)
@@ -122,22 +123,33 @@ def _changed(watched: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
     return all(not watched.get(side) or pair[at] in watched[side] for at, side in enumerate(("from", "to")))
 
 
-def when(flow: Flow, labels: Mapping[str, str]) -> str:
-    """What starts the flow, as a sentence. ``labels``: field → its name."""
+def when(flow: Flow, labels: Mapping[str, str], values: Callable[[str, Any], str] = lambda _field, value: str(value)) -> str:
+    """What starts the flow, as a sentence. ``labels``: field → its name; ``values(field, value)``: what a value is called."""
     trigger = flow.get("trigger") or {}
     kind = trigger.get("kind")
     if kind == TriggerKind.EVENT.value:
         return " or ".join(EVENTS[flow["entity"]].get(one, one) for one in trigger.get("events") or ())
     if kind == TriggerKind.CHANGED.value:
-        return "Changed: " + ", ".join(labels.get(one["field"], one["field"]) for one in trigger.get("fields") or ())
+        return "Changed: " + ", ".join(_watched(one, labels, values) for one in trigger.get("fields") or ())
     if kind == TriggerKind.DATE.value:
         days, label = int(trigger.get("days") or 0), labels.get(str(trigger.get("field")), "a date")
-        shift = "On the day of" if not days else f"{abs(days)} days {'before' if days < 0 else 'after'}"
+        shift = (
+            "On the day of"
+            if not days
+            else f"{abs(days)} {'day' if abs(days) == 1 else 'days'} {'before' if days < 0 else 'after'}"
+        )
         return f"{shift} {label}" + (", every year" if trigger.get("yearly") else "")
     if kind == TriggerKind.SCHEDULE.value:
         day = f"Every {WEEKDAYS[int(trigger.get('weekday') or 0)]}" if trigger.get("every") == "week" else "Every day"
         return f"{day} at {hour_of(trigger):02}:00"
     return "Started by hand"
+
+
+def _watched(one: Mapping[str, Any], labels: Mapping[str, str], values: Callable[[str, Any], str]) -> str:
+    sides = [
+        f" {side} " + " or ".join(values(one["field"], value) for value in one[side]) for side in ("from", "to") if one.get(side)
+    ]
+    return labels.get(one["field"], one["field"]) + "".join(sides)
 
 
 def hour_of(trigger: Mapping[str, Any]) -> int:
@@ -202,11 +214,11 @@ def tidy(flow: Flow) -> dict[str, Any]:
 
 
 def _tidy_step(step: Step) -> dict[str, Any]:
-    found = {key: _plain(value) for key, value in step.items() if key not in ("yes", "no", "if", "id")}
+    found = {key: _plain(value) for key, value in step.items() if key not in (*ARMS, "if", "id")}
     found["id"] = str(step.get("id") or new_id())[:40]
     if step.get("kind") == "branch":
         found["if"] = step.get("if") or None
-        found |= {arm: [_tidy_step(inner) for inner in step.get(arm) or ()] for arm in ("yes", "no")}
+        found |= {arm: [_tidy_step(inner) for inner in step.get(arm) or ()] for arm in ARMS}
     return found
 
 

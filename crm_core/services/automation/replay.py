@@ -5,7 +5,7 @@ page says so. Nothing is written.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -49,8 +49,19 @@ class Replay:
     today_only: bool = False
 
 
-def run(session: Session, actor: Actor, flow: Mapping[str, Any], *, hourly_cap: int = 200, days: int = DAYS) -> Replay:
-    """Try a flow on the past. Raises Invalid while it could not be switched on either."""
+Report = Callable[[float], object]
+
+
+def run(
+    session: Session,
+    actor: Actor,
+    flow: Mapping[str, Any],
+    *,
+    hourly_cap: int = 200,
+    days: int = DAYS,
+    report: Report = lambda _share: None,
+) -> Replay:
+    """Try a flow on the past. ``report`` hears how much is done, from 0 to 1. Raises Invalid while it could not be switched on either."""
     require(actor, "automation", Action.READ)
     tidy = flow_rules.tidy(flow)
     wrong = automations.problems(session, actor, tidy)
@@ -58,9 +69,9 @@ def run(session: Session, actor: Actor, flow: Mapping[str, Any], *, hourly_cap: 
         raise Invalid("Finish the automation first: " + " ".join(dict.fromkeys(wrong.values())), fields=wrong)
     kind = tidy["trigger"]["kind"]
     if kind in (TriggerKind.EVENT.value, TriggerKind.CHANGED.value):
-        found, looked, cut = _of_events(session, actor, tidy, days)
+        found, looked, cut = _of_events(session, actor, tidy, days, report)
     elif kind == TriggerKind.DATE.value:
-        found, looked, cut = _of_dates(session, actor, tidy, days)
+        found, looked, cut = _of_dates(session, actor, tidy, days, report)
     else:
         found, looked, cut = _of_today(session, actor, tidy)
     return _told(session, actor, tidy, found, looked, cut, hourly_cap, days, kind)
@@ -69,7 +80,7 @@ def run(session: Session, actor: Actor, flow: Mapping[str, Any], *, hourly_cap: 
 Starts = list[tuple[datetime, int]]
 
 
-def _of_events(session: Session, actor: Actor, flow: Mapping[str, Any], days: int) -> tuple[Starts, int, bool]:
+def _of_events(session: Session, actor: Actor, flow: Mapping[str, Any], days: int, report: Report) -> tuple[Starts, int, bool]:
     since, listens = utcnow() - timedelta(days=days), flow_rules.listens(flow)
     clause = [EVENTS.c.entity == flow["entity"], EVENTS.c.at >= since]
     clause += [EVENTS.c.type.in_(listens["types"])] if listens["types"] else [EVENTS.c.type.not_like("%.created")]
@@ -78,14 +89,15 @@ def _of_events(session: Session, actor: Actor, flow: Mapping[str, Any], days: in
     columns = (EVENTS.c.id, EVENTS.c.type, EVENTS.c.at, EVENTS.c.record_id, EVENTS.c.changes)
     rows = session.execute(select(*columns).where(*clause).order_by(EVENTS.c.id.desc()).limit(MOST_EVENTS)).all()
     heard = [row for row in reversed(rows) if flow_rules.starts(flow, row.type, row.changes)]
-    allowed = _allowed(session, actor, flow, {row.record_id for row in heard})
+    report(0.4)
+    allowed = _allowed(session, actor, flow, {row.record_id for row in heard}, lambda share: report(0.4 + share * 0.3))
     kept = [row for row in heard if row.record_id in allowed]
     if flow.get("before") and kept:
-        kept = _before(session, actor, flow, kept)
+        kept = _before(session, actor, flow, kept, lambda share: report(0.7 + share * 0.3))
     return _rested(flow, [(row.at, row.record_id) for row in kept]), len(rows), len(rows) == MOST_EVENTS
 
 
-def _allowed(session: Session, actor: Actor, flow: Mapping[str, Any], ids: set[int]) -> set[int]:
+def _allowed(session: Session, actor: Actor, flow: Mapping[str, Any], ids: set[int], report: Report) -> set[int]:
     """Those records that the actor sees and that match the conditions now."""
     found = entity(flow["entity"])
     clause = wanted(session, actor, found.key, flow.get("if"))
@@ -93,10 +105,11 @@ def _allowed(session: Session, actor: Actor, flow: Mapping[str, Any], ids: set[i
     for at in range(0, len(ordered), _PART):
         part = found.table.c.id.in_(ordered[at : at + _PART])
         allowed |= set(session.execute(select(found.table.c.id).where(part, *clause)).scalars())
+        report(min(1.0, (at + _PART) / len(ordered)))
     return allowed
 
 
-def _before(session: Session, actor: Actor, flow: Mapping[str, Any], rows: Sequence[Any]) -> list[Any]:
+def _before(session: Session, actor: Actor, flow: Mapping[str, Any], rows: Sequence[Any], report: Report) -> list[Any]:
     """Those events before which the record was as the flow wants it: each record walked back from today through its log."""
     table, test = entity(flow["entity"]).table, before_test(session, actor, flow)
     asked = {row.id for row in rows}
@@ -113,6 +126,7 @@ def _before(session: Session, actor: Actor, flow: Mapping[str, Any], rows: Seque
             back.setdefault(event.record_id, []).append(event.changes)
             if event.id in asked and test(now[event.record_id], back[event.record_id]):
                 kept.add(event.id)
+        report(min(1.0, (at + _PART // 10) / len(ids)))
     return [row for row in rows if row.id in kept]
 
 
@@ -140,7 +154,7 @@ def _waits(flow: Mapping[str, Any]) -> timedelta:
     return total
 
 
-def _of_dates(session: Session, actor: Actor, flow: Mapping[str, Any], days: int) -> tuple[Starts, int, bool]:
+def _of_dates(session: Session, actor: Actor, flow: Mapping[str, Any], days: int, report: Report) -> tuple[Starts, int, bool]:
     trigger, found = flow["trigger"], entity(flow["entity"])
     spec = registry(session, found.key)[trigger["field"]]
     zone = ZoneInfo(actor.timezone)
@@ -155,6 +169,7 @@ def _of_dates(session: Session, actor: Actor, flow: Mapping[str, Any], days: int
         at = datetime(day.year, day.month, day.day, flow_rules.hour_of(trigger), tzinfo=zone)
         ids = session.execute(select(found.table.c.id).where(and_(meant, *clause)).limit(MOST_AT_ONCE)).scalars()
         starts += [(at, record_id) for record_id in ids]
+        report((days - back + 1) / (days + 1))
     return _rested(flow, starts), days + 1, False
 
 

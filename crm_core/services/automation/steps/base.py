@@ -81,8 +81,9 @@ Result = Done | Skipped | Waited | Branched | Exit
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter. ``type``: text, long, number, choice, user, field, value, campaign, segment, filter, template, webhook, survey; ``options``:
-    value → label; ``choices(session, actor)``: id → name, where the options are records."""
+    """One parameter. ``type``: text, long, number, hour, choice, user (the owner or a colleague), person, field, value, date_field, campaign,
+    segment, template, webhook, survey; ``options``: value → label; ``choices(session, actor)``: id → name, where the options are records;
+    ``only``: another parameter and the value at which this one is asked for."""
 
     key: str
     label: str
@@ -95,6 +96,7 @@ class Param:
     high: int = 10_000
     max_length: int = 300
     choices: Callable[[Session, Actor], Mapping[int, str]] | None = None
+    only: tuple[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,8 @@ STEPS = (
     StepKind(
         "mail", "Send an e-mail", "mail", 15, _mail, _mail_words,
         (
-            Param("purpose", "It is", "choice", default="service", options=PURPOSES), Param("campaign", "Campaign it counts for", "campaign"),
+            Param("purpose", "It is", "choice", default="service", options=PURPOSES),
+            Param("campaign", "Campaign it counts for", "campaign", only=("purpose", "marketing")),
             Param("subject", "Subject", "template", required=True, max_length=150), Param("body", "Letter", "long", required=True, max_length=20_000),
         ),
         entities=_PEOPLE, problem=_mail_problem, mails=True,
