@@ -40,6 +40,10 @@ class Account(Customisable, table=True):
     parent_id: int | None = field("Parent account", to="account")
     owner_id: int | None = field("Owner", to="user")
     customer_since: date | None = field("Customer since", FieldKind.DATE)
+    renews_on: date | None = field("Contract renews", FieldKind.DATE, help="The day on which it can end or goes on")
+    customer_until: date | None = field(
+        "Customer until", FieldKind.DATE, help="The day on which the contract ended, or will end. Empty while it runs"
+    )
     handover_state: HandoverState | None = field("Hand-over", enum=HandoverState, default=None, editable=False, index=True)
     handover_at: datetime | None = field("Hand-over since", FieldKind.DATETIME, editable=False)
     description: str | None = field("Description", FieldKind.LONG_TEXT)

@@ -4,11 +4,13 @@ from collections import Counter
 
 import streamlit as st
 
+from crm_core.entities import ENTITIES
 from crm_core.services.admin.demo import recovery
 from crm_core.services.admin.demo.recovery import Finding
 from crm_core.vocabulary import Recovery
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.cache import cached
 from ui.components.header import header
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -39,30 +41,34 @@ def counts(found: list[Finding]) -> None:
 def card(one: Finding) -> None:
     """One planted thing: the truth left, what was found right."""
     colour, icon = LOOK[one.state]
-    with st.container(border=True, gap="small", key=f"truth_{one.check.key}"):
+    with st.container(border=True, gap="small", key=f"truth_{one.key}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.markdown(f"**{fmt.md(one.check.title)}**", width="content")
+            st.markdown(f"**{fmt.md(one.title)}**", width="content")
             st.badge("Being computed" if one.active else one.state.label, icon=f":material/{icon}:", color=colour)  # type: ignore[arg-type]
         left, right = st.columns(2, gap="medium")
         left.caption("Planted")
-        left.markdown(fmt.md(one.check.planted))
+        left.markdown(fmt.md(one.planted))
         right.caption("Found")
         right.markdown(fmt.md(one.found))
-        page = page_of(actor, one.check.page)
+        page = page_of(actor, one.page)
         if page is not None:
             st.page_link(page, label="Open the analysis", icon=":material/arrow_forward:", query_params=address(one))
 
 
 def address(one: Finding) -> dict[str, str]:
     """Where the run stands that was read."""
-    params = {"run": str(one.run_id)} if one.run_id is not None else {}
-    return params | ({"of": "Leads" if one.check.kind == "lead_score" else "Deals"} if one.check.page == "scoring" else {})
+    return ({"run": str(one.run_id)} if one.run_id is not None else {}) | one.address
+
+
+def judged(key: str, run_id: int) -> tuple[Recovery, str]:
+    """What a run says, kept: a run that is done never changes, and reading the tables of a large one takes seconds."""
+    return cached(recovery.judgement, key, run_id, entities=tuple(ENTITIES), tables=("organisation", "product"))
 
 
 @st.fragment(run_every=2.0)
 def waiting(active: int) -> None:
     """Looks again while something is being computed."""
-    now = sum(one.active for one in load(recovery.findings))
+    now = sum(one.active for one in load(recovery.standing))
     if now != active:
         st.rerun()
     st.caption(f":material/hourglass_top: {fmt.plural(now, 'analysis', 'analyses')} being computed. You can leave this page.")
@@ -70,7 +76,7 @@ def waiting(active: int) -> None:
 
 actor = current_actor()
 actions = header("What was planted", "The demo company's truth, and what each analysis made of it")
-found = load(recovery.findings)
+found = recovery.told(load(recovery.standing), judged)
 active = sum(one.active for one in found)
 if any(one.state is Recovery.OPEN and not one.active for one in found):
     if actions.button("Run them all", type="primary", icon=":material/play_arrow:", key="run_all"):

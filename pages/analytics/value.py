@@ -1,11 +1,15 @@
-"""Who will stay away and what that costs: for managers and account owners, to call the customers with most at stake and to see cohorts fade."""
+"""Who will leave or stay away and what that costs: for managers and account owners, to call those with most at stake and to see why."""
 
 from typing import Any
 
 import streamlit as st
 
+from crm_core.services.analytics.methods import method
+from crm_core.vocabulary import Action
 from ui import format as fmt
+from ui.components import churn_views
 from ui.components.analysis import Analysis, analysis_page
+from ui.components.score_views import subject_switch
 from ui.components.segmentation_views import money
 from ui.components.value_views import cohort_map, customers, evidence, silence_words
 from ui.navigation import go, page_of
@@ -15,6 +19,11 @@ NEEDS = (
     "It needs orders that name their customer: at least ten customers who ordered more than once, better hundreds, over a year or more. "
     "Choose people or companies and press Run."
 )
+CONTRACT_NEEDS = (
+    "It needs companies with “Customer since” filled in, and at least thirty whose “Customer until” says when their contract ended. Both are "
+    "fields of a company: enter them there, or import a file with these columns. Orders and tickets of theirs make it better. Then press Run."
+)
+KINDS = {"orders": ("value", "Without a contract"), "contracts": ("churn", "Under contract")}
 
 
 def buttons(actions: Any) -> None:
@@ -23,6 +32,17 @@ def buttons(actions: Any) -> None:
         "Import orders", icon=":material/upload:", key="import_orders"
     ):
         go("import")
+
+
+def contract_buttons(actions: Any) -> None:
+    """Where the days of contracts are entered."""
+    here = current_actor()
+    if page_of(here, "import") is not None and actions.button("Import companies", icon=":material/upload:", key="import_companies"):
+        go("import")
+    if page_of(here, "accounts") is not None and actions.button(
+        "Open companies", icon=":material/apartment:", key="open_companies"
+    ):
+        go("accounts")
 
 
 def figures(shown: Analysis) -> None:
@@ -48,11 +68,37 @@ def figures(shown: Analysis) -> None:
         )  # fmt: skip
 
 
-shown = analysis_page("value", caption="Who may stay away, and what is at stake", nothing=NEEDS, on_nothing=buttons)
-figures(shown)
-first, second, third = st.tabs(["Customers", "Cohorts", "Evidence"], key="part", on_change="rerun", bind="query-params")
-for tab, draw in ((first, customers), (second, cohort_map), (third, evidence)):
-    if tab.open:
-        with tab:
-            draw(shown)
-shown.finish()
+def of_buyers() -> None:
+    """Customers who just stop buying."""
+    shown = analysis_page("value", caption="Who may stay away, and what is at stake", nothing=NEEDS, on_nothing=buttons)
+    figures(shown)
+    first, second, third = st.tabs(["Customers", "Cohorts", "Evidence"], key="part", on_change="rerun", bind="query-params")
+    for tab, draw in ((first, customers), (second, cohort_map), (third, evidence)):
+        if tab.open:
+            with tab:
+                draw(shown)
+    shown.finish()
+
+
+def of_contracts() -> None:
+    """Customers whose contract ends."""
+    shown = analysis_page("churn", caption="Which contracts may end, why, and what is at stake", nothing=CONTRACT_NEEDS, on_nothing=contract_buttons)  # fmt: skip
+    churn_views.figures(shown)
+    tabs = st.tabs(["Customers", "Reasons", "How long they stay", "Evidence"], key="contract_part", on_change="rerun", bind="query-params")  # fmt: skip
+    drawn = (churn_views.customers, churn_views.reasons, churn_views.staying, churn_views.evidence)
+    for tab, draw in zip(tabs, drawn, strict=True):
+        if tab.open:
+            with tab:
+                draw(shown)
+    shown.finish()
+
+
+actor = current_actor()
+offered = {
+    key: words for key, (kind, words) in KINDS.items() if all(actor.can(needed, Action.READ) for needed in method(kind).entities)
+}
+of = subject_switch(offered) if len(offered) > 1 else next(iter(offered), "orders")
+if of == "contracts":
+    of_contracts()
+else:
+    of_buyers()

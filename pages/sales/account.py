@@ -32,6 +32,8 @@ ABOUT = (
     "country",
     "parent_id",
     "customer_since",
+    "renews_on",
+    "customer_until",
 )
 
 actor = current_actor()

@@ -8,7 +8,9 @@ from ui.navigation import go, page_of
 from ui.session import current_actor
 
 NEW_FIELDS = ("name", "kind", "industry", "website", "phone", "owner_id", "city", "country")
-MORE_FIELDS = ("employees", "revenue_minor", "founded_year", "street", "postcode", "parent_id", "customer_since", "description")
+MORE_FIELDS = (
+    "employees", "revenue_minor", "founded_year", "street", "postcode", "parent_id", "customer_since", "renews_on", "customer_until", "description",
+)  # fmt: skip
 
 
 def nothing_yet() -> None:

@@ -19,18 +19,24 @@ _SUBJECT = "Call: may stay away"
 _DONE = "_follow_ups_done"
 
 
-def follow_up_button(customer: str, run_id: int, wanted: Callable[[], list[int]], number: int, *, chosen: bool) -> None:
+Notes = Callable[..., dict[int, str]]
+"""A service that says what each task should tell: ``notes(session, actor, run_id, record_ids)``."""
+
+
+def follow_up_button(
+    customer: str, run_id: int, wanted: Callable[[], list[int]], number: int, *, chosen: bool, notes: Notes = value_rows.notes
+) -> None:
     """The button that opens the plan, once somebody chose for whom; nothing for people who may not create tasks."""
     actor = current_actor()
     if not actor.can("task", Action.CREATE):
         return
     help = "One for each customer, for its owner" if chosen else "Select customers or choose a level of risk first"
     if st.button("Create tasks", icon=":material/add_task:", key="follow_ups", type="primary", help=help, disabled=not chosen):
-        _dialog(customer, run_id, wanted()[:MAX_TASKS], number)
+        _dialog(customer, run_id, wanted()[:MAX_TASKS], number, notes)
 
 
 @st.dialog("Tasks for the owners", width="medium", icon=":material/add_task:")
-def _dialog(customer: str, run_id: int, ids: list[int], number: int) -> None:
+def _dialog(customer: str, run_id: int, ids: list[int], number: int, telling: Notes) -> None:
     actor = current_actor()
     subject = st.text_input("Task", _SUBJECT, max_chars=200, key="follow_subject")
     with st.container(horizontal=True, gap="small"):
@@ -48,7 +54,7 @@ def _dialog(customer: str, run_id: int, ids: list[int], number: int) -> None:
         st.caption("Say what is to be done.")
         return
     plan = load(follow_ups.plan, customer, ids, subject)
-    notes: dict[int, str] = load(value_rows.notes, run_id, [task.record_id for task in plan.tasks])
+    notes: dict[int, str] = load(telling, run_id, [task.record_id for task in plan.tasks])
     _say(plan, number, notes)
     if st.button(f"Create {fmt.plural(len(plan.tasks), 'task')}", type="primary", key="follow_yes", disabled=not plan.tasks):
         made = perform(

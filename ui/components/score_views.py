@@ -22,6 +22,7 @@ from ui.actions import load, perform, show_problems
 from ui.components.analysis import Analysis
 from ui.components.attribution_views import whole
 from ui.components.figure import chart
+from ui.components.filter_bar import PARAM as FILTER
 from ui.components.score_card import value_words
 from ui.components.table import Cell, Column, table
 from ui.navigation import go, page_of
@@ -40,7 +41,7 @@ def subject_switch(kinds: dict[str, str]) -> str:
 
 
 def _forget_run() -> None:
-    for name in ("run", "with", "page"):
+    for name in ("run", "with", "page", FILTER):
         st.query_params.pop(name, None)
     st.session_state.pop("page", None)
 

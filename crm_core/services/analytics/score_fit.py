@@ -55,15 +55,15 @@ def learn(session: Session, actor: Actor, subject: Subject, params: dict[str, An
     model = fit_score(
         table, outcome="outcome", at="at", id="id", outcome_at="outcome_at", spend=spend, features=list(fields.labels), as_of=as_of
     )
-    model = _strict(model, subject)
+    model = strict(model, subject)
     report(0.85, "Scoring what is open")
     scores = score(model, table[table["outcome"].isna() & model.usable], fields.labels)
     return Outcome(
         verdict=model.verdict,
-        reliable=_reliable(model),
+        reliable=reliable(model),
         summary=_summary(model, known, subject, params, len(scores)),
         tables=_tables(model, fields, scores, subject, params),
-        warnings=[*(_in_words(one, fields.labels) for one in model.advice[1:]), *_warnings(model, known, subject)],
+        warnings=[*(in_words(one, fields.labels) for one in model.advice[1:]), *_warnings(model, known, subject)],
         missing=_missing(model, subject),
         sql=_SQL[subject.entity],
         python=_python(subject, spend),
@@ -71,7 +71,7 @@ def learn(session: Session, actor: Actor, subject: Subject, params: dict[str, An
     )
 
 
-def _strict(model: ScoreModel, subject: Subject) -> ScoreModel:
+def strict(model: ScoreModel, subject: Subject) -> ScoreModel:
     """Refused too when its chances miss by more than the base rate does: then it would rank by what it does not know."""
     found = model.metrics
     if not model.usable or found["brier"] < found["brier_base_rate"]:
@@ -84,7 +84,7 @@ def _strict(model: ScoreModel, subject: Subject) -> ScoreModel:
     return replace(model, usable=False, verdict=verdict)
 
 
-def _in_words(advice: str, labels: dict[str, str]) -> str:
+def in_words(advice: str, labels: dict[str, str]) -> str:
     """Advice of the mathematics with labels in the place of keys."""
     known = {**labels, "(outcome)": "the share that turned out well"}
     keys = "|".join(re.escape(key) for key in sorted(known, key=len, reverse=True))
@@ -201,7 +201,7 @@ def marks(kind: str, entity_key: str, scores: pd.DataFrame) -> list[Mark]:
     return found
 
 
-def _reliable(model: ScoreModel) -> Any:
+def reliable(model: ScoreModel) -> Any:
     if not model.usable:
         return "no"
     sound = model.metrics["auc"] >= 0.65 and model.metrics["ece"] <= 0.05
@@ -232,7 +232,7 @@ def _tables(
     named = {key: labels.get(key, key) for key in model.dropped}
     left = [(named[key], why) for key, why in model.dropped.items()] + list(KEPT_OUT[subject.entity].items())
     frozen = {**freeze(model), "labels": labels, "age_days": params["age_days"], "owner": params["owner"]}
-    terms = [_term(term, labels) for term in model.coefficients.get("term", [])]
+    terms = [term_words(term, labels) for term in model.coefficients.get("term", [])]
     return {
         "scores": scores,
         "coefficients": model.coefficients.assign(term=terms),
@@ -245,7 +245,7 @@ def _tables(
     }
 
 
-def _term(term: str, labels: dict[str, str]) -> str:
+def term_words(term: str, labels: dict[str, str]) -> str:
     for key in sorted(labels, key=len, reverse=True):
         if term == key or term.startswith((f"{key} ", f"{key},")):
             return labels[key] + term[len(key) :].replace(" = ", ": ", 1)

@@ -39,6 +39,12 @@ class Funnel:
     def receive(self) -> int:
         return self.eligible - self.held_out
 
+    @classmethod
+    def of_members(cls, total: int, lost: dict[Gate, int], members: int, held_out: int) -> "Funnel":
+        """The funnel of a launch, from those at each gate and those who became members: the rest shared an address."""
+        found = {**lost, Gate.SAME_ADDRESS: max(0, total - sum(lost.values()) - members)}
+        return cls(total, {gate: count for gate, count in found.items() if count}, members, held_out)
+
 
 def draw(column: Any, seed: int) -> Any:
     """A pseudo-random number below 2³¹ for an id: three rounds of a quadratic map modulo a prime, the same on both databases and in Python
@@ -83,6 +89,22 @@ def funnel(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime |
             else:
                 eligible += count
     return Funnel(total, {gate: count for gate, count in lost.items() if count}, eligible, held_out_of(eligible, plan.holdout_pct))
+
+
+def closed(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime) -> tuple[int, dict[Gate, int]]:
+    """Everybody in the segments, and how many stop at each gate; who shares an address with another is not told apart here."""
+    require(actor, "campaign", Action.READ)
+    total, lost = 0, dict.fromkeys(Gate, 0)
+    for key in consent.PEOPLE:
+        base = _base(session, actor, plan, key, at)
+        if base is None:
+            continue
+        rows = base.subquery()
+        for gate, count in session.execute(select(rows.c.closed, func.count()).group_by(rows.c.closed)):
+            total += count
+            if gate:
+                lost[Gate(gate)] += count
+    return total, lost
 
 
 def _base(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: datetime) -> Any:

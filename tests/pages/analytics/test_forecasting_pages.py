@@ -14,6 +14,7 @@ from crm_core.services.analytics import quotas, snapshots
 from crm_core.services.analytics.quotas import Change
 from crm_core.vocabulary import StageKind
 from tests.crm_core.services.analytics.buying import NOW, ask, two_kinds, work
+from tests.crm_core.services.analytics.methods.test_churn import companies
 from tests.pages.app import open_screen, words
 from ui.navigation import page_of
 
@@ -159,3 +160,17 @@ def test_drivers_are_told_in_sentences_and_lead_to_open_deals(cast):
     for part in ("Coefficients", "Evidence"):
         shown = open_screen(cast["alice"], "drivers", run=run_id, part=part)
         assert not shown.exception and not shown.error, part
+
+
+def test_contracts_at_risk_come_with_reasons_evidence_and_tasks(cast):
+    app = open_screen(cast["root"], "value", of="Under contract")
+    assert not app.exception and "Customer until" in words(app), "empty, it names the missing fields"
+    companies(cast["alice"].user_id)
+    run_id = work(ask(cast["root"], "churn", {"group": "x_term"}))
+    app = open_screen(cast["root"], "value", of="Under contract", run=run_id, churn_level="Medium")
+    assert not app.exception and not app.error and "had not seen" in words(app)
+    app.button(key="follow_ups").click().run()
+    assert "Chance of leaving within 6 months" in words(app), "the plan shows what each task will say"
+    for part, said in (("Reasons", "Not used"), ("How long they stay", "log-rank"), ("Evidence", "judged on")):
+        app = open_screen(cast["root"], "value", of="Under contract", run=run_id, contract_part=part)
+        assert not app.exception and said in words(app)

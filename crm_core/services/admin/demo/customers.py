@@ -56,6 +56,8 @@ def _accounts(draft: Draft) -> None:
         parent_id=_parents(rng, kind),
         owner_id=owner,
         customer_since=np.where(life["buys"], joined, np.datetime64("NaT", "D")),
+        renews_on=_renewals(draft, joined, life),
+        customer_until=np.where(life["buys"] & (life["left"] < 0), draft.day(_last_day(life)), np.datetime64("NaT", "D")),
         description=maybe(rng, pick(rng, spec["descriptions"], n), 0.3),
         extra=[
             _extra(*row)
@@ -86,6 +88,19 @@ def _life(draft: Draft, rng: np.random.Generator, kind: Array, joined: Array) ->
     first = (joined - draft.today).astype(int)
     left = first + 30 + rng.exponential(365.25 / hazard)
     return {"buys": buys, "monthly": monthly, "trouble": trouble, "first": first, "left": np.where(left < 0, left, np.inf)}
+
+
+def _last_day(life: dict[str, Array]) -> Array:
+    """Offset of the day on which a contract ended; today for those that run."""
+    return np.where(life["left"] < 0, np.floor(life["left"]), 0).astype(int)
+
+
+def _renewals(draft: Draft, joined: Array, life: dict[str, Array]) -> Array:
+    """The next day on which a running contract goes on: a month or a year at a time since it began."""
+    term = np.where(life["monthly"], 30, 365)
+    age = (draft.today - joined).astype(int)
+    following = joined + (age // term + 1) * term
+    return np.where(life["buys"] & ~np.isfinite(life["left"]), following, np.datetime64("NaT", "D"))
 
 
 def _extra(monthly: bool, sites: int, buys: bool) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
 from crm_core.errors import CrmError, NotFound
+from crm_core.fields import registry
+from crm_core.frames.read import read_frame
 from crm_core.kit import clock
 from crm_core.models import Account, Contact, Organisation, Product
 from crm_core.services.admin.demo import recovery_rules as rules
@@ -26,7 +28,8 @@ Judge = Callable[..., rules.Judgement]
 
 @dataclass(frozen=True)
 class Check:
-    """One planted thing. ``kind`` and ``params``: the analysis that should find it; ``judge(session, actor)`` makes the rule that compares."""
+    """One planted thing. ``kind`` and ``params``: the analysis that should find it; ``judge(session, actor)`` makes the rule that compares;
+    ``address``: what the page needs to show this analysis and not its neighbour."""
 
     key: str
     title: str
@@ -35,16 +38,32 @@ class Check:
     planted: str
     judge: Callable[[Session, Actor], Judge]
     params: dict[str, Any] = field(default_factory=dict)
+    address: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One planted thing with what was found. ``run_id``: the run it was read from; ``active``: it is being computed."""
+    """One planted thing with what was found, in plain words. ``run_id``: the run it was read from; ``active``: it is being computed."""
 
-    check: Check
+    key: str
+    title: str
+    planted: str
+    page: str
+    address: dict[str, str]
     state: Recovery
     found: str
     run_id: int | None = None
+    active: bool = False
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The run that answers a check now. ``words``: why there is nothing to judge yet, or no more; empty when it can be judged."""
+
+    key: str
+    run_id: int | None
+    state: Recovery
+    words: str
     active: bool = False
 
 
@@ -65,10 +84,12 @@ def checks(planted: Truth) -> tuple[Check, ...]:
         Check(
             "deal_score", "Deal score", "scoring", "deal_score",
             "Referrals win more often (+0.9), and so do deals with more people in the buying committee (+0.35 each).", _always(rules.effects("deal")),
+            address={"of": "Deals"},
         ),
         Check(
             "lead_score", "Lead score", "scoring", "lead_score",
             "Leads by referral convert more often (+1.1), those by paid search less (−0.9).", _always(rules.effects("lead")),
+            address={"of": "Leads"},
         ),
         Check(
             "drivers", "Drivers of deals", "drivers", "drivers", "The same two effects on winning: +0.9 for referrals, +0.35 per person.",
@@ -95,6 +116,12 @@ def checks(planted: Truth) -> tuple[Check, ...]:
             lambda session, actor: rules.leaving(_facts(session, actor, "contact")), {"customer": "contact"},
         ),
         Check(
+            "contracts", "Contracts at risk", "value", "churn",
+            f"Contracts by the month end {planted.monthly_hazard_factor:g} times as fast as those by the year, and customers in trouble "
+            f"{planted.trouble_hazard_factor:g} times as fast: they complain in the months before.",
+            _always(rules.contracts), {"group": "x_contract"}, {"of": "Under contract"},
+        ),
+        Check(
             "season", "Forecast", "forecast", "forecast", "Orders grow by 18 % a year, rise before Christmas and rest in August.",
             _always(rules.season), {"series": "order_revenue"},
         ),
@@ -107,8 +134,39 @@ def _always(judge: Judge) -> Callable[[Session, Actor], Judge]:
 
 def findings(session: Session, actor: Actor) -> list[Finding]:
     """Each planted thing with what the actor's latest run of the tool says about it. NotFound outside the demo company."""
+    return told(standing(session, actor), lambda key, run_id: judgement(session, actor, key, run_id))
+
+
+def told(stands: list[Standing], judge: Callable[[str, int], tuple[Recovery, str]]) -> list[Finding]:
+    """The findings, each judged by ``judge(key, run_id)``: a page may remember what it said about a run, which never changes."""
+    known = {check.key: check for check in checks(truth())}
+    found = []
+    for one in stands:
+        check = known[one.key]
+        ready = not one.words and one.run_id is not None
+        state, words = judge(one.key, one.run_id or 0) if ready else (one.state, one.words)
+        found.append(
+            Finding(check.key, check.title, check.planted, check.page, check.address, state, words, one.run_id, one.active)
+        )
+    return found
+
+
+def standing(session: Session, actor: Actor) -> list[Standing]:
+    """Which run of the actor's answers each check, and how far it is: cheap, so that a page can ask while it waits."""
     _demo_only(session, actor)
-    return [_finding(session, actor, check) for check in _offered(actor)]
+    offered = _offered(actor)
+    rows = {kind: runs.find(session, actor, kind) for kind in dict.fromkeys(check.kind for check in offered)}
+    return [_standing(session, actor, check, rows[check.kind]) for check in offered]
+
+
+def judgement(session: Session, actor: Actor, key: str, run_id: int) -> tuple[Recovery, str]:
+    """What a finished run says about a planted thing. Reads its tables, which takes seconds where there are many customers."""
+    check = next((one for one in _offered(actor) if one.key == key), None)
+    if check is None:
+        raise NotFound("There is no such check.")
+    _demo_only(session, actor)
+    run = runs.get(session, actor, run_id, check.kind)
+    return check.judge(session, actor)(run.summary, lambda name: runs.table(session, actor, run_id, name), truth())
 
 
 def _demo_only(session: Session, actor: Actor) -> None:
@@ -130,23 +188,21 @@ def _offered(actor: Actor) -> list[Check]:
     return found
 
 
-def _finding(session: Session, actor: Actor, check: Check) -> Finding:
-    row = _run_of(session, actor, check)
+def _standing(session: Session, actor: Actor, check: Check, rows: list[runs.RunRow]) -> Standing:
+    row = _run_of(check, rows)
     if row is None:
-        return Finding(check, Recovery.OPEN, "Nobody has run it over the records that you see.")
+        return Standing(check.key, None, Recovery.OPEN, "Nobody has run it over the records that you see.")
+    if row.state is RunState.DONE:
+        return Standing(check.key, row.id, Recovery.FOUND, "")
     run = runs.get(session, actor, row.id)
     if run.active:
-        return Finding(check, Recovery.OPEN, run.step or run.waits or "Being computed.", run.id, active=True)
-    if run.state is not RunState.DONE:
-        return Finding(check, Recovery.UNSURE, run.verdict, run.id)
-    judge = check.judge(session, actor)
-    state, found = judge(run.summary, lambda name: runs.table(session, actor, run.id, name), truth())
-    return Finding(check, state, found, run.id)
+        return Standing(check.key, run.id, Recovery.OPEN, run.step or run.waits or "Being computed.", active=True)
+    return Standing(check.key, run.id, Recovery.UNSURE, run.verdict)
 
 
-def _run_of(session: Session, actor: Actor, check: Check) -> runs.RunRow | None:
+def _run_of(check: Check, rows: list[runs.RunRow]) -> runs.RunRow | None:
     """The latest run that asked what the check needs."""
-    for row in runs.find(session, actor, check.kind):
+    for row in rows:
         if row.state is not RunState.FAILED and all(str(row.params.get(key)) == str(value) for key, value in check.params.items()):
             return row
     return None
@@ -171,12 +227,14 @@ def _products(session: Session, actor: Actor) -> dict[str, int]:
 
 def _facts(session: Session, actor: Actor, customer: str) -> Any:
     """Industry and contract by customer_id, as the company of the person tells them."""
-    import pandas as pd
-
+    contract = registry(session, "account").get("x_contract")
     query = (
-        select(_CONTACTS.c.id, _ACCOUNTS.c.industry, _ACCOUNTS.c.extra)
+        select(
+            _CONTACTS.c.id.label("customer_id"),
+            _ACCOUNTS.c.industry,
+            (contract.expression(_ACCOUNTS) if contract is not None else literal("")).label("contract"),
+        )
         .join(_ACCOUNTS, _ACCOUNTS.c.id == _CONTACTS.c.account_id)
         .where(visible(actor, customer, _CONTACTS), visible(actor, "account", _ACCOUNTS))
     )
-    rows = [(row.id, row.industry, (row.extra or {}).get("x_contract")) for row in session.execute(query)]
-    return pd.DataFrame(rows, columns=["customer_id", "industry", "contract"])
+    return read_frame(session, query)

@@ -150,6 +150,24 @@ def leaving(facts: pd.DataFrame) -> Callable[[Mapping[str, Any], Tables, Truth],
     return judge
 
 
+def contracts(summary: Mapping[str, Any], tables: Tables, truth: Truth) -> Judgement:
+    """The rate at which monthly contracts end against yearly ones, and whether complaints raise the risk."""
+    rows = tables("groups").set_index("group")
+    if not {"Monthly", "Yearly"} <= set(rows.index) or min(rows.loc[["Monthly", "Yearly"], "left"]) < 10:
+        return Recovery.UNSURE, "Too few contracts of either kind have ended."
+    month, year = rows.loc["Monthly"], rows.loc["Yearly"]
+    ratio = float(month["rate"] / year["rate"])
+    spread = float(np.exp(1.96 * np.sqrt(1 / float(month["left"]) + 1 / float(year["left"]))))
+    words = f"Monthly ones end {ratio:.1f} times as fast (interval {ratio / spread:.1f} to {ratio * spread:.1f})."
+    if summary["usable"]:
+        terms = tables("coefficients").set_index("term")["coefficient"]
+        words += f" Tickets in 90 days: {float(terms.get('Tickets in 90 days', 0.0)):+.2f} log-odds; AUC {summary['auc']:.2f}."
+    if ratio / spread <= 1:
+        return Recovery.UNSURE, words
+    right = ratio / spread <= truth.monthly_hazard_factor <= ratio * spread
+    return (Recovery.FOUND if right else Recovery.MISSED), words
+
+
 def season(summary: Mapping[str, Any], tables: Tables, truth: Truth) -> Judgement:
     """A pattern in the orders: a method must beat the flat mean when it is put back to earlier days."""
     skill = summary.get("skill")

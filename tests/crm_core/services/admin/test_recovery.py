@@ -35,7 +35,7 @@ def actor_of(role):
 
 def findings(actor):
     with read_session() as session:
-        return {one.check.key: one for one in recovery.findings(session, actor)}
+        return {one.key: one for one in recovery.findings(session, actor)}
 
 
 def test_on_the_small_company_no_tool_claims_what_is_not_there(database):
@@ -46,7 +46,7 @@ def test_on_the_small_company_no_tool_claims_what_is_not_there(database):
     assert {one.state for one in before.values()} == {OPEN} and set(HONEST) <= set(before)
     with write_session() as session:
         assert recovery.run_all(session, root) >= 4
-    work({one.check.kind for key, one in before.items() if key in HONEST})
+    work({check.kind for check in recovery.checks(truth()) if check.key in HONEST})
     after = findings(root)
     assert {key: after[key].state in states for key, states in HONEST.items()} == dict.fromkeys(HONEST, True), after
     assert all(after[key].found and after[key].run_id for key in HONEST)
@@ -142,3 +142,13 @@ def test_clusters_and_risks_are_compared_with_what_the_companies_tell():
     assert judged(rules.kinds(facts), {"clusters": 1}, customers=same) is UNSURE
     assert judged(rules.leaving(facts), customers=same) is FOUND
     assert judged(rules.leaving(facts), customers=mixed) is MISSED
+
+
+@pytest.mark.parametrize(("monthly", "expected"), [(90, FOUND), (58, UNSURE), (300, MISSED)])
+def test_the_rates_at_which_contracts_end_are_compared_with_the_planted_ones(monthly, expected):
+    table = pd.DataFrame(
+        [("Monthly", 400, monthly, 10.0), ("Yearly", 400, 50, 10.0)], columns=["group", "customers", "left", "years"]
+    )
+    table["rate"] = 100 * table["left"] / table["years"]
+    assert judged(rules.contracts, {"usable": False}, groups=table) is expected
+    assert judged(rules.contracts, {"usable": False}, groups=table.assign(left=5)) is UNSURE

@@ -1,0 +1,250 @@
+"""Parts of the page about contracts at risk: customers with their reasons, what drives leaving, how long customers stay, the evidence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from crm_core.services.analytics import churn_rows
+from crm_core.services.analytics.churn_rows import LEVELS, SORTS, Row, reason_words
+from crm_core.services.analytics.methods.churn import AHEAD
+from ml.charts import churn as churn_charts
+from ml.charts import evaluation as evaluation_charts
+from ml.charts import style
+from ui import format as fmt
+from ui.actions import load
+from ui.cache import cached
+from ui.components.analysis import Analysis
+from ui.components.figure import box, chart
+from ui.components.follow_up_dialog import follow_up_button, last_follow_up
+from ui.components.segment_actions import published_rule, segment_buttons
+from ui.components.segmentation_views import money
+from ui.components.table import Cell, Column, table
+from ui.navigation import go as open_page
+
+SIZE = 20
+_TONE = {"High": "red", "Medium": "orange", "Low": "green"}
+_SORTS = {
+    "at_stake": "At stake", "risk": "Risk", "renews_on": "Next renewal", "revenue_12m": "Revenue, 12 months", "tenure_months": "Newest customers",
+}  # fmt: skip
+
+
+def figures(shown: Analysis) -> None:
+    """The size of it in four numbers."""
+    actor, summary = shown.actor, shown.summary
+    ahead = f"within {AHEAD[str(summary['months'])]}"
+    with st.grid(4, min_column_width=150):
+        _metric(
+            "Under contract",
+            fmt.number(actor, summary["customers"]),
+            f"{summary['left']:,} have left so far",
+            "Whose end is not known yet",
+        )
+        _metric("Expected to leave", fmt.number(actor, summary["expected"], digits=0), ahead, "The sum of all risks")
+        if summary["at_stake"] > 0:
+            _metric(
+                "At stake",
+                money(actor, summary["at_stake"]),
+                "risk × last 12 months",
+                "What they brought in, times the chance that they leave",
+            )
+        usual = f"usual is {fmt.percent(actor, summary['base'][0], 0)}"
+        _metric(
+            "At high risk",
+            fmt.number(actor, summary["high"]),
+            usual,
+            "Whose risk is at least one and a half times the usual share of leavers",
+        )
+
+
+def _metric(label: str, value: str, note: str, help_text: str) -> None:
+    st.metric(label, value, delta=fmt.md(note), delta_color="off", delta_arrow="off", border=True, height="stretch", help=help_text)
+
+
+# --- customers ----------------------------------------------------------------------------------------------------------------
+
+
+def customers(shown: Analysis) -> None:
+    """Who may leave, the most money first, with the reasons; tasks and segments of them."""
+    actor = shown.actor
+    if not shown.summary["usable"]:
+        low, high = shown.summary["base"][1:]
+        st.info(
+            f"There is no order of customers: the score was refused, so each has the usual risk of {low:.0%} to {high:.0%}. "
+            "How long customers stay, and which groups leave more often, does not hang on it: see the next tabs.",
+            icon=":material/do_not_disturb_on:",
+        )
+        return
+    choice = _filters()
+    number = int(st.session_state.get("churn_page", 1) or 1)
+    found = cached(
+        churn_rows.page, shown.run.id, **choice, start=(number - 1) * SIZE, size=SIZE, entities=("account", "order", "ticket", "user"),
+        tables=("account", "analysis_run", "analysis_table"), own=bool(choice["mine"]),
+    )  # fmt: skip
+    if not found.total:
+        st.caption("Nobody matches. Choose another level.")
+        return
+    pages = -(-found.total // SIZE)
+    number = min(number, pages)
+    worth = f" with {money(actor, found.at_stake)} at stake" if found.at_stake else ""
+    st.markdown(f"**{fmt.md(fmt.plural(found.total, 'customer') + worth)}**")
+    happened = table(
+        _columns(), [(row.id, _cells(shown, row)) for row in found.rows], key=f"churn_rows_{number}_{hash(str(choice))}", label="Customers",
+        href="account?id={id}", selectable=True,
+    )  # fmt: skip
+    if happened.opened:
+        open_page("account", id=happened.opened)
+    if pages > 1:
+        st.pagination(pages, key="churn_page")
+    _actions(shown, choice, happened.selected, found.total)
+
+
+def _filters() -> dict[str, Any]:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        level = st.pills("Risk", list(LEVELS), key="churn_level", bind="query-params", help="High: at least one and a half times the usual share of leavers. Low: below it")  # fmt: skip
+        sort = st.selectbox("Sort by", list(SORTS), format_func=lambda key: _SORTS[key], key="churn_sort", width=220, bind="query-params")  # fmt: skip
+        mine = st.toggle("Only mine", key="churn_mine", bind="query-params")
+    return {"level": level or "", "sort": sort or "at_stake", "mine": bool(mine)}
+
+
+def _columns() -> list[Column]:
+    return [
+        Column("name", "Company", sortable=False),
+        Column("owner", "Owner", sortable=False, muted=True),
+        Column("renews", "Renews", sortable=False),
+        Column("revenue", "Revenue, 12 months", right=True, sortable=False),
+        Column("risk", "Risk", sortable=False),
+        Column("range", "Range", right=True, sortable=False, muted=True),
+        Column("stake", "At stake", right=True, sortable=False),
+        Column("why", "Because", sortable=False, muted=True),
+    ]
+
+
+def _cells(shown: Analysis, row: Row) -> list[Cell]:
+    actor = shown.actor
+    raised = [one for one in row.reasons if one["log_odds"] > 0][:2]
+    return [
+        Cell(row.title),
+        Cell(row.owner or fmt.NOTHING),
+        Cell(fmt.day(actor, row.renews_on) if row.renews_on else fmt.NOTHING),
+        Cell(money(actor, row.revenue_12m) if row.revenue_12m is not None else fmt.NOTHING),
+        Cell(f"{row.level} {row.risk:.0%}", tone=_TONE[row.level]),
+        Cell(f"{100 * row.low:.0f}–{100 * row.high:.0f}%"),
+        Cell(money(actor, row.at_stake) if row.at_stake is not None else fmt.NOTHING),
+        Cell("; ".join(reason_words(one) for one in raised) or "nothing raises it"),
+    ]
+
+
+def _actions(shown: Analysis, choice: Mapping[str, Any], selected: list[int], total: int) -> None:
+    """What to do about the selected customers, or about all that match."""
+    last_follow_up()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="churn_actions"):
+        number = len(selected) or total
+        st.markdown(f"{'Selected' if selected else 'All that match'}: **{number:,}**", width="content")
+        wanted = (lambda: selected) if selected else (lambda: load(churn_rows.ids, shown.run.id, **choice))
+        follow_up_button("account", shown.run.id, wanted, number, chosen=bool(selected or choice["level"]), notes=churn_rows.notes)
+        label = f"{choice['level'] or 'Any'} risk of leaving" if not selected else "Selected customers"
+        rule = None if selected or not choice["level"] else published_rule(shown, "churn_risk", str(choice["level"]))
+        segment_buttons(
+            "churn", entity="account", name=f"{label}, {fmt.day(shown.actor, shown.run.as_of)}", rule=rule,
+            source={"kind": "churn_risk", "run_id": shown.run.id, "label": label}, members=wanted, count=number,
+        )  # fmt: skip
+
+
+# --- what drives it -------------------------------------------------------------------------------------------------------------
+
+
+def reasons(shown: Analysis) -> None:
+    """What raises and lowers the risk over all customers, and the rate of leaving by group."""
+    if shown.summary["usable"]:
+        fig = shown.figure(_coefficients, "coefficients")
+        chart(
+            shown.actor, fig, "What goes with leaving", "Log-odds: +0.7 doubles the odds. A reason need not be a cause", key="churn_drivers", png="churn-reasons",
+        )  # fmt: skip
+    else:
+        st.info("A refused score has no reasons: its coefficients would be noise.", icon=":material/do_not_disturb_on:")
+    outer, _ = box("Not used", "Fields that were left out, and why", key="box_churn_left_out")
+    names = {"field": "Field", "why": "Why"}
+    outer.dataframe(shown.table("left_out").rename(columns=names), hide_index=True, width="stretch")
+
+
+def _coefficients(coefficients: pd.DataFrame) -> go.Figure:
+    kept = coefficients.head(12).iloc[::-1]
+    colours = [style.tone("bad" if value > 0 else "accent") for value in kept["coefficient"]]
+    words = [f"{value:+.2f}" for value in kept["coefficient"]]
+    bar = go.Bar(
+        x=kept["coefficient"], y=kept["term"], orientation="h", marker={"color": colours}, text=words, textposition="outside", cliponaxis=False,
+        hovertemplate="%{y}: %{x:+.2f}<extra></extra>",
+    )  # fmt: skip
+    fig = style.figure(bar, x="Log-odds: right raises the risk", height=90 + 28 * len(kept))
+    fig.add_vline(x=0, line={"color": style.tone("line"), "width": 1})
+    fig.update_yaxes(showgrid=False)
+    return fig
+
+
+def staying(shown: Analysis) -> None:
+    """How long customers stay, with the rate of leaving beside it."""
+    left, right = st.columns([3, 2], gap="small")
+    with left:
+        fig = shown.figure(churn_charts.survival_line, "survival")
+        chart(shown.actor, fig, "How long customers stay", "Share still under contract by age, with its range", key="churn_survival", png="churn-staying")  # fmt: skip
+    with right:
+        outer, _ = box("Who leaves more often", "Leavers per hundred customer years, with the 95 % range", key="box_churn_rates")
+        rates = shown.table("groups")
+        outer.dataframe(
+            rates[["group", "customers", "left", "rate", "low", "high"]], hide_index=True, width="stretch",
+            column_config={"group": "Group", "customers": "Customers", "left": "Left", **{key: st.column_config.NumberColumn(label, format="%.1f") for key, label in (("rate", "Rate"), ("low", "From"), ("high", "To"))}},
+        )  # fmt: skip
+        outer.caption(_difference(shown, rates))
+
+
+def _difference(shown: Analysis, rates: pd.DataFrame) -> str:
+    chance = shown.summary.get("p_groups")
+    if chance is None:
+        return "Choose “Compare by” under Settings for a curve and a rate of each group."
+    if chance >= 0.05:
+        return f"The curves can't be told from chance (log-rank p = {chance:.2f})."
+    first, last = rates.iloc[0], rates.iloc[-1]
+    return fmt.md(
+        f"{first['group']} leave {first['rate'] / max(last['rate'], 1e-9):.1f} times as often as {last['group']} (log-rank p {'< 0.001' if chance < 0.001 else f'= {chance:.3f}'})."
+    )
+
+
+# --- evidence -----------------------------------------------------------------------------------------------------------------
+
+
+def evidence(shown: Analysis) -> None:
+    """On later cases that the fit had not seen: beside simple rules, whether chances came true, what the order gains."""
+    left, right = st.columns(2, gap="small")
+    with left:
+        fig = shown.figure(_compared, "compared")
+        chart(shown.actor, fig, "Against simple rules", "How often a leaver is placed before one who stayed; .50 is a coin", key="churn_compared", png="churn-compared")  # fmt: skip
+        fig = shown.figure(evaluation_charts.calibration_line, "calibration")
+        chart(shown.actor, fig, "Did the chances come true?", "On the diagonal, 30 % happens in 30 % of the cases", key="churn_calibration", png="churn-calibration")  # fmt: skip
+    with right:
+        fig = shown.figure(evaluation_charts.gain_line, "lift")
+        chart(shown.actor, fig, "What the order gains", "Leavers reached when the highest risks come first", key="churn_gain", png="churn-gain")  # fmt: skip
+        outer, _ = box("Has the world moved?", "Earlier against later days; beyond .25 a field has drifted", key="box_churn_drift")
+        names = {"field": "Field", "psi": "Index", "early": "Earlier", "late": "Later", "verdict": "Verdict"}
+        outer.dataframe(shown.table("drift").rename(columns=names), hide_index=True, width="stretch")
+    found = shown.summary
+    st.caption(
+        f"{found['cases']:,} cases on {found['days']} days, each a horizon of {found['months']} months apart. Learned from {found['n_train']:,.0f} "
+        f"earlier ones, judged on {found['n']:,.0f} later ones. The score says who is likely to leave, not who would stay if called: keep a hold-out."
+    )
+
+
+def _compared(compared: pd.DataFrame) -> go.Figure:
+    rows = compared.iloc[::-1]
+    colours = [style.tone("accent" if name == "This score" else "muted") for name in rows["method"]]
+    dots = go.Scatter(
+        x=rows["auc"], y=rows["method"], mode="markers+text", marker={"size": 10, "color": colours}, text=[f"{value:.2f}" for value in rows["auc"]],
+        textposition="top center", error_x={"type": "data", "symmetric": False, "array": rows["high"] - rows["auc"], "arrayminus": rows["auc"] - rows["low"]},
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )  # fmt: skip
+    fig = style.figure(dots, x="AUC, with 95 % interval", height=110 + 44 * len(rows))
+    fig.add_vline(x=0.5, line={"color": style.tone("line"), "dash": "dot", "width": 1})
+    fig.update_yaxes(showgrid=False)
+    return fig
