@@ -77,6 +77,12 @@ def checks(planted: Truth) -> tuple[Check, ...]:
             _always(rules.lift), {"conversion": "deals", "level": "channel", "months": "all"},
         ),
         Check(
+            "letter", "Hold-out of the letter", "attribution", "attribution",
+            f"One campaign wrote to everybody by letter and raised responses by {100 * planted.letter_lift:.0f} points; "
+            f"{100 * planted.letter_control_share:.0f} % were left out at random.",
+            _always(rules.letter), {"conversion": "deals", "level": "channel", "months": "all"},
+        ),
+        Check(
             "credit", "Attribution", "attribution", "attribution",
             f"{', '.join(rules.NO_EFFECT)} cause nothing at all. They only lie on the way.",
             _always(rules.credit), {"conversion": "deals", "level": "channel", "months": "all"},

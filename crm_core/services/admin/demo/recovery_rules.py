@@ -21,17 +21,34 @@ AGREES = 0.2
 
 
 def lift(summary: Mapping[str, Any], tables: Tables, truth: Truth) -> Judgement:
-    """The campaigns' lift in responses, all hold-outs together."""
+    """The lift in responses of the usual campaigns, all hold-outs together."""
+    rows = tables("holdouts")
+    return _lift(rows[~_by_letter(rows, truth)], truth.campaign_lift)
+
+
+def letter(summary: Mapping[str, Any], tables: Tables, truth: Truth) -> Judgement:
+    """The lift of the one campaign that wrote to everybody by letter."""
+    rows = tables("holdouts")
+    return _lift(rows[_by_letter(rows, truth)], truth.letter_lift)
+
+
+def _by_letter(rows: pd.DataFrame, truth: Truth) -> pd.Series:
+    """The campaign by letter, told by its larger hold-out."""
+    held = rows["n_control"] / (rows["n_control"] + rows["n_treated"]).clip(lower=1)
+    return held > (truth.campaign_control_share + truth.letter_control_share) / 2
+
+
+def _lift(rows: pd.DataFrame, planted: float) -> Judgement:
     from crm_core.services.analytics.holdouts import pooled
 
-    found = pooled(tables("holdouts"), "responded")
+    found = pooled(rows, "responded")
     if found is None:
-        return Recovery.UNSURE, "No campaign of the period has a hold-out whose answers are noted."
+        return Recovery.UNSURE, "No such campaign of the period has a hold-out whose answers are noted."
     middle, low, high = (100 * part for part in found)
     words = f"+{middle:.1f} points, interval {low:.1f} to {high:.1f}."
     if low <= 0:
         return Recovery.UNSURE, f"{words} It includes zero: more people are needed."
-    right = low <= 100 * truth.campaign_lift <= high
+    right = low <= 100 * planted <= high
     return (Recovery.FOUND, words) if right else (Recovery.MISSED, f"{words} It leaves out the truth.")
 
 
@@ -155,9 +172,9 @@ def contracts(summary: Mapping[str, Any], tables: Tables, truth: Truth) -> Judge
     rows = tables("groups").set_index("group")
     if not {"Monthly", "Yearly"} <= set(rows.index) or min(rows.loc[["Monthly", "Yearly"], "left"]) < 10:
         return Recovery.UNSURE, "Too few contracts of either kind have ended."
-    month, year = rows.loc["Monthly"], rows.loc["Yearly"]
-    ratio = float(month["rate"] / year["rate"])
-    spread = float(np.exp(1.96 * np.sqrt(1 / float(month["left"]) + 1 / float(year["left"]))))
+    rates, left = rows["rate"].astype(float).to_dict(), rows["left"].astype(float).to_dict()
+    ratio = rates["Monthly"] / rates["Yearly"]
+    spread = float(np.exp(1.96 * np.sqrt(1 / left["Monthly"] + 1 / left["Yearly"])))
     words = f"Monthly ones end {ratio:.1f} times as fast (interval {ratio / spread:.1f} to {ratio * spread:.1f})."
     if summary["usable"]:
         terms = tables("coefficients").set_index("term")["coefficient"]

@@ -19,6 +19,7 @@ FOUND, SILENT, MISSED, ALARM, UNSURE, OPEN = Recovery
 
 HONEST = {
     "lift": {FOUND, UNSURE},
+    "letter": {FOUND, UNSURE},
     "credit": {MISSED, UNSURE},
     "deal_score": {FOUND, UNSURE},
     "lead_score": {FOUND, UNSURE},
