@@ -6,11 +6,13 @@ import pickle
 import shutil
 import sqlite3
 import sys
-import uuid
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import copies
+from tests.postgres import statement as _postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT: dict[str, str] = {}
@@ -133,6 +135,24 @@ def postgres_template(postgres_server, with_server):
 
 
 @pytest.fixture(scope="session")
+def sqlite_cast(sqlite_template, shared):
+    """Folder with ``rapport.db``, the fixed cast in a workspace, and ``cast``, its actors."""
+
+    def build(folder):
+        shutil.copy(sqlite_template, folder / "rapport.db")
+        _on_sqlite(folder, lambda: _keep_cast(folder))
+
+    return once(shared, "cast", build)
+
+
+@pytest.fixture(scope="session")
+def postgres_cast(postgres_server, postgres_template, with_server):
+    """Name of a PostgreSQL database with the fixed cast in a workspace."""
+    name = "rapport_cast"
+    return _on_postgres(postgres_server, with_server, name, postgres_template, lambda: _keep_cast(with_server / name))
+
+
+@pytest.fixture(scope="session")
 def sqlite_demo(sqlite_template, shared):
     """Folder with ``rapport.db``, the small demo company as it was built, and ``summary``, what its builder said (see ``built_demo``)."""
 
@@ -169,9 +189,9 @@ def _on_postgres(server, folder, name, template, fill):
 
 
 @pytest.fixture
-def database(sqlite_template, tmp_path):
+def database(request, tmp_path):
     """A fresh SQLite database in a file, migrated, with roles and defaults; the process' settings point at it."""
-    with _environment(_copied(sqlite_template, tmp_path), tmp_path) as url:
+    with _environment(_copied(_sqlite(request) / "rapport.db", tmp_path), tmp_path) as url:
         yield url
 
 
@@ -180,11 +200,20 @@ def any_database(request, tmp_path):
     """Like ``database``, once on SQLite and once on PostgreSQL."""
     with ExitStack() as stack:
         if request.param == "sqlite":
-            url = _copied(request.getfixturevalue("sqlite_template"), tmp_path)
+            url = _copied(_sqlite(request) / "rapport.db", tmp_path)
         else:
-            template = request.getfixturevalue("postgres_template")
-            url = stack.enter_context(_created(request.getfixturevalue("postgres_server"), template))
+            template = request.getfixturevalue("postgres_cast" if _peopled(request) else "postgres_template")
+            url = stack.enter_context(copies(request.getfixturevalue("postgres_server"), template).one())
         yield stack.enter_context(_environment(url, tmp_path))
+
+
+def _peopled(request):
+    """True for a test that wants the cast: its database is copied with the people in it."""
+    return bool({"cast", "any_cast"} & set(request.fixturenames))
+
+
+def _sqlite(request):
+    return request.getfixturevalue("sqlite_cast") if _peopled(request) else request.getfixturevalue("sqlite_template").parent
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -197,21 +226,21 @@ def built_demo(request, tmp_path):
         else:
             name = request.getfixturevalue("postgres_demo")
             folder = request.getfixturevalue("with_server") / name
-            url = stack.enter_context(_created(request.getfixturevalue("postgres_server"), name))
+            url = stack.enter_context(copies(request.getfixturevalue("postgres_server"), name).one())
         stack.enter_context(_environment(url, tmp_path))
         yield pickle.loads((folder / "summary").read_bytes())
 
 
 @pytest.fixture
-def cast(database):
+def cast(database, sqlite_cast):
     """The fixed cast as actors, in a workspace on SQLite."""
-    return _with_cast()
+    return pickle.loads((sqlite_cast / "cast").read_bytes())
 
 
 @pytest.fixture
-def any_cast(any_database):
+def any_cast(any_database, sqlite_cast):
     """The fixed cast as actors, on each database."""
-    return _with_cast()
+    return pickle.loads((sqlite_cast / "cast").read_bytes())
 
 
 @contextmanager
@@ -252,30 +281,14 @@ def _copied(template, folder):
     return f"sqlite:///{folder / 'rapport.db'}"
 
 
-@contextmanager
-def _created(server, template):
-    """URL of a copy of a PostgreSQL database, as long as it is needed. Copying files takes a tenth of what the default way does."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
-    _postgres(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield server.format(name=name)
-    _postgres(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _with_cast():
+def _keep_cast(folder):
     from crm_core.db import write_session
     from crm_core.services.admin import setup
     from tests import cast as people
 
     with write_session() as session:
         setup.create_organisation(session, "Test Ltd")
-        return people.create(session)
-
-
-def _postgres(server, statement):
-    import psycopg
-
-    with psycopg.connect(server.format(name="postgres").replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(statement)
+        (folder / "cast").write_bytes(pickle.dumps(people.create(session)))
 
 
 @pytest.fixture(autouse=True)
