@@ -18,7 +18,7 @@ from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import FieldSpec, parse_all, registry, to_json
 from crm_core.kit.clock import utcnow
-from crm_core.models import Event, SubmitKey
+from crm_core.models import Event, SubmitKey, User
 from crm_core.vocabulary import Action
 
 Prepare = Callable[[Session, Actor, Any, Mapping[str, Any]], None]
@@ -227,7 +227,13 @@ def _store(
     session.add(record)
     session.flush()
     search.index(session, entity_key, record)
-    events.record(session, actor, event_type or f"{entity_key}.updated", record, changes=changed, data=data)
+    rest = {key: pair for key, pair in changed.items() if key != "owner_id"}
+    if rest or event_type:
+        events.record(session, actor, event_type or f"{entity_key}.updated", record, changes=rest, data=data)
+    if "owner_id" in changed:
+        owner = session.get(User, changed["owner_id"][1]) if changed["owner_id"][1] else None
+        given = {"to": owner.name if owner else "nobody"}
+        events.record(session, actor, f"{entity_key}.owner_changed", record, changes={"owner_id": changed["owner_id"]}, data=given)
 
 
 def snapshot(record: Any, specs: Mapping[str, FieldSpec]) -> dict[str, Any]:

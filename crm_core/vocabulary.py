@@ -304,6 +304,7 @@ class CallOutcome(Choice):
     VOICEMAIL = "voicemail", "Left a voicemail"
     WRONG_NUMBER = "wrong_number", "Wrong number"
     CALL_BACK = "call_back", "Asked to call back"
+    PRICE = "price", "Asked for a price"
 
 
 class TaskStatus(Choice):

@@ -12,7 +12,7 @@ from crm_core.vocabulary import SubmissionState, Via
 
 class LeadForm(Record, table=True):
     """One row per public form. ``fields``: [{key, label, required}] of the lead; ``defaults``: what every lead of it gets; ``embed_hosts``: sites that may
-    show it in a frame; ``key_sha256``: of the key with which programs send leads."""
+    show it in a frame; ``asks_price``: whoever sends it asks for a price; ``key_sha256``: of the key with which programs send leads."""
 
     __tablename__ = "lead_form"
     name: str = field("Name", required=True, unique=True, max_length=80)
@@ -23,6 +23,7 @@ class LeadForm(Record, table=True):
     fields: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
     defaults: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
     ask_consent: bool = False
+    asks_price: bool = False
     confirm_by_mail: bool = True
     embed_hosts: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
     key_sha256: str | None = Field(default=None, max_length=64, unique=True)

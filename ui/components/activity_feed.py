@@ -69,7 +69,7 @@ def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> N
             due = right.date_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due_{turn}")
             minutes = left.number_input("Minutes", value=None, min_value=0, max_value=1440, step=5, key=f"{name}_min_{turn}")
             outcome = right.selectbox(
-                "Outcome of the call",
+                "Outcome",
                 list(CallOutcome),
                 index=None,
                 format_func=lambda o: o.label,
@@ -100,7 +100,7 @@ def _log(
         kind=kind,
         text=text or "",
         minutes=int(minutes) if minutes is not None else None,
-        outcome=outcome.value if outcome is not None and kind is ActivityKind.CALL else None,
+        outcome=outcome.value if outcome is not None and (kind is ActivityKind.CALL or outcome is CallOutcome.PRICE) else None,
         follow_up=follow_up or "",
         follow_up_on=due if follow_up else None,
         submit_key=submit_key(name),

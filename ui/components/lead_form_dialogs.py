@@ -61,6 +61,12 @@ def form_dialog(form: LeadForm | None) -> None:
         key=f"lf_mail_{tag}",
         disabled=not ask,
     )
+    price = st.toggle(
+        "Whoever sends it asks for a price",
+        value=form.asks_price if form else False,
+        key=f"lf_price_{tag}",
+        help="Automations can begin with it: “A lead asks for a price”",
+    )
     hosts = st.text_input(
         "Sites that may show it in a frame", value=", ".join(form.embed_hosts) if form else "", key=f"lf_hosts_{tag}", placeholder="www.example.com",
         help="Separated by commas. Its own page works without.",
@@ -69,7 +75,7 @@ def form_dialog(form: LeadForm | None) -> None:
     if st.button("Save", type="primary", key=f"lf_save_{tag}"):
         values = {
             "name": name, "title": title, "intro": intro, "thanks": thanks, "fields": fields, "defaults": defaults, "ask_consent": ask,
-            "confirm_by_mail": by_mail, "embed_hosts": (hosts or "").split(","), "is_active": active,
+            "confirm_by_mail": by_mail, "asks_price": price, "embed_hosts": (hosts or "").split(","), "is_active": active,
         }  # fmt: skip
         saved = perform(
             lead_forms.save, form.id if form else None, values, base_version=form.version if form else None, success="Form saved."

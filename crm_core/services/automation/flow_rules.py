@@ -22,6 +22,10 @@ MAX_STEPS = 40
 MAX_NESTING = 3
 MAX_CHAIN = 5
 """Automations that start each other end after so many links."""
+_SURVEYS = {
+    "survey.answered": "A customer answers a survey",
+    "survey.detractor": "A customer gives an unhappy answer (NPS to 6, CSAT to 2, CES to 3)",
+}
 EVENTS: dict[str, dict[str, str]] = {
     "lead": {
         "lead.created": "A lead is created", "lead.qualified": "A lead is qualified", "lead.converted": "A lead is converted",
@@ -33,6 +37,7 @@ EVENTS: dict[str, dict[str, str]] = {
         "contact.created": "A contact is created", "contact.segment_entered": "A contact comes into a segment",
         "contact.segment_left": "A contact leaves a segment", "contact.price_asked": "A contact asks for a price",
         "contact.cart_abandoned": "A contact leaves a cart behind", "contact.consent_changed": "The consent of a contact changes",
+        "contact.owner_changed": "A contact gets another owner", **_SURVEYS,
     },
     "account": {
         "account.created": "An account is created", "account.owner_changed": "An account gets another owner",
@@ -42,13 +47,14 @@ EVENTS: dict[str, dict[str, str]] = {
     "deal": {
         "deal.created": "A deal is created", "deal.stage_moved": "A deal moves to another stage", "deal.won": "A deal is won",
         "deal.lost": "A deal is lost", "deal.reopened": "A deal is re-opened", "deal.owner_changed": "A deal gets another owner",
+        **_SURVEYS,
     },
     "ticket": {
         "ticket.created": "A ticket is created", "ticket.message_received": "The customer writes", "ticket.replied": "We answer the customer",
         "ticket.solved": "A ticket is solved", "ticket.reopened": "A ticket is re-opened", "ticket.sla_warned": "The time for a promise runs short",
-        "ticket.sla_breached": "A promise is broken",
+        "ticket.sla_breached": "A promise is broken", "ticket.owner_changed": "A ticket gets another owner", **_SURVEYS,
     },
-    "order": {"order.created": "An order is created"},
+    "order": {"order.created": "An order is created", **_SURVEYS},
     "task": {"task.created": "A task is created"},
 }  # fmt: skip
 """What an automation can wait for, per entity, in the words of the menu."""

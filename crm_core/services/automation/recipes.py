@@ -98,6 +98,18 @@ RECIPES: tuple[Recipe, ...] = (
             goal=_and(("status", "in", ["open", "waiting_customer", "waiting_third"])),
         ),
     ),
+    Recipe(
+        "price_question", "Answer price questions", "Who asks for a price is close to buying: an offer today, and a call two days later.", "request_quote",
+        _on("lead", "lead.price_asked", _task("offer", "Send an offer", 0, "high"), _days("wait", 2), _task("call", "Ask whether the offer fits", 0)),
+    ),
+    Recipe(
+        "left_cart", "Ask after left carts", "A customer left a cart in the shop: the owner of the contact asks the next day whether help is needed.",
+        "shopping_cart", _on("contact", "contact.cart_abandoned", _task("ask", "Ask whether help with the order is needed", 1), rest_days=14),
+    ),
+    Recipe(
+        "unhappy", "Win unhappy customers back", "Two weeks after an unhappy answer to a survey: ask whether things are better now.", "sentiment_dissatisfied",
+        _on("contact", "survey.detractor", _days("wait", 14), _task("better", "Ask whether things are better now", 0), rest_days=60),
+    ),
 )  # fmt: skip
 
 

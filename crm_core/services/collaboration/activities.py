@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from crm_core import records
+from crm_core import events, records
 from crm_core.access import Actor
 from crm_core.errors import Invalid
 from crm_core.kit import clock
@@ -14,7 +14,7 @@ from crm_core.kit.text import clip
 from crm_core.models import Activity, Lead
 from crm_core.services.collaboration import mentions, tasks
 from crm_core.services.collaboration.timeline import LINKS
-from crm_core.vocabulary import Action, ActivityKind
+from crm_core.vocabulary import Action, ActivityKind, CallOutcome
 
 
 def log(
@@ -33,7 +33,10 @@ def log(
     follow_up_on: date | None = None,
     submit_key: str | None = None,
 ) -> Activity:
-    """Log an activity on a record the actor may see, and its follow-up task when there is one. A call or meeting counts as the lead's first response."""
+    """Log an activity on a record the actor may see, and its follow-up task when there is one. A call or meeting counts as the lead's first response.
+
+    Events: lead.price_asked or contact.price_asked when that was the outcome.
+    """
     record = records.get(session, actor, entity_key, record_id)
     if entity_key not in LINKS:
         raise Invalid("Activities can't be logged here.")
@@ -55,13 +58,29 @@ def log(
         "outcome": outcome or None,
         **links,
     }
-    activity = records.create(session, actor, "activity", values, submit_key=submit_key)
+
+    def heard(
+        _session: Session, _actor: Actor, row: Activity, _old: Mapping[str, Any]
+    ) -> None:  # once, however often Save was pressed
+        if row.outcome is CallOutcome.PRICE:
+            price_asked(session, actor, entity_key, record)
+
+    activity = records.create(session, actor, "activity", values, submit_key=submit_key, prepare=heard)
     _touch(session, entity_key, record, kind, when)
     mentions.tell(session, actor, f"{subject} {text}", key=entity_key, record_id=record.id, source=f"activity:{activity.id}")
     if follow_up.strip():
         key = f"{submit_key}-f" if submit_key else None
         tasks.create(session, actor, {"subject": follow_up.strip(), "due_at": follow_up_on, **links}, submit_key=key)
     return activity
+
+
+def price_asked(session: Session, actor: Actor, entity_key: str, record: Any) -> None:
+    """Write down that the person whom a record is about asked for a price. Part of what has asked for permission."""
+    key, person_id = (
+        (entity_key, record.id) if entity_key in ("lead", "contact") else ("contact", getattr(record, "contact_id", None))
+    )
+    if person_id:
+        events.record(session, actor, f"{key}.price_asked", entity=key, record_id=person_id)
 
 
 def links_of(entity_key: str, record: Any) -> dict[str, int]:

@@ -65,7 +65,7 @@ def opened(session: Session, token: str) -> None:
 def answer(session: Session, token: str, values: Mapping[str, str]) -> PublicSurvey:
     """Keep the answer. Within a day it can be changed; then, and after the end, Conflict. An unhappy one raises one task.
 
-    Events: survey.answered and survey.detractor, on the record that it is about.
+    Events: survey.answered and survey.detractor, on the record that it is about and on the person.
     """
     found = tokens.read(session, token)
     invitation = session.exec(select(SurveyInvitation).where(SurveyInvitation.id == found.id).with_for_update()).one()
@@ -128,14 +128,18 @@ def _why_not(invitation: SurveyInvitation, row: SurveyAnswer | None) -> str:
 
 def _tell(session: Session, survey: Survey, invitation: SurveyInvitation, row: SurveyAnswer) -> None:
     """On the timeline of the record and of the person; and to the record's owner."""
-    data = _facts(survey, row)
-    record = session.get(entity(invitation.entity).model, invitation.record_id)
-    if record is not None:
-        events.record(session, system(Via.SURVEY), "survey.answered", record, data=data)
-    if invitation.contact_id and invitation.entity != "contact":
-        events.record(session, system(Via.SURVEY), "survey.answered", entity="contact", record_id=invitation.contact_id, data=data)
+    _happened(session, "survey.answered", invitation, _facts(survey, row))
     if not survey_rules.is_unhappy(survey.kind, row.score):
         _notify(session, _owner(session, survey, invitation), "survey.answered", invitation, row)
+
+
+def _happened(session: Session, event_type: str, invitation: SurveyInvitation, data: Mapping[str, Any]) -> None:
+    """An event of the record that the survey is about, and of the person."""
+    record = session.get(entity(invitation.entity).model, invitation.record_id)
+    if record is not None:
+        events.record(session, system(Via.SURVEY), event_type, record, data=data)
+    if invitation.contact_id and invitation.entity != "contact":
+        events.record(session, system(Via.SURVEY), event_type, entity="contact", record_id=invitation.contact_id, data=data)
 
 
 def _raise_task(session: Session, survey: Survey, invitation: SurveyInvitation, row: SurveyAnswer) -> None:
@@ -153,8 +157,7 @@ def _raise_task(session: Session, survey: Survey, invitation: SurveyInvitation, 
     task = tasks.create(session, system(Via.SURVEY), values, submit_key=f"survey-detractor-{invitation.id}")
     row.detractor_at, row.task_id = utcnow(), task.id
     session.add(row)
-    if record is not None:
-        events.record(session, system(Via.SURVEY), "survey.detractor", record, data=_facts(survey, row))
+    _happened(session, "survey.detractor", invitation, _facts(survey, row))
     _notify(session, owner_id, "survey.detractor", invitation, row)
 
 

@@ -169,7 +169,8 @@ def _keep(session: Session, form: LeadForm, payload: dict[str, Any], sender: Sen
 def _become_lead(
     session: Session, form: LeadForm, row: FormSubmission, typed: Mapping[str, Any], agreed: bool, sender: Sender
 ) -> None:
-    """A new lead, or a note on the one that is known; what goes wrong on our side is kept for a person to look at."""
+    """A new lead, or a note on the one that is known; what goes wrong on our side is kept for a person to look at. Events:
+    lead.price_asked, through a form that asks for it."""
     actor = system(Via.FORM)
     try:
         with session.begin_nested():
@@ -184,6 +185,8 @@ def _become_lead(
             if known is None:
                 tracking.join(session, sender.visitor, lead_id=lead.id)
             _touch(session, form, lead.id, sender)
+            if form.asks_price:
+                activities.price_asked(session, actor, "lead", lead)
             if agreed:
                 _agree(session, form, row, lead)
     except CrmError as error:

@@ -80,7 +80,7 @@ def offered(session: Session, actor: Actor) -> dict[str, FieldSpec]:
 def save(
     session: Session, actor: Actor, form_id: int | None, values: Mapping[str, Any], *, base_version: int | None = None
 ) -> LeadForm:
-    """Create a form or change it. ``values``: name, title, intro, thanks, fields, defaults, ask_consent, confirm_by_mail, embed_hosts, is_active.
+    """Create a form or change it. ``values``: name, title, intro, thanks, fields, defaults, ask_consent, confirm_by_mail, asks_price, embed_hosts, is_active.
 
     Publishing is refused while a field that leads must have is neither asked nor given. Events: lead_form.saved.
     """
@@ -179,7 +179,7 @@ def _checked(session: Session, actor: Actor, given: Mapping[str, Any], own_id: i
     if wrong:
         raise Invalid(fields=wrong)
     texts = {key: clean(str(given.get(key) or ""))[:limit] for key, limit in (("title", 200), ("intro", 1000), ("thanks", 1000))}
-    switches = {key: bool(given.get(key)) for key in ("ask_consent", "confirm_by_mail", "is_active")}
+    switches = {key: bool(given.get(key)) for key in ("ask_consent", "confirm_by_mail", "asks_price", "is_active")}
     return {"name": name, "fields": fields, "embed_hosts": hosts, "defaults": defaults, **texts, **switches}
 
 

@@ -42,8 +42,10 @@ def add(
     if seen != len(wanted):
         words = entity(segment.entity).plural.lower()
         raise NotFound(f"Some of these {words} do not exist, or are not shared with you. Nobody was added.")
-    new = sum(_enter(session, segment, table.c.id.in_(part), reason, clock.utcnow()) for part in _parts(wanted))
+    now = clock.utcnow()
+    new = sum(_enter(session, segment, table.c.id.in_(part), reason, now) for part in _parts(wanted))
     _counted(session, actor, segment, entered=new)
+    _tell_each(session, actor, segment, now, new)
     return new, len(wanted) - new
 
 
@@ -53,8 +55,10 @@ def add_matching(session: Session, actor: Actor, segment_id: int, query: ListQue
     table = entity(segment.entity).table
     clause = lists.condition(session, actor, segment.entity, query)
     total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one()
-    new = _enter(session, segment, clause, MembershipReason.LIST, clock.utcnow())
+    now = clock.utcnow()
+    new = _enter(session, segment, clause, MembershipReason.LIST, now)
     _counted(session, actor, segment, entered=new)
+    _tell_each(session, actor, segment, now, new)
     return new, total - new
 
 
@@ -62,11 +66,12 @@ def remove(session: Session, actor: Actor, segment_id: int, record_ids: Iterable
     """Take records out of a static segment; gives how many were in."""
     segment = _static(session, actor, segment_id)
     table = entity(segment.entity).table
-    gone = 0
+    gone, now = 0, clock.utcnow()
     for part in _parts(sorted(set(record_ids))):
         clause = and_(table.c.id.in_(part), visible(actor, segment.entity, table))
-        gone += _leave(session, segment, _MEMBERS.c.record_id.in_(select(table.c.id).where(clause)), clock.utcnow())
+        gone += _leave(session, segment, _MEMBERS.c.record_id.in_(select(table.c.id).where(clause)), now)
     _counted(session, actor, segment, left=gone)
+    _tell_each(session, actor, segment, now, gone)
     return gone
 
 
@@ -102,11 +107,15 @@ def fill(
 
 
 def _tell(session: Session, actor: Actor, segment: Segment, now: datetime, entered: int, left: int) -> None:
-    """Entering and leaving are events: of each record while they are few and everybody may know the segment, else one of the segment."""
-    if not entered + left:
-        return
-    events.record(session, actor, "segment.members_changed", segment, data={"entered": entered, "left": left})
-    if segment.visibility is not Visibility.SHARED or entered + left > MAX_TOLD:
+    """Entering and leaving are events: one of the segment, and one of each record."""
+    if entered + left:
+        events.record(session, actor, "segment.members_changed", segment, data={"entered": entered, "left": left})
+        _tell_each(session, actor, segment, now, entered + left)
+
+
+def _tell_each(session: Session, actor: Actor, segment: Segment, now: datetime, moved_count: int) -> None:
+    """An event of each record that entered or left, while they are few and everybody may know the segment."""
+    if segment.visibility is not Visibility.SHARED or not 0 < moved_count <= MAX_TOLD:
         return
     for column, verb in ((_MEMBERS.c.entered_at, "segment_entered"), (_MEMBERS.c.left_at, "segment_left")):
         moved = select(_MEMBERS.c.record_id).where(_MEMBERS.c.segment_id == segment.id, column == now)

@@ -164,12 +164,12 @@ STEPS = (
     ),
     StepKind(
         "enter", "Put into a segment", "groups_3", 64, _enter,
-        lambda step, names: f"Put into the segment {names.of('segment', step.get('segment'))}", _SEGMENT, entities=("contact", "account"),
+        lambda step, names: f"Put into the segment {names.of('segment', step.get('segment'))}", _SEGMENT, entities=("contact", "account", "lead"),
         problem=_segment_problem,
     ),
     StepKind(
         "quit", "Take out of a segment", "groups_3", 66, _quit,
-        lambda step, names: f"Take out of the segment {names.of('segment', step.get('segment'))}", _SEGMENT, entities=("contact", "account"),
+        lambda step, names: f"Take out of the segment {names.of('segment', step.get('segment'))}", _SEGMENT, entities=("contact", "account", "lead"),
         problem=_segment_problem,
     ),
 )  # fmt: skip
