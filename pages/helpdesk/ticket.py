@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from crm_core.services.automation import record_runs
 from crm_core.services.helpdesk import answers, slas, tickets
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.vocabulary import Action
@@ -16,6 +17,7 @@ from ui.components.files import files
 from ui.components.header import header
 from ui.components.macro_dialogs import macro_done, use_dialog
 from ui.components.merge_dialog import merge_dialog, merged_notes
+from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.sla_card import sla_card
 from ui.components.ticket_dialogs import customer, priority_badges, wait_menu
@@ -29,6 +31,7 @@ ABOUT = (
 actor = current_actor()
 ticket_id = id_from_url()
 specs, row = load(facts_of, "ticket", ticket_id)
+automated = load(record_runs.on_record, "ticket", ticket_id)
 messages = load(tickets.messages, ticket_id)
 may_edit = actor.can("ticket", Action.EDIT)
 done = row["status"] in DONE
@@ -53,6 +56,7 @@ if may_edit and actions.button("", icon=":material/merge:", key="merge", help="M
     merge_dialog(row)
 if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("ticket", ticket_id)
+start_button(actions, automated, "ticket", ticket_id)
 if actor.can("ticket", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this ticket"):
     delete_dialog("ticket", ticket_id, row["version"], row["subject"], "tickets")
 
@@ -73,6 +77,7 @@ with right:
     decision_card("ticket", ticket_id)
     customer(actor, specs, row)
     next_steps("ticket", ticket_id)
+    automations_card(automated, "ticket", ticket_id)
     again = ("reopened_count",) if row["reopened_count"] else ()
     facts(actor, "About", specs, row, (*ABOUT, *again, *(key for key in specs if specs[key].custom)))
     files("ticket", ticket_id)

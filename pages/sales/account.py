@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from crm_core.services.automation import record_runs
 from crm_core.services.customers import accounts, handovers
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action
@@ -14,6 +15,7 @@ from ui.components.files import files
 from ui.components.handover_cards import handover_card, offer_button
 from ui.components.header import header
 from ui.components.product_suggestions import customer_suggestions
+from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -39,6 +41,7 @@ ABOUT = (
 actor = current_actor()
 account_id = id_from_url()
 specs, row = load(facts_of, "account", account_id)
+automated = load(record_runs.on_record, "account", account_id)
 figures = load(accounts.figures, account_id)
 here = {"field": "account_id", "cmp": "eq", "value": account_id}
 
@@ -53,6 +56,7 @@ if actor.can("account", Action.EDIT) and actions.button("Edit", icon=":material/
 offer_button(actor, actions, account_id, load(handovers.of_account, account_id))
 if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="new_deal"):
     new_deal(account_id=account_id)
+start_button(actions, automated, "account", account_id)
 if actor.can("account", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this account"):
     delete_dialog("account", account_id, row["version"], row["name"], "accounts")
 
@@ -88,6 +92,7 @@ with left:
 with right:
     handover_card(account_id)
     next_steps("account", account_id)
+    automations_card(automated, "account", account_id)
     customer_suggestions(actor, "account", account_id, actor.can("account", Action.EDIT))
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     related(

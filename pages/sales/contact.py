@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from crm_core.services.automation import record_runs
 from crm_core.services.customers import preferences
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action
@@ -13,6 +14,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
 from ui.components.product_suggestions import customer_suggestions
+from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
 from ui.components.wishes import wishes_card
 from ui.navigation import page_of
@@ -24,12 +26,14 @@ ABOUT = ("account_id", "job_title", "salutation", "birthday", "city", "country",
 actor = current_actor()
 contact_id = id_from_url()
 specs, row = load(facts_of, "contact", contact_id)
+automated = load(record_runs.on_record, "contact", contact_id)
 here = {"field": "contact_id", "cmp": "eq", "value": contact_id}
 
 caption = " · ".join(part for part in (row["job_title"], row.get("account_id.title")) if part)
 actions = header(name_of("contact", row), caption, back=("Contacts", page_of(actor, "contacts")))
 if actor.can("contact", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("contact", contact_id)
+start_button(actions, automated, "contact", contact_id)
 if actor.can("contact", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this contact"):
     delete_dialog("contact", contact_id, row["version"], row["name"], "contacts")
 
@@ -42,6 +46,7 @@ with left:
     feed("contact", contact_id)
 with right:
     next_steps("contact", contact_id)
+    automations_card(automated, "contact", contact_id)
     customer_suggestions(actor, "contact", contact_id, actor.can("contact", Action.EDIT))
     contact_points(actor, contact_id, row, wanted)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))

@@ -4,6 +4,7 @@ from datetime import date
 
 import streamlit as st
 
+from crm_core.services.automation import record_runs
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, StageKind
 from ui import format as fmt
@@ -18,6 +19,7 @@ from ui.components.files import files
 from ui.components.header import header
 from ui.components.lines import DEAL, lines_card, sum_of
 from ui.components.product_suggestions import deal_suggestions
+from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.score_card import score_card
 from ui.navigation import page_of
@@ -45,6 +47,7 @@ CLOSING = ("closed_on", "won_reason", "lost_reason", "competitor")
 actor = current_actor()
 deal_id = id_from_url()
 specs, row = load(facts_of, "deal", deal_id)
+automated = load(record_runs.on_record, "deal", deal_id)
 lines = load(deals.lines, deal_id)
 may_edit = actor.can("deal", Action.EDIT)
 outcome = row["outcome"]
@@ -76,6 +79,7 @@ if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", short
             "description",
         ],
     )
+start_button(actions, automated, "deal", deal_id)
 if actor.can("deal", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this deal"):
     delete_dialog("deal", deal_id, row["version"], row["name"], "deals")
 
@@ -117,6 +121,7 @@ with left:
     feed("deal", deal_id)
 with right:
     next_steps("deal", deal_id)
+    automations_card(automated, "deal", deal_id)
     score_card("deal", deal_id)
     decision_card("deal", deal_id)
     facts(

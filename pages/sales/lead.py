@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from crm_core.services.automation import record_runs
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action, LeadKind
 from ui import format as fmt
@@ -15,6 +16,7 @@ from ui.components.files import files
 from ui.components.header import header
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
 from ui.components.points_card import points_card
+from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps
 from ui.components.score_card import score_card
 from ui.navigation import page_of
@@ -37,6 +39,7 @@ ABOUT = (
 actor = current_actor()
 lead_id = id_from_url()
 specs, row = load(facts_of, "lead", lead_id)
+automated = load(record_runs.on_record, "lead", lead_id)
 kinds = {status.id: status.kind for status in load(leads.statuses)}
 kind = LeadKind.CONVERTED if row["converted_at"] is not None else kinds[row["status_id"]]
 may_edit = actor.can("lead", Action.EDIT)
@@ -73,6 +76,7 @@ if may_edit and kind is not LeadKind.CONVERTED:
         assign_button(actor, actions, "lead", row, leads.assign)
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("lead", lead_id)
+start_button(actions, automated, "lead", lead_id)
 if actor.can("lead", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this lead"):
     delete_dialog("lead", lead_id, row["version"], row["name"], "leads")
 
@@ -85,6 +89,7 @@ with left:
     feed("lead", lead_id)
 with right:
     next_steps("lead", lead_id)
+    automations_card(automated, "lead", lead_id)
     score_card("lead", lead_id)
     points_card(lead_id)
     decision_card("lead", lead_id)

@@ -1,5 +1,6 @@
 """Automations on a record's page: what they do with it and what comes next, leaving them, and starting one by hand."""
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -59,15 +60,11 @@ def _card(entity_key: str, record_id: int) -> None:
                 st.markdown(_words(actor, line), width="stretch")
                 if line.may_leave:
                     _leave(line)
-                if line.may_retry and st.button(
-                    "",
-                    icon=":material/replay:",
-                    key=f"again_{line.run_id}",
-                    type="tertiary",
-                    help="Try again at the step that failed",
-                ):
-                    perform(automations.retry, line.run_id, success="It is tried again.")
-                    st.rerun(scope="fragment")
+                if line.may_retry:
+                    st.button(
+                        "", icon=":material/replay:", key=f"again_{line.run_id}", type="tertiary", help="Try again at the step that failed",
+                        on_click=_do, args=(automations.retry, line.run_id),
+                    )  # fmt: skip
         more = "Everything they did" if found.more else "What they did"
         if st.button(more, icon=":material/list:", key="auto_all", type="tertiary"):
             _all(entity_key, record_id)
@@ -92,9 +89,11 @@ def _words(actor: Any, line: Line) -> str:
 def _leave(line: Line) -> None:
     with st.popover("", icon=":material/logout:", key=f"leave_{line.run_id}", type="tertiary", help="Leave this automation"):
         st.markdown(f"End **{fmt.md(line.name)}** for this record? What it did stays.")
-        if st.button("Leave", type="primary", key=f"leave_yes_{line.run_id}"):
-            perform(record_runs.leave, line.run_id, success="Left the automation.")
-            st.rerun(scope="fragment")
+        st.button("Leave", type="primary", key=f"leave_yes_{line.run_id}", on_click=_do, args=(record_runs.leave, line.run_id))
+
+
+def _do(verb: Callable[..., Any], run_id: int) -> None:
+    perform(verb, run_id)
 
 
 @st.dialog("What automations did here", width="large", icon=":material/bolt:")
