@@ -99,6 +99,13 @@ RECIPES: tuple[Recipe, ...] = (
         ),
     ),
     Recipe(
+        "renewal", "Prepare renewals", "Sixty days before a contract renews, the owner of the account gets a task to talk about it.", "autorenew",
+        {
+            "entity": "account", "trigger": {"kind": "date", "field": "renews_on", "days": -60, "hour": 7}, "reentry": "always",
+            "steps": [_task("talk", "Talk about the renewal of the contract", 7, "high")],
+        },
+    ),
+    Recipe(
         "price_question", "Answer price questions", "Who asks for a price is close to buying: an offer today, and a call two days later.", "request_quote",
         _on("lead", "lead.price_asked", _task("offer", "Send an offer", 0, "high"), _days("wait", 2), _task("call", "Ask whether the offer fits", 0)),
     ),
