@@ -92,6 +92,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("analytics/drivers.py", "drivers", "Drivers", "hub", "Analytics", ("analytics", R)),
     Screen("analytics/truth.py", "truth", "What was planted", "science", "Analytics", ("analytics", R), hidden=True),
     Screen("marketing/automations.py", "automations", "Automations", "bolt", "Marketing", ("automation", R)),
+    Screen("marketing/automation.py", "automation", "Automation", "bolt", "Marketing", ("automation", R), hidden=True),
     Screen("marketing/lead_forms.py", "forms", "Lead forms", "dynamic_form", "Marketing", ("lead_form", R)),
     Screen("home/import_data.py", "import", "Import", "upload_file", "Admin", any_of=tuple((key, I) for key in RECORDS)),
     Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),

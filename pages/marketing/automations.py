@@ -6,14 +6,15 @@ from typing import Any
 import streamlit as st
 
 from crm_core.services.automation import automations, recipes
-from crm_core.services.automation.automations import Row, Story
+from crm_core.services.automation.automations import Row
 from crm_core.services.automation.recipes import Recipe
 from crm_core.vocabulary import Action, AutomationState, FlowState
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.automation_dialogs import recipe_dialog, runs_dialog
-from ui.components.filter_inputs import words_of
+from ui.components.automation_words import in_words
 from ui.components.header import header
+from ui.navigation import go, page_of
 from ui.session import current_actor
 
 BADGES = {AutomationState.ACTIVE: "green", AutomationState.PAUSED: "orange", AutomationState.DRAFT: "gray"}
@@ -24,7 +25,9 @@ def card(row: Row) -> None:
     one = row.automation
     with st.container(border=True, key=f"automation_{one.id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.markdown(f"**{fmt.md(one.name)}** :{BADGES[one.state]}-badge[{one.state.label}]")
+            with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+                st.page_link(editor_page, label=f"**{fmt.md(one.name)}**", query_params={"id": str(one.id)}, width="content")
+                st.badge(one.state.label, color=BADGES[one.state])  # type: ignore[arg-type]
             with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
                 if st.button("Runs", icon=":material/list:", key=f"runs_{one.id}", type="tertiary"):
                     runs_dialog(one.id, one.name)
@@ -38,16 +41,11 @@ def card(row: Row) -> None:
         st.caption(f"{words} · acts for {fmt.md(row.owner or 'nobody')}")
 
 
-def in_words(told: Story) -> str:
-    """When, on what condition and what, as a list."""
-    asked = f", if {fmt.md(load(words_of, told.entity, told.filter))}" if told.filter else ""
-    lines = [f"{'  ' * depth}- {fmt.md(sentence)}" for sentence, depth in told.steps]
-    return f"**{fmt.md(told.when)}**{asked}\n" + "\n".join(lines)
-
-
 def buttons(row: Row) -> None:
     """On, off, away."""
     one = row.automation
+    if st.button("Edit", icon=":material/edit:", key=f"edit_{one.id}", type="tertiary"):
+        go("automation", id=one.id)
     if one.state is AutomationState.ACTIVE:
         st.button(
             "Pause", icon=":material/pause:", key=f"pause_{one.id}", type="tertiary", on_click=act, args=(automations.pause, one.id)
@@ -75,20 +73,28 @@ def offer(recipe: Recipe) -> None:
     with st.container(border=True, key=f"recipe_{recipe.key}"):
         st.markdown(f":material/{recipe.icon}: **{fmt.md(recipe.name)}**")
         st.caption(fmt.md(recipe.words))
-        if st.button("Try on the past", key=f"try_{recipe.key}", type="tertiary", icon=":material/history:"):
-            recipe_dialog(recipe)
+        with st.container(horizontal=True, gap="small"):
+            if st.button("Try on the past", key=f"try_{recipe.key}", type="tertiary", icon=":material/history:"):
+                recipe_dialog(recipe)
+            if st.button("Adapt", key=f"adapt_{recipe.key}", type="tertiary", icon=":material/edit:", help="Open it in the editor"):
+                go("automation", recipe=recipe.key)
 
 
 actor = current_actor()
 may_manage = actor.can("automation", Action.MANAGE)
-header("Automations", "Routine that happens by itself: at once or days later, once and never twice, with a record of every step")
+editor_page = page_of(actor, "automation")
+actions = header(
+    "Automations", "Routine that happens by itself: at once or days later, once and never twice, with a record of every step"
+)
+if may_manage and actions.button("New automation", type="primary", icon=":material/add:", key="new_automation", shortcut="n"):
+    go("automation")
 rows = load(automations.find)
 for row in rows:
     card(row)
 open_ones = load(recipes.open_to) if may_manage else []
 if open_ones:
     st.subheader("Ready to switch on")
-    st.caption("See first what each would have done; nothing happens before you switch it on.")
+    st.caption("See first what each would have done; nothing happens before you switch it on. Adapt one, or write your own.")
     with st.grid(3, min_column_width=260):
         for recipe in open_ones:
             offer(recipe)

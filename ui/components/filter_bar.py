@@ -1,7 +1,7 @@
 """The filter of a list: conditions joined by all or any, with groups, kept in the URL as ``f`` so that a filtered list is a link."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import streamlit as st
@@ -9,11 +9,14 @@ from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.errors import CrmError
-from crm_core.fields import FieldSpec, registry
+from crm_core.fields import TEXTS, FieldSpec, registry
 from crm_core.filters import Context, bind, comparison_words
+from crm_core.kit.money import to_minor
+from crm_core.vocabulary import FieldKind
 from ui import format as fmt
 from ui.actions import load
 from ui.components.filter_inputs import NO_VALUE, comparisons, value_input, words_of
+from ui.session import current_actor
 
 PARAM = "f"
 
@@ -83,11 +86,14 @@ def _leaves(ast: Mapping[str, Any] | None) -> int:
 
 
 def _start(ast: Mapping[str, Any] | None) -> None:
-    st.session_state["_filter_next"] = 0
-    base = ast if ast and "op" in ast and ast["op"] != "not" else {"op": "and", "items": [ast] if ast else []}
-    st.session_state["_filter_draft"] = _numbered(base)
-    if not base.get("items"):
-        _add(st.session_state["_filter_draft"])
+    draft = st.session_state["_filter_draft"] = draft_of(ast)
+    if not draft["items"]:
+        _add(draft)
+
+
+def draft_of(ast: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A filter as the builder changes it."""
+    return _numbered(ast if ast and "op" in ast and ast["op"] != "not" else {"op": "and", "items": [ast] if ast else []})
 
 
 def _numbered(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +104,7 @@ def _numbered(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _next() -> int:
-    st.session_state["_filter_next"] += 1
+    st.session_state["_filter_next"] = st.session_state.get("_filter_next", 0) + 1
     return st.session_state["_filter_next"]
 
 
@@ -121,7 +127,7 @@ def _builder(entity_key: str) -> None:
             set_filter(None)
             st.rerun()
         if st.button("Show records", type="primary", key="filter_apply"):
-            ast = _plain(draft)
+            ast = plain(draft)
             try:
                 load(_checked, entity_key, ast or {"op": "and", "items": []})
             except _NotUsableError as error:
@@ -151,13 +157,17 @@ def _group(entity_key: str, specs: Mapping[str, FieldSpec], group: dict[str, Any
         if "op" in item:
             with st.container(border=True):
                 if item["op"] == "not" or depth > 3:
-                    st.caption(fmt.md(load(words_of, entity_key, _plain(item) or {"op": "and", "items": []})))
+                    st.caption(fmt.md(load(words_of, entity_key, plain(item) or {"op": "and", "items": []})))
                 else:
                     _group(entity_key, specs, item, depth + 1)
                 st.button("Remove group", key=f"frm_{item['n']}", type="tertiary", on_click=_remove, args=(group, item["n"]))
-        elif _beyond(item):
+        elif _beyond(item) or item.get("field") not in (None, *specs):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(fmt.md(load(words_of, entity_key, item)))
+                known = _beyond(item)
+                words = (
+                    load(words_of, entity_key, item) if known else "A condition on a field that is gone, or hidden from your role"
+                )
+                st.caption(fmt.md(words))
                 st.button("Remove", key=f"frm_{item['n']}", type="tertiary", on_click=_remove, args=(group, item["n"]))
         else:
             _leaf(specs, group, item)
@@ -229,12 +239,12 @@ def _leaf(specs: Mapping[str, FieldSpec], group: dict[str, Any], leaf: dict[str,
         )
 
 
-def _plain(node: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The draft without widget numbers, unfinished conditions and empty groups; None when nothing remains."""
+def plain(node: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A draft without widget numbers, unfinished conditions and empty groups; None when nothing remains."""
     if "op" not in node:
         finished = _beyond(node) or (node.get("field") and (node.get("cmp") in NO_VALUE or node.get("value") not in (None, "", [])))
         return {key: value for key, value in node.items() if key != "n"} if finished else None
-    items = [plain for plain in (_plain(item) for item in node["items"]) if plain is not None]
+    items = [made for made in (plain(item) for item in node["items"]) if made is not None]
     return {"op": node["op"], "items": items} if items else None
 
 
@@ -249,15 +259,52 @@ def inline_filter(entity_key: str, name: str, ast: Mapping[str, Any] | None) -> 
         if not ast:
             st.session_state["_filter_draft"]["items"] = []
         st.session_state["_filter_form"] = mark
+    made, wrong = edited(entity_key, st.session_state["_filter_draft"])
+    if wrong:
+        st.error(fmt.md(wrong))
+        return None
+    return made
+
+
+def edited(entity_key: str, draft: dict[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """The builder over a draft that its caller keeps, so that a page can have several: the filter as it stands, and what is wrong with it."""
     specs = {key: spec for key, spec in load(_usable, entity_key).items() if spec.filterable}
-    _group(entity_key, specs, st.session_state["_filter_draft"], 0)
-    made = _plain(st.session_state["_filter_draft"])
+    _group(entity_key, specs, draft, 0)
+    made = plain(draft)
     try:
         load(_checked, entity_key, made or {"op": "and", "items": []})
     except _NotUsableError as error:
-        st.error(fmt.md(str(error)))
-        return None
-    return made
+        return made, str(error)
+    return made, ""
+
+
+def catch_up(entity_key: str, draft: dict[str, Any]) -> None:
+    """Take over what stands in the inputs of a draft, before an action removes them: text and click may arrive in one message."""
+    actor, specs = current_actor(), load(_usable, entity_key)
+    for leaf in _each(draft):
+        spec = specs.get(str(leaf.get("field")))
+        typed = st.session_state.get(f"fv_{leaf['n']}_{leaf.get('field')}_{leaf.get('cmp')}")
+        if spec is None or typed is None or spec.options:
+            continue
+        if spec.kind in TEXTS and isinstance(typed, str):
+            several = leaf.get("cmp") in ("in", "not_in")
+            leaf["value"] = [part.strip() for part in typed.split(",") if part.strip()] if several else typed
+        elif spec.numeric and isinstance(typed, (int, float)):
+            leaf["value"] = to_minor(typed, actor.currency) if spec.kind is FieldKind.MONEY else typed
+
+
+def _each(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "op" not in node:
+        yield node
+    for item in node.get("items", ()):
+        yield from _each(item)
+
+
+def unfinished(node: Mapping[str, Any]) -> int:
+    """How many conditions of a draft were begun and still lack something."""
+    if "op" in node:
+        return sum(unfinished(item) for item in node["items"])
+    return 1 if plain(node) is None else 0
 
 
 def forget_inline() -> None:

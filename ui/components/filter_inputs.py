@@ -141,7 +141,9 @@ def _reference(actor: Actor, spec: FieldSpec, cmp: str, before: Any, key: str) -
     if spec.to not in ENTITIES:
         return None
     if ENTITIES[spec.to].lookup:
-        options: dict[Any, str] = {**({"@me": "Me"} if spec.to == "user" else {}), **load(lists.choices, spec.to, limit=500)}
+        given = [item for item in (before if isinstance(before, (list, tuple)) else [before]) if isinstance(item, int)]
+        people = {"@me": "Me"} if spec.to == "user" else {}
+        options: dict[Any, str] = {**people, **load(lists.choices, spec.to, limit=500, include=given)}
         if cmp in ("in", "not_in"):
             chosen = [item for item in before if item in options] if isinstance(before, (list, tuple)) else []
             return st.multiselect(

@@ -26,9 +26,9 @@ from ui.navigation import go, page_of
 from ui.session import current_actor
 
 
-def id_from_url() -> int:
+def id_from_url(name: str = "id") -> int:
     """The record id in the address; ends the page with a sentence when it is none."""
-    raw = st.query_params.get("id", "")
+    raw = st.query_params.get(name, "")
     if not raw.isdecimal() or len(raw) > 9:
         st.error("This address names no record. Open it from a list.", icon=":material/link_off:")
         st.stop()

@@ -98,8 +98,8 @@ def move(steps: Sequence[Mapping[str, Any]], step_id: str, by: int) -> Steps:
 
 
 def may_move(steps: Sequence[Mapping[str, Any]], step_id: str, by: int) -> bool:
-    """Whether moving changes anything."""
-    return move(steps, step_id, by) != _copy(steps)
+    """Whether moving changes anything: not for the first and the last of all."""
+    return find(steps, step_id) is not None and steps[-1 if by > 0 else 0].get("id") != step_id
 
 
 def _down(root: Steps, beside: Steps, at: int, branch: dict[str, Any] | None, arm: str) -> None:

@@ -1,0 +1,67 @@
+"""What an automation did: its runs by state, each with its steps; failed ones can be tried again, those under way stopped."""
+
+import streamlit as st
+
+from crm_core.services.automation import automations
+from crm_core.services.automation.automations import RunView
+from crm_core.vocabulary import Action, AutomationState, FlowState
+from ui import format as fmt
+from ui.actions import load, perform, show_problems
+from ui.components.automation_draft import redraw
+from ui.session import current_actor
+
+ENDED_BADLY, UNDER_WAY = (FlowState.FAILED,), (FlowState.RUNNING, FlowState.WAITING)
+COLOURS = {FlowState.FAILED: "red", FlowState.WAITING: "blue", FlowState.RUNNING: "blue", FlowState.DONE: "green"}
+PAGE = 20
+
+
+def runs(automation_id: int) -> None:
+    """All runs, page by page. Drawn inside a fragment or a dialog."""
+    rests = load(automations.get, automation_id).state is not AutomationState.ACTIVE
+    counts = load(automations.run_counts, automation_id)
+    if not counts:
+        st.caption("It has not started yet.")
+        return
+    states = [state for state in FlowState if counts.get(state)]
+    chosen = st.pills(
+        "State", states, format_func=lambda state: f"{state.label} {counts[state]:,}", key=f"runs_state_{automation_id}",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    total = counts.get(chosen, 0) if chosen else sum(counts.values())
+    pages = max(1, -(-total // PAGE))
+    page = st.session_state.get(f"runs_page_{automation_id}_{chosen}", 1)
+    shown, _ = load(automations.runs, automation_id, state=chosen, page=min(page, pages), size=PAGE)
+    show_problems()
+    for view in shown:
+        run_card(view, rests=rests)
+    if pages > 1:
+        st.pagination(pages, key=f"runs_page_{automation_id}_{chosen}")
+
+
+def run_card(view: RunView, *, rests: bool = False) -> None:
+    """One run with what each step did. ``rests``: its automation is off."""
+    run, actor = view.run, current_actor()
+    badge = f":{COLOURS.get(run.state, 'gray')}-badge[{run.state.label}]"
+    with st.container(border=True, key=f"run_{run.id}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            name = fmt.md(view.title or "A record that is not shared with you")
+            st.markdown(f"{badge} {name} · {fmt.instant(actor, run.created_at)} · version {run.version_number}", width="content")
+            if actor.can("automation", Action.MANAGE):
+                if run.state in ENDED_BADLY and st.button(
+                    "Try again", key=f"retry_{run.id}", type="tertiary", icon=":material/refresh:"
+                ):
+                    perform(automations.retry, run.id)
+                    redraw()
+                if run.state in UNDER_WAY and st.button(
+                    "Stop", key=f"stop_{run.id}", type="tertiary", icon=":material/stop_circle:"
+                ):
+                    perform(automations.stop, run.id)
+                    redraw()
+        lines = [f"- {fmt.instant(actor, step.at)}: {fmt.md(step.message or step.outcome.label)}" for step in view.taken]
+        if run.state in UNDER_WAY and rests:
+            lines.append("- rests until the automation is switched on")
+        elif run.due_at and run.state is FlowState.WAITING:
+            lines.append(f"- goes on {fmt.instant(actor, run.due_at)}")
+        if run.message:
+            lines.append(f"- {fmt.md(run.message)}")
+        st.caption("\n".join(lines) or "Begins in a moment.")
