@@ -31,7 +31,7 @@ from tests.tools.app import workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = (
-    "segmentation", "personas", "basket", "forecast", "outlook", "attribution", "lead_score", "deal_score", "value", "drivers",
+    "segmentation", "personas", "basket", "forecast", "outlook", "attribution", "lead_score", "deal_score", "value", "churn", "drivers",
 )  # fmt: skip
 RECIPIENTS = 100_000
 FREEZE_GOAL_S, COUNT_GOAL_MS = 5.0, 200.0

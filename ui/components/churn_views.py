@@ -241,10 +241,15 @@ def _compared(compared: pd.DataFrame) -> go.Figure:
     colours = [style.tone("accent" if name == "This score" else "muted") for name in rows["method"]]
     dots = go.Scatter(
         x=rows["auc"], y=rows["method"], mode="markers+text", marker={"size": 10, "color": colours}, text=[f"{value:.2f}" for value in rows["auc"]],
-        textposition="top center", error_x={"type": "data", "symmetric": False, "array": rows["high"] - rows["auc"], "arrayminus": rows["auc"] - rows["low"]},
+        textposition="top center", error_x=_whiskers(rows),
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )  # fmt: skip
     fig = style.figure(dots, x="AUC, with 95 % interval", height=110 + 44 * len(rows))
     fig.add_vline(x=0.5, line={"color": style.tone("line"), "dash": "dot", "width": 1})
     fig.update_yaxes(showgrid=False)
     return fig
+
+
+def _whiskers(rows: pd.DataFrame) -> dict[str, Any]:
+    up, down = rows["high"] - rows["auc"], rows["auc"] - rows["low"]
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "color": style.tone("muted"), "thickness": 1.5}

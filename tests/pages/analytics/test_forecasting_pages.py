@@ -166,7 +166,7 @@ def test_contracts_at_risk_come_with_reasons_evidence_and_tasks(cast):
     app = open_screen(cast["root"], "value", of="Under contract")
     assert not app.exception and "Customer until" in words(app), "empty, it names the missing fields"
     companies(cast["alice"].user_id)
-    run_id = work(ask(cast["root"], "churn", {"group": "x_term"}))
+    run_id = work(ask(cast["root"], "churn", {"group": "x_term", "horizon": "6"}))
     app = open_screen(cast["root"], "value", of="Under contract", run=run_id, churn_level="Medium")
     assert not app.exception and not app.error and "had not seen" in words(app)
     app.button(key="follow_ups").click().run()

@@ -35,7 +35,7 @@ METHOD = Method(
     also=("order", "ticket"),
     tables=("account", "sales_order", "ticket", "custom_field"),
     params=(
-        Param("horizon", "Leaves within", "choice", "6", AHEAD),
+        Param("horizon", "Leaves within", "choice", "12", AHEAD),
         Param("group", "Compare by", "choice", None, group_choices, help="A curve and a rate of leaving for each value"),
         Param("filter", "Only companies that match", "filter", None, entity="account"),
     ),

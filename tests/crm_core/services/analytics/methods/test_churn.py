@@ -76,7 +76,7 @@ def test_who_leaves_by_chance_is_refused_and_too_few_endings_are_named(cast):
         ask("churn", cast["root"], TODAY)
     assert "Customer until" in nothing.value.needed and "0 with a beginning" in nothing.value.found
     companies(cast["alice"].user_id, monthly_factor=1.0, complains=False)
-    found = ask("churn", cast["root"], TODAY)
+    found = ask("churn", cast["root"], TODAY, horizon="6")
     assert not found.summary["usable"] and "base rate" in found.verdict and len(found.marks) == 0
     assert found.tables["survival"]["survival"].iloc[0] == 1 and "group" not in found.tables["survival"]
 
@@ -107,7 +107,7 @@ def test_a_snapshot_knows_nothing_of_what_came_after_it(cast):
 def test_customers_of_others_and_hidden_days_stay_out(cast):
     companies(cast["alice"].user_id, 300)
     companies(cast["charlie"].user_id, 60, seed=9)
-    run_id = work(request(cast["root"], "churn"))
+    run_id = work(request(cast["root"], "churn", {"horizon": "6"}))
     with read_session() as session:
         page = churn_rows.page(session, cast["root"], run_id, level="High")
         everything = churn_rows.page(session, cast["root"], run_id)
