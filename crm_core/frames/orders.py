@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select, true
 from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
@@ -69,12 +69,13 @@ def order_lines(
     customer: Customer | None = "contact",
     since: datetime | None = None,
     until: datetime | None = None,
+    among: Select[Any] | None = None,
 ) -> pd.DataFrame:
     """ORDER_LINES: order_id, product_id, quantity, revenue, customer_id, ordered_at, category, unit_price. Lines without a product are left out.
 
-    With ``customer=None`` orders of guests count too, and customer_id may be missing.
+    With ``customer=None`` orders of guests count too, and customer_id may be missing. ``among``: a SELECT of the customers that count.
     """
-    frame = read_frame(session, lines_query(actor, customer=customer, since=since, until=until))
+    frame = read_frame(session, lines_query(actor, customer=customer, since=since, until=until, among=among))
     frame["revenue"] = _major(frame.pop("total_minor"), actor)
     frame["unit_price"] = _major(frame.pop("unit_price_minor"), actor)
     frame["category"] = frame["category"].fillna("No category")
@@ -82,16 +83,19 @@ def order_lines(
 
 
 def lines_query(
-    actor: Actor, *, customer: Customer | None = "contact", since: datetime | None = None, until: datetime | None = None
-) -> Select[Any]:
+    actor: Actor, *, customer: Customer | None = "contact", since: datetime | None = None, until: datetime | None = None,
+    among: Select[Any] | None = None,
+) -> Select[Any]:  # fmt: skip
     """The SELECT behind ``order_lines``."""
+    who = _ORDERS.c[f"{customer or 'contact'}_id"]
+    chosen = true() if among is None else who.in_(among.order_by(None))
     return (
         select(
             _LINES.c.order_id,
             _LINES.c.product_id,
             _LINES.c.quantity,
             _LINES.c.total_minor,
-            _ORDERS.c[f"{customer or 'contact'}_id"].label("customer_id"),
+            who.label("customer_id"),
             _ORDERS.c.ordered_at,
             _CATEGORIES.c.name.label("category"),
             _LINES.c.unit_price_minor,
@@ -99,7 +103,7 @@ def lines_query(
         .join(_ORDERS, _ORDERS.c.id == _LINES.c.order_id)
         .join(_PRODUCTS, _PRODUCTS.c.id == _LINES.c.product_id)
         .outerjoin(_CATEGORIES, _CATEGORIES.c.id == _PRODUCTS.c.category_id)
-        .where(_in_scope(actor, customer, since, until))
+        .where(_in_scope(actor, customer, since, until), chosen)
         .order_by(_LINES.c.id)
     )
 

@@ -16,6 +16,7 @@ from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.filter_bar import PARAM as FILTER
 from ui.components.filter_bar import filter_button, filter_from_url, filter_words
+from ui.components.segment_choice import segment_choice
 
 PREFIX = "p_"
 _DAY = PREFIX + "as_of"
@@ -32,8 +33,9 @@ def settings(actor: Actor, found: Method, shown: Run | None) -> None:
             }
             chosen = next((param for param in found.params if param.kind == "filter"), None)
             if chosen is not None:
-                entity = str(values.get(chosen.entity[1:], "")) if chosen.entity.startswith("@") else chosen.entity
+                entity = chosen.about(values)
                 values[chosen.key] = filter_from_url(entity)
+                segment_choice(entity, values[chosen.key])
                 filter_button(entity, values[chosen.key])
             values |= _more(actor, found, start)
             day = values.pop("_day")

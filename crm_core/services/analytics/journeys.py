@@ -8,7 +8,7 @@ import pandas as pd
 from sqlmodel import Session
 
 from crm_core.access import Actor
-from crm_core.frames import orders, touchpoints
+from crm_core.frames import customers, orders, touchpoints
 from crm_core.vocabulary import Action, Channel, Scope
 from ml.attribution import paths_from_touches
 from ml.errors import DataError
@@ -44,6 +44,11 @@ def cut(session: Session, actor: Actor, params: dict[str, Any], as_of: datetime)
     if touches.empty:
         raise DataError("none", "touches of contacts: from campaigns, tracked links, events, or an import")
     won = orders.conversions(session, actor, of=params["conversion"], since=lead_in, until=as_of)
+    if params["filter"]:
+        among = customers.customers(session, actor, "contact", rule=params["filter"], now=as_of)["customer_id"]
+        touches, won = (frame[frame["customer_id"].isin(among)].reset_index(drop=True) for frame in (touches, won))
+        if touches.empty:
+            raise DataError("none of people who match the filter", "touches of the chosen people")
     if (won if since is None else won[won["at"] >= since]).empty:
         raise DataError("none in this period", COUNTED[params["conversion"]])
     if actor.masked(SOURCE[params["conversion"]], _AMOUNT[params["conversion"]]):

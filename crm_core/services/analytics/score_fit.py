@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import select
 from sqlmodel import Session
 
-from crm_core.access import Actor
+from crm_core.access import Actor, visible
+from crm_core.entities import entity
+from crm_core.filters import where
 from crm_core.frames import scoring
 from crm_core.services.analytics.methods.base import Mark, Outcome, Report
 from crm_core.services.analytics.score_fields import KEPT_OUT, Fields, fields_of
@@ -45,7 +48,7 @@ DEALS = Subject("deal", "deal_score", "deals", "won", "were won", "were lost")
 def learn(session: Session, actor: Actor, subject: Subject, params: dict[str, Any], as_of: datetime, report: Report) -> Outcome:
     """Fit, judge and freeze a score, and score what is open. Raises DataError when there is too little to learn from."""
     report(0.05, f"Reading {subject.noun}")
-    known = outcomes(session, actor, subject.entity, as_of, params["age_days"])
+    known = _narrowed(session, actor, subject, outcomes(session, actor, subject.entity, as_of, params["age_days"]), params, as_of)
     _enough(known, subject)
     report(0.2, "Rebuilding them as they were")
     fields = fields_of(session, actor, subject.entity, known.rows["at"], owner=params["owner"])
@@ -110,6 +113,20 @@ class Known:
     late: int
     young: int
     wait_days: float
+
+
+def _narrowed(session: Session, actor: Actor, subject: Subject, known: Known, params: dict[str, Any], as_of: datetime) -> Known:
+    """Those of the chosen period and filter; open ones of any age are scored all the same."""
+    rows = known.rows
+    if int(params["months"]):
+        since = pd.Timestamp(as_of) - pd.DateOffset(months=int(params["months"]))
+        rows = rows[(rows["at"] >= since) | rows["outcome"].isna()]
+    if params["filter"]:
+        table = entity(subject.entity).table
+        chosen = where(session, subject.entity, params["filter"], actor, now=as_of)
+        ids = session.execute(select(table.c.id).where(visible(actor, subject.entity, table), chosen)).scalars()
+        rows = rows[rows.index.isin(list(ids))]
+    return replace(known, rows=rows)
 
 
 def outcomes(session: Session, actor: Actor, entity_key: str, as_of: datetime, age_days: int) -> Known:

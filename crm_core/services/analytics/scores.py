@@ -61,6 +61,10 @@ def publish(session: Session, actor: Actor, run_id: int) -> bool:
     _require(actor, run.kind)
     if not run.summary.get("usable"):
         raise Conflict("This score was refused, so there is nothing to publish.")
+    if run.params.get("filter"):
+        raise Conflict(
+            "This score knows only the records that match its filter, so it can't stand on all of them. Run it without one."
+        )
     done = marks.publish(session, actor, run_id)
     if done and run.kind == "lead_score":
         _apply(session)

@@ -156,6 +156,8 @@ def _warnings(found: "Cut", credits: "pd.DataFrame", spent: "pd.DataFrame", para
             "You see only some of the conversions, so a journey that ended with a colleague would look lost: "
             "journeys without a conversion are left out."
         )
+    if params["filter"]:
+        said.append("Costs and hold-outs are those of whole campaigns, not only of the people who match the filter.")
     weak = credits.loc[~credits["reliable"], "channel"].nunique()
     if weak:
         said.append(
@@ -216,6 +218,7 @@ METHOD = Method(
             "months", "Period", "choice", "12",
             {"3": "Last 3 months", "6": "Last 6 months", "12": "Last 12 months", "24": "Last 2 years", "all": "Everything"},
         ),
+        Param("filter", "Only people who match", "filter", None, entity="contact"),
         Param("lookback_days", "Look-back (days)", "int", 90, low=1, high=730, help="Touches older than this before a conversion do not count"),
         Param(
             "costs", "Costs", "choice", "booked", {"booked": "Booked on campaigns", "touches": "Noted on touches"},

@@ -26,7 +26,7 @@ class Param:
     """One thing to choose before a run.
 
     ``options``: value → label of a choice, or a function of the session and the actor. ``entity``: whose records a filter or segment is
-    about, or ``@key`` of an earlier parameter that says so. ``low``/``high`` bound a number. ``advanced`` ones stand behind "More settings".
+    about, or ``@key`` of an earlier parameter that says so (through ``entities`` where its values are no entities themselves). ``low``/``high`` bound a number. ``advanced`` ones stand behind "More settings".
     """
 
     key: str
@@ -39,6 +39,14 @@ class Param:
     help: str = ""
     entity: str = ""
     advanced: bool = False
+    entities: Mapping[str, str] | None = None
+
+    def about(self, chosen: Mapping[str, Any]) -> str:
+        """Whose records a filter is about, with the parameters chosen before it."""
+        if not self.entity.startswith("@"):
+            return self.entity
+        value = str(chosen.get(self.entity[1:], ""))
+        return self.entities.get(value, "") if self.entities is not None else value
 
     def choices(self, session: Session, actor: Actor) -> dict[Any, str]:
         """What can be chosen."""
@@ -109,7 +117,7 @@ class Method:
         found: dict[str, Any] = {}
         for param in self.params:
             try:
-                settled = replace(param, entity=found.get(param.entity[1:], "")) if param.entity.startswith("@") else param
+                settled = replace(param, entity=param.about(found))
                 found[param.key] = _value(settled, params.get(param.key, param.default), session, actor)
             except Invalid as error:
                 problems[param.key] = f"{param.label}: {error.message}"

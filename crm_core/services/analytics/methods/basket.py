@@ -54,8 +54,9 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
 
     months = int(params["months"])
     since = as_of - timedelta(days=round(months * MONTH_DAYS)) if months else None
-    bought = params["customer"] if params["unit"] == "customer" else None
-    lines = order_lines(session, actor, customer=bought, since=since, until=as_of)
+    bought = params["customer"] if params["unit"] == "customer" or params["filter"] else None
+    among = _among(session, actor, params, as_of)
+    lines = order_lines(session, actor, customer=bought, since=since, until=as_of, among=among)
     every = lines
     lines = _chosen(session, actor, lines, params)
     if params["unit"] == "customer":
@@ -98,10 +99,17 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
             *note,
             *([f"Only the first {MAX_RULES:,} rules are kept."] if len(table) > MAX_RULES else []),
         ],
-        sql=sql_of(session, lines_query(actor, customer=bought, since=since, until=as_of)),
+        sql=sql_of(session, lines_query(actor, customer=bought, since=since, until=as_of, among=among)),
         python=_snippet(params),
         marks=_marks(partners, offers, offered, params["customer"], names),
     )
+
+
+def _among(session: Session, actor: Actor, params: dict[str, Any], as_of: datetime) -> Any:
+    """SELECT of the customers whose baskets count; None for everybody, guests included."""
+    from crm_core.frames import customers
+
+    return customers.query(session, actor, params["customer"], rule=params["filter"], now=as_of) if params["filter"] else None
 
 
 def _chosen(session: Session, actor: Actor, lines: "pd.DataFrame", params: dict[str, Any]) -> "pd.DataFrame":
@@ -317,6 +325,7 @@ METHOD = Method(
         Param("unit", "A basket is", "choice", "order", UNITS, help="For rare purchases take all that a customer bought"),
         Param("customer", "Offers for", "choice", "contact", {"contact": "People", "account": "Companies"}),
         Param("categories", "Categories", "multi", [], categories),
+        Param("filter", "Only baskets of customers who match", "filter", None, entity="@customer"),
         Param(
             "min_support_pct",
             "Smallest share (%)",

@@ -6,8 +6,8 @@ from typing import Any
 from sqlmodel import Session
 
 from crm_core.access import Actor
-from crm_core.services.analytics.methods.base import Method, Outcome, Report
-from crm_core.services.analytics.methods.lead_score import AGE, OWNER
+from crm_core.services.analytics.methods.base import Method, Outcome, Param, Report
+from crm_core.services.analytics.methods.lead_score import AGE, LEARN, OWNER
 
 HOW = (
     "A logistic regression learns from deals as they were at the end of the day on which they were opened (or some weeks later), rebuilt from "
@@ -29,7 +29,7 @@ METHOD = Method(
     title="Deal score",
     entities=("deal", "account", "contact", "order", "product"),
     tables=("deal", "deal_contact", "touchpoint", "account", "sales_order", "custom_field", "product"),
-    params=(AGE, OWNER),
+    params=(AGE, LEARN, Param("filter", "Only deals that match", "filter", None, entity="deal"), OWNER),
     compute=compute,
     how=HOW,
 )

@@ -58,7 +58,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     goal = GOALS[params["goal"]]
     fields, computed, ignored = _chosen(session, actor, goal, params["factors"])
     since = (as_of - timedelta(days=round(int(params["months"]) * MONTH_DAYS))).date() if int(params["months"]) else None
-    ask: dict[str, Any] = {"since": since, "until": as_of, "rule": params["filter"] if goal.entity == "deal" else None}
+    ask: dict[str, Any] = {"since": since, "until": as_of, "rule": params["filter"]}
     report(0.05, "Reading the records")
     raw = frames.rows(session, actor, goal.key, fields, computed, **ask)
     table, labels, notes = _prepared(session, actor, goal, raw, fields, computed, automatic=not params["factors"])
@@ -374,7 +374,9 @@ METHOD = Method(
         Param("goal", "Explain", "choice", "deal_won", {key: goal.label for key, goal in GOALS.items()}),
         Param("factors", "By", "multi", [], factor_choices, help="Nothing chosen: the first facts that are filled in"),
         Param("months", "Records of", "choice", "24", PERIODS),
-        Param("filter", "Only deals that match", "filter", None, entity="deal", advanced=True),
+        Param(
+            "filter", "Only records that match", "filter", None, entity="@goal", entities={key: goal.entity for key, goal in GOALS.items()},
+        ),
     ),
     compute=_compute,
     how=(

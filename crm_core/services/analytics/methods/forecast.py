@@ -68,7 +68,9 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     choice = frames.Choice(params["owner"] or None, params["pipeline"] or None, params["category"] or None)
     choice = _known(choice, params["series"], frames)
     since = date.fromisoformat(params["since"]) if params["since"] else None
-    data = frames.series(session, actor, params["series"], grain=params["grain"], until=until, since=since, choice=choice)
+    data = frames.series(
+        session, actor, params["series"], grain=params["grain"], until=until, since=since, choice=choice, rule=params["filter"]
+    )
     if len(data) < 2 or not data["y"].any():
         raise DataError(
             f"{len(data)} {params['grain']}s with records",
@@ -101,7 +103,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
         },
         warnings=[*found.advice[1:], *_ignored(params, frames)],
         missing=missing,
-        sql=sql_of(session, frames.query(session, actor, params["series"], choice, until)),
+        sql=sql_of(session, frames.query(session, actor, params["series"], choice, until, params["filter"])),
         python=_snippet(params, frames.FREQ[params["grain"]]),
     )  # fmt: skip
 
@@ -168,6 +170,7 @@ METHOD = Method(
         Param("owner", "Owner", "choice", 0, choices.owners),
         Param("pipeline", "Pipeline", "choice", 0, choices.pipelines, help="For won deals"),
         Param("category", "Product category", "choice", 0, choices.categories, help="For order revenue"),
+        Param("filter", "Only records that match", "filter", None, entity="@series", entities=ENTITY),
         Param("method", "Method", "choice", "best", METHODS, advanced=True, help="Forcing one shows what that costs"),
         Param("level", "Range", "choice", "0.8", LEVELS, advanced=True, help="Share of what happens that should lie inside"),
         Param("holidays", "Holidays of", "text", "", advanced=True, help="Country code such as DE; used only if the rehearsals improve"),

@@ -17,6 +17,10 @@ AGE = Param(
     "age_days", "Scored", "choice", 0, {0: "When it comes in", 7: "After a week", 14: "After two weeks", 30: "After a month"},
     help="Only what was known by then is used, in learning and in scoring",
 )  # fmt: skip
+LEARN = Param(
+    "months", "Learn from", "choice", "0", {"0": "All there are", "12": "The last 12 months", "24": "The last 24 months", "36": "The last 36 months"},
+    help="By the day on which they came in",
+)  # fmt: skip
 OWNER = Param(
     "owner", "Let it matter who owns the record", "bool", False, help="Tells more, and says something about people", advanced=True
 )
@@ -34,7 +38,7 @@ METHOD = Method(
     title="Lead score",
     entities=("lead", "deal"),
     tables=("lead", "lead_status", "touchpoint", "custom_field", "deal"),
-    params=(AGE, OWNER),
+    params=(AGE, LEARN, Param("filter", "Only leads that match", "filter", None, entity="lead"), OWNER),
     compute=compute,
     how=HOW,
 )
