@@ -54,7 +54,11 @@ def upgrade(revision: str = "head") -> None:
     from alembic import command
 
     refuse_newer()
+    before = current() if _exists() else None
     _run(lambda connection: command.upgrade(config(connection), revision))
+    if before not in (None, current()):  # a new index is chosen well only when its table was counted
+        with db.write_engine().begin() as connection:
+            connection.execute(text("ANALYZE"))
     if revision == "head":
         from crm_core.jobs import prepare
 

@@ -2,7 +2,7 @@
 
 from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable, ProductSuggestion
 from crm_core.models.automation import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion
-from crm_core.models.base import Base, Customisable, Record
+from crm_core.models.base import Base, Customisable, Record, thin_out
 from crm_core.models.capture import FormSubmission, LeadForm
 from crm_core.models.collaboration import Activity, Attachment, Task
 from crm_core.models.customers import Account, Contact, ContactPoint, Handover, HandoverItem, MatchKey
@@ -92,5 +92,7 @@ from crm_core.models.sales import (
 from crm_core.models.segments import Segment, SegmentMember
 from crm_core.models.service_levels import ServiceCalendar, SlaClock, SlaPolicy
 from crm_core.models.telephony import VoiceCall, VoiceMenu, VoiceVersion
+
+thin_out(Base.metadata)
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]

@@ -21,7 +21,9 @@ class Account(Customisable, table=True):
     """One row per company (or household) that buys or may buy."""
 
     __table_args__ = table_args(
-        Index("ix_account_list", "deleted_at", "name"), Index("ix_account_owner", "owner_id", "deleted_at", "name")
+        Index("ix_account_list", "deleted_at", "name"),
+        Index("ix_account_owner", "owner_id", "deleted_at", "name"),
+        Index("ix_account_changed", "updated_at", "id"),
     )
 
     name: str = field("Name", required=True, index=True)
@@ -53,7 +55,9 @@ class Contact(Customisable, table=True):
     """One row per person. Main e-mail and phone stand here for lists; all of them are contact points."""
 
     __table_args__ = table_args(
-        Index("ix_contact_list", "deleted_at", "name"), Index("ix_contact_owner", "owner_id", "deleted_at", "name")
+        Index("ix_contact_list", "deleted_at", "name"),
+        Index("ix_contact_owner", "owner_id", "deleted_at", "name"),
+        Index("ix_contact_changed", "updated_at", "id"),
     )
 
     name: str = field("Name", required=True, index=True, pii=True)

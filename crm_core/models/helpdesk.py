@@ -20,6 +20,7 @@ class Ticket(Customisable, table=True):
         Index("ix_ticket_status", "status", "deleted_at", "opened_at"),
         Index("ix_ticket_due", "deleted_at", "sla_due_at", "id"),
         Index("ix_ticket_owner", "owner_id", "deleted_at", "status"),
+        Index("ix_ticket_changed", "updated_at", "id"),
     )
     number: str = field("Number", required=True, max_length=20, unique=True, editable=False)
     subject: str = field("Subject", required=True)

@@ -27,9 +27,10 @@ class Lead(Customisable, table=True):
     """One row per person or company that showed interest and is not yet known to be worth a deal."""
 
     __table_args__ = table_args(
-        Index("ix_lead_list", "deleted_at", "created_at", "owner_id", "converted_at"),
+        Index("ix_lead_list", "deleted_at", "created_at", "id", "owner_id", "converted_at"),
         Index("ix_lead_owner", "owner_id", "deleted_at", "created_at", "status_id", "estimated_minor"),
         Index("ix_lead_created", "created_at"),
+        Index("ix_lead_changed", "updated_at", "id"),
         Index("ix_lead_points", "deleted_at", "points", "id"),
     )
     name: str = field("Name", required=True, pii=True, index=True)
@@ -112,6 +113,7 @@ class Deal(Customisable, table=True):
             ),
         ),
         Index("ix_deal_amount", "deleted_at", "amount_minor", "id", "owner_id", "outcome"),
+        Index("ix_deal_changed", "updated_at", "id"),
         Index("ix_deal_name", "deleted_at", "name", "id"),
     )
     name: str = field("Deal", required=True)
@@ -228,6 +230,7 @@ class Order(Customisable, table=True):
         Index("ix_sales_order_account", "account_id", "ordered_at"),
         Index("ix_sales_order_contact", "contact_id", "ordered_at"),
         Index("ix_sales_order_at", "ordered_at", "status"),
+        Index("ix_sales_order_changed", "updated_at", "id"),
         Index("ix_sales_order_owner", "owner_id", "deleted_at", "ordered_at"),
     )
     number: str = field("Number", required=True, max_length=40, unique=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, or_, select
 
+from crm_core import planner
 from crm_core.db import read_session
 from crm_core.jobs import Job, job
 from crm_core.jobs.queue import client
@@ -31,6 +32,7 @@ def purge(job: Job) -> None:
         shop_door.purge(session)
         for statement in (*_stale(), *api_door.stale()):
             session.execute(statement)
+    planner.count_anew()
     while ids := _finished():
         client().delete_workflows(ids)
         with job.transaction() as session:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from crm_core import db, jobs
+from crm_core import db, jobs, planner
 from crm_core.access import Actor
 from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Cancelled, Job, Superseded, job
@@ -83,6 +83,7 @@ def waiting_words(session: Session, run: ImportRun) -> str:
 def run_import(task: Job, run_id: int) -> None:
     """Import the rows of a started run, batch by batch."""
     _work(task, run_id, runs.run_batch, lambda run: run.done_rows)
+    planner.count_anew()
 
 
 @job("import.undo", title="Undo an import")
