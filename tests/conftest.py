@@ -16,6 +16,7 @@ from tests.postgres import statement as _postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT: dict[str, str] = {}
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process that a test starts would compile all files anew
 
 
 LONGEST = (

@@ -1,6 +1,6 @@
 """What Streamlit does anew in every run although nothing changed, done once; and what it does message by message, done in bunches.
 
-Three functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
+Four functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
 only the version they were written for is touched: any other one runs as it is, a little slower. Why: docs/decisions/0026-serving.md.
 """
 
@@ -12,6 +12,8 @@ from threading import Lock
 from typing import Any
 
 import streamlit
+from streamlit import delta_generator
+from streamlit.components.v2.bidi_component import serialization
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
@@ -21,7 +23,9 @@ WRITTEN_FOR = "1.67."
 log = logging.getLogger("rapport.ui")
 
 _populate_theme = app_session._populate_theme_msg
+_extract_frames = serialization._extract_dataframes_from_dict
 _themes: dict[str, CustomThemeConfig] = {}
+_PLAIN = (str, int, float, bool, type(None), list, dict, tuple)
 _lock = Lock()
 
 
@@ -33,6 +37,8 @@ def install() -> bool:
     app_session._populate_theme_msg = theme_once
     AppSession._call_soon_on_event_loop = hand_over  # type: ignore[method-assign]
     Runtime._enqueued_some_message = ring_once  # type: ignore[method-assign]
+    serialization._extract_dataframes_from_dict = frames_only
+    delta_generator._use_warning_has_been_displayed = True  # it looks through all modules for a console that is not there
     return True
 
 
@@ -45,6 +51,14 @@ def theme_once(msg: CustomThemeConfig, section: str = "theme") -> None:
         _themes[section] = known
     if known.ByteSize():
         msg.MergeFrom(known)
+
+
+def frames_only(data: dict[str, Any], arrow_blobs: dict[str, bytes] | None = None) -> dict[str, Any]:
+    """Frames among the data of a component go their own way. Our components are given plain values: to ask pandas whether these are frames would
+    make the first page wait until pandas is loaded."""
+    if all(type(value) in _PLAIN for value in data.values()):
+        return data
+    return _extract_frames(data, arrow_blobs)
 
 
 def hand_over(self: AppSession, callback: Callable[[], None]) -> None:

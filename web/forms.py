@@ -1,7 +1,7 @@
 """One shape for the routes of the door: reading shows a page, a form that comes from our own page is acted on, errors become pages."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,7 +22,9 @@ FOREIGN = (
 )
 
 
-def endpoint(show: Show | None, submit: Submit | None = None, *, from_anywhere: bool = False) -> Callable[[Request], object]:
+def endpoint(
+    show: Show | None, submit: Submit | None = None, *, from_anywhere: bool = False
+) -> Callable[[Request], Awaitable[Response]]:
     """A Starlette endpoint from two plain functions, which run in a thread and may raise CrmError. ``from_anywhere``: the form may come
     from another program, since what stands in the address is the whole permission (a mail program's one click to unsubscribe)."""
 

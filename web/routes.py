@@ -1,35 +1,19 @@
-"""Every HTTP route beside the app."""
+"""Every HTTP route beside the app. What answers at an address is loaded when somebody first comes there: the first page does not wait for it."""
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from crm_core.vocabulary import LinkPurpose
-from web import (
-    capture,
-    demo,
-    health,
-    hooks,
-    ical,
-    links,
-    mail,
-    metrics,
-    oidc,
-    preferences,
-    reports,
-    share,
-    signin,
-    surveys,
-    tracking,
-    visits,
-    voice,
-    welcome,
-)
 from web.api import api
 from web.forms import endpoint
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 """Each route takes every verb and answers 405 itself: one that it left alone would go on to Streamlit, which answers any path with its shell."""
@@ -39,42 +23,71 @@ def _icon(_request: Request) -> Response:
     return RedirectResponse("/app/static/icon.svg", 301)
 
 
-def _route(path: str, answer: Callable[..., Any]) -> Route:
+def _named(place: str) -> Any:
+    """What ``module.name`` stands for in this package."""
+    module, name = place.rsplit(".", 1)
+    return getattr(importlib.import_module(f"web.{module}"), name)
+
+
+def _late(path: str, load: Callable[[], Endpoint]) -> Route:
+    """A route whose endpoint is made when it is first asked for."""
+    made: list[Endpoint] = []
+
+    async def answer(request: Request) -> Response:
+        if not made:
+            made.append(await run_in_threadpool(load))
+        return await made[0](request)
+
+    answer.load = load  # type: ignore[attr-defined]  # for those who want to know beforehand whether it can be loaded
     return Route(path, answer, methods=_METHODS)
 
 
+def _form(path: str, show: str | None, submit: str | None = None, *, from_anywhere: bool = False) -> Route:
+    """A page that is shown, and a form on it that is acted on."""
+
+    def load() -> Endpoint:
+        return endpoint(_named(show) if show else None, _named(submit) if submit else None, from_anywhere=from_anywhere)
+
+    return _late(path, load)
+
+
+def _own(path: str, place: str) -> Route:
+    """An endpoint that reads its request itself."""
+    return _late(path, lambda: _named(place))
+
+
 ROUTES: list[BaseRoute] = [
-    _route("/signin", endpoint(signin.show, signin.submit)),
-    _route("/signin/sso", oidc.begin),
-    _route("/signin/sso/callback", oidc.finish),
-    _route("/signout", endpoint(signin.ask_signout, signin.signout)),
-    _route("/auth/logout", endpoint(signin.ask_signout)),
-    _route("/welcome", endpoint(welcome.show)),
-    _route("/welcome/own", endpoint(welcome.show_own, welcome.submit_own)),
-    _route("/welcome/demo", endpoint(demo.show, welcome.begin_demo)),
-    _route("/welcome/demo/status", endpoint(demo.status)),
-    _route("/demo", endpoint(None, demo.enter)),
-    _route("/demo/as", endpoint(None, demo.switch)),
-    _route("/invite/{token:path}", links.route(LinkPurpose.INVITE)),
-    _route("/reset/{token:path}", links.route(LinkPurpose.RESET)),
-    _route("/t/{token:path}", endpoint(tracking.click)),
-    _route("/o/{token:path}", endpoint(tracking.opened)),
-    _route("/u/{token:path}", endpoint(preferences.ask, preferences.leave, from_anywhere=True)),
-    _route("/p/{token:path}", endpoint(preferences.show, preferences.save, from_anywhere=True)),
-    _route("/s/{token:path}", share.route),
-    _route("/f/{slug:path}", endpoint(capture.show, capture.submit, from_anywhere=True)),
-    _route("/c/{token:path}", endpoint(capture.ask, capture.confirm, from_anywhere=True)),
-    _route("/capture/{key:path}", capture.by_key),
-    _route("/mail/in/{key:path}", mail.take_in),
+    _form("/signin", "signin.show", "signin.submit"),
+    _own("/signin/sso", "oidc.begin"),
+    _own("/signin/sso/callback", "oidc.finish"),
+    _form("/signout", "signin.ask_signout", "signin.signout"),
+    _form("/auth/logout", "signin.ask_signout"),
+    _form("/welcome", "welcome.show"),
+    _form("/welcome/own", "welcome.show_own", "welcome.submit_own"),
+    _form("/welcome/demo", "demo.show", "welcome.begin_demo"),
+    _form("/welcome/demo/status", "demo.status"),
+    _form("/demo", None, "demo.enter"),
+    _form("/demo/as", None, "demo.switch"),
+    _late("/invite/{token:path}", lambda: _named("links.route")(LinkPurpose.INVITE)),
+    _late("/reset/{token:path}", lambda: _named("links.route")(LinkPurpose.RESET)),
+    _form("/t/{token:path}", "tracking.click"),
+    _form("/o/{token:path}", "tracking.opened"),
+    _form("/u/{token:path}", "preferences.ask", "preferences.leave", from_anywhere=True),
+    _form("/p/{token:path}", "preferences.show", "preferences.save", from_anywhere=True),
+    _own("/s/{token:path}", "share.route"),
+    _form("/f/{slug:path}", "capture.show", "capture.submit", from_anywhere=True),
+    _form("/c/{token:path}", "capture.ask", "capture.confirm", from_anywhere=True),
+    _own("/capture/{key:path}", "capture.by_key"),
+    _own("/mail/in/{key:path}", "mail.take_in"),
     Mount("/api", api),
-    _route("/hooks/shop/{token:path}", hooks.shop),
-    _route("/ical/{token:path}", endpoint(ical.show)),
-    _route("/voice/{key:path}", voice.take),
-    _route("/q/{token:path}", endpoint(surveys.show, surveys.submit, from_anywhere=True)),
-    _route("/r/{token:path}", endpoint(reports.ask, reports.leave, from_anywhere=True)),
-    _route("/v/{file:path}", endpoint(visits.show)),
-    _route("/healthz", endpoint(health.show)),
-    _route("/metrics", endpoint(metrics.show)),
-    _route("/robots.txt", endpoint(health.robots)),
-    _route("/favicon.ico", endpoint(_icon)),
+    _own("/hooks/shop/{token:path}", "hooks.shop"),
+    _form("/ical/{token:path}", "ical.show"),
+    _own("/voice/{key:path}", "voice.take"),
+    _form("/q/{token:path}", "surveys.show", "surveys.submit", from_anywhere=True),
+    _form("/r/{token:path}", "reports.ask", "reports.leave", from_anywhere=True),
+    _form("/v/{file:path}", "visits.show"),
+    _form("/healthz", "health.show"),
+    _form("/metrics", "metrics.show"),
+    _form("/robots.txt", "health.robots"),
+    Route("/favicon.ico", _icon, methods=_METHODS),
 ]

@@ -99,4 +99,5 @@ def warm_up(modules: tuple[str, ...]) -> None:
             log.exception("%s could not be loaded beforehand", name)
     gc.collect()
     gc.freeze()
+    gc.enable()  # web/__main__.py had put it to rest
     log.debug("warm after %.1f s", time.perf_counter() - began)

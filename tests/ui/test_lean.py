@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import streamlit
+from streamlit.components.v2.bidi_component import serialization
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
@@ -33,12 +35,29 @@ def test_it_is_installed_only_over_the_version_that_it_was_written_for(monkeypat
         ("_populate_theme_msg", app_session),
         ("_call_soon_on_event_loop", AppSession),
         ("_enqueued_some_message", Runtime),
+        ("_extract_dataframes_from_dict", serialization),
     ):
         monkeypatch.setattr(where, name, getattr(where, name))
     monkeypatch.setattr(streamlit, "__version__", "1.99.0")
     before = AppSession._call_soon_on_event_loop
     assert not lean.install() and AppSession._call_soon_on_event_loop is before
     monkeypatch.undo()
+
+
+def test_plain_values_for_a_component_stay_what_they_are_and_frames_still_go_their_own_way():
+    plain = {
+        "rows": [{"id": 1, "cells": ["a", None, 2.5]}],
+        "sort": {"key": "name", "desc": True},
+        "label": "Deals",
+        "n": 3,
+        "on": False,
+        "none": None,
+    }
+    assert lean.frames_only(plain) == lean._extract_frames(plain) == plain
+    blobs, fresh = {}, {}
+    frame = {"frame": pd.DataFrame({"n": [1, 2]}), "label": "Deals"}
+    assert lean.frames_only(frame, blobs) == lean._extract_frames(frame, fresh) != frame
+    assert blobs == fresh and len(blobs) == 1
 
 
 def in_a_loop(work):
