@@ -73,7 +73,7 @@ def test_one_command_starts_all_of_it_revives_the_worker_and_stops_all(tmp_path)
             return next((pid for pid, line in children(serve.pid).items() if "crm_core worker" in line), None)
 
         first = until(worker)
-        until(lambda: sum("streamlit run" in line for line in children(serve.pid).values()) == 2)
+        until(lambda: sum("-m web run" in line for line in children(serve.pid).values()) == 2)
         for person in "abcd":  # each process answers, and lets nobody keep a connection that others may come through
             asked = urllib.request.Request(f"http://127.0.0.1:{port}/signin", headers={"Cookie": f"rapport_session={person}"})
             with urllib.request.urlopen(asked) as answer:

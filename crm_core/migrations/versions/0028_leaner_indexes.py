@@ -1,14 +1,14 @@
 """indexes that begin another one go, those of columns that are often empty hold only what has a value, and what was changed last is found by one
 
-Revision ID: 0026
-Revises: 0025
+Revision ID: 0028
+Revises: 0027
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026"
-down_revision = "0025"
+revision = "0028"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
