@@ -17,8 +17,8 @@ def count_anew() -> list[str]:
         with db.write_engine().begin() as connection:
             for name in grown:
                 connection.execute(text(f'ANALYZE "{name}"'))
-            for word in ("CREATE TABLE counted_anew (n)", "DROP TABLE counted_anew"):  # open connections read the counts again when the schema changes
-                connection.execute(text(word))
+            connection.execute(text("CREATE TABLE counted_anew (n)"))  # open connections read the counts when the schema changes
+            connection.execute(text("DROP TABLE counted_anew"))
     return grown
 
 
