@@ -6,7 +6,7 @@ import streamlit as st
 
 from crm_core.entities import label_of
 from crm_core.services.automation import automations, recipes
-from crm_core.vocabulary import Action, AutomationState
+from crm_core.vocabulary import Action, AutomationState, FlowState
 from ui.actions import load, perform
 from ui.components import automation_draft
 from ui.components.automation_draft import Draft
@@ -24,6 +24,8 @@ def kept(automation_id: int) -> None:
     row = load(automations.get, automation_id)
     owner = load(owner_name, row.owner_id)
     badges = [(row.state.label, BADGES[row.state]), (label_of(row.entity, plural=True), "blue")]
+    failed = load(automations.run_counts, row.id).get(FlowState.FAILED, 0)
+    badges += [(f"{failed:,} failed", "red")] if failed else []
     actions = header(row.name, f"Version {row.current} · acts for {owner or 'nobody'}", badges=badges, back=back)
     if not may_manage:
         reader(row)

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from crm_core.kit.text import fold
 from crm_core.services.automation import automations, recipes
 from crm_core.services.automation.automations import Row
 from crm_core.services.automation.recipes import Recipe
@@ -17,6 +18,7 @@ from ui.components.header import header
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
+MANY = 6
 BADGES = {AutomationState.ACTIVE: "green", AutomationState.PAUSED: "orange", AutomationState.DRAFT: "gray"}
 
 
@@ -39,6 +41,24 @@ def card(row: Row) -> None:
         failed, started = row.runs.get(FlowState.FAILED, 0), sum(row.runs.values())
         words = f"{fmt.plural(started, 'run')} in 30 days" + (f" · :red[{failed:,} failed]" if failed else "")
         st.caption(f"{words} · acts for {fmt.md(row.owner or 'nobody')}")
+
+
+def narrowed(found: list[Row]) -> list[Row]:
+    """Those with a word in their name, in a state."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        text = st.text_input(
+            "Search",
+            key="automations_q",
+            placeholder="Search by name",
+            label_visibility="collapsed",
+            width=260,
+            bind="query-params",
+        )
+        states = [state for state in AutomationState if any(row.automation.state is state for row in found)]
+        state = st.pills("State", states, format_func=lambda one: one.label, key="automations_state", label_visibility="collapsed")
+    return [
+        row for row in found if fold(text or "") in fold(row.automation.name) and (state is None or row.automation.state is state)
+    ]
 
 
 def buttons(row: Row) -> None:
@@ -89,8 +109,11 @@ actions = header(
 if may_manage and actions.button("New automation", type="primary", icon=":material/add:", key="new_automation", shortcut="n"):
     go("automation")
 rows = load(automations.find)
-for row in rows:
+shown = narrowed(rows) if len(rows) > MANY else rows
+for row in shown:
     card(row)
+if rows and not shown:
+    st.caption("None of them fits. Clear the search to see all.")
 open_ones = load(recipes.open_to) if may_manage else []
 if open_ones:
     st.subheader("Ready to switch on")

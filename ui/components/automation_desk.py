@@ -9,11 +9,11 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.models import Automation
-from crm_core.services.automation import automations, flow_rules, trial
+from crm_core.services.automation import automations, flow_rules, record_runs, trial
 from crm_core.services.automation.automations import Story
 from crm_core.vocabulary import AutomationState, StepOutcome, TriggerKind
 from ui import format as fmt
-from ui.actions import load, perform, renew, show_problems, submit_key, tell
+from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.components import automation_draft
 from ui.components.automation_dialogs import look_back, replay_view
 from ui.components.automation_draft import Draft, redraw
@@ -81,7 +81,7 @@ def _saving(draft: Draft, row: Automation | None, wrong: Wrong) -> None:
             st.button("Pause", icon=":material/pause:", key="auto_pause", on_click=_pause, args=(draft,))
         elif st.button(
             "Switch on …", icon=":material/play_arrow:", key="auto_on", disabled=bool(wrong) or bool(loose),
-            type="secondary" if draft.dirty else "primary", help="See first what it would have done",
+            type="secondary" if draft.dirty or row is None else "primary", help="See first what it would have done",
         ):  # fmt: skip
             on_dialog(draft)
         if draft.past:
@@ -143,7 +143,7 @@ def on_dialog(draft: Draft) -> None:
     known = draft.tried.get(NOW)
     if known is None or known[0] != draft.signature:
         known = draft.tried[NOW] = (draft.signature, look_back(draft.flow, draft.cap))
-    replay_view(known[1])
+    replay_view(known[1], draft.entity)
     st.caption("It acts with your rights, and on what happens from now on. You can pause it at any time.")
     fresh = draft.dirty or draft.automation_id is None
     if st.button("Save and switch on" if fresh else "Switch on", type="primary", key="auto_on_yes"):
@@ -182,14 +182,14 @@ def _conflict(draft: Draft, row: Automation) -> None:
 
 def _past(draft: Draft, wrong: Wrong) -> None:
     with st.container(border=True, key="auto_past", gap="small"):
-        st.markdown("**The last 90 days**")
+        st.markdown("**What it would have done**")
         known = draft.tried.get(NOW)
         blocked = bool(wrong) or bool(draft.unfinished())
         if known is None:
             st.caption(
-                "Finish it; then see here what it would have done."
+                "Finish it; then see it here for the last 90 days."
                 if blocked
-                else "See what it would have done. Nothing is changed by that."
+                else "See it for the last 90 days. Nothing is changed by that."
             )
         again = known is not None and known[0] != draft.signature
         if again:
@@ -199,7 +199,7 @@ def _past(draft: Draft, wrong: Wrong) -> None:
             draft.tried[NOW] = (draft.signature, look_back(draft.flow, draft.cap))
             redraw()
         if known is not None:
-            replay_view(known[1])
+            replay_view(known[1], draft.entity)
         compared(draft)
 
 
@@ -241,13 +241,12 @@ def _one_record(draft: Draft, row: Automation | None, told: Story, wrong: Wrong)
 
 def _start(draft: Draft, record_id: int) -> None:
     name = f"start_{draft.automation_id}_{record_id}"
-    done = perform(automations.start, draft.automation_id, record_id, submit_key=submit_key(name))
-    if done is not None:
-        renew(name)
-        if done is True:
-            st.session_state.setdefault("_toasts", []).append(("ok", "Started. See Runs."))
-        else:
-            tell("Not started: its conditions don't hold for this record, or it had its turn already.")
+    why_not = perform(record_runs.start, draft.automation_id, record_id, submit_key=submit_key(name))
+    renew(name)
+    if why_not == "":
+        st.success("It has begun. See *Runs*.", icon=":material/check_circle:")
+    elif why_not is not None:
+        st.warning(fmt.md(why_not), icon=":material/info:")
     show_problems()
 
 

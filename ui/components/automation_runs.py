@@ -8,6 +8,7 @@ from crm_core.vocabulary import Action, AutomationState, FlowState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.automation_draft import redraw
+from ui.navigation import page_of
 from ui.session import current_actor
 
 ENDED_BADLY, UNDER_WAY = (FlowState.FAILED,), (FlowState.RUNNING, FlowState.WAITING)
@@ -32,10 +33,29 @@ def runs(automation_id: int) -> None:
     page = st.session_state.get(f"runs_page_{automation_id}_{chosen}", 1)
     shown, _ = load(automations.runs, automation_id, state=chosen, page=min(page, pages), size=PAGE)
     show_problems()
+    failed = counts.get(FlowState.FAILED, 0)
+    if failed > 1 and current_actor().can("automation", Action.MANAGE):
+        st.button(
+            f"Try all {failed:,} failed ones again", icon=":material/refresh:", key=f"retry_all_{automation_id}", type="tertiary",
+            on_click=_retry_all, args=(automation_id,), help="Each goes on at the step that failed",
+        )  # fmt: skip
     for view in shown:
         run_card(view, rests=rests)
     if pages > 1:
         st.pagination(pages, key=f"runs_page_{automation_id}_{chosen}")
+
+
+def _retry_all(automation_id: int) -> None:
+    perform(automations.retry_all, automation_id)
+
+
+def _record(view: RunView) -> None:
+    """The record's name, leading to it."""
+    page = page_of(current_actor(), view.run.entity)
+    if view.title and page is not None:
+        st.page_link(page, label=fmt.md(view.title), query_params={"id": str(view.run.record_id)}, width="content")
+    else:
+        st.markdown(fmt.md(view.title or "A record that is not shared with you"), width="content")
 
 
 def run_card(view: RunView, *, rests: bool = False) -> None:
@@ -44,8 +64,10 @@ def run_card(view: RunView, *, rests: bool = False) -> None:
     badge = f":{COLOURS.get(run.state, 'gray')}-badge[{run.state.label}]"
     with st.container(border=True, key=f"run_{run.id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            name = fmt.md(view.title or "A record that is not shared with you")
-            st.markdown(f"{badge} {name} · {fmt.instant(actor, run.created_at)} · version {run.version_number}", width="content")
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+                st.markdown(badge, width="content")
+                _record(view)
+                st.caption(f"{fmt.instant(actor, run.created_at)} · version {run.version_number}", width="content")
             if actor.can("automation", Action.MANAGE):
                 if run.state in ENDED_BADLY and st.button(
                     "Try again", key=f"retry_{run.id}", type="tertiary", icon=":material/refresh:"

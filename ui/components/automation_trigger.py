@@ -127,7 +127,7 @@ def _from_to(draft: Draft, spec: FieldSpec, one: dict[str, Any]) -> None:
     for column, side, words in zip(columns, ("from", "to"), ("from", "to"), strict=True):
         shown = [value for value in one.get(side) or () if value in options]
         chosen = column.multiselect(
-            f"{spec.label} {words}", list(options), default=shown, format_func=lambda value: options[value], placeholder="anything",
+            f"{fmt.md(spec.label)} {words}", list(options), default=shown, format_func=lambda value: options[value], placeholder="anything",
             key=f"{draft.tag}_{spec.key}_{side}",
         )  # fmt: skip
         _put(one, side, chosen or None, shown or None)
@@ -191,7 +191,9 @@ def _hour(draft: Draft, trigger: dict[str, Any]) -> None:
 
 
 def _manual(draft: Draft, trigger: dict[str, Any]) -> None:
-    st.caption(f"Somebody starts it for one {entity(draft.entity).label.lower()} at a time, once it is switched on.")
+    st.caption(
+        f"Once it is switched on, people start it with :material/bolt: on the page of a {entity(draft.entity).label.lower()}, or here beside."
+    )
 
 
 _FORMS = {
@@ -211,7 +213,7 @@ def conditions(draft: Draft, wrong: Wrong) -> None:
         problem({"if": flaw} if flaw else wrong, "if")
         kind = (draft.flow.get("trigger") or {}).get("kind")
         if kind in (TriggerKind.EVENT.value, TriggerKind.CHANGED.value) or draft.flow.get("before"):
-            with st.expander("How it was before the change", expanded=bool(draft.flow.get("before"))):
+            with st.expander("How it was before the change", expanded=bool(draft.flow.get("before")), key=f"{draft.tag}_was"):
                 st.caption("Asked of the values just before, such as: the amount *was* below 1,000.")
                 flaw = draft.condition("before", draft.flow, "before")
                 problem({"before": flaw} if flaw else wrong, "before")
@@ -220,7 +222,9 @@ def conditions(draft: Draft, wrong: Wrong) -> None:
 def limits(draft: Draft, wrong: Wrong) -> None:
     """What ends it early, whether a record is taken up again, how many runs an hour are too many."""
     flow, one = draft.flow, entity(draft.entity).label.lower()
-    with st.expander("Ends early, begins again, limit", expanded=bool(flow.get("goal") or wrong.get("goal"))):
+    with st.expander(
+        "Ends early, begins again, limit", expanded=bool(flow.get("goal") or wrong.get("goal")), key=f"{draft.tag}_more"
+    ):
         st.markdown("**Ends early when**")
         st.caption("Looked at before each step: the goal is reached, so the rest is left out.")
         flaw = draft.condition("goal", flow, "goal")

@@ -48,7 +48,7 @@ def _version(row: Automation, draft: Draft | None, tab_key: str, one: tuple[int,
                     help="Puts it into the editor; it becomes a new version once you save",
                 )  # fmt: skip
         if str(number) in draft.tried:
-            replay_view(draft.tried[str(number)][1])
+            replay_view(draft.tried[str(number)][1], row.entity)
 
 
 def _back(draft: Draft, automation_id: int, number: int, tab_key: str) -> None:

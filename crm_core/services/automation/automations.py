@@ -395,6 +395,16 @@ def retry(session: Session, actor: Actor, run_id: int) -> AutomationRun:
     return run
 
 
+def retry_all(session: Session, actor: Actor, automation_id: int) -> int:
+    """Take up to 500 failed runs up again, the oldest first; gives how many. Events: automation.run_retried each."""
+    require(actor, "automation", Action.MANAGE)
+    failed = select(RUNS.c.id).where(RUNS.c.automation_id == automation_id, RUNS.c.state == FlowState.FAILED)
+    ids = list(session.execute(failed.order_by(RUNS.c.id).limit(500)).scalars())
+    for run_id in ids:
+        retry(session, actor, run_id)
+    return len(ids)
+
+
 def stop(session: Session, actor: Actor, run_id: int) -> AutomationRun:
     """End a run that is under way. Events: automation.run_stopped."""
     run, row = _run(session, actor, run_id)

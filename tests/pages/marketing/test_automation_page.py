@@ -192,7 +192,8 @@ def test_versions_runs_and_a_pause_that_needs_a_look(cast):
     assert "Needs a look" in words(app) and "raise the limit" in words(app)
     app.session_state[f"auto_tab_{row.id}"] = "Runs"
     app.run()
-    assert not app.exception and "Ada" in words(app) and "version" in words(app)
+    assert not app.exception and "version 3" in words(app)
+    assert "Ada" in {link.proto.label for link in app.get("page_link")}
 
 
 @pytest.mark.parametrize("who", ["alice", "ana"])
