@@ -37,6 +37,7 @@ from crm_core.services.admin import setup
 from crm_core.services.admin.demo import (
     asking,
     assigning,
+    automating,
     boards,
     buying,
     customers,
@@ -127,6 +128,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
             targets.add(session, clock.today(spec["timezone"]))
             reminders.remind_now(session, clock.utcnow())  # whoever comes in finds the bell ringing for what is due
             reminders.unanswered_leads(session, clock.today(spec["timezone"]))
+        automating.add(session, found)
         rows["event_log"] = session.execute(select(func.count(_c(Event).id))).scalar_one()
     mailing.lay_down(letters)
     if (

@@ -403,6 +403,14 @@ def test_sales_rise_before_christmas(medium):
     assert per_month[10:].mean() > 1.2 * per_month[:10].mean()
 
 
+def test_automations_are_at_work_and_nothing_leaves(company):
+    states = dict(rows("select state, count(*) from automation_run group by state"))
+    assert set(states) == {"waiting", "done", "failed"} and states["waiting"] >= 5
+    assert one("select count(*) from automation where state = 'active'") == 6
+    assert one("select count(*) from automation_inbox") == 0
+    assert one("select count(*) from mail_delivery where kind = 'automation'") + one("select count(*) from webhook_delivery") == 0
+
+
 def test_a_new_part_would_not_change_an_old_one(medium):
     """Each part draws from its own stream: the accounts are those of the seed, whatever is drawn later."""
     first = medium.stream(2).choice(4, medium.sizes.accounts, p=[kind.share for kind in medium.truth.kinds.values()])
