@@ -10,7 +10,7 @@ from crm_core.vocabulary import Action, AutomationState, FlowState
 from ui.actions import load, perform
 from ui.components import automation_draft
 from ui.components.automation_draft import Draft
-from ui.components.automation_editor import draft_of, editor, reader
+from ui.components.automation_editor import draft_of, editor, reader, row_if
 from ui.components.header import empty_state, header
 from ui.components.record_page import id_from_url
 from ui.navigation import go, page_of
@@ -21,6 +21,10 @@ BADGES = {AutomationState.ACTIVE: "green", AutomationState.PAUSED: "orange", Aut
 
 def kept(automation_id: int) -> None:
     """An automation that is saved."""
+    if may_manage and load(row_if, automation_id) is None and unsaved(str(automation_id)):
+        header("Automation", back=back)
+        editor(str(automation_id))
+        return
     row = load(automations.get, automation_id)
     owner = load(owner_name, row.owner_id)
     badges = [(row.state.label, BADGES[row.state]), (label_of(row.entity, plural=True), "blue")]
@@ -41,6 +45,12 @@ def kept(automation_id: int) -> None:
                 remove(row.id)
     automation_draft.opened(str(row.id), lambda: load(draft_of, row.id))
     editor(str(row.id))
+
+
+def unsaved(mark: str) -> bool:
+    """Whether there is something to lose although the automation itself is gone."""
+    draft = automation_draft.drafts().get(mark)
+    return draft is not None and (draft.dirty or draft.automation_id is None)
 
 
 def owner_name(session: Any, asker: Any, owner_id: int | None) -> str:

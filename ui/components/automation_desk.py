@@ -78,7 +78,9 @@ def _saving(draft: Draft, row: Automation | None, wrong: Wrong) -> None:
             ):
                 save(draft)
         if active:
-            st.button("Pause", icon=":material/pause:", key="auto_pause", on_click=_pause, args=(draft,))
+            if st.button("Pause", icon=":material/pause:", key="auto_pause"):
+                perform(automations.pause, draft.automation_id, success="Paused: nothing new starts, runs under way rest.")
+                st.rerun()
         elif st.button(
             "Switch on …", icon=":material/play_arrow:", key="auto_on", disabled=bool(wrong) or bool(loose),
             type="secondary" if draft.dirty or row is None else "primary", help="See first what it would have done",
@@ -129,11 +131,6 @@ def _saved(draft: Draft, row: Automation, words: str) -> None:
 def discard(draft: Draft) -> None:
     """Back to what is saved."""
     automation_draft.forget(draft.mark)
-
-
-def _pause(draft: Draft) -> None:
-    draft.catch_up()
-    perform(automations.pause, draft.automation_id, success="Paused: nothing new starts, runs under way rest.")
 
 
 @st.dialog("Switch on", width="large", icon=":material/play_arrow:")

@@ -91,7 +91,7 @@ def _event(draft: Draft, trigger: dict[str, Any]) -> None:
         "What happens", list(known), default=shown, format_func=lambda one: known[one], key=f"{draft.tag}_{draft.entity}_events",
         placeholder="Choose what it waits for", help="Any of these starts it",
     )  # fmt: skip
-    _put(trigger, "events", chosen, shown)
+    _put(trigger, "events", chosen, list(trigger.get("events") or ()))
     _imports(draft, trigger)
 
 
@@ -109,7 +109,7 @@ def _changed(draft: Draft, trigger: dict[str, Any]) -> None:
         "Which field", list(specs), default=shown, format_func=lambda key: specs[key].label, placeholder="Choose a field or several",
         key=f"{draft.tag}_{draft.entity}_watched", help="A change of any of these starts it",
     )  # fmt: skip
-    if chosen != shown:
+    if chosen != list(watched):
         trigger["fields"] = [watched.get(key, {"field": key}) for key in chosen]
     for one in trigger.get("fields") or ():
         if one["field"] in specs:

@@ -20,7 +20,7 @@ from crm_core.models import Automation, AutomationRun, AutomationVersion
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.engine import OPEN, RUNS, STEPS, active, begin
 from crm_core.services.automation.steps.base import Names
-from crm_core.vocabulary import Action, AutomationState, FlowState, StepOutcome, TriggerKind
+from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,8 @@ def problems(session: Session, actor: Actor, shown: Mapping[str, Any]) -> dict[s
     wrong = flow_rules.problems(shown)
     if "entity" in wrong:
         return wrong
+    if message := _trigger_problem(session, shown):
+        wrong.setdefault("trigger", message)
     for place in ("if", "before", "goal"):
         if shown.get(place) and (message := _filter_problem(session, actor, shown["entity"], shown[place])):
             wrong[place] = message
@@ -231,6 +233,21 @@ def problems(session: Session, actor: Actor, shown: Mapping[str, Any]) -> dict[s
         if message := _step_problem(session, actor, shown, step):
             wrong[step["id"]] = message
     return wrong
+
+
+def _trigger_problem(session: Session, shown: Mapping[str, Any]) -> str:
+    """What is wrong with the fields that a trigger watches or counts from: they may be gone meanwhile."""
+    trigger, specs = shown.get("trigger") or {}, registry(session, shown["entity"])
+    if trigger.get("kind") == TriggerKind.DATE.value and trigger.get("field"):
+        spec = specs.get(str(trigger["field"]))
+        return (
+            "" if spec and spec.kind in (FieldKind.DATE, FieldKind.DATETIME) else "The date to count from is gone. Choose another."
+        )
+    if trigger.get("kind") == TriggerKind.CHANGED.value and any(
+        one.get("field") not in specs for one in trigger.get("fields") or ()
+    ):
+        return "A field that it watches is gone. Choose again."
+    return ""
 
 
 def _filter_problem(session: Session, actor: Actor, entity_key: str, ast: Mapping[str, Any]) -> str:

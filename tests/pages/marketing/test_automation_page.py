@@ -165,6 +165,22 @@ def test_what_is_typed_outlives_a_reload_and_a_colleague_who_saves_first(cast):
     assert app.text_input(key="au1_name").value == "My words"
 
 
+def test_what_was_typed_is_still_there_when_a_colleague_removes_the_automation(cast):
+    dana = cast["dana"]
+    row = saved(dana)
+    app = open_screen(dana, "automation", id=row.id)
+    app.text_input(key="au0_name").set_value("My words").run()
+    with write_session() as session:
+        automations.remove(session, cast["bob"], row.id)
+    app.run()
+    assert not app.exception and "save it as a new one" in words(app)
+    app.button(key="auto_save_button").click().run()
+    with read_session() as session:
+        (kept_one,) = [one.automation for one in automations.find(session, dana)]
+    assert (kept_one.name, kept_one.id != row.id) == ("My words", True)
+    assert "no longer exists" in words(open_screen(dana, "automation", id=row.id))
+
+
 def test_versions_runs_and_a_pause_that_needs_a_look(cast):
     dana = cast["dana"]
     row = saved(dana)
