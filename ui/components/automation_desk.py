@@ -66,7 +66,7 @@ def _saving(draft: Draft, row: Automation | None, wrong: Wrong) -> None:
         st.markdown(f":green-badge[Saved]  Version {draft.number}, {STANDS[row.state]}")
     loose = draft.unfinished()
     if loose:
-        st.caption(
+        st.markdown(
             f":orange[:material/edit_note: {fmt.plural(loose, 'condition')} unfinished: finish or remove it before you save.]"
         )
     with st.container(horizontal=True, gap="small"):

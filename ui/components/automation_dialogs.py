@@ -16,6 +16,8 @@ from ui.components.table import Cell, Column, table
 from ui.navigation import go
 from ui.session import current_actor
 
+SHOWN = 6
+
 
 @st.dialog("Tried on the past", width="large", icon=":material/history:")
 def recipe_dialog(recipe: Recipe) -> None:
@@ -77,7 +79,7 @@ def _weeks(told: replay.Replay) -> list[int]:
 def _examples(told: replay.Replay, entity_key: str) -> None:
     if not told.examples:
         return
-    actor, named = current_actor(), dict(enumerate(told.examples))
+    actor, named = current_actor(), dict(enumerate(told.examples[:SHOWN]))
     columns = [Column("record", entity(entity_key).label, sortable=False)]
     columns += [] if told.today_only else [Column("when", "When", sortable=False, muted=True)]
     rows = [
