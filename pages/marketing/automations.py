@@ -1,6 +1,7 @@
 """Automations: for managers and marketers, to let routine happen by itself and to see what it did."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -12,7 +13,9 @@ from crm_core.services.automation.recipes import Recipe
 from crm_core.vocabulary import Action, AutomationState, FlowState
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.automation_desk import on_dialog
 from ui.components.automation_dialogs import recipe_dialog, runs_dialog
+from ui.components.automation_editor import draft_of
 from ui.components.automation_words import in_words
 from ui.components.header import header
 from ui.navigation import go, page_of
@@ -71,14 +74,13 @@ def buttons(row: Row) -> None:
             "Pause", icon=":material/pause:", key=f"pause_{one.id}", type="tertiary", on_click=act, args=(automations.pause, one.id)
         )
         return
-    st.button(
-        "Switch on",
-        icon=":material/play_arrow:",
-        key=f"on_{one.id}",
-        type="tertiary",
-        on_click=act,
-        args=(automations.activate, one.id),
-    )
+    if one.state is AutomationState.DRAFT:
+        if st.button("Switch on …", icon=":material/play_arrow:", key=f"on_{one.id}", type="tertiary"):
+            on_dialog(replace(load(draft_of, one.id), mark=f"list {one.id}"))  # what the editor holds stays there
+    else:
+        st.button(
+            "Switch on", icon=":material/play_arrow:", key=f"on_{one.id}", type="tertiary", on_click=act, args=(automations.activate, one.id)
+        )  # fmt: skip
     with st.popover("", icon=":material/delete:", key=f"remove_{one.id}", type="tertiary", help="Remove this automation"):
         st.markdown("Its runs go with it. What it did to records stays.")
         st.button("Remove", type="primary", key=f"remove_yes_{one.id}", on_click=act, args=(automations.remove, one.id))

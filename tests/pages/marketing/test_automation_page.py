@@ -222,6 +222,18 @@ def test_those_who_only_read_see_what_it_does_and_no_inputs(cast, who):
     assert "writes no automations" in words(open_screen(cast[who], "automation"))
 
 
+def test_a_draft_on_the_list_shows_its_past_before_it_is_switched_on(cast):
+    dana = cast["dana"]
+    good, bad = saved(dana), saved(dana, name="Unfinished", flow=flow())
+    app = open_screen(dana, "automations")
+    app.button(key=f"on_{good.id}").click().run()
+    assert not app.exception and "would not have started once" in words(app) and "It acts with your rights" in words(app)
+    app = open_screen(dana, "automations")
+    app.button(key=f"on_{bad.id}").click().run()
+    assert not app.exception and "Add at least one step" in words(app)
+    assert kept(dana, good.id)[0].state is AutomationState.DRAFT
+
+
 def test_a_recipe_and_a_copy_are_beginnings(cast):
     dana = cast["dana"]
     app = open_screen(dana, "automation", recipe="new_lead")
