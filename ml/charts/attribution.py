@@ -30,7 +30,7 @@ def attribution_dots(credits: pd.DataFrame) -> go.Figure:
         return style.empty("There is nothing to attribute.")
     order = _channels(credits)
     traces = []
-    for model in credits["model"].unique():
+    for place, model in enumerate(credits["model"].unique()):
         part = credits[credits["model"] == model].set_index("channel").loc[list(order)]
         whiskers = part["low"].notna().any()
         traces.append(
@@ -41,7 +41,11 @@ def attribution_dots(credits: pd.DataFrame) -> go.Figure:
                 orientation="h",
                 offsetgroup=model,
                 name=LABELS.get(model, model),
-                marker={"size": 8, "opacity": [1.0 if sure else 0.4 for sure in part["reliable"]]},
+                marker={
+                    "size": 8,
+                    "symbol": style.SYMBOLS[place % len(style.SYMBOLS)],
+                    "opacity": [1.0 if sure else 0.4 for sure in part["reliable"]],
+                },
                 error_x={
                     "type": "data",
                     "symmetric": False,

@@ -37,7 +37,7 @@ def survival_line(curve: pd.DataFrame, *, unit: str = "months") -> go.Figure:
                 showlegend=False,
             )
         )
-    for name in groups:
+    for place, name in enumerate(groups):
         part = curve if name is None else curve[curve["group"] == name]
         traces.append(
             go.Scatter(
@@ -45,7 +45,7 @@ def survival_line(curve: pd.DataFrame, *, unit: str = "months") -> go.Figure:
                 y=part["survival"],
                 mode="lines",
                 name="All" if name is None else str(name),
-                line={"shape": "hv"},
+                line={"shape": "hv", "dash": style.DASHES[place % len(style.DASHES)]},
                 customdata=part["at_risk"],
                 hovertemplate=f"after %{{x:,.4g}} {unit}: %{{y:.1%}} (%{{customdata:,}} observed)<extra></extra>",
             )

@@ -12,6 +12,10 @@ from ml.regression_words import number
 SHOWN_ROWS = 5_000
 
 
+RATIOS = (0.01, 0.1, 0.25, 0.5, 1, 2, 4, 10, 100)
+"""Odds at which the axis is marked: a logarithmic one would write lone digits between the powers of ten."""
+
+
 def coefficients_forest(fit: Regression) -> go.Figure:
     """Each coefficient with its interval; for logistic fits as odds ratios. Pale: no clear link.
 
@@ -44,6 +48,8 @@ def coefficients_forest(fit: Regression) -> go.Figure:
     fig = style.figure(trace, x=title, height=100 + 30 * len(table))
     fig.add_vline(x=0 if linear else 1, line={"color": style.tone("line"), "dash": "dot"})
     fig.update_xaxes(showgrid=True, type="linear" if linear else "log")
+    if not linear:
+        fig.update_xaxes(tickvals=RATIOS, ticktext=[f"{ratio:g}×" for ratio in RATIOS])
     return fig
 
 

@@ -23,6 +23,9 @@ COLORWAY = (
     "#84CC16",
     "#64748B",
 )  # ten: with fewer the app falls back to another palette
+SYMBOLS = ("circle", "diamond", "square", "x", "triangle-up", "cross", "star", "triangle-down", "hourglass", "pentagon")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""A shape for each series beside its colour: who can't tell the colours apart can tell these."""
 FONT = "Inter, sans-serif"
 TEXT, GREY, LINE, ACCENT = "#111827", "#6B7280", "#E5E7EB", "#4F46E5"
 CLEAR = "rgba(0,0,0,0)"

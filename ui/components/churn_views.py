@@ -98,7 +98,21 @@ def customers(shown: Analysis) -> None:
         open_page("account", id=happened.opened)
     if pages > 1:
         st.pagination(pages, key="churn_page")
+    chosen = [row for row in found.rows if happened.selected == [row.id]]
+    if chosen:
+        _why(chosen[0])
+    elif not happened.selected:
+        st.caption("Tick one customer to see everything that raises and lowers its risk.")
     _actions(shown, choice, happened.selected, found.total)
+
+
+def _why(row: Row) -> None:
+    """All reasons of one customer, the strongest first."""
+    with st.container(border=True, gap="small", key="churn_why"):
+        st.markdown(f"**Why {fmt.md(row.title)}: {row.risk:.0%}**")
+        for raises, words in ((True, "Raises it"), (False, "Lowers it")):
+            kept = [reason_words(one) for one in row.reasons if (one["log_odds"] > 0) is raises]
+            st.markdown(f"{words}: {fmt.md('; '.join(kept)) if kept else 'nothing'}")
 
 
 def _filters() -> dict[str, Any]:
@@ -124,7 +138,7 @@ def _columns() -> list[Column]:
 
 def _cells(shown: Analysis, row: Row) -> list[Cell]:
     actor = shown.actor
-    raised = [one for one in row.reasons if one["log_odds"] > 0][:2]
+    raised = [one for one in row.reasons if one["log_odds"] > 0][:1]
     return [
         Cell(row.title),
         Cell(row.owner or fmt.NOTHING),
@@ -171,7 +185,8 @@ def reasons(shown: Analysis) -> None:
 
 
 def _coefficients(coefficients: pd.DataFrame) -> go.Figure:
-    kept = coefficients.head(12).iloc[::-1]
+    straight = coefficients[~coefficients["term"].str.endswith(", bend")]  # a bend means nothing without its line
+    kept = straight.head(12).iloc[::-1]
     colours = [style.tone("bad" if value > 0 else "accent") for value in kept["coefficient"]]
     words = [f"{value:+.2f}" for value in kept["coefficient"]]
     bar = go.Bar(

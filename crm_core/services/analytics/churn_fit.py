@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.optimize import brentq
 from sqlmodel import Session
 
 from crm_core.access import Actor
@@ -62,7 +63,7 @@ def learn(session: Session, actor: Actor, params: dict[str, Any], moment: dateti
             "lift": model.lift, "coefficients": _terms(model, found), "drift": _named(model.drift, found),
             "left_out": _left_out(model, found),
         },
-        warnings=[*(in_words(one, found.labels) for one in model.advice[1:]), *_notes(found)],
+        warnings=[*_moved(model, found), *(in_words(one, found.labels) for one in model.advice[1:]), *_notes(found)],
         missing=_missing(model, found),
         sql=sql_of(session, frames.contracts_query(session, actor, rule=params["filter"], now=moment)),
         python=_python(params),
@@ -125,7 +126,7 @@ def _scored(model: ScoreModel, found: Snapshots, known: pd.DataFrame) -> pd.Data
     rows = found.now.rename(columns={"account_id": "id"})
     if rows.empty:
         return pd.DataFrame(columns=["account_id", "risk", "low", "high", "revenue_12m", "at_stake", "renews_on", "reasons"])
-    scored = score(model, rows, found.labels).set_index("id")
+    scored = _believable(score(model, rows, found.labels).set_index("id"), model)
     facts = rows.set_index("id").reindex(scored.index)
     renews = known.set_index("account_id")["renews_on"].reindex(scored.index)
     table = pd.DataFrame(
@@ -138,6 +139,31 @@ def _scored(model: ScoreModel, found: Snapshots, known: pd.DataFrame) -> pd.Data
     table["at_stake"] = table["risk"] * table["revenue_12m"]
     table = table.rename_axis("account_id").reset_index()
     return table.sort_values(["at_stake", "risk", "account_id"], ascending=[False, False, True], ignore_index=True)
+
+
+def _believable(scored: pd.DataFrame, model: ScoreModel) -> pd.DataFrame:
+    """The risks of today, moved together until their mean lies within what usually leaves: customers are older than those it learned from,
+    and a line drawn on beyond them would promise a wave of leaving. Their order stays."""
+    mean = float(scored["p"].mean())
+    target = min(max(mean, model.base_low), model.base_high)
+    if not model.usable or abs(mean - target) < 1e-9:
+        return scored
+    odds = {key: np.log(scored[key] / (1 - scored[key])) for key in ("p", "p_low", "p_high")}
+    shift = brentq(lambda by: float((1 / (1 + np.exp(-(odds["p"] + by)))).mean()) - target, -12, 12)
+    return scored.assign(**{key: 1 / (1 + np.exp(-(values + shift))) for key, values in odds.items()})
+
+
+def _moved(model: ScoreModel, found: Snapshots) -> list[str]:
+    """What to know when the risks had to be moved together."""
+    if not model.usable or found.now.empty:
+        return []
+    mean = float(model.score(found.now, top=1)["p"].mean())
+    if model.base_low <= mean <= model.base_high:
+        return []
+    return [
+        f"Taken at its word, the score expects {mean:.0%} of today's customers to leave, where {model.base_low:.0%} to {model.base_high:.0%} usually do. "
+        "All risks were moved together to the nearer end of that; their order stays."
+    ]
 
 
 def _groups(session: Session, actor: Actor, key: str | None, moment: datetime) -> pd.Series | None:

@@ -68,6 +68,9 @@ def test_planted_reasons_are_found_on_days_that_it_had_not_seen(cast):
     assert methods["This score"] > methods["Newest customers first"]
     customers = found.tables["customers"]
     assert len(customers) == found.summary["customers"] and customers["risk"].between(0, 1).all()
+    share, (_base, low, high) = found.summary["expected"] / len(customers), found.summary["base"]
+    assert low - 1e-6 <= share <= high + 1e-6, "the risks of today add up to what usually leaves"
+    assert (customers["low"] <= customers["risk"]).all() and (customers["risk"] <= customers["high"]).all()
     assert found.summary["cases"] > 2 * found.summary["customers"] and len(found.marks) == len(customers)
 
 
