@@ -23,8 +23,8 @@ from ui.session import current_actor
 SIZE = 25
 _VERBS = {
     CampaignStatus.DRAFT: "Back to draft",
-    CampaignStatus.SCHEDULED: "Schedule",
-    CampaignStatus.RUNNING: "Start",
+    CampaignStatus.SCHEDULED: "Mark as scheduled",
+    CampaignStatus.RUNNING: "Mark as running",
     CampaignStatus.PAUSED: "Pause",
     CampaignStatus.COMPLETED: "Complete",
 }
@@ -36,10 +36,12 @@ _TONES = {
 
 def status_buttons(where: Any, row: Mapping[str, Any]) -> None:
     """What can become of the campaign from here; the usual next state first."""
+    fresh = row["status"] is CampaignStatus.DRAFT  # what comes next is an audience, on the page below
     for place, status in enumerate(campaigns.next_states(row["status"])):
         words = "Resume" if status is CampaignStatus.RUNNING and row["status"] is not CampaignStatus.DRAFT else _VERBS[status]
         words = "Run again" if row["status"] is CampaignStatus.COMPLETED else words
-        if where.button(words, key=f"move_{status.value}", type="secondary" if place else "primary"):
+        only = "Changes the state alone, for campaigns that go out elsewhere: nothing is sent from here"
+        if where.button(words, key=f"move_{status.value}", help=only, type="secondary" if place or fresh else "primary"):
             perform(campaigns.move, row["id"], status, base_version=row["version"], success=f"{status.label}.")
             st.rerun()
 
