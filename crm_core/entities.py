@@ -112,6 +112,7 @@ _AREA_LABELS = {
     "survey": "Surveys",
     "telephony": "Telephone menus and calls",
     "automation": "Automations",
+    "booking": "Booking pages",
 }
 
 

@@ -160,6 +160,30 @@ class SubmissionState(Choice):
     FAILED = "failed", "Needs a look"
 
 
+class GuestState(Choice):
+    """What somebody who was invited to a meeting said."""
+
+    INVITED = "invited", "No answer yet"
+    ACCEPTED = "accepted", "Coming"
+    TENTATIVE = "tentative", "Perhaps"
+    DECLINED = "declined", "Not coming"
+
+
+class BookingState(Choice):
+    """What became of a meeting that a visitor booked."""
+
+    BOOKED = "booked", "Booked"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class BookingPlace(Choice):
+    """Where a booked meeting happens."""
+
+    PHONE = "phone", "We call you"
+    VIDEO = "video", "Video call"
+    VISIT = "visit", "At a place"
+
+
 class Level(Choice):
     """Impact or urgency of a ticket."""
 

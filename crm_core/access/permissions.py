@@ -25,6 +25,7 @@ AREAS = (
     "survey",
     "telephony",
     "automation",
+    "booking",
 )
 """Parts of the product that are allowed as a whole."""
 
@@ -90,7 +91,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("mailbox", read=ALL)
         + _on("assignment", read=ALL, manage=SUB)
         + _on(("survey", "telephony"), read=ALL, manage=ALL)
-        + _on("automation", read=ALL, manage=ALL)
+        + _on(("automation", "booking"), read=ALL, manage=ALL)
         + _on("audit", read=SUB)
         + _on("view", manage=ALL)
         + _on("integration", read=ALL),
@@ -108,7 +109,8 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("analytics", read=ALL)
         + _on("quota", read=OWN)
         + _on("integration", read=ALL)
-        + _on("automation", read=ALL),
+        + _on("automation", read=ALL)
+        + _on("booking", read=ALL, manage=OWN),
     ),
     RoleDefault(
         "marketer",
@@ -118,6 +120,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("segment", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
         + _on(("lead_form", "survey"), read=ALL, manage=ALL)
         + _on("automation", read=ALL, manage=ALL)
+        + _on("booking", read=ALL, manage=OWN)
         + _on(("lead", "contact"), **{"import": ALL})
         + _on(("account", "deal", "order", "product"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
@@ -135,7 +138,8 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL)
         + _on("integration", read=ALL)
-        + _on("automation", read=ALL),
+        + _on("automation", read=ALL)
+        + _on("booking", read=ALL, manage=OWN),
     ),
     RoleDefault(
         "analyst",

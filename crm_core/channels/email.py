@@ -150,11 +150,24 @@ def compose(letter: Letter, idempotency_key: str) -> EmailMessage:
         if letter.html:
             found.add_alternative(letter.html, subtype="html", cte="quoted-printable")
         for one in letter.enclosures:
+            if one.media_type.startswith("text/calendar"):
+                _add_invitation(found, one)
+                continue
             main, _, sub = one.media_type.partition("/")
             found.add_attachment(one.content, maintype=main or "application", subtype=sub or "octet-stream", filename=one.name)
     except (ValueError, IndexError, UnicodeError) as error:
         raise MailError(f"This message can't be written as an e-mail: {error}.", permanent=True) from error
     return found
+
+
+def _add_invitation(found: EmailMessage, one: Enclosure) -> None:
+    """An invitation stands in the message twice: as another form of its text, which calendars answer, and as a file for all other programs."""
+    method = one.media_type.partition("method=")[2] or "PUBLISH"
+    text = one.content.decode()
+    found.add_alternative(text, subtype="calendar", cte="base64", params={"method": method})
+    found.add_attachment(
+        one.content, maintype="text", subtype="calendar", cte="base64", filename=one.name, params={"method": method}
+    )
 
 
 def sender_address() -> str:

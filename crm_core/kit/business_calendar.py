@@ -92,6 +92,22 @@ class BusinessCalendar:
             return begins
         raise NoWorkingTime("This calendar has no working hours within the next two years.")
 
+    def open_spans(self, start: datetime, end: datetime) -> list[Span]:
+        """The stretches of working time between two instants, in order; those that touch are one."""
+        found: list[Span] = []
+        day = start.astimezone(UTC).date()
+        while day <= end.astimezone(UTC).date():
+            for begins, stops in _spans(self, day):
+                begins, stops = max(begins, start), min(stops, end)
+                if begins >= stops:
+                    continue
+                if found and begins <= found[-1][1]:
+                    found[-1] = (found[-1][0], max(stops, found[-1][1]))
+                else:
+                    found.append((begins, stops))
+            day += timedelta(days=1)
+        return found
+
     def _from(self, start: datetime) -> Iterator[Span]:
         day = start.astimezone(UTC).date()
         for ahead in range(HORIZON_DAYS):

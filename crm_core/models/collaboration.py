@@ -26,6 +26,7 @@ class Activity(Customisable, table=True):
     body: str | None = field("Notes", FieldKind.LONG_TEXT)
     at: datetime = field("When", FieldKind.DATETIME, required=True)
     minutes: int | None = field("Minutes", FieldKind.INTEGER, low=0, high=1440)
+    place: str | None = field("Where")
     outcome: CallOutcome | None = field("Outcome", enum=CallOutcome)
     account_id: int | None = field("Account", to="account")
     contact_id: int | None = field("Contact", to="contact")

@@ -44,6 +44,10 @@ OPEN = {
     "inbox/threading.py": "whose mail it is, found out before anybody could be asked",
     "inbox/pulling.py": "the jobs that fetch mail; now, which people use, asks",
     "inbox/webhook.py": "another mail server: the key in the address and the signature are the permission",
+    "booking/taking.py": "strangers: the address of an open page or the signed link is the permission",
+    "booking/tokens.py": "the signed links of booked meetings",
+    "booking/hosts.py": "when people have time, for strangers; their meetings are never named",
+    "booking/upkeep.py": "the job that reminds",
     "feedback/answering.py": "readers of an invitation: the signed link is the permission",
     "feedback/tokens.py": "the signed links of invitations",
     "marketing/tracking.py": "readers of messages are nobody here: the signed token in the link is the permission",
@@ -54,6 +58,9 @@ OPEN = {
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""
 
 EXCUSED = {
+    "booking/pages.py may_edit": "asks what the role grants",
+    "collaboration/invitations.py add": "part of invite and of booking, which ask",
+    "collaboration/invitations.py answered": "part of taking mail in",
     "feedback/inviting.py ask": "part of the job and of send, which asks",
     "collaboration/activities.py price_asked": "part of log, which asks, and of a sending of a public form",
     "collaboration/suppressions.py note": "part of a bounce or of a person's own unsubscribing; block, which people use, asks",
@@ -85,6 +92,10 @@ EXCUSED = {
 """Use cases that touch nothing but the actor's own, with the reason."""
 
 HELPERS = {
+    "collaboration/invitations.py anybody_waits": "whether the clock must start the job",
+    "collaboration/invitations.py tell": "the job that tells guests what changed",
+    "collaboration/invitations.py as_known": "part of telling a guest",
+    "collaboration/invitations.py soon": "starts the job",
     "routing/points.py count_all": "part of building the demo",
     "telephony/menus.py known": "for the functions around it, which ask",
     "telephony/menus.py version": "for the functions around it, which ask",

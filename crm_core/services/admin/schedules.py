@@ -17,7 +17,16 @@ from crm_core.services.admin import audit, backups, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
 from crm_core.services.automation import upkeep as automation_upkeep
-from crm_core.services.collaboration import assignments, mail_run, notification_mail, notifications, reminders, webhook_run
+from crm_core.services.booking import upkeep as booking_upkeep
+from crm_core.services.collaboration import (
+    assignments,
+    invitations,
+    mail_run,
+    notification_mail,
+    notifications,
+    reminders,
+    webhook_run,
+)
 from crm_core.services.feedback import inviting
 from crm_core.services.helpdesk import slas
 from crm_core.services.inbox import pulling
@@ -30,8 +39,10 @@ DECLARED_IN = (
     audit,
     automation_upkeep,
     backups,
+    booking_upkeep,
     flow,
     import_jobs,
+    invitations,
     inviting,
     mail_run,
     notification_mail,

@@ -127,7 +127,10 @@ def _deliver_one(job: Job, way: Transport, row: Any) -> int:
 
 def _enclosures(row: Any) -> list[Enclosure]:
     try:
-        return [Enclosure(one["name"], one["media_type"], files.content_of(one["sha256"])) for one in row.attachments or []]
+        return [
+            Enclosure(one["name"], one["media_type"], one["text"].encode() if "text" in one else files.content_of(one["sha256"]))
+            for one in row.attachments or []
+        ]
     except Unavailable as error:
         raise MailError(error.message, permanent=True) from error
 

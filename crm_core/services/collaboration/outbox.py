@@ -55,7 +55,7 @@ def queue(
 
     ``secret``: its words are never shown and are forgotten once it is sent; ``keep=False``: forgotten likewise, but shown until then.
     ``batch`` names messages that are held back or cancelled together. ``start=False``: the caller sends it. ``attachments``:
-    {sha256, name, media_type} of files that are kept. The caller has asked for permission.
+    {sha256, name, media_type} of files that are kept, or {text, name, media_type} of what is written for this message. The caller has asked for permission.
     """
     if "@" not in to:
         raise Invalid(fields={"to": "This is not an e-mail address."})

@@ -91,7 +91,7 @@ def note(session: Session, given: str, visitor: str, *, url: str = "", referrer:
     if machine or not _VISITOR.fullmatch(visitor) or urlsplit(url).scheme not in ("http", "https"):
         return False
     asked = dict(parse_qsl(urlsplit(url).query)[:40])
-    channel = _channel(asked, url, referrer)
+    channel = channel_of(asked, url, referrer)
     now = utcnow()
     mine = and_(_TOUCHES.c.anonymous_id == visitor, _TOUCHES.c.at > now - timedelta(days=1))
     recent = session.execute(select(_TOUCHES.c.at, _TOUCHES.c.channel, _TOUCHES.c.kind).where(mine)).all()
@@ -101,7 +101,7 @@ def note(session: Session, given: str, visitor: str, *, url: str = "", referrer:
     contact_id, lead_id = _person(session, visitor)
     session.add(
         Touchpoint(
-            contact_id=contact_id, lead_id=lead_id, anonymous_id=visitor, channel=channel, campaign_id=_campaign(session, asked), at=now, kind="visit",
+            contact_id=contact_id, lead_id=lead_id, anonymous_id=visitor, channel=channel, campaign_id=campaign_of(session, asked), at=now, kind="visit",
             url=_bare(url),
         )
     )  # fmt: skip
@@ -115,7 +115,7 @@ def _bare(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"[:1000]
 
 
-def _channel(asked: dict[str, str], url: str, referrer: str) -> Channel:
+def channel_of(asked: dict[str, str], url: str, referrer: str) -> Channel:
     """By what the link says of itself, else by where the visitor came from."""
     medium = asked.get("utm_medium", "").strip().lower().replace(" ", "_")
     if medium in _MEDIUMS:
@@ -130,7 +130,7 @@ def _channel(asked: dict[str, str], url: str, referrer: str) -> Channel:
     return Channel.SOCIAL if _SOCIAL.search(host) else Channel.REFERRAL
 
 
-def _campaign(session: Session, asked: dict[str, str]) -> int | None:
+def campaign_of(session: Session, asked: dict[str, str]) -> int | None:
     """The campaign whose name the link carries, as ``tracking.with_source`` writes it; the newest of that name."""
     wanted = asked.get("utm_campaign", "").strip().lower()
     if not wanted:

@@ -1,0 +1,1 @@
+"""Pages on which strangers book a meeting."""
