@@ -40,6 +40,7 @@ PUBLIC_BELOW = (
     *("/f/", "/capture/", "/mail/in/"),  # public forms, and what is sent with a key
     *("/api/", "/hooks/shop/"),  # programs, which bring a key or a signature
     "/ical/",  # a secret address
+    *("/book/", "/b/"),  # pages on which a meeting is booked, and the signed links of booked ones
     *("/q/", "/voice/"),  # signed links of surveys; calls, with the signature of the telephone provider
 )
 """Folders that a stranger may open."""

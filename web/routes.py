@@ -76,6 +76,8 @@ ROUTES: list[BaseRoute] = [
     _form("/p/{token:path}", "preferences.show", "preferences.save", from_anywhere=True),
     _own("/s/{token:path}", "share.route"),
     _form("/f/{slug:path}", "capture.show", "capture.submit", from_anywhere=True),
+    _form("/book/{slug:path}", "booking.show", "booking.submit", from_anywhere=True),
+    _form("/b/{token:path}", "booking.meeting", "booking.change", from_anywhere=True),
     _form("/c/{token:path}", "capture.ask", "capture.confirm", from_anywhere=True),
     _own("/capture/{key:path}", "capture.by_key"),
     _own("/mail/in/{key:path}", "mail.take_in"),

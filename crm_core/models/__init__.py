@@ -3,7 +3,6 @@
 from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable, ProductSuggestion
 from crm_core.models.automation import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion
 from crm_core.models.base import Base, Customisable, Record, thin_out
-from crm_core.models.base import Base, Customisable, Record
 from crm_core.models.booking import Booking, BookingPage, MeetingGuest
 from crm_core.models.capture import FormSubmission, LeadForm
 from crm_core.models.collaboration import Activity, Attachment, Task

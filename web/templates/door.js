@@ -23,6 +23,14 @@ document.querySelectorAll("select[data-guess=timezone]").forEach(function (selec
   var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (select.querySelector('option[value="' + CSS.escape(zone) + '"]')) select.value = zone;
 });
+document.querySelectorAll("form[data-zone]").forEach(function (form) {
+  var select = form.querySelector("select"), here = new URL(location.href);
+  form.querySelector("button").hidden = true;
+  function turn(zone) { here.searchParams.set("tz", zone); location.replace(here); }
+  select.addEventListener("change", function () { turn(select.value); });
+  var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!here.searchParams.get("tz") && zone !== select.value && select.querySelector('option[value="' + CSS.escape(zone) + '"]')) turn(zone);
+});
 document.querySelectorAll("[data-progress]").forEach(function (box) {
   var bar = box.querySelector("progress"), step = box.querySelector(".step"), failures = 0;
   function ask() {
