@@ -49,6 +49,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("collaboration/task.py", "task", "Task", "task_alt", "", ("task", R), hidden=True),
     Screen("collaboration/notifications.py", "notifications", "Notifications", "notifications", "", hidden=True),
     Screen("collaboration/calendar.py", "calendar", "Calendar", "calendar_month", ""),
+    Screen("collaboration/booking.py", "booking", "Booking pages", "event_available", "", ("booking", R), hidden=True),
     Screen("home/overview.py", "overview", "Overview", "dashboard", "", ("analytics", R)),
     Screen("analytics/dashboards.py", "dashboards", "Dashboards", "dashboard_customize", "", ("analytics", R)),
     Screen("analytics/dashboard.py", "dashboard", "Dashboard", "dashboard_customize", "", ("analytics", R), hidden=True),

@@ -6,8 +6,10 @@ from typing import Any
 from crm_core.services.sales.deals import StageView
 from crm_core.vocabulary import (
     AccountKind,
+    BookingState,
     CampaignStatus,
     Channel,
+    GuestState,
     HandoverState,
     ImportState,
     InboundState,
@@ -41,6 +43,8 @@ TONES: dict[Any, str] = {
     ImportState.DONE: "green", ImportState.DONE_WITH_ERRORS: "orange", ImportState.FAILED: "red", ImportState.REVERTED: "gray",
     InboundState.TICKET: "green", InboundState.THREAD: "blue", InboundState.TIMELINE: "violet", InboundState.REPLY: "green", InboundState.TRAY: "orange",
     InboundState.AUTO: "gray", InboundState.BOUNCE: "red", InboundState.OWN: "gray", InboundState.DISCARDED: "gray",
+    GuestState.INVITED: "gray", GuestState.ACCEPTED: "green", GuestState.TENTATIVE: "orange", GuestState.DECLINED: "red",
+    BookingState.BOOKED: "green", BookingState.CANCELLED: "gray",
     **dict.fromkeys(Channel, "gray"),
 }  # fmt: skip
 _OPEN_STAGES = ("gray", "blue", "violet", "orange", "yellow")

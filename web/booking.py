@@ -241,15 +241,16 @@ def _zones() -> list[tuple[str, str]]:
 
 def _day(request: Request) -> date | None:
     try:
-        return date.fromisoformat(request.query_params.get("day", "")[:10])
+        found = date.fromisoformat(request.query_params.get("day", "")[:10])
     except ValueError:
         return None
+    return found if 2000 < found.year < 2200 else None
 
 
 def _instant(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text[:40])
-        return found.astimezone(UTC) if found.tzinfo else None
+        return found.astimezone(UTC) if found.tzinfo and 2000 < found.year < 2200 else None
     except (ValueError, OverflowError):
         return None
 

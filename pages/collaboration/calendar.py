@@ -64,6 +64,10 @@ if "_cal_view" in st.session_state:
 actions = header("Calendar", "Meetings, tasks, due times, closes and campaigns")
 may_plan = actor.can("activity", Action.CREATE) or actor.can("task", Action.CREATE)
 pressed = may_plan and actions.button("Plan", icon=":material/add:", type="primary", key="cal_plan")
+if actor.can("booking", Action.READ) and actions.button(
+    "Booking pages", icon=":material/event_available:", key="cal_booking", help="Let people choose a free time themselves"
+):
+    go("booking")
 adjusted = actions.button(
     "", icon=":material/settings:", key="cal_settings", help="First weekday, and your calendar in other programs"
 )

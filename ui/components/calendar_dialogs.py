@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from crm_core import lists
+from crm_core.kit.clock import utcnow
 from crm_core.kit.week import WEEKDAYS
-from crm_core.services.collaboration import activities, agenda, feeds, notifications, tasks
+from crm_core.services.collaboration import activities, agenda, feeds, invitations, notifications, tasks
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import absolute
+from ui.components.meeting_guests import guests_of
 from ui.components.picker import picker
 from ui.format import md
 from ui.navigation import go
@@ -32,20 +34,40 @@ def plan(at: datetime) -> None:
         day = st.date_input("Day", value=at.date(), key="plan_day")
         hour = st.time_input("Time", value=at.time(), step=timedelta(minutes=15), key="plan_time")
         minutes = st.selectbox("Length", LENGTHS, index=1, format_func=_length, key="plan_minutes", disabled=what != "Meeting")
-    account = picker("Account", lambda q: load(lists.choices, "account", q, limit=8), key="plan_account") if actor.can("account", Action.READ) else None  # fmt: skip
-    body = st.text_area("Notes", key="plan_body", height=80, max_chars=20_000)
+    meeting = what == "Meeting"
+    with st.grid(2, min_column_width=220):
+        account = picker("Account", lambda q: load(lists.choices, "account", q, limit=8), key="plan_account") if actor.can("account", Action.READ) else None  # fmt: skip
+        contact = picker("Contact", lambda q: load(lists.choices, "contact", q, limit=8), key="plan_contact") if actor.can("contact", Action.READ) else None  # fmt: skip
+    place, guests, send = _about(contact) if meeting else ("", [], False)
+    body = st.text_area("Notes", key="plan_body", height=80, max_chars=20_000, help="Only colleagues see them")
     if st.button("Plan it", type="primary", key="plan_yes"):
         when = datetime.combine(day, hour, ZoneInfo(actor.timezone))
-        values = {"subject": subject, "body": body.strip() or None, "account_id": account}
+        values = {"subject": subject, "body": body.strip() or None, "account_id": account, "contact_id": contact}
         key = submit_key("plan")
-        if what == "Meeting":
-            done: object = perform(agenda.meet, {**values, "at": when, "minutes": minutes}, submit_key=key, success="Planned.")
+        if meeting:
+            invited = {"contact_ids": [contact] if send and contact else [], "addresses": guests}
+            done: object = perform(
+                invitations.plan, {**values, "at": when, "minutes": minutes, "place": place.strip() or None}, **invited, submit_key=key,
+                success="Planned, and the invitation is on its way." if any(invited.values()) else "Planned.",
+            )  # fmt: skip
         else:
             done = perform(tasks.create, {**values, "due_at": when}, submit_key=key, success="Planned.")
         if done is not None:
             renew("plan")
             st.rerun()
         show_problems()
+
+
+def _about(contact: int | None) -> tuple[str, list[str], bool]:
+    """Where a meeting is, and who gets an invitation by e-mail."""
+    with st.grid(2, min_column_width=220):
+        place = st.text_input("Where", key="plan_place", max_chars=300, placeholder="Video link, address or number")
+        guests = st.multiselect(
+            "Also invite", [], accept_new_options=True, key="plan_guests", placeholder="E-mail addresses", max_selections=20,
+            help="They get an invitation for their calendar by e-mail",
+        )  # fmt: skip
+    send = bool(contact) and st.checkbox("Send the contact an invitation for their calendar", value=True, key="plan_send")
+    return place or "", guests, send
 
 
 def _allowed() -> list[str]:
@@ -66,12 +88,15 @@ def look(record_id: int) -> None:
     st.caption(
         f"{md(fmt.instant(actor, found['at']))} · {_length(found['minutes'])}{' · ' + md(found['owner']) if found['owner'] else ''}"
     )
+    if found["place"]:
+        st.markdown(f":material/location_on: {md(found['place'])}")
     if found["body"]:
         st.text(found["body"])
     with st.container(horizontal=True):
         for key, (linked, name) in found["about"].items():
             if st.button(md(name), key=f"meet_{key}", icon=":material/open_in_new:", type="tertiary"):
                 go(key, id=linked)
+    guests_of(record_id, may_edit=actor.can("activity", Action.EDIT) and found["at"] > utcnow())
     if not actor.can("activity", Action.EDIT):
         return
     local = found["at"].astimezone(ZoneInfo(actor.timezone))
@@ -83,10 +108,12 @@ def look(record_id: int) -> None:
             "Length", lengths, index=lengths.index(found["minutes"]), format_func=_length, key=f"meet_len_{record_id}"
         )
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        if st.button("Call it off", icon=":material/event_busy:", key="meet_off"):
-            if perform(activities.remove, record_id, success="Called off.") is not None:
-                st.rerun()
-            show_problems()
+        with st.popover("Call it off", icon=":material/event_busy:", key="meet_off_ask"):
+            st.markdown("It goes to the bin. Guests who were invited get a cancellation.")
+            if st.button("Call it off", type="primary", key="meet_off"):
+                if perform(activities.remove, record_id, success="Called off.") is not None:
+                    st.rerun()
+                show_problems()
         if st.button("Save", type="primary", key="meet_save"):
             start = datetime.combine(day, hour, ZoneInfo(actor.timezone))
             if (

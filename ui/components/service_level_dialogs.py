@@ -26,7 +26,7 @@ START = {"urgent": (60, 120, 480), "high": (120, 240, 960), "normal": (240, 480,
 """Minutes that a new level starts with: hours for what burns, working days for the rest."""
 
 
-class _UnreadableError(Exception):
+class UnreadableError(Exception):
     """Something typed can't be read; the message says what."""
 
 
@@ -58,7 +58,7 @@ def policy_dialog(policy: PolicyView | None) -> None:
         return
     try:
         targets, ast = _targets(table), _filter(policy, chosen)
-    except _UnreadableError as error:
+    except UnreadableError as error:
         st.error(fmt.md(str(error)), icon=":material/error:")
         return
     if tried:
@@ -134,7 +134,7 @@ def _targets(table: pd.DataFrame) -> dict[str, dict[str, int]]:
             try:
                 minutes = minutes_of(None if text is None or pd.isna(text) else str(text))
             except ValueError as error:
-                raise _UnreadableError(f"“{text}” is not a time. Write 30m, 4h or 1h 30m.") from error
+                raise UnreadableError(f"“{text}” is not a time. Write 30m, 4h or 1h 30m.") from error
             if minutes is not None:
                 found.setdefault(priority.value, {})[target.value] = minutes
     return found
@@ -189,8 +189,8 @@ def calendar_dialog(calendar: CalendarView | None) -> None:
     special = _exceptions_table(calendar, tag)
     if st.button("Save", type="primary", key=f"cal_save_{tag}"):
         try:
-            week, exceptions = [_spans(text) for text in texts], _exceptions(special)
-        except _UnreadableError as error:
+            week, exceptions = [spans_of(text) for text in texts], _exceptions(special)
+        except UnreadableError as error:
             st.error(fmt.md(str(error)), icon=":material/error:")
             return
         done = perform(
@@ -231,8 +231,8 @@ def _exceptions(table: pd.DataFrame) -> list[DayException]:
             continue
         last = _day(row.get("last")) or first
         if last < first:
-            raise _UnreadableError("A period of special hours can't end before it starts.")
-        found.append(DayException(first, last, tuple(_spans(_text(row.get("hours")))), _text(row.get("name"))))
+            raise UnreadableError("A period of special hours can't end before it starts.")
+        found.append(DayException(first, last, tuple(spans_of(_text(row.get("hours")))), _text(row.get("name"))))
     return found
 
 
@@ -244,14 +244,14 @@ def _day(raw: Any) -> date | None:
     return None if raw is None or pd.isna(raw) else pd.Timestamp(raw).date()
 
 
-def _spans(text: str) -> list[Minutes]:
+def spans_of(text: str) -> list[Minutes]:
     found = []
     for part in text.replace("-", "–").split(","):
         if not part.strip():
             continue
         ends = [_minute(end) for end in part.split("–")]
         if len(ends) != 2 or None in ends:
-            raise _UnreadableError(f"“{part.strip()}” is not a span of hours. Write 09:00–17:00.")
+            raise UnreadableError(f"“{part.strip()}” is not a span of hours. Write 09:00–17:00.")
         found.append((ends[0] or 0, ends[1] or 0))
     return sorted(found)
 

@@ -243,5 +243,5 @@ def meeting(session: Session, actor: Actor, record_id: int) -> dict[str, Any]:
     owner = lists.titles(session, actor, "user", [row.owner_id]).get(row.owner_id or 0, "")
     return {
         "id": row.id, "subject": row.subject, "at": row.at, "minutes": row.minutes or DEFAULT_MINUTES, "body": row.body or "",
-        "version": row.version, "owner": owner, "about": about,
+        "place": row.place or "", "version": row.version, "owner": owner, "about": about,
     }  # fmt: skip

@@ -4,7 +4,7 @@ Whatever changes a meeting (a form, the calendar, the API, many at once, the bin
 what they do not know yet. So no way of changing one can forget them, and two changes within a minute are one message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from crm_core.jobs import Job, enqueue, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, email_key
 from crm_core.models import Activity, Contact, MeetingGuest, Organisation, User
-from crm_core.services.collaboration import feeds, invitation_rules, outbox
+from crm_core.services.collaboration import agenda, feeds, invitation_rules, outbox
 from crm_core.services.collaboration.invitation_rules import CANCEL, OFF, Guest, Meeting, Reply
 from crm_core.services.collaboration.notifications import notify
 from crm_core.vocabulary import Action, ActivityKind, GuestState
@@ -65,6 +65,22 @@ def of(session: Session, actor: Actor, activity_id: int) -> list[GuestView]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def plan(
+    session: Session,
+    actor: Actor,
+    values: Mapping[str, Any],
+    *,
+    contact_ids: Sequence[int] = (),
+    addresses: Sequence[str] = (),
+    submit_key: str | None = None,
+) -> Activity:
+    """Plan a meeting and invite people to it in one step (see ``agenda.meet``)."""
+    meeting = agenda.meet(session, actor, values, submit_key=submit_key)
+    if contact_ids or any(one.strip() for one in addresses):
+        invite(session, actor, meeting.id, contact_ids=contact_ids, addresses=addresses)
+    return meeting
 
 
 def invite(

@@ -17,7 +17,7 @@ from crm_core.errors import CrmError
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Contact, InboundMail, Mailbox, MailDelivery, TicketMessage
-from crm_core.services.collaboration import bounces, notifications
+from crm_core.services.collaboration import bounces, invitation_rules, invitations, notifications
 from crm_core.services.helpdesk import ticket_rules
 from crm_core.services.inbox import loop_rules, message_rules, quote_rules, raws, threading, writing
 from crm_core.services.inbox.loop_rules import Nature
@@ -111,6 +111,8 @@ def decide(session: Session, mailbox: Mailbox, found: Incoming, row: InboundMail
         return
     if nature.report and _is_bounce(session, actor, row, raw):
         return
+    if _answers_an_invitation(session, actor, found, row, raw):
+        return
     person = threading.contact_of(session, found.sender_key)
     row.contact_id = person.id if person is not None else None
     match = threading.ticket_of(session, found, person)
@@ -153,6 +155,18 @@ def _is_bounce(session: Session, actor: Actor, row: InboundMail, raw: bytes) -> 
             notifications.notify(
                 session, message.author_id, kind="mail.unreachable", entity="ticket", record_id=message.ticket_id, dedupe_key=key
             )
+    return True
+
+
+def _answers_an_invitation(session: Session, actor: Actor, found: Incoming, row: InboundMail, raw: bytes) -> bool:
+    """What the calendar of a guest answered: noted at the meeting, and no request of anybody."""
+    file = message_rules.calendar_of(raw)
+    reply = invitation_rules.read_reply(file) if file else None
+    guest = invitations.answered(session, actor, reply, found.sender) if reply is not None else None
+    if reply is None or guest is None:
+        return False
+    row.state, row.contact_id, row.activity_id = InboundState.REPLY, guest.contact_id, guest.activity_id
+    row.reason = clip(f"Answer to an invitation: {reply.state.label.lower()}.", 500)
     return True
 
 

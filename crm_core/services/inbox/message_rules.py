@@ -78,6 +78,20 @@ def read(raw: bytes) -> Incoming:
         return _with(head, broken=f"The text of the message could not be read ({type(error).__name__}).")
 
 
+def calendar_of(raw: bytes) -> bytes:
+    """The calendar file of a message that its head announces; empty when there is none."""
+    if b"text/calendar" not in raw.lower():
+        return b""
+    try:
+        for part in message_from_bytes(raw, policy=policy.compat32).walk():
+            if part.get_content_type() == "text/calendar":
+                body = part.get_payload(decode=True)
+                return body[:MAX_TEXT] if isinstance(body, bytes) else b""
+    except Exception:  # hostile input: whatever the parser trips over
+        return b""
+    return b""
+
+
 def key_of(found: Incoming, raw: bytes) -> str:
     """What makes it the same message however often and wherever it is fetched."""
     if found.message_id:

@@ -39,6 +39,7 @@ from crm_core.services.admin.demo import (
     assigning,
     automating,
     boards,
+    booking,
     buying,
     customers,
     groups,
@@ -118,6 +119,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         summaries.mark_all(session)
         promising.add(session, spec["timezone"])
         asking.add(session, seed)
+        booking.add(session, spec["timezone"])
         found = people(session)
         boards.add(session, found)
         letters = mailing.add(session, found)
