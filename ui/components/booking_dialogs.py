@@ -87,7 +87,7 @@ def _what(page: BookingPage | None, tag: str) -> dict[str, Any]:
     )  # fmt: skip
     text = b.text_input(
         "Address" if place is not BookingPlace.PHONE else "Address (not needed)", value=page.place_text if page else "", max_chars=300,
-        key=f"bp_text_{tag}", placeholder=PLACE_HINTS[place], disabled=place is BookingPlace.PHONE,
+        key=f"bp_text_{tag}", placeholder=PLACE_HINTS[place or BookingPlace.PHONE], disabled=place is BookingPlace.PHONE,
     )  # fmt: skip
     active = st.toggle("Open to visitors", value=page.is_active if page else True, key=f"bp_active_{tag}")
     return {"name": name, "slug": slug, "intro": intro, "host_ids": hosts, "place": place, "place_text": text, "is_active": active}
@@ -140,10 +140,10 @@ def _minutes(count: int) -> str:
 def _hours(page: BookingPage | None, tag: str) -> dict[str, Any]:
     """Working hours of each person, a set of them, or the page's own: ``week`` as the texts that were typed."""
     actor = current_actor()
-    sets = {one.id: one.name for one in load(calendars.find)} if actor.can("ticket", Action.READ) else {}
+    sets: dict[int | str, str] = {one.id: one.name for one in load(calendars.find)} if actor.can("ticket", Action.READ) else {}
     kept = page.calendar_id if page else None
     options: list[int | str] = ["", *sets, *([kept] if kept and kept not in sets else []), "own"]
-    names = {"": "Each person’s working hours", "own": "Hours of this page", **sets}
+    names: dict[int | str, str] = {"": "Each person’s working hours", "own": "Hours of this page", **sets}
     now: int | str = "own" if page and page.week else kept or ""
     chosen = st.selectbox(
         "Hours", options, index=options.index(now), format_func=lambda one: names.get(one, "Working hours"), key=f"bp_hours_{tag}",

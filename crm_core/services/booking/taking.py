@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -254,7 +255,7 @@ def _keep(
 ) -> str:
     actor = system(Via.FORM)
     contact, lead = _person(session, actor, page, host, typed, visit)
-    person = {"contact_id": contact.id if contact else None, "lead_id": lead.id if lead else None}
+    person: dict[str, Any] = {"contact_id": contact.id if contact else None, "lead_id": lead.id if lead else None}
     zone = typed_zone(visit.utm.get("tz", ""), page)
     meeting = records.create(
         session, actor, "activity",

@@ -132,7 +132,7 @@ def file_of(meeting: Meeting, guest: Guest, *, method: str, place: str, sequence
             "RSVP": vText("FALSE" if booked or method == CANCEL else "TRUE"),
         }
     )
-    event.add("attendee", invited, encode=0)
+    event.add("attendee", invited, encode=False)
     return feeds.file_of([event], meeting.title, method)
 
 
