@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from crm_core.services.automation import automations, record_runs
+from crm_core.services.automation import automations, record_runs, steps
 from crm_core.services.automation.automations import RunView
 from crm_core.services.automation.record_runs import Line, OnRecord, Start
 from crm_core.vocabulary import FlowState
@@ -57,37 +57,41 @@ def _card(entity_key: str, record_id: int) -> None:
             with st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key=f"auto_{line.run_id}"
             ):
-                st.markdown(_words(actor, line), width="stretch")
+                st.markdown(_head(line), width="content")
                 if line.may_leave:
                     _leave(line)
                 if line.may_retry:
                     st.button(
-                        "", icon=":material/replay:", key=f"again_{line.run_id}", type="tertiary", help="Try again at the step that failed",
+                        "Try again", icon=":material/replay:", key=f"again_{line.run_id}", type="tertiary", help="At the step that failed",
                         on_click=_do, args=(automations.retry, line.run_id),
                     )  # fmt: skip
+            if below := _below(actor, line):
+                st.caption(fmt.md(below))
         more = "Everything they did" if found.more else "What they did"
         if st.button(more, icon=":material/list:", key="auto_all", type="tertiary"):
             _all(entity_key, record_id)
         show_problems()
 
 
-def _words(actor: Any, line: Line) -> str:
-    """State, name and what comes next or came of it (Markdown)."""
-    badge = f":{COLOURS.get(line.state, 'gray')}-badge[{line.state.label}]"
+def _head(line: Line) -> str:
+    """State and name (Markdown)."""
+    return f":{COLOURS.get(line.state, 'gray')}-badge[{line.state.label}] **{fmt.md(line.name)}**"
+
+
+def _below(actor: Any, line: Line) -> str:
+    """What comes next, or what came of it. Plain text."""
     when = fmt.ago(actor, line.at) if line.at else ""
     if line.rests:
-        below = "Rests: the automation is paused"
-    elif line.state is FlowState.WAITING:
-        below = f"Next, {when}: {line.next or 'it ends'}"
-    elif line.state is FlowState.RUNNING:
-        below = f"In a moment: {line.next}" if not line.message else f"Tried again {when}: {line.message}"
-    else:
-        below = " · ".join(part for part in (when, line.message) if part)
-    return f"{badge} **{fmt.md(line.name)}**  \n:gray[:small[{fmt.md(below)}]]"
+        return "Rests: the automation is paused"
+    if line.state is FlowState.WAITING:
+        return f"Next, {when}: {line.next or 'it ends'}"
+    if line.state is FlowState.RUNNING:
+        return f"Tried again {when}: {line.message}" if line.message else f"In a moment: {line.next}"
+    return " · ".join(part for part in (when, line.message) if part)
 
 
 def _leave(line: Line) -> None:
-    with st.popover("", icon=":material/logout:", key=f"leave_{line.run_id}", type="tertiary", help="Leave this automation"):
+    with st.popover("Leave", key=f"leave_{line.run_id}", type="tertiary", help="Take this record out of the automation"):
         st.markdown(f"End **{fmt.md(line.name)}** for this record? What it did stays.")
         st.button("Leave", type="primary", key=f"leave_yes_{line.run_id}", on_click=_do, args=(record_runs.leave, line.run_id))
 
@@ -105,7 +109,10 @@ def _all(entity_key: str, record_id: int) -> None:
 def _told(view: RunView, name: str) -> None:
     """One run with every step in a sentence."""
     run, actor = view.run, current_actor()
-    lines = [f"- {fmt.instant(actor, step.at)}: {fmt.md(step.message or step.outcome.label)}" for step in view.taken]
+    lines = [
+        f"- {fmt.instant(actor, step.at)}: {fmt.md(_title(step.kind))}: {fmt.md(step.message or step.outcome.label)}"
+        for step in view.taken
+    ]
     if run.due_at and run.state is FlowState.WAITING:
         lines.append(f"- goes on {fmt.instant(actor, run.due_at)}")
     if run.message:
@@ -114,3 +121,9 @@ def _told(view: RunView, name: str) -> None:
     with st.container(border=True, gap="small", key=f"told_{run.id}"):
         st.markdown(f"{badge} **{fmt.md(name)}** · {fmt.instant(actor, run.created_at)}")
         st.caption("\n".join(lines) or "Begins in a moment.")
+
+
+def _title(kind: str) -> str:
+    """What a kind of step is called; the key of one that this version does not know."""
+    known = steps.kinds().get(kind)
+    return known.title if known else kind
