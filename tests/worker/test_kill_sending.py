@@ -1,19 +1,26 @@
-"""A worker killed in the middle of a campaign: nobody gets two messages, nobody is left out."""
+"""A worker killed in the middle of a campaign: nobody gets two messages, and nobody is left out unseen.
+
+A mail server can't be asked whether it got a message, so between the mark in the database and the closing dot lie some microseconds in which a
+kill leaves a letter unsent that counts as handed over. Such a letter stands in the outbox as not confirmed, and a person sends it again.
+"""
 
 import signal
 from collections import Counter
 
 import pytest
 
+from crm_core.models import MailDelivery
+from crm_core.services.collaboration import outbox
 from crm_core.services.marketing import plans, sending
 from crm_core.settings import settings
-from crm_core.vocabulary import PlanState
-from tests.crm_core.services.marketing.outreach import campaign, launch, look, no_quiet_hours, people
+from crm_core.vocabulary import MailState, PlanState
+from tests.crm_core.services.automation.automating import all_of
+from tests.crm_core.services.marketing.outreach import campaign, do, launch, look, no_quiet_hours, people
 from tests.smtp_server import kept, smtp_process
 from tests.worker.test_kill import forget_dead_workers, until, worker
 
 pytestmark = pytest.mark.slow
-PEOPLE = 120
+PEOPLE, KILLED_AT = 120, (9, 33, 71)
 
 
 def test_a_campaign_whose_worker_is_killed_three_times_reaches_everybody_once(any_cast, tmp_path, monkeypatch):
@@ -25,7 +32,7 @@ def test_a_campaign_whose_worker_is_killed_three_times_reaches_everybody_once(an
         monkeypatch.setenv("RAPPORT_MAIL_FROM", "crm@example.com")
         settings.cache_clear()
         launch(any_cast["dana"], made)
-        for number in (9, 33, 71):
+        for number in KILLED_AT:
             with worker() as process:
                 until(lambda wanted=number: len(kept(arrived)) >= wanted or process.poll() is not None)
                 assert process.poll() is None, "the worker died by itself"
@@ -33,8 +40,16 @@ def test_a_campaign_whose_worker_is_killed_three_times_reaches_everybody_once(an
                 process.wait()
             assert len(kept(arrived)) < PEOPLE, "killed too late to prove anything"
             forget_dead_workers()
+        everybody = {f"ida{n}@example.com" for n in range(PEOPLE)}
         with worker():
             until(lambda: look(plans.get, any_cast["dana"], made).state is PlanState.DONE)
-    assert look(sending.progress, any_cast["dana"], made).out == PEOPLE
-    counts = Counter(one["to"][0] for one in kept(arrived))
-    assert counts == {f"ida{n}@example.com": 1 for n in range(PEOPLE)}
+            assert look(sending.progress, any_cast["dana"], made).out == PEOPLE
+            unsure = [row for row in all_of(MailDelivery) if row.state is not MailState.SENT]
+            missing = everybody - {one["to"][0] for one in kept(arrived)}
+            assert missing <= {row.address for row in unsure} and {row.state for row in unsure} <= {MailState.HANDED}
+            assert len(unsure) <= len(KILLED_AT)
+            for row in unsure:
+                if row.address in missing:
+                    do(outbox.retry, any_cast["root"], row.id)
+            until(lambda: {one["to"][0] for one in kept(arrived)} == everybody)
+    assert Counter(one["to"][0] for one in kept(arrived)) == dict.fromkeys(everybody, 1)

@@ -105,17 +105,21 @@ def deliver(job: Job) -> None:
     while claimed := claim(job):
         ready = [found for found in (_prepare(job, row_id) for row_id in claimed) if found is not None]
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            answers = list(threads.map(_send, ready))
-        for row, answer in zip(ready, answers, strict=True):
-            _note(job, row, answer)
+            for row, answer in zip(ready, threads.map(_send, ready), strict=True):
+                _note(job, row, answer)  # as each comes: what was noted is not sent again when this worker dies
         done += len(claimed)
         job.report(done)
 
 
 def claim(job: Job) -> list[int]:
-    """Take a handful of due messages for this job."""
+    """Take a handful of due messages for this job, and what it took itself before its worker was killed."""
     with job.transaction() as session:
-        wanted = select(DELIVERIES.c.id).where(_due()).order_by(DELIVERIES.c.next_at, DELIVERIES.c.id).limit(BATCH)
+        before = and_(
+            DELIVERIES.c.state == HookState.SENDING,
+            DELIVERIES.c.claim.startswith(f"{job.id}:", autoescape=True),
+            DELIVERIES.c.claim != _token(job),
+        )
+        wanted = select(DELIVERIES.c.id).where(or_(_due(), before)).order_by(DELIVERIES.c.next_at, DELIVERIES.c.id).limit(BATCH)
         ids = list(session.execute(wanted.with_for_update(skip_locked=True)).scalars())
         taken = {"state": HookState.SENDING, "claim": _token(job), "claimed_at": utcnow(), "attempts": DELIVERIES.c.attempts + 1}
         if ids:

@@ -100,8 +100,9 @@ def _tell(context: Context, step: Step) -> Result:
 
 def _offer(context: Context, step: Step) -> Result:
     table = AutomationStep.__table__  # type: ignore[attr-defined]
-    # one offer after another: two workers that count at the same moment would both find room in the budget
-    context.session.exec(pick(Automation.id).where(Automation.id == context.automation_id).with_for_update()).first()
+    # one offer after another: two workers that count at the same moment would both find room in the budget. Not a full lock: each step that
+    # was noted already holds the key of this row, and two workers that both want all of it would wait for each other.
+    context.session.exec(pick(Automation.id).where(Automation.id == context.automation_id).with_for_update(key_share=True)).first()
     made = [table.c.automation_id == context.automation_id, table.c.kind == "offer", table.c.outcome == StepOutcome.DONE]
     budget, rest = int(step.get("budget") or 0), int(step.get("rest_days") or 0)
     count = select(func.count()).select_from(table)

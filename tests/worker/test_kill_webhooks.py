@@ -1,0 +1,59 @@
+"""A worker killed while it tells another program: each message arrives, at least once, always under its own id and with the same words."""
+
+import random
+import time
+from collections import Counter
+
+import pytest
+
+from crm_core.models import WebhookDelivery
+from crm_core.services.collaboration import webhooks
+from crm_core.services.sales import deals
+from crm_core.settings import settings
+from crm_core.vocabulary import HookState
+from tests.crm_core.services.automation.automating import all_of, do
+from tests.receiver import receiver
+from tests.worker.test_kill import QUICK, until, worker
+
+pytestmark = pytest.mark.slow
+MESSAGES, KILLED_AT = 90, (5, 24, 47, 70)
+
+
+def thoughtful(handler):
+    """An answer that takes a while, so that a kill finds messages under way."""
+    time.sleep(0.03)
+    handler.send_response(200)
+    handler.send_header("content-length", "0")
+    handler.end_headers()
+
+
+def test_messages_of_a_worker_that_is_killed_arrive_under_one_id_each(any_cast, monkeypatch):
+    monkeypatch.setenv("RAPPORT_WEBHOOK_ALLOW_LOOPBACK", "true")
+    settings.cache_clear()
+    rng = random.Random("webhooks")
+    with receiver() as there:
+        there.answers = [thoughtful] * 10_000
+        do(webhooks.save, any_cast["root"], None, {"name": "Hook", "url": there.url, "events": ["deal.created"]})
+        for n in range(MESSAGES):
+            do(deals.create, any_cast["alice"], {"name": f"Deal {n}", "amount_minor": n})
+        for number in KILLED_AT:
+            with worker(**QUICK) as process:
+                until(lambda number=number: len(ids(there)) >= number)
+                time.sleep(rng.uniform(0, 0.05))
+                assert process.poll() is None, "the worker died by itself"
+                process.kill()
+                process.wait()
+            assert len(ids(there)) < MESSAGES, "killed too late to prove anything"
+        with worker(**QUICK):
+            until(lambda: {row.state for row in all_of(WebhookDelivery)} == {HookState.DELIVERED})
+    rows = {f"msg_{row.id}": row.payload.encode() for row in all_of(WebhookDelivery)}
+    assert len(rows) == MESSAGES and ids(there) == rows.keys()
+    assert all(body == rows[headers["webhook-id"]] for _, headers, body in there.got), "the same id always says the same"
+    often = Counter(headers["webhook-id"] for _, headers, _ in there.got)
+    assert max(often.values()) <= 1 + len(KILLED_AT), "only what was under way at a kill comes again"
+    assert sum(count == 1 for count in often.values()) > MESSAGES // 4
+
+
+def ids(there):
+    """The ids that have arrived."""
+    return {headers["webhook-id"] for _, headers, _ in list(there.got)}
