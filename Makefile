@@ -1,7 +1,7 @@
 # One page of commands. `make run` needs Python 3.11+ and make, nothing else; `make test` gets the rest by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench screens format clean-venv
+.PHONY: help run demo test soak check bench screens format clean-venv
 
 SCALE ?= small
 SEED ?= 1
@@ -29,6 +29,9 @@ demo: $(RUN_STAMP)  ## Fill an empty database with the demo company: SCALE=small
 test: $(DEV_STAMP)  ## Run every test, on SQLite and PostgreSQL and in a real browser: TESTS=tests/ml JOBS=2 ARGS="-k word"
 	@chromium=$$($(PY) tests/tools/chromium.py) || true; \
 	OMP_NUM_THREADS=1 RAPPORT_CHROMIUM="$$chromium" $(PY) -m pytest $(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+soak: $(DEV_STAMP)  ## Kill workers fifty times at random on both databases: some minutes
+	@OMP_NUM_THREADS=1 RAPPORT_KILLS=50 $(PY) -m pytest tests/worker/test_kill_often.py $(ARGS)
 
 check: $(DEV_STAMP)  ## Format, lint, types and the direction of imports
 	$(PY) -m ruff format --check .
