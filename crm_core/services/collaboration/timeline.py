@@ -1,6 +1,6 @@
 """The one feed of a record: what people did (activities, tasks done, messages) and what changed, newest first, in sentences."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -67,26 +67,54 @@ def find(
 OWNED = ("deal", "lead", "account", "contact", "ticket", "order")
 
 
+LOOK, LOOKS = 500, 10
+"""So many events at a time, so many times."""
+
+
 def on_my_records(session: Session, actor: Actor, since: datetime, *, limit: int = 10) -> list[Item]:
-    """What others did since then to records that the actor owns, newest first."""
+    """What others did since then to records that the actor owns, newest first; of a busy house the latest few thousand events are looked through."""
+    keys = [key for key in OWNED if actor.can(key, Action.READ)]
     table = Event.__table__  # type: ignore[attr-defined]
-    mine = []
-    for key in OWNED:
-        if actor.can(key, Action.READ):
-            record = entity(key).table
-            own = select(record.c.id).where(record.c.owner_id == actor.user_id, visible(actor, key, record))
-            mine.append(and_(table.c.entity == key, (table.c.record_id + 0).in_(own)))  # not by the index of records: they are many
-    if not mine:
+    found: list[int] = []
+    before: int | None = None
+    for _ in range(LOOKS):
+        rows = _others(session, actor, keys, since, before)
+        mine = {key: _owned(session, actor, key, {row.record_id for row in rows if row.entity == key}) for key in keys}
+        found += [row.id for row in rows if row.record_id in mine[row.entity]]
+        if len(found) >= limit or len(rows) < LOOK:
+            break
+        before = rows[-1].id
+    shown = list(session.execute(select(Event).where(table.c.id.in_(found[:limit])).order_by(table.c.id.desc())).scalars())
+    people = _people(session, actor, (row.actor_id for row in shown))
+    return [_event_item(session, actor, row, people, "", 0) for row in shown]
+
+
+def _others(session: Session, actor: Actor, keys: Sequence[str], since: datetime, before: int | None) -> Sequence[Any]:
+    """The next events of others since an instant: id, entity and record, newest first. The first id since then keeps the walk from running
+    through the whole log."""
+    table = Event.__table__  # type: ignore[attr-defined]
+    first = session.execute(select(func.min(table.c.id)).where(table.c.at >= since)).scalar()
+    if first is None or not keys:
         return []
-    others = or_(table.c.actor_id.is_(None), table.c.actor_id != actor.user_id)
-    # The first id since then, found by the index on "at", keeps the newest-first walk from running through the whole log.
-    first = select(func.min(table.c.id)).where(table.c.at >= since).scalar_subquery()
-    query = (
-        select(Event).where(table.c.id >= first, table.c.at >= since, others, or_(*mine)).order_by(table.c.id.desc()).limit(limit)
+    query = select(table.c.id, table.c.entity, table.c.record_id).where(table.c.id >= first, table.c.at >= since)
+    query = query.where(
+        func.coalesce(table.c.actor_id, 0) != actor.user_id, table.c.entity.concat("").in_(keys)
+    )  # by id, not by other indexes
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return session.execute(query.order_by(table.c.id.desc()).limit(LOOK)).all()
+
+
+def _owned(session: Session, actor: Actor, key: str, ids: set[int]) -> set[int]:
+    """Those of some records that the actor owns and may see."""
+    record = entity(key).table
+    if not ids:
+        return set()
+    return set(
+        session.execute(
+            select(record.c.id).where(record.c.id.in_(ids), record.c.owner_id == actor.user_id, visible(actor, key, record))
+        ).scalars()
     )
-    found = list(session.execute(query).scalars())
-    people = _people(session, actor, (row.actor_id for row in found))
-    return [_event_item(session, actor, row, people, "", 0) for row in found]
 
 
 _BELOW = {"account": ("contact", "deal", "ticket"), "contact": ("deal", "ticket")}
