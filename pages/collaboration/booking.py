@@ -33,13 +33,16 @@ def card(row: PageRow) -> None:
                     buttons(row)
         if page.is_active:
             st.code(absolute(f"/book/{page.slug}"), language=None, wrap_lines=True)
-        with st.grid(3, min_column_width=120):
+        with st.grid(2, min_column_width=120):
             st.metric("Booked in 30 days", f"{row.lately:,}")
             st.metric("Meetings to come", f"{row.coming:,}")
-            st.metric(
-                "Next free time", fmt.instant(actor, row.next_free) if row.next_free else "None",
-                help="In your time zone. None: look at the hours, the notice, and how far ahead is offered.",
-            )  # fmt: skip
+        if page.is_active:
+            free = (
+                fmt.instant(actor, row.next_free)
+                if row.next_free
+                else "none. Look at the hours, the notice and how far ahead is offered"
+            )
+            st.caption(f"Next free time: {fmt.md(free)}")
 
 
 def buttons(row: PageRow) -> None:
