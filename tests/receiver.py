@@ -11,6 +11,7 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: list = []
+        self.broken_off = 0
         self.lock = threading.Lock()
         self.url = ""
 
@@ -22,7 +23,12 @@ def receiver():
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            length = int(self.headers.get("content-length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:
+                found.broken_off += 1  # the sender died in the middle: nothing has arrived, as for any web server
+                self.close_connection = True
+                return
             with found.lock:
                 found.got.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
                 answer = found.answers.pop(0) if found.answers else (200, b"ok", {})
