@@ -91,16 +91,17 @@ def test_the_trail_shows_before_and_after_in_the_readers_words(cast):
         account = records.create(session, cast["alice"], "account", {"name": EVIL})
         records.update(session, cast["alice"], "account", account.id, {"revenue_minor": 12.5, "owner_id": cast["bob"].user_id})
     with read_session() as session:
-        entry = audit.find(session, cast["root"], entity="account").rows[0]["entry"]
-    assert {change.label: (change.new, change.new_title) for change in entry.changes} == {
+        latest = [row["entry"] for row in audit.find(session, cast["root"], entity="account").rows[:2]]
+    entry = next(each for each in latest if any(change.label == "Annual revenue" for change in each.changes))
+    assert {change.label: (change.new, change.new_title) for each in latest for change in each.changes}.items() >= {
         "Annual revenue": (1250, None),
         "Owner": (cast["bob"].user_id, "Bob Manager"),
-    }
+    }.items()
     app = open_screen(cast["root"], "audit", kind="account", record=account.id)
     assert not app.exception
-    assert "2 entries" in words(app)
+    assert "3 entries" in words(app)  # what comes to another owner is told apart from the other changes
     app = open_screen(cast["root"], "audit", entry=entry.id)
-    assert app.table[0].value["After"].tolist() == ["Bob Manager", r"\$12\.50"]
+    assert app.table[0].value["After"].tolist() == [r"\$12\.50"]
     assert "![x](" not in "".join(element.value for element in app.markdown)
     hidden = open_screen(cast["bob"], "audit", entry=999)
     assert not hidden.exception
