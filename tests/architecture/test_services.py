@@ -112,6 +112,7 @@ HELPERS = {
     "feedback/inviting.py invite_batch": "the job that sends what is due",
     "feedback/inviting.py lately": "part of ask, whose callers ask",
     "helpdesk/calendars.py calendar_of": "the hours a promise is counted in depend on nobody's rights",
+    "helpdesk/calendars.py of_the_workspace": "the hours a wait is counted in depend on nobody's rights",
     "helpdesk/answers.py mailbox_of": "which address a ticket is answered from",
     "helpdesk/answers.py own_addresses": "our own addresses",
     "helpdesk/answers.py headers": "part of send, which asks",

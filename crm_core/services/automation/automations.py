@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlmodel import Session, col
 
 from crm_core import events, filters, lists
@@ -18,7 +18,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Automation, AutomationRun, AutomationVersion
 from crm_core.services.automation import flow_rules, steps
-from crm_core.services.automation.engine import OPEN, RUNS, STEPS, active, begin
+from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, begin, stop_run
 from crm_core.services.automation.steps.base import Names
 from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
 
@@ -372,14 +372,15 @@ def remove(session: Session, actor: Actor, automation_id: int) -> None:
 # --- runs by hand ------------------------------------------------------------------------------------------------------------
 
 
-def manual(session: Session, actor: Actor, entity_key: str) -> list[Automation]:
-    """Automations that are on and can be started by hand for a kind of record."""
+def manual(session: Session, actor: Actor, entity_key: str) -> list[Any]:
+    """Automations that are on and wait for somebody to start them for a kind of record: id, name and flow of each, by name."""
     if not (actor.can("automation", Action.READ) and actor.can(entity_key, Action.EDIT)):
         return []
-    rows = session.execute(
-        select(Automation).where(col(Automation.entity) == entity_key, col(Automation.state) == AutomationState.ACTIVE)
-    ).scalars()
-    return [row for row in rows if _flow_of(session, row)["trigger"].get("kind") == TriggerKind.MANUAL.value]
+    current = and_(VERSIONS.c.automation_id == AUTOMATIONS.c.id, VERSIONS.c.number == AUTOMATIONS.c.current)
+    on = (AUTOMATIONS.c.entity == entity_key, AUTOMATIONS.c.state == AutomationState.ACTIVE)
+    query = select(AUTOMATIONS.c.id, AUTOMATIONS.c.name, VERSIONS.c.flow).join(VERSIONS, current).where(*on)
+    rows = session.execute(query.order_by(AUTOMATIONS.c.name)).all()
+    return [row for row in rows if row.flow["trigger"].get("kind") == TriggerKind.MANUAL.value]
 
 
 def start(session: Session, actor: Actor, automation_id: int, record_id: int, *, submit_key: str) -> bool:
@@ -425,13 +426,7 @@ def retry_all(session: Session, actor: Actor, automation_id: int) -> int:
 def stop(session: Session, actor: Actor, run_id: int) -> AutomationRun:
     """End a run that is under way. Events: automation.run_stopped."""
     run, row = _run(session, actor, run_id)
-    if run.state not in OPEN:
-        raise Conflict("This run has ended already.")
-    run.state, run.due_at, run.ended_at, run.message = FlowState.STOPPED, None, utcnow(), f"Stopped by {actor.name}"
-    session.add(run)
-    session.flush()
-    events.record(session, actor, "automation.run_stopped", entity="automation", record_id=row.id, data={"name": row.name})
-    return run
+    return stop_run(session, actor, run, row.name)
 
 
 def _run(session: Session, actor: Actor, run_id: int) -> tuple[AutomationRun, Automation]:

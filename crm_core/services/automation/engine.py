@@ -14,10 +14,10 @@ from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from crm_core import access, db, filters
+from crm_core import access, db, events, filters
 from crm_core.access import Actor
 from crm_core.entities import entity
-from crm_core.errors import CrmError, NotPermitted, Unavailable
+from crm_core.errors import Conflict, CrmError, NotPermitted, Unavailable
 from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
@@ -335,6 +335,17 @@ def _follow(flow: Mapping[str, Any], run: AutomationRun, step: Mapping[str, Any]
     else:
         run.state = FlowState.RUNNING
     return None
+
+
+def stop_run(session: Session, actor: Actor, run: AutomationRun, name: str) -> AutomationRun:
+    """End a run that is under way, for somebody who may. ``name``: the automation's. Events: automation.run_stopped."""
+    if run.state not in OPEN:
+        raise Conflict("This run has ended already.")
+    _end(run, FlowState.STOPPED, f"Stopped by {actor.name}")
+    session.add(run)
+    session.flush()
+    events.record(session, actor, "automation.run_stopped", entity="automation", record_id=run.automation_id, data={"name": name})
+    return run
 
 
 def _end(run: AutomationRun, state: FlowState, message: str) -> None:

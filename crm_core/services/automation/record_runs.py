@@ -1,6 +1,6 @@
 """What automations do with one record, for its page: the runs with what comes next and when, and those that can be started by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,15 +8,14 @@ from typing import Any
 from sqlalchemy import and_, select
 from sqlmodel import Session
 
-from crm_core import events, records
+from crm_core import records
 from crm_core.access import Actor
-from crm_core.errors import Conflict, NotFound, NotPermitted
-from crm_core.kit.clock import utcnow
+from crm_core.errors import NotFound, NotPermitted
 from crm_core.models import AutomationRun
 from crm_core.services.automation import automations, flow_rules, steps
-from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, VERSIONS
+from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, VERSIONS, stop_run
 from crm_core.services.automation.steps.base import Names
-from crm_core.vocabulary import Action, AutomationState, FlowState, TriggerKind
+from crm_core.vocabulary import Action, AutomationState, FlowState
 
 BY_HAND = "hand:"
 """How the trigger key of a run begins that somebody started."""
@@ -73,7 +72,8 @@ def on_record(session: Session, actor: Actor, entity_key: str, record_id: int, *
     )
     rows = session.execute(query).all()
     lines = tuple(_line(session, actor, row) for row in rows[:limit])
-    return OnRecord(lines, len(rows) > limit, tuple(_starts(session, actor, entity_key)))
+    starts = tuple(_start_of(session, actor, entity_key, row) for row in automations.manual(session, actor, entity_key))
+    return OnRecord(lines, len(rows) > limit, starts)
 
 
 def _line(session: Session, actor: Actor, row: Any) -> Line:
@@ -95,18 +95,10 @@ def _own(actor: Actor, row: Any) -> bool:
     return row.trigger_key.startswith(BY_HAND) and actor.can(row.entity, Action.EDIT)
 
 
-def _starts(session: Session, actor: Actor, entity_key: str) -> Sequence[Start]:
-    """Automations that are on and wait for somebody to start them. They listen for nothing, so few flows are read."""
-    if not actor.can(entity_key, Action.EDIT):
-        return ()
-    current = and_(VERSIONS.c.automation_id == AUTOMATIONS.c.id, VERSIONS.c.number == AUTOMATIONS.c.current)
-    on = (AUTOMATIONS.c.entity == entity_key, AUTOMATIONS.c.state == AutomationState.ACTIVE)
-    query = select(AUTOMATIONS.c.id, AUTOMATIONS.c.name, VERSIONS.c.flow).join(VERSIONS, current).where(*on)
-    return [
-        Start(row.id, row.name, tuple(_words(session, actor, entity_key, step) for step, _ in flow_rules.walk(row.flow["steps"])))
-        for row in session.execute(query.order_by(AUTOMATIONS.c.name))
-        if row.flow["trigger"].get("kind") == TriggerKind.MANUAL.value
-    ]
+def _start_of(session: Session, actor: Actor, entity_key: str, row: Any) -> Start:
+    return Start(
+        row.id, row.name, tuple(_words(session, actor, entity_key, step) for step, _ in flow_rules.walk(row.flow["steps"]))
+    )
 
 
 def start(session: Session, actor: Actor, automation_id: int, record_id: int, *, submit_key: str) -> str:
@@ -132,10 +124,5 @@ def leave(session: Session, actor: Actor, run_id: int) -> None:
         if not _own(actor, run):
             raise NotPermitted("Only who manages automations may end this run.")
         records.get(session, actor, run.entity, run.record_id, action=Action.EDIT)
-    if run.state not in OPEN:
-        raise Conflict("This run has ended already.")
-    run.state, run.due_at, run.ended_at, run.message = FlowState.STOPPED, None, utcnow(), f"Stopped by {actor.name}"
-    session.add(run)
-    session.flush()
     name = session.execute(select(AUTOMATIONS.c.name).where(AUTOMATIONS.c.id == run.automation_id)).scalar_one()
-    events.record(session, actor, "automation.run_stopped", entity="automation", record_id=run.automation_id, data={"name": name})
+    stop_run(session, actor, run, name)

@@ -113,7 +113,7 @@ def _hours(session: Session, page: BookingPage, ids: Sequence[int]) -> Mapping[i
     found = {}
     for user_id in ids:
         shift = profiles.get(user_id)
-        base = shared or (calendars.calendar_of(session, shift) if shift is not None else workspace_hours(session))
+        base = shared or (calendars.calendar_of(session, shift) if shift is not None else calendars.of_the_workspace(session))
         if page.week:
             closed = tuple(one for one in base.exceptions if not one.hours)
             base = replace(base, timezone=page.timezone, week=week_of(page.week), exceptions=closed)
@@ -124,17 +124,3 @@ def _hours(session: Session, page: BookingPage, ids: Sequence[int]) -> Mapping[i
 def week_of(rows: Sequence[Sequence[Sequence[int]]]) -> tuple[tuple[tuple[int, int], ...], ...]:
     """Stored hours as the business clock reads them."""
     return tuple(tuple((int(start), int(end)) for start, end in hours) for hours in rows)
-
-
-def workspace_hours(session: Session) -> BusinessCalendar:
-    """The working hours in the settings of the workspace."""
-    row = session.exec(select(Organisation)).first()
-    if row is None:
-        return BusinessCalendar("UTC", (((9 * 60, 17 * 60),),) * 5 + ((), ()))
-    week = tuple(tuple((_minute(start), _minute(end)) for start, end in row.working_hours.get(str(n), ())) for n in range(7))
-    return BusinessCalendar(row.timezone, week)
-
-
-def _minute(text: str) -> int:
-    hour, _, minute = text.partition(":")
-    return int(hour) * 60 + int(minute or 0)

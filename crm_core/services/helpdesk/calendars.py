@@ -13,7 +13,7 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes, check_hours
 from crm_core.kit.text import clean
-from crm_core.models import ServiceCalendar, SlaPolicy
+from crm_core.models import Organisation, ServiceCalendar, SlaPolicy
 from crm_core.services.helpdesk.sla_rules import ALWAYS
 from crm_core.vocabulary import Action
 
@@ -83,6 +83,20 @@ def calendar_of(session: Session, calendar_id: int | None) -> BusinessCalendar:
     """The working hours of an id; round the clock for None."""
     row = session.get(ServiceCalendar, calendar_id) if calendar_id is not None else None
     return ALWAYS if row is None else hours_of(row)
+
+
+def of_the_workspace(session: Session) -> BusinessCalendar:
+    """The working hours in the settings of the workspace; nine to five before there are any."""
+    row = session.exec(select(Organisation.working_hours, Organisation.timezone)).first()
+    if row is None:
+        return BusinessCalendar("UTC", (((9 * 60, 17 * 60),),) * 5 + ((), ()))
+    week = tuple(tuple((_minute(start), _minute(end)) for start, end in row[0].get(str(n), ())) for n in range(7))
+    return BusinessCalendar(row[1], week)
+
+
+def _minute(text: str) -> int:
+    hour, _, minute = text.partition(":")
+    return int(hour) * 60 + int(minute or 0)
 
 
 def hours_of(row: ServiceCalendar) -> BusinessCalendar:

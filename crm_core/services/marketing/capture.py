@@ -4,7 +4,6 @@ A visitor always sees success, whether they are a person, a robot or the same cl
 """
 
 import hashlib
-import hmac
 import json
 import secrets
 from collections.abc import Mapping
@@ -84,8 +83,7 @@ def public(session: Session, slug: str) -> PublicForm:
 
 def stamp(session: Session, form_id: int) -> str:
     """When a form was drawn, signed: it comes back with the sending."""
-    at = int(utcnow().timestamp())
-    return f"{at}.{_mac(signing.ensure(session, PURPOSE), f'{form_id}.{at}')}"
+    return signing.stamp(session, PURPOSE, form_id)
 
 
 def submit(session: Session, slug: str, values: Mapping[str, str], sender: Sender) -> SubmissionState:
@@ -93,7 +91,7 @@ def submit(session: Session, slug: str, values: Mapping[str, str], sender: Sende
     form = session.exec(select(LeadForm).where(LeadForm.slug == slug, LeadForm.is_active)).first()
     if form is None:
         raise NotFound("This form is not open.")
-    suspicious = bool(values.get(TRAP)) or not _waited(session, form, sender.stamp)
+    suspicious = bool(values.get(TRAP)) or not signing.waited(session, PURPOSE, form.id or 0, sender.stamp or "", QUICKEST)
     return _take(session, form, values, sender, Via.FORM, suspicious)
 
 
@@ -152,10 +150,9 @@ def _keep(session: Session, form: LeadForm, payload: dict[str, Any], sender: Sen
     )
     if session.exec(same).first() is not None:
         return None
-    secret = signing.ensure(session, PURPOSE)
     row = FormSubmission(
         form_id=form.id, payload=payload, digest=digest, slot=int(now.timestamp()) // SAME_SECONDS, via=via, state=SubmissionState.FAILED,
-        source_hash=_mac(secret, f"source.{sender.address}"), created_at=now,
+        source_hash=signing.mac(session, PURPOSE, f"source.{sender.address}"), created_at=now,
     )  # fmt: skip
     try:
         with session.begin_nested():
@@ -272,22 +269,10 @@ def pending(session: Session, token: str) -> FormSubmission:
 # --- who sends ----------------------------------------------------------------------------------------------------------------
 
 
-def _waited(session: Session, form: LeadForm, text: str | None) -> bool:
-    """True when the form was drawn by us long enough ago for somebody to fill it in."""
-    at, _, mac = (text or "").partition(".")
-    if not at.isdecimal() or not hmac.compare_digest(mac, _mac(signing.ensure(session, PURPOSE), f"{form.id}.{at}")):
-        return False
-    return utcnow().timestamp() - int(at) >= QUICKEST
-
-
 def _too_many(session: Session, row: FormSubmission) -> bool:
     since = utcnow() - timedelta(minutes=PER_SOURCE_MINUTES)
     query = select(func.count()).where(FormSubmission.source_hash == row.source_hash, FormSubmission.created_at >= since)
     return int(session.exec(query).one()) > PER_SOURCE
-
-
-def _mac(key: str, text: str) -> str:
-    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def retry(session: Session, actor: Actor, submission_id: int) -> SubmissionState:

@@ -13,11 +13,10 @@ from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.fields import registry
-from crm_core.kit.business_calendar import BusinessCalendar
-from crm_core.models import Organisation
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.steps.base import Branched, Context, Exit, Names, Param, Result, Skipped, StepKind, Waited
+from crm_core.services.helpdesk import calendars
 from crm_core.vocabulary import FieldKind
 
 Step = Mapping[str, Any]
@@ -29,22 +28,10 @@ def _wait(context: Context, step: Step) -> Result:
     amount = max(0, int(step.get("amount") or 0))
     unit = step.get("unit") or "days"
     if unit == "business_hours":
-        until = _office(context.session).add(context.now, amount * 3600)
+        until = calendars.of_the_workspace(context.session).add(context.now, amount * 3600)
     else:
         until = context.now + timedelta(**{unit: amount})
     return Waited(_at_hour(until, step.get("hour"), context.actor.timezone))
-
-
-def _office(session: Session) -> BusinessCalendar:
-    """The working hours of the workspace."""
-    row = session.execute(select(Organisation.working_hours, Organisation.timezone)).one()  # type: ignore[call-overload]
-    week = tuple(tuple((_minute(start), _minute(end)) for start, end in row[0].get(str(n), ())) for n in range(7))
-    return BusinessCalendar(row[1], week)
-
-
-def _minute(text: str) -> int:
-    hour, _, minute = text.partition(":")
-    return int(hour) * 60 + int(minute or 0)
 
 
 def _at_hour(at: datetime, hour: Any, timezone: str) -> datetime:

@@ -35,8 +35,8 @@ def form(actor, **more):
 def sender(form_id, *, age=10, address="203.0.113.5"):
     with write_session() as session:
         now = int(clock.utcnow().timestamp()) - age
-        secret = capture.signing.ensure(session, capture.PURPOSE)
-    return Sender(address, f"{now}.{capture._mac(secret, f'{form_id}.{now}')}")
+        mac = capture.signing.mac(session, capture.PURPOSE, f"{form_id}.{now}")
+    return Sender(address, f"{now}.{mac}")
 
 
 def send(made, values=None, **how):
