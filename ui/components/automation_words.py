@@ -35,7 +35,7 @@ def at_length(told: Story) -> str:
     said.append("**Then:**\n" + ("\n".join(lines(told, flow.get("steps") or (), 0)) or "- …"))
     if flow.get("goal"):
         said.append(f"**Ends early when** {fmt.md(load(filter_words, told.entity, flow['goal']))}")
-    said.append(f"**The same {fmt.md(label_of(told.entity).lower())} again:** {again(flow)}")
+    said.append(f"**The same {fmt.md(label_of(told.entity).lower())}:** {again(flow)}")
     return "\n\n".join(said)
 
 
