@@ -5,24 +5,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
 from sqlmodel import Session
 
-from crm_core.access import Actor, visible
-from crm_core.entities import entity
+from crm_core.access import Actor
 from crm_core.errors import Invalid
-from crm_core.models import Account, User
-from crm_core.services.analytics import runs
+from crm_core.services.analytics import customer_rows, runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_USERS: Any = User.__table__  # type: ignore[attr-defined]
-_ACCOUNTS: Any = Account.__table__  # type: ignore[attr-defined]
 LEVELS = ("High", "Medium", "Low")
 SORTS = {"at_stake": False, "risk": False, "renews_on": True, "revenue_12m": False, "tenure_months": True}
 """Column → ascending."""
-BATCH = 5_000
 
 
 @dataclass(frozen=True)
@@ -102,23 +96,12 @@ def _kept(session: Session, actor: Actor, run_id: int, level: str, mine: bool, s
     table["level"] = table["risk"].map(lambda risk: level_of(risk, base))
     if level:
         table = table[table["level"] == level]
-    table = table[table["account_id"].isin(_seen(session, actor, table["account_id"].tolist(), mine))]
+    table = table[table["account_id"].isin(customer_rows.seen(session, actor, "account", table["account_id"].tolist(), mine))]
     return table.sort_values([sort, "account_id"], ascending=[SORTS[sort], True], kind="stable")
 
 
-def _seen(session: Session, actor: Actor, wanted: list[int], mine: bool) -> set[int]:
-    """Those that still exist and that the reader may see; with ``mine`` only the reader's own."""
-    clause = [visible(actor, "account", _ACCOUNTS)]
-    clause += [_ACCOUNTS.c.owner_id == actor.user_id] if mine else []
-    clause += [_ACCOUNTS.c.id.in_(wanted)] if len(wanted) <= BATCH else []
-    return set(session.execute(select(_ACCOUNTS.c.id).where(*clause)).scalars())
-
-
 def _rows(session: Session, actor: Actor, part: "pd.DataFrame") -> list[Row]:
-    people = select(_ACCOUNTS.c.id, _ACCOUNTS.c.name, _USERS.c.name).outerjoin(_USERS, _USERS.c.id == _ACCOUNTS.c.owner_id)
-    wanted = people.where(_ACCOUNTS.c.id.in_(part["account_id"].tolist()), visible(actor, "account", _ACCOUNTS))
-    named = {key: (name, owner or "") for key, name, owner in session.execute(wanted)}
-    masked = actor.masked("account", "name")
+    named = customer_rows.named(session, actor, "account", part["account_id"].tolist())
     found = []
     for row in part.to_dict("records"):
         key = int(row["account_id"])
@@ -127,7 +110,7 @@ def _rows(session: Session, actor: Actor, part: "pd.DataFrame") -> list[Row]:
         renews = date.fromisoformat(row["renews_on"]) if isinstance(row["renews_on"], str) else None
         found.append(
             Row(
-                key, f"{entity('account').label} {key}" if masked else name, owner, float(row["risk"]), float(row["low"]), float(row["high"]),
+                key, name, owner, float(row["risk"]), float(row["low"]), float(row["high"]),
                 str(row["level"]), float(row["tenure_months"]), money[0], money[1], renews, tuple(json.loads(row["reasons"])),
             )
         )  # fmt: skip

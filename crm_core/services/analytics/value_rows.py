@@ -1,24 +1,19 @@
 """The customers of a lifetime run as rows of a table: filtered, a page at a time, named as the reader may see them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import select
 from sqlmodel import Session
 
-from crm_core.access import Actor, visible
-from crm_core.entities import entity
+from crm_core.access import Actor
 from crm_core.errors import Invalid
-from crm_core.models import User
-from crm_core.services.analytics import runs
+from crm_core.services.analytics import customer_rows, runs
 from crm_core.services.analytics.methods.value import LEVELS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_USERS: Any = User.__table__  # type: ignore[attr-defined]
 SORTS = ("at_stake", "risk", "value", "revenue_12m", "silent_days", "expected_purchases")
-BATCH = 5_000
 
 
 @dataclass(frozen=True)
@@ -101,18 +96,12 @@ def _kept(session: Session, actor: Actor, run_id: int, level: str, mine: bool, s
     if level:
         above = LEVELS[names[level] - 1][0] if names[level] else 1.1
         table = table[(table["risk"] >= LEVELS[names[level]][0]) & (table["risk"] < above)]
-    table = table[table["customer_id"].isin(_seen(session, actor, run_id, table["customer_id"].tolist(), mine))]
+    table = table[
+        table["customer_id"].isin(
+            customer_rows.seen(session, actor, _customer(session, actor, run_id), table["customer_id"].tolist(), mine)
+        )
+    ]
     return table.sort_values([sort, "customer_id"], ascending=[False, True], kind="stable")
-
-
-def _seen(session: Session, actor: Actor, run_id: int, wanted: list[int], mine: bool) -> set[int]:
-    """Those that still exist and that the reader may see; with ``mine`` only the reader's own."""
-    table = entity(_customer(session, actor, run_id)).table
-    clause = [visible(actor, table.name, table)]
-    clause += [table.c.owner_id == actor.user_id] if mine else []
-    if len(wanted) > BATCH:
-        return set(session.execute(select(table.c.id).where(*clause)).scalars())
-    return set(session.execute(select(table.c.id).where(*clause, table.c.id.in_(wanted))).scalars())
 
 
 def _customer(session: Session, actor: Actor, run_id: int) -> str:
@@ -121,12 +110,7 @@ def _customer(session: Session, actor: Actor, run_id: int) -> str:
 
 def _rows(session: Session, actor: Actor, run_id: int, part: "pd.DataFrame") -> list[Row]:
     customer = _customer(session, actor, run_id)
-    table = entity(customer).table
-    people = select(table.c.id, table.c.name, _USERS.c.name).outerjoin(_USERS, _USERS.c.id == table.c.owner_id)
-    named = {
-        key: (name, owner or "") for key, name, owner in session.execute(people.where(table.c.id.in_(part["customer_id"].tolist())))
-    }
-    masked = actor.masked(customer, "name")
+    named = customer_rows.named(session, actor, customer, part["customer_id"].tolist())
     found = []
     for row in part.to_dict("records"):
         key = int(row["customer_id"])
@@ -134,7 +118,7 @@ def _rows(session: Session, actor: Actor, run_id: int, part: "pd.DataFrame") -> 
         gap = float(row["usual_gap_days"])
         found.append(
             Row(
-                key, f"{entity(customer).label} {key}" if masked else name, owner, int(row["purchases"]), int(row["silent_days"]),
+                key, name, owner, int(row["purchases"]), int(row["silent_days"]),
                 gap if gap == gap else None, float(row["revenue_12m"]), float(row["risk"]), float(row["expected_purchases"]), float(row["value"]),
                 float(row["at_stake"]),
             )

@@ -1,0 +1,32 @@
+"""What tables of customers share, whatever was computed of them: who of them the reader may see, and how they are called."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from crm_core.access import Actor, visible
+from crm_core.entities import entity
+from crm_core.models import User
+
+_USERS: Any = User.__table__  # type: ignore[attr-defined]
+BATCH = 5_000
+
+
+def seen(session: Session, actor: Actor, key: str, wanted: list[int], mine: bool) -> set[int]:
+    """Those that still exist and that the reader may see, more than the wanted when these are many; with ``mine`` only the reader's own."""
+    table = entity(key).table
+    clause = [visible(actor, key, table)]
+    clause += [table.c.owner_id == actor.user_id] if mine else []
+    clause += [table.c.id.in_(wanted)] if len(wanted) <= BATCH else []
+    return set(session.execute(select(table.c.id).where(*clause)).scalars())
+
+
+def named(session: Session, actor: Actor, key: str, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Id → name and owner's name ("" for nobody's) of those that the reader may see; a masked name is the kind and the number."""
+    found = entity(key)
+    table, masked = found.table, actor.masked(key, "name")
+    people = select(table.c.id, table.c.name, _USERS.c.name).outerjoin(_USERS, _USERS.c.id == table.c.owner_id)
+    rows = session.execute(people.where(table.c.id.in_(list(ids)), visible(actor, key, table)))
+    return {record_id: (f"{found.label} {record_id}" if masked else name, owner or "") for record_id, name, owner in rows}
