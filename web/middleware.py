@@ -145,7 +145,7 @@ def _limit(path: str) -> int:
 
 def _declared_length(scope: Scope) -> int:
     text = Headers(scope=scope).get("content-length", "0")
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() else 0
 
 
 def _too_large(path: str) -> Response:

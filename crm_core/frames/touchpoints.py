@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Date, func, select, type_coerce
+from sqlalchemy import Date, false, func, select, true, type_coerce
 from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
@@ -51,6 +51,7 @@ def touchpoints(session: Session, actor: Actor, *, since: datetime | None = None
 
 def campaign_costs(session: Session, actor: Actor, *, since: date | None = None, until: date | None = None) -> pd.DataFrame:
     """One row per channel of a campaign with an actual cost: campaign_id, campaign (name), channel (stored value), cost (major units).
+    None at all for whom the budget is hidden.
 
     A campaign that ran partly outside ``since`` … ``until`` counts with the share of its days inside; one without dates counts whole.
     """
@@ -67,13 +68,17 @@ def campaign_costs(session: Session, actor: Actor, *, since: date | None = None,
             type_coerce(ends, Date).label("ends"),
         )
         .join(_CAMPAIGNS, _CAMPAIGNS.c.id == _COSTS.c.campaign_id)
-        .where(visible(actor, "campaign", _CAMPAIGNS), _COSTS.c.actual_cost_minor > 0)
+        .where(visible(actor, "campaign", _CAMPAIGNS), _COSTS.c.actual_cost_minor > 0, _costs_shown(actor))
         .order_by(_COSTS.c.id)
     )
     frame = read_frame(session, statement)
     frame["cost"] = frame.pop("actual_cost_minor").astype(float) / 10 ** exponent(actor.currency)
     frame["cost"] *= _inside(frame.pop("begins"), frame.pop("ends"), since, until)
     return frame[frame["cost"] > 0].reset_index(drop=True)
+
+
+def _costs_shown(actor: Actor) -> Any:
+    return false() if actor.masked("campaign", "budget_minor") else true()
 
 
 def _inside(begins: pd.Series, ends: pd.Series, since: date | None, until: date | None) -> pd.Series:

@@ -31,7 +31,7 @@ def first_page() -> None:
 
 def whole(name: str) -> int | None:
     raw = st.query_params.get(name, "")
-    return int(raw) if raw.isdigit() and len(raw) < 10 else None
+    return int(raw) if raw.isdecimal() and len(raw) < 10 else None
 
 
 def value(change: Change, raw: object, title: str | None) -> str:

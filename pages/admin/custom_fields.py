@@ -80,7 +80,7 @@ def opened(entity_key: str, ids: list[int]) -> None:
     asked = st.query_params.get("field", "")
     if may_edit and asked == "new":
         new_field(entity_key)
-    elif may_edit and asked.isdigit():
+    elif may_edit and asked.isdecimal():
         edit_field(int(asked), ids)
 
 

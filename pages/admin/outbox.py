@@ -149,7 +149,7 @@ def bounce_dialog() -> None:
 
 def whole(name: str) -> int | None:
     raw = st.query_params.get(name, "")
-    return int(raw) if raw.isdigit() and len(raw) < 10 else None
+    return int(raw) if raw.isdecimal() and len(raw) < 10 else None
 
 
 actor = current_actor()

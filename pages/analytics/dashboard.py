@@ -20,7 +20,7 @@ from ui.session import current_actor
 
 actor = current_actor()
 raw = st.query_params.get("id", "")
-row = load(dashboards.get, int(raw) if raw.isdigit() and len(raw) < 10 else 0)
+row = load(dashboards.get, int(raw) if raw.isdecimal() and len(raw) < 10 else 0)
 
 
 def editing() -> bool:

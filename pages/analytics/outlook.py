@@ -6,10 +6,10 @@ import streamlit as st
 
 from crm_core.kit import clock
 from crm_core.services.analytics import outlook_now
-from crm_core.services.analytics.methods.outlook import fiscal_start
+from crm_core.services.analytics.methods.outlook import chosen, fiscal_start
 from ui import format as fmt
 from ui.actions import load
-from ui.cache import cached
+from ui.cache import behind, cached
 from ui.components.analysis import analysis_page
 from ui.components.outlook_views import changes, standing, ways
 from ui.components.quota_dialog import quota_button
@@ -33,8 +33,11 @@ shown = analysis_page(
     "outlook", title="Sales outlook", caption="What the period will bring, by whose record", nothing=NEEDS, on_nothing=quota_access
 )
 actor, params = shown.actor, shown.run.params
-only = {"owner_id": params["owner"] or None, "pipeline_id": params["pipeline"] or None}
-now = cached(outlook_now.now, params["unit"], ahead=int(params["which"]), **only, entities=("deal", "quota"), tables=TABLES)
+only = chosen(params)
+seen = behind("deal", only["rule"])
+now = cached(
+    outlook_now.now, params["unit"], ahead=int(params["which"]), **only, entities=(*seen["entities"], "quota"), tables=(*seen["tables"], *TABLES)
+)  # fmt: skip
 head = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center")
 head.markdown(f"**{fmt.md(fmt.day(actor, now.period.start))} to {fmt.md(fmt.day(actor, now.period.end))}**", width="content")
 quota_access(head)

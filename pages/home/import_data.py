@@ -118,7 +118,7 @@ def one(run) -> None:
 
 actor = current_actor()
 number = st.query_params.get("run", "")
-if number.isdigit():
+if number.isdecimal():
     one(load(runs.get, int(number)))
 else:
     header("Import", "Bring in records from CSV files and Excel workbooks")

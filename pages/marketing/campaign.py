@@ -50,7 +50,7 @@ if may_edit:
 if actor.can("campaign", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this campaign"):
     delete_dialog("campaign", campaign_id, row["version"], row["name"], "campaigns")
 
-launch_bar(actor, campaign_id, plan, may_edit)
+launch_bar(actor, campaign_id, plan, may_edit, fresh=row["status"] is CampaignStatus.DRAFT)
 
 names = ["Overview", "Audience", *(["Letter"] if plan.outlet is Outlet.EMAIL else []), "Results", "Members"]
 tabs = dict(zip(names, st.tabs(names, default=first_tab(), key=f"tabs_{campaign_id}", on_change="rerun"), strict=True))

@@ -9,7 +9,7 @@ from sqlmodel import select
 from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotFound, NotPermitted
 from crm_core.frames.arrow import pack
-from crm_core.kit import clock
+from crm_core.kit import clock, hashing
 from crm_core.models import AnalysisRun, AnalysisTable, Deal, Role, RolePermission, ShareLink, SigninAttempt, Stage, User
 from crm_core.services.analytics import dashboard_starts, dashboards, run_keys, sharing
 from crm_core.services.analytics.methods import method
@@ -84,6 +84,24 @@ def test_every_dead_link_gives_the_same_answer(client, workspace, board):
     answers = {(client.get(f"/s/{token}").status_code, client.get(f"/s/{token}").text) for token in tries}
     assert len(answers) == 1 and next(iter(answers))[0] == 404
     assert client.get(f"/s/{good.token}").status_code == 200
+
+
+def test_a_page_that_was_drawn_already_opens_no_more_once_its_link_does_not(client, workspace, board):
+    """What was drawn is remembered between visitors: the link itself is asked anew each time."""
+    bob = workspace["bob"]
+    revoked, expired, locked = make(bob, board), make(bob, board), make(bob, board)
+    links = (revoked, expired, locked)
+    first = [client.get(f"/s/{link.token}") for link in links]
+    assert {answer.status_code for answer in first} == {200} and len(share._drawn) == len(links)
+    assert all("no-store" in answer.headers["cache-control"] for answer in first), "no browser or proxy keeps a page of its own"
+    with write_session() as session:
+        sharing.revoke(session, bob, revoked.id)
+        session.get(ShareLink, expired.id).expires_at = clock.utcnow() - timedelta(seconds=1)
+        session.get(ShareLink, locked.id).password_hash = hashing.hash_password("open sesame")
+    gone, late, asks = (client.get(f"/s/{link.token}") for link in links)
+    assert gone.status_code == late.status_code == 404 and gone.text == late.text == client.get("/s/nonsense").text
+    assert "Protected page" in asks.text and not any("Zanzibar" in answer.text for answer in (gone, late, asks))
+    assert client.head(f"/s/{revoked.token}").status_code == 404
 
 
 def test_it_dies_with_its_owner_with_their_right_to_share_and_with_the_dashboard(client, workspace, board):

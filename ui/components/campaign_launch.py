@@ -19,6 +19,7 @@ from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 from ui.cache import cached
 from ui.components.campaign_audience import ENTITIES, TABLES, funnel_of
+from ui.components.campaign_letter import unsaved
 from ui.session import current_actor
 
 TONES = {
@@ -37,12 +38,12 @@ def site() -> str:
     return absolute("")
 
 
-def launch_bar(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: bool) -> None:
-    """The one line that says where the sending stands, with what can be done about it."""
+def launch_bar(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: bool, *, fresh: bool = False) -> None:
+    """The one line that says where the sending stands, with what can be done about it. ``fresh``: a draft, which says what comes first."""
     if plan.message:
         st.warning(fmt.md(plan.message), icon=":material/warning:")
     if plan.state is PlanState.DRAFT:
-        if plan.id is not None and may_edit:
+        if (plan.id is not None or fresh) and may_edit:
             _ready(actor, campaign_id, plan)
     elif plan.state is PlanState.SCHEDULED:
         _scheduled(actor, campaign_id, plan, may_edit)
@@ -83,6 +84,10 @@ def _launch_dialog(campaign_id: int, advice: list[str]) -> None:
     plan, found = load(plans.get, campaign_id), funnel_of(campaign_id)
     held = f" {found.held_out:,} more are held out by chance and get nothing." if found.held_out else ""
     st.markdown(f"**{found.receive:,}** people will be addressed by {fmt.md(plan.outlet.label.lower())}.{held}")
+    if unsaved(campaign_id):
+        st.warning(
+            "What you typed into the letter is not saved: the letter goes out as it was saved last.", icon=":material/edit_note:"
+        )
     for words in advice:
         st.markdown(f":orange[:material/info:] {fmt.md(words)}")
     if plan.outlet is Outlet.EMAIL and not email.configured():
@@ -96,9 +101,10 @@ def _launch_dialog(campaign_id: int, advice: list[str]) -> None:
         )
         naive = st.datetime_input(f"At ({actor.timezone})", value=tomorrow, key="launch_at")
         at = naive.replace(tzinfo=zone) if naive is not None else None
-        st.caption("The audience is chosen anew at that moment.")
+        st.caption("The audience is chosen anew at that moment." if at else "Choose a day and an hour.")
     st.caption("From then on its people and words stay as they are.")
-    if st.button("Schedule" if at else "Launch now", type="primary", key="launch_yes"):
+    later = when != "Now"
+    if st.button("Schedule" if later else "Launch now", type="primary", key="launch_yes", disabled=later and at is None):
         verb, args = (launching.schedule, (at,)) if at else (launching.launch, ())
         words = "Scheduled." if at else "Launched."
         if perform(verb, campaign_id, *args, base_url=site(), success=words) is not None:

@@ -28,7 +28,7 @@ def letter_tab(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: boo
     rows = load(plans.variants, campaign_id)
     left, right = st.columns([6, 5], gap="large")
     with left:
-        _editor(campaign_id, plan, rows, disabled=fixed or not may_edit)
+        _editor(campaign_id, rows, disabled=fixed or not may_edit)
     with right:
         if rows:
             _previews(actor, campaign_id, rows)
@@ -36,55 +36,90 @@ def letter_tab(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: boo
             st.caption("Once the letter is saved, it is shown here as real people of the audience would get it.")
 
 
-def _start(rows: Sequence[CampaignVariant]) -> list[dict[str, Any]]:
-    return [{"subject": one.subject, "body": one.body, "weight": one.weight} for one in rows] or [
-        {"subject": "", "body": EXAMPLE, "weight": 1}
+def unsaved(campaign_id: int) -> bool:
+    """Whether this person typed something into the letter that is not saved."""
+    draft = st.session_state.get(_key(campaign_id))
+    return draft is not None and draft["typed"] != draft["saved"]
+
+
+def _key(campaign_id: int) -> str:
+    return f"letter_draft_{campaign_id}"
+
+
+def _plain(rows: Sequence[CampaignVariant]) -> list[dict[str, Any]]:
+    return [{"subject": one.subject, "body": one.body, "weight": one.weight, "drop": False} for one in rows] or [
+        {"subject": "", "body": EXAMPLE, "weight": 1, "drop": False}
     ]
 
 
-def _editor(campaign_id: int, plan: CampaignPlan, rows: Sequence[CampaignVariant], *, disabled: bool) -> None:
-    turn = "-".join(str(one.version) for one in rows)
-    start = _start(rows)
-    extra = st.session_state.get(f"wordings_{campaign_id}", 0)
-    start += [{"subject": start[0]["subject"], "body": start[0]["body"], "weight": 1}] * min(extra, plans.MAX_VARIANTS - len(start))
-    given = []
-    for n, one in enumerate(start):
-        with st.container(border=len(start) > 1, gap="small"):
-            if len(start) > 1:
-                st.markdown(f"**Wording {'ABCD'[n]}**")
-            key = f"letter_{campaign_id}_{n}_{turn}"
-            subject = st.text_input(
-                "Subject",
-                value=one["subject"],
-                key=f"{key}_subject",
-                max_chars=150,
-                disabled=disabled,
-                placeholder="What is it about?",
-            )
-            body = st.text_area("Letter", value=one["body"], key=f"{key}_body", height=300, max_chars=50_000, disabled=disabled)
-            weight = (
-                st.number_input(
-                    "Parts of the audience", 1, 99, value=one["weight"], key=f"{key}_weight", disabled=disabled, width=160
-                )
-                if len(start) > 1
-                else 1
-            )
-            drop = len(start) > 1 and st.checkbox("Leave this wording out", key=f"{key}_drop", disabled=disabled)
-            if not drop:
-                given.append({"subject": subject, "body": body, "weight": weight})
+def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool) -> None:
+    """The wordings as they are typed. What is not saved yet outlives a look at another tab, and somebody else's saving."""
+    versions, saved = [one.version for one in rows], _plain(rows)
+    draft = {"versions": versions, "saved": saved, "typed": saved, "turn": 0}
+    if not disabled:
+        draft = st.session_state.setdefault(_key(campaign_id), draft)
+    start, name = draft["typed"], f"letter_{campaign_id}_{'-'.join(map(str, draft['versions']))}_{draft['turn']}"
+    draft["typed"] = [_wording(one, f"{name}_{n}", n if len(start) > 1 else None, disabled=disabled) for n, one in enumerate(start)]
     if disabled:
         return
+    elsewhere = draft["versions"] != versions
+    if elsewhere and not unsaved(campaign_id):
+        st.session_state.pop(_key(campaign_id))
+        st.rerun()
+    if elsewhere:
+        st.warning(
+            "Somebody else saved this letter meanwhile. What you typed is still here: saving it replaces theirs, discarding it shows theirs.",
+            icon=":material/group:",
+        )
     _help()
-    with st.container(horizontal=True):
+    _buttons(campaign_id, draft)
+    draft["seen"] = versions
+
+
+def _wording(one: dict[str, Any], key: str, place: int | None, *, disabled: bool) -> dict[str, Any]:
+    """One wording; ``place`` counts them when there are several."""
+    with st.container(border=place is not None, gap="small"):
+        if place is not None:
+            st.markdown(f"**Wording {'ABCD'[place]}**")
+        subject = st.text_input(
+            "Subject", value=one["subject"], key=f"{key}_subject", max_chars=150, disabled=disabled, placeholder="What is it about?"
+        )
+        body = st.text_area("Letter", value=one["body"], key=f"{key}_body", height=300, max_chars=50_000, disabled=disabled)
+        weight, drop = one["weight"], False
+        if place is not None:
+            weight = st.number_input(
+                "Parts of the audience", 1, 99, value=weight, key=f"{key}_weight", disabled=disabled, width=160,
+                help="With 1 and 1 each gets half, with 1 and 3 a quarter and three quarters",
+            )  # fmt: skip
+            drop = st.checkbox("Leave this wording out", value=one["drop"], key=f"{key}_drop", disabled=disabled)
+    return {"subject": subject, "body": body, "weight": weight, "drop": drop}
+
+
+def _discard(campaign_id: int) -> None:
+    draft = st.session_state[_key(campaign_id)]
+    turn = draft["turn"] + 1  # other widgets: the old ones would keep what was typed
+    rows = load(plans.variants, campaign_id)
+    saved = _plain(rows)
+    st.session_state[_key(campaign_id)] = {"versions": [one.version for one in rows], "saved": saved, "typed": saved, "turn": turn}
+
+
+def _buttons(campaign_id: int, draft: dict[str, Any]) -> None:
+    typed = draft["typed"]
+    with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Save letter", type="primary", key="letter_save"):
-            if perform(plans.set_variants, campaign_id, given, success="Letter saved.") is not None:
-                st.session_state.pop(f"wordings_{campaign_id}", None)
+            given = [one for one in typed if not one["drop"]]
+            known = draft.get("seen", draft["versions"])  # as of the last drawing: later ones this person has not seen
+            if perform(plans.set_variants, campaign_id, given, base_versions=known, success="Letter saved.") is not None:
+                st.session_state.pop(_key(campaign_id))
             st.rerun()
-        if len(start) < plans.MAX_VARIANTS and st.button(
+        if len(typed) < plans.MAX_VARIANTS and st.button(
             "Compare with another wording", icon=":material/alt_route:", key="letter_more"
         ):
-            st.session_state[f"wordings_{campaign_id}"] = extra + 1
+            draft["typed"] = [*typed, {**typed[0], "drop": False}]
             st.rerun()
+        if unsaved(campaign_id):
+            st.button("Discard changes", type="tertiary", key="letter_discard", on_click=_discard, args=(campaign_id,))
+            st.caption(":orange[:material/edit_note: Not saved yet]", width="content")
 
 
 def _help() -> None:

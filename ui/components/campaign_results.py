@@ -8,6 +8,7 @@ import streamlit as st
 from crm_core.access import Actor
 from crm_core.services.marketing import outcomes, plans
 from crm_core.services.marketing.outcomes import Group, Outcome
+from crm_core.vocabulary import Outlet
 from ml.lift import Difference
 from ui import format as fmt
 from ui.cache import cached
@@ -19,20 +20,22 @@ TABLES = ("campaign_member", "campaign_plan", "campaign_channel", "mail_delivery
 
 def results_tab(actor: Actor, campaign_id: int) -> None:
     """The verdict, its figures, and the groups side by side."""
-    found = cached(outcomes.get, campaign_id, entities=("order", "deal", "lead", "contact"), tables=TABLES)
+    found = cached(outcomes.get, campaign_id, entities=("campaign", "order", "deal", "lead", "contact"), tables=TABLES)
     if found is None:
         empty_state("No result yet", "Results appear once the campaign is launched.", icon="query_stats")
         return
-    plan_goal = cached(_goal, campaign_id, entities=("campaign",), tables=("campaign_plan",))
-    _verdict(actor, found, plan_goal)
+    goal, mailed = cached(_planned, campaign_id, entities=("campaign",), tables=("campaign_plan",))
+    _verdict(actor, found, goal)
     _figures(actor, found)
-    _groups(actor, found)
+    _groups(actor, found, mailed=mailed)
     _wordings(actor, found)
     _how(actor, found)
 
 
-def _goal(session: Any, actor: Actor, campaign_id: int) -> str:
-    return plans.GOALS[plans.get(session, actor, campaign_id).goal]
+def _planned(session: Any, actor: Actor, campaign_id: int) -> tuple[str, bool]:
+    """What counts as success, in words; and whether messages went out by mail."""
+    plan = plans.get(session, actor, campaign_id)
+    return plans.GOALS[plan.goal], plan.outlet is Outlet.EMAIL
 
 
 def _points(actor: Actor, found: Difference) -> str:
@@ -84,8 +87,14 @@ def _figures(actor: Actor, found: Outcome) -> None:
                 _spread(money, lambda value: fmt.money(actor, round(value), compact=True)) if known and money.enough else "not enough data yet",
                 "Revenue per person against the hold-out, times the people addressed, with its 95 % interval",
             )  # fmt: skip
-        _metric("Cost", fmt.money(actor, found.cost_minor, compact=True), "actual, of its channels", "Change it in the channels")
-        if found.may_see_money:
+        if found.cost_minor is not None:
+            _metric(
+                "Cost",
+                fmt.money(actor, found.cost_minor, compact=True),
+                "actual, of its channels",
+                "Change it under Overview, Channels",
+            )
+        if found.may_see_money and found.cost_minor is not None:
             back = found.return_on_cost
             words = "needs cost and enough data" if back is None else "extra revenue less cost, per cost"
             _metric(
@@ -100,35 +109,37 @@ def _metric(label: str, value: str, note: str, help_text: str) -> None:
     st.metric(label, value, delta=fmt.md(note), delta_color="off", delta_arrow="off", border=True, height="stretch", help=help_text)
 
 
-COLUMNS = ("People", "Delivered", "Opened", "Clicked", "Replied", "Unsubscribed", "Converted", "Revenue")
+BY_MAIL = ("Delivered", "Opened", "Clicked", "Replied", "Unsubscribed")
+"""What is known of a message that went out by mail, and of nothing else."""
 
 
-def _cells(actor: Actor, group: Group, *, money: bool, control: bool = False) -> list[str]:
+def _cells(actor: Actor, group: Group, *, money: bool, mailed: bool = True, control: bool = False) -> dict[str, str]:
     def part(count: int) -> str:
         return f"{count:,}" + (f" ({fmt.percent(actor, count / group.people)})" if group.people else "")
 
-    quiet = [fmt.NOTHING] * 5
-    touched = [f"{group.sent:,}", part(group.opened), part(group.clicked), part(group.replied), part(group.left)]
-    revenue = fmt.money(actor, group.revenue_minor, compact=True) if money else fmt.NOTHING
-    return [group.name, f"{group.people:,}", *(quiet if control else touched), part(group.converted), revenue]
+    found = {"Group": group.name, "People": f"{group.people:,}"}
+    if mailed:
+        touched = [f"{group.sent:,}", part(group.opened), part(group.clicked), part(group.replied), part(group.left)]
+        found |= dict(zip(BY_MAIL, [fmt.NOTHING] * len(BY_MAIL) if control else touched, strict=True))
+    found["Converted"] = part(group.converted)
+    return found | ({"Revenue": fmt.money(actor, group.revenue_minor, compact=True)} if money else {})
 
 
-def _groups(actor: Actor, found: Outcome) -> None:
+def _groups(actor: Actor, found: Outcome, *, mailed: bool) -> None:
     with st.container(border=True, gap="small", key="result_groups"):
         st.markdown("**Addressed and held out, side by side**")
-        rows = [_cells(actor, found.treated, money=found.may_see_money)]
+        rows = [_cells(actor, found.treated, money=found.may_see_money, mailed=mailed)]
         if found.control.people:
-            rows.append(_cells(actor, found.control, money=found.may_see_money, control=True))
-        _table(rows, money=found.may_see_money)
+            rows.append(_cells(actor, found.control, money=found.may_see_money, mailed=mailed, control=True))
+        _table(rows)
         if found.treated.bounced:
             st.caption(
                 fmt.md(f"{fmt.plural(found.treated.bounced, 'address', 'addresses')} bounced and will not be written to again.")
             )
 
 
-def _table(rows: list[list[str]], *, money: bool) -> None:
-    names = ("Group", *COLUMNS) if money else ("Group", *COLUMNS[:-1])
-    st.table({name: [fmt.md(row[n]) for row in rows] for n, name in enumerate(names)}, border="horizontal")
+def _table(rows: list[dict[str, str]]) -> None:
+    st.table({name: [fmt.md(row[name]) for row in rows] for name in rows[0]}, border="horizontal")
 
 
 def _wordings(actor: Actor, found: Outcome) -> None:
@@ -136,7 +147,7 @@ def _wordings(actor: Actor, found: Outcome) -> None:
         return
     with st.container(border=True, gap="small", key="result_wordings"):
         st.markdown("**Wordings**")
-        _table([_cells(actor, one, money=found.may_see_money) for one in found.variants], money=found.may_see_money)
+        _table([_cells(actor, one, money=found.may_see_money) for one in found.variants])
         for one in found.comparisons:
             for what, difference in (("clicks", one.clicks), ("conversions", one.conversions)):
                 st.caption(

@@ -31,7 +31,7 @@ NAMES = {
 WEEK = 7
 
 
-def standing(actor: Actor, now: Now, only: dict[str, int | None]) -> None:
+def standing(actor: Actor, now: Now, only: dict[str, Any]) -> None:
     """Won, quota, pipeline and what is missing, live."""
     stands = now.standing
     with st.container(horizontal=True, gap="small", key="outlook_figures"):
@@ -67,10 +67,11 @@ def standing(actor: Actor, now: Now, only: dict[str, int | None]) -> None:
     _links(actor, now, only)
 
 
-def _links(actor: Actor, now: Now, only: dict[str, int | None]) -> None:
+def _links(actor: Actor, now: Now, only: dict[str, Any]) -> None:
     """The lists behind the numbers."""
     leaves: list[dict[str, Any]] = [{"field": "outcome", "cmp": "eq", "value": "open"}]
-    leaves += [{"field": key, "cmp": "eq", "value": value} for key, value in only.items() if value]
+    leaves += [{"field": key, "cmp": "eq", "value": only[key]} for key in ("owner_id", "pipeline_id") if only[key]]
+    leaves += [only["rule"]] if only["rule"] else []
     inside = {"field": "expected_close_on", "cmp": "between", "value": [str(now.period.start), str(now.period.end)]}
     with st.container(horizontal=True, gap="medium"):
         list_link(actor, "deal", "Open deals of the period", {"op": "and", "items": [*leaves, inside]}, icon="list")
@@ -128,7 +129,7 @@ def _record(actor: Actor, table: pd.DataFrame) -> pd.DataFrame:
 # --- between two evenings -----------------------------------------------------------------------------------------------------
 
 
-def changes(actor: Actor, now: Now, only: dict[str, int | None]) -> None:
+def changes(actor: Actor, now: Now, only: dict[str, Any]) -> None:
     """How the open pipeline of the period came from one evening to another, and through which deals."""
     known, last = now.covered.known_from, now.covered.taken_until
     if known is None or last is None or known >= last:

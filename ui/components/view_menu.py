@@ -52,7 +52,7 @@ def open_view(entity_key: str, quick_key: str | None) -> View | None:
         if default is not None:
             _apply(default, quick_key)
         return default
-    found = load(_found, entity_key, int(raw) if raw.isdigit() and len(raw) < 9 else 0)
+    found = load(_found, entity_key, int(raw) if raw.isdecimal() and len(raw) < 9 else 0)
     if found is None:
         del st.query_params["view"]
         st.warning("The view in the address does not exist, or is not shared with you.", icon=":material/bookmark_remove:")
@@ -95,7 +95,7 @@ def columns_of(entity_key: str, specs: Mapping[str, FieldSpec], second: tuple[st
 def size_of() -> int:
     """The number of rows per page in the address, or the usual one."""
     raw = st.query_params.get("size", "")
-    return int(raw) if raw.isdigit() and int(raw) in SIZES else 50
+    return int(raw) if raw.isdecimal() and int(raw) in SIZES else 50
 
 
 def view_menu(entity_key: str, opened: View | None, shape: Shape, quick_key: str | None) -> None:

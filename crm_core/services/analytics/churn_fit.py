@@ -45,9 +45,10 @@ def learn(session: Session, actor: Actor, params: dict[str, Any], moment: dateti
     """The whole analysis for one moment."""
     known = frames.contracts(session, actor, rule=params["filter"], now=moment)
     _enough(actor, known, moment)
+    months = contract_snapshots.horizon_of(known, moment, str(params["horizon"]))
     report(0.2, "Rebuilding customers as they were")
-    found = contract_snapshots.snapshots(session, actor, known, moment, int(params["horizon"]))
-    _enough_outcomes(found, int(params["horizon"]))
+    found = contract_snapshots.snapshots(session, actor, known, moment, months)
+    _enough_outcomes(found, months)
     report(0.6, "Learning from earlier days, judging on later ones")
     model = _fit(found)
     report(0.85, "Who is under contract today")
@@ -57,16 +58,16 @@ def learn(session: Session, actor: Actor, params: dict[str, Any], moment: dateti
     return Outcome(
         verdict=model.verdict,
         reliable=reliable(model),
-        summary=_summary(model, found, scored, rates, params, differ),
+        summary=_summary(model, found, scored, rates, months, differ),
         tables={
             "customers": scored, "survival": curve, "groups": rates, "compared": _compared(model, found), "calibration": model.calibration,
             "lift": model.lift, "coefficients": _terms(model, found), "drift": _named(model.drift, found),
             "left_out": _left_out(model, found),
         },
-        warnings=[*_moved(model, found), *(in_words(one, found.labels) for one in model.advice[1:]), *_notes(found)],
+        warnings=[*_chosen(months, params), *_moved(model, found), *(in_words(one, found.labels) for one in model.advice[1:]), *_notes(found)],
         missing=_missing(model, found),
         sql=sql_of(session, frames.contracts_query(session, actor, rule=params["filter"], now=moment)),
-        python=_python(params),
+        python=_python(months),
         marks=_marks(scored, model.base_rate) if model.usable else [],
     )  # fmt: skip
 
@@ -221,7 +222,7 @@ def _left_out(model: ScoreModel, found: Snapshots) -> pd.DataFrame:
 
 
 def _summary(
-    model: ScoreModel, found: Snapshots, scored: pd.DataFrame, rates: pd.DataFrame, params: dict[str, Any], differ: Any
+    model: ScoreModel, found: Snapshots, scored: pd.DataFrame, rates: pd.DataFrame, months: int, differ: Any
 ) -> dict[str, Any]:
     base = model.base_rate
     return {
@@ -235,10 +236,16 @@ def _summary(
         "notice": found.notice,
         "cases": len(found.past),
         "days": int(found.past["at"].nunique()),
-        "months": int(params["horizon"]),
+        "months": months,
         "p_groups": float(differ.p_value) if differ is not None else None,
         "left": int(rates["left"].sum()),
     }
+
+
+def _chosen(months: int, params: dict[str, Any]) -> list[str]:
+    if str(params["horizon"]).isdecimal():
+        return []
+    return [f"It looks {months} months ahead: chosen by the length of the record alone, before any outcome was seen."]
 
 
 def _notes(found: Snapshots) -> list[str]:
@@ -264,11 +271,11 @@ def _marks(scored: pd.DataFrame, base: float) -> pd.DataFrame:
     return pd.DataFrame({**common, "number": scored["risk"], "label": levels, "detail": detail})
 
 
-def _python(params: dict[str, Any]) -> str:
+def _python(months: int) -> str:
     return f"""import pandas as pd
 from ml.churn import fit_churn, kaplan_meier
 
-# snapshots.csv: one row per customer and day, as it stood then; left: 1 when it ended within {params["horizon"]} months, else 0
+# snapshots.csv: one row per customer and day, as it stood then; left: 1 when it ended within {months} months, else 0
 table = pd.read_csv("snapshots.csv", parse_dates=["at"])
 model = fit_churn(table, outcome="left", at="at", id="account_id")
 print(model.verdict, model.metrics)

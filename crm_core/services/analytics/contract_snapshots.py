@@ -18,6 +18,8 @@ from crm_core.vocabulary import Action, FieldKind
 
 MOST_DAYS = 8
 """Snapshots taken: as many times the chosen months back."""
+HORIZONS, WHOLE = (12, 6, 3), 3
+"""Months that may be looked ahead, the longest first, and how many such stretches the record must hold: two to learn on, one to be judged on."""
 BUILT_IN = ("industry", "country", "employees", "revenue_minor")
 LABELS = {
     "tenure_months": "Months as a customer",
@@ -41,6 +43,19 @@ class Snapshots:
     now: pd.DataFrame
     labels: dict[str, str] = field(default_factory=dict)
     notice: int = 0
+
+
+def horizon_of(known: pd.DataFrame, moment: datetime, asked: str) -> int:
+    """The months to look ahead: those asked for, else by the length of the record alone. It begins where a tenth of the customers had begun: one
+    very old contract is no record."""
+    if asked.isdecimal():
+        return int(asked)
+    begun = known["customer_since"].dropna().sort_values()
+    if begun.empty:
+        return HORIZONS[-1]
+    start, end = begun.iloc[int(len(begun) * 0.1)], pd.Timestamp(moment)
+    fitting = [months for months in HORIZONS if start + pd.DateOffset(months=months * WHOLE) <= end]
+    return fitting[0] if fitting else HORIZONS[-1]
 
 
 def days_of(known: pd.DataFrame, moment: pd.Timestamp, months: int) -> list[pd.Timestamp]:

@@ -178,6 +178,8 @@ def _attributed(period: Period) -> list[Ast]:
 
 
 _AMOUNT = (("deal", "amount_minor"),)
+_COST = (("campaign", "budget_minor"),)
+"""Who may not see a campaign's budget sees no sum of its costs either."""
 _CLOSED = ("owner_id", "product_id", "source")
 _DEALS: dict[str, Any] = {"area": "sales", "entity": "deal", "pipeline_path": "pipeline_id"}
 _TICKETS: dict[str, Any] = {"area": "service", "entity": "ticket", "breakdowns": ("owner_id", "category", "priority")}
@@ -241,14 +243,14 @@ _ALL = (
         "campaign_cost", "Campaign cost", "marketing", "campaign", MetricUnit.MONEY, "",
         formula="Sum of the actual costs of all channels of the campaigns that started in the period.",
         note="Campaigns without a starting day do not count.",
-        value=lambda f: f.cost_minor, cases=lambda f: f.campaigns, leaves=_campaigns, missing="",
+        value=lambda f: f.cost_minor, cases=lambda f: f.campaigns, leaves=_campaigns, needs=_COST, missing="",
     ),
     Metric(
         "campaign_return", "Campaign return", "marketing", "deal", MetricUnit.RETURN, "up",
         formula="Amounts of the won deals that name a campaign which started in the period, minus its cost, divided by its cost.",
         note="Deals count whenever they were won. It describes what the deals say, not what the campaigns caused.",
         value=lambda f: (f.return_minor - f.return_cost_minor) / f.return_cost_minor if f.return_cost_minor else None,
-        cases=lambda f: f.return_deals, leaves=_attributed, needs=_AMOUNT, owner_path="campaign.owner_id",
+        cases=lambda f: f.return_deals, leaves=_attributed, needs=(*_AMOUNT, *_COST), owner_path="campaign.owner_id",
         missing="No campaign that started in this period has a cost.",
     ),
     Metric(

@@ -11,7 +11,7 @@ from crm_core.kit import clock
 from crm_core.services.analytics import pipeline_history, quotas
 from crm_core.services.analytics.methods.outlook import fiscal_start, period_of
 from crm_core.services.analytics.periods import Period
-from crm_core.services.analytics.pipeline_history import Covered, Standing
+from crm_core.services.analytics.pipeline_history import Covered, Rule, Standing
 from crm_core.vocabulary import Action
 
 
@@ -38,15 +38,22 @@ class Now:
 
 
 def now(
-    session: Session, actor: Actor, unit: str, *, ahead: int = 0, owner_id: int | None = None, pipeline_id: int | None = None
+    session: Session,
+    actor: Actor,
+    unit: str,
+    *,
+    ahead: int = 0,
+    owner_id: int | None = None,
+    pipeline_id: int | None = None,
+    rule: Rule = None,
 ) -> Now:
-    """The period that holds today, or the next one, as it stands. A quota is one of people: with a pipeline chosen there is none."""
+    """The period that holds today, or the next one, as it stands. A quota is one of people: with a pipeline or filter chosen there is none."""
     pipeline_history.require_amounts(actor)
     today = clock.today(actor.timezone)
     period = period_of(today, unit, ahead=ahead, fiscal_start_month=fiscal_start(session, actor))
-    only: dict[str, Any] = {"owner_id": owner_id, "pipeline_id": pipeline_id}
+    only: dict[str, Any] = {"owner_id": owner_id, "pipeline_id": pipeline_id, "rule": rule}
     quota = None
-    if actor.can("quota", Action.READ) and pipeline_id is None:
+    if actor.can("quota", Action.READ) and pipeline_id is None and not rule:
         quota = quotas.total(session, actor, period, owner_id=owner_id)
     return Now(
         period,

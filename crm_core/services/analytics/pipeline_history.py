@@ -1,7 +1,7 @@
 """The pipeline as of an evening, and what happened to it between two of them. Whoever may see a deal today sees how it stood."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -12,6 +12,7 @@ from sqlmodel import Session
 from crm_core import jobs
 from crm_core.access import Actor, require, visible
 from crm_core.errors import Invalid, NotPermitted
+from crm_core.filters import where
 from crm_core.models import Deal, PipelineSnapshot, PipelineSnapshotDay, Stage
 from crm_core.services.analytics.periods import Period
 from crm_core.vocabulary import Action, ForecastCategory, StageKind
@@ -20,6 +21,9 @@ _SNAPSHOT: Any = PipelineSnapshot.__table__  # type: ignore[attr-defined]
 _DAYS: Any = PipelineSnapshotDay.__table__  # type: ignore[attr-defined]
 _DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
 _STAGES: Any = Stage.__table__  # type: ignore[attr-defined]
+
+Rule = Mapping[str, Any] | None
+"""A filter of deals: it looks at them as they are today, whichever evening is asked about."""
 
 STEPS = {
     "start": "Open at the start",
@@ -96,6 +100,7 @@ def standing(
     *,
     owner_id: int | None = None,
     pipeline_id: int | None = None,
+    rule: Rule = None,
 ) -> Standing:
     """The open deals expected to close in a period, as of the evening of a day; None means at this moment."""
     require_amounts(actor)
@@ -106,7 +111,7 @@ def standing(
     else:
         table, category = _SNAPSHOT, _SNAPSHOT.c.category
         source = select(*_sums(table, category)).join(_DEALS, _DEALS.c.id == _SNAPSHOT.c.deal_id).where(as_of(_SNAPSHOT, on))
-    kept = source.where(visible(actor, "deal", _DEALS), *_of(table, owner_id, pipeline_id), _in(table, period))
+    kept = source.where(*_seen(session, actor, rule), *_of(table, owner_id, pipeline_id), _in(table, period))
     count, *sums = session.execute(kept).one()
     amount, hundredfold, commit, best = (int(value or 0) for value in sums)
     return Standing(count, amount, round(hundredfold / 100), commit, best)
@@ -138,6 +143,11 @@ def _of(table: Any, owner_id: int | None, pipeline_id: int | None) -> list[Colum
     return parts + ([table.c.pipeline_id == pipeline_id] if pipeline_id is not None else [])
 
 
+def _seen(session: Session, actor: Actor, rule: Rule) -> list[ColumnElement[bool]]:
+    """The deals that the actor may see, and of them those that match the filter."""
+    return [visible(actor, "deal", _DEALS), *([where(session, "deal", rule, actor)] if rule else [])]
+
+
 def _in(table: Any, period: Period) -> ColumnElement[bool]:
     return table.c.expected_close_on.between(period.start, period.end)
 
@@ -150,24 +160,32 @@ def won(
     *,
     owner_id: int | None = None,
     pipeline_id: int | None = None,
+    rule: Rule = None,
 ) -> int:
     """What was won in a period (until a day), in minor units, by the day of closing."""
     require_amounts(actor)
     days = [_DEALS.c.closed_on.between(period.start, min(period.end, until) if until and period.end else period.end)]
     statement = select(func.sum(_DEALS.c.amount_minor)).where(
-        visible(actor, "deal", _DEALS), _DEALS.c.outcome == StageKind.WON, *days, *_of(_DEALS, owner_id, pipeline_id)
+        *_seen(session, actor, rule), _DEALS.c.outcome == StageKind.WON, *days, *_of(_DEALS, owner_id, pipeline_id)
     )
     return int(session.execute(statement).scalar() or 0)
 
 
 def unseen(
-    session: Session, actor: Actor, period: Period, on: date, *, owner_id: int | None = None, pipeline_id: int | None = None
+    session: Session,
+    actor: Actor,
+    period: Period,
+    on: date,
+    *,
+    owner_id: int | None = None,
+    pipeline_id: int | None = None,
+    rule: Rule = None,
 ) -> int:
     """What was won after an evening by deals that existed then and yet do not stand in the record: a rehearsal without them would be unfair."""
     require_amounts(actor)
     stood = select(_SNAPSHOT.c.deal_id).where(as_of(_SNAPSHOT, on))
     statement = select(func.sum(_DEALS.c.amount_minor)).where(
-        visible(actor, "deal", _DEALS),
+        *_seen(session, actor, rule),
         _DEALS.c.outcome == StageKind.WON,
         _DEALS.c.closed_on > on,
         _DEALS.c.closed_on <= period.end,
@@ -198,6 +216,7 @@ def waterfall(
     *,
     owner_id: int | None = None,
     pipeline_id: int | None = None,
+    rule: Rule = None,
     largest: int = 8,
 ) -> list[Step]:
     """How the open pipeline of a period came from one evening to another; the steps add up exactly. Steps without a deal are left out."""
@@ -205,7 +224,7 @@ def waterfall(
     if end <= start:
         raise Invalid("The second day must lie after the first one.")
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for row in session.execute(_between(actor, period, start, end, owner_id, pipeline_id)):
+    for row in session.execute(_between(period, start, end, owner_id, pipeline_id).where(*_seen(session, actor, rule))):
         for key, amount in _told(row, period, start, end):
             found[key].append((row.id, amount))
     return [_step(key, found[key], largest) for key in STEPS if found[key] or key in ("start", "end")]
@@ -216,7 +235,7 @@ def _step(key: str, rows: Sequence[tuple[int, int]], largest: int) -> Step:
     return Step(key, sum(amount for _, amount in rows), len(rows), tuple(top))
 
 
-def _between(actor: Actor, period: Period, start: date, end: date, owner_id: int | None, pipeline_id: int | None) -> Select[Any]:
+def _between(period: Period, start: date, end: date, owner_id: int | None, pipeline_id: int | None) -> Select[Any]:
     """Every deal of the period that stood open on one of the evenings or was closed between them, with how it stood on both."""
     before, after = _SNAPSHOT.alias("before"), _SNAPSHOT.alias("after")
     joined = _DEALS.outerjoin(before, (before.c.deal_id == _DEALS.c.id) & as_of(before, start)).outerjoin(
@@ -237,7 +256,7 @@ def _between(actor: Actor, period: Period, start: date, end: date, owner_id: int
             after.c.id.is_not(None).label("stood_after"),
         )
         .select_from(joined)
-        .where(visible(actor, "deal", _DEALS), or_(*inside, closed))
+        .where(or_(*inside, closed))
     )
 
 

@@ -63,6 +63,14 @@ def update(
     return records.update(session, actor, "campaign", campaign_id, changes, base_version=base_version, prepare=_prepare)
 
 
+def archive(session: Session, actor: Actor, campaign_id: int, *, base_version: int | None = None) -> Campaign:
+    """Move a campaign to the bin. Refused while it is going out: its messages would go on without a page to stop them on."""
+    get(session, actor, campaign_id, action=Action.DELETE)
+    if _is_going_out(session, campaign_id):
+        raise Conflict("This campaign is going out, or will at a set time. Stop it or take it back on its page, then delete it.")
+    return records.archive(session, actor, "campaign", campaign_id, base_version=base_version)
+
+
 def next_states(status: CampaignStatus) -> tuple[CampaignStatus, ...]:
     """The states into which a campaign may go from here, the usual one first."""
     return _NEXT[status]
@@ -266,9 +274,13 @@ def _of_campaign(session: Session, actor: Actor, campaign_id: int, member_ids: I
 
 
 def remove_members(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int]) -> int:
-    """Take members out; gives how many."""
+    """Take members out; gives how many. Refused for those who were addressed or held out: the result compares them as chance put them."""
     campaign = get(session, actor, campaign_id, action=Action.EDIT)
     gone = _of_campaign(session, actor, campaign_id, member_ids)
+    if any(member.step is not None for member in gone):
+        raise Conflict(
+            "These people were addressed or held out at the launch. Without them the result would be wrong, so they stay."
+        )
     for member in gone:
         session.delete(member)
     session.flush()

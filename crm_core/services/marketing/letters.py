@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import case, insert, select
 from sqlmodel import Session
 
-from crm_core import db, lists
+from crm_core import db, lists, records
 from crm_core.access import Actor, require, visible
 from crm_core.channels.email import Letter
 from crm_core.entities import entity
@@ -119,7 +119,7 @@ def register_links(session: Session, actor: Actor, campaign_id: int) -> dict[str
 
 def link_ids(session: Session, actor: Actor, campaign_id: int) -> dict[str, int]:
     """Address → id of the links of a campaign."""
-    require(actor, "campaign", Action.READ)
+    records.get(session, actor, "campaign", campaign_id)
     return dict(session.execute(select(LINKS.c.url, LINKS.c.id).where(LINKS.c.campaign_id == campaign_id)).tuples().all())
 
 

@@ -52,7 +52,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a campaign as of ``at``. ``window_ends_at``: from then on nothing counts any more; until then it is preliminary."""
+    """The result of a campaign as of ``at``. ``cost_minor`` is None where the budget is hidden. ``window_ends_at``: from then on nothing counts any more; until then it is preliminary."""
 
     at: datetime
     window_ends_at: datetime
@@ -61,7 +61,7 @@ class Outcome:
     variants: list[Group]
     share: lift.Difference
     money: lift.Difference
-    cost_minor: int
+    cost_minor: int | None
     may_see_money: bool
     comparisons: list[Comparison]
 
@@ -203,8 +203,10 @@ def _sum(name: str, groups: list[Group]) -> Group:
     return Group(name, *(sum(getattr(group, key) for group in groups) for key in keys))  # type: ignore[arg-type]
 
 
-def _cost(session: Session, actor: Actor, campaign_id: int) -> int:
+def _cost(session: Session, actor: Actor, campaign_id: int) -> int | None:
     require(actor, "campaign", Action.READ)
+    if actor.masked("campaign", "budget_minor"):
+        return None
     cost: Any = CampaignChannel.__table__  # type: ignore[attr-defined]
     total = select(func.coalesce(func.sum(cost.c.actual_cost_minor), 0)).where(cost.c.campaign_id == campaign_id)
     return int(session.execute(total).scalar_one())

@@ -53,6 +53,8 @@ def save(
     if base_version is not None and base_version != plan.version:
         raise Conflict("Somebody else changed the plan of this campaign meanwhile. Look at the new state and repeat your change.")
     cleaned = _checked(session, actor, changes)
+    if set(cleaned.get("segment_ids", plan.segment_ids)) & set(cleaned.get("exclude_ids", plan.exclude_ids)):
+        raise Invalid(fields={"exclude_ids": "A segment can't be both included and excluded."})
     before = {key: getattr(plan, key) for key in cleaned}
     for key, value in cleaned.items():
         setattr(plan, key, value)
@@ -89,8 +91,6 @@ def _checked(session: Session, actor: Actor, changes: Mapping[str, Any]) -> dict
             wrong[key] = "This value is not possible here."
     if wrong:
         raise Invalid(fields=wrong)
-    if set(found.get("segment_ids", ())) & set(found.get("exclude_ids", ())):
-        raise Invalid(fields={"exclude_ids": "A segment can't be both included and excluded."})
     return found
 
 
@@ -113,13 +113,25 @@ def variants(session: Session, actor: Actor, campaign_id: int) -> list[CampaignV
     return list(session.exec(found))
 
 
-def set_variants(session: Session, actor: Actor, campaign_id: int, rows: Sequence[Mapping[str, Any]]) -> list[CampaignVariant]:
-    """Replace the wordings; each row: ``subject``, ``body``, ``weight``. Their letters follow the order. Events: campaign.letter_changed."""
+def set_variants(
+    session: Session,
+    actor: Actor,
+    campaign_id: int,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    base_versions: Sequence[int] | None = None,
+) -> list[CampaignVariant]:
+    """Replace the wordings; each row: ``subject``, ``body``, ``weight``. Their letters follow the order. Events: campaign.letter_changed.
+
+    Raises Conflict when the wordings are not those of ``base_versions`` any more, A first.
+    """
     plan = stored(session, actor, campaign_id)
     _refuse_launched(plan)
     if len(rows) > MAX_VARIANTS:
         raise Invalid(f"At most {MAX_VARIANTS} wordings can be compared.")
     present = {one.key: one for one in variants(session, actor, campaign_id)}
+    if base_versions is not None and list(base_versions) != [one.version for one in present.values()]:
+        raise Conflict("Somebody else changed this letter meanwhile. Look at theirs, then save yours again.")
     for n, row in enumerate(rows):
         _set_one(session, present, campaign_id, "ABCD"[n], row)
     for key, one in present.items():

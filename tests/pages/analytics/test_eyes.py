@@ -3,14 +3,17 @@
 from datetime import date
 
 import streamlit as st
+from sqlmodel import select
 
 from crm_core.access import load as load_actor
 from crm_core.db import read_session, write_session
-from crm_core.models import AnalysisRun
-from crm_core.services.analytics import run_keys
+from crm_core.models import AnalysisRun, Role, RolePermission
+from crm_core.services.analytics import dashboards, run_keys
 from crm_core.services.analytics.methods import kinds
+from crm_core.services.marketing import campaigns, segments
 from crm_core.services.sales import deals
-from crm_core.vocabulary import RunState
+from crm_core.vocabulary import RunState, Scope
+from tests.crm_core.services.marketing.outreach import people
 from tests.pages.app import open_screen, words
 
 PAGE = {
@@ -54,3 +57,30 @@ def test_key_figures_remembered_for_a_manager_are_not_those_of_a_rep(cast):
         app = open_screen(actor, "overview", area="Sales")
         seen[who] = next(metric.value for metric in app.metric if metric.label == "Open pipeline")
     assert seen["root"] != seen["charlie"] != seen["alice"] == seen["bob"]
+
+
+def test_a_page_with_a_guessed_number_says_what_one_with_a_missing_number_says(cast):
+    """Their owner opens each first, so that whatever is remembered between people is remembered."""
+    ids = people(2)
+    with write_session() as session:
+        reps = session.exec(select(Role.id).where(Role.key == "sales_rep")).one()
+        for grant in session.exec(
+            select(RolePermission).where(RolePermission.role_id == reps, RolePermission.entity == "campaign")
+        ):
+            grant.scope = Scope.OWN
+            session.add(grant)
+        hidden = {
+            ("dana", "segment"): segments.create(
+                session, cast["dana"], name=SECRET, entity="contact", kind="static", record_ids=ids, visibility="private"
+            ),
+            ("dana", "campaign"): campaigns.create(session, cast["dana"], {"name": SECRET}).id,
+            ("bob", "dashboard"): dashboards.create(session, cast["bob"], name=SECRET, tiles=[]),
+        }
+    with read_session() as session:
+        charlie = load_actor(session, cast["charlie"].user_id)
+    for (owner, url), number in hidden.items():
+        assert SECRET in words(open_screen(cast[owner], url, id=number)), url
+        guessed, missing = (open_screen(charlie, url, id=one) for one in (number, 987_654))
+        assert not guessed.exception and SECRET not in words(guessed), url
+        assert words(guessed) == words(missing) and ("not exist" in words(guessed) or "not shown" in words(guessed)), url
+    assert not open_screen(charlie, "dashboard", id="²").exception

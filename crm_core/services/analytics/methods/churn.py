@@ -9,7 +9,8 @@ from crm_core.access import Actor
 from crm_core.services.analytics.methods.base import Method, Outcome, Param, Report
 from crm_core.vocabulary import FieldKind
 
-AHEAD = {"3": "3 months", "6": "6 months", "12": "12 months"}
+AUTO = "auto"
+AHEAD = {AUTO: "By the length of the record", "3": "3 months", "6": "6 months", "12": "12 months"}
 
 
 def compute(session: Session, actor: Actor, params: dict[str, Any], as_of: datetime, report: Report) -> Outcome:
@@ -35,15 +36,23 @@ METHOD = Method(
     also=("order", "ticket"),
     tables=("account", "sales_order", "ticket", "custom_field"),
     params=(
-        Param("horizon", "Leaves within", "choice", "12", AHEAD),
+        Param(
+            "horizon",
+            "Leaves within",
+            "choice",
+            AUTO,
+            AHEAD,
+            help="By the length of the record: the longest that fits into it three times, so that it learns on two and is judged on one",
+        ),
         Param("group", "Compare by", "choice", None, group_choices, help="A curve and a rate of leaving for each value"),
         Param("filter", "Only companies that match", "filter", None, entity="account"),
     ),
     compute=compute,
     how=(
         "Companies are under contract from “Customer since” until “Customer until”. They are looked at as they stood on earlier days, rebuilt "
-        "from the change log, orders and tickets, always a whole horizon apart; a logistic regression learns who left within it. It is fitted "
-        "on the earlier days and judged on the later ones, which it has not seen, beside simple rules. When the interval of its AUC includes one "
+        "from the change log, orders and tickets, always a whole horizon apart. Unless chosen, the horizon is the longest of 12, 6 and 3 months that fits "
+        "three times into the time since a tenth of the customers had begun: a rule about dates alone, settled before any outcome is seen. A "
+        "logistic regression learns who left within it. It is fitted on the earlier days and judged on the later ones, which it has not seen, beside simple rules. When the interval of its AUC includes one "
         "half it is refused. At stake is the risk times what the customer brought in over the last twelve months. How long customers stay is "
         "drawn by Kaplan and Meier, who count those still there up to today only; the rate of leaving is leavers per hundred customer years."
     ),

@@ -1,5 +1,6 @@
 """Outlook of a month or quarter: weighted pipeline, the reps' commit and the statistical forecast, each with its own past error."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ WAYS = {
     "statistical": "the statistical forecast",
     "blend": "the blend",
 }
+TODAY = "The filter looks at deals as they are today, also where earlier evenings are rehearsed."
 UNSEEN = 0.1
 """A past period is no rehearsal when more than this share of what was then won stood in no record of that evening."""
 
@@ -37,6 +39,11 @@ def period_of(day: date, unit: str, *, ahead: int = 0, fiscal_start_month: int =
     """The month or fiscal quarter that holds a day, or one of the following ones."""
     start = add_months(unit_start(day, MONTHS[unit], fiscal_start_month), MONTHS[unit] * ahead)
     return Period(start, add_months(start, MONTHS[unit]) - timedelta(days=1))
+
+
+def chosen(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Which deals a run is about, as the functions of ``pipeline_history`` take it; runs from before there was a filter have none."""
+    return {"owner_id": params["owner"] or None, "pipeline_id": params["pipeline"] or None, "rule": params.get("filter")}
 
 
 def fiscal_start(session: Session, actor: Actor) -> int:
@@ -55,7 +62,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     month = fiscal_start(session, actor)
     today = (as_of - timedelta(microseconds=1)).date()
     period: Any = period_of(today, params["unit"], ahead=int(params["which"]), fiscal_start_month=month)
-    only = {"owner_id": params["owner"] or None, "pipeline_id": params["pipeline"] or None}
+    only = chosen(params)
     report(0.05, "Reading past evenings")
     rehearsals, left_out = _rehearsals(session, actor, params, period, until, month, only)
     report(0.3, "Rehearsing the statistical forecast")
@@ -75,7 +82,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
             "method": rest.method if rest else "",
         },
         tables={"ways": ways, "past": past, "left_out": pd.DataFrame(left_out, columns=["end", "reason"])},
-        warnings=[*found.advice[1:], *trouble],
+        warnings=[*found.advice[1:], *trouble, *([TODAY] if only["rule"] else [])],
         missing=_missing(session, actor, judged, left_out),
         sql=_SQL,
         python=_PYTHON,
@@ -124,8 +131,8 @@ def _statistical(
     from ml.forecast_rest import rest_of_period
 
     daily = frames.series(
-        session, actor, "won_revenue", grain="day", until=until, choice=frames.Choice(only["owner_id"], only["pipeline_id"])
-    )
+        session, actor, "won_revenue", grain="day", until=until, choice=frames.Choice(only["owner_id"], only["pipeline_id"]), rule=only["rule"]
+    )  # fmt: skip
     try:
         return rest_of_period(daily, end=period.end, past=[(row["seen"], row["period"].end) for row in rehearsals]), []
     except DataError as error:
@@ -214,6 +221,7 @@ METHOD = Method(
         Param("which", "Which", "choice", "0", WHICH),
         Param("owner", "Owner", "choice", 0, choices.owners),
         Param("pipeline", "Pipeline", "choice", 0, choices.pipelines),
+        Param("filter", "Only deals that match", "filter", None, entity="deal"),
     ),
     compute=_compute,
     how=(

@@ -3,14 +3,18 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlmodel import select
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict
 from crm_core.frames import orders, series
-from crm_core.models import AnalysisRun, Contact, Order, OrderLine, Product, Touchpoint
-from crm_core.services.analytics import journeys, run_keys, score_fit, scores
+from crm_core.models import Account, AnalysisRun, Contact, Deal, Order, OrderLine, Product, Touchpoint
+from crm_core.services.analytics import journeys, pipeline_history, run_keys, score_fit, scores, snapshots
 from crm_core.services.analytics.methods import kinds, method
-from crm_core.vocabulary import Channel, RunState
+from crm_core.services.analytics.methods.outlook import chosen
+from crm_core.services.analytics.periods import Period
+from crm_core.services.marketing import segments
+from crm_core.vocabulary import Channel, RunState, StageKind
 from tests.crm_core.services.analytics import company
 from ui.components.segment_choice import chosen_segment, narrowed
 
@@ -60,8 +64,7 @@ def test_journeys_and_baskets_are_those_of_the_chosen_people(cast):
 
 
 def test_every_analysis_of_records_can_be_narrowed_by_a_filter():
-    without = {kind for kind, found in kinds().items() if not any(param.kind == "filter" for param in found.params)}
-    assert without == {"outlook"}, "which looks at the deals of a period, by owner and pipeline"
+    assert [kind for kind, found in kinds().items() if not any(param.kind == "filter" for param in found.params)] == []
 
 
 def test_a_score_of_some_records_is_not_switched_on_for_all(cast):
@@ -95,9 +98,40 @@ def test_the_period_of_a_score_leaves_out_older_outcomes_and_keeps_what_is_open(
 def test_a_segment_is_the_first_condition_of_the_filter_and_can_be_changed_and_taken_away():
     leaf = {"field": "city", "cmp": "eq", "value": "Rome"}
     either = {"op": "or", "items": [leaf, leaf]}
-    inside = narrowed(leaf, 7)
-    assert inside == {"op": "and", "items": [{"segment": 7, "cmp": "in"}, leaf]} and chosen_segment(inside) == 7
-    assert narrowed(inside, 8)["items"][0]["segment"] == 8 and len(narrowed(inside, 8)["items"]) == 2
+    inside = narrowed(leaf, (7, ""))
+    assert inside == {"op": "and", "items": [{"segment": 7, "cmp": "in"}, leaf]} and chosen_segment(inside) == (7, "")
+    assert narrowed(inside, (8, ""))["items"][0]["segment"] == 8 and len(narrowed(inside, (8, ""))["items"]) == 2
     assert narrowed(inside, None) == {"op": "and", "items": [leaf]}
-    assert narrowed(either, 7) == {"op": "and", "items": [{"segment": 7, "cmp": "in"}, either]}
+    assert narrowed(either, (7, "")) == {"op": "and", "items": [{"segment": 7, "cmp": "in"}, either]}
     assert narrowed(None, None) is None and chosen_segment(None) is None and chosen_segment(either) is None
+    behind = narrowed(leaf, (7, "account"))
+    assert behind["items"][0] == {"segment": 7, "cmp": "in", "on": "account"} and chosen_segment(behind) == (7, "account")
+    assert narrowed(behind, None) == {"op": "and", "items": [leaf]}
+
+
+def test_the_outlook_of_some_deals_leaves_the_others_out_now_and_on_past_evenings(cast):
+    company.fill(cast, 5)
+    root, day = cast["root"], company.NOW.date()
+    period = Period(day - timedelta(days=400), day + timedelta(days=400))
+    with write_session() as session:
+        session.add(account := Account(name="Rich"))
+        session.flush()
+        rich = account.id
+        segment = segments.create(session, root, name="One", entity="account", kind="static", record_ids=[rich])
+        for outcome, number in ((StageKind.OPEN, 3), (StageKind.WON, 2)):
+            for deal in session.exec(select(Deal).where(Deal.outcome == outcome)).all()[:number]:
+                deal.account_id, deal.expected_close_on, deal.amount_minor = rich, day, 100_00
+        snapshots.take(session, day)
+    rules = [
+        None,
+        narrowed(None, (segment, "account")),
+        narrowed({"field": "name", "cmp": "eq", "value": "?"}, (segment, "account")),
+    ]
+    with read_session() as session:
+        stands = [[pipeline_history.standing(session, root, period, on, rule=rule).deals for on in (None, day)] for rule in rules]
+        won = [pipeline_history.won(session, root, period, rule=rule) for rule in rules]
+        outlook = method("outlook")
+        asked = outlook.normalise({"filter": rules[1]}, session, root)
+        assert chosen(asked)["rule"] == rules[1] and run_keys.chooses_rows(outlook, asked)
+    assert stands[0][0] > stands[1][0] == stands[1][1] == 3 and stands[2] == [0, 0]
+    assert won[0] > won[1] >= won[2] == 0

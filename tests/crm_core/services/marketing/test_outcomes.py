@@ -1,15 +1,20 @@
 """Results: both groups counted alike, the difference first, silence where too little was seen."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from crm_core.db import write_session
-from crm_core.errors import NotFound
+from crm_core.errors import Conflict, NotFound
+from crm_core.frames import touchpoints
 from crm_core.kit import clock
-from crm_core.models import Order
-from crm_core.services.marketing import campaigns, outcomes, plans
+from crm_core.models import CampaignMember, Order
+from crm_core.services import crud
+from crm_core.services.analytics import metrics
+from crm_core.services.analytics.metric_rules import METRICS
+from crm_core.services.marketing import campaigns, launching, outcomes, plans
 from crm_core.vocabulary import OrderStatus
 from tests.crm_core.services.marketing.outreach import campaign, do, launch, look, members, no_quiet_hours, people
 
@@ -78,3 +83,55 @@ def test_before_the_launch_there_is_a_sample_size_instead(cast):
     found = look(lambda session, actor: outcomes.power(session, actor, plans.get(session, actor, made), 45), cast["dana"])
     assert (found.base, found.base_from) == (0.05, "as typed in")
     assert found.needed > 5_000 and found.detectable > 0.2
+
+
+def test_wordings_are_compared_with_each_other_and_only_where_enough_was_seen(cast):
+    no_quiet_hours(cast["root"])
+    made = campaign(cast["dana"], people(120))
+    for wording in (["A"], ["A", "B"]):
+        do(plans.set_variants, cast["dana"], made, [{"subject": key, "body": "x https://e.com"} for key in wording])
+    launch(cast["dana"], made)
+    by = {key: [row.id for row in members(made) if row.variant == key] for key in "AB"}
+    assert {key: len(ids) for key, ids in by.items()} == {"A": 60, "B": 60}
+    with write_session() as session:
+        clicked = CampaignMember.id.in_([*by["A"][:6], *by["B"][:30]])
+        session.execute(update(CampaignMember).where(clicked).values(clicked_at=clock.utcnow()))
+    found = look(outcomes.get, cast["dana"], made)
+    assert [(one.name, one.people, one.clicked) for one in found.variants] == [("A", 60, 6), ("B", 60, 30)]
+    (pair,) = found.comparisons
+    assert (pair.first, pair.second) == ("B", "A") and pair.clicks.clear and pair.clicks.value == pytest.approx(0.4)
+    assert not pair.conversions.enough and "conversions" in pair.conversions.missing
+
+
+def test_who_may_not_see_the_budget_sees_no_cost_and_no_return(cast, finished):
+    at = clock.utcnow() + timedelta(days=40)
+    blind = replace(cast["dana"], masks=frozenset({("campaign", "budget_minor")}))
+    found = look(outcomes.get, blind, finished, at=at)
+    assert found.cost_minor is None and found.return_on_cost is None and found.extra_revenue.value == pytest.approx(350_000)
+    assert len(look(touchpoints.campaign_costs, cast["dana"])) == 1 and look(touchpoints.campaign_costs, blind).empty
+    assert "hides" in metrics.hidden_reason(blind, METRICS["campaign_cost"])
+    assert metrics.hidden_reason(cast["dana"], METRICS["campaign_cost"]) == ""
+
+
+def test_what_the_result_stands_on_is_not_deleted_by_accident(cast, finished):
+    """People who were addressed stay members; a campaign that goes out is not put into the bin, where nobody could stop it."""
+    dana = cast["dana"]
+    rows = members(finished)
+    for row in (rows[0], next(one for one in rows if one.is_control)):
+        with pytest.raises(Conflict, match="stay"):
+            do(campaigns.remove_members, dana, finished, [row.id])
+    with pytest.raises(Conflict, match="Stop it"):
+        do(crud.archive, dana, "campaign", finished)
+    do(launching.stop, dana, finished)
+    do(crud.archive, dana, "campaign", finished)
+    with pytest.raises(NotFound):
+        look(outcomes.get, dana, finished)
+
+
+def test_two_who_write_the_same_letter_do_not_overwrite_each_other(cast):
+    made = campaign(cast["dana"], people(1))
+    drawn = [one.version for one in look(plans.variants, cast["dana"], made)]
+    do(plans.set_variants, cast["root"], made, [{"subject": "Theirs", "body": "x"}], base_versions=drawn)
+    with pytest.raises(Conflict, match="Somebody else"):
+        do(plans.set_variants, cast["dana"], made, [{"subject": "Mine", "body": "x"}], base_versions=drawn)
+    assert look(plans.variants, cast["dana"], made)[0].subject == "Theirs"

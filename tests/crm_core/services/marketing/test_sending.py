@@ -12,9 +12,9 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import CampaignPlan, Contact, MailDelivery, RolePermission, User, UserRole
-from crm_core.services.collaboration import suppressions
+from crm_core.services.collaboration import bounces, suppressions
 from crm_core.services.customers import consent
-from crm_core.services.marketing import audience, campaigns, handouts, launching, letters, plans, segments, sending
+from crm_core.services.marketing import audience, campaigns, handouts, launching, letters, outcomes, plans, segments, sending
 from crm_core.services.sales import leads
 from crm_core.vocabulary import (
     Action,
@@ -30,6 +30,7 @@ from crm_core.vocabulary import (
     Purpose,
     Scope,
 )
+from tests.crm_core.services.collaboration.test_bounces import REPORT
 from tests.crm_core.services.marketing.outreach import campaign, do, launch, look, mail_server, members, no_quiet_hours, people, run
 from tests.smtp_server import kept
 
@@ -159,6 +160,20 @@ def test_two_campaigns_share_the_cap(dana, server):
     for one in made:
         run(one, f"j{one}")
     assert len(kept(server)) == 2 and look(sending.progress, dana, made[2]).skipped == {"over_cap": 1}
+
+
+def test_an_address_that_bounces_counts_as_bounced_and_is_excluded_from_the_next_campaign(dana, cast, server):
+    made = campaign(dana, ids := people(2))
+    launch(dana, made)
+    run(made)
+    with read_session() as session:
+        mail = session.exec(select(MailDelivery).where(MailDelivery.address_key == "ida1@example.com")).one()
+    raw = REPORT.replace("Ida@Example.com", "ida1@example.com").format(action="failed", status="5.1.1", message_id=mail.message_id)
+    do(bounces.take_in, cast["root"], raw.encode())
+    found = look(outcomes.get, dana, made).treated
+    assert (found.sent, found.bounced) == (1, 1) and look(sending.progress, dana, made).bounced == 1
+    again = campaign(dana, ids)
+    assert look(lambda s, a: audience.funnel(s, a, plans.get(s, a, again)), dana).lost == {Gate.SUPPRESSED: 1}
 
 
 def test_pause_holds_back_resume_goes_on_and_stop_ends(dana, server):
@@ -346,3 +361,14 @@ def test_a_test_message_goes_to_oneself_and_counts_for_nothing(dana, server):
         found = session.exec(select(MailDelivery)).one()
     assert found.subject.startswith("[Test] Hello Ida") and found.kind == "campaign_test"
     assert members(made) == []
+
+
+def test_a_segment_is_not_both_addressed_and_excepted_however_it_is_chosen(dana):
+    made = campaign(dana, people(1))
+    (inside,) = look(plans.get, dana, made).segment_ids
+    for changes in ({"exclude_ids": [inside]}, {"segment_ids": [inside], "exclude_ids": [inside]}):
+        with pytest.raises(Invalid, match="both"):
+            do(plans.save, dana, made, changes)
+    do(plans.save, dana, made, {"segment_ids": [], "exclude_ids": [inside]})
+    with pytest.raises(Invalid, match="both"):
+        do(plans.save, dana, made, {"segment_ids": [inside]})

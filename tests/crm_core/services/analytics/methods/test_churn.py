@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from crm_core.db import bump, read_session, write_session
@@ -130,3 +131,14 @@ def test_customers_of_others_and_hidden_days_stay_out(cast):
             session, cast["root"], "account", [page.rows[0].id], subject="Call before it renews", due_on=TODAY + timedelta(days=7), notes=said
         )  # fmt: skip
     assert made.done == 1
+
+
+@pytest.mark.parametrize(("years", "expected"), [(0.2, 3), (1.6, 6), (2.9, 6), (3.2, 12), (30, 12)])
+def test_how_far_it_looks_ahead_follows_from_the_length_of_the_record_alone(years, expected):
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    most = [moment - timedelta(days=365 * years)] * 20
+    dates = pd.to_datetime(pd.Series([moment - timedelta(days=365 * 40), *most]))
+    known = pd.DataFrame({"customer_since": dates, "customer_until": dates + pd.Timedelta(days=40)})
+    assert contract_snapshots.horizon_of(known, moment, "auto") == expected, "one very old contract changes nothing"
+    assert contract_snapshots.horizon_of(known, moment, "3") == 3
+    assert contract_snapshots.horizon_of(known.head(0), moment, "auto") == 3
