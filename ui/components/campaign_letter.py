@@ -55,7 +55,7 @@ def _plain(rows: Sequence[CampaignVariant]) -> list[dict[str, Any]]:
 def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool) -> None:
     """The wordings as they are typed. What is not saved yet outlives a look at another tab, and somebody else's saving."""
     versions, saved = [one.version for one in rows], _plain(rows)
-    draft = {"versions": versions, "saved": saved, "typed": saved, "turn": 0}
+    draft: dict[str, Any] = {"versions": versions, "saved": saved, "typed": saved, "turn": 0}
     if not disabled:
         draft = st.session_state.setdefault(_key(campaign_id), draft)
     start, name = draft["typed"], f"letter_{campaign_id}_{'-'.join(map(str, draft['versions']))}_{draft['turn']}"
