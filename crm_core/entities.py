@@ -106,7 +106,7 @@ _AREA_LABELS = {
     "view": "Shared views",
     "service_level": "Service levels",
     "lead_form": "Lead forms",
-    "mailbox": "Mailboxes and the tray of unmatched mail",
+    "mailbox": "Mailboxes and mail tray",
     "integration": "API and webhooks",
     "assignment": "Assignment rules",
     "survey": "Surveys",

@@ -12,16 +12,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from crm_core.db import read_session, write_session
-from crm_core.errors import Conflict, Invalid, NotFound, TooMany
+from crm_core.errors import Conflict, Invalid, TooMany
 from crm_core.services.admin import founding
 from crm_core.services.booking import taking
 from crm_core.services.booking.taking import JustTaken, Meeting, Month, Offer, Visit
 from web import pages
 from web.cookies import address_of
 from web.forms import Form
-from web.tracking import VISITOR_COOKIE, gone
+from web.tracking import VISITOR_COOKIE
 
-_HIDDEN = {"x-robots-tag": "noindex, nofollow", "referrer-policy": "same-origin"}
 _VISITOR = re.compile(r"[0-9a-f]{32}")
 _WEEK = Calendar()
 
@@ -32,14 +31,11 @@ _WEEK = Calendar()
 def show(request: Request) -> Response:
     """The free times of a month and of a day; the form once a time is chosen."""
     slug = _name(request, "slug")
-    try:
-        with read_session() as session:
-            offer = taking.offer(session, slug)
-            zone = _zone(request.query_params.get("tz", ""), offer)
-            at = _instant(request.query_params.get("at", ""))
-            month = None if at else taking.month(session, slug, zone, _day(request))
-    except NotFound as error:
-        return gone(error)
+    with read_session() as session:
+        offer = taking.offer(session, slug)
+        zone = _zone(request.query_params.get("tz", ""), offer)
+        at = _instant(request.query_params.get("at", ""))
+        month = None if at else taking.month(session, slug, zone, _day(request))
     if at is not None:
         return _form(request, offer, zone, {"at": at.isoformat()})
     return _picker(request, offer, zone, month, f"/book/{slug}", {})
@@ -48,16 +44,14 @@ def show(request: Request) -> Response:
 def submit(request: Request, values: Form) -> Response:
     """Book: on to the meeting's own page, or the same form with what must be corrected; nothing typed is lost."""
     slug, at = _name(request, "slug"), _instant(values.get("at", ""))
+    with read_session() as session:
+        offer = taking.offer(session, slug)
+    zone = _zone(values.get("tz", ""), offer)
     try:
-        with read_session() as session:
-            offer = taking.offer(session, slug)
-        zone = _zone(values.get("tz", ""), offer)
         if at is None:
             raise Invalid("Choose a time first.")
         with write_session() as session:
             token = taking.book(session, slug, at, values, _visit(request, values))
-    except NotFound as error:
-        return gone(error)
     except JustTaken as error:
         return _form(request, offer, zone, values, error=error.message, status=409, instead=error.instead)
     except Invalid as error:
@@ -124,15 +118,12 @@ def _form(
 def meeting(request: Request) -> Response:
     """The booked meeting, its calendar file, or the free times to which it can be moved. Looking changes nothing."""
     token = _name(request, "token")
-    try:
-        if token.endswith(".ics"):
-            return _file(token.removesuffix(".ics"))
-        with read_session() as session:
-            found = taking.show(session, token)
-        if request.query_params.get("move") and not found.why_not:
-            return _moving(request, found)
-    except NotFound as error:
-        return gone(error)
+    if token.endswith(".ics"):
+        return _file(token.removesuffix(".ics"))
+    with read_session() as session:
+        found = taking.show(session, token)
+    if request.query_params.get("move") and not found.why_not:
+        return _moving(request, found)
     asked = "cancel" if request.query_params.get("cancel") and not found.why_not else "shown"
     return _booked(found, asked, new=bool(request.query_params.get("new")))
 
@@ -148,8 +139,6 @@ def change(request: Request, values: Form) -> Response:
                 taking.move(session, token, at)
             else:
                 raise Invalid("Choose what is to happen with the meeting.")
-    except NotFound as error:
-        return gone(error)
     except (Conflict, Invalid) as error:
         with read_session() as session:
             found = taking.show(session, token)
@@ -180,7 +169,7 @@ def _booked(found: Meeting, state: str, *, status: int = 200, instead: list[date
     zone = ZoneInfo(found.timezone)
     when = _words(found.start, found.minutes, zone)
     others = [(_written(one), _words(one, found.minutes, zone)) for one in instead or []]
-    response = pages.render(
+    return pages.public(
         "booked.html",
         status=status,
         meeting=found,
@@ -189,24 +178,24 @@ def _booked(found: Meeting, state: str, *, status: int = 200, instead: list[date
         instead=others,
         **{"new": False, "at": "", "to": "", **values},
     )
-    response.headers.update(_HIDDEN | {"referrer-policy": "no-referrer"})
-    return response
 
 
 def _file(token: str) -> Response:
     with read_session() as session:
         body = taking.calendar_file(session, token)
-    kept = {"cache-control": "no-store", "content-disposition": 'attachment; filename="meeting.ics"'}
-    return Response(body, media_type="text/calendar; charset=utf-8", headers=_HIDDEN | kept)
+    kept = {
+        "x-robots-tag": "noindex, nofollow",
+        "cache-control": "no-store",
+        "content-disposition": 'attachment; filename="meeting.ics"',
+    }
+    return Response(body, media_type="text/calendar; charset=utf-8", headers=kept)
 
 
 # --- small things -----------------------------------------------------------------------------------------------------------
 
 
 def _page(state: str, *, status: int = 200, **values: Any) -> Response:
-    response = pages.render("booking.html", status=status, state=state, **{"moving": None, "now": "", **values})
-    response.headers.update(_HIDDEN)
-    return response
+    return pages.public("booking.html", status=status, referrer="same-origin", state=state, **{"moving": None, "now": "", **values})
 
 
 def _visit(request: Request, values: Form) -> Visit:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -38,7 +39,7 @@ def show(request: Request) -> Response:
     with write_session() as session:  # the first visit makes the key that signs the hour
         form = capture.public(session, _name(request, "slug"))
         stamp = capture.stamp(session, form.id)
-    return _form(form, stamp, {VISITOR_FIELD: request.query_params.get(VISITOR_FIELD, "")}, {})
+    return _form(request, form, stamp, {VISITOR_FIELD: request.query_params.get(VISITOR_FIELD, "")}, {})
 
 
 def submit(request: Request, values: Form) -> Response:
@@ -54,11 +55,13 @@ def submit(request: Request, values: Form) -> Response:
         with write_session() as session:
             capture.submit(session, slug, values, sender)
     except Invalid as error:
-        return _form(form, values.get("stamp", ""), values, dict(error.fields or {}), error.message if not error.fields else "")
-    return _framed(pages.render("lead_form.html", form=form, inputs=[], stamp="", done=True, agreed=False, trap=capture.TRAP), form)
+        return _form(
+            request, form, values.get("stamp", ""), values, dict(error.fields or {}), error.message if not error.fields else ""
+        )
+    return _page(request, form, inputs=[], stamp="", done=True, agreed=False)
 
 
-def _form(form: PublicForm, stamp: str, values: Form, wrong: dict[str, str], error: str = "") -> Response:
+def _form(request: Request, form: PublicForm, stamp: str, values: Form, wrong: dict[str, str], error: str = "") -> Response:
     inputs = [
         {
             "key": spec.key,
@@ -75,25 +78,24 @@ def _form(form: PublicForm, stamp: str, values: Form, wrong: dict[str, str], err
         for spec, label, required in form.fields
     ]
     agreed = values.get(capture.CONSENT) == "yes"
-    shown = pages.render(
-        "lead_form.html",
+    return _page(
+        request,
+        form,
         status=422 if wrong or error else 200,
-        form=form,
         inputs=inputs,
         stamp=stamp,
         done=False,
         agreed=agreed,
         error=error,
-        trap=capture.TRAP,
         visitor=values.get(VISITOR_FIELD, "") if _VISITOR.fullmatch(values.get(VISITOR_FIELD, "")) else "",
     )
-    return _framed(shown, form)
 
 
-def _framed(response: Response, form: PublicForm) -> Response:
-    """Only the sites that the form names may show it in a frame."""
-    policy = response.headers["content-security-policy"]
-    response.headers["content-security-policy"] = headers.framed_by(policy, form.embed_hosts)
+def _page(request: Request, form: PublicForm, **values: Any) -> Response:
+    """The form in a page of its own, or plain in a frame: only the sites that it names may show it in one."""
+    framed = request.headers.get("sec-fetch-dest", "") in ("iframe", "frame")
+    response = pages.public("lead_form.html", referrer="same-origin", form=form, framed=framed, trap=capture.TRAP, **values)
+    response.headers["content-security-policy"] = headers.framed_by(response.headers["content-security-policy"], form.embed_hosts)
     return response
 
 
@@ -136,14 +138,14 @@ def ask(request: Request) -> Response:
     """Looking changes nothing: scanners follow every link of a message. The button confirms."""
     with read_session() as session:
         capture.pending(session, _name(request, "token"))
-    return pages.render("confirm.html", token=_name(request, "token"), done=False)
+    return pages.public("confirm.html", token=_name(request, "token"), done=False)
 
 
 def confirm(request: Request, _values: Form) -> Response:
     """The button."""
     with write_session() as session:
         capture.confirm(session, _name(request, "token"))
-    return pages.render("confirm.html", token="", done=True)
+    return pages.public("confirm.html", token="", done=True)
 
 
 def _name(request: Request, part: str) -> str:

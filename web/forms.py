@@ -23,10 +23,12 @@ FOREIGN = (
 
 
 def endpoint(
-    show: Show | None, submit: Submit | None = None, *, from_anywhere: bool = False
+    show: Show | None, submit: Submit | None = None, *, from_anywhere: bool = False, stranger: bool = False
 ) -> Callable[[Request], Awaitable[Response]]:
     """A Starlette endpoint from two plain functions, which run in a thread and may raise CrmError. ``from_anywhere``: the form may come
-    from another program, since what stands in the address is the whole permission (a mail program's one click to unsubscribe)."""
+    from another program, since what stands in the address is the whole permission (a mail program's one click to unsubscribe). ``stranger``:
+    who comes here has no account (always so ``from_anywhere``)."""
+    stranger = stranger or from_anywhere
 
     async def answer(request: Request) -> Response:
         try:
@@ -38,9 +40,9 @@ def endpoint(
                 return await run_in_threadpool(show, request)
             return PlainTextResponse("This address does not work that way.", 405)
         except CrmError as error:
-            return pages.failure(error)
+            return pages.failure(error, stranger=stranger)
         except Exception as error:
-            return pages.unexpected(error)
+            return pages.unexpected(error, stranger=stranger)
 
     return answer
 

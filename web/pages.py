@@ -11,7 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
-from crm_core.errors import CrmError, TooMany
+from crm_core.db import read_session, shared
+from crm_core.errors import CrmError, NotFound, TooMany
+from crm_core.services.admin import setup
 from web import headers
 
 log = logging.getLogger("rapport.web")
@@ -46,23 +48,59 @@ def _policy() -> str:
 
 def render(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page. It is never stored by the browser: a form that somebody left must not come back with "back"."""
-    body = _environment().get_template(template).render({"error": "", "errors": {}, "notice": "", **values})
+    body = (
+        _environment()
+        .get_template(template)
+        .render({"error": "", "errors": {}, "notice": "", "brand": "", "framed": False, **values})
+    )
     return HTMLResponse(body, status, headers={"content-security-policy": _policy(), "cache-control": "no-store"})
 
 
-def unexpected(error: Exception) -> HTMLResponse:
+def public(template: str, *, status: int = 200, referrer: str = "no-referrer", **values: Any) -> HTMLResponse:
+    """A page for people without an account: under the name of the workspace that wrote to them, no index, no way into the app.
+
+    ``referrer``: a page whose own form must come from here, or is asked where it came from, says ``same-origin``.
+    """
+    response = render(template, status=status, **{"brand": _workspace(), **values})
+    response.headers.update({"x-robots-tag": "noindex, nofollow", "referrer-policy": referrer})
+    return response
+
+
+def message(title: str, words: str, *, status: int = 200) -> HTMLResponse:
+    """A sentence for people without an account."""
+    return public("message.html", status=status, title=title, message=words, link="", label="")
+
+
+def _workspace() -> str:
+    """How the workspace calls itself; empty before there is one."""
+    with read_session() as session:
+
+        def name() -> str:
+            found = setup.organisation(session)
+            return found.name if found is not None else ""
+
+        return shared(session, "web.workspace", ("organisation",), name)
+
+
+def unexpected(error: Exception, *, stranger: bool = False) -> HTMLResponse:
     """A bug: the log has it under a reference, the visitor gets the reference."""
     reference = token_hex(4).upper()
     log.error("reference %s", reference, exc_info=error)
-    message = f"Something went wrong here. If it happens again, tell your administrator this reference: {reference}"
-    return render("message.html", status=500, title="That did not work", message=message, link="/", label="Go on")
+    whom = "whoever sent you here" if stranger else "your administrator"
+    words = f"Something went wrong here. If it happens again, tell {whom} this reference: {reference}"
+    way = ("", "") if stranger else ("/", "Go on")
+    return render("message.html", status=500, title="That did not work", message=words, link=way[0], label=way[1])
 
 
-def failure(error: CrmError) -> HTMLResponse:
-    """An error's sentence as a page of its own."""
-    response = render(
-        "message.html", status=error.status, title="That did not work", message=error.message, link="/", label="Go on"
-    )
+def failure(error: CrmError, *, stranger: bool = False) -> HTMLResponse:
+    """An error's sentence as a page of its own. ``stranger``: for somebody whom no page of the app would let in."""
+    if stranger:
+        titles = {NotFound: "This link does not work", TooMany: "One moment, please"}
+        response = message(titles.get(type(error), "That did not work"), error.message, status=error.status)
+    else:
+        response = render(
+            "message.html", status=error.status, title="That did not work", message=error.message, link="/", label="Go on"
+        )
     if isinstance(error, TooMany):
         response.headers["retry-after"] = "60"
     return response

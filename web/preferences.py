@@ -4,12 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crm_core.db import read_session, write_session
-from crm_core.errors import NotFound
 from crm_core.services.marketing import tracking
 from crm_core.vocabulary import Purpose
 from web import pages
 from web.forms import Form
-from web.tracking import gone
 
 
 def ask(request: Request) -> Response:
@@ -19,11 +17,8 @@ def ask(request: Request) -> Response:
 
 def leave(request: Request, _form: Form) -> Response:
     """The button, and the one click of a mail program, which sends no origin: the signed address is the permission."""
-    try:
-        with write_session() as session:
-            tracking.leave(session, _token(request))
-    except NotFound as error:
-        return gone(error)
+    with write_session() as session:
+        tracking.leave(session, _token(request))
     return _page(request, "unsubscribe.html", done=True)
 
 
@@ -35,32 +30,25 @@ def show(request: Request) -> Response:
 def save(request: Request, form: Form) -> Response:
     """What they want from now on."""
     wanted = frozenset(purpose for purpose in Purpose if form.get(purpose.value) == "yes")
-    try:
-        with write_session() as session:
-            tracking.choose(session, _token(request), wanted)
-    except NotFound as error:
-        return gone(error)
+    with write_session() as session:
+        tracking.choose(session, _token(request), wanted)
     return _page(request, "preferences.html", saved=True)
 
 
-def _page(request: Request, template: str, **values: bool) -> Response:
-    try:
-        with read_session() as session:
-            found = tracking.reader(session, _token(request))
-    except NotFound as error:
-        return gone(error)
+def _page(request: Request, template: str, *, done: bool = False, saved: bool = False) -> Response:
+    with read_session() as session:
+        found = tracking.reader(session, _token(request))
     agreed = frozenset() if found.blocked else found.agreed
-    response = pages.render(
+    return pages.public(
         template,
         reader=found,
         purposes=list(Purpose),
         agreed=agreed,
         token=_token(request),
         preferences=f"/p/{_token(request)}",
-        **values,
+        done=done,
+        saved=saved,
     )
-    response.headers.update({"x-robots-tag": "noindex, nofollow", "referrer-policy": "no-referrer"})
-    return response
 
 
 def _token(request: Request) -> str:

@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crm_core.db import read_session, write_session
-from crm_core.errors import NotFound
 from crm_core.services.analytics import reports
 from web import pages
 from web.forms import Form
@@ -12,23 +11,17 @@ from web.forms import Form
 
 def ask(request: Request) -> Response:
     """Looking changes nothing: scanners follow every link of a message. The button does it."""
-    try:
-        with read_session() as session:
-            row = reports.recipient(session, _token(request))
-    except NotFound as error:
-        return _gone(error)
+    with read_session() as session:
+        row = reports.recipient(session, _token(request))
     if row.unsubscribed_at is not None:
         return _left()
-    return pages.render("leave_report.html", email=row.email, action=request.url.path)
+    return pages.public("leave_report.html", email=row.email, action=request.url.path)
 
 
 def leave(request: Request, _form: Form) -> Response:
     """End the report for this address."""
-    try:
-        with write_session() as session:
-            reports.leave(session, _token(request))
-    except NotFound as error:
-        return _gone(error)
+    with write_session() as session:
+        reports.leave(session, _token(request))
     return _left()
 
 
@@ -37,16 +30,4 @@ def _token(request: Request) -> str:
 
 
 def _left() -> Response:
-    return pages.render(
-        "message.html",
-        title="No more of these",
-        message="This address gets this report no longer.",
-        link="/",
-        label="To the start page",
-    )
-
-
-def _gone(error: NotFound) -> Response:
-    return pages.render(
-        "message.html", status=404, title="This link does not work", message=error.message, link="/", label="To the start page"
-    )
+    return pages.message("Done", "This address gets this report no longer.")

@@ -42,11 +42,13 @@ def _late(path: str, load: Callable[[], Endpoint]) -> Route:
     return Route(path, answer, methods=_METHODS)
 
 
-def _form(path: str, show: str | None, submit: str | None = None, *, from_anywhere: bool = False) -> Route:
+def _form(path: str, show: str | None, submit: str | None = None, *, from_anywhere: bool = False, stranger: bool = False) -> Route:
     """A page that is shown, and a form on it that is acted on."""
 
     def load() -> Endpoint:
-        return endpoint(_named(show) if show else None, _named(submit) if submit else None, from_anywhere=from_anywhere)
+        return endpoint(
+            _named(show) if show else None, _named(submit) if submit else None, from_anywhere=from_anywhere, stranger=stranger
+        )
 
     return _late(path, load)
 
@@ -70,8 +72,8 @@ ROUTES: list[BaseRoute] = [
     _form("/demo/as", None, "demo.switch"),
     _late("/invite/{token:path}", lambda: _named("links.route")(LinkPurpose.INVITE)),
     _late("/reset/{token:path}", lambda: _named("links.route")(LinkPurpose.RESET)),
-    _form("/t/{token:path}", "tracking.click"),
-    _form("/o/{token:path}", "tracking.opened"),
+    _form("/t/{token:path}", "tracking.click", stranger=True),
+    _form("/o/{token:path}", "tracking.opened", stranger=True),
     _form("/u/{token:path}", "preferences.ask", "preferences.leave", from_anywhere=True),
     _form("/p/{token:path}", "preferences.show", "preferences.save", from_anywhere=True),
     _own("/s/{token:path}", "share.route"),

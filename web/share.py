@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from crm_core.db import read_session, write_session
-from crm_core.errors import CrmError, NotFound, NotPermitted, TooMany
+from crm_core.errors import CrmError, NotPermitted, TooMany
 from crm_core.kit import clock, hashing
 from crm_core.services.analytics import paper, shared_pages, sharing
 from crm_core.services.analytics.sharing import Opened
@@ -30,14 +30,11 @@ _lock = threading.Lock()
 def show(request: Request) -> Response:
     """The page behind a link, or the question for its password."""
     _slow_down(address_of(request))
-    try:
-        with read_session() as session:
-            opened = sharing.open_link(session, _token(request))
-            if opened.password_hash and not sharing.has_pass(opened, request.cookies.get(_cookie(opened), "")):
-                return _ask(request)
-            body = _document(session, opened)
-    except NotFound as error:
-        return _gone(error)
+    with read_session() as session:
+        opened = sharing.open_link(session, _token(request))
+        if opened.password_hash and not sharing.has_pass(opened, request.cookies.get(_cookie(opened), "")):
+            return _ask(request)
+        body = _document(session, opened)
     if request.method != "HEAD":
         _note(request, opened)
     return _page(body, opened)
@@ -51,8 +48,6 @@ def submit(request: Request, form: Form) -> Response:
         with write_session() as session:
             opened = sharing.open_link(session, _token(request))
             sharing.begin_try(session, opened, address=address)
-    except NotFound as error:
-        return _gone(error)
     except TooMany as error:
         return _ask(request, error.message, 429)
     if opened.password_hash is None:
@@ -73,7 +68,7 @@ def submit(request: Request, form: Form) -> Response:
     return response
 
 
-route = endpoint(show, submit)
+route = endpoint(show, submit, stranger=True)
 
 
 def _token(request: Request) -> str:
@@ -124,13 +119,7 @@ def _note(request: Request, opened: Opened, *, refused: bool = False) -> None:
 
 
 def _ask(request: Request, error: str = "", status: int = 200) -> Response:
-    return pages.render("share.html", status=status, action=request.url.path, error=error)
-
-
-def _gone(error: NotFound) -> Response:
-    return pages.render(
-        "message.html", status=404, title="This link does not work", message=error.message, link="/", label="To the start page"
-    )
+    return pages.public("share.html", status=status, referrer="same-origin", action=request.url.path, error=error)
 
 
 def _slow_down(address: str) -> None:

@@ -10,8 +10,6 @@ from crm_core.services.feedback.answering import PublicSurvey
 from web import pages
 from web.forms import Form
 
-_HIDDEN = {"x-robots-tag": "noindex, nofollow", "referrer-policy": "no-referrer"}
-
 
 def show(request: Request) -> Response:
     """The question. Programs that check links follow every one of them, so that opening it answers nothing."""
@@ -57,9 +55,7 @@ def _page(
     state: str, found: PublicSurvey, token: str, *, status: int = 200, error: str = "", comment: str | None = None
 ) -> Response:
     said = found.comment if comment is None else comment
-    response = pages.render("survey.html", status=status, state=state, survey=found, token=token, error=error, comment=said)
-    response.headers.update(_HIDDEN)
-    return response
+    return pages.public("survey.html", status=status, state=state, survey=found, token=token, error=error, comment=said)
 
 
 def _token(request: Request) -> str:

@@ -6,9 +6,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from crm_core.db import write_session
-from crm_core.errors import CrmError, NotFound
+from crm_core.errors import CrmError
 from crm_core.services.marketing import tracking
-from web import pages
 from web.cookies import is_https
 
 VISITOR_COOKIE = "rapport_visitor"
@@ -19,16 +18,9 @@ _HIDDEN = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store", "re
 
 def click(request: Request) -> Response:
     """Lead on to the address that the campaign wrote down. An altered or old link leads nowhere."""
-    try:
-        with write_session() as session:
-            found = tracking.click(
-                session,
-                str(request.path_params["token"]),
-                visitor=request.cookies.get(VISITOR_COOKIE, ""),
-                machine=machine(request),
-            )
-    except NotFound as error:
-        return gone(error)
+    with write_session() as session:
+        visitor = request.cookies.get(VISITOR_COOKIE, "")
+        found = tracking.click(session, str(request.path_params["token"]), visitor=visitor, machine=machine(request))
     response = RedirectResponse(found.url, 302, headers=_HIDDEN)
     response.set_cookie(
         VISITOR_COOKIE, found.visitor, max_age=_YEAR, path="/", httponly=True, samesite="lax", secure=is_https(request)
@@ -44,13 +36,6 @@ def opened(request: Request) -> Response:
     except CrmError:
         return Response(PIXEL, media_type="image/gif", headers=_HIDDEN)
     return Response(PIXEL, media_type="image/gif", headers=_HIDDEN)
-
-
-def gone(error: NotFound) -> Response:
-    """One page for every dead link."""
-    response = pages.render("message.html", status=404, title="This link does not work", message=error.message, link="", label="")
-    response.headers.update({"x-robots-tag": "noindex, nofollow"})
-    return response
 
 
 def machine(request: Request) -> bool:

@@ -26,7 +26,9 @@ VALUE_COLUMNS = [
 
 
 def marks(row) -> str:
-    found = [words for words, holds in (("needed", row.required), ("personal", row.pii), ("indexed", row.filterable)) if holds]
+    found = [
+        words for words, holds in (("needed", row.required), ("personal", row.pii), ("quick to filter", row.filterable)) if holds
+    ]
     return ", ".join(found) or fmt.NOTHING
 
 

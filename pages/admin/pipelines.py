@@ -89,7 +89,7 @@ if may_edit and actions.button("New pipeline", type="primary", icon=":material/a
 
 for pipeline in load(pipelines.find):
     with st.container(border=True):
-        a, b, c, d = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
+        a, b, c = st.columns([4, 2, 2], vertical_alignment="bottom")
         name = a.text_input(
             "Pipeline", value=pipeline.name, key=f"name_{pipeline.id}_{pipeline.version}", max_chars=80, disabled=not may_edit
         )
@@ -100,7 +100,7 @@ for pipeline in load(pipelines.find):
             "Open for deals", value=pipeline.is_active, key=f"active_{pipeline.id}_{pipeline.version}", disabled=not may_edit
         )
         rows = stage_table(pipeline)
-        if may_edit and d.button("Save", type="primary", key=f"save_{pipeline.id}", width="stretch"):
+        if may_edit and st.button("Save", type="primary", key=f"save_{pipeline.id}"):
             version = pipeline.version
             if (name, default, active) != (pipeline.name, pipeline.is_default, pipeline.is_active):
                 saved = perform(

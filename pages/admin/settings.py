@@ -47,6 +47,7 @@ with left, st.container(border=True):
         **organisation.LOCALES,
         **({settings.locale: settings.locale} if settings.locale not in organisation.LOCALES else {}),
     }
+    a, b = st.columns(2)
     locale = a.selectbox(
         "Numbers and dates as in",
         list(locales),
@@ -61,6 +62,7 @@ with left, st.container(border=True):
         format_func=lambda n: MONTHS[n - 1],
         disabled=not may_edit,
     )
+    a, b = st.columns(2)
     region = a.text_input(
         "Country of phone numbers without a prefix",
         value=settings.phone_region,

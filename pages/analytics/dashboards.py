@@ -17,7 +17,7 @@ COLUMNS = (
     Column("description", "What it answers", sortable=False, muted=True),
     Column("shown_to", "Shown to", sortable=False),
     Column("owner", "Owner", sortable=False),
-    Column("tiles", "Tiles", right=True, sortable=False),
+    Column("tiles", "Tiles", right=True, sortable=False, named=True),
     Column("updated", "Changed", sortable=False, muted=True),
 )
 TONES = {ShownTo.PRIVATE: "gray", ShownTo.ROLE: "violet", ShownTo.SHARED: "blue"}

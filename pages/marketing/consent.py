@@ -43,6 +43,7 @@ def rules_form() -> None:
             help="Marketing messages per person, over all campaigns",
         )
         month = b.number_input("At most, in 30 days", 1, 100, value=found.cap_30_days, disabled=not may)
+        a, b = st.columns(2)
         start = a.text_input(
             "Quiet from",
             value=found.quiet_from,

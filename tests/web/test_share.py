@@ -250,3 +250,11 @@ def test_an_analysis_is_shared_without_single_records(client, workspace):
     assert page.status_code == 200 and "Three &lt;groups&gt; hold." in page.text and "0.71" in page.text
     assert "Loyal" in page.text and "Few" not in page.text and "Rare" not in page.text
     assert "Ida" not in page.text and "<script" not in page.text
+
+
+def test_a_dead_link_of_any_kind_says_so_and_offers_a_stranger_no_way_into_the_app(client, cast):
+    for door in ("s", "t", "u", "p", "r", "q", "c", "f", "b", "book"):
+        answer = client.get(f"/{door}/nothing")
+        assert answer.status_code == 404 and "This link does not work" in answer.text, door
+        assert "<a " not in answer.text and "noindex" in answer.headers["x-robots-tag"], door
+        assert '<p class="brand from">Test Ltd</p>' in answer.text, "under the name that a customer knows"

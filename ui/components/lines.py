@@ -54,9 +54,9 @@ def lines_card(
         table(
             [
                 Column("name", "Product", sortable=False),
-                Column("quantity", "Qty", right=True, sortable=False),
+                Column("quantity", "Qty", right=True, sortable=False, named=True),
                 Column("price", "Price", right=True, sortable=False),
-                Column("total", "Total", right=True, sortable=False),
+                Column("total", "Total", right=True, sortable=False, named=True),
             ],
             [(line.id, _cells(actor, line)) for line in lines],
             key="lines_table",

@@ -26,6 +26,11 @@ from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
 
+_BARE = (FieldKind.BOOLEAN, FieldKind.INTEGER, FieldKind.DECIMAL)
+"""What says nothing without its name: on a phone, where there is no header, the name stands before it."""
+_TOLD_ONCE = (FieldKind.MONEY, FieldKind.DATE, FieldKind.DATETIME, FieldKind.PERCENT)
+"""What says enough as the first of its kind in a row, but not as the second."""
+
 
 @dataclass(frozen=True)
 class Quick:
@@ -117,11 +122,11 @@ def record_list(
                 spec.key,
                 spec.label,
                 right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL),
-                named=spec.kind is FieldKind.BOOLEAN,
+                named=spec.kind in _BARE or any(before.kind is spec.kind for before in shown[:n] if spec.kind in _TOLD_ONCE),
             )
-            for spec in shown
+            for n, spec in enumerate(shown)
         ]
-        + ([Column("extra", extra.label, right=True, sortable=False)] if extra is not None else []),
+        + ([Column("extra", extra.label, right=True, sortable=False, named=True)] if extra is not None else []),
         [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown] + more.get(row["id"], [])) for row in page.rows],
         key=f"table_{entity_key}_{st.session_state.get('_bulk_turn', 0)}",
         label=found.plural,

@@ -1,4 +1,26 @@
 const picks = new WeakMap()
+const watched = new WeakMap()
+const WIDTHS = [560, 420, 340, 290, 255, 230, 210, 190, 175, 160, 145, 130, 115]
+
+// The most that a cell's words may take: as much as the table has room for, so that nothing is cut while there is space beside it.
+function fit(root) {
+  const table = root.firstElementChild
+  if (!table || !root.clientWidth) return
+  for (const most of WIDTHS) {
+    root.style.setProperty("--most", `${most}px`)
+    if (table.offsetWidth <= root.clientWidth) break
+  }
+}
+
+function watch(root) {
+  if (watched.has(root)) return
+  let width = 0
+  const observer = new ResizeObserver(() => {
+    if (root.clientWidth !== width) { width = root.clientWidth; fit(root) }
+  })
+  observer.observe(root)
+  watched.set(root, observer)
+}
 
 function cellContent(cell, column) {
   if (cell.share !== undefined && cell.share !== null) {
@@ -142,5 +164,7 @@ export default function (component) {
   table.append(thead, body)
   const left = root.scrollLeft
   root.replaceChildren(table)
+  fit(root)
+  watch(root)
   root.scrollLeft = left
 }

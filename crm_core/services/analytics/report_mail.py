@@ -1,5 +1,6 @@
 """A dashboard as a message: tables that every mail program shows, with styles on the elements themselves; no picture, nothing fetched."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -76,7 +77,7 @@ def _plain(actor: Actor, sheet: Sheet, leave: str) -> str:
 
 
 def _html(actor: Actor, sheet: Sheet, leave: str) -> str:
-    body = Markup("").join(_tile(actor, tile) for tile, _width in sheet.tiles)
+    body = Markup("").join(_row(actor, row) for row in _rows(actor, [tile for tile, _width in sheet.tiles]))
     foot = Markup("").join(Markup('<p style="margin:0 0 4px">{}</p>').format(line) for line in sheet.foot)
     return Markup(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title></head>'
@@ -89,7 +90,39 @@ def _html(actor: Actor, sheet: Sheet, leave: str) -> str:
     )
 
 
-def _tile(actor: Actor, tile: Tile) -> Markup:
+def _bar(size: float) -> Markup:
+    """A bar of cells: some mail programs give every box the whole width, but none of them a cell."""
+    if not size:
+        return Markup("")
+    return Markup(
+        '<table role="presentation" cellspacing="0" cellpadding="0" style="width:{}%"><tr>'
+        '<td style="height:10px;line-height:10px;font-size:0;background:{}">&nbsp;</td></tr></table>'
+    ).format(max(1, round(100 * size)), _BAR)
+
+
+def _rows(actor: Actor, tiles: Sequence[Tile]) -> list[list[Tile]]:
+    """Tiles from top to bottom: two that are only a number stand side by side."""
+    rows: list[list[Tile]] = []
+    for tile in tiles:
+        beside = rows and len(rows[-1]) == 1 and all(_headline(actor, one)[0] for one in (rows[-1][0], tile))
+        rows[-1].append(tile) if beside else rows.append([tile])
+    return rows
+
+
+def _row(actor: Actor, row: Sequence[Tile]) -> Markup:
+    if len(row) == 1:
+        return Markup('<div style="margin:0 0 12px">{}</div>').format(_tile(actor, row[0]))
+    cells = [
+        Markup('<td valign="top" style="width:50%;height:100%;padding:{}">{}</td>').format(room, _tile(actor, tile, "height:100%;"))
+        for tile, room in zip(row, ("0 6px 0 0", "0 0 0 6px"), strict=True)
+    ]
+    return Markup(
+        '<table role="presentation" cellspacing="0" cellpadding="0" style="width:100%;height:1px;margin:0 0 12px;table-layout:fixed">'
+        "<tr>{}</tr></table>"
+    ).format(Markup("").join(cells))
+
+
+def _tile(actor: Actor, tile: Tile, more: str = "") -> Markup:
     big, note = _headline(actor, tile)
     inner = Markup("")
     if big:
@@ -98,9 +131,9 @@ def _tile(actor: Actor, tile: Tile) -> Markup:
         inner += Markup('<p style="margin:4px 0 0;color:{}">{}</p>').format(_SOFT, note or tile.reason or tile.text)
     rows = Markup("").join(
         Markup(
-            '<tr><td style="padding:3px 10px 3px 0;width:40%">{}</td><td style="padding:3px 0"><div style="height:10px;width:{}%;background:{}"></div></td>'
+            '<tr><td style="padding:3px 10px 3px 0;width:40%">{}</td><td style="padding:3px 0;width:45%">{}</td>'
             '<td style="padding:3px 0 3px 10px;text-align:right;white-space:nowrap">{}</td></tr>'
-        ).format(label, max(1, round(100 * size)), _BAR, text)
+        ).format(label, _bar(size), text)
         for label, text, size in lines(actor, tile)
     )
     if rows:
@@ -108,5 +141,5 @@ def _tile(actor: Actor, tile: Tile) -> Markup:
             rows
         )
     return Markup(
-        '<div style="margin:0 0 12px;padding:14px 16px;background:#FFFFFF;border:1px solid {};border-radius:8px"><strong>{}</strong>{}</div>'
-    ).format(_LINE, tile.title, inner)
+        '<div style="{}box-sizing:border-box;padding:14px 16px;background:#FFFFFF;border:1px solid {};border-radius:8px"><strong>{}</strong>{}</div>'
+    ).format(more, _LINE, tile.title, inner)

@@ -30,7 +30,7 @@ from crm_core.settings import settings
 from crm_core.vocabulary import Action, ReportEvery, Via
 
 MAX_RECIPIENTS = 50
-GONE = "This address gets no report by this link any more."
+GONE = "The report that it belonged to no longer exists, or the link is not complete. There is nothing that you have to do."
 _PURPOSE = "report"
 _SCHEDULES = ReportSchedule.__table__  # type: ignore[attr-defined]
 _USERS = User.__table__  # type: ignore[attr-defined]

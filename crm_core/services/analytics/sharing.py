@@ -26,7 +26,7 @@ from crm_core.services.analytics import dashboards, metrics, runs, tiles
 from crm_core.services.analytics.tiles import Look
 from crm_core.vocabulary import Action, Against, PeriodPreset, RunState, ShareKind, Via
 
-GONE = "This link does not work. It may have expired or been withdrawn; ask whoever gave it to you for a new one."
+GONE = "It may have expired or been withdrawn. Ask whoever gave it to you for a new one."
 WRONG = "This password does not open the page."
 DAYS = {1: "1 day", 7: "1 week", 30: "1 month", 90: "3 months", 365: "1 year"}
 MIN_PASSWORD = 8

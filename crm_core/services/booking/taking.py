@@ -25,7 +25,7 @@ from crm_core.services.sales import leads
 from crm_core.settings import settings
 from crm_core.vocabulary import ActivityKind, BookingPlace, BookingState, GuestState, Via
 
-CLOSED = "This page takes no bookings."
+CLOSED = "There is no booking page here, or it takes no bookings at the moment. Ask whoever gave you the link for a time."
 JUST_TAKEN = "Somebody else has just taken this time. Please choose another one."
 TRAP = "fax_number"
 """A field that people don't see; what fills it in is no person."""

@@ -7,7 +7,7 @@ from crm_core.models import Booking
 from crm_core.services.marketing import signing
 
 PURPOSE, NOUN = "bookings", "booking"
-GONE = "This link is not complete. Open it once more from the message."
+GONE = "It is not complete. Open it once more from the message."
 QUICKEST = 2
 """Seconds within which nobody fills the form in."""
 

@@ -27,6 +27,7 @@ from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
 from crm_core.services.feedback import survey_rules, surveys, tokens
 from crm_core.services.helpdesk.ticket_rules import DONE
+from crm_core.services.marketing import letter_rules
 from crm_core.settings import settings
 from crm_core.vocabulary import Action, ContactWay, Gate, OrderStatus, Purpose, StageKind, SurveyTrigger, Via
 
@@ -269,14 +270,17 @@ def _html(survey: Survey, contact: Contact, link: str) -> str:
     """The message with a link per score. A link only opens the page: the answer counts when the button there is pressed."""
     scale = survey_rules.SCALES[survey.kind]
     style = (
-        "display:inline-block;min-width:20px;padding:10px 8px;margin:2px;border:1px solid #c7cbd4;border-radius:8px;text-align:center;"
-        "text-decoration:none;color:#4338ca;font-weight:600"
+        "display:block;padding:10px 0;border:1px solid #C7CBD4;border-radius:6px;text-align:center;text-decoration:none;color:#4338CA;"
+        "font-size:15px;font-weight:bold"
     )
-    cells = "".join(f'<a href="{escape(link)}?s={score}" style="{style}">{score}</a>' for score in scale.scores)
-    intro = f"<p>{escape(survey.mail_intro)}</p>" if survey.mail_intro else ""
-    return (
-        '<!doctype html><html><body style="font:16px/1.5 system-ui,sans-serif;max-width:560px;margin:0 auto;padding:16px">'
-        f'<p>Hello {escape(contact.name)},</p>{intro}<p style="font-weight:600">{escape(survey.question)}</p><p>{cells}</p>'
-        f'<p style="color:#6b7280;font-size:13px">{scale.low} = {escape(scale.low_words)}, {scale.high} = {escape(scale.high_words)}</p>'
-        f'<p style="color:#6b7280;font-size:13px"><a href="{escape(link)}?stop=1" style="color:#6b7280">No more surveys</a></p></body></html>'
+    cells = "".join(
+        f'<td style="padding:0 2px"><a href="{escape(link)}?s={score}" style="{style}">{score}</a></td>' for score in scale.scores
     )
+    intro = f'<p style="margin:0 0 16px">{escape(survey.mail_intro)}</p>' if survey.mail_intro else ""
+    width = min(520, 60 * len(scale.scores))
+    body = (
+        f'<p style="margin:0 0 16px">Hello {escape(contact.name)},</p>{intro}<p style="margin:0 0 16px;font-weight:bold">{escape(survey.question)}</p>'
+        f'<table role="presentation" cellspacing="0" cellpadding="0" style="width:100%;max-width:{width}px;table-layout:fixed"><tr>{cells}</tr></table>'
+        f'<p style="margin:8px 0 0;color:#6B7280;font-size:13px">{scale.low} = {escape(scale.low_words)}, {scale.high} = {escape(scale.high_words)}</p>'
+    )
+    return letter_rules.page(body, f'<a href="{escape(link)}?stop=1" style="color:#6B7280">No more surveys</a>')

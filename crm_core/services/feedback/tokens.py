@@ -19,5 +19,5 @@ def read(session: Session, token: str) -> SurveyInvitation:
     number = signing.number_of(session, PURPOSE, NOUN, token)
     found = session.get(SurveyInvitation, number) if number is not None else None
     if found is None or found.skipped:
-        raise NotFound("This link is not complete. Open it once more from the message.")
+        raise NotFound("It is not complete. Open it once more from the message.")
     return found

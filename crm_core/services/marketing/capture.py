@@ -38,6 +38,7 @@ TRAP = "fax_number"
 CONSENT = "consent"
 CONFIRM_DAYS = 7
 MAX_TEXT = 5_000
+CLOSED = "There is no form here, or it takes nothing in at the moment."
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def public(session: Session, slug: str) -> PublicForm:
     """The form at an address; NotFound when there is none or it is switched off."""
     form = session.exec(select(LeadForm).where(LeadForm.slug == slug, LeadForm.is_active)).first()
     if form is None:
-        raise NotFound("This form is not open.")
+        raise NotFound(CLOSED)
     specs = registry(session, "lead")
     asked = [
         (specs[row["key"]], row["label"] or specs[row["key"]].label, row["required"]) for row in form.fields if row["key"] in specs
@@ -90,7 +91,7 @@ def submit(session: Session, slug: str, values: Mapping[str, str], sender: Sende
     """Take a sending of the page in. Raises Invalid with a sentence per field that the visitor can correct."""
     form = session.exec(select(LeadForm).where(LeadForm.slug == slug, LeadForm.is_active)).first()
     if form is None:
-        raise NotFound("This form is not open.")
+        raise NotFound(CLOSED)
     suspicious = bool(values.get(TRAP)) or not signing.waited(session, PURPOSE, form.id or 0, sender.stamp or "", QUICKEST)
     return _take(session, form, values, sender, Via.FORM, suspicious)
 
@@ -237,12 +238,16 @@ def _ask_to_confirm(session: Session, form: LeadForm, row: FormSubmission, lead:
     token = secrets.token_urlsafe(24)
     row.token_sha256, row.token_until = hashlib.sha256(token.encode()).hexdigest(), utcnow() + timedelta(days=CONFIRM_DAYS)
     link = f"{settings().public_url.rstrip('/') or 'http://localhost:8501'}/c/{token}"
+    organisation = session.exec(select(Organisation)).first()
+    us = organisation.name if organisation else ""
     text = (
-        f"You asked for news and offers. Please say that it was you:\n\n{link}\n\n"
-        f"The link works for {CONFIRM_DAYS} days. If it was not you, do nothing: you will hear nothing more."
+        f"Hello,\n\nyou asked for news and offers{f' from {us}' if us else ''}. Please say that it was you:\n\n{link}\n\n"
+        f"The link works for {CONFIRM_DAYS} days. If it was not you, do nothing: you will hear nothing more.\n\n{us}".rstrip()
+        + "\n"
     )
+    subject = f"Please confirm: news from {us}" if us else "Please confirm"
     outbox.queue(
-        session, system(Via.FORM), to=address, subject="Please confirm", text=text, kind="confirmation", dedupe_key=f"confirm-{row.id}",
+        session, system(Via.FORM), to=address, subject=subject, text=text, kind="confirmation", dedupe_key=f"confirm-{row.id}",
         lead_id=lead.id, secret=True,
     )  # fmt: skip
 
@@ -262,7 +267,7 @@ def pending(session: Session, token: str) -> FormSubmission:
     digest = hashlib.sha256(token.encode()).hexdigest()
     row = session.exec(select(FormSubmission).where(FormSubmission.token_sha256 == digest)).first()
     if row is None or row.token_until is None or row.token_until < utcnow():
-        raise NotFound("This link is not complete, or it is too old.")
+        raise NotFound(f"It is not complete, or older than {CONFIRM_DAYS} days. Fill the form in once more, and you get a new one.")
     return row
 
 

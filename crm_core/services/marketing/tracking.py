@@ -33,7 +33,7 @@ from crm_core.vocabulary import Channel, ConsentStatus, ContactWay, MemberStatus
 
 SITE = "site_visits"
 """Purpose of the key of the own web site."""
-GONE = "This link is not complete, or it is too old."
+GONE = "It is not complete, or it is too old. Open it once more from the message; if that does not help, answer to whoever wrote to you."
 MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
 _TOUCHES: Any = Touchpoint.__table__  # type: ignore[attr-defined]
 _LINKS: Any = TrackedLink.__table__  # type: ignore[attr-defined]
