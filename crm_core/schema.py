@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import JSON, Connection, Engine, create_engine, insert, inspect, select, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from crm_core import db
 from crm_core.errors import Unavailable
@@ -96,11 +98,30 @@ def _register_versions(connection: Connection) -> None:
 
 
 def current() -> str | None:
-    """The revision of the database; None when it is empty."""
-    with db.read_engine().connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("select version_num from alembic_version")).scalar()
+    """The revision of the database; None when it is empty. The first thing that anybody asks it, so raises Unavailable when it does not answer."""
+    try:
+        with db.read_engine().connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(text("select version_num from alembic_version")).scalar()
+    except (SQLAlchemyError, ImportError) as error:
+        raise Unavailable(_no_answer(error), permanent=True) from error
+
+
+def _no_answer(error: Exception) -> str:
+    """Why nobody gets at the database and what to do, without the address: it may hold a password."""
+    if not isinstance(error, DBAPIError):
+        return (
+            "RAPPORT_DATABASE_URL is not an address of a database that Rapport knows. It should look like "
+            "postgresql://user:password@host/name, or be left out."
+        )
+    reason = (str(error.orig).strip().splitlines() or [""])[0]
+    if settings().is_sqlite:
+        return (
+            f"The database file {make_url(settings().url).database} can't be opened ({reason}). Check that the folder is the right one and that "
+            "this user may read and write it; if it is damaged, restore a backup."
+        )
+    return f"The database does not answer ({reason}). Check that the server runs and that RAPPORT_DATABASE_URL is right. Nothing was changed."
 
 
 def revisions() -> list[str]:

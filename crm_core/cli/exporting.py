@@ -16,7 +16,7 @@ from sqlmodel import select
 from crm_core import access, events, lists
 from crm_core.access import Actor
 from crm_core.db import read_session, write_session
-from crm_core.entities import entity
+from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid, Unavailable
 from crm_core.fields import FieldSpec, registry
 from crm_core.kit.money import to_major
@@ -30,6 +30,8 @@ def write_csv(entity_key: str, target: Path, columns: list[str], filter_json: st
     """Write all records that the filter means; returns how many. The file appears when it is complete."""
     actor = access.system(Via.CLI)
     with read_session() as session, _file(target) as file:
+        if entity_key not in ENTITIES:
+            raise Invalid(f"There is no kind of record “{entity_key}”. There are: {', '.join(ENTITIES)}.")
         found = entity(entity_key)
         specs = registry(session, found.key)
         unknown = [key for key in columns if key not in specs]

@@ -30,6 +30,12 @@ def import_(
     unmapped: Annotated[str, typer.Option(help="Columns that match no field: drop or field (make custom fields of them).")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same work with nothing kept.")] = False,
     outcome: Outcome = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Let an import of this file that was cut off go on where it stopped.")
+    ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Begin from the first row, though an import of this file was cut off.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Import a file by the same rules as the wizard in the app. Every row is accounted for; ends with 5 if some were rejected."""
@@ -47,7 +53,11 @@ def import_(
         values["match"] = tuple(_words(match) or values["match"])
     actor = access.system(Via.CLI)
     with output.progress(f"Importing {file.name}") as step:
-        run = driver.import_file(file, entity, actor=actor, options=driver.Options(**values), dry_run=dry_run, progress=step)
+        if resume and not dry_run:
+            run = driver.resume_file(file, entity, actor=actor, progress=step)
+        else:
+            chosen = driver.Options(**values)
+            run = driver.import_file(file, entity, actor=actor, options=chosen, dry_run=dry_run, anew=anew, progress=step)
     counts = _counts(run, dry_run)
     if outcome is not None and not dry_run:
         _write_outcome(run.id or 0, outcome, actor)

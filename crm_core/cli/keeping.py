@@ -45,12 +45,21 @@ def restore(
     from crm_core.errors import Conflict
     from crm_core.services.admin import restoring
 
-    if not yes and not as_json and not typer.confirm(f"Replace the present database by {file}? The old one is kept aside."):
-        raise Conflict("Nothing was changed.")
+    if not yes and not as_json and not _agreed(f"Replace the present database by {file}? The old one is kept aside."):
+        raise Conflict("Nothing was changed. With --yes nobody is asked.")
     with output.progress("Restoring"):
         aside = restoring.restore(file)
     words = f" The old database lies at {aside}." if aside else ""
     output.answer(f"Restored from {file}.{words}", restored=str(file), aside=str(aside) if aside else None)
+
+
+def _agreed(question: str) -> bool:
+    """The answer; no when nobody is there to give one."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        print()
+        return False
 
 
 def move(

@@ -89,8 +89,17 @@ def _migrate_there(target_url: str) -> None:
     command = [sys.executable, "-m", "crm_core", "migrate", "--bare", "--json"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        raise Unavailable(f"The other database could not be prepared: {words[-1] if words else 'no answer'}", permanent=True)
+        raise Unavailable(f"The other database could not be prepared: {_last_words(done.stdout)}", permanent=True)
+
+
+def _last_words(answer: str) -> str:
+    """The sentence in what the other process answered as JSON."""
+    try:
+        return str(json.loads(answer.strip().splitlines()[-1])["message"]).replace(
+            "RAPPORT_DATABASE_URL", "the address behind --to"
+        )
+    except (IndexError, ValueError, KeyError, TypeError):
+        return "it gave no answer."
 
 
 def _require_empty(target: Connection) -> None:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from sqlmodel import select as rows
 
 from crm_core import events
-from crm_core.access import Actor, require
+from crm_core.access import Actor, load, require
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
@@ -231,8 +231,10 @@ def deactivate(session: Session, actor: Actor, user_id: int) -> User:
     if not user.is_active:
         raise Conflict(f"{user.name} was deactivated already.")
     _require_not_above(session, actor, user)
+    manages = load(session, user.id).can("user", Action.MANAGE)
     user.is_active = False
-    require_an_administrator(session)
+    if manages:
+        require_an_administrator(session)
     sessions.revoke_all(session, user.id)
     links.void(session, user.id)
     events.record(session, actor, "user.deactivated", user)

@@ -1,6 +1,7 @@
 """Each verb answers people in sentences, machines in JSON, and scripts with an exit code that means something."""
 
 import csv
+import io
 import json
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from crm_core import db, records, schema
 from crm_core.cli import main
 from crm_core.db import read_session, write_session
 from crm_core.models import User
-from crm_core.settings import ROOT
+from crm_core.services.admin.imports import driver, runs
+from crm_core.settings import ROOT, settings
 
 
 @pytest.fixture
@@ -68,14 +70,15 @@ def test_a_wrong_option_ends_with_2(run):
 
 
 def test_migrate_brings_up_to_date_once(run, any_database):
-    schema.downgrade("0001")
+    before = schema.revisions()[-2]
+    schema.downgrade(before)
     code, out, _ = run("migrate", "--json")
-    assert (code, json.loads(out)["before"], json.loads(out)["after"]) == (0, "0001", schema.newest())
+    assert (code, json.loads(out)["before"], json.loads(out)["after"]) == (0, before, schema.newest())
     assert "Up to date" in run("migrate")[1]
 
 
 def test_verbs_that_need_the_newest_shape_say_so_and_end_with_3(run, database):
-    schema.downgrade("0001")
+    schema.downgrade(schema.revisions()[-2])
     for verb in (["check"], ["backup"], ["export", "deal", "x.csv"], ["user", "disable", "a@b.example"]):
         code, _, err = run(*verb)
         assert (code, "not up to date" in err) == (3, True)
@@ -88,6 +91,52 @@ def test_a_newer_database_ends_with_3_in_words_and_in_json(run, database):
     assert (code, "newer version" in err) == (3, True)
     code, out, _ = run("migrate", "--json")
     assert (code, json.loads(out)["ok"], json.loads(out)["error"]) == (3, False, "unavailable")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://u:secret@127.0.0.1:1/x", "does not answer"),
+        ("nonsense://somewhere", "should look like"),
+        ("sqlite:///{folder}/broken.db", "can't be opened"),
+    ],
+)
+def test_a_database_that_can_not_be_reached_is_named_as_the_reason(run, monkeypatch, tmp_path, url, words):
+    (tmp_path / "broken.db").write_text("no database at all, and longer than the head of one would be " * 9)
+    monkeypatch.setenv("RAPPORT_DATABASE_URL", url.format(folder=tmp_path))
+    settings.cache_clear()
+    for verb in (["check"], ["migrate"], ["backup"], ["export", "deal", "-"], ["worker"]):
+        code, _, err = run(*verb)
+        assert (code, words in err, "Traceback" in err, "secret" in err) == (3, True, False, False), (verb, err)
+
+
+def test_a_restore_that_nobody_agrees_to_changes_nothing(run, cast, tmp_path, monkeypatch):
+    run("backup", tmp_path / "b.db")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, _, err = run("restore", tmp_path / "b.db")
+    assert (code, "Nothing was changed" in err) == (4, True)
+
+
+def test_an_import_that_was_cut_off_goes_on_or_begins_anew_but_never_doubles_unasked(run, any_cast, tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("Name\n" + "".join(f"Firm {n}\n" for n in range(7)), "utf-8")
+    monkeypatch.setattr(runs, "BATCH_ROWS", 3)
+    command = ("import", "account", tmp_path / "a.csv", "--mode", "create", "--json")
+    assert run(*command, "--resume")[0] == 4
+    work = driver.run_batches
+    monkeypatch.setattr(driver, "run_batches", lambda run_id, _progress: [_one_batch(run_id), sys.exit(9)])
+    assert run(*command)[0] == 9
+    monkeypatch.setattr(driver, "run_batches", work)
+    code, out, _ = run(*command)
+    assert (code, "after 3 of 7 rows" in json.loads(out)["message"]) == (4, True)
+    assert json.loads(run(*command, "--resume")[1])["created"] == 7
+    with read_session() as session:
+        assert session.execute(text("select count(*), count(distinct name) from account")).one() == (7, 7)
+    assert run(*command)[0] == 5  # a finished one does not stand in the way; its rows are there already
+
+
+def _one_batch(run_id):
+    with write_session() as session:
+        runs.run_batch(session, run_id, {})
 
 
 def test_check_ends_with_6_when_something_is_wrong_and_repairs_what_it_can(run, cast):
@@ -129,6 +178,9 @@ def test_a_person_is_added_locked_out_and_let_in_again_by_link(run, any_cast):
         assert (user.name, user.manager_id) == ("New Person", any_cast["bob"].user_id)
         assert session.execute(text("select via from event_log where type = 'user.invited'")).scalars().all() == ["cli"]
     assert run("user", "disable", "NEW@example.com")[0] == 0
+    with write_session() as session:
+        session.execute(text("update app_user set password_hash = null"))
+    assert run("user", "disable", "sam@example.com")[0] == 0  # nobody could manage people before either
     code, _, err = run("user", "reset", "new@example.com")
     assert (code, "deactivated" in err) == (4, True)
     assert run("user", "add", "new@example.com", "--name", "Again", "--role", "sales_rep")[0] == 4

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crm_core.access import Actor
-from crm_core.db import write_session
-from crm_core.errors import CrmError, Invalid
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, CrmError, Invalid
 from crm_core.kit.text import clip
 from crm_core.models import ImportRun
 from crm_core.services.admin.imports import matching, runs, store, undo
@@ -94,14 +94,18 @@ def import_file(
     actor: Actor,
     options: Options | None = None,
     dry_run: bool = False,
+    anew: bool = False,
     progress: Progress | None = None,
 ) -> ImportRun:
     """Import a file from this machine in one go. With ``dry_run`` nothing is kept but the report (``run.report["check"]``).
 
-    Raises Invalid with sentences when the plan can't run. The returned run holds counts by outcome; ``outcome.lines`` gives the file of rows.
+    Raises Invalid with sentences when the plan can't run, Conflict when an import of this very file was cut off (``resume_file`` lets it go on)
+    unless it shall begin ``anew``. The returned run holds counts by outcome; ``outcome.lines`` gives the file of rows.
     """
     options = options or Options()
     path = Path(path)
+    if not (dry_run or anew):
+        _refuse_beside_a_half(path, entity_key, actor)
     kept, digest = store.keep_path(path)
     with write_session() as session:
         run = runs._uploaded(session, actor, entity_key, kept, digest, path.name)
@@ -122,6 +126,28 @@ def import_file(
             return runs.check(session, actor, run.id or 0)
         runs.start(session, actor, run.id or 0)
     return run_batches(run.id or 0, progress)
+
+
+def resume_file(path: Path | str, entity_key: str, *, actor: Actor, progress: Progress | None = None) -> ImportRun:
+    """Let the import of this file that was cut off go on, by the plan that it began with. Raises Conflict when there is none."""
+    with write_session() as session:
+        half = runs.cut_off(session, actor, entity_key, store.digest_of(Path(path)))
+        if half is None:
+            raise Conflict("No import of this file was cut off, so there is nothing to go on with.")
+        if half.state is ImportState.FAILED:
+            runs.resume(session, actor, half.id or 0)
+        run_id = half.id or 0
+    return run_batches(run_id, progress)
+
+
+def _refuse_beside_a_half(path: Path, entity_key: str, actor: Actor) -> None:
+    with read_session() as session:
+        half = runs.cut_off(session, actor, entity_key, store.digest_of(path))
+    if half is not None:
+        raise Conflict(
+            f"An import of this file was cut off after {half.done_rows:,} of {half.total_rows:,} rows. Let it go on with --resume, or begin "
+            "from the first row with --anew (undo the half one under Import in the app if it should not stay)."
+        )
 
 
 def adjusted(plan: Plan, seen: Any, options: Options) -> Plan:

@@ -339,6 +339,19 @@ def resume(session: Session, actor: Actor, run_id: int) -> ImportRun:
     return run
 
 
+def cut_off(session: Session, actor: Actor, entity_key: str, digest: str) -> ImportRun | None:
+    """The latest import of a file, by the same person, that has begun, has not ended, and that no job works on: its process died, or it failed."""
+    kind_of(entity_key).require(actor)
+    query = model_select(ImportRun).where(
+        col(ImportRun.file_sha256) == digest,
+        col(ImportRun.entity) == entity_key,
+        col(ImportRun.user_id) == actor.user_id,
+        col(ImportRun.state).in_((ImportState.RUNNING, ImportState.FAILED)),
+    )
+    found = session.exec(query.order_by(col(ImportRun.id).desc())).first()
+    return None if found is None or found.report.get("job") else found
+
+
 def stop(session: Session, actor: Actor, run_id: int, *, message: str = "") -> ImportRun:
     """Stop a run after its present batch. What was imported stays, and can be undone; the run can go on later."""
     run = get(session, actor, run_id)

@@ -56,14 +56,25 @@ def keep(source: IO[bytes], name: str) -> tuple[str, str]:
 
 def keep_path(path: Path) -> tuple[str, str]:
     """Like ``keep`` for a file on this machine; a file that is too large is not even opened."""
+    _require_readable(path)
+    with path.open("rb") as file:
+        return keep(file, path.name)
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file on this machine, as ``keep_path`` would say it."""
+    _require_readable(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require_readable(path: Path) -> None:
     if not path.is_file():
         raise Invalid(f"There is no file {path}.")
     if path.stat().st_size > settings().max_upload_mb << 20:
         raise Invalid(
             f"The file is larger than {settings().max_upload_mb} MB. Split it into smaller files, or raise RAPPORT_MAX_UPLOAD_MB."
         )
-    with path.open("rb") as file:
-        return keep(file, path.name)
 
 
 def locate(relative: str) -> Path:

@@ -16,7 +16,7 @@ KINDS: dict[str, type[Kind]] = {
 def kind_of(entity_key: str) -> Kind:
     """The importer of an entity. Raises Invalid for records that can't be imported."""
     if entity_key not in KINDS:
-        raise Invalid("Records of this kind can't be imported.")
+        raise Invalid(f"Records of this kind can't be imported. These can: {', '.join(KINDS)}.")
     return KINDS[entity_key]()
 
 
