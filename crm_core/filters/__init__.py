@@ -39,7 +39,7 @@ from crm_core.filters.nodes import (
     Node,
 )
 from crm_core.filters.rows import predicate
-from crm_core.filters.sql import folded, to_sql, where
+from crm_core.filters.sql import folded, is_choice, to_sql, where
 from crm_core.filters.values import relative_day
 from crm_core.filters.words import comparison_words, in_words
 
@@ -67,6 +67,7 @@ __all__ = [
     "comparison_words",
     "folded",
     "in_words",
+    "is_choice",
     "predicate",
     "relative_day",
     "to_json",

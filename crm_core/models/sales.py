@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, Numeric, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, Numeric, UniqueConstraint, text
 from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Json, Record, choice_type, described, field, table_args
@@ -111,6 +111,43 @@ class Deal(Customisable, table=True):
                 "source",
                 "amount_minor",
             ),
+        ),
+        Index(
+            "ix_deal_owner_figures",
+            *(
+                "owner_id",
+                "deleted_at",
+                "outcome",
+                "closed_on",
+                "created_on",
+                "pipeline_id",
+                "product_id",
+                "source",
+                "stage_id",
+                "probability_pct",
+                "amount_minor",
+            ),
+        ),
+        Index(
+            "ix_deal_waiting",
+            *(
+                "owner_id",
+                "deleted_at",
+                "outcome",
+                "stage_id",
+                "pipeline_id",
+                "stage_since",
+                "last_activity_at",
+                "next_step_on",
+                "next_step",
+                "expected_close_on",
+                "created_on",
+                "account_id",
+                "probability_pct",
+                "amount_minor",
+            ),
+            sqlite_where=text("outcome = 'open'"),
+            postgresql_where=text("outcome = 'open'"),
         ),
         Index("ix_deal_amount", "deleted_at", "amount_minor", "id", "owner_id", "outcome"),
         Index("ix_deal_changed", "updated_at", "id"),

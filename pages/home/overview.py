@@ -83,12 +83,13 @@ def reminders(area: str, selection: Selection) -> None:
     """What needs somebody in this area."""
     waiting = cached(
         attention.find,
+        kinds=WAITS[area],
         owner_id=selection.owner_id,
         pipeline_id=selection.pipeline_id,
-        entities=("deal", "lead", "ticket", "account"),
-        tables=("deal", "lead", "ticket", "account", "stage", "lead_status"),
+        entities=WAITS[area],
+        tables=(*WAITS[area], "stage", "lead_status"),
     )
-    attention_list(actor, [item for item in waiting if item.entity in WAITS[area]])
+    attention_list(actor, list(waiting))
 
 
 def first_area(areas: dict[str, str]) -> str:

@@ -1,11 +1,11 @@
 """What needs somebody: deals that stand still, leads nobody has, customers who wait. Each reminder is a filter, so it links to its list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, literal_column, select
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
@@ -138,11 +138,16 @@ def list_filter(session: Session, reminder: Reminder, *, owner_id: int | None = 
     return {"op": "and", "items": items}
 
 
-def find(session: Session, actor: Actor, *, owner_id: int | None = None, pipeline_id: int | None = None) -> tuple[Waiting, ...]:
+KINDS = tuple(dict.fromkeys(reminder.entity for reminder in _ALL))
+
+
+def find(
+    session: Session, actor: Actor, *, kinds: Sequence[str] = KINDS, owner_id: int | None = None, pipeline_id: int | None = None
+) -> tuple[Waiting, ...]:
     """All reminders with something behind them, within what the person may see; one statement per kind of record."""
     require(actor, "analytics", Action.READ)
     found: list[Waiting] = []
-    for key in ("deal", "lead", "ticket", "account"):
+    for key in kinds:
         if actor.can(key, Action.READ):
             asts = {r: list_filter(session, r, owner_id=owner_id, pipeline_id=pipeline_id) for r in _ALL if r.entity == key}
             # A filter over a field that the role hides would be refused: such a reminder does not exist for this person.
@@ -169,31 +174,32 @@ def records(session: Session, actor: Actor, key: str, *, page: int = 1, size: in
 
 
 def _count(session: Session, actor: Actor, key: str, reminders: list[Reminder], asts: list[Ast]) -> list[Waiting]:
+    """One walk over the candidates: each is put to the reminders that hold for it (a set written as the bits of a number), and sets are added up."""
     table = entity(key).table
     money = key == "deal" and not actor.masked("deal", "amount_minor")
-    columns: list[Any] = []
-    for reminder, ast in zip(reminders, asts, strict=True):
-        clause = filters.where(session, key, ast, actor)
-        columns.append(func.count(case((clause, 1))))
-        columns.append(func.min(case((clause, table.c[reminder.since]))))
-        columns.append(func.coalesce(func.sum(case((clause, table.c.amount_minor))), 0) if money else func.max(case((clause, 0))))
-    row = session.execute(select(*columns).where(visible(actor, key, table), _candidates(key, table))).one()
+    clauses = [filters.where(session, key, ast, actor) for ast in asts]
+    held = sum((case((clause, 1 << n), else_=0) for n, clause in enumerate(clauses)), literal_column("0")).label("held")
+    days = {reminder.since: func.min(table.c[reminder.since]) for reminder in reminders}
+    stake = func.coalesce(func.sum(table.c.amount_minor), 0) if money else literal_column("0")
+    statement = select(held, func.count(), stake, *days.values()).where(visible(actor, key, table), _candidates(key, table))
+    sets = [row for row in session.execute(statement.group_by(literal_column("held"))) if row[0]]
     found = []
     for n, (reminder, ast) in enumerate(zip(reminders, asts, strict=True)):
-        count, oldest, amount = row[3 * n : 3 * n + 3]
-        if count:
-            words = f"{count:,} {reminder.one if count == 1 else reminder.many}"
-            at_stake = int(amount) if money else None
-            found.append(
-                Waiting(reminder.key, key, words, reminder.why, reminder.icon, reminder.tone, count, oldest, at_stake, ast)
-            )
+        mine = [row for row in sets if row[0] & 1 << n]
+        if not mine:
+            continue
+        count, place = sum(row[1] for row in mine), 3 + list(days).index(reminder.since)
+        oldest = min((row[place] for row in mine if row[place] is not None), default=None)
+        at_stake = sum(int(row[2]) for row in mine) if money else None
+        words = f"{count:,} {reminder.one if count == 1 else reminder.many}"
+        found.append(Waiting(reminder.key, key, words, reminder.why, reminder.icon, reminder.tone, count, oldest, at_stake, ast))
     return found
 
 
 def _candidates(key: str, table: Any) -> Any:
     """What all reminders of an entity have in common, so that an index leads to it."""
     if key == "deal":
-        return table.c.outcome == StageKind.OPEN
+        return filters.is_choice(table.c.outcome, StageKind.OPEN)
     if key == "ticket":
         return table.c.status.in_((TicketKind.NEW, TicketKind.OPEN))
     if key == "account":

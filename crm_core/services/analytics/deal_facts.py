@@ -13,6 +13,7 @@ from sqlalchemy import func, literal_column, or_, select
 from sqlmodel import Session
 
 from crm_core.access import Actor
+from crm_core.filters import is_choice
 from crm_core.models import Deal
 from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, days_within, histogram, key_of_day, pieces, reach
@@ -62,7 +63,7 @@ def open_deals(session: Session, actor: Actor, slot: Slot) -> Grouped:
     columns = list(dict.fromkeys([_DEAL.c[slot.by or "stage_id"], _DEAL.c.stage_id, _DEAL.c.probability_pct]))
     rows = session.execute(
         select(*columns, _DEAL.c.probability_pct.label("pct"), func.count(), func.sum(_DEAL.c.amount_minor))
-        .where(reach(actor, "deal", _DEAL, slot), _DEAL.c.outcome == StageKind.OPEN)
+        .where(reach(actor, "deal", _DEAL, slot), is_choice(_DEAL.c.outcome, StageKind.OPEN))
         .group_by(*columns)
     )
 

@@ -1,11 +1,11 @@
 """The one feed of a record: what people did (activities, tasks done, messages) and what changed, newest first, in sentences."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select, true
+from sqlalchemy import and_, exists, false, func, or_, select, true
 from sqlmodel import Session
 
 from crm_core import lists, records
@@ -67,54 +67,29 @@ def find(
 OWNED = ("deal", "lead", "account", "contact", "ticket", "order")
 
 
-LOOK, LOOKS = 500, 10
-"""So many events at a time, so many times."""
+LOOK = 5_000
+"""So many of the latest events are looked through."""
 
 
 def on_my_records(session: Session, actor: Actor, since: datetime, *, limit: int = 10) -> list[Item]:
     """What others did since then to records that the actor owns, newest first; of a busy house the latest few thousand events are looked through."""
-    keys = [key for key in OWNED if actor.can(key, Action.READ)]
     table = Event.__table__  # type: ignore[attr-defined]
-    found: list[int] = []
-    before: int | None = None
-    for _ in range(LOOKS):
-        rows = _others(session, actor, keys, since, before)
-        mine = {key: _owned(session, actor, key, {row.record_id for row in rows if row.entity == key}) for key in keys}
-        found += [row.id for row in rows if row.record_id in mine[row.entity]]
-        if len(found) >= limit or len(rows) < LOOK:
-            break
-        before = rows[-1].id
-    shown = list(session.execute(select(Event).where(table.c.id.in_(found[:limit])).order_by(table.c.id.desc())).scalars())
+    order = (table.c.at.desc(), table.c.id.desc())
+    columns = (table.c.id, table.c.at, table.c.actor_id, table.c.entity, table.c.record_id)
+    latest = select(*columns).where(table.c.at >= since).order_by(*order).limit(LOOK).subquery()
+    mine = [_is_owned(actor, key, latest) for key in OWNED if actor.can(key, Action.READ)]
+    query = select(latest.c.id).where(func.coalesce(latest.c.actor_id, 0) != actor.user_id, or_(false(), *mine))
+    found = session.execute(query.order_by(latest.c.at.desc(), latest.c.id.desc()).limit(limit)).scalars().all()
+    shown = list(session.execute(select(Event).where(table.c.id.in_(found)).order_by(*order)).scalars())
     people = _people(session, actor, (row.actor_id for row in shown))
     return [_event_item(session, actor, row, people, "", 0) for row in shown]
 
 
-def _others(session: Session, actor: Actor, keys: Sequence[str], since: datetime, before: int | None) -> Sequence[Any]:
-    """The next events of others since an instant: id, entity and record, newest first. The first id since then keeps the walk from running
-    through the whole log."""
-    table = Event.__table__  # type: ignore[attr-defined]
-    first = session.execute(select(func.min(table.c.id)).where(table.c.at >= since)).scalar()
-    if first is None or not keys:
-        return []
-    query = select(table.c.id, table.c.entity, table.c.record_id).where(table.c.id >= first, table.c.at >= since)
-    query = query.where(
-        func.coalesce(table.c.actor_id, 0) != actor.user_id, table.c.entity.concat("").in_(keys)
-    )  # by id, not by other indexes
-    if before is not None:
-        query = query.where(table.c.id < before)
-    return session.execute(query.order_by(table.c.id.desc()).limit(LOOK)).all()
-
-
-def _owned(session: Session, actor: Actor, key: str, ids: set[int]) -> set[int]:
-    """Those of some records that the actor owns and may see."""
+def _is_owned(actor: Actor, key: str, events: Any) -> Any:
+    """An event is about a record of this entity that the actor owns and may see."""
     record = entity(key).table
-    if not ids:
-        return set()
-    return set(
-        session.execute(
-            select(record.c.id).where(record.c.id.in_(ids), record.c.owner_id == actor.user_id, visible(actor, key, record))
-        ).scalars()
-    )
+    there = exists().where(record.c.id == events.c.record_id, record.c.owner_id == actor.user_id, visible(actor, key, record))
+    return and_(events.c.entity == key, there)
 
 
 _BELOW = {"account": ("contact", "deal", "ticket"), "contact": ("deal", "ticket")}

@@ -1,0 +1,32 @@
+"""figures of deals follow their owner, and what waits is found among the open ones alone
+
+Revision ID: 0030
+Revises: 0029
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0030"
+down_revision = "0029"
+branch_labels = None
+depends_on = None
+
+FIGURES = (
+    "owner_id", "deleted_at", "outcome", "closed_on", "created_on", "pipeline_id", "product_id", "source", "stage_id", "probability_pct", "amount_minor",
+)  # fmt: skip
+WAITING = (
+    "owner_id", "deleted_at", "outcome", "stage_id", "pipeline_id", "stage_since", "last_activity_at", "next_step_on", "next_step", "expected_close_on",
+    "created_on", "account_id", "probability_pct", "amount_minor",
+)  # fmt: skip
+
+
+def upgrade() -> None:
+    is_open = sa.text("outcome = 'open'")
+    op.create_index("ix_deal_owner_figures", "deal", list(FIGURES))
+    op.create_index("ix_deal_waiting", "deal", list(WAITING), sqlite_where=is_open, postgresql_where=is_open)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_deal_waiting", table_name="deal")
+    op.drop_index("ix_deal_owner_figures", table_name="deal")
