@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 HEAD = """# Benchmarks
 
-Written by `make bench`; the figures of the mathematics are in [benchmarks-ml.md](benchmarks-ml.md). Measured on a machine with {cores} cores and
+Written by `make bench`; the figures of the mathematics are in [benchmarks-ml.md](benchmarks-ml.md), those of automations, replays
+and service levels in [benchmarks-automations.md](benchmarks-automations.md). Measured on a machine with {cores} cores and
 {memory:.0f} GiB of memory, Python {python}, {database}; other work on it before the run: load {load:.1f}.
 
 The data: {rows}.
