@@ -51,6 +51,8 @@ def _ears(session: Session) -> dict[str, list[dict[str, Any]]]:
 
 @event.listens_for(Session, "before_commit")
 def _call(session: Session) -> None:
+    if session.in_nested_transaction():  # a savepoint commits nothing
+        return
     session.flush()
     if session.info.pop(_NEWS, False):
         call_worker(session)
@@ -65,4 +67,5 @@ def call_worker(session: Session) -> None:
 @event.listens_for(Session, "after_commit")
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
-    session.info.pop(_EARS, None)
+    if not session.in_nested_transaction():
+        session.info.pop(_EARS, None)

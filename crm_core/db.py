@@ -257,8 +257,8 @@ def _note_bulk(state: ORMExecuteState) -> None:
 
 @event.listens_for(Session, "before_commit")
 def _bump_before_commit(session: Session) -> None:
-    """On SQLite (one writer anyway) the versions rise in the very transaction."""
-    if session.get_bind().dialect.name != "sqlite":
+    """On SQLite (one writer anyway) the versions rise in the very transaction; a savepoint leaves it to the transaction around it."""
+    if session.get_bind().dialect.name != "sqlite" or session.in_nested_transaction():
         return
     session.flush()
     touched = session.info.pop("touched", None)

@@ -5,9 +5,10 @@ with a key of its own. Several workers share the work by locking rows and passin
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, exists, func, select
@@ -162,7 +163,9 @@ def begin(
     if _over_cap(session, known):
         return None
     first = flow_rules.first(known.flow["steps"])
-    return _insert(session, known, trigger_key, state=FlowState.RUNNING, step_id=first, due_at=utcnow(), **values)
+    made = _insert(session, known, trigger_key, state=FlowState.RUNNING, step_id=first, due_at=utcnow(), **values)
+    _lately(session)[known.row.id] += made is not None
+    return made
 
 
 def _insert(session: Session, known: Known, trigger_key: str, **values: Any) -> int | None:
@@ -229,14 +232,22 @@ def _any(session: Session, *clause: Any) -> bool:
     return bool(session.execute(select(exists(select(RUNS.c.id).where(*clause)))).scalar_one())
 
 
+def _lately(session: Session) -> Counter[int]:
+    """Automation → runs within the last hour, counted once per transaction and carried on in it."""
+    found: Counter[int] = session.info.setdefault("automation_runs_lately", Counter())
+    return found
+
+
 def _over_cap(session: Session, known: Known) -> bool:
-    lately = [
-        RUNS.c.automation_id == known.row.id,
-        RUNS.c.created_at > utcnow() - timedelta(hours=1),
-        RUNS.c.state != FlowState.SKIPPED,
-    ]
-    count = session.execute(select(func.count()).select_from(RUNS).where(*lately)).scalar_one()
-    if count < known.row.hourly_cap:
+    counted = _lately(session)
+    if known.row.id not in counted:
+        clause = (
+            RUNS.c.automation_id == known.row.id,
+            RUNS.c.created_at > utcnow() - timedelta(hours=1),
+            RUNS.c.state != FlowState.SKIPPED,
+        )
+        counted[known.row.id] = session.execute(select(func.count()).select_from(RUNS).where(*clause)).scalar_one()
+    if counted[known.row.id] < known.row.hourly_cap:
         return False
     pause(
         session,
@@ -269,10 +280,7 @@ def advance(session: Session, limit: int = RUNS_AT_ONCE) -> int:
 
 
 def _move(session: Session, run: AutomationRun) -> None:
-    automation = session.get(Automation, run.automation_id)
-    flow = session.execute(
-        select(VERSIONS.c.flow).where(VERSIONS.c.automation_id == run.automation_id, VERSIONS.c.number == run.version_number)
-    ).scalar_one()
+    automation, flow = _program(session, run)
     actor = _owner(session, automation)
     if automation is None or actor is None or automation.state is not AutomationState.ACTIVE:
         return
@@ -284,6 +292,16 @@ def _move(session: Session, run: AutomationRun) -> None:
             _step(session, automation, flow, actor, run)
     finally:
         session.info.pop("cause", None)
+
+
+def _program(session: Session, run: AutomationRun) -> tuple[Automation | None, Mapping[str, Any]]:
+    """The automation of a run and the flow of its version, read once per transaction."""
+    kept: dict[tuple[int, int], tuple[Automation | None, Mapping[str, Any]]] = session.info.setdefault("automation_programs", {})
+    key = (run.automation_id, run.version_number)
+    if key not in kept:
+        flow = select(VERSIONS.c.flow).where(VERSIONS.c.automation_id == key[0], VERSIONS.c.number == key[1])
+        kept[key] = session.get(Automation, key[0]), session.execute(flow).scalar_one()
+    return kept[key]
 
 
 def _step(session: Session, automation: Automation, flow: Mapping[str, Any], actor: Actor, run: AutomationRun) -> None:
@@ -361,7 +379,7 @@ def _note(session: Session, run: AutomationRun, step: Mapping[str, Any], key: st
     elif isinstance(result, Branched):
         message = "Yes" if result.yes else "No"
     else:
-        message = f"Until {result.until:%Y-%m-%d %H:%M} UTC" if isinstance(result, Waited) else str(result)
+        message = f"Until {result.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if isinstance(result, Waited) else str(result)
     session.add(
         AutomationStep(
             run_id=run.id, automation_id=run.automation_id, key=key, step_id=step["id"], kind=step["kind"], record_id=run.record_id,

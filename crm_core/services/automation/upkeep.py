@@ -5,19 +5,25 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, delete, exists, extract, or_, select, update
+from sqlalchemy import and_, delete, exists, extract, func, or_, select, update
 from sqlmodel import Session
 
 from crm_core.access import visible
+from crm_core.automation_inbox import call_worker
+from crm_core.db import is_sqlite
 from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
 from crm_core.jobs import Job, job
+from crm_core.jobs.tables import RUNNING, statuses
 from crm_core.kit.clock import utcnow
+from crm_core.models import WorkerHeartbeat
 from crm_core.services.automation import flow_rules
-from crm_core.services.automation.engine import AUTOMATIONS, INBOX, OPEN, RUNS, Known, active, advance, begin, hear
+from crm_core.services.automation.engine import AUTOMATIONS, EVENTS_AT_ONCE, INBOX, OPEN, RUNS, Known, active, advance, begin, hear
 from crm_core.services.automation.sight import wanted
+from crm_core.settings import settings
 from crm_core.vocabulary import AutomationState, FieldKind, TriggerKind
 
+BEATS: Any = WorkerHeartbeat.__table__  # type: ignore[attr-defined]
 KEPT_DAYS = 400
 MOST_AT_ONCE = 2_000
 """Records that one look at the clock takes up for one automation; the hourly cap is usually lower."""
@@ -42,6 +48,8 @@ def work(job: Job) -> None:
         with job.transaction() as session:
             fresh = hear(session)
             heard += fresh
+            if fresh == EVENTS_AT_ONCE:
+                _call_help(session)
             job.report(heard + moved)
         with job.transaction() as session:
             steps = advance(session)
@@ -49,6 +57,20 @@ def work(job: Job) -> None:
             job.report(heard + moved)
         if not fresh and not steps:
             return
+
+
+def _call_help(session: Session) -> None:
+    """Many events came at once, as one import brings them: let another worker take a share, if one has nothing to do with automations.
+
+    One job per worker at most, so that mail and promises do not wait behind them. SQLite has one writer, whom help would only hinder.
+    """
+    if is_sqlite(session):
+        return
+    status, alive = statuses(session), utcnow() - timedelta(seconds=settings().worker_silent_seconds)
+    busy = select(func.count()).select_from(status).where(status.c.name == "automation.work", status.c.status == RUNNING)
+    workers = select(func.count()).select_from(BEATS).where(BEATS.c.seen_at > alive)
+    if session.execute(busy).scalar_one() < session.execute(workers).scalar_one():
+        call_worker(session)
 
 
 def _any_by_clock(session: Session) -> bool:

@@ -74,11 +74,12 @@ def notify(
     if actor is None or not _sees(session, actor, entity, record_id):
         return False
     when = at or now
-    app, way = wishes_of(session, actor).of(declared)
+    wishes = wishes_of(session, actor)
+    app, way = wishes.of(declared)
     values = {
         "user_id": user_id, "kind": kind, "entity": entity, "record_id": record_id,
         "params": {key: to_json(value) for key, value in facts.items()}, "dedupe_key": dedupe_key[:200], "at": when, "show_at": when,
-        "in_app": app, "mail": way, "mail_due_at": notification_rules.mail_due(way, when, wishes_of(session, actor)),
+        "in_app": app, "mail": way, "mail_due_at": notification_rules.mail_due(way, when, wishes),
         "created_at": now, "updated_at": now, "version": 1,
     }  # fmt: skip
     insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
