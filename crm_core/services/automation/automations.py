@@ -1,8 +1,9 @@
 """Automations as people keep them: write, check, switch on and off, look at runs, try again."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, select
@@ -14,6 +15,7 @@ from crm_core.automation_inbox import call_worker
 from crm_core.entities import entity
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.fields import registry
+from crm_core.format import instant
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Automation, AutomationRun, AutomationVersion
@@ -21,6 +23,8 @@ from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, begin, stop_run
 from crm_core.services.automation.steps.base import Names
 from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
+
+_UNTIL = re.compile(r"Until (\d{4}-\d\d-\d\d \d\d:\d\d) UTC")
 
 
 @dataclass(frozen=True)
@@ -209,11 +213,17 @@ def _views(session: Session, actor: Actor, entity_key: str, found: Sequence[Auto
     taken: dict[int, list[StepTaken]] = {}
     log = select(STEPS).where(STEPS.c.run_id.in_([run.id for run in found])).order_by(STEPS.c.id)
     for row in session.execute(log) if found else ():
-        taken.setdefault(row.run_id, []).append(StepTaken(row.at, row.kind, row.outcome, row.message))
+        taken.setdefault(row.run_id, []).append(StepTaken(row.at, row.kind, row.outcome, _in_their_zone(actor, row.message)))
     return [
         RunView(run, titles.get(run.record_id, ""), tuple(taken.get(run.id, ())) if run.record_id in titles else ())
         for run in found
     ]
+
+
+def _in_their_zone(actor: Actor, message: str) -> str:
+    """What a step said, with the instant of a wait on the reader's own clock."""
+    found = _UNTIL.fullmatch(message)
+    return f"Until {instant(actor, datetime.fromisoformat(found[1]).replace(tzinfo=UTC))}" if found else message
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------------------
