@@ -2,16 +2,18 @@
 
 import streamlit as st
 
-from crm_core.services.helpdesk import calendars, service_levels
+from crm_core.services.helpdesk import calendars, service_levels, slas
 from crm_core.services.helpdesk.calendars import CalendarView
 from crm_core.services.helpdesk.service_levels import PolicyView
-from crm_core.vocabulary import Action, SlaTarget
+from crm_core.vocabulary import Action, SlaState, SlaTarget
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.header import empty_state, header
 from ui.components.service_level_dialogs import ORDER, calendar_dialog, policy_dialog, week_words
 from ui.components.sla_card import span
 from ui.session import current_actor
+
+NOW = {SlaState.RUNNING: "Promises in time", SlaState.PAUSED: "Paused", SlaState.BREACHED: "Broken"}
 
 
 def policy_card(policy: PolicyView, place: int, count: int) -> None:
@@ -59,6 +61,16 @@ def policy_buttons(policy: PolicyView, place: int, count: int) -> None:
         with st.popover("", icon=":material/delete:", key=f"delete_{policy.id}", type="tertiary", help="Remove this level"):
             st.markdown("Open tickets follow the next level that fits, or none.")
             st.button("Remove", type="primary", key=f"remove_{policy.id}", on_click=drop, args=(policy.id,))
+
+
+def standing_now() -> None:
+    """How the promises stand that are still to be kept."""
+    found = load(slas.standing)
+    if not found:
+        return
+    with st.grid(3, min_column_width=120):
+        for state, words in NOW.items():
+            st.metric(words, f"{found[state]:,}", border=True)
 
 
 def shift(policy_id: int, up: bool) -> None:
@@ -117,6 +129,8 @@ if not policies:
         "Promise a first response and a solution per priority; every ticket then shows what is due next.",
         icon="timer",
     )
+else:
+    standing_now()
 for place, policy in enumerate(policies):
     policy_card(policy, place, len(policies))
 if known:

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from crm_core import events, jobs
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
-from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes, check_hours
+from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes, check_hours, the_same
 from crm_core.kit.text import clean
 from crm_core.models import Organisation, ServiceCalendar, SlaPolicy
 from crm_core.services.helpdesk.sla_rules import ALWAYS
@@ -102,7 +102,7 @@ def _minute(text: str) -> int:
 def hours_of(row: ServiceCalendar) -> BusinessCalendar:
     """The stored hours as the business clock reads them."""
     week = tuple(tuple((int(start), int(end)) for start, end in hours) for hours in row.week)
-    return BusinessCalendar(row.timezone, week, tuple(_exception(one) for one in row.exceptions))
+    return the_same(BusinessCalendar(row.timezone, week, tuple(_exception(one) for one in row.exceptions)))
 
 
 def _exception(one: dict[str, Any]) -> DayException:

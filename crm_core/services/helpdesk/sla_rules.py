@@ -6,6 +6,7 @@ Breaking a promise and keeping it later are two facts: ``breached_at`` stays onc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from crm_core.kit.business_calendar import DAY_MINUTES, BusinessCalendar
 from crm_core.models import SlaClock, Ticket, TicketMessage
@@ -129,8 +130,8 @@ def replan(clock: SlaClock, now: datetime, policy_id: int | None, minutes: int, 
     _plan(clock, calendar)
 
 
-def state_at(clock: SlaClock, now: datetime) -> SlaState:
-    """Where the promise stands at an instant; no job has to run for it to be true."""
+def state_at(clock: SlaClock | Any, now: datetime) -> SlaState:
+    """Where the promise stands at an instant; no job has to run for it to be true. ``clock``: the record, or a row with its instants."""
     late = clock.breached_at is not None
     if clock.cancelled_at is not None:
         return SlaState.CANCELLED
@@ -146,11 +147,17 @@ def warn(clock: SlaClock, now: datetime, calendar: BusinessCalendar) -> list[int
     if not running(clock) or clock.paused_at is not None:
         clock.next_warn_at = None
         return []
-    reached = [pct for pct in WARN_AT if pct > clock.warned_pct and _at(clock, pct, calendar) <= now]
+    ahead = {pct: _at(clock, pct, calendar) if pct < 100 else clock.due_at for pct in WARN_AT if pct > clock.warned_pct}
+    reached = [pct for pct, at in ahead.items() if at <= now]
     clock.warned_pct = max([clock.warned_pct, *reached])
     _note_breach(clock, now)
-    _next_warning(clock, calendar)
+    clock.next_warn_at = min((at for pct, at in ahead.items() if pct > clock.warned_pct), default=None)
     return reached
+
+
+def fits(clock: SlaClock, calendar: BusinessCalendar) -> bool:
+    """Whether a clock that runs is due when these working hours say so: they may have changed, or got a holiday."""
+    return clock.paused_at is not None or clock.due_at == _at(clock, 100, calendar)
 
 
 def _plan(clock: SlaClock, calendar: BusinessCalendar) -> None:

@@ -1,6 +1,7 @@
 """The promises of service levels: kept in step with the ticket on every write, shown as they stand, watched by a job each minute."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col, select
 
 from crm_core import events, records
-from crm_core.access import Actor, system
+from crm_core.access import Actor, require, system, visible
 from crm_core.db import bump
 from crm_core.entities import entity
 from crm_core.filters import where
@@ -23,7 +24,7 @@ from crm_core.services.helpdesk import sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.sla_rules import Promise
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
-from crm_core.vocabulary import SlaState, SlaTarget
+from crm_core.vocabulary import Action, SlaState, SlaTarget
 
 _BATCH = 200
 
@@ -54,6 +55,17 @@ def of_ticket(session: Session, actor: Actor, ticket_id: int) -> list[SlaView]:
         for clock in latest.values()
         if clock.cancelled_at is None
     ]
+
+
+def standing(session: Session, actor: Actor) -> Counter[SlaState]:
+    """How all promises that are neither kept nor dropped stand now, about tickets that the actor may see; no job has to run for it to be true."""
+    require(actor, "ticket", Action.READ)
+    tickets, clocks = entity("ticket").table, SlaClock.__table__  # type: ignore[attr-defined]
+    columns = [clocks.c[name] for name in ("cancelled_at", "met_at", "breached_at", "paused_at", "due_at")]
+    mine = pick(*columns).join(tickets, tickets.c.id == clocks.c.ticket_id)
+    running = (clocks.c.met_at.is_(None), clocks.c.cancelled_at.is_(None), visible(actor, "ticket", tickets))
+    now = utcnow()
+    return Counter(sla_rules.state_at(row, now) for row in session.execute(mine.where(*running)))
 
 
 def sync(session: Session, ticket: Ticket) -> None:
@@ -94,7 +106,7 @@ def _keep_up(
     if sla_rules.running(clock):
         if minutes is None:
             sla_rules.cancel(clock, now)
-        elif (clock.minutes, clock.policy_id) != (minutes, policy.id if policy else None):
+        elif (clock.minutes, clock.policy_id) != (minutes, policy.id if policy else None) or not sla_rules.fits(clock, calendar):
             sla_rules.replan(clock, now, policy.id if policy else None, minutes, calendar)
     _settle(ticket, promise, clock, calendar, now)
     session.add(clock)
@@ -176,18 +188,36 @@ def watch(job: Job) -> None:
                     .limit(_BATCH)
                 )
             )
+            around = _around(session, due)
             for clock in due:
-                _warn(session, clock)
+                _warn(session, clock, around)
             done += len(due)
             job.report(done)
         if len(due) < _BATCH:
             return
 
 
-def _warn(session: Session, clock: SlaClock) -> None:
-    policy = session.get(SlaPolicy, clock.policy_id) if clock.policy_id else None
-    ticket = session.get(Ticket, clock.ticket_id)
-    reached = sla_rules.warn(clock, utcnow(), calendar_of(session, policy.calendar_id if policy else None))
+@dataclass(frozen=True)
+class _Around:
+    """What a batch of clocks is about, read at once: per ticket and level a statement each would cost more than all the rest."""
+
+    tickets: Mapping[int, Ticket]
+    policies: Mapping[int, SlaPolicy]
+    calendars: Mapping[int | None, BusinessCalendar]
+
+
+def _around(session: Session, clocks: Sequence[SlaClock]) -> _Around:
+    tickets = session.exec(select(Ticket).where(col(Ticket.id).in_({clock.ticket_id for clock in clocks})))
+    ids = {clock.policy_id for clock in clocks if clock.policy_id is not None}
+    policies = {row.id: row for row in session.exec(select(SlaPolicy).where(col(SlaPolicy.id).in_(ids)))}
+    hours = {row.calendar_id for row in policies.values()}
+    return _Around({row.id: row for row in tickets}, policies, {one: calendar_of(session, one) for one in {None, *hours}})
+
+
+def _warn(session: Session, clock: SlaClock, around: _Around) -> None:
+    policy = around.policies.get(clock.policy_id or 0)
+    ticket = around.tickets.get(clock.ticket_id)
+    reached = sla_rules.warn(clock, utcnow(), around.calendars[policy.calendar_id if policy else None])
     session.add(clock)
     if ticket is None or ticket.deleted_at is not None:
         return

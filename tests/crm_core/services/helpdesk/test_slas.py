@@ -216,3 +216,24 @@ def test_a_new_level_raises_no_alarm_for_what_was_late_before_it(cast, at):
     with read_session() as session:
         assert session.exec(select(Task)).all() == []
         assert session.exec(select(Event).where(Event.type == "ticket.sla_breached")).all() == []
+
+
+def test_a_holiday_that_is_entered_later_moves_what_is_due_and_pauses_stay(cast, at):
+    root = cast["root"]
+    policy = promise(root)
+    at(MONDAY)
+    ticket = do(tickets.create, root, {"subject": "Help"})
+    waiting = do(tickets.create, root, {"subject": "Wait"})
+    do(tickets.reply, root, waiting.id, "Which one?")
+    assert states(root, ticket.id)[SlaTarget.RESOLVE].due_at == datetime(2026, 6, 2, 9, tzinfo=UTC)
+    off = DayException(date(2026, 6, 2), date(2026, 6, 2), (), "Holiday")
+    do(
+        calendars.save, root, policy.calendar_id, name="Office", timezone="Europe/Berlin", week=OFFICE, exceptions=[off],
+    )  # fmt: skip
+    jobs.execute("sweep", "helpdesk.sla_sweep", ())
+    assert states(root, ticket.id)[SlaTarget.RESOLVE].due_at == datetime(2026, 6, 3, 9, tzinfo=UTC), "a day later"
+    with read_session() as session:
+        assert slas.standing(session, root) == {SlaState.RUNNING: 2, SlaState.PAUSED: 1}
+        at(MONDAY + timedelta(days=30))
+        assert slas.standing(session, root) == {SlaState.BREACHED: 2, SlaState.PAUSED: 1}
+        assert slas.standing(session, cast["alice"]).total() <= 3
