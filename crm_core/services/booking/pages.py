@@ -86,9 +86,9 @@ def _row(session: Session, actor: Actor, page: BookingPage, names: Mapping[int, 
         )
     ).one()
     since, until = hosts.window(page)
-    free = slot_rules.together(hosts.of(session, page, since, until), hosts.terms_of(page), since, until) if page.is_active else []
+    free = slot_rules.soonest(hosts.of(session, page, since, until), hosts.terms_of(page), since, until) if page.is_active else None
     people = tuple(names[one] for one in page.host_ids if one in names)
-    return PageRow(page, people, lately, coming, free[0] if free else None, may_edit(actor, page))
+    return PageRow(page, people, lately, coming, free, may_edit(actor, page))
 
 
 def bookings(session: Session, actor: Actor, page_id: int, *, page: int = 1, size: int = 20) -> tuple[list[Booked], int]:

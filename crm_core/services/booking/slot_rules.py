@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from crm_core.kit.business_calendar import BusinessCalendar, Span
 
 DAY = timedelta(days=1)
+_AT_ONCE = timedelta(days=4)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,16 @@ def _full_days(host: Host, terms: Terms, zone: ZoneInfo) -> set[date]:
 def together(hosts: Iterable[Host], terms: Terms, since: datetime, until: datetime) -> list[datetime]:
     """The starts at which anybody has time, in order."""
     return sorted({start for host in hosts for start in free(host, terms, since, until)})
+
+
+def soonest(hosts: Sequence[Host], terms: Terms, since: datetime, until: datetime) -> datetime | None:
+    """The first start at which anybody has time: looked for a few days at a time, so that a full year ahead costs nothing where tomorrow is free."""
+    while since < until:
+        ahead = min(since + _AT_ONCE, until)
+        if found := together(hosts, terms, since, ahead):
+            return found[0]
+        since = ahead
+    return None
 
 
 def choose(hosts: Iterable[Host], terms: Terms, start: datetime) -> Host | None:

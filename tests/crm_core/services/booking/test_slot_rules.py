@@ -90,3 +90,12 @@ def test_the_next_offers_come_first_and_earlier_ones_fill_up():
     starts = [MONDAY + timedelta(hours=n) for n in range(5)]
     assert slot_rules.nearest(starts, starts[3], 3) == [starts[2], starts[3], starts[4]]
     assert slot_rules.nearest([], MONDAY) == []
+
+
+def test_the_soonest_start_is_the_first_of_all_of_them():
+    away = Host(1, BERLIN, ((MONDAY, MONDAY + timedelta(days=11)),))
+    for hosts in ((away,), (away, Host(2, BERLIN)), ()):
+        for days in (1, 30):
+            until = MONDAY + timedelta(days=days)
+            found = slot_rules.together(hosts, Terms(30), MONDAY, until)
+            assert slot_rules.soonest(hosts, Terms(30), MONDAY, until) == (found[0] if found else None)
