@@ -9,7 +9,8 @@ from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
-from ui.components.voice_dialogs import menu_dialog, settings_dialog, try_dialog
+from ui.components.voice_dialogs import menu_dialog, settings_dialog
+from ui.components.voice_trial import try_dialog, versions_dialog
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -32,6 +33,10 @@ def card(row: MenuRow) -> None:
                 if st.button("Try it", icon=":material/dialpad:", key=f"try_{menu.id}"):
                     st.session_state.pop(f"_sim_{menu.id}", None)
                     try_dialog(menu)
+                if menu.published_no and st.button(
+                    "", icon=":material/history:", key=f"versions_{menu.id}", type="tertiary", help="Versions"
+                ):
+                    versions_dialog(menu)
                 if may_edit:
                     if st.button("Steps", icon=":material/account_tree:", key=f"steps_{menu.id}", type="tertiary"):
                         menu_dialog(menu.id)

@@ -1,5 +1,6 @@
-"""Dialogs of telephone menus: settings, the steps as a tree, and a telephone in the browser to try them."""
+"""Dialogs of telephone menus: settings, and the steps as a tree."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -8,7 +9,7 @@ from crm_core import lists
 from crm_core.models import VoiceMenu
 from crm_core.services.helpdesk import calendars
 from crm_core.services.telephony import flow_rules, menus
-from crm_core.services.telephony.flow_rules import Turn
+from crm_core.services.telephony.flow_rules import Place
 from crm_core.vocabulary import NodeKind
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
@@ -91,10 +92,8 @@ def menu_dialog(menu_id: int) -> None:
     chosen = str(st.session_state.get(f"_node_{menu_id}") or menu.flow.get("start") or "")
     left, right = st.columns([4, 5], gap="medium")
     with left:
-        drawn: set[str] = set()
-        _branch(menu_id, nodes, str(menu.flow.get("start") or ""), "", 0, drawn)
-        for key in [key for key in nodes if key not in drawn]:
-            _step(menu_id, nodes, key, "Not connected", 0)
+        for place in flow_rules.outline(menu.flow):
+            _step(menu_id, nodes, place)
         if st.button("New step", icon=":material/add:", key=f"node_add_{menu_id}"):
             fresh = next(f"n{n}" for n in range(1, 1_000) if f"n{n}" not in nodes)
             if perform(menus.set_node, menu_id, fresh, {"kind": "say", "title": "New step", "prompt": ""}) is not None:
@@ -108,33 +107,26 @@ def menu_dialog(menu_id: int) -> None:
         _problems()
 
 
-def _branch(menu_id: int, nodes: dict[str, Any], key: str, way: str, depth: int, drawn: set[str]) -> None:
-    """A step and, below it, where it leads; a step that was drawn already is only named."""
-    if key not in nodes:
-        return
-    again = key in drawn
-    _step(menu_id, nodes, key, way, depth, again=again)
-    if not again and depth < 12:
-        drawn.add(key)
-        for words, target in flow_rules.exits(nodes[key]).items():
-            _branch(menu_id, nodes, target, words, depth + 1, drawn)
-
-
-def _step(menu_id: int, nodes: dict[str, Any], key: str, way: str, depth: int, *, again: bool = False) -> None:
-    node = nodes[key]
-    words = f"{way}: {node.get('title') or key}" if way else str(node.get("title") or key)
-    lead = "\u2003" * depth
-    if again:
-        st.caption("&emsp;" * (depth + 2) + fmt.md(f"{words} (see above)"))
+def _step(menu_id: int, nodes: dict[str, Any], place: Place) -> None:
+    """A step below the one that leads to it; one that was drawn already is only named."""
+    words, lead = named(nodes, place), "\u2003" * place.depth
+    if place.again:
+        st.caption("&emsp;" * (place.depth + 2) + fmt.md(f"{words} (see above)"))
         return
     if st.button(
         f"{lead}{fmt.md(words)}",
-        icon=f":material/{ICONS[flow_rules.kind_of(node)]}:",
-        key=f"node_{menu_id}_{key}_{way}",
+        icon=f":material/{ICONS[flow_rules.kind_of(nodes[place.node])]}:",
+        key=f"node_{menu_id}_{place.node}_{place.way}",
         type="tertiary",
     ):
-        st.session_state[f"_node_{menu_id}"] = key
+        st.session_state[f"_node_{menu_id}"] = place.node
         st.rerun(scope="fragment")
+
+
+def named(nodes: Mapping[str, Any], place: Place) -> str:
+    """A step with the way to it."""
+    title = str(nodes[place.node].get("title") or place.node)
+    return f"{place.way}: {title}" if place.way else title
 
 
 def _form(menu: VoiceMenu, nodes: dict[str, Any], key: str) -> None:
@@ -214,52 +206,3 @@ def _target(place: Any, label: str, names: dict[str, str], value: Any, key: str,
         key=key,
     )
     return found
-
-
-@st.dialog("Try it", width="medium", icon=":material/dialpad:")
-def try_dialog(menu: VoiceMenu) -> None:
-    """Walk through the draft: read what callers hear, press keys."""
-    state = f"_sim_{menu.id}"
-    is_open = (
-        st.segmented_control(
-            "The call comes", ["While open", "While closed"], default="While open", required=True, key=f"sim_open_{menu.id}"
-        )
-        == "While open"
-    )
-    if st.button("Call", icon=":material/call:", type="primary", key=f"sim_call_{menu.id}"):
-        st.session_state[state] = [("Call", flow_rules.begin(menu.flow, is_open=is_open))]
-    walked: list[tuple[str, Turn]] = st.session_state.get(state) or []
-    nodes = menu.flow.get("nodes") or {}
-    for heard, turn in walked:
-        with st.chat_message("user", avatar=":material/dialpad:"):
-            st.markdown(fmt.md(heard))
-        with st.chat_message("assistant", avatar=":material/volume_up:"):
-            for words in turn.said:
-                st.markdown(fmt.md(words))
-            if turn.end is not None:
-                st.markdown(f"**{fmt.md(turn.end.label)}**")
-    if not walked:
-        st.caption("Press Call. Nothing is written down and nobody is called.")
-        return
-    last = walked[-1][1]
-    if last.waits:
-        keys = [*"123456789*0#"]
-        for row in range(4):
-            for place, digit in zip(st.columns(3), keys[row * 3 : row * 3 + 3], strict=True):
-                if place.button(f"\\{digit}" if digit in "*#" else digit, key=f"sim_{menu.id}_{digit}", width="stretch"):
-                    _press(state, menu, last, digit, is_open)
-        if st.button("Press nothing", type="tertiary", key=f"sim_none_{menu.id}"):
-            _press(state, menu, last, "", is_open)
-    elif flow_rules.kind_of(flow_rules.node_of(menu.flow, last.node)) is NodeKind.QUEUE and st.button(
-        "Nobody answers", key=f"sim_na_{menu.id}"
-    ):
-        st.session_state[state].append(("Nobody answers", flow_rules.unanswered(menu.flow, last.node, is_open=is_open)))
-        st.rerun(scope="fragment")
-    path = [str((nodes.get(key) or {}).get("title") or key) for _, turn in walked for key in turn.passed]
-    st.caption(fmt.md("Path: " + " → ".join(path)))
-
-
-def _press(state: str, menu: VoiceMenu, last: Turn, digit: str, is_open: bool) -> None:
-    turn = flow_rules.press(menu.flow, last.node, last.tries, digit, is_open=is_open)
-    st.session_state[state].append((f"Key {digit}" if digit else "Nothing pressed", turn))
-    st.rerun(scope="fragment")

@@ -61,6 +61,33 @@ def exits(node: Node) -> dict[str, str]:
     return {"Then": str(node["next"])} if kind in (NodeKind.SAY, NodeKind.QUEUE) and node.get("next") else {}
 
 
+@dataclass(frozen=True)
+class Place:
+    """A step where an outline of a flow names it: by which way one gets there, how deep, and whether it was named before."""
+
+    node: str
+    way: str
+    depth: int
+    again: bool = False
+
+
+def outline(flow: Flow, *, deepest: int = 12) -> list[Place]:
+    """Every step below the one that leads to it, in the order of reading; those that nothing leads to at the end."""
+    nodes, found, seen = flow.get("nodes") or {}, list[Place](), set[str]()
+
+    def below(key: str, way: str, depth: int) -> None:
+        if key not in nodes:
+            return
+        found.append(Place(key, way, depth, key in seen))
+        if key not in seen and depth < deepest:
+            seen.add(key)
+            for words, target in exits(nodes[key]).items():
+                below(target, words, depth + 1)
+
+    below(str(flow.get("start") or ""), "", 0)
+    return found + [Place(key, "Not connected", 0) for key in nodes if key not in seen]
+
+
 def begin(flow: Flow, *, is_open: bool) -> Turn:
     """The call begins."""
     return _walk(flow, str(flow.get("start") or ""), is_open=is_open, tries=0)

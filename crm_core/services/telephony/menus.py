@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func
@@ -15,6 +16,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import sealed
 from crm_core.kit.text import clean, fold, phone_key
 from crm_core.models import ServiceCalendar, Team, User, VoiceCall, VoiceMenu, VoiceVersion
+from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.telephony import flow_rules
 from crm_core.vocabulary import Action, NodeKind
 
@@ -36,6 +38,17 @@ START: dict[str, Any] = {
     },
 }  # fmt: skip
 """What a new menu begins with."""
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """A published version: when and by whom it was put to use, and how many calls it took."""
+
+    no: int
+    at: datetime
+    by: str
+    calls: int
+    flow: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,39 @@ def version(session: Session, menu_id: int, no: int) -> dict[str, Any] | None:
     """The flow of a version; None when there is none. For the functions around it, which ask."""
     found = session.exec(select(VoiceVersion.flow).where(VoiceVersion.menu_id == menu_id, VoiceVersion.no == no)).first()
     return None if found is None else dict(found)
+
+
+def versions(session: Session, actor: Actor, menu_id: int) -> list[VersionRow]:
+    """What callers heard and hear, the latest first."""
+    menu = get(session, actor, menu_id)
+    calls = dict(
+        session.exec(
+            select(VoiceCall.version_no, func.count()).where(VoiceCall.menu_id == menu.id).group_by(col(VoiceCall.version_no))
+        ).all()
+    )
+    query = (
+        select(VoiceVersion, User.name)
+        .join(User, col(User.id) == VoiceVersion.by_id, isouter=True)
+        .where(VoiceVersion.menu_id == menu.id)
+        .order_by(col(VoiceVersion.no).desc())
+    )
+    return [VersionRow(row.no, row.created_at, name or "", calls.get(row.no, 0), row.flow) for row, name in session.exec(query)]
+
+
+def bring_back(session: Session, actor: Actor, menu_id: int, no: int, *, base_version: int | None = None) -> VoiceMenu:
+    """Make the steps of an earlier version the draft again; callers hear them once they are put to use. Events: voice_menu.saved."""
+    require(actor, "telephony", Action.MANAGE)
+    flow = version(session, known(session, menu_id).id, no)
+    if flow is None:
+        raise NotFound("This version no longer exists.")
+    return save(session, actor, menu_id, {"flow": flow}, base_version=base_version)
+
+
+def opening(session: Session, actor: Actor, menu_id: int, at: datetime) -> tuple[bool, str]:
+    """Whether the hours of a menu are open at an instant, and what those hours are called ("" for always)."""
+    menu = get(session, actor, menu_id)
+    hours = session.get(ServiceCalendar, menu.calendar_id) if menu.calendar_id is not None else None
+    return calendar_of(session, menu.calendar_id).is_open(at), hours.name if hours is not None else ""
 
 
 def save(
