@@ -20,6 +20,7 @@ from ui.components.merge_dialog import merge_dialog, merged_notes
 from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.sla_card import sla_card
+from ui.components.survey_send import survey_button
 from ui.components.ticket_dialogs import customer, priority_badges, wait_menu
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -56,6 +57,7 @@ if may_edit and actions.button("", icon=":material/merge:", key="merge", help="M
     merge_dialog(row)
 if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("ticket", ticket_id)
+survey_button(actions, "ticket", ticket_id, row["contact_id"])
 start_button(actions, automated, "ticket", ticket_id)
 if actor.can("ticket", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this ticket"):
     delete_dialog("ticket", ticket_id, row["version"], row["subject"], "tickets")

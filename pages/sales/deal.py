@@ -22,6 +22,7 @@ from ui.components.product_suggestions import deal_suggestions
 from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.score_card import score_card
+from ui.components.survey_send import survey_button
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES
@@ -79,6 +80,7 @@ if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", short
             "description",
         ],
     )
+survey_button(actions, "deal", deal_id, row["contact_id"])
 start_button(actions, automated, "deal", deal_id)
 if actor.can("deal", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this deal"):
     delete_dialog("deal", deal_id, row["version"], row["name"], "deals")

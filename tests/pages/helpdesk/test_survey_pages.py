@@ -2,8 +2,13 @@
 
 from datetime import timedelta
 
+from sqlmodel import select
+
+from crm_core import records
+from crm_core.db import read_session
 from crm_core.kit import clock
-from crm_core.services.feedback import answering
+from crm_core.models import SurveyInvitation
+from crm_core.services.feedback import answering, inviting
 from tests.crm_core.services.feedback.asking import do, person, solved, survey, sweep, token_of
 from tests.pages.app import open_screen, words
 from ui.navigation import screen_of, screens_for
@@ -38,3 +43,25 @@ def test_each_role_finds_the_pages_that_it_may_see(cast):
         app = open_screen(cast[who], "surveys")
         assert not app.exception
     assert screen_of("surveys") not in screens_for(cast["alice"])
+
+
+def test_a_survey_can_be_sent_from_the_ticket_and_from_the_person(cast):
+    now = clock.utcnow()
+    ida = person(cast["sam"])
+    ticket = solved(cast["sam"], ida, at=now - timedelta(hours=2))
+    app = open_screen(cast["sam"], "ticket", id=ticket.id)
+    app.button(key="ask_survey").click().run()
+    assert not app.exception and "No survey is switched on yet" in words(app)
+    made = survey(cast["root"], at=now - timedelta(days=2), name="By hand", trigger="manual")
+    app = open_screen(cast["sam"], "ticket", id=ticket.id)
+    app.button(key="ask_survey").click().run()
+    assert not app.exception and app.selectbox(key=f"ask_survey_ticket_{ticket.id}").options == ["By hand"]
+    assert do(inviting.send, cast["sam"], made.id, ida.id, entity_key="ticket", record_id=ticket.id, at=now).sent
+    with read_session() as session:
+        invited = session.exec(select(SurveyInvitation)).one()
+        assert (invited.entity, invited.record_id, invited.contact_id) == ("ticket", ticket.id, ida.id)
+    app = open_screen(cast["root"], "contact", id=ida.id)
+    assert any(button.key == "ask_survey" for button in app.button)
+    own = do(records.create, cast["alice"], "contact", {"name": "Own"})
+    app = open_screen(cast["alice"], "contact", id=own.id)
+    assert not any(button.key == "ask_survey" for button in app.button), "reps have no surveys"

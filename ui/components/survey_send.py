@@ -1,0 +1,43 @@
+"""Asking the customer of a ticket, deal, order or contact how it went, by hand, from the record itself."""
+
+from typing import Any
+
+import streamlit as st
+
+from crm_core.services.feedback import inviting, surveys
+from crm_core.vocabulary import Action
+from ui import format as fmt
+from ui.actions import load, perform, show_problems, tell
+from ui.navigation import page_of
+from ui.session import current_actor
+
+
+def survey_button(where: Any, entity_key: str, record_id: int, contact_id: int | None) -> None:
+    """A button in ``where`` for whoever may see surveys, on a record that has a person."""
+    actor = current_actor()
+    if contact_id is None or not (actor.can("survey", Action.READ) and actor.can("contact", Action.READ)):
+        return
+    if where.button("", icon=":material/reviews:", key="ask_survey", help="Send a survey"):
+        _ask_dialog(entity_key, record_id, contact_id)
+
+
+@st.dialog("Send a survey", icon=":material/reviews:")
+def _ask_dialog(entity_key: str, record_id: int, contact_id: int) -> None:
+    known = load(surveys.choices)
+    if not known:
+        st.markdown("No survey is switched on yet.")
+        page = page_of(current_actor(), "surveys")
+        if page is not None:
+            st.page_link(page, label="Surveys", icon=":material/reviews:")
+        return
+    chosen = st.selectbox("Which one?", list(known), format_func=lambda one: known[one], key=f"ask_survey_{entity_key}_{record_id}")
+    st.caption("By e-mail, at once or when their quiet hours end. Consent, blocks and the pause between surveys hold here too.")
+    if st.button("Send", type="primary", key="ask_survey_yes"):
+        about: dict[str, Any] = {} if entity_key == "contact" else {"entity_key": entity_key, "record_id": record_id}
+        done = perform(inviting.send, chosen, contact_id, **about)
+        if done is not None and done.sent:
+            tell(f"“{known[chosen]}” is on its way.", "ok")
+            st.rerun()
+        if done is not None:
+            st.warning(fmt.md(f"Not sent. {done.why}"), icon=":material/block:")
+        show_problems()
