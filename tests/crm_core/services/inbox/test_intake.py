@@ -18,11 +18,12 @@ from crm_core.models import (
     TicketMessage,
     Touchpoint,
 )
+from crm_core.services.collaboration import invitations
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import answer_rules, answers, ticket_rules, tickets
 from crm_core.services.inbox import loop_rules, message_rules, quote_rules, tray
 from crm_core.services.sales import leads
-from crm_core.vocabulary import InboundState, MailState, MessageDirection, TicketKind
+from crm_core.vocabulary import GuestState, InboundState, MailState, MessageDirection, TicketKind
 from tests.crm_core.services.inbox.post import box, do, letter, look, take
 
 
@@ -353,3 +354,30 @@ def test_the_tray_is_settled_by_people_and_every_choice_can_be_taken_back(cast):
     )
     with pytest.raises(Exception, match="nothing to take back"):
         do(tray.undo, sam, ids[0])
+
+
+def test_what_a_guests_calendar_answers_by_mail_stands_at_the_meeting_and_is_nobodys_request(cast):
+    mailbox, alice = box(cast["root"]), cast["alice"]
+    ida = do(contacts.create, alice, {"name": "Ida Berg", "email": "ida@customer.example"})
+    meeting = do(invitations.plan, alice, {"subject": "Demo", "at": clock.utcnow() + timedelta(days=1)}, contact_ids=[ida.id])
+    do(invitations.tell)
+    (invited,) = all_of(MailDelivery, MailDelivery.kind == "invitation")
+    file = invited.attachments[0]["text"].replace("METHOD:REQUEST", "METHOD:REPLY")
+
+    def reply(number, state):
+        said = file.replace("PARTSTAT=NEEDS-ACTION", f"PARTSTAT={state}")
+        parts = ["--b", "Content-Type: text/plain; charset=utf-8", "", "Ida Berg answered.", "--b"]
+        parts += ["Content-Type: text/calendar; charset=utf-8; method=REPLY", "Content-Transfer-Encoding: base64", ""]
+        body = "\r\n".join([*parts, base64.encodebytes(said.encode()).decode().replace("\n", "\r\n"), "--b--", ""])
+        raw = letter(body, subject=f"{state.title()}: Demo", number=number)
+        return raw.replace(
+            b"text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit", b'multipart/alternative; boundary="b"', 1
+        )
+
+    for number, state, kept in ((1, "ACCEPTED", GuestState.ACCEPTED), (2, "DECLINED", GuestState.DECLINED)):
+        taken = take(mailbox, reply(number, state))
+        assert taken.state is InboundState.REPLY
+        assert [guest.state for guest in look(invitations.of, alice, meeting.id)] == [kept]
+    row = all_of(InboundMail)[-1]
+    assert (row.activity_id, row.contact_id) == (meeting.id, ida.id) and "not coming" in row.reason
+    assert all_of(Ticket) == []
