@@ -15,6 +15,8 @@ st.logo(
 )
 
 st.html(Path(__file__).parent / "static" / "contrast.css")
+if st.context.theme.type == "dark":
+    st.html(Path(__file__).parent / "static" / "print_dark.css")
 actor = begin_run()
 page = st.navigation(sections_for(actor), expanded=True)
 st.session_state["_arrived"] = st.session_state.get("_at") != page.url_path  # a list opens with its default view then

@@ -38,7 +38,7 @@ def rule_dialog(rule: RuleView | None) -> None:
     )
     kinds = list(KINDS)
     entity = right.selectbox(
-        "For new *", kinds, index=kinds.index(rule.entity) if rule else 0, format_func=lambda one: label_of(one, plural=True).lower(), key=f"ar_entity_{tag}", disabled=rule is not None
+        "For new *", kinds, index=kinds.index(rule.entity) if rule else 0, format_func=lambda one: label_of(one, plural=True), key=f"ar_entity_{tag}", disabled=rule is not None
     )  # fmt: skip
     st.markdown("Which ones? :gray[Nothing chosen means all of them.]")
     ast = inline_filter(entity, f"assignment_{tag}", rule.filter if rule else None)

@@ -140,11 +140,11 @@ def new_dialog(
     show()
 
 
-def edit_dialog(entity_key: str, record_id: int, fields: Sequence[str] | None = None) -> None:
-    """Open the dialog that edits a record."""
+def edit_dialog(entity_key: str, record_id: int, fields: Sequence[str] | None = None, *, title: str = "") -> None:
+    """Open the dialog that edits a record, or what ``title`` says of it."""
     close_form(entity_key, record_id)
 
-    @st.dialog(f"Edit {entity(entity_key).label.lower()}", width="large", dismissible=True)
+    @st.dialog(title or f"Edit {entity(entity_key).label.lower()}", width="large", dismissible=True)
     def show() -> None:
         if edit_form(entity_key, record_id, fields=fields):
             st.rerun()

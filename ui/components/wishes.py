@@ -25,7 +25,7 @@ def wishes_card(actor: Actor, contact_id: int, found: Preferences) -> None:
         if may_edit and st.button(
             "Note how this person wants to be treated", icon=":material/favorite:", type="tertiary", key="wishes_first"
         ):
-            edit_dialog("contact", contact_id, preferences.FIELDS)
+            edit_dialog("contact", contact_id, preferences.FIELDS, title="Preferences")
         return
     with st.container(border=True, gap="small", key="wishes"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -34,7 +34,7 @@ def wishes_card(actor: Actor, contact_id: int, found: Preferences) -> None:
                 for words, colour in badges:
                     st.badge(fmt.for_badge(words), color=colour)  # type: ignore[arg-type]
             if may_edit and st.button("Change", icon=":material/edit:", type="tertiary", key="wishes_edit"):
-                edit_dialog("contact", contact_id, preferences.FIELDS)
+                edit_dialog("contact", contact_id, preferences.FIELDS, title="Preferences")
         for label, text in lines:
             st.markdown(f":gray[{label}]  {fmt.md(text)}")
         if found.noted is not None:
