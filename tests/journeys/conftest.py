@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT, leave_out
 from tests.tools import browser as browsers
@@ -73,10 +74,13 @@ def tab(chromium):
 
 @pytest.fixture
 def picture():
-    """Callable: ``picture(tab, "overview")`` saves docs/screens/overview.png when RAPPORT_SCREENS is set, for the README."""
+    """Callable: ``picture(tab, "overview")`` saves docs/screens/overview.png when RAPPORT_SCREENS is set, for the README; a third of the bytes."""
 
     def save(page, name):
         if os.environ.get("RAPPORT_SCREENS"):
-            page.picture(Path(PICTURES) / f"{name}.png")
+            path = Path(PICTURES) / f"{name}.png"
+            page.picture(path)
+            with Image.open(path) as found:
+                found.convert("RGB").quantize(200).save(path, optimize=True)
 
     return save

@@ -8,11 +8,7 @@ from crm_core.jobs.run import begin
 from crm_core.services.automation import upkeep
 from crm_core.services.sales import leads
 from tests.journeys.looks import one
-from tests.journeys.test_sales_rep import eventually
-
-
-def press(page, key):
-    page.locator(f"[class*=st-key-{key}] button:visible").first.click()
+from tests.journeys.test_sales_rep import eventually, press
 
 
 def test_from_nothing_to_a_run(demo_app, tab):

@@ -1,8 +1,11 @@
-"""A sales rep works the pipeline: by drag, by keyboard, to the win, in the URL, with impatient clicks."""
+"""A sales rep works the pipeline: by drag, by keyboard, to the win, in the URL, with impatient clicks; and lets people outside book a time."""
+
+import re
 
 import pytest
 from playwright.sync_api import expect
 
+from crm_core.services.booking import tokens
 from tests.journeys.looks import one, row
 
 
@@ -124,3 +127,40 @@ def test_a_colleagues_deal_looks_like_one_that_does_not_exist(demo_app, tab, rep
     page = tab(demo_app, rep).open(f"/deal?id={theirs.id}")
     page.sees("does not exist, or is not shared with you")
     expect(page.page.get_by_text(theirs.name)).to_have_count(0)
+
+
+def press(page, key):
+    page.locator(f"[class*=st-key-{key}] button:visible").first.click()
+
+
+def test_somebody_from_outside_books_a_time_moves_it_and_calls_it_off(demo_app, tab):
+    rep = tab(demo_app, "sales_rep")
+    page = rep.open("/booking").page
+    press(page, "new_page")
+    name = page.get_by_label("What is booked *")
+    name.fill("A first talk")
+    name.press("Tab")
+    press(page, "bp_save_new")
+    rep.sees("Page saved.")
+    address = page.get_by_text(re.compile("/book/a-first-talk")).first.inner_text()
+
+    visitor = tab(demo_app).page
+    visitor.goto(address)
+    expect(visitor.get_by_role("heading", name="A first talk")).to_be_visible()
+    visitor.locator(".times a").first.click()
+    visitor.wait_for_timeout(1000 * tokens.QUICKEST + 100)  # nobody fills a form in faster
+    visitor.get_by_label("Your name").fill("Ada <b>Lovelace</b>")
+    visitor.get_by_label("E-mail").fill("ada@example.com")
+    visitor.get_by_label("Telephone").fill("+49 30 1234567")  # who meets on the phone is called there
+    visitor.get_by_role("button", name="Book this time").click()
+    expect(visitor.get_by_role("heading", name="Booked")).to_be_visible()
+    visitor.get_by_role("link", name="Move it").click()
+    visitor.locator(".times a").last.click()
+    visitor.get_by_role("button", name="Move it").click()
+    expect(visitor.get_by_role("heading", name=re.compile("A first talk"))).to_be_visible()
+    visitor.get_by_role("link", name="Call it off").click()
+    visitor.get_by_role("button", name="Call it off").click()
+    expect(visitor.get_by_role("heading", name="Called off")).to_be_visible()
+    assert one("select count(*) from booking where name like 'Ada <b>%' and cancelled_at is not null") == 1
+    press(page, "list_")
+    expect(page.get_by_role("dialog").get_by_text("Ada <b>Lovelace</b>")).to_be_visible()
