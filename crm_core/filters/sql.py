@@ -112,14 +112,14 @@ def _leaf_sql(leaf: Leaf, table: Any) -> ColumnElement[bool]:
         return column.startswith(value, autoescape=True)
     if leaf.cmp == "ends":
         return column.endswith(value, autoescape=True)
+    if leaf.spec.enum is not None and (leaf.cmp == "eq" or (leaf.cmp == "in" and len(value) == 1)):
+        return is_choice(column, value if leaf.cmp == "eq" else value[0])
     if leaf.cmp == "in":
         return column.in_(value) if value else false()
     if leaf.cmp == "not_in":
         return or_(column.is_(None), column.not_in(value)) if value else true()
     if leaf.cmp == "ne":
         return or_(column.is_(None), column != value)
-    if leaf.cmp == "eq" and leaf.spec.enum is not None:
-        return is_choice(column, value)
     return compare(column, leaf.cmp, value)  # type: ignore[return-value]
 
 

@@ -92,6 +92,7 @@ class Deal(Customisable, table=True):
         CheckConstraint("probability_pct >= 0 and probability_pct <= 100", name="probability_range"),
         Index("ix_deal_list", "deleted_at", "expected_close_on", "id", "owner_id", "outcome"),
         Index("ix_deal_board", "stage_id", "deleted_at", "expected_close_on"),
+        Index("ix_deal_product", "product_id", "deleted_at", "expected_close_on", "id", "amount_minor"),
         Index("ix_deal_owner", "owner_id", "deleted_at", "expected_close_on"),
         Index("ix_deal_closed", "closed_on", "deleted_at", "outcome", "stage_id", "owner_id", "amount_minor"),
         Index("ix_deal_open", "outcome", "deleted_at", "expected_close_on", "id", "owner_id"),
@@ -288,7 +289,10 @@ class OrderLine(Record, table=True):
     """One row per product on an order."""
 
     __tablename__ = "order_line"
-    __table_args__ = table_args(Index("ix_order_line_order", "order_id"), Index("ix_order_line_product", "product_id"))
+    __table_args__ = table_args(
+        Index("ix_order_line_order", "order_id"),
+        Index("ix_order_line_product", "product_id", "order_id", "quantity", "total_minor"),
+    )
     order_id: int = Field(foreign_key="sales_order.id", ondelete="CASCADE", sa_column_kwargs=described("Order", to="order"))
     product_id: int | None = Field(
         default=None, foreign_key="product.id", ondelete="SET NULL", sa_column_kwargs=described("Product", to="product")

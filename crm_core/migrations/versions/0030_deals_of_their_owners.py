@@ -21,7 +21,22 @@ WAITING = (
 )  # fmt: skip
 
 
+OF_PRODUCT = (
+    ("ix_deal_product_id", "deal", ["product_id"], "ix_deal_product", ["product_id", "deleted_at", "expected_close_on", "id", "amount_minor"]),
+    ("ix_order_line_product", "order_line", ["product_id"], "ix_order_line_product", ["product_id", "order_id", "quantity", "total_minor"]),
+)  # fmt: skip
+"""Name, table and columns of an index as it was, and as it is."""
+
+
+def _exchange(drop: str, table: str, name: str, columns: list[str]) -> None:
+    filled = sa.text("product_id IS NOT NULL")
+    op.drop_index(drop, table_name=table)
+    op.create_index(name, table, columns, sqlite_where=filled, postgresql_where=filled)
+
+
 def upgrade() -> None:
+    for was, table, _, name, columns in OF_PRODUCT:
+        _exchange(was, table, name, columns)
     is_open = sa.text("outcome = 'open'")
     op.create_index("ix_deal_owner_figures", "deal", list(FIGURES))
     op.create_index("ix_deal_waiting", "deal", list(WAITING), sqlite_where=is_open, postgresql_where=is_open)
@@ -30,3 +45,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_deal_waiting", table_name="deal")
     op.drop_index("ix_deal_owner_figures", table_name="deal")
+    for name, table, columns, now, _ in OF_PRODUCT:
+        _exchange(now, table, name, columns)
