@@ -73,10 +73,15 @@ def show_messages() -> None:
 def show_problems() -> None:
     """Inside a dialog or fragment: show at once why ``perform`` did not do it (a toast would wait for the next full run)."""
     left = st.session_state.get("_toasts", [])
-    st.session_state["_toasts"] = [(kind, text) for kind, text in left if kind == "ok"]
+    hush()
     for _, text in (item for item in left if item[0] != "ok"):
         st.error(text, icon=":material/error:")
     st.session_state.pop("_invalid", None)
+
+
+def hush() -> None:
+    """Drop what ``perform`` would say of a refusal: the form tells it in its own words."""
+    st.session_state["_toasts"] = [(kind, text) for kind, text in st.session_state.get("_toasts", []) if kind == "ok"]
 
 
 def submit_key(name: str) -> str:

@@ -85,3 +85,45 @@ def test_a_stale_win_is_refused_and_nothing_is_won(demo_app, tab, deal):
     dialog.get_by_role("button", name="Mark as lost").click()
     rep.sees("already won")
     assert one("select outcome from deal where id = :id", id=deal.id) == "won"
+
+
+def test_products_and_bulk_changes_in_two_tabs_lose_nothing_unasked(demo_app, tab):
+    """The same person in two tabs: the second one to save is shown what the first one saved, and decides."""
+    first, second = tab(demo_app, "sales_rep"), tab(demo_app, "sales_rep")
+    rep = demo_app.people()["sales_rep"]
+    where = "owner_id = :rep and outcome = 'open' and id in (select deal_id from deal_line)"
+    found = one(f"select id from deal where {where} order by id desc limit 1", rep=rep)
+    quantity = "select quantity from deal_line where deal_id = :id order by position limit 1"
+    dialogs = []
+    for page, number in ((first, "7"), (second, "9")):
+        page.open(f"/deal?id={found}")
+        page.page.locator(".st-key-edit_lines button").click()
+        dialogs.append(page.page.get_by_role("dialog"))
+        expect(dialogs[-1].get_by_role("button", name="Save products")).to_be_visible()
+        page.idle()
+        fill(page, dialogs[-1], "Quantity", number)
+    dialogs[0].get_by_role("button", name="Save products").click()
+    eventually(first, lambda: one(quantity, id=found), 7)
+    dialogs[1].get_by_role("button", name="Save products").click()
+    expect(dialogs[1].get_by_text("Theirs: 7 ×")).to_be_visible()
+    assert one(quantity, id=found) == 7
+    dialogs[1].get_by_role("button", name="Save mine").click()
+    eventually(second, lambda: one(quantity, id=found), 9)
+
+    lead = one("select id from lead where owner_id = :rep order by created_at desc limit 1", rep=rep)
+    for page in (first, second):
+        page.open("/leads?sort=-created_at")
+        box = page.page.locator("tbody input[type=checkbox]").first
+        box.check()
+        page.page.locator(".st-key-bulk_edit button").click()
+        page.page.get_by_role("dialog").get_by_label("Field").click()
+        page.page.get_by_role("option", name="City", exact=True).click()
+        expect(page.page.get_by_role("dialog").get_by_label("City", exact=True)).to_be_visible()
+    for page, city in ((first, "Bergen"), (second, "Bremen")):
+        fill(page, page.page.get_by_role("dialog"), "City", city)
+        expect(page.page.get_by_role("button", name="Change 1", exact=True)).to_be_enabled()
+    for page in (first, second):
+        page.click("Change 1")
+        expect(page.page.get_by_role("dialog")).to_have_count(0)
+    second.sees("1 stayed as they were")
+    assert one("select city from lead where id = :id", id=lead) == "Bergen"

@@ -1,6 +1,6 @@
 """Changing many records of a list at once: a bar over the table, a look at what would happen, and the way back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -118,8 +118,17 @@ def undo_menu(entity_key: str) -> None:
             st.rerun()
 
 
+def _looked_at(what: Any, look: Callable[[], Preview]) -> Preview:
+    """The preview as the person saw it: looking again at the click would accept what others changed in between."""
+    kept = st.session_state.get("_bulk_seen")
+    if kept is None or kept[0] != what:
+        kept = st.session_state["_bulk_seen"] = (what, look())
+    return kept[1]
+
+
 def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
     found = entity(entity_key)
+    st.session_state.pop("_bulk_seen", None)
 
     @st.dialog(f"Change {fmt.plural(len(ids), found.label.lower(), found.plural.lower())}", width="medium", icon=":material/edit:")
     def show() -> None:
@@ -135,8 +144,8 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
         if value is None and (specs[chosen].required or not st.toggle("Empty this field", key=f"bulk_empty_{chosen}")):
             st.caption("Choose the new value.")
             return
-        seen: Preview = load(bulk.preview, entity_key, ids, chosen, value)
-        _say(actor, specs[chosen], seen)
+        seen = _looked_at((entity_key, tuple(ids), chosen, value), lambda: load(bulk.preview, entity_key, ids, chosen, value))
+        _say(actor, specs[chosen], seen, len(ids))
         if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
             outcome = perform(bulk.change, entity_key, seen.versions, chosen, value)
             if outcome is not None:
@@ -147,10 +156,12 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
     show()
 
 
-def _say(actor: Actor, spec: FieldSpec, seen: Preview) -> None:
+def _say(actor: Actor, spec: FieldSpec, seen: Preview, number: int) -> None:
     parts = [f"{len(seen.versions):,} will change"]
     parts += [f"{seen.same:,} have this value already"] if seen.same else []
     parts += [f"{seen.blocked:,} you may see but not change"] if seen.blocked else []
+    gone = number - len(seen.versions) - seen.same - seen.blocked
+    parts += [f"{gone:,} are no longer there"] if gone > 0 else []
     st.markdown(f"**{fmt.md(' · '.join(parts))}**")
     for row in seen.sample:
         st.caption(f"{fmt.md(row.title[:60])}: {_word(actor, spec, row, old=True)} → **{_word(actor, spec, row, old=False)}**")
@@ -168,10 +179,11 @@ def _word(actor: Actor, spec: FieldSpec, row: Change, *, old: bool) -> str:
 
 def _delete_dialog(entity_key: str, ids: list[int]) -> None:
     found = entity(entity_key)
+    st.session_state.pop("_bulk_seen", None)
 
     @st.dialog(f"Delete {fmt.plural(len(ids), found.label.lower(), found.plural.lower())}?", icon=":material/delete:")
     def show() -> None:
-        seen: Preview = load(bulk.preview_delete, entity_key, ids)
+        seen = _looked_at((entity_key, tuple(ids)), lambda: load(bulk.preview_delete, entity_key, ids))
         if seen.blocked:
             st.markdown(f"**{fmt.md(f'{seen.blocked:,} of them you may see but not delete; they stay.')}**")
         for row in seen.sample:

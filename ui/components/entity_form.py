@@ -18,7 +18,7 @@ from crm_core.services import crud
 from crm_core.services.admin.founding import timezones
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
-from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.actions import hush, load, perform, renew, show_problems, submit_key
 from ui.components.duplicate_hints import duplicate_hints, forget_hints
 from ui.components.picker import picker
 from ui.session import current_actor
@@ -140,6 +140,7 @@ def _save(entity_key: str, drawn: Drawn, changes: Mapping[str, Any], name: str, 
         conflict: Conflict | None = st.session_state.get("_conflict")
         if conflict is not None and conflict.details.get("fields"):
             st.session_state[f"_clash_{name}"] = (conflict.details["fields"], conflict.details["version"], dict(changes))
+            hush()
         st.rerun(scope="fragment")
     merged = (
         f" Kept what somebody else changed meanwhile: {', '.join(specs[key].label for key in saved.merged if key in specs)}."

@@ -13,7 +13,7 @@ from crm_core.kit.money import line_total, most_major, to_major, to_minor
 from crm_core.services.sales import deals, orders, products
 from crm_core.services.sales.lines import LineView
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import hush, load, perform, show_problems
 from ui.components.picker import picker
 from ui.components.table import Cell, Column, table
 
@@ -47,7 +47,7 @@ def lines_card(
                 key="edit_lines",
             ):
                 _start(lines)
-                _dialog(actor, of, row["id"], row["version"])
+                _dialog(actor, of, row["id"])
         if not lines:
             st.caption(of.empty)
             return
@@ -78,6 +78,10 @@ def _cells(actor: Actor, line: LineView) -> list[Cell]:
 
 
 def _start(lines: Sequence[LineView]) -> None:
+    """Begin to edit these lines: they are what the save is compared with."""
+    first = st.session_state.get("_lines_next", 0)  # new keys: a browser keeps what was typed under an old one
+    st.session_state["_lines_seen"] = list(lines)
+    st.session_state.pop("_lines_theirs", None)
     st.session_state["_lines"] = [
         {
             "n": n,
@@ -87,9 +91,9 @@ def _start(lines: Sequence[LineView]) -> None:
             "unit_price_minor": line.unit_price_minor,
             "discount_pct": float(line.discount_pct),
         }
-        for n, line in enumerate(lines)
+        for n, line in enumerate(lines, first)
     ]
-    st.session_state["_lines_next"] = len(lines)
+    st.session_state["_lines_next"] = first + len(lines)
     if not lines:
         _add()
 
@@ -107,19 +111,54 @@ def _drop(n: int) -> None:
 
 
 @st.dialog("Products", width="large")
-def _dialog(actor: Actor, of: LinesOf, record_id: int, version: int) -> None:
+def _dialog(actor: Actor, of: LinesOf, record_id: int) -> None:
     total = 0
     for line in st.session_state["_lines"]:
         total += _line(actor, line)
     st.button("Add a line", icon=":material/add:", type="tertiary", key="line_add", on_click=_add)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**Sum {fmt.md(fmt.money(actor, total))}**", width="content")
-        pressed = st.button("Save products", type="primary", key="lines_save")
+        pressed = st.button("Save products", type="primary", key="lines_save", disabled="_lines_theirs" in st.session_state)
     if pressed:
-        rows = [line for line in st.session_state["_lines"] if line["product_id"] or line["name"]]
-        if perform(of.save, record_id, rows, base_version=version, success="Products saved.") is not None:
-            st.rerun()
-        show_problems()
+        _save(of, record_id)
+    theirs = st.session_state.get("_lines_theirs")
+    if theirs is not None:
+        _choose(actor, of, record_id, theirs)
+
+
+def _save(of: LinesOf, record_id: int) -> None:
+    rows = [line for line in st.session_state["_lines"] if line["product_id"] or line["name"]]
+    seen = st.session_state["_lines_seen"]
+    if perform(of.save, record_id, rows, base_lines=seen, success="Products saved.") is not None:
+        st.session_state.pop("_lines_theirs", None)
+        st.rerun()
+    conflict = st.session_state.get("_conflict")
+    if conflict is not None and "lines" in conflict.details:
+        st.session_state["_lines_theirs"] = conflict.details["lines"]
+        hush()
+        st.rerun(scope="fragment")
+    show_problems()
+
+
+def _choose(actor: Actor, of: LinesOf, record_id: int, lines: Sequence[LineView]) -> None:
+    """Somebody else changed the products meanwhile: theirs and what stood there before, and whose stay."""
+    with st.container(border=True, key="lines_clash"):
+        st.warning("Somebody else changed these products while you were editing. Choose whose stay.", icon=":material/call_split:")
+        st.markdown("Theirs: " + _listed(actor, lines))
+        st.markdown("Before: " + _listed(actor, st.session_state["_lines_seen"]))
+        st.caption("Mine are the lines above.")
+        with st.container(horizontal=True, horizontal_alignment="distribute"):
+            if st.button("Take theirs to edit", type="tertiary", key="lines_theirs"):
+                _start(lines)
+                st.rerun(scope="fragment")
+            if st.button("Save mine", type="primary", key="lines_mine"):
+                st.session_state["_lines_seen"] = list(lines)
+                _save(of, record_id)
+
+
+def _listed(actor: Actor, lines: Sequence[LineView]) -> str:
+    shown = [f"{fmt.number(actor, line.quantity)} × {line.name} ({fmt.money(actor, line.total_minor)})" for line in lines]
+    return fmt.md(", ".join(shown) or "no products") + fmt.md(f"; sum {fmt.money(actor, sum_of(lines))}" if lines else "")
 
 
 def _line(actor: Actor, line: dict[str, Any]) -> int:

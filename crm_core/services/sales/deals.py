@@ -300,13 +300,21 @@ def _lines(session: Session, deal_id: int) -> list[DealLine]:
 
 
 def set_lines(
-    session: Session, actor: Actor, deal_id: int, rows: Sequence[Mapping[str, Any]], *, base_version: int | None = None
+    session: Session,
+    actor: Actor,
+    deal_id: int,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    base_version: int | None = None,
+    base_lines: Sequence[LineView] | None = None,
 ) -> Deal:
     """Replace the products of a deal. Each row: ``product_id`` or ``name``, ``quantity``, ``unit_price_minor`` (list price when missing),
-    ``discount_pct``. Name and price are kept as they are now. The amount follows unless it was set by hand."""
+    ``discount_pct``. Name and price are kept as they are now. The amount follows unless it was set by hand. ``base_lines``: the lines that
+    the caller saw; what somebody else changed elsewhere in the deal is then no conflict."""
     deal = get(session, actor, deal_id, action=Action.EDIT)
-    if base_version is not None and base_version != deal.version:
-        raise Conflict("Somebody else changed this deal meanwhile. Look at the new state before you save the products.")
+    line_rules.refuse_stale(
+        "deal", lines(session, actor, deal_id), stale=base_version not in (None, deal.version), base_lines=base_lines
+    )
     if len(rows) > MAX_LINES:
         raise Invalid(f"A deal can have at most {MAX_LINES} lines.")
     line_rules.refuse_hidden(actor, "deal", "amount_minor")

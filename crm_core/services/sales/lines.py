@@ -1,6 +1,6 @@
 """Lines of deals and orders: what is sold, how much of it, at which price. Checked in one place, shown within what the viewer may see."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from crm_core import records
 from crm_core.access import Actor
-from crm_core.errors import Invalid, NotFound, NotPermitted
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.money import line_total
 from crm_core.kit.text import clean
 from crm_core.models import DealLine, OrderLine, Product
@@ -46,6 +46,14 @@ def views(rows: Iterable[DealLine | OrderLine], *, hidden: bool) -> list[LineVie
         )
         for row in rows
     ]
+
+
+def refuse_stale(word: str, now: Sequence[LineView], *, stale: bool, base_lines: Sequence[LineView] | None) -> None:
+    """Raise Conflict when somebody else changed the record (``stale``); where the caller says with which lines it was drawn, only when these
+    are others now: a change of another field does them no harm. ``details["lines"]``: the lines as they stand."""
+    if stale if base_lines is None else list(now) != list(base_lines):
+        sentence = f"Somebody else changed this {word} meanwhile. Look at the new state before you save the products."
+        raise Conflict(sentence, lines=list(now))
 
 
 def refuse_hidden(actor: Actor, entity: str, field: str) -> None:

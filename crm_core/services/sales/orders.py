@@ -71,12 +71,19 @@ def _lines(session: Session, order_id: int) -> list[OrderLine]:
 
 
 def set_lines(
-    session: Session, actor: Actor, order_id: int, rows: Sequence[Mapping[str, Any]], *, base_version: int | None = None
+    session: Session,
+    actor: Actor,
+    order_id: int,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    base_version: int | None = None,
+    base_lines: Sequence[LineView] | None = None,
 ) -> Order:
     """Replace the products of an order that is not done; the total follows."""
     order = get(session, actor, order_id, action=Action.EDIT)
-    if base_version is not None and base_version != order.version:
-        raise Conflict("Somebody else changed this order meanwhile. Look at the new state before you save the products.")
+    line_rules.refuse_stale(
+        "order", lines(session, actor, order_id), stale=base_version not in (None, order.version), base_lines=base_lines
+    )
     if order.status in (OrderStatus.FULFILLED, OrderStatus.CANCELLED):
         raise Conflict(f"This order is {order.status.label.lower()}; its products stay as they are.")
     if len(rows) > MAX_LINES:

@@ -7,7 +7,7 @@ import pytest
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.services import crud
-from crm_core.services.sales import orders, products
+from crm_core.services.sales import deals, orders, products
 from crm_core.vocabulary import OrderStatus
 
 
@@ -42,6 +42,22 @@ def test_lines_make_the_total_and_an_old_screen_is_refused(any_cast):
     with pytest.raises(Invalid, match="sum of the lines"):
         do(orders.update, alice, order.id, {"total_minor": 1})
     assert [line.name for line in look(orders.lines, alice, order.id)] == ["Chai", "Setup"]
+
+
+@pytest.mark.parametrize("verbs", [orders, deals], ids=["order", "deal"])
+def test_lines_are_compared_with_the_lines_that_were_seen(any_cast, verbs):
+    alice = any_cast["alice"]
+    record = new(alice) if verbs is orders else do(deals.create, alice, {"name": "Chairs"})
+    mine, theirs = ([{"name": "Setup", "quantity": n, "unit_price_minor": 10_00}] for n in (3, 4))
+    do(verbs.set_lines, alice, record.id, [{"name": "Setup", "quantity": 2, "unit_price_minor": 10_00}])
+    seen = look(verbs.lines, alice, record.id)
+    do(crud.update, alice, record.__tablename__.removeprefix("sales_"), record.id, {"description": "elsewhere"})
+    do(verbs.set_lines, alice, record.id, theirs, base_lines=seen)  # another field is no conflict
+    with pytest.raises(Conflict, match="meanwhile") as refused:
+        do(verbs.set_lines, alice, record.id, mine, base_lines=seen)
+    assert [line.quantity for line in refused.value.details["lines"]] == [4]
+    do(verbs.set_lines, alice, record.id, mine, base_lines=refused.value.details["lines"])
+    assert [line.quantity for line in look(verbs.lines, alice, record.id)] == [3]
 
 
 def test_an_order_goes_its_way(any_cast):
