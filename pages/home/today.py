@@ -8,6 +8,7 @@ from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load
+from ui.components.first_steps import first_steps
 from ui.components.handover_cards import waiting_handovers
 from ui.components.header import header
 from ui.components.today_cards import changed, my_tasks, waiting
@@ -17,6 +18,7 @@ from ui.tones import TONES, stage_tones
 actor = current_actor()
 header("Today", f"{fmt.day(actor, clock.today(actor.timezone))} · what waits for you")
 
+first_steps(actor)
 deal_tones = {"stage_id": stage_tones(load(deals.stages))} if actor.can("deal", Action.READ) else None
 lead_tones = (
     {"status_id": {status.id: TONES[status.kind] for status in load(leads.statuses)}} if actor.can("lead", Action.READ) else None

@@ -16,8 +16,9 @@ MORE_FIELDS = ("contact_id", "source", "campaign_id", "forecast_category", "desc
 
 
 def new_deal(**preset: object) -> None:
-    """The dialog for a new deal."""
-    new_dialog("deal", NEW_FIELDS, preset=preset, more=MORE_FIELDS)
+    """The dialog for a new deal; it begins in the first stage, as it would without one."""
+    first = next((stage.id for stage in load(deals.stages) if stage.kind is StageKind.OPEN), None)
+    new_dialog("deal", NEW_FIELDS, preset={"stage_id": first, **preset}, more=MORE_FIELDS)
 
 
 def _options(field: str) -> list[str]:

@@ -161,11 +161,24 @@ def values(found: desk.Desk) -> None:
 
 def _values_of(found: desk.Desk, header: str, of_column: list[desk.Question], known: list[str]) -> None:
     rule = next((UNKNOWN[line.unknown].lower() for line in found.lines if line.header == header and line.unknown), "")
+    line = next((line for line in found.lines if line.header == header), None)
     with st.expander(f"{fmt.md(header)}: {fmt.plural(len(of_column), 'value')}", expanded=len(of_column) <= 8):
+        if line is not None and line.unknown is Unknown.REJECT and Unknown.ADD in line.offers:
+            _offer_to_create(found.run.id, header)
         for n, each in enumerate(of_column[:SHOWN_VALUES]):
             _value(found.run.id, n, each, known, rule)
         if len(of_column) > SHOWN_VALUES:
             st.caption(f"{len(of_column) - SHOWN_VALUES} more follow the rule of the column: {rule}.")
+
+
+def _offer_to_create(run_id: int, header: str) -> None:
+    """The usual answer to many unknown names: they are new, so make them on the way."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Rows with these values are rejected, unless you choose a known one or let them be created.", width="content")
+        st.button(
+            "Create what is missing", icon=":material/add:", key=f"create_missing_{header}", on_click=perform,
+            args=(desk.set_column, run_id, header), kwargs={"unknown": Unknown.ADD},
+        )  # fmt: skip
 
 
 def _value(run_id: int, n: int, each: desk.Question, known: list[str], rule: str) -> None:

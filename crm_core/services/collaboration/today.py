@@ -10,7 +10,7 @@ from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
 from crm_core import lists
-from crm_core.access import Actor
+from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.filters import where
 from crm_core.kit import clock
@@ -148,6 +148,20 @@ def changes(session: Session, actor: Actor, *, limit: int = SIZE) -> list[timeli
     yesterday = clock.today(actor.timezone) - timedelta(days=1)
     since = datetime.combine(yesterday, time(), ZoneInfo(actor.timezone))
     return timeline.on_my_records(session, actor, since, limit=limit)
+
+
+BEGUN_WITH = ("account", "contact", "lead", "deal")
+"""The records with which a workspace begins."""
+
+
+def is_bare(session: Session, actor: Actor) -> bool:
+    """True while the person sees none of the records with which a workspace begins: they are told how to."""
+    for key in BEGUN_WITH:
+        table = entity(key).table
+        query = core_select(table.c.id).where(visible(actor, key, table)).limit(1)
+        if actor.can(key, Action.READ) and session.execute(query).first() is not None:
+            return False
+    return True
 
 
 def _mine_or_free(actor: Actor, entity_key: str) -> Ast:

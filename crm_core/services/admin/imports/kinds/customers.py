@@ -28,6 +28,7 @@ _PERSON = {
     "owner_id": ("owner", "contact owner", "lead owner", "sales agent", "sales rep", "agent", "account manager"),
     "source": ("lead source", "original source", "channel"),
     "country": ("country region", "country/region"),
+    "city": ("town", "place", "locality"),
 }
 
 
@@ -47,6 +48,7 @@ class Accounts(Kind):
         "website": ("url", "domain", "web", "homepage", "company domain name"),
         "kind": ("account type", "type"),
         "street": ("address", "street address"),
+        "city": ("town", "place", "locality"),
         "description": ("notes", "comment", "remarks"),
     }
 
