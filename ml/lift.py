@@ -17,6 +17,9 @@ ENOUGH_PEOPLE = 20
 """People in each group below which no difference is named."""
 
 
+NAMED = ("addressed", "held out", "conversions")
+
+
 @dataclass(frozen=True)
 class Difference:
     """A difference with its interval. ``enough`` is False where too few people or events were seen to say anything; ``missing`` says what."""
@@ -49,8 +52,11 @@ def wilson(events: int, people: int, level: float = 0.95) -> tuple[float, float]
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def difference_of_shares(treated: tuple[int, int], control: tuple[int, int], level: float = 0.95) -> Difference:
-    """Share of converted people among the addressed minus that of the hold-out; ``(events, people)`` each.
+def difference_of_shares(
+    treated: tuple[int, int], control: tuple[int, int], level: float = 0.95, *, named: tuple[str, str, str] = NAMED
+) -> Difference:
+    """Share of converted people among the addressed minus that of the hold-out; ``(events, people)`` each. ``named``: what both groups and the
+    events are called where too few of them were seen.
 
     Newcombe's hybrid score interval (Newcombe 1998, method 10): it keeps its level for rare events and small groups, where the
     textbook interval is too narrow. Raises DataError for impossible counts.
@@ -58,7 +64,7 @@ def difference_of_shares(treated: tuple[int, int], control: tuple[int, int], lev
     for events, people in (treated, control):
         if events < 0 or people < 0 or events > people:
             raise DataError(found=f"{events} of {people}", needed="counts between zero and the number of people")
-    missing = _missing(treated, control)
+    missing = _missing(treated, control, named)
     if not treated[1] or not control[1]:
         return Difference(0.0, -1.0, 1.0, level, False, missing)
     p1, p0 = treated[0] / treated[1], control[0] / control[1]
@@ -69,11 +75,13 @@ def difference_of_shares(treated: tuple[int, int], control: tuple[int, int], lev
     return Difference(value, low, high, level, not missing, missing)
 
 
-def _missing(treated: tuple[int, int], control: tuple[int, int]) -> str:
+def _missing(treated: tuple[int, int], control: tuple[int, int], named: tuple[str, str, str]) -> str:
     if min(treated[1], control[1]) < ENOUGH_PEOPLE:
-        return f"{ENOUGH_PEOPLE} people in each group are needed; there are {treated[1]:,} addressed and {control[1]:,} held out."
+        return (
+            f"{ENOUGH_PEOPLE} people in each group are needed; there are {treated[1]:,} {named[0]} and {control[1]:,} {named[1]}."
+        )
     if treated[0] + control[0] < ENOUGH_EVENTS:
-        return f"{ENOUGH_EVENTS} conversions are needed over both groups; there are {treated[0] + control[0]:,} so far."
+        return f"{ENOUGH_EVENTS} {named[2]} are needed over both groups; there are {treated[0] + control[0]:,} so far."
     return ""
 
 

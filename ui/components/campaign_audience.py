@@ -56,8 +56,8 @@ def _problem(session: Any, actor: Actor, campaign_id: int) -> str:
 
 def _save(campaign_id: int, field: str, key: str) -> None:
     value = st.session_state[key]
-    if perform(plans.save, campaign_id, {field: value}) is None:
-        st.session_state.pop(key, None)
+    if perform(plans.save, campaign_id, {field: value}) is None:  # other widgets: the old ones would go on showing what was refused
+        st.session_state["plan_turn"] = st.session_state.get("plan_turn", 0) + 1
 
 
 def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disabled: bool) -> None:
@@ -68,7 +68,7 @@ def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disabled: bo
     )
 
     def saved(field: str) -> dict[str, Any]:
-        key = f"plan_{campaign_id}_{field}_{plan.version}"
+        key = f"plan_{campaign_id}_{field}_{plan.version}_{st.session_state.get('plan_turn', 0)}"
         return {"key": key, "on_change": _save, "args": (campaign_id, field, key), "disabled": disabled}
 
     outlets = list(Outlet)

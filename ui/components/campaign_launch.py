@@ -131,7 +131,7 @@ def _going_out(campaign_id: int, may_edit: bool) -> None:
 def _progress(campaign_id: int, may_edit: bool, drawn: PlanState) -> None:
     actor = current_actor()
     plan, found = load(plans.get, campaign_id), load(sending.progress, campaign_id)
-    if plan.state is not drawn:
+    if plan.state is not drawn or _came_to_rest(campaign_id, found.out + found.bounced):
         st.rerun()
     with st.container(border=True, gap="small", key="launch_bar"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -144,12 +144,29 @@ def _progress(campaign_id: int, may_edit: bool, drawn: PlanState) -> None:
             left = found.waiting + found.in_outbox
             st.progress((found.total - left) / found.total if found.total else 1.0)
         notes = [
-            f"{found.waiting:,} waiting" if found.waiting else "", f"{found.in_outbox:,} in the outbox" if found.in_outbox else "",
+            _waiting(actor, found), f"{found.in_outbox:,} in the outbox" if found.in_outbox else "",
             f"{found.bounced:,} bounced" if found.bounced else "", f"{found.failed:,} failed" if found.failed else "",
             *(f"{count:,} left out: {_reason(key).lower()}" for key, count in found.skipped.items()),
             f"launched {fmt.instant(actor, plan.launched_at)}",
         ]  # fmt: skip
         st.caption(fmt.md(" · ".join(note for note in notes if note)))
+
+
+def _came_to_rest(campaign_id: int, out: int) -> bool:
+    """True once after some messages have gone out and no more follow for a moment: the figures below are of before."""
+    key = f"_out_of_{campaign_id}"
+    drawn, last = st.session_state.get(key, (out, out))
+    rest = last == out != drawn
+    st.session_state[key] = (out if rest else drawn, out)
+    return rest
+
+
+def _waiting(actor: Actor, found: sending.Progress) -> str:
+    """How many still wait; and until when, for those who are left alone at this hour."""
+    if not found.waiting:
+        return ""
+    until = f" for their hours (quiet hours, or those that they prefer), next {fmt.instant(actor, found.next_at)}"
+    return f"{found.waiting:,} waiting{until if found.next_at else ''}"
 
 
 def _reason(key: str) -> str:

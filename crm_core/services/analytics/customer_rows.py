@@ -1,7 +1,7 @@
 """What tables of customers share, whatever was computed of them: who of them the reader may see, and how they are called."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlmodel import Session
@@ -10,17 +10,22 @@ from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.models import User
 
+if TYPE_CHECKING:
+    import numpy as np
+
 _USERS: Any = User.__table__  # type: ignore[attr-defined]
 BATCH = 5_000
 
 
-def seen(session: Session, actor: Actor, key: str, wanted: list[int], mine: bool) -> set[int]:
-    """Those that still exist and that the reader may see, more than the wanted when these are many; with ``mine`` only the reader's own."""
+def seen(session: Session, actor: Actor, key: str, wanted: list[int], mine: bool) -> "np.ndarray":
+    """Ids of those that still exist and that the reader may see, more than the wanted when these are many; with ``mine`` only the reader's own."""
+    from crm_core.frames.read import read_frame
+
     table = entity(key).table
     clause = [visible(actor, key, table)]
     clause += [table.c.owner_id == actor.user_id] if mine else []
     clause += [table.c.id.in_(wanted)] if len(wanted) <= BATCH else []
-    return set(session.execute(select(table.c.id).where(*clause)).scalars())
+    return read_frame(session, select(table.c.id).where(*clause))["id"].to_numpy(dtype="int64")
 
 
 def named(session: Session, actor: Actor, key: str, ids: Iterable[int]) -> dict[int, tuple[str, str]]:

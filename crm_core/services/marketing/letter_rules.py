@@ -172,7 +172,7 @@ def flaws(subject: str, body: str, known: Sequence[str]) -> list[Flaw]:
     found += _bad_links(body)
     low = f"{subject} {body}".lower()
     found += [Flaw(f"“{word}” makes spam filters suspicious.") for word in _SPAM if word in low]
-    letters = [c for c in subject if c.isalpha()]
+    letters = [c for c in _FIELD.sub("", subject) if c.isalpha()]
     if len(letters) > 8 and sum(c.isupper() for c in letters) / len(letters) > 0.7:
         found.append(Flaw("A subject in capitals makes spam filters suspicious."))
     return found

@@ -127,8 +127,13 @@ def _compare(variants: list[Group]) -> list[Comparison]:
     return [
         Comparison(
             one.name, variants[0].name,
-            lift.difference_of_shares((one.clicked, one.people), (variants[0].clicked, variants[0].people)),
-            lift.difference_of_shares((one.converted, one.people), (variants[0].converted, variants[0].people)),
+            *(
+                lift.difference_of_shares(
+                    (getattr(one, what), one.people), (getattr(variants[0], what), variants[0].people),
+                    named=(f"with {one.name}", f"with {variants[0].name}", events),
+                )
+                for what, events in (("clicked", "clicks"), ("converted", "conversions"))
+            ),
         )
         for one in variants[1:]
     ]  # fmt: skip

@@ -6,7 +6,7 @@ queued is then sent by the outbox, which knows how to survive a kill in the midd
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select, update
@@ -226,7 +226,8 @@ def _next_mail(session: Session, campaign_id: int) -> Any:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a launched campaign is. ``skipped``: reason → people who were left out at the last moment."""
+    """How far a launched campaign is. ``skipped``: reason → people who were left out at the last moment; ``next_at``: when the next of those
+    who wait for their hours gets theirs, None when nobody waits for that."""
 
     total: int
     waiting: int
@@ -235,6 +236,7 @@ class Progress:
     bounced: int
     failed: int
     skipped: dict[str, int]
+    next_at: datetime | None = None
 
 
 def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
@@ -265,6 +267,7 @@ def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
         counts.get("bounced", 0),
         counts.get("failed", 0),
         skipped,
+        due if counts.get("waiting") and (due := _next_member(session, campaign_id)) and due > utcnow() else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from sklearn.metrics import adjusted_rand_score
 from sqlmodel import select
 
 from crm_core import access, jobs
@@ -153,3 +154,9 @@ def test_the_rates_at_which_contracts_end_are_compared_with_the_planted_ones(mon
     table["rate"] = 100 * table["left"] / table["years"]
     assert judged(rules.contracts, {"usable": False}, groups=table) is expected
     assert judged(rules.contracts, {"usable": False}, groups=table.assign(left=5)) is UNSURE
+
+
+def test_agreement_is_the_adjusted_rand_index():
+    first, second = pd.Series([0, 0, 1, 1, 2, 2, 0]), pd.Series(["a", "a", "b", "c", "c", "c", "b"])
+    assert rules.agreement(first, second) == pytest.approx(adjusted_rand_score(first, second))
+    assert rules.agreement(first, first) == 1.0 and rules.agreement(first, first * 0) == pytest.approx(0.0)

@@ -50,7 +50,7 @@ def test_flaws_stop_what_would_embarrass():
     ]
     text = " ".join(stops)
     assert "subject is missing" in text and "nick" in text and "can't be understood" in text and text.count("leads nowhere") == 3
-    advice = [flaw.words for flaw in flaws("ACT NOW FOR FREE", "Nothing", known)]
+    advice = [flaw.words for flaw in flaws("ACT NOW FOR FREE {{first_name|you}}", "Nothing", known)]
     assert any("no link" in one for one in advice) and any("capitals" in one for one in advice)
     assert any("inside a link" in flaw.words for flaw in flaws("s", "[a](https://x.com/{{first_name}})", known))
 

@@ -100,7 +100,9 @@ def test_wordings_are_compared_with_each_other_and_only_where_enough_was_seen(ca
     assert [(one.name, one.people, one.clicked) for one in found.variants] == [("A", 60, 6), ("B", 60, 30)]
     (pair,) = found.comparisons
     assert (pair.first, pair.second) == ("B", "A") and pair.clicks.clear and pair.clicks.value == pytest.approx(0.4)
-    assert not pair.conversions.enough and "conversions" in pair.conversions.missing
+    assert not pair.conversions.enough and pair.conversions.missing.startswith("10 conversions are needed")
+    few = outcomes._compare([replace(one, people=12, clicked=3) for one in found.variants])[0]
+    assert "12 with B and 12 with A" in few.clicks.missing
 
 
 def test_who_may_not_see_the_budget_sees_no_cost_and_no_return(cast, finished):

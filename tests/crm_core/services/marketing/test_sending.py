@@ -147,6 +147,8 @@ def test_quiet_hours_and_a_persons_own_hours_are_waited_for(cast, server):
         run(made, "j2")
         assert [one["to"] for one in kept(server)] == [["ida0@example.com"]]
         assert plan_of(made).state is PlanState.SENDING
+        told = look(sending.progress, cast["dana"], made)
+        assert (told.waiting, told.next_at) == (1, NOON + timedelta(days=1, hours=3))
     with clock.frozen(NOON + timedelta(days=1, hours=3)):
         run(made, "j3")
     assert len(kept(server)) == 2 and plan_of(made).state is PlanState.DONE
