@@ -12,7 +12,7 @@ from crm_core.entities import ENTITIES, entity
 from crm_core.fields import FieldSpec, registry
 from crm_core.kit.week import WEEKDAYS
 from crm_core.services.automation import flow_rules
-from crm_core.vocabulary import Action, FieldKind, Reentry, TriggerKind
+from crm_core.vocabulary import Action, FieldKind, Reentry, SurveyKind, TriggerKind
 from ui import format as fmt
 from ui.actions import load
 from ui.components.automation_draft import Draft, blank, redraw
@@ -92,7 +92,19 @@ def _event(draft: Draft, trigger: dict[str, Any]) -> None:
         placeholder="Choose what it waits for", help="Any of these starts it",
     )  # fmt: skip
     _put(trigger, "events", chosen, list(trigger.get("events") or ()))
+    if flow_rules.of_surveys(trigger):
+        _surveys(draft, trigger)
     _imports(draft, trigger)
+
+
+def _surveys(draft: Draft, trigger: dict[str, Any]) -> None:
+    """Answers of which surveys."""
+    names = SurveyKind.options()
+    shown = [one for one in trigger.get("surveys") or () if one in names]
+    chosen = st.multiselect(
+        "Of which surveys", list(names), default=shown, format_func=lambda one: names[one], key=f"{draft.tag}_surveys", placeholder="Any kind",
+    )  # fmt: skip
+    _put(trigger, "surveys", chosen or None, shown or None)
 
 
 def _imports(draft: Draft, trigger: dict[str, Any]) -> None:

@@ -67,7 +67,7 @@ def hear(session: Session, limit: int = EVENTS_AT_ONCE) -> int:
         return 0
     for event in session.execute(select(EVENTS).where(EVENTS.c.id.in_(ids)).order_by(EVENTS.c.id)).all():
         for known in active(session, event.entity):
-            if flow_rules.starts(known.flow, event.type, event.changes) and _through_the_door(known.flow, event.via):
+            if flow_rules.starts(known.flow, event.type, event.changes, event.data) and _through_the_door(known.flow, event.via):
                 begin(session, known, event.record_id, f"event:{event.id}", event=event)
     session.execute(delete(INBOX).where(INBOX.c.event_id.in_(ids)))
     return len(ids)

@@ -11,7 +11,7 @@ from typing import Any
 
 from crm_core.kit.text import clean
 from crm_core.kit.week import WEEKDAYS
-from crm_core.vocabulary import Reentry, TriggerKind
+from crm_core.vocabulary import Reentry, SurveyKind, TriggerKind
 
 Flow = Mapping[str, Any]
 Step = Mapping[str, Any]
@@ -112,14 +112,25 @@ def listens(flow: Flow) -> dict[str, list[str]]:
     return {"types": [], "fields": []}
 
 
-def starts(flow: Flow, event_type: str, changes: Mapping[str, Any]) -> bool:
-    """Whether an event starts the flow, before any condition. ``changes``: field → [old, new] as the log keeps them."""
+def starts(flow: Flow, event_type: str, changes: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Whether an event starts the flow, before any condition. ``changes``: field → [old, new] as the log keeps them; ``data``: what else it says."""
     trigger = flow.get("trigger") or {}
     if trigger.get("kind") == TriggerKind.EVENT.value:
-        return event_type in (trigger.get("events") or ())
+        return event_type in (trigger.get("events") or ()) and _asked(trigger, event_type, data)
     if trigger.get("kind") == TriggerKind.CHANGED.value:
         return any(_changed(one, changes) for one in trigger.get("fields") or ())
     return False
+
+
+def of_surveys(trigger: Mapping[str, Any]) -> bool:
+    """Whether a trigger waits for answers to surveys, which have kinds."""
+    return any(one in _SURVEYS for one in trigger.get("events") or ())
+
+
+def _asked(trigger: Mapping[str, Any], event_type: str, data: Mapping[str, Any]) -> bool:
+    """Whether an answer is one to a survey of the kinds that were chosen; without a choice it is."""
+    kinds = trigger.get("surveys")
+    return not kinds or event_type not in _SURVEYS or data.get("kind") in kinds
 
 
 def _changed(watched: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
@@ -134,7 +145,9 @@ def when(flow: Flow, labels: Mapping[str, str], values: Callable[[str, Any], str
     trigger = flow.get("trigger") or {}
     kind = trigger.get("kind")
     if kind == TriggerKind.EVENT.value:
-        return " or ".join(EVENTS[flow["entity"]].get(one, one) for one in trigger.get("events") or ())
+        words = " or ".join(EVENTS[flow["entity"]].get(one, one) for one in trigger.get("events") or ())
+        kinds = [kind.label for kind in SurveyKind if kind.value in (trigger.get("surveys") or ()) and of_surveys(trigger)]
+        return words + (f"; of surveys only {' or '.join(kinds)}" if kinds else "")
     if kind == TriggerKind.CHANGED.value:
         return "Changed: " + ", ".join(_watched(one, labels, values) for one in trigger.get("fields") or ())
     if kind == TriggerKind.DATE.value:
@@ -190,6 +203,8 @@ def _check_trigger(flow: Flow, wrong: dict[str, str]) -> None:
     if kind == TriggerKind.EVENT.value:
         if not trigger.get("events") or not set(trigger["events"]) <= set(known):
             wrong["trigger"] = "Choose what has to happen."
+        elif not set(trigger.get("surveys") or ()) <= {one.value for one in SurveyKind}:
+            wrong["trigger"] = "Choose kinds of surveys that there are."
     elif kind == TriggerKind.CHANGED.value:
         if not trigger.get("fields"):
             wrong["trigger"] = "Choose the field to watch."

@@ -86,9 +86,9 @@ def _of_events(session: Session, actor: Actor, flow: Mapping[str, Any], days: in
     clause += [EVENTS.c.type.in_(listens["types"])] if listens["types"] else [EVENTS.c.type.not_like("%.created")]
     if not flow["trigger"].get("imports"):
         clause.append(EVENTS.c.via != Via.IMPORT)
-    columns = (EVENTS.c.id, EVENTS.c.type, EVENTS.c.at, EVENTS.c.record_id, EVENTS.c.changes)
+    columns = (EVENTS.c.id, EVENTS.c.type, EVENTS.c.at, EVENTS.c.record_id, EVENTS.c.changes, EVENTS.c.data)
     rows = session.execute(select(*columns).where(*clause).order_by(EVENTS.c.id.desc()).limit(MOST_EVENTS)).all()
-    heard = [row for row in reversed(rows) if flow_rules.starts(flow, row.type, row.changes)]
+    heard = [row for row in reversed(rows) if flow_rules.starts(flow, row.type, row.changes, row.data)]
     report(0.4)
     allowed = _allowed(session, actor, flow, {row.record_id for row in heard}, lambda share: report(0.4 + share * 0.3))
     kept = [row for row in heard if row.record_id in allowed]

@@ -87,7 +87,8 @@ def test_a_form_that_asks_for_a_price_tells_so_for_new_and_known_leads(cast):
 
 def test_an_unhappy_answer_starts_an_automation_of_the_contact(cast):
     root = cast["root"]
-    switched_on(root, entity="contact", trigger={"kind": "event", "events": ["survey.detractor"]})
+    for kinds in (["csat"], ["nps", "ces"]):
+        switched_on(root, kinds[0], entity="contact", trigger={"kind": "event", "events": ["survey.detractor"], "surveys": kinds})
     ida = do(contacts.create, root, {"name": "Ida", "email": "ida@example.com"})
     deal = do(deals.create, root, {"name": "Big", "contact_id": ida.id})
     survey = do(surveys.save, root, None, {"name": "Us", "kind": "nps", "trigger": "manual", "is_active": True, "cooldown_days": 0})
