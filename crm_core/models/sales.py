@@ -93,6 +93,7 @@ class Deal(Customisable, table=True):
         Index("ix_deal_list", "deleted_at", "expected_close_on", "id", "owner_id", "outcome"),
         Index("ix_deal_board", "stage_id", "deleted_at", "expected_close_on"),
         Index("ix_deal_product", "product_id", "deleted_at", "expected_close_on", "id", "amount_minor"),
+        Index("ix_deal_campaign", "campaign_id", "deleted_at", "outcome", "amount_minor"),
         Index("ix_deal_owner", "owner_id", "deleted_at", "expected_close_on"),
         Index("ix_deal_closed", "closed_on", "deleted_at", "outcome", "stage_id", "owner_id", "amount_minor"),
         Index("ix_deal_open", "outcome", "deleted_at", "expected_close_on", "id", "owner_id"),

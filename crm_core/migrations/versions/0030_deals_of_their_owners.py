@@ -21,7 +21,8 @@ WAITING = (
 )  # fmt: skip
 
 
-OF_PRODUCT = (
+WIDER = (
+    ("ix_deal_campaign_id", "deal", ["campaign_id"], "ix_deal_campaign", ["campaign_id", "deleted_at", "outcome", "amount_minor"]),
     ("ix_deal_product_id", "deal", ["product_id"], "ix_deal_product", ["product_id", "deleted_at", "expected_close_on", "id", "amount_minor"]),
     ("ix_order_line_product", "order_line", ["product_id"], "ix_order_line_product", ["product_id", "order_id", "quantity", "total_minor"]),
 )  # fmt: skip
@@ -29,13 +30,13 @@ OF_PRODUCT = (
 
 
 def _exchange(drop: str, table: str, name: str, columns: list[str]) -> None:
-    filled = sa.text("product_id IS NOT NULL")
+    filled = sa.text(f"{columns[0]} IS NOT NULL")
     op.drop_index(drop, table_name=table)
     op.create_index(name, table, columns, sqlite_where=filled, postgresql_where=filled)
 
 
 def upgrade() -> None:
-    for was, table, _, name, columns in OF_PRODUCT:
+    for was, table, _, name, columns in WIDER:
         _exchange(was, table, name, columns)
     is_open = sa.text("outcome = 'open'")
     op.create_index("ix_deal_owner_figures", "deal", list(FIGURES))
@@ -45,5 +46,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_deal_waiting", table_name="deal")
     op.drop_index("ix_deal_owner_figures", table_name="deal")
-    for name, table, columns, now, _ in OF_PRODUCT:
+    for name, table, columns, now, _ in WIDER:
         _exchange(now, table, name, columns)
