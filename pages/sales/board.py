@@ -8,9 +8,9 @@ from crm_core.services.sales import board as boards
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, StageKind
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load
 from ui.components.board import BoardColumn, Card, board
-from ui.components.deal_dialogs import lose_dialog, new_deal, reopen_dialog, win_dialog
+from ui.components.deal_dialogs import lose_dialog, move_to, new_deal, reopen_dialog, win_dialog
 from ui.components.filter_bar import filter_button, filter_from_url, filter_words
 from ui.components.header import empty_state, header
 from ui.navigation import go, page_of
@@ -64,9 +64,7 @@ def moved(move: dict[str, Any], columns: list[boards.StageColumn]) -> None:
     elif origin.kind is not StageKind.OPEN:
         reopen_dialog(move["id"], move["version"], name, target.pipeline_id)
     else:
-        success = fmt.md(f"{name} moved to {target.name}.")
-        perform(deals.move, move["id"], target.id, base_version=move["version"], success=success)
-        st.rerun()
+        move_to(move["id"], move["version"], name, target.id, target.pipeline_id)
 
 
 actor = current_actor()

@@ -3,6 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
+from crm_core.access import load
+from crm_core.db import write_session
+from crm_core.services.sales import deals
 from tests.journeys.looks import one, row
 from tests.journeys.test_sales_rep import eventually
 
@@ -85,6 +88,28 @@ def test_a_stale_win_is_refused_and_nothing_is_won(demo_app, tab, deal):
     dialog.get_by_role("button", name="Mark as lost").click()
     rep.sees("already won")
     assert one("select outcome from deal where id = :id", id=deal.id) == "won"
+
+
+def test_a_card_that_somebody_else_has_moved_meanwhile_asks_whose_move_counts(demo_app, tab):
+    rep = demo_app.people()["sales_rep"]
+    stage_of = "select stage.name from deal join stage on stage.id = stage_id where deal.id = :id"
+    found = row(
+        "select deal.id, deal.name from deal join stage on stage.id = stage_id where owner_id = :rep and outcome = 'open'"
+        " and stage.name = 'Prospecting' order by expected_close_on, deal.id limit 1",
+        rep=rep,
+    )
+    page = tab(demo_app, "sales_rep").open("/pipeline?mine=true")
+    card = page.page.locator(".card", has_text=found.name).first
+    expect(card).to_be_visible()
+    with write_session() as session:
+        deals.move(session, load(session, rep), found.id, one("select id from stage where name = 'Negotiation'"))
+    card.focus()
+    page.page.keyboard.press("Shift+ArrowRight")
+    dialog = page.page.get_by_role("dialog")
+    expect(dialog.get_by_text("Somebody else moved this deal")).to_be_visible()
+    assert one(stage_of, id=found.id) == "Negotiation"
+    dialog.get_by_role("button", name="Move to Qualified").click()
+    eventually(page, lambda: one(stage_of, id=found.id), "Qualified")
 
 
 def test_products_and_bulk_changes_in_two_tabs_lose_nothing_unasked(demo_app, tab):

@@ -7,7 +7,7 @@ from crm_core.kit import clock
 from crm_core.services.sales import deals
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import hush, load, perform, show_problems
 from ui.components.record_page import new_dialog
 from ui.session import current_actor
 
@@ -83,6 +83,35 @@ def reopen_dialog(deal_id: int, version: int, name: str, pipeline_id: int) -> No
     if st.button("Re-open", type="primary", key="reopen_yes"):
         done = perform(deals.reopen, deal_id, stage_id=stage_id, base_version=version, success=fmt.md(f"{name} is open again."))
         _after(done is not None)
+
+
+def move_to(deal_id: int, version: int, name: str, stage_id: int, pipeline_id: int) -> None:
+    """Put a deal into another open stage; when somebody else has moved it meanwhile, ask whose move counts."""
+    stages = {stage.id: stage.name for stage in load(deals.stages, pipeline_id)}
+    moved = fmt.md(f"{name} moved to {stages.get(stage_id, 'another stage')}.")
+    if perform(deals.move, deal_id, stage_id, base_version=version, success=moved) is None:
+        conflict = st.session_state.get("_conflict")
+        if conflict is not None and "stage_id" in conflict.details.get("fields", {}):
+            hush()
+            before, theirs, _ = conflict.details["fields"]["stage_id"]
+            _moved_twice(deal_id, conflict.details["version"], name, (stage_id, theirs, before), stages)
+            return
+    st.rerun()
+
+
+@st.dialog("Somebody else moved this deal", icon=":material/call_split:", on_dismiss="rerun")
+def _moved_twice(deal_id: int, version: int, name: str, places: tuple[int, int, int], stages: dict[int, str]) -> None:
+    """Mine, theirs and where it was."""
+    mine, theirs, before = (stages.get(one, "a stage of another pipeline") for one in places)
+    st.text(name)
+    st.table({"Mine": fmt.md(mine), "Theirs": fmt.md(theirs), "Before": fmt.md(before)}, border="horizontal")
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        if st.button(fmt.md(f"Leave it in {theirs}"), type="tertiary", key="clash_theirs"):
+            st.rerun()
+        if st.button(fmt.md(f"Move to {mine}"), type="primary", key="clash_mine"):
+            done = perform(deals.move, deal_id, places[0], base_version=version, success=fmt.md(f"{name} moved to {mine}."))
+            _after(done is not None)
+            show_problems()
 
 
 def _after(done: bool) -> None:

@@ -9,7 +9,8 @@ from crm_core.access import Actor
 from crm_core.services.sales import deals
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load
+from ui.components.deal_dialogs import move_to
 
 
 def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool) -> None:
@@ -30,5 +31,4 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
         )
         st.caption(f"In this stage since {fmt.md(fmt.ago(actor, row['stage_since']))}", width="content")
     if chosen is not None and chosen != row["stage_id"]:
-        perform(deals.move, deal_id, chosen, base_version=row["version"], success=fmt.md(f"Moved to {stages[chosen]}."))
-        st.rerun()
+        move_to(deal_id, row["version"], row["name"], chosen, row["pipeline_id"])

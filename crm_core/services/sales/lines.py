@@ -1,7 +1,7 @@
 """Lines of deals and orders: what is sold, how much of it, at which price. Checked in one place, shown within what the viewer may see."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -51,7 +51,9 @@ def views(rows: Iterable[DealLine | OrderLine], *, hidden: bool) -> list[LineVie
 def refuse_stale(word: str, now: Sequence[LineView], *, stale: bool, base_lines: Sequence[LineView] | None) -> None:
     """Raise Conflict when somebody else changed the record (``stale``); where the caller says with which lines it was drawn, only when these
     are others now: a change of another field does them no harm. ``details["lines"]``: the lines as they stand."""
-    if stale if base_lines is None else list(now) != list(base_lines):
+    if base_lines is not None:  # saved again as they were, lines have other ids and nothing else
+        stale = [replace(line, id=0) for line in now] != [replace(line, id=0) for line in base_lines]
+    if stale:
         sentence = f"Somebody else changed this {word} meanwhile. Look at the new state before you save the products."
         raise Conflict(sentence, lines=list(now))
 
