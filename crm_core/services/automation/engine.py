@@ -27,6 +27,7 @@ from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.steps.base import Branched, Context, Done, Exit, Skipped, Waited
 from crm_core.services.automation.steps.control import matches
+from crm_core.services.automation.steps.outreach import left
 from crm_core.services.collaboration import notifications
 from crm_core.vocabulary import AutomationState, FlowState, Reentry, StepOutcome, Via
 
@@ -315,6 +316,8 @@ def _step(session: Session, automation: Automation, flow: Mapping[str, Any], act
                 return _end(run, FlowState.STOPPED, "The record is gone, or no longer shared with the owner of the automation")
             if flow.get("goal") and matches(context, flow["goal"]):
                 return _end(run, FlowState.DONE, "The goal is reached")
+            if why := left(context, flow):
+                return _end(run, FlowState.DONE, why)
             result = steps.kind(step["kind"]).run(context, step)
             session.flush()
     except Exception as error:

@@ -274,6 +274,17 @@ def may_contact(
     return Verdict(Gate(closed) if closed else None, from_when(session, actor, now, *hours))
 
 
+def taken_back(session: Session, actor: Actor, entity_key: str, record_id: int) -> Gate | None:
+    """Why somebody can't be written news and offers any more by their own word: they objected, withdrew their consent or unsubscribed. Whoever never
+    agreed took nothing back."""
+    table, asked = entity(_person(entity_key)).table, OutreachRules(needs_consent=False)
+    found = gates(entity_key, table, way=ContactWay.EMAIL, purpose=Purpose.MARKETING, at=utcnow(), workspace=asked)
+    theirs = {gate: clause for gate, clause in found.items() if gate in (Gate.OBJECTED, Gate.NO_CONSENT, Gate.SUPPRESSED)}
+    mine = (table.c.id == record_id, visible(actor, entity_key, table))
+    closed = session.execute(select(first_closed(theirs)).where(*mine)).scalar()
+    return Gate(closed) if closed else None
+
+
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones())

@@ -49,6 +49,14 @@ def _mail(context: Context, step: Step) -> Result:
     return Done(f"E-mail “{letter.subject[:80]}”")
 
 
+def left(context: Context, flow: flow_rules.Flow) -> str:
+    """Why somebody is out of a journey that writes news and offers, whatever its next step is: "" while they are in it."""
+    news = any(step.get("purpose") == "marketing" and step.get("kind") == "mail" for step, _ in flow_rules.walk(flow["steps"]))
+    person = context.person() if news else None
+    why = consent.taken_back(context.session, context.actor, *person) if person is not None else None
+    return f"Left the automation: {why.label.lower()}" if why is not None else ""
+
+
 def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool) -> letters.Letter:
     values = letters.values_of(context.session, context.actor, key, [person_id])[person_id]
     variant = CampaignVariant(campaign_id=0, key="A", subject=str(step["subject"]), body=str(step["body"]))

@@ -1,5 +1,7 @@
 """The steps that reach out: a webhook, the rules of assignment, a survey. Each once, with the rights of the owner, and failing in the open."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import update
 from sqlmodel import col
@@ -7,13 +9,15 @@ from sqlmodel import col
 from crm_core import records
 from crm_core.errors import Invalid
 from crm_core.kit import clock
-from crm_core.models import MailDelivery, RoutingDecision, Survey, SurveyInvitation, User, Webhook, WebhookDelivery
+from crm_core.models import MailDelivery, RoutingDecision, Survey, SurveyInvitation, Task, User, Webhook, WebhookDelivery
 from crm_core.services.automation import automations, steps
 from crm_core.services.customers import consent, contacts
 from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import tickets
+from crm_core.services.marketing import campaigns
 from crm_core.services.routing import queues, rules
 from crm_core.services.sales import leads
+from crm_core.settings import settings
 from crm_core.vocabulary import ConsentStatus, ContactWay, FlowState, Purpose, RouteMethod, SurveyTrigger
 from tests.crm_core.services.automation.automating import all_of, do, flow, runs, said, see, switched_on, work
 
@@ -204,3 +208,31 @@ def test_every_step_that_can_choose_a_record_lists_what_there_is(cast):
         if param.choices
     }
     assert offered == {"survey": ["How are we"], "webhook": ["Warehouse"]}
+
+
+def test_who_takes_their_consent_back_leaves_a_journey_with_news_whatever_comes_next(cast, monkeypatch):
+    monkeypatch.setenv("RAPPORT_PUBLIC_URL", "https://crm.example.com")
+    settings.cache_clear()
+    root = cast["root"]
+    campaign = do(campaigns.create, root, {"name": "News"})
+    does = [
+        {"id": "w", "kind": "wait", "amount": 1, "unit": "days"},
+        {"id": "t", "kind": "task", "subject": "Call them", "who": "owner", "days": 0},
+        {"id": "m", "kind": "mail", "purpose": "marketing", "campaign": campaign.id, "subject": "News", "body": "Hello"},
+    ]
+    switched_on(root, does=does)
+    gone, stays, never = (do(leads.create, root, {"name": n, "email": f"{n}@example.com"}) for n in ("gone", "stays", "never"))
+    say = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "source": "Newsletter form"}
+    for lead in (gone, stays):
+        do(consent.record, root, "lead", lead.id, status=ConsentStatus.GRANTED, **say)
+    work()
+    do(consent.record, root, "lead", gone.id, status=ConsentStatus.WITHDRAWN, **say)
+    with clock.frozen(clock.utcnow() + timedelta(days=1, minutes=1)):
+        work()
+    ended = {run.record_id: run.message for run in runs(FlowState.DONE)}
+    assert "no consent" in ended[gone.id] and ended[stays.id] == ""
+    assert [task.lead_id for task in all_of(Task)] == [stays.id, never.id], (
+        "whoever never agreed took nothing back: only the letter is left out"
+    )
+    monkeypatch.undo()
+    settings.cache_clear()
