@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, bindparam, func, select
 from sqlmodel import Session
 
 from crm_core import lists
@@ -103,23 +103,28 @@ def _allowed(session: Session, actor: Actor, flow: Mapping[str, Any], ids: set[i
     clause = wanted(session, actor, found.key, flow.get("if"))
     ordered, allowed = sorted(ids), set[int]()
     for at in range(0, len(ordered), _PART):
-        part = found.table.c.id.in_(ordered[at : at + _PART])
+        part = found.table.c.id.in_(_inline(ordered[at : at + _PART]))
         allowed |= set(session.execute(select(found.table.c.id).where(part, *clause)).scalars())
         report(min(1.0, (at + _PART) / len(ordered)))
     return allowed
+
+
+def _inline(ids: Sequence[int]) -> Any:
+    """Numbers of records as they are written into a statement: naming thousands of parameters takes longer than the query."""
+    return bindparam(None, [int(one) for one in ids], expanding=True, literal_execute=True)
 
 
 def _before(session: Session, actor: Actor, flow: Mapping[str, Any], rows: Sequence[Any], report: Report) -> list[Any]:
     """Those events before which the record was as the flow wants it: each record walked back from today through its log."""
     table, test = entity(flow["entity"]).table, before_test(session, actor, flow)
     asked = {row.id for row in rows}
-    kept: set[int] = set()
+    first, kept = min(asked), set[int]()
     ids = sorted({row.record_id for row in rows})
     for at in range(0, len(ids), _PART // 10):
-        part = ids[at : at + _PART // 10]
+        part = _inline(ids[at : at + _PART // 10])
         now = {record.id: record for record in session.execute(select(table).where(table.c.id.in_(part)))}
         log = select(EVENTS.c.id, EVENTS.c.record_id, EVENTS.c.changes).where(
-            EVENTS.c.entity == flow["entity"], EVENTS.c.record_id.in_(part), EVENTS.c.id >= min(asked)
+            EVENTS.c.entity == flow["entity"], EVENTS.c.record_id.in_(part), EVENTS.c.id >= first
         )
         back: dict[int, list[Mapping[str, Any]]] = {}
         for event in session.execute(log.order_by(EVENTS.c.id.desc())):
