@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as fetch
 
@@ -19,12 +19,12 @@ from crm_core.filters import where
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
-from crm_core.models import Activity, LeadPoints, PointRule, RoutingSetting, Touchpoint
+from crm_core.models import Activity, JobRun, LeadPoints, PointRule, RoutingSetting, Touchpoint
 from crm_core.services.routing import point_rules
 from crm_core.services.routing.point_rules import SIGNALS, START, Signal
 from crm_core.services.routing.rules import require_all
 from crm_core.services.routing.standing import open_clause
-from crm_core.vocabulary import Action, LeadPointKind
+from crm_core.vocabulary import Action, ActivityKind, LeadPointKind
 
 LIMIT = 1_000
 OUTCOME_DAYS = 90
@@ -32,6 +32,7 @@ LOOK_DAYS = 7
 FEW = 20
 MOST_PAST = 5_000
 _BATCH = 200
+FRESH = "routing.points_fresh"
 _LEADS: Any = entity("lead").table
 
 
@@ -323,21 +324,35 @@ def _any_rule(session: Session) -> bool:
     return bool(session.execute(select(exists(select(table.c.id).where(table.c.is_active)))).scalar_one())
 
 
-@job(
-    "routing.points_fresh",
-    title="Count the points of leads where something happened",
-    cron="*/5 * * * *",
-    when=_any_rule,
-    keep_days=2,
-)
-def fresh(job: Job) -> None:
-    """Leads that came in, changed, were touched or worked on in the last quarter of an hour."""
-    since = utcnow() - timedelta(minutes=15)
+def _since(session: Session) -> datetime:
+    """Since when something may have happened that was not counted yet: shortly before the last run began, a day ago at most."""
+    now, runs = utcnow(), JobRun.__table__  # type: ignore[attr-defined]
+    earlier = (runs.c.name == FRESH, runs.c.created_at < now - timedelta(seconds=30))
+    last = session.execute(select(func.max(runs.c.created_at)).where(*earlier)).scalar() or now - timedelta(minutes=15)
+    return max(now - timedelta(days=1), last - timedelta(minutes=2))
+
+
+def _happened(since: datetime) -> Any:
+    """Leads that came in, changed, were touched or worked on."""
     touches, log = Touchpoint.__table__, Activity.__table__  # type: ignore[attr-defined]
     touched = select(touches.c.lead_id).where(touches.c.at >= since, touches.c.lead_id.is_not(None))
-    worked = select(log.c.lead_id).where(log.c.at >= since, log.c.lead_id.is_not(None))
-    clause = or_(_LEADS.c.updated_at >= since, _LEADS.c.id.in_(touched), _LEADS.c.id.in_(worked))
-    _walk(job, clause)
+    by_index = log.c.kind.in_(list(ActivityKind))  # every kind: there is an index by kind and instant, none by instant alone
+    worked = select(log.c.lead_id).where(by_index, log.c.at >= since, log.c.lead_id.is_not(None))
+    return or_(_LEADS.c.updated_at >= since, _LEADS.c.id.in_(touched), _LEADS.c.id.in_(worked))
+
+
+def _anything_new(session: Session) -> bool:
+    return _any_rule(session) and bool(
+        session.execute(select(exists(select(_LEADS.c.id).where(_happened(_since(session)))))).scalar_one()
+    )
+
+
+@job(FRESH, title="Count the points of leads where something happened", cron="* * * * *", when=_anything_new, keep_days=2)
+def fresh(job: Job) -> None:
+    """Within a minute or two of whatever happened to a lead, its points say so in lists and filters, too."""
+    with job.transaction() as session:
+        since = _since(session)
+    _walk(job, _happened(since))
 
 
 @job("routing.points_all", title="Count the points of all open leads", cron="35 2 * * *", when=_any_rule, keep_days=7)
