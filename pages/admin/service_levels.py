@@ -13,7 +13,7 @@ from ui.components.service_level_dialogs import ORDER, calendar_dialog, policy_d
 from ui.components.sla_card import span
 from ui.session import current_actor
 
-NOW = {SlaState.RUNNING: "Promises in time", SlaState.PAUSED: "Paused", SlaState.BREACHED: "Broken"}
+NOW = {SlaState.RUNNING: "In time", SlaState.PAUSED: "Paused", SlaState.BREACHED: "Broken"}
 
 
 def policy_card(policy: PolicyView, place: int, count: int) -> None:
@@ -68,7 +68,8 @@ def standing_now() -> None:
     found = load(slas.standing)
     if not found:
         return
-    with st.grid(3, min_column_width=120):
+    st.caption("Promises still to be kept, as they stand now")
+    with st.grid(3, min_column_width=80):
         for state, words in NOW.items():
             st.metric(words, f"{found[state]:,}", border=True)
 

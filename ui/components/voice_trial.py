@@ -15,7 +15,7 @@ from ui.actions import load, perform, show_problems
 from ui.components.voice_dialogs import ICONS, named
 from ui.session import current_actor
 
-NOW, AT, OPEN, CLOSED = "Now", "At another time", "While open", "While closed"
+NOW, AT, OPEN, CLOSED = "Now", "Another time", "Open", "Closed"
 
 
 @st.dialog("Try it", width="medium", icon=":material/dialpad:")
@@ -71,10 +71,9 @@ def _when(menu: VoiceMenu) -> bool:
 
 def _keys(state: str, menu: VoiceMenu, last: Turn, is_open: bool) -> None:
     """The keys of a telephone."""
-    keys = [*"123456789*0#"]
-    for row in range(4):
-        for place, digit in zip(st.columns(3), keys[row * 3 : row * 3 + 3], strict=True):
-            if place.button(f"\\{digit}" if digit in "*#" else digit, key=f"sim_{menu.id}_{digit}", width="stretch"):
+    with st.grid(3, min_column_width=60):
+        for digit in "123456789*0#":
+            if st.button(f"\\{digit}" if digit in "*#" else digit, key=f"sim_{menu.id}_{digit}", width="stretch"):
                 _press(state, menu, last, digit, is_open)
     if st.button("Press nothing", type="tertiary", key=f"sim_none_{menu.id}"):
         _press(state, menu, last, "", is_open)
