@@ -39,7 +39,7 @@ EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 INBOX: Any = AutomationInbox.__table__  # type: ignore[attr-defined]
 BEATS: Any = WorkerHeartbeat.__table__  # type: ignore[attr-defined]
 WORKERS = {"SQLite": (1,), "PostgreSQL": (1, 2, 4)}
-NOOPS, JOBS, AT_ONCE, PER_SECOND = 1_000, 60, 1_000, 5
+NOOPS, JOBS, AT_ONCE, PER_SECOND = 400, 32, 400, 5
 STEPS = [
     {"id": "seen", "kind": "set", "field": "job_title", "value": "Seen"},
     {"id": "tell", "kind": "tell", "text": "Somebody new", "who": "owner"},

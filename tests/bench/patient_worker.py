@@ -31,7 +31,7 @@ def run() -> None:
         from dbos import DBOS
 
         found = launch(name)
-        DBOS.register_queue(QUEUE, worker_concurrency=100, polling_interval_sec=0.1)
+        DBOS.register_queue(QUEUE, worker_concurrency=16, polling_interval_sec=0.02)
         return found
 
     engine._body, engine.launch = bare, wider

@@ -87,7 +87,7 @@ def replays() -> Iterator[Timed]:
                 )
                 for name, conditions in RULES.items():
                     act = lambda conditions=conditions: _replay(root, conditions)  # noqa: E731
-                    found = _timed(database, name, act, bare_s=bare)
+                    found = _timed(database, name, act, bare_s=bare, repeats=2)
                     print(f"  {database}, replay, {name}: {found.seconds:.2f} s", flush=True)
                     yield found
 
