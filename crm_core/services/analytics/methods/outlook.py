@@ -30,7 +30,10 @@ WAYS = {
     "statistical": "the statistical forecast",
     "blend": "the blend",
 }
-TODAY = "The filter looks at deals as they are today, also where earlier evenings are rehearsed."
+TODAY = (
+    "The filter or segment looks at deals and customers as they are today, also where earlier evenings are rehearsed: one that has to do with "
+    "how deals ended makes the past record look better than it was."
+)
 UNSEEN = 0.1
 """A past period is no rehearsal when more than this share of what was then won stood in no record of that evening."""
 
@@ -76,7 +79,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     judged = int(ways["n"].max())
     return Outcome(
         verdict=found.advice[0],
-        reliable="yes" if judged >= 6 and float(ways["wape"].min()) <= 0.2 else "partly" if judged >= 3 else "no",
+        reliable="yes" if judged >= 6 and float(ways["wape"].min()) <= 0.2 and not only["rule"] else "partly" if judged >= 3 else "no",
         summary={
             "start": period.start.isoformat(), "end": period.end.isoformat(), "until": until.isoformat(), "reached": reached / unit, "rehearsed": judged, "level": found.level,
             "method": rest.method if rest else "",
@@ -214,6 +217,7 @@ print(found.advice)
 METHOD = Method(
     kind="outlook",
     title="Sales outlook",
+    version=2,
     entities=("deal",),
     tables=("deal", "stage", "pipeline", "pipeline_snapshot", "deal_daily", "summary_dirty", "organisation"),
     params=(
