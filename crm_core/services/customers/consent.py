@@ -279,7 +279,9 @@ def taken_back(session: Session, actor: Actor, entity_key: str, record_id: int) 
     agreed took nothing back."""
     table, asked = entity(_person(entity_key)).table, OutreachRules(needs_consent=False)
     found = gates(entity_key, table, way=ContactWay.EMAIL, purpose=Purpose.MARKETING, at=utcnow(), workspace=asked)
-    theirs = {gate: clause for gate, clause in found.items() if gate in (Gate.OBJECTED, Gate.NO_CONSENT, Gate.SUPPRESSED)}
+    theirs: dict[Gate, ColumnElement[bool]] = {
+        gate: clause for gate, clause in found.items() if gate in (Gate.OBJECTED, Gate.NO_CONSENT, Gate.SUPPRESSED)
+    }
     mine = (table.c.id == record_id, visible(actor, entity_key, table))
     closed = session.execute(select(first_closed(theirs)).where(*mine)).scalar()
     return Gate(closed) if closed else None
