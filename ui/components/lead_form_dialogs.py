@@ -44,6 +44,7 @@ def form_dialog(form: LeadForm | None) -> None:
     title = right.text_input(
         "Title", value=form.title if form else "", max_chars=200, key=f"lf_title_{tag}", placeholder="Talk to us"
     )
+    left, right = st.columns(2)
     intro = left.text_input("What it says above", value=form.intro if form else "", max_chars=1000, key=f"lf_intro_{tag}")
     thanks = right.text_input(
         "What it says afterwards",
