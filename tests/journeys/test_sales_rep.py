@@ -109,7 +109,7 @@ def test_losing_a_deal_needs_a_reason(demo_app, tab, rep):
     assert one("select outcome from deal where id = :id", id=deal.id) == "open"
 
 
-def test_a_search_stays_in_the_address_and_survives_a_reload(demo_app, tab, rep):
+def test_a_search_stays_in_the_address_survives_a_reload_and_is_there_on_the_way_back(demo_app, tab, rep):
     deal = open_deal(rep, "Prospecting")
     page = tab(demo_app, rep).open("/deals").heading("Deals")
     word = deal.name.split(", ")[-1]
@@ -120,6 +120,14 @@ def test_a_search_stays_in_the_address_and_survives_a_reload(demo_app, tab, rep)
     page.idle()
     assert page.page.get_by_role("searchbox").first.input_value() == word
     expect(page.page.get_by_text(deal.name).first).to_be_visible()
+    page.page.get_by_text(deal.name).first.click()
+    page.heading(deal.name)
+    page.page.go_back()
+    page.heading("Deals")
+    assert page.page.get_by_role("searchbox").first.input_value() == word
+    expect(page.page.get_by_text(deal.name).first).to_be_visible()
+    page.page.go_forward()
+    page.heading(deal.name)
 
 
 def test_a_colleagues_deal_looks_like_one_that_does_not_exist(demo_app, tab, rep):

@@ -12,7 +12,7 @@ from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
 from crm_core.lists import MASK, ListQuery
-from crm_core.vocabulary import Action, FieldKind, StageKind
+from crm_core.vocabulary import Action, FieldKind, Scope, StageKind
 from ui import format as fmt
 from ui.actions import load
 from ui.cache import behind, cached
@@ -107,7 +107,7 @@ def record_list(
     query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=_page(), size=shape.size)
     total, sums = _totals(entity_key, query)
     if total == 0:
-        _nothing(entity_key, query if typed or q or chosen else None, on_empty)
+        _nothing(actor, entity_key, query if typed or q or chosen else None, on_empty)
         return
     page = load(lists.find, entity_key, query, known=(total, sums))
     shown = [specs[key] for key in shape.columns]
@@ -208,7 +208,7 @@ def _totals(entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
     return cached(lists.totals, entity_key, plain, **behind(entity_key, query.filter))
 
 
-def _nothing(entity_key: str, query: ListQuery | None, on_empty: Callable[[], None] | None) -> None:
+def _nothing(actor: Actor, entity_key: str, query: ListQuery | None, on_empty: Callable[[], None] | None) -> None:
     """``query``: what the person asked for; None when they asked for nothing, and the page's own condition leaves no record."""
     found = entity(entity_key)
     if query is not None and (query.filter or query.q) and _totals(entity_key, ListQuery())[0]:
@@ -220,6 +220,9 @@ def _nothing(entity_key: str, query: ListQuery | None, on_empty: Callable[[], No
         on_empty()
     else:
         empty_state(f"No {found.plural.lower()} yet", f"{found.plural} that you may see will stand here.", icon=found.icon)
+    if Scope.ALL not in actor.scopes(entity_key, Action.READ):
+        reach = " and ".join(scope.label.lower() for scope in sorted(actor.scopes(entity_key, Action.READ)))
+        st.caption(f"Your role sees a part of the {found.plural.lower()} ({reach}). There may be others.", text_alignment="center")
 
 
 def _show_all() -> None:
