@@ -60,6 +60,19 @@ def test_the_stage_path_moves_the_deal_by_the_same_service(cast):
         assert deals.get(session, cast["alice"], deal.id).stage_id == target.id
 
 
+def test_a_click_on_a_stage_that_came_too_late_is_told_where_the_deal_stands(cast):
+    deal = make(cast["alice"], "deal", name="Big one")
+    app = open_screen(cast["alice"], "deal", id=deal.id)
+    with write_session() as session:
+        first, second, third = [stage.id for stage in deals.stages(session, cast["alice"])][:3]
+        deals.move(session, cast["root"], deal.id, second, base_version=deal.version)
+    control = next(group for group in app.get("button_group") if group.key == f"stage_{deal.id}_{deal.version}")
+    control.set_value(third).run()
+    assert first != second and any("moved meanwhile" in toast.value for toast in app.toast)
+    with read_session() as session:
+        assert deals.get(session, cast["alice"], deal.id).stage_id == second
+
+
 def test_a_call_is_logged_from_the_record(cast):
     deal = make(cast["alice"], "deal", name="Big one")
     app = open_screen(cast["alice"], "deal", id=deal.id)
