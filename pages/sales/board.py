@@ -77,7 +77,7 @@ if actions.button("List", icon=":material/view_list:", key="to_list"):
 if actor.can("deal", Action.CREATE) and actions.button(
     "New deal", type="primary", icon=":material/add:", shortcut="n", key="new_deal"
 ):
-    new_deal()
+    new_deal(st.session_state.get("pipeline"))
 if not pipelines:
     empty_state("No pipeline yet", "An administrator can add a pipeline with its stages.", icon="conversion_path")
     st.stop()

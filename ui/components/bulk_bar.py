@@ -161,7 +161,7 @@ def _say(actor: Actor, spec: FieldSpec, seen: Preview, number: int) -> None:
     parts += [f"{seen.same:,} have this value already"] if seen.same else []
     parts += [f"{seen.blocked:,} you may see but not change"] if seen.blocked else []
     gone = number - len(seen.versions) - seen.same - seen.blocked
-    parts += [f"{gone:,} are no longer there"] if gone > 0 else []
+    parts += [f"{gone:,} no longer there"] if gone > 0 else []
     st.markdown(f"**{fmt.md(' · '.join(parts))}**")
     for row in seen.sample:
         st.caption(f"{fmt.md(row.title[:60])}: {_word(actor, spec, row, old=True)} → **{_word(actor, spec, row, old=False)}**")

@@ -7,7 +7,7 @@ from crm_core.kit import clock
 from crm_core.services.sales import deals
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
-from ui.actions import hush, load, perform, show_problems
+from ui.actions import hush, load, perform, show_problems, tell
 from ui.components.record_page import new_dialog
 from ui.session import current_actor
 
@@ -15,9 +15,9 @@ NEW_FIELDS = ("name", "account_id", "amount_minor", "expected_close_on", "stage_
 MORE_FIELDS = ("contact_id", "source", "campaign_id", "forecast_category", "description")
 
 
-def new_deal(**preset: object) -> None:
-    """The dialog for a new deal; it begins in the first stage, as it would without one."""
-    first = next((stage.id for stage in load(deals.stages) if stage.kind is StageKind.OPEN), None)
+def new_deal(pipeline_id: int | None = None, **preset: object) -> None:
+    """The dialog for a new deal; it begins in the first stage of the pipeline (None: the usual one)."""
+    first = next((stage.id for stage in load(deals.stages, pipeline_id) if stage.kind is StageKind.OPEN), None)
     new_dialog("deal", NEW_FIELDS, preset={"stage_id": first, **preset}, more=MORE_FIELDS)
 
 
@@ -87,16 +87,25 @@ def reopen_dialog(deal_id: int, version: int, name: str, pipeline_id: int) -> No
 
 def move_to(deal_id: int, version: int, name: str, stage_id: int, pipeline_id: int) -> None:
     """Put a deal into another open stage; when somebody else has moved it meanwhile, ask whose move counts."""
-    stages = {stage.id: stage.name for stage in load(deals.stages, pipeline_id)}
+    there = {stage.id: stage for stage in load(deals.stages, pipeline_id)}
+    stages = {known: stage.name for known, stage in there.items()}
     moved = fmt.md(f"{name} moved to {stages.get(stage_id, 'another stage')}.")
     if perform(deals.move, deal_id, stage_id, base_version=version, success=moved) is None:
         conflict = st.session_state.get("_conflict")
         if conflict is not None and "stage_id" in conflict.details.get("fields", {}):
             hush()
             before, theirs, _ = conflict.details["fields"]["stage_id"]
+            if theirs in there and there[theirs].kind is not StageKind.OPEN:
+                closed_meanwhile(name, stages[theirs])
+                st.rerun()
             _moved_twice(deal_id, conflict.details["version"], name, (stage_id, theirs, before), stages)
             return
     st.rerun()
+
+
+def closed_meanwhile(name: str, stage: str) -> None:
+    """Say that a deal that was to be moved has been won or lost by somebody else."""
+    tell(f"{name} was closed meanwhile: it stands in {stage}. If that was too early, re-open it first.")
 
 
 @st.dialog("Somebody else moved this deal", icon=":material/call_split:", on_dismiss="rerun")

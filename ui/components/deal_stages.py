@@ -10,18 +10,22 @@ from crm_core.services.sales import deals
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
 from ui.actions import load
-from ui.components.deal_dialogs import move_to
+from ui.components.deal_dialogs import closed_meanwhile, move_to
 
 
 def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool) -> None:
     """The open stages of the deal's pipeline. Choosing another one is the same service as the board and the form."""
+    click = st.session_state.pop("_stage_click", None)
+    clicked = click[1:] if click is not None and click[0] == deal_id else None
     stages = {stage.id: stage.name for stage in load(deals.stages, row["pipeline_id"]) if stage.kind is StageKind.OPEN}
     if row["outcome"] is not StageKind.OPEN or row["stage_id"] not in stages:
+        if clicked is not None:
+            closed_meanwhile(row["name"], row["stage_id.title"] or row["outcome"].label)
+            st.rerun()
         return
     key = f"stage_{deal_id}_{row['version']}"
-    _say_moved(deal_id, key, row["stage_id"], stages)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        chosen = st.segmented_control(
+        st.segmented_control(
             "Stage",
             list(stages),
             default=row["stage_id"],
@@ -30,15 +34,15 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
             disabled=not may_edit,
             key=key,
             label_visibility="collapsed",
+            on_change=_note,
+            args=(deal_id, row["version"], key),
         )
         st.caption(f"In this stage since {fmt.md(fmt.ago(actor, row['stage_since']))}", width="content")
-    if chosen is not None and chosen != row["stage_id"]:
-        st.session_state["_stage_asked"] = key
-        move_to(deal_id, row["version"], row["name"], chosen, row["pipeline_id"])
+    if clicked is not None and clicked[1] in stages:
+        version, stage_id = clicked
+        move_to(deal_id, version, row["name"], stage_id, row["pipeline_id"])
 
 
-def _say_moved(deal_id: int, key: str, stage_id: int, stages: Mapping[int, str]) -> None:
-    """A click that was meant for the deal as it stood before finds no button any more: say where it stands now, so that it is no surprise."""
-    for older in [name for name in st.session_state if str(name).startswith(f"stage_{deal_id}_") and name != key]:
-        if st.session_state.pop(older) not in (None, stage_id) and older != st.session_state.get("_stage_asked"):
-            st.toast(f"This deal has moved meanwhile: it stands in {fmt.md(stages[stage_id])} now.", icon=":material/call_split:")
+def _note(deal_id: int, version: int, key: str) -> None:
+    """Keep a click with the version on which it was made: when others changed the deal meanwhile, its buttons are no longer those."""
+    st.session_state["_stage_click"] = (deal_id, version, st.session_state[key])

@@ -24,7 +24,7 @@ class Step:
 
 STEPS = (
     Step("import", "Bring your records in", "upload_file", "Companies, people or deals from CSV or Excel. You see what would happen first, and can undo it."),
-    Step("leads", "Write the first one down", "person_search", "Somebody who asked, or a company you are talking to: a name is enough.", ("lead", Action.CREATE)),
+    Step("leads", "Add your first lead", "person_search", "Somebody who asked, or a company you are talking to: a name is enough.", ("lead", Action.CREATE)),
     Step("people", "Invite colleagues", "group", "Each gets a link to choose a password, and a role that says what they see and do."),
     Step("mailboxes", "Connect your mailbox", "mark_email_unread", "What customers write becomes tickets, answered from here."),
 )  # fmt: skip

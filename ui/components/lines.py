@@ -126,10 +126,19 @@ def _dialog(actor: Actor, of: LinesOf, record_id: int) -> None:
         _choose(actor, of, record_id, theirs)
 
 
-def _save(of: LinesOf, record_id: int) -> None:
+def _save(of: LinesOf, record_id: int, seen: list[LineView] | None = None) -> None:
+    """``seen``: the lines to which these are an answer; None for those with which editing began."""
     rows = [line for line in st.session_state["_lines"] if line["product_id"] or line["name"]]
-    seen = st.session_state["_lines_seen"]
-    if perform(of.save, record_id, rows, base_lines=seen, success="Products saved.") is not None:
+    if (
+        perform(
+            of.save,
+            record_id,
+            rows,
+            base_lines=st.session_state["_lines_seen"] if seen is None else seen,
+            success="Products saved.",
+        )
+        is not None
+    ):
         st.session_state.pop("_lines_theirs", None)
         st.rerun()
     conflict = st.session_state.get("_conflict")
@@ -152,8 +161,7 @@ def _choose(actor: Actor, of: LinesOf, record_id: int, lines: Sequence[LineView]
                 _start(lines)
                 st.rerun(scope="fragment")
             if st.button("Save mine", type="primary", key="lines_mine"):
-                st.session_state["_lines_seen"] = list(lines)
-                _save(of, record_id)
+                _save(of, record_id, list(lines))
 
 
 def _listed(actor: Actor, lines: Sequence[LineView]) -> str:

@@ -181,7 +181,7 @@ function oneStepPerScreen() {
     const { pathname, search } = window.location
     const to = new URL(address ?? "", window.location.href)
     const passing = before.path === pathname && performance.now() - before.time < 3000
-    if (passing && to.pathname !== pathname && to.search === search) window.history.replaceState(state, unused, address)
+    if (passing && search && to.pathname !== pathname && to.search === search) window.history.replaceState(state, unused, address)
     else push(state, unused, address)
     before = { time: performance.now(), path: to.pathname === pathname ? pathname : null }
   }

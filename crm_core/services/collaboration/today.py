@@ -19,7 +19,7 @@ from crm_core.lists import ListQuery
 from crm_core.models import Stage, Task
 from crm_core.services.collaboration import tasks, timeline
 from crm_core.services.collaboration.timeline import LINKS
-from crm_core.vocabulary import Action, LeadKind, StageKind, TicketKind
+from crm_core.vocabulary import Action, LeadKind, Scope, StageKind, TicketKind
 
 SIZE = 10
 Ast = dict[str, Any]
@@ -155,7 +155,9 @@ BEGUN_WITH = ("account", "contact", "lead", "deal")
 
 
 def is_bare(session: Session, actor: Actor) -> bool:
-    """True while the person sees none of the records with which a workspace begins: they are told how to."""
+    """True while there are none of the records with which a workspace begins, told by somebody who sees all of at least one kind."""
+    if not any(Scope.ALL in actor.scopes(key, Action.READ) for key in BEGUN_WITH):
+        return False
     for key in BEGUN_WITH:
         table = entity(key).table
         query = core_select(table.c.id).where(visible(actor, key, table)).limit(1)

@@ -5,7 +5,7 @@ import pytest
 from crm_core.db import read_session, write_session
 from crm_core.services import crud
 from crm_core.services.sales import deals
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, StageKind
 from tests.pages.app import open_screen, words
 from ui.navigation import screen_of, screens_for
 
@@ -60,17 +60,31 @@ def test_the_stage_path_moves_the_deal_by_the_same_service(cast):
         assert deals.get(session, cast["alice"], deal.id).stage_id == target.id
 
 
-def test_a_click_on_a_stage_that_came_too_late_is_told_where_the_deal_stands(cast):
+def test_a_click_on_a_stage_that_came_too_late_asks_whose_move_counts(cast):
     deal = make(cast["alice"], "deal", name="Big one")
     app = open_screen(cast["alice"], "deal", id=deal.id)
     with write_session() as session:
-        first, second, third = [stage.id for stage in deals.stages(session, cast["alice"])][:3]
+        there = deals.stages(session, cast["alice"])
+        _, second, third = [stage.id for stage in there][:3]
         deals.move(session, cast["root"], deal.id, second, base_version=deal.version)
     control = next(group for group in app.get("button_group") if group.key == f"stage_{deal.id}_{deal.version}")
     control.set_value(third).run()
-    assert first != second and any("moved meanwhile" in toast.value for toast in app.toast)
+    assert next(button for button in app.button if button.key == "clash_mine").label == f"Move to {there[2].name}"
     with read_session() as session:
         assert deals.get(session, cast["alice"], deal.id).stage_id == second
+
+
+def test_a_click_on_a_stage_does_not_reopen_what_a_colleague_won_meanwhile(cast):
+    deal = make(cast["alice"], "deal", name="Big one")
+    app = open_screen(cast["alice"], "deal", id=deal.id)
+    with write_session() as session:
+        target = deals.stages(session, cast["alice"])[2]
+        deals.win(session, cast["root"], deal.id, base_version=deal.version)
+    control = next(group for group in app.get("button_group") if group.key == f"stage_{deal.id}_{deal.version}")
+    control.set_value(target.id).run()
+    assert any("closed meanwhile" in toast.value for toast in app.toast)
+    with read_session() as session:
+        assert deals.get(session, cast["alice"], deal.id).outcome is StageKind.WON
 
 
 def test_a_call_is_logged_from_the_record(cast):
