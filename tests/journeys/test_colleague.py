@@ -63,7 +63,7 @@ def test_a_colleague_is_invited_joins_and_is_locked_out_on_the_next_click(empty_
     nora.page.get_by_role("dialog").get_by_role("button", name="Deactivate").click()
     nora.sees("Deactivated")
     otto.page.get_by_test_id("stSidebarNav").get_by_role("link", name="Deals", exact=True).click()
-    expect(otto.page).to_have_url(re.compile(r"/signin"))
+    expect(otto.page).to_have_url(re.compile(r"/signin"), timeout=15_000)
 
 
 def test_a_deep_link_is_found_again_after_signing_in_and_signing_out_reaches_the_other_tab(empty_app, tab):

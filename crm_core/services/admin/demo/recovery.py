@@ -234,7 +234,7 @@ def _products(session: Session, actor: Actor) -> dict[str, int]:
 
 
 def _facts(session: Session, actor: Actor, customer: str) -> Any:
-    """Industry and contract by customer_id, as the company of the person tells them: of every so manieth person where there are many, so that
+    """Industry and contract by customer_id, as the company of the person tells them: of every n-th person where there are many, so that
     the comparison stays quick."""
     every = (session.execute(select(func.max(_CONTACTS.c.id))).scalar() or 0) // SAMPLE + 1
     contract = registry(session, "account").get("x_contract")
