@@ -10,7 +10,7 @@ from ui.components.activity_feed import feed
 from ui.components.campaign_audience import audience_tab
 from ui.components.campaign_cards import channels, figures, members, status_buttons
 from ui.components.campaign_launch import launch_bar
-from ui.components.campaign_letter import letter_tab
+from ui.components.campaign_letter import keep_typed, letter_tab
 from ui.components.campaign_results import results_tab
 from ui.components.facts import facts
 from ui.components.files import files
@@ -50,6 +50,7 @@ if may_edit:
 if actor.can("campaign", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this campaign"):
     delete_dialog("campaign", campaign_id, row["version"], row["name"], "campaigns")
 
+keep_typed(campaign_id)
 launch_bar(actor, campaign_id, plan, may_edit, fresh=row["status"] is CampaignStatus.DRAFT)
 
 names = ["Overview", "Audience", *(["Letter"] if plan.outlet is Outlet.EMAIL else []), "Results", "Members"]

@@ -36,6 +36,17 @@ def letter_tab(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: boo
             st.caption("Once the letter is saved, it is shown here as real people of the audience would get it.")
 
 
+def keep_typed(campaign_id: int) -> None:
+    """Take what was typed since the last drawing into the draft: before anything asks for it, and also when another tab is drawn."""
+    draft = st.session_state.get(_key(campaign_id))
+    if draft is not None:
+        name = _name(campaign_id, draft)
+        draft["typed"] = [
+            {field: st.session_state.get(f"{name}_{n}_{field}", value) for field, value in one.items()}
+            for n, one in enumerate(draft["typed"])
+        ]
+
+
 def unsaved(campaign_id: int) -> bool:
     """Whether this person typed something into the letter that is not saved."""
     draft = st.session_state.get(_key(campaign_id))
@@ -44,6 +55,11 @@ def unsaved(campaign_id: int) -> bool:
 
 def _key(campaign_id: int) -> str:
     return f"letter_draft_{campaign_id}"
+
+
+def _name(campaign_id: int, draft: dict[str, Any]) -> str:
+    """What the keys of a draft's fields begin with."""
+    return f"letter_{campaign_id}_{'-'.join(map(str, draft['versions']))}_{draft['turn']}"
 
 
 def _plain(rows: Sequence[CampaignVariant]) -> list[dict[str, Any]]:
@@ -58,12 +74,12 @@ def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool
     draft: dict[str, Any] = {"versions": versions, "saved": saved, "typed": saved, "turn": 0}
     if not disabled:
         draft = st.session_state.setdefault(_key(campaign_id), draft)
-    start, name = draft["typed"], f"letter_{campaign_id}_{'-'.join(map(str, draft['versions']))}_{draft['turn']}"
+    start, name = draft["typed"], _name(campaign_id, draft)
     draft["typed"] = [_wording(one, f"{name}_{n}", n if len(start) > 1 else None, disabled=disabled) for n, one in enumerate(start)]
     if disabled:
         return
     elsewhere = draft["versions"] != versions
-    if elsewhere and not unsaved(campaign_id):
+    if elsewhere and (not unsaved(campaign_id) or draft["typed"] == saved):  # the latter: a second click on Save
         st.session_state.pop(_key(campaign_id))
         st.rerun()
     if elsewhere:
@@ -96,6 +112,7 @@ def _wording(one: dict[str, Any], key: str, place: int | None, *, disabled: bool
 
 
 def _discard(campaign_id: int) -> None:
+    """Show the letter as it is saved."""
     draft = st.session_state[_key(campaign_id)]
     turn = draft["turn"] + 1  # other widgets: the old ones would keep what was typed
     rows = load(plans.variants, campaign_id)
@@ -110,7 +127,7 @@ def _buttons(campaign_id: int, draft: dict[str, Any]) -> None:
             given = [one for one in typed if not one["drop"]]
             known = draft.get("seen", draft["versions"])  # as of the last drawing: later ones this person has not seen
             if perform(plans.set_variants, campaign_id, given, base_versions=known, success="Letter saved.") is not None:
-                st.session_state.pop(_key(campaign_id))
+                _discard(campaign_id)
             st.rerun()
         if len(typed) < plans.MAX_VARIANTS and st.button(
             "Compare with another wording", icon=":material/alt_route:", key="letter_more"

@@ -4,9 +4,9 @@ import pytest
 
 from crm_core.db import read_session, write_session
 from crm_core.services import crud
-from crm_core.services.marketing import campaigns
+from crm_core.services.marketing import campaigns, plans
 from crm_core.vocabulary import Action, CampaignStatus
-from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people
+from tests.crm_core.services.marketing.outreach import campaign, do, launch, no_quiet_hours, people
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
 from ui.navigation import screen_of, screens_for
@@ -109,3 +109,40 @@ def test_a_contacts_page_says_whether_they_may_be_written_to(cast):
     one, other = people(1)[0], people(1, first=7, agreed=False)[0]
     assert "may be e-mailed" in words(open_screen(cast["alice"], "contact", id=one))
     assert "no consent for this purpose" in words(open_screen(cast["alice"], "contact", id=other))
+
+
+def letter(app, campaign_id):
+    """What the Letter tab says, and the subject and the words in it."""
+    said = tab(app, campaign_id, "Letter")
+    return said, app.text_input[0].value, app.text_area[0].value
+
+
+def test_what_is_typed_into_a_letter_outlives_tabs_and_others_and_the_launch_tells_of_it(cast):
+    no_quiet_hours(cast["root"])
+    made = campaign(cast["dana"], people(3), subject="Old", body="Hello")
+    app = open_screen(cast["dana"], "campaign", id=made)
+    said, *_ = letter(app, made)
+    assert "Not saved yet" not in said
+    app.text_input[0].set_value("Typed")
+    tab(app, made, "Audience")  # in the same moment
+    said, *typed = letter(app, made)
+    assert typed == ["Typed", "Hello"] and "Not saved yet" in said
+    app.button(key="letter_discard").click()
+    said, *typed = letter(app, made)
+    assert typed == ["Old", "Hello"] and "Not saved yet" not in said
+
+    app.text_area[0].set_value("More")
+    app.button(key="launch").click()  # in the same moment
+    assert "is not saved: the letter goes out as it was saved last" in tab(app, made, "Letter")
+
+    do(plans.set_variants, cast["root"], made, [{"subject": "Theirs", "body": "Hi"}])
+    said, *typed = letter(app, made)
+    assert typed == ["Old", "More"] and "Somebody else saved this letter meanwhile" in said
+    do(plans.set_variants, cast["root"], made, [{"subject": "Old", "body": "More"}])  # as this person's first click on Save would
+    said, *typed = letter(app, made)
+    assert typed == ["Old", "More"] and "Somebody else" not in said and "Not saved yet" not in said
+
+    app.text_input[0].set_value("Old ")
+    app.button(key="letter_save").click()
+    said, *typed = letter(app, made)
+    assert typed == ["Old", "More"] and "Not saved yet" not in said
