@@ -104,10 +104,13 @@ def main() -> int:
 
 def _patient(seconds: float) -> int:
     """What the worker does while nobody looks; needs no demo company."""
-    before = os.getloadavg()[0]
-    replayed, watched = list(promises.replays()), list(promises.clocks())
+    loads = {"replay": os.getloadavg()[0]}
+    replayed = list(promises.replays())
+    loads["clocks"] = os.getloadavg()[0]
+    watched = list(promises.clocks())
+    loads["events"] = os.getloadavg()[0]
     answered = list(patient.events(min(20.0, seconds)))
-    PATIENT.write_text(patient_report.write(answered, replayed, watched, before), encoding="utf-8")
+    PATIENT.write_text(patient_report.write(answered, replayed, watched, loads), encoding="utf-8")
     print(f"Written to {PATIENT.relative_to(ROOT)}")
     return 0
 

@@ -115,7 +115,7 @@ def company(make: Callable[[Path], str | None]) -> Iterator[Actor]:
 
 
 def events(seconds: float = 20.0) -> Iterator[Answered]:
-    """For each database and number of workers: jobs that do nothing, a thousand events at once, and a steady trickle of them."""
+    """For each database and number of workers: jobs that do nothing, many events at once, and a steady trickle of them."""
     with databases() as known:
         for database, counts in WORKERS.items():
             for count in counts:
@@ -180,7 +180,10 @@ def _switched_on(root: Actor) -> None:
 
 
 def _at_once(root: Actor, count: int) -> float:
-    """Events per second when many came in one transaction, as an import brings them: until the last step of the last one holds."""
+    """Events per second when many wait at once: from one insert into the inbox until the last step of the last one holds.
+
+    Their leads are created before, while the automation is paused, and not counted.
+    """
     with write_session() as session:
         automations.pause(session, root, 1)
     for at in range(0, count, 100):

@@ -198,8 +198,9 @@ def _come_due(count: int) -> None:
         policy = session.exec(load(SlaPolicy)).one()
         half = timedelta(minutes=TARGETS["normal"]["first"] * 0.6)
         start = _before(calendar_of(session, policy.calendar_id), utcnow(), half.total_seconds())
-        few = select(table.c.id).where(table.c.warned_pct == 0).order_by(table.c.id).limit(count)
-        values = {"started_at": start, "next_warn_at": utcnow() - timedelta(seconds=30), "paused_at": None, "paused_seconds": 0}
+        few = select(table.c.id).order_by(table.c.id).limit(count)
+        due = {"started_at": start, "next_warn_at": utcnow() - timedelta(seconds=30), "warned_pct": 0}
+        values = {**due, "paused_at": None, "paused_seconds": 0}
         session.execute(update(table).where(table.c.id.in_(few)).values(**values))
 
 
