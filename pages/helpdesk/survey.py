@@ -5,7 +5,7 @@ from datetime import timedelta
 import streamlit as st
 
 from crm_core.kit.clock import utcnow
-from crm_core.services.feedback import results, surveys
+from crm_core.services.feedback import inviting, results, surveys
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform
@@ -22,11 +22,7 @@ actor = current_actor()
 survey = load(surveys.get, id_from_url())
 badges = [(survey.kind.label, "blue"), ("On", "green") if survey.is_active else ("Switched off", "gray")]
 actions = header(survey.name, survey.question, badges=badges, back=("Surveys", page_of(actor, "surveys")))
-if (
-    survey.is_active
-    and actor.can("contact", Action.READ)
-    and actions.button("Ask somebody", icon=":material/outgoing_mail:", key="ask")
-):
+if survey.is_active and inviting.may_send(actor) and actions.button("Ask somebody", icon=":material/outgoing_mail:", key="ask"):
     ask_dialog(survey)
 if actor.can("survey", Action.MANAGE):
     if actions.button("Change", icon=":material/edit:", key="change", shortcut="e"):

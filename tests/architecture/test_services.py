@@ -62,6 +62,7 @@ EXCUSED = {
     "collaboration/invitations.py add": "part of invite and of booking, which ask",
     "collaboration/invitations.py answered": "part of taking mail in",
     "feedback/inviting.py ask": "part of the job and of send, which asks",
+    "feedback/inviting.py may_send": "asks what the role grants",
     "collaboration/activities.py price_asked": "part of log, which asks, and of a sending of a public form",
     "collaboration/suppressions.py note": "part of a bounce or of a person's own unsubscribing; block, which people use, asks",
     "customers/consent.py rules": "what everybody signed in may read",

@@ -15,6 +15,7 @@ from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.picker import picker
+from ui.components.survey_send import HOW
 
 HELP = {
     SurveyKind.CSAT: "1 to 5: the share of 4 and 5",
@@ -155,9 +156,7 @@ def _save(survey: Survey | None, values: dict[str, Any]) -> None:
 @st.dialog("Ask somebody", icon=":material/outgoing_mail:")
 def ask_dialog(survey: Survey) -> None:
     """Send the survey to one person, by hand."""
-    st.caption(
-        "They get it by e-mail, at once or when their quiet hours end. Consent, blocks and the pause between surveys hold here too."
-    )
+    st.caption(HOW)
     chosen = picker("Who", lambda q: load(lists.choices, "contact", q, limit=20), key=f"ask_{survey.id}")
     if st.button("Send", type="primary", key=f"ask_send_{survey.id}", disabled=chosen is None):
         done = perform(inviting.send, survey.id, chosen)

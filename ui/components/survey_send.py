@@ -5,17 +5,17 @@ from typing import Any
 import streamlit as st
 
 from crm_core.services.feedback import inviting, surveys
-from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, tell
 from ui.navigation import page_of
 from ui.session import current_actor
 
+HOW = "They get it by e-mail, at once or when their quiet hours end. Consent, blocks and the pause between surveys hold here too."
+
 
 def survey_button(where: Any, entity_key: str, record_id: int, contact_id: int | None) -> None:
-    """A button in ``where`` for whoever may see surveys, on a record that has a person."""
-    actor = current_actor()
-    if contact_id is None or not (actor.can("survey", Action.READ) and actor.can("contact", Action.READ)):
+    """A button in ``where`` for whoever may send surveys, on a record that has a person."""
+    if contact_id is None or not inviting.may_send(current_actor()):
         return
     if where.button("", icon=":material/reviews:", key="ask_survey", help="Send a survey"):
         _ask_dialog(entity_key, record_id, contact_id)
@@ -31,7 +31,7 @@ def _ask_dialog(entity_key: str, record_id: int, contact_id: int) -> None:
             st.page_link(page, label="Surveys", icon=":material/reviews:")
         return
     chosen = st.selectbox("Which one?", list(known), format_func=lambda one: known[one], key=f"ask_survey_{entity_key}_{record_id}")
-    st.caption("By e-mail, at once or when their quiet hours end. Consent, blocks and the pause between surveys hold here too.")
+    st.caption(HOW)
     if st.button("Send", type="primary", key="ask_survey_yes"):
         about: dict[str, Any] = {} if entity_key == "contact" else {"entity_key": entity_key, "record_id": record_id}
         done = perform(inviting.send, chosen, contact_id, **about)

@@ -151,6 +151,12 @@ def _step_round(session: Session, survey: Survey, rows: Sequence[Due]) -> None:
 # --- one person -------------------------------------------------------------------------------------------------------------
 
 
+def may_send(actor: Actor) -> bool:
+    """Whether somebody may send surveys by hand: it writes to a customer, so whoever only reads may not."""
+    needed = (("survey", Action.READ), ("contact", Action.READ), ("activity", Action.CREATE))
+    return all(actor.can(name, action) for name, action in needed)
+
+
 def send(
     session: Session,
     actor: Actor,
@@ -162,8 +168,9 @@ def send(
     key: str = "",
 ) -> Asked:
     """Ask one person by hand, or as an automation does. Consent, blocks and the quiet time hold here too; says why somebody is not asked.
-    ``key``: what asks once for ever; by hand a person can be asked once a day. Events: survey.sent."""
+    ``key``: what asks once for ever; by hand a person can be asked once a day, and anew after a refusal. Events: survey.sent."""
     require(actor, "survey", Action.READ)
+    require(actor, "activity", Action.CREATE)
     survey = surveys.known(session, survey_id)
     contact = records.get(session, actor, "contact", contact_id)
     if not survey.is_active:
@@ -175,13 +182,14 @@ def send(
         entity_key if record_id is not None else "contact", record.id, contact.id, record.account_id, record.owner_id,
         getattr(record, "team_id", None), getattr(record, "category", None),
     )  # fmt: skip
-    return ask(
-        session, actor, survey, row, f"survey:{survey.id}:{key}" if key else f"{_key(survey, row.entity, row.id)}:{utcnow():%Y%m%d}"
-    )
+    if key:
+        return ask(session, actor, survey, row, f"survey:{survey.id}:{key}")
+    return ask(session, actor, survey, row, f"{_key(survey, row.entity, row.id)}:{utcnow():%Y%m%d}", by_hand=True)
 
 
-def ask(session: Session, actor: Actor, survey: Survey, row: Due, key: str) -> Asked:
-    """Make the invitation and queue its message, or keep why not. The same key asks once. Called by what has asked for permission."""
+def ask(session: Session, actor: Actor, survey: Survey, row: Due, key: str, *, by_hand: bool = False) -> Asked:
+    """Make the invitation and queue its message, or keep why not. The same key asks once; ``by_hand``, a refusal under it may be tried
+    again. Called by what has asked for permission."""
     contact = session.exec(select(Contact).where(Contact.id == row.contact_id).with_for_update()).first()
     why = _why_not(session, survey, contact, key)
     now = utcnow()
@@ -190,17 +198,26 @@ def ask(session: Session, actor: Actor, survey: Survey, row: Due, key: str) -> A
         "account_id": row.account_id, "owner_id": row.owner_id, "team_id": row.team_id, "category": row.category, "skipped": why,
         "sent_at": None if why else now, "expires_at": now + timedelta(days=survey.expires_days), "created_at": now, "updated_at": now, "version": 1,
     }  # fmt: skip
-    insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
-    once = insert(INVITATIONS).values(**values).on_conflict_do_nothing(index_elements=["dedupe_key"]).returning(INVITATIONS.c.id)
-    made = session.execute(once).scalar()
+    made = _keep(session, values, over_refusal=by_hand)
     if made is None:
-        return Asked(0, False, "This person was asked about that already.")
+        return Asked(0, False, "They have it already." if by_hand else "This person was asked about that already.")
     if why or contact is None:
-        return Asked(int(made), False, why_words(why))
-    _mail(session, actor, survey, contact, int(made), now)
+        return Asked(made, False, why_words(why))
+    _mail(session, actor, survey, contact, made, now)
     model = entity(row.entity).model
     events.record(session, actor, "survey.sent", session.get(model, row.id), data={"survey": survey.name})
-    return Asked(int(made), True)
+    return Asked(made, True)
+
+
+def _keep(session: Session, values: dict[str, Any], *, over_refusal: bool) -> int | None:
+    """Write an invitation, ``over_refusal`` also in the place of a refusal; its id, or None when the key is taken."""
+    row = (sqlite.insert if db.is_sqlite(session) else postgresql.insert)(INVITATIONS).values(**values)
+    if over_refusal:
+        once = row.on_conflict_do_update(index_elements=["dedupe_key"], set_=values, where=INVITATIONS.c.skipped != "")
+    else:
+        once = row.on_conflict_do_nothing(index_elements=["dedupe_key"])
+    made = session.execute(once.returning(INVITATIONS.c.id)).scalar()
+    return None if made is None else int(made)
 
 
 def why_words(why: str) -> str:

@@ -34,7 +34,7 @@ def _lower(words: str) -> str:
 
 
 def _problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
-    if not actor.can("survey", Action.READ):
+    if not inviting.may_send(actor):
         return "Your role may not send surveys."
     try:
         survey = surveys.get(session, actor, int(step.get("survey") or 0))

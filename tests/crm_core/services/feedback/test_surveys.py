@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlmodel import select
 
+from crm_core import records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
@@ -66,6 +67,38 @@ def test_no_more_surveys_holds_for_all_of_them(cast):
     other = survey(cast["root"], name="By hand", trigger="manual", cooldown_days=0)
     asked = do(inviting.send, cast["root"], other.id, ida.id)
     assert not asked.sent and "consent" in asked.why.lower()
+
+
+def test_a_refusal_by_hand_can_be_put_right_and_tried_again_the_same_day(any_cast):
+    sam = any_cast["sam"]
+    ida = person(sam, email="")
+    made = survey(any_cast["root"], trigger="manual")
+    for _ in range(2):
+        asked = do(inviting.send, sam, made.id, ida.id)
+        assert (asked.sent, asked.why) == (False, "No address or number.")
+        assert do(inviting.send, sam, made.id, ida.id, key="auto:1").why != "They have it already."
+    do(records.update, sam, "contact", ida.id, {"email": "ida@example.com"})
+    assert not do(inviting.send, sam, made.id, ida.id, key="auto:1").sent, "what asks once for ever does not ask anew"
+    assert do(inviting.send, sam, made.id, ida.id).sent
+    again = do(inviting.send, sam, made.id, ida.id)
+    assert (again.sent, again.why) == (False, "They have it already.")
+    assert [row.skipped for row in rows(SurveyInvitation)].count("") == len(rows(MailDelivery)) == 1
+    assert len(rows(SurveyInvitation)) == 2
+
+
+def test_whoever_only_reads_sends_no_survey(cast):
+    ida = person(cast["sam"])
+    made = survey(cast["root"], trigger="manual")
+    assert {who for who in ("root", "bob", "dana", "sam", "ana", "alice") if inviting.may_send(cast[who])} == {
+        "root",
+        "bob",
+        "dana",
+        "sam",
+    }
+    for key in ("", "auto:1"):
+        with pytest.raises(NotPermitted):
+            do(inviting.send, cast["ana"], made.id, ida.id, key=key)
+    assert rows(SurveyInvitation) == rows(MailDelivery) == []
 
 
 @settings(max_examples=12, deadline=None)
