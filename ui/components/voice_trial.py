@@ -89,12 +89,14 @@ def _press(state: str, menu: VoiceMenu, last: Turn, digit: str, is_open: bool) -
 def versions_dialog(menu: VoiceMenu) -> None:
     """What callers heard and hear; an earlier version can become the draft again."""
     st.caption("Each time a menu is put to use is a version of its own. A call stays on the version on which it began.")
-    for row in load(menus.versions, menu.id):
-        _version(menu, row)
+    rows = load(menus.versions, menu.id)
+    loses = all(row.flow != menu.flow for row in rows)
+    for row in rows:
+        _version(menu, row, loses=loses)
     show_problems()
 
 
-def _version(menu: VoiceMenu, row: VersionRow) -> None:
+def _version(menu: VoiceMenu, row: VersionRow, *, loses: bool) -> None:
     actor = current_actor()
     said = [f"**Version {row.no}**" + (" :green-badge[In use]" if row.no == menu.published_no else ""), fmt.instant(actor, row.at)]
     said += [part for part in (fmt.md(row.by), fmt.plural(row.calls, "call")) if part]
@@ -106,22 +108,23 @@ def _version(menu: VoiceMenu, row: VersionRow) -> None:
             heard = "" if place.again or not node.get("prompt") else f": “{node['prompt']}”"
             icon = f":material/{ICONS[flow_rules.kind_of(node)]}:"
             st.markdown("&emsp;" * 2 * place.depth + f"{icon} **{fmt.md(words)}**{fmt.md(heard)}")
-        if (
-            actor.can("telephony", Action.MANAGE)
-            and row.flow != menu.flow
-            and st.button(
-                "Bring it back",
-                icon=":material/restore:",
-                key=f"vv_back_{menu.id}_{row.no}",
-                help="As the draft: callers hear it once you put it to use",
-            )
-        ):
-            done = perform(
-                menus.bring_back,
-                menu.id,
-                row.no,
-                base_version=menu.version,
-                success=f"The steps of version {row.no} are the draft again.",
-            )
-            if done is not None:
-                st.rerun()
+        if actor.can("telephony", Action.MANAGE) and row.flow != menu.flow:
+            _bring_back(menu, row, loses=loses)
+
+
+def _bring_back(menu: VoiceMenu, row: VersionRow, *, loses: bool) -> None:
+    """The button that makes a version the draft. It asks first when the draft is kept in no version."""
+    icon, title, key = ":material/restore:", "Bring it back", f"{menu.id}_{row.no}"
+    box = st.popover(title, icon=icon, key=f"vv_ask_{key}") if loses else st.container()
+    if loses:
+        box.markdown("Steps that were not put to use are lost.")
+    if box.button(title, icon=icon, key=f"vv_back_{key}", help="As the draft: callers hear it once you put it to use"):
+        done = perform(
+            menus.bring_back,
+            menu.id,
+            row.no,
+            base_version=menu.version,
+            success=f"The steps of version {row.no} are the draft again.",
+        )
+        if done is not None:
+            st.rerun()
