@@ -130,7 +130,7 @@ if not policies:
         "Promise a first response and a solution per priority; every ticket then shows what is due next.",
         icon="timer",
     )
-else:
+elif actor.can("ticket", Action.READ):
     standing_now()
 for place, policy in enumerate(policies):
     policy_card(policy, place, len(policies))

@@ -1,11 +1,7 @@
 """What an automation did: its runs by state, each with its steps; failed ones can be tried again, those under way stopped."""
 
-import re
-from datetime import UTC, datetime
-
 import streamlit as st
 
-from crm_core.access import Actor
 from crm_core.services.automation import automations, steps
 from crm_core.services.automation.automations import RunView, StepTaken
 from crm_core.vocabulary import Action, AutomationState, FlowState
@@ -18,7 +14,6 @@ from ui.session import current_actor
 ENDED_BADLY, UNDER_WAY = (FlowState.FAILED,), (FlowState.RUNNING, FlowState.WAITING)
 COLOURS = {FlowState.FAILED: "red", FlowState.WAITING: "blue", FlowState.RUNNING: "blue", FlowState.DONE: "green"}
 PAGE = 20
-_UNTIL = re.compile(r"Until (\d{4}-\d\d-\d\d \d\d:\d\d) UTC")
 
 
 def runs(automation_id: int) -> None:
@@ -63,11 +58,9 @@ def _record(view: RunView) -> None:
         st.markdown(fmt.md(view.title or "A record that is not shared with you"), width="content")
 
 
-def _said(actor: Actor, step: StepTaken) -> str:
-    """What a step was and what came of it; the end of a wait by the reader's clock."""
+def _said(step: StepTaken) -> str:
+    """What a step was and what came of it."""
     kind, said = steps.kinds().get(step.kind), step.message or step.outcome.label
-    if until := _UNTIL.fullmatch(said):
-        said = f"until {fmt.instant(actor, datetime.fromisoformat(until[1]).replace(tzinfo=UTC))}"
     return f"{kind.title}: {said}" if kind is not None and not said.startswith(kind.title) else said
 
 
@@ -92,7 +85,7 @@ def run_card(view: RunView, *, rests: bool = False) -> None:
                 ):
                     perform(automations.stop, run.id)
                     redraw()
-        lines = [f"- {fmt.instant(actor, step.at)} · {fmt.md(_said(actor, step))}" for step in view.taken]
+        lines = [f"- {fmt.instant(actor, step.at)} · {fmt.md(_said(step))}" for step in view.taken]
         if run.state in UNDER_WAY and rests:
             lines.append("- rests until the automation is switched on")
         elif run.due_at and run.state is FlowState.WAITING:
