@@ -40,7 +40,8 @@ def endpoint(
                 return await run_in_threadpool(show, request)
             return PlainTextResponse("This address does not work that way.", 405)
         except CrmError as error:
-            return pages.failure(error, stranger=stranger)
+            # the page bears the name of the workspace, which a database may have to be asked for
+            return await run_in_threadpool(pages.failure, error, stranger=stranger)
         except Exception as error:
             return pages.unexpected(error, stranger=stranger)
 

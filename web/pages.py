@@ -9,6 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 from starlette.responses import HTMLResponse
 
 from crm_core.db import read_session, shared
@@ -72,14 +74,18 @@ def message(title: str, words: str, *, status: int = 200) -> HTMLResponse:
 
 
 def _workspace() -> str:
-    """How the workspace calls itself; empty before there is one."""
-    with read_session() as session:
+    """How the workspace calls itself; empty before there is one, and while the database can't be asked: an error's page needs it least."""
+    try:
+        with read_session() as session:
+            return shared(session, "web.workspace", ("organisation",), lambda: _name(session))
+    except (CrmError, SQLAlchemyError) as error:
+        log.warning("the name of the workspace could not be read: %s", error)
+        return ""
 
-        def name() -> str:
-            found = setup.organisation(session)
-            return found.name if found is not None else ""
 
-        return shared(session, "web.workspace", ("organisation",), name)
+def _name(session: Session) -> str:
+    found = setup.organisation(session)
+    return found.name if found is not None else ""
 
 
 def unexpected(error: Exception, *, stranger: bool = False) -> HTMLResponse:

@@ -136,6 +136,9 @@ def test_when_the_database_does_not_answer_a_page_says_so(guest, setting, tmp_pa
     answer = guest.page("/deals")
     assert answer.status_code == 503 and "does not answer" in answer.text and str(tmp_path) not in answer.text
     assert guest.sign_in().status_code == 503
+    for path in ("/f/x", "/b/x-1", "/book/x", "/u/x-1", "/p/x-1", "/q/x-1", "/c/x"):
+        answer = guest.page(path)
+        assert (answer.status_code, "does not answer" in answer.text, str(tmp_path) in answer.text) == (503, True, False), path
 
 
 def test_a_bug_in_the_door_gives_a_reference_and_no_detail(guest, monkeypatch):
