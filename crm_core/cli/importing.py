@@ -42,6 +42,9 @@ def import_(
     output.speak_json(as_json)
     output.quiet()
     output.require_current()
+    if resume:
+        choices = {"--options": options, "--map": mapped, "--match": match, "--mode": mode, "--unmapped": unmapped}
+        _refuse_beside_resume({**choices, "--dry-run": dry_run, "--anew": anew})
     from crm_core import access
     from crm_core.services.admin.imports import driver
     from crm_core.vocabulary import Via
@@ -53,7 +56,7 @@ def import_(
         values["match"] = tuple(_words(match) or values["match"])
     actor = access.system(Via.CLI)
     with output.progress(f"Importing {file.name}") as step:
-        if resume and not dry_run:
+        if resume:
             run = driver.resume_file(file, entity, actor=actor, progress=step)
         else:
             chosen = driver.Options(**values)
@@ -64,6 +67,17 @@ def import_(
     _tell(run, counts, dry_run)
     if counts["rejected"]:
         output.end(output.REJECTED)
+
+
+def _refuse_beside_resume(given: dict[str, Any]) -> None:
+    from crm_core.errors import Invalid
+
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise Invalid(
+            f"With --resume an import goes on by the plan that it began with: leave out {', '.join(names)}, or leave out --resume and begin "
+            "from the first row with --anew."
+        )
 
 
 def _read(path: Path | None, known: set[str]) -> dict[str, Any]:

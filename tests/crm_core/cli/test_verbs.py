@@ -13,6 +13,7 @@ from sqlalchemy import text
 from crm_core import db, records, schema
 from crm_core.cli import main
 from crm_core.db import read_session, write_session
+from crm_core.errors import Unavailable
 from crm_core.models import User
 from crm_core.services.admin.imports import driver, runs
 from crm_core.settings import ROOT, settings
@@ -121,17 +122,61 @@ def test_an_import_that_was_cut_off_goes_on_or_begins_anew_but_never_doubles_una
     (tmp_path / "a.csv").write_text("Name\n" + "".join(f"Firm {n}\n" for n in range(7)), "utf-8")
     monkeypatch.setattr(runs, "BATCH_ROWS", 3)
     command = ("import", "account", tmp_path / "a.csv", "--mode", "create", "--json")
-    assert run(*command, "--resume")[0] == 4
+    resume = ("import", "account", tmp_path / "a.csv", "--resume", "--json")
+    assert run(*resume)[0] == 4
     work = driver.run_batches
     monkeypatch.setattr(driver, "run_batches", lambda run_id, _progress: [_one_batch(run_id), sys.exit(9)])
     assert run(*command)[0] == 9
     monkeypatch.setattr(driver, "run_batches", work)
     code, out, _ = run(*command)
-    assert (code, "after 3 of 7 rows" in json.loads(out)["message"]) == (4, True)
-    assert json.loads(run(*command, "--resume")[1])["created"] == 7
+    said = json.loads(out)["message"]
+    assert (code, "after 3 of 7 rows" in said, "may still be running" in said) == (4, True, True)
+    for choice in (
+        ("--mode", "create"),
+        ("--map", "Name="),
+        ("--match", "name"),
+        ("--unmapped", "field"),
+        ("--dry-run",),
+        ("--anew",),
+    ):
+        code, out, _ = run(*resume, *choice)
+        assert (code, f"leave out {choice[0]}," in json.loads(out)["message"]) == (4, True), choice
+    assert json.loads(run(*resume)[1])["created"] == 7
     with read_session() as session:
         assert session.execute(text("select count(*), count(distinct name) from account")).one() == (7, 7)
     assert run(*command)[0] == 5  # a finished one does not stand in the way; its rows are there already
+
+
+def test_what_was_finished_anew_or_kept_no_row_stands_in_no_import_s_way(run, cast, tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("Name\n" + "".join(f"Firm {n}\n" for n in range(7)), "utf-8")
+    monkeypatch.setattr(runs, "BATCH_ROWS", 3)
+    command = ("import", "account", tmp_path / "a.csv", "--json")
+    _fail_after(monkeypatch, 0)
+    assert run(*command)[0] == 3
+    _fail_after(monkeypatch, 1)
+    assert run(*command)[0] == 3, "the first one kept nothing, so this one begins"
+    _fail_after(monkeypatch, 0)
+    assert run(*command, "--anew")[0] == 3
+    code, out, _ = run(*command)
+    assert (code, "was cut off after 3 of 7 rows" in json.loads(out)["message"]) == (4, True), "the half one is still there"
+    _fail_after(monkeypatch, 9)
+    assert json.loads(run(*command, "--anew")[1])["rows"] == 7
+    assert json.loads(run(*command)[1])["rows"] == 7
+    code, out, _ = run(*command, "--resume")
+    assert (code, "nothing to go on with" in json.loads(out)["message"]) == (4, True)
+    with read_session() as session:
+        assert session.execute(text("select count(*), count(distinct name) from account")).one() == (7, 7)
+
+
+def _fail_after(monkeypatch, batches, work=runs.run_batch):
+    left = iter(range(batches))
+
+    def step(*given):
+        if next(left, None) is None:
+            raise Unavailable("The disk is full.")
+        return work(*given)
+
+    monkeypatch.setattr(runs, "run_batch", step)
 
 
 def _one_batch(run_id):

@@ -99,7 +99,7 @@ def import_file(
 ) -> ImportRun:
     """Import a file from this machine in one go. With ``dry_run`` nothing is kept but the report (``run.report["check"]``).
 
-    Raises Invalid with sentences when the plan can't run, Conflict when an import of this very file was cut off (``resume_file`` lets it go on)
+    Raises Invalid with sentences when the plan can't run, Conflict when the last import of this very file has not ended (``resume_file`` lets it go on)
     unless it shall begin ``anew``. The returned run holds counts by outcome; ``outcome.lines`` gives the file of rows.
     """
     options = options or Options()
@@ -142,12 +142,18 @@ def resume_file(path: Path | str, entity_key: str, *, actor: Actor, progress: Pr
 
 def _refuse_beside_a_half(path: Path, entity_key: str, actor: Actor) -> None:
     with read_session() as session:
-        half = runs.cut_off(session, actor, entity_key, store.digest_of(path))
-    if half is not None:
-        raise Conflict(
-            f"An import of this file was cut off after {half.done_rows:,} of {half.total_rows:,} rows. Let it go on with --resume, or begin "
-            "from the first row with --anew (undo the half one under Import in the app if it should not stay)."
-        )
+        half = runs.cut_off(session, actor, entity_key, store.digest_of(path), empty=False)
+    if half is None:
+        return
+    place = f"after {half.done_rows:,} of {half.total_rows:,} rows"
+    if half.state is ImportState.FAILED:
+        said = f"An import of this file was cut off {place}. Let"
+    else:  # nothing tells a process that died from one that works in another window
+        said = f"An import of this file has not ended {place}: it may still be running in another window. If it was cut off, let"
+    raise Conflict(
+        f"{said} it go on with --resume, or begin from the first row with --anew (undo the half one under Import in the app if it should "
+        "not stay)."
+    )
 
 
 def adjusted(plan: Plan, seen: Any, options: Options) -> Plan:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as model_select
 
@@ -339,17 +339,22 @@ def resume(session: Session, actor: Actor, run_id: int) -> ImportRun:
     return run
 
 
-def cut_off(session: Session, actor: Actor, entity_key: str, digest: str) -> ImportRun | None:
-    """The latest import of a file, by the same person, that has begun, has not ended, and that no job works on: its process died, or it failed."""
+def cut_off(session: Session, actor: Actor, entity_key: str, digest: str, *, empty: bool = True) -> ImportRun | None:
+    """The latest import of a file that the same person began, if it has not ended and no job works on it: it runs in another process, its
+    process died, or it failed. Without ``empty``, failed ones that kept no row are as if they had never begun."""
     kind_of(entity_key).require(actor)
     query = model_select(ImportRun).where(
         col(ImportRun.file_sha256) == digest,
         col(ImportRun.entity) == entity_key,
         col(ImportRun.user_id) == actor.user_id,
-        col(ImportRun.state).in_((ImportState.RUNNING, ImportState.FAILED)),
+        col(ImportRun.state).not_in((*_EDITABLE, ImportState.CHECKING)),
     )
+    if not empty:
+        query = query.where(or_(col(ImportRun.state) != ImportState.FAILED, col(ImportRun.done_rows) > 0))
     found = session.exec(query.order_by(col(ImportRun.id).desc())).first()
-    return None if found is None or found.report.get("job") else found
+    if found is None or found.state not in (ImportState.RUNNING, ImportState.FAILED):
+        return None
+    return None if found.report.get("job") else found
 
 
 def stop(session: Session, actor: Actor, run_id: int, *, message: str = "") -> ImportRun:
