@@ -20,7 +20,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Automation, AutomationRun, AutomationVersion
 from crm_core.services.automation import flow_rules, steps
-from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, begin, stop_run
+from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, alone, begin, stop_run
 from crm_core.services.automation.steps.base import Names
 from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
 
@@ -402,6 +402,7 @@ def start(session: Session, actor: Actor, automation_id: int, record_id: int, *,
     known = next((one for one in active(session) if one.row.id == automation_id), None)
     if known is None:
         raise Conflict("This automation is not switched on.")
+    alone(session, f"hand:{automation_id}:{record_id}")
     started = begin(session, known, record_id, f"hand:{submit_key}")
     if started:
         call_worker(session)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zlib import crc32
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -66,12 +67,24 @@ def hear(session: Session, limit: int = EVENTS_AT_ONCE) -> int:
     ids = list(session.execute(waiting if db.is_sqlite(session) else waiting.with_for_update(skip_locked=True)).scalars())
     if not ids:
         return 0
-    for event in session.execute(select(EVENTS).where(EVENTS.c.id.in_(ids)).order_by(EVENTS.c.id)).all():
+    heard = session.execute(select(EVENTS).where(EVENTS.c.id.in_(ids)).order_by(EVENTS.c.id)).all()
+    alone(session, *{f"{event.entity}:{event.record_id}" for event in heard})
+    for event in heard:
         for known in active(session, event.entity):
             if flow_rules.starts(known.flow, event.type, event.changes, event.data) and _through_the_door(known.flow, event.via):
                 begin(session, known, event.record_id, f"event:{event.id}", event=event)
     session.execute(delete(INBOX).where(INBOX.c.event_id.in_(ids)))
     return len(ids)
+
+
+def alone(session: Session, *names: str) -> None:
+    """Wait until nobody else decides about these, and keep others waiting until this transaction ends; always before what is read about them.
+
+    Two workers with one event each about the same lead would else both see no earlier run of it. SQLite has one writer anyway.
+    """
+    if not db.is_sqlite(session):
+        keys = sorted({crc32(f"automation:{name}".encode()) for name in names})  # in one order: nobody waits in a circle
+        session.execute(text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"), {"keys": keys})
 
 
 def _through_the_door(flow: Mapping[str, Any], via: Any) -> bool:

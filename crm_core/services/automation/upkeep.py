@@ -18,7 +18,19 @@ from crm_core.jobs.tables import RUNNING, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.models import WorkerHeartbeat
 from crm_core.services.automation import flow_rules
-from crm_core.services.automation.engine import AUTOMATIONS, EVENTS_AT_ONCE, INBOX, OPEN, RUNS, Known, active, advance, begin, hear
+from crm_core.services.automation.engine import (
+    AUTOMATIONS,
+    EVENTS_AT_ONCE,
+    INBOX,
+    OPEN,
+    RUNS,
+    Known,
+    active,
+    advance,
+    alone,
+    begin,
+    hear,
+)
 from crm_core.services.automation.sight import wanted
 from crm_core.settings import settings
 from crm_core.vocabulary import AutomationState, FieldKind, TriggerKind
@@ -94,6 +106,7 @@ def look_at_the_clock(job: Job) -> None:
 
 def _look(session: Session, known: Known, now: datetime) -> None:
     kind = known.flow["trigger"].get("kind")
+    alone(session, f"clock:{known.row.id}")
     if kind == TriggerKind.DATE.value:
         for record_id, day in dates(session, known, now):
             begin(session, known, record_id, f"date:{record_id}:{day.isoformat()}", now=now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import and_, exists, or_, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as fetch
 
@@ -17,9 +17,10 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.filters import where
 from crm_core.jobs import Job, job
+from crm_core.jobs.tables import DONE, RUNS, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
-from crm_core.models import Activity, JobRun, LeadPoints, PointRule, RoutingSetting, Touchpoint
+from crm_core.models import Activity, LeadPoints, PointRule, RoutingSetting, Touchpoint
 from crm_core.services.routing import point_rules
 from crm_core.services.routing.point_rules import SIGNALS, START, Signal
 from crm_core.services.routing.rules import require_all
@@ -29,6 +30,7 @@ from crm_core.vocabulary import Action, ActivityKind, LeadPointKind
 LIMIT = 1_000
 OUTCOME_DAYS = 90
 LOOK_DAYS = 7
+LATE_DAYS = 7
 FEW = 20
 MOST_PAST = 5_000
 _BATCH = 200
@@ -324,21 +326,34 @@ def _any_rule(session: Session) -> bool:
     return bool(session.execute(select(exists(select(table.c.id).where(table.c.is_active)))).scalar_one())
 
 
-def _since(session: Session) -> datetime:
-    """Since when something may have happened that was not counted yet: shortly before the last run began, a day ago at most."""
-    now, runs = utcnow(), JobRun.__table__  # type: ignore[attr-defined]
-    earlier = (runs.c.name == FRESH, runs.c.created_at < now - timedelta(seconds=30))
-    last = session.execute(select(func.max(runs.c.created_at)).where(*earlier)).scalar() or now - timedelta(minutes=15)
-    return max(now - timedelta(days=1), last - timedelta(minutes=2))
+def _since(session: Session, job_id: str | None = None) -> datetime:
+    """Since when something may have happened that was not counted yet: shortly before the last run that came to its end was asked for.
+
+    A run may wait long for its turn, so that its own row, and those of runs that failed, say nothing about what was counted. A day at most.
+    """
+    now, status = utcnow(), statuses(session)
+    own = session.execute(select(RUNS.c.created_at).where(RUNS.c.job_id == job_id)).scalar() or now
+    counted = select(RUNS.c.created_at).join(status, status.c.workflow_uuid == RUNS.c.job_id)
+    counted = counted.where(RUNS.c.name == FRESH, RUNS.c.created_at < own, status.c.status == DONE)
+    last = session.execute(counted.order_by(RUNS.c.created_at.desc()).limit(1)).scalar()
+    return max(now - timedelta(days=1), last - timedelta(minutes=2)) if last else now - timedelta(days=1)
 
 
 def _happened(since: datetime) -> Any:
-    """Leads that came in, changed, were touched or worked on."""
+    """Leads that came in, changed, were touched or worked on. What happened within a week before it was written down counts, too.
+
+    Meetings are written down before they happen, calls and mail after it.
+    """
     touches, log = Touchpoint.__table__, Activity.__table__  # type: ignore[attr-defined]
-    touched = select(touches.c.lead_id).where(touches.c.at >= since, touches.c.lead_id.is_not(None))
     by_index = log.c.kind.in_(list(ActivityKind))  # every kind: there is an index by kind and instant, none by instant alone
-    worked = select(log.c.lead_id).where(by_index, log.c.at >= since, log.c.lead_id.is_not(None))
+    touched = select(touches.c.lead_id).where(_news(touches, since), touches.c.lead_id.is_not(None))
+    worked = select(log.c.lead_id).where(by_index, _news(log, since), log.c.lead_id.is_not(None))
     return or_(_LEADS.c.updated_at >= since, _LEADS.c.id.in_(touched), _LEADS.c.id.in_(worked))
+
+
+def _news(table: Any, since: datetime) -> Any:
+    late = table.c.at >= since - timedelta(days=LATE_DAYS)
+    return and_(late, or_(table.c.updated_at >= since, table.c.at.between(since, utcnow())))
 
 
 def _anything_new(session: Session) -> bool:
@@ -351,8 +366,8 @@ def _anything_new(session: Session) -> bool:
 def fresh(job: Job) -> None:
     """Within a minute or two of whatever happened to a lead, its points say so in lists and filters, too."""
     with job.transaction() as session:
-        since = _since(session)
-    _walk(job, _happened(since))
+        job.cursor = {"since": _since(session, job.id).isoformat(), **job.cursor}  # one that was cut off keeps its own
+    _walk(job, _happened(datetime.fromisoformat(job.cursor["since"])))
 
 
 @job("routing.points_all", title="Count the points of all open leads", cron="35 2 * * *", when=_any_rule, keep_days=7)
@@ -374,7 +389,7 @@ def _walk(job: Job, clause: Any) -> None:
             ids = list(session.execute(query).scalars())
             if ids:
                 _keep(session, ids)
-                job.cursor = {"last": ids[-1], "done": job.cursor.get("done", 0) + len(ids)}
+                job.cursor = {**job.cursor, "last": ids[-1], "done": job.cursor.get("done", 0) + len(ids)}
                 job.report(job.cursor["done"])
         if len(ids) < _BATCH:
             return

@@ -1,5 +1,7 @@
 """The engine: what starts a run, what a run does, and that each step counts once and fails in the open."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -396,6 +398,27 @@ def test_a_replay_tells_what_would_have_been_and_writes_nothing(cast):
     switched_on(root, does=[TASK], **{"if": {"field": "source", "cmp": "eq", "value": "Website"}})
     with read_session() as session, pytest.raises(Invalid):
         replay.run(session, root, flow(does=[{"id": "x", "kind": "task"}]))
+
+
+def test_two_workers_with_one_event_each_about_a_record_take_it_up_once(any_cast):
+    root = any_cast["root"]
+    switched_on(root, trigger={"kind": "event", "events": ["lead.created", "lead.qualified"]}, reentry="once")
+    lead = do(leads.create, root, {"name": "Twice"})
+    do(leads.qualify, root, lead.id)
+
+    def hear():
+        with write_session() as session:
+            return engine.hear(session, limit=1)
+
+    with ThreadPoolExecutor(1) as other:
+        with write_session() as session:
+            assert engine.hear(session, limit=1) == 1
+            second = other.submit(hear)
+            time.sleep(0.4)
+        assert second.result(20) == 1
+    assert len(runs()) == 1
+    with read_session() as session:
+        assert session.execute(select(AutomationInbox.event_id)).first() is None
 
 
 def test_the_purge_forgets_old_runs_only(cast):

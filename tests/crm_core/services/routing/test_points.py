@@ -3,12 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import select
 
+from crm_core import jobs
 from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotPermitted
+from crm_core.jobs.run import begin
+from crm_core.jobs.tables import DONE, FAILED, RUNNING, statuses
 from crm_core.kit.clock import frozen, utcnow
-from crm_core.models import Deal, Lead, Notification, Stage, Task, Touchpoint
+from crm_core.models import Activity, Deal, Lead, Notification, Stage, Task, Touchpoint
 from crm_core.services.collaboration import activities, tasks
 from crm_core.services.routing import nudges, point_rules, points
 from crm_core.services.routing.nudges import SpeedView
@@ -21,6 +25,8 @@ AT = datetime(2026, 6, 1, 8, tzinfo=UTC)
 
 
 class Walk(Run):
+    id = ""
+
     def __init__(self):
         self.cursor = {}
 
@@ -85,6 +91,53 @@ def test_a_lead_says_which_rule_gave_what_and_lists_sort_by_it(cast):
     points.everything(Walk())
     with read_session() as session:
         assert session.get(Lead, lead.id).points is None
+
+
+def asked_for(job_id, minutes, state):
+    """A run that was put into the queue so long ago, and what became of it."""
+    with frozen(utcnow() - timedelta(minutes=minutes)), write_session() as session:
+        jobs.enqueue(session, points.FRESH, job_id=job_id)
+        status = statuses(session)
+        session.execute(update(status).where(status.c.workflow_uuid == job_id).values(status=state))
+
+
+def counted(*ids):
+    with read_session() as session:
+        return [session.get(Lead, lead_id).points for lead_id in ids]
+
+
+def test_a_run_counts_since_the_last_one_that_came_to_its_end_and_keeps_that_when_it_is_cut_off(any_cast):
+    filled = {"field": "country", "cmp": "not_empty"}
+    do(points.save, any_cast["root"], None, name="Country", kind=FIT, points=40, filter=filled)
+    asked_for("done", 180, DONE)
+    asked_for("failed", 90, FAILED)
+    asked_for("mine", 1, RUNNING)
+    with frozen(utcnow() - timedelta(minutes=100)):
+        lead = do(leads.create, any_cast["alice"], {"name": "L", "country": "Peru"}).id
+    points.fresh(begin("mine", points.FRESH))
+    assert counted(lead) == [40], "the worker was away, one run failed, and this one waited a minute"
+    kept = begin("mine", points.FRESH).cursor
+    assert timedelta(minutes=181) < utcnow() - datetime.fromisoformat(kept["since"]) < timedelta(minutes=183)
+    asked_for("other", 2, DONE)
+    again = begin("mine", points.FRESH)
+    points.fresh(again)
+    assert again.cursor == kept, "taken up again, it looks at no less than before"
+
+
+def test_what_is_written_down_later_counts_at_once_as_old_as_it_is(cast):
+    for signal in ("touch.form", "activity.call", "activity.meeting"):
+        do(points.save, cast["root"], None, name=signal, kind=BEHAVIOUR, points=20, signal=signal, half_life_days=10)
+    with frozen(utcnow() - timedelta(days=20)):
+        called, touched, met, quiet = (do(leads.create, cast["alice"], {"name": name}).id for name in "ABCD")
+        with write_session() as session:
+            session.add(Activity(kind=ActivityKind.MEETING, subject="Planned", at=utcnow() + timedelta(days=20), lead_id=met))
+            session.add(Activity(kind=ActivityKind.CALL, subject="Known", at=utcnow() + timedelta(days=18), lead_id=quiet))
+    asked_for("done", 10, DONE)
+    touch(touched, 5)
+    with write_session() as session:
+        session.add(Activity(kind=ActivityKind.CALL, subject="Late", at=utcnow() - timedelta(hours=1), lead_id=called))
+    points.fresh(Walk())
+    assert counted(called, touched, met, quiet) == [20, 14, 20, None]
 
 
 def test_the_past_counts_only_what_was_known_a_week_after_a_lead_came_in(cast):
