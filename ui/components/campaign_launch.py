@@ -28,6 +28,7 @@ TONES = {
 _OTHER = {
     "stopped": "Not sent: the campaign was stopped",
     "gone": "Deleted meanwhile",
+    "removed": "Taken out by an automation",
     "no_letter": "No wording for them",
     "no_address": "No address",
 }

@@ -27,8 +27,7 @@ from crm_core.models import Automation, AutomationInbox, AutomationRun, Automati
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.steps.base import Branched, Context, Done, Exit, Skipped, Waited
-from crm_core.services.automation.steps.control import matches
-from crm_core.services.automation.steps.outreach import left
+from crm_core.services.automation.steps.outreach import over
 from crm_core.services.collaboration import notifications
 from crm_core.vocabulary import AutomationState, FlowState, Reentry, StepOutcome, Via
 
@@ -327,9 +326,7 @@ def _step(session: Session, automation: Automation, flow: Mapping[str, Any], act
             context = _context(session, automation, actor, run, step)
             if context is None:
                 return _end(run, FlowState.STOPPED, "The record is gone, or no longer shared with the owner of the automation")
-            if flow.get("goal") and matches(context, flow["goal"]):
-                return _end(run, FlowState.DONE, "The goal is reached")
-            if why := left(context, flow):
+            if why := over(context, flow):
                 return _end(run, FlowState.DONE, why)
             result = steps.kind(step["kind"]).run(context, step)
             session.flush()

@@ -20,6 +20,7 @@ from crm_core.services.automation.engine import STEPS_AT_ONCE
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.steps.base import Branched, Context, Exit, Skipped, Waited
 from crm_core.services.automation.steps.control import matches
+from crm_core.services.automation.steps.outreach import over
 from crm_core.vocabulary import Action, StepOutcome
 
 log = logging.getLogger("rapport.automation")
@@ -113,8 +114,8 @@ class _Walk:
         try:
             with self.session.begin_nested():
                 context = self.context(step["id"])
-                if self.flow.get("goal") and matches(context, self.flow["goal"]):
-                    self.end = "The goal is reached, so it ends here."
+                if why := over(context, self.flow):
+                    self.end = f"{why}."
                     return None, ""
                 result = steps.kind(step["kind"]).run(context, step)
                 self.session.flush()

@@ -1,5 +1,6 @@
 """Addresses and numbers that must not be used for marketing, whoever they belong to: unsubscribed, bounced, complained, blocked by hand."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import and_, func, select, update
@@ -69,7 +70,8 @@ def find(session: Session, actor: Actor, *, q: str = "", page: int = 1, size: in
     return Page([dict(row._mapping) for row in found], total, page, size)
 
 
-def keys(way: ContactWay) -> Any:
-    """SELECT of the addresses on the list, for a clause. Ads go by the e-mail address too."""
+def keys(way: ContactWay, *, reasons: Collection[SuppressionReason] = ()) -> Any:
+    """SELECT of the addresses on the list, for a clause; for these reasons only, if any are named. Ads go by the e-mail address too."""
     ways = (way, ContactWay.EMAIL) if way is ContactWay.ADS else (way,)
-    return select(LIST.c.address_key).where(LIST.c.lifted_at.is_(None), LIST.c.way.in_(ways))
+    listed = select(LIST.c.address_key).where(LIST.c.lifted_at.is_(None), LIST.c.way.in_(ways))
+    return listed.where(LIST.c.reason.in_(reasons)) if reasons else listed

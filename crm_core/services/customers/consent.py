@@ -22,7 +22,17 @@ from crm_core.kit.text import clean, clip
 from crm_core.models import Account, Consent, ContactPoint, MailDelivery, Organisation, OutreachRules
 from crm_core.services.collaboration import suppressions
 from crm_core.services.customers.consent_rules import next_instant, parse_time
-from crm_core.vocabulary import Action, ConsentStatus, ContactWay, Gate, MailState, PointKind, PreferredChannel, Purpose
+from crm_core.vocabulary import (
+    Action,
+    ConsentStatus,
+    ContactWay,
+    Gate,
+    MailState,
+    PointKind,
+    PreferredChannel,
+    Purpose,
+    SuppressionReason,
+)
 
 CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
@@ -275,13 +285,14 @@ def may_contact(
 
 
 def taken_back(session: Session, actor: Actor, entity_key: str, record_id: int) -> Gate | None:
-    """Why somebody can't be written news and offers any more by their own word: they objected, withdrew their consent or unsubscribed. Whoever never
-    agreed took nothing back."""
+    """Why somebody can't be written news and offers any more by their own word: they objected, withdrew their consent, unsubscribed or complained.
+    Whoever never agreed took nothing back; neither did whoever has no address, or one that failed or was blocked by a colleague."""
     table, asked = entity(_person(entity_key)).table, OutreachRules(needs_consent=False)
     found = gates(entity_key, table, way=ContactWay.EMAIL, purpose=Purpose.MARKETING, at=utcnow(), workspace=asked)
-    theirs: dict[Gate, ColumnElement[bool]] = {
-        gate: clause for gate, clause in found.items() if gate in (Gate.OBJECTED, Gate.NO_CONSENT, Gate.SUPPRESSED)
-    }
+    theirs: dict[Gate, ColumnElement[bool]] = {}
+    theirs |= {gate: clause for gate, clause in found.items() if gate in (Gate.OBJECTED, Gate.NO_CONSENT)}
+    said_so = suppressions.keys(ContactWay.EMAIL, reasons=(SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED))
+    theirs[Gate.SUPPRESSED] = or_(func.coalesce(table.c.email, "") == "", func.lower(func.trim(table.c.email)).not_in(said_so))
     mine = (table.c.id == record_id, visible(actor, entity_key, table))
     closed = session.execute(select(first_closed(theirs)).where(*mine)).scalar()
     return Gate(closed) if closed else None

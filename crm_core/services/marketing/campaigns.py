@@ -16,7 +16,7 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.models import Campaign, CampaignChannel, CampaignMember, CampaignPlan
-from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus, OrderStatus, PlanState, StageKind
+from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus, OrderStatus, PlanState, RecipientStep, StageKind
 
 RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
 MAX_ADD = 50_000
@@ -287,6 +287,20 @@ def remove_members(session: Session, actor: Actor, campaign_id: int, member_ids:
     if gone:
         events.record(session, actor, "campaign.members_changed", campaign, data={"removed": len(gone)})
     return len(gone)
+
+
+def leave_out(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int]) -> int:
+    """Let members who still wait for their message get none; gives how many. They stay in the comparison, as chance put them."""
+    campaign = get(session, actor, campaign_id, action=Action.EDIT)
+    table = CampaignMember.__table__  # type: ignore[attr-defined]
+    chosen = [member.id for member in _of_campaign(session, actor, campaign_id, member_ids)]
+    waiting = and_(table.c.id.in_(chosen), table.c.step == RecipientStep.WAITING)
+    gone = {"step": RecipientStep.SKIPPED, "skip_reason": "removed", "updated_at": clock.utcnow()}
+    left: int = session.execute(table.update().where(waiting).values(**gone)).rowcount  # type: ignore[attr-defined]
+    if left:
+        bump(session, table.name)
+        events.record(session, actor, "campaign.members_changed", campaign, data={"left_out": left})
+    return left
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlmodel import Session
 
 from crm_core.access import Actor
@@ -12,6 +12,7 @@ from crm_core.errors import CrmError
 from crm_core.models import CampaignMember, CampaignVariant, OutreachRules, Segment
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps.base import Context, Done, Exit, Names, Param, Result, Skipped, StepKind
+from crm_core.services.automation.steps.control import matches
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
 from crm_core.services.marketing import campaigns, letter_rules, letters, segment_members, signing
@@ -49,7 +50,14 @@ def _mail(context: Context, step: Step) -> Result:
     return Done(f"E-mail “{letter.subject[:80]}”")
 
 
-def left(context: Context, flow: flow_rules.Flow) -> str:
+def over(context: Context, flow: flow_rules.Flow) -> str:
+    """Why a run ends before its next step, whatever that is: the goal is reached, or the person left. "" while it goes on."""
+    if flow.get("goal") and matches(context, flow["goal"]):
+        return "The goal is reached"
+    return _left(context, flow)
+
+
+def _left(context: Context, flow: flow_rules.Flow) -> str:
     """Why somebody is out of a journey that writes news and offers, whatever its next step is: "" while they are in it."""
     news = any(step.get("purpose") == "marketing" and step.get("kind") == "mail" for step, _ in flow_rules.walk(flow["steps"]))
     person = context.person() if news else None
@@ -110,12 +118,17 @@ def _leave(context: Context, step: Step) -> Result:
     person = context.person()
     if person is None:
         return Skipped("Nobody to take out: the record has no contact")
-    mine = select(_MEMBERS.c.id).where(_MEMBERS.c.campaign_id == int(step["campaign"]), _MEMBERS.c[f"{person[0]}_id"] == person[1])
-    ids = list(context.session.execute(mine).scalars())
-    if not ids:
+    campaign_id = int(step["campaign"])
+    mine = and_(_MEMBERS.c.campaign_id == campaign_id, _MEMBERS.c[f"{person[0]}_id"] == person[1])
+    member = context.session.execute(select(_MEMBERS.c.id, _MEMBERS.c.step).where(mine)).first()
+    if member is None:
         return Skipped("Is not in the campaign")
-    campaigns.remove_members(context.session, context.actor, int(step["campaign"]), ids)
-    return Done("Taken out of the campaign")
+    if member.step is None:
+        campaigns.remove_members(context.session, context.actor, campaign_id, [member.id])
+        return Done("Taken out of the campaign")
+    if campaigns.leave_out(context.session, context.actor, campaign_id, [member.id]):
+        return Done("Gets no message of the campaign any more")
+    return Skipped("Was addressed, held out or left out already")
 
 
 def _campaign_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:

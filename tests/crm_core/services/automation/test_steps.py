@@ -9,8 +9,19 @@ from sqlmodel import col
 from crm_core import records
 from crm_core.errors import Invalid
 from crm_core.kit import clock
-from crm_core.models import MailDelivery, RoutingDecision, Survey, SurveyInvitation, Task, User, Webhook, WebhookDelivery
-from crm_core.services.automation import automations, steps
+from crm_core.models import (
+    CampaignMember,
+    MailDelivery,
+    RoutingDecision,
+    Survey,
+    SurveyInvitation,
+    Task,
+    User,
+    Webhook,
+    WebhookDelivery,
+)
+from crm_core.services.automation import automations, steps, trial
+from crm_core.services.collaboration import suppressions
 from crm_core.services.customers import consent, contacts
 from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import tickets
@@ -18,8 +29,20 @@ from crm_core.services.marketing import campaigns
 from crm_core.services.routing import queues, rules
 from crm_core.services.sales import leads
 from crm_core.settings import settings
-from crm_core.vocabulary import ConsentStatus, ContactWay, FlowState, Purpose, RouteMethod, SurveyTrigger
-from tests.crm_core.services.automation.automating import all_of, do, flow, runs, said, see, switched_on, work
+from crm_core.vocabulary import (
+    ConsentStatus,
+    ContactWay,
+    FlowState,
+    Purpose,
+    RecipientStep,
+    RouteMethod,
+    SuppressionReason,
+    SurveyTrigger,
+)
+from tests.crm_core.services.automation.automating import TASK, all_of, do, flow, runs, said, see, switched_on, work
+from tests.crm_core.services.marketing.outreach import campaign as planned
+from tests.crm_core.services.marketing.outreach import launch, members, no_quiet_hours, people
+from tests.crm_core.services.marketing.outreach import run as send
 
 
 def hook(actor, name="Warehouse", **more):
@@ -236,3 +259,51 @@ def test_who_takes_their_consent_back_leaves_a_journey_with_news_whatever_comes_
     )
     monkeypatch.undo()
     settings.cache_clear()
+
+
+def test_only_their_own_word_ends_a_journey_with_news_not_a_missing_or_a_failed_address(any_cast, monkeypatch):
+    monkeypatch.setenv("RAPPORT_PUBLIC_URL", "https://crm.example.com")
+    settings.cache_clear()
+    root = any_cast["root"]
+    campaign = do(campaigns.create, root, {"name": "News"})
+    mail = {"id": "m", "kind": "mail", "purpose": "marketing", "campaign": campaign.id, "subject": "News", "body": "Hello"}
+    does = [TASK, {"id": "w", "kind": "wait", "amount": 1, "unit": "days"}, mail]
+    switched_on(root, does=does)
+    why = {one.value: one for one in SuppressionReason}
+    for name, reason in why.items():
+        do(suppressions.note, root, f"{name}@example.com", reason)
+    made = {name: do(leads.create, root, {"name": name, "email": f"{name}@example.com"}).id for name in why}
+    made["by phone"] = do(leads.create, root, {"name": "by phone", "phone": "+49 30 1234567"}).id
+    work()
+    assert [task.lead_id for task in all_of(Task)] == [made["bounced"], made["manual"], made["by phone"]]
+    assert sorted(run.record_id for run in runs(FlowState.DONE)) == sorted([made["unsubscribed"], made["complained"]])
+    told = do(trial.run, root, flow(does=does), made["unsubscribed"])
+    assert (told.lines, told.end) == ((), f"{runs(FlowState.DONE)[0].message}."), "a trial ends where the run would"
+    assert len(do(trial.run, root, flow(does=does), made["by phone"]).lines) == 3
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_whoever_is_taken_out_of_a_launched_campaign_gets_no_letter_and_the_run_goes_on(cast):
+    root = cast["root"]
+    no_quiet_hours(root)
+    waits, written, stays, late = people(4)
+    made = planned(root, [waits, written, stays])
+    launch(root, made)
+    (row,) = (one for one in members(made) if one.contact_id == written)
+    change(CampaignMember, row.id, step=RecipientStep.QUEUED)
+    do(campaigns.add_members, root, made, "contact", [late])
+    switched_on(root, entity="ticket", does=[{"id": "l", "kind": "leave", "campaign": made}, TASK])
+    for who in (waits, written, late):
+        do(tickets.create, root, {"subject": "Bought it", "contact_id": who})
+    work()
+    assert [run.state for run in runs()] == [FlowState.DONE] * 3 and len(all_of(Task)) == 3
+    assert [one for one in said() if "Task" not in one[1]] == [
+        ("done", "Gets no message of the campaign any more"),
+        ("skipped", "Was addressed, held out or left out already"),
+        ("done", "Taken out of the campaign"),
+    ]
+    send(made)
+    assert [mail.contact_id for mail in all_of(MailDelivery)] == [stays]
+    found = {one.contact_id: (one.step, one.skip_reason) for one in members(made)}
+    assert found[waits] == (RecipientStep.SKIPPED, "removed") and late not in found
