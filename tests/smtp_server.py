@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aiosmtpd.controller import Controller
 
+from crm_core.settings import settings
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -59,6 +61,17 @@ def smtp(path):
         yield f"smtp://127.0.0.1:{controller.port}"
     finally:
         controller.stop()
+
+
+@contextmanager
+def smtp_in_settings(path, monkeypatch):
+    """A server that the settings name; gives the file with what arrives."""
+    with smtp(path) as address, monkeypatch.context() as patch:
+        patch.setenv("RAPPORT_SMTP_URL", address)
+        patch.setenv("RAPPORT_MAIL_FROM", "Rapport <crm@example.com>")
+        settings.cache_clear()
+        yield path
+    settings.cache_clear()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Addresses that work outside the app: with the scheme and name under which it is reached."""
+"""Addresses: what stands in the present one, and those that work outside the app, with the scheme and name under which it is reached."""
 
 from urllib.parse import urlsplit
 
@@ -14,3 +14,9 @@ def absolute(path: str) -> str:
         here = urlsplit(str(st.context.url or "http://localhost:8501"))
         base = f"{here.scheme}://{here.netloc}"
     return base + path
+
+
+def number(name: str) -> int | None:
+    """The number of a record in this address; None when there is none, or what stands there can't be one."""
+    raw = st.query_params.get(name, "")
+    return int(raw) if raw.isdecimal() and len(raw) < 10 else None

@@ -10,6 +10,7 @@ from crm_core.services.admin import audit
 from crm_core.services.admin.audit import Change, Entry
 from ui import format as fmt
 from ui.actions import load
+from ui.addresses import number
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
 from ui.navigation import page_of
@@ -27,11 +28,6 @@ COLUMNS = [
 
 def first_page() -> None:
     st.session_state["page"] = 1
-
-
-def whole(name: str) -> int | None:
-    raw = st.query_params.get(name, "")
-    return int(raw) if raw.isdecimal() and len(raw) < 10 else None
 
 
 def value(change: Change, raw: object, title: str | None) -> str:
@@ -77,7 +73,7 @@ def details(entry: Entry) -> None:
 
 actor = current_actor()
 header("Audit", "Every change, by whom and through which door. Kept as it happened; sealed against later edits.")
-record_id = whole("record")
+record_id = number("record")
 with st.container(horizontal=True, vertical_alignment="bottom", key="list_tools"):
     people = load(lists.choices, "user", limit=500)
     person = st.selectbox(
@@ -114,5 +110,5 @@ else:
         st.caption(fmt.plural(page.total, "entry", "entries"))
         if page.pages > 1:
             st.pagination(page.pages, key="page", bind="query-params")
-if (entry_id := whole("entry")) and (chosen := load(audit.get, entry_id)):
+if (entry_id := number("entry")) and (chosen := load(audit.get, entry_id)):
     details(chosen)

@@ -9,6 +9,7 @@ from crm_core.services.collaboration import bounces, outbox
 from crm_core.vocabulary import MailState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.addresses import number
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
 from ui.session import current_actor
@@ -147,11 +148,6 @@ def bounce_dialog() -> None:
             st.success(f"{fmt.plural(done, 'bounce')} noted.", icon=":material/check_circle:")
 
 
-def whole(name: str) -> int | None:
-    raw = st.query_params.get(name, "")
-    return int(raw) if raw.isdecimal() and len(raw) < 10 else None
-
-
 actor = current_actor()
 actions = header("Outbox", "Every message this workspace sent or is about to send")
 found = load(outbox.counts)
@@ -188,5 +184,5 @@ else:
         st.caption(fmt.plural(page.total, "message"))
         if page.pages > 1:
             st.pagination(page.pages, key="page", bind="query-params")
-if mail_id := whole("mail"):
+if mail_id := number("mail"):
     details(load(outbox.get, mail_id))

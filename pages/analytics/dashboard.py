@@ -9,6 +9,7 @@ from crm_core.services.analytics.tiles import Look
 from crm_core.vocabulary import ShownTo
 from ui import format as fmt
 from ui.actions import load, perform, submit_key
+from ui.addresses import number
 from ui.components.dashboard_bar import dashboard_bar
 from ui.components.dashboard_dialogs import home_dialog, new_dashboard, notes_dialog, remove_dialog, settings_dialog, tile_dialog
 from ui.components.dashboard_tile import draw, evaluated
@@ -19,8 +20,7 @@ from ui.navigation import go, page_of
 from ui.session import current_actor
 
 actor = current_actor()
-raw = st.query_params.get("id", "")
-row = load(dashboards.get, int(raw) if raw.isdecimal() and len(raw) < 10 else 0)
+row = load(dashboards.get, number("id") or 0)
 
 
 def editing() -> bool:

@@ -8,6 +8,7 @@ from crm_core.services.inbox import tray
 from crm_core.vocabulary import Action, InboundState
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.addresses import number
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
 from ui.components.tray_dialogs import mail_dialog, tray_done
@@ -35,11 +36,6 @@ def cells(row: dict[str, Any]) -> list[Cell]:
 
 def first_page() -> None:
     st.session_state["page"] = 1
-
-
-def whole(name: str) -> int | None:
-    raw = st.query_params.get(name, "")
-    return int(raw) if raw.isdecimal() and len(raw) < 10 else None
 
 
 actor = current_actor()
@@ -97,5 +93,5 @@ else:
         st.caption(fmt.plural(page.total, "message"))
         if page.pages > 1:
             st.pagination(page.pages, key="page", bind="query-params")
-if mail_id := whole("mail"):
+if mail_id := number("mail"):
     mail_dialog(load(tray.get, mail_id))

@@ -21,14 +21,13 @@ from crm_core.services.inbox import pulling
 from crm_core.services.marketing import capture, lead_forms
 from crm_core.services.routing import flow, nudges, points, rules
 from crm_core.services.routing.nudges import SpeedView
-from crm_core.settings import settings
 from crm_core.vocabulary import LeadPointKind, RouteMethod
 from tests.cast import create
 from tests.crm_core.services.inbox.post import box, letter
 from tests.crm_core.services.marketing.outreach import no_quiet_hours
 from tests.imap_server import imap
 from tests.journeys.looks import one, row
-from tests.smtp_server import kept, smtp
+from tests.smtp_server import kept, smtp_in_settings
 from tests.tools.app import started
 
 
@@ -114,13 +113,8 @@ def test_a_form_becomes_a_lead_that_is_scored_routed_worked_in_time_and_converte
 
 @pytest.fixture
 def mail_server(company, tmp_path, monkeypatch):
-    with smtp(tmp_path / "arrived") as address:
-        monkeypatch.setenv("RAPPORT_SMTP_URL", address)
-        monkeypatch.setenv("RAPPORT_MAIL_FROM", "Rapport <crm@example.com>")
-        settings.cache_clear()
-        yield tmp_path / "arrived"
-    monkeypatch.undo()
-    settings.cache_clear()
+    with smtp_in_settings(tmp_path / "arrived", monkeypatch) as arrived:
+        yield arrived
 
 
 def send():

@@ -129,16 +129,8 @@ def _dialog(actor: Actor, of: LinesOf, record_id: int) -> None:
 def _save(of: LinesOf, record_id: int, seen: list[LineView] | None = None) -> None:
     """``seen``: the lines to which these are an answer; None for those with which editing began."""
     rows = [line for line in st.session_state["_lines"] if line["product_id"] or line["name"]]
-    if (
-        perform(
-            of.save,
-            record_id,
-            rows,
-            base_lines=st.session_state["_lines_seen"] if seen is None else seen,
-            success="Products saved.",
-        )
-        is not None
-    ):
+    base = st.session_state["_lines_seen"] if seen is None else seen
+    if perform(of.save, record_id, rows, base_lines=base, success="Products saved.") is not None:
         st.session_state.pop("_lines_theirs", None)
         st.rerun()
     conflict = st.session_state.get("_conflict")

@@ -18,6 +18,7 @@ from crm_core.services.collaboration import tasks
 from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
 from ui.actions import load, perform, renew, submit_key
+from ui.addresses import number
 from ui.components.entity_form import close_form, create_form, edit_form
 from ui.components.first_field import first_field
 from ui.components.record_list import cell
@@ -28,11 +29,11 @@ from ui.session import current_actor
 
 def id_from_url(name: str = "id") -> int:
     """The record id in the address; ends the page with a sentence when it is none."""
-    raw = st.query_params.get(name, "")
-    if not raw.isdecimal() or len(raw) > 9:
+    record_id = number(name)
+    if record_id is None:
         st.error("This address names no record. Open it from a list.", icon=":material/link_off:")
         st.stop()
-    return int(raw)
+    return record_id
 
 
 def facts_of(session: Session, actor: Actor, entity_key: str, record_id: int) -> tuple[dict[str, FieldSpec], dict[str, Any]]:

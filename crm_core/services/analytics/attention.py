@@ -179,18 +179,19 @@ def _count(session: Session, actor: Actor, key: str, reminders: list[Reminder], 
     money = key == "deal" and not actor.masked("deal", "amount_minor")
     clauses = [filters.where(session, key, ast, actor) for ast in asts]
     held = sum((case((clause, 1 << n), else_=0) for n, clause in enumerate(clauses)), literal_column("0")).label("held")
-    days = {reminder.since: func.min(table.c[reminder.since]) for reminder in reminders}
+    days = [func.min(table.c[since]).label(since) for since in {reminder.since for reminder in reminders}]
     stake = func.coalesce(func.sum(table.c.amount_minor), 0) if money else literal_column("0")
-    statement = select(held, func.count(), stake, *days.values()).where(visible(actor, key, table), _candidates(key, table))
-    sets = [row for row in session.execute(statement.group_by(literal_column("held"))) if row[0]]
+    columns = (held, func.count().label("number"), stake.label("stake"), *days)
+    statement = select(*columns).where(visible(actor, key, table), _candidates(key, table)).group_by(literal_column("held"))
+    sets = session.execute(statement).mappings().all()
     found = []
     for n, (reminder, ast) in enumerate(zip(reminders, asts, strict=True)):
-        mine = [row for row in sets if row[0] & 1 << n]
+        mine = [row for row in sets if row["held"] & 1 << n]
         if not mine:
             continue
-        count, place = sum(row[1] for row in mine), 3 + list(days).index(reminder.since)
-        oldest = min((row[place] for row in mine if row[place] is not None), default=None)
-        at_stake = sum(int(row[2]) for row in mine) if money else None
+        count = sum(row["number"] for row in mine)
+        oldest = min((row[reminder.since] for row in mine if row[reminder.since] is not None), default=None)
+        at_stake = sum(int(row["stake"]) for row in mine) if money else None
         words = f"{count:,} {reminder.one if count == 1 else reminder.many}"
         found.append(Waiting(reminder.key, key, words, reminder.why, reminder.icon, reminder.tone, count, oldest, at_stake, ast))
     return found

@@ -1,9 +1,8 @@
 """Automations as people keep them: write, check, switch on and off, look at runs, try again."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, select
@@ -21,10 +20,8 @@ from crm_core.kit.text import clean, fold
 from crm_core.models import Automation, AutomationRun, AutomationVersion
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, alone, begin, stop_run
-from crm_core.services.automation.steps.base import Names
+from crm_core.services.automation.steps.base import Names, until_in
 from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
-
-_UNTIL = re.compile(r"Until (\d{4}-\d\d-\d\d \d\d:\d\d) UTC")
 
 
 @dataclass(frozen=True)
@@ -222,8 +219,8 @@ def _views(session: Session, actor: Actor, entity_key: str, found: Sequence[Auto
 
 def _in_their_zone(actor: Actor, message: str) -> str:
     """What a step said, with the instant of a wait on the reader's own clock."""
-    found = _UNTIL.fullmatch(message)
-    return f"Until {instant(actor, datetime.fromisoformat(found[1]).replace(tzinfo=UTC))}" if found else message
+    until = until_in(message)
+    return message if until is None else f"Until {instant(actor, until)}"
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------------------

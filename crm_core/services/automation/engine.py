@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zlib import crc32
 
@@ -26,7 +26,7 @@ from crm_core.kit.text import clip
 from crm_core.models import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion, Event
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.sight import wanted
-from crm_core.services.automation.steps.base import Branched, Context, Done, Exit, Skipped, Waited
+from crm_core.services.automation.steps.base import Branched, Context, Exit, Skipped, Waited
 from crm_core.services.automation.steps.outreach import over
 from crm_core.services.collaboration import notifications
 from crm_core.vocabulary import AutomationState, FlowState, Reentry, StepOutcome, Via
@@ -387,12 +387,10 @@ def _note(session: Session, run: AutomationRun, step: Mapping[str, Any], key: st
     outcome = (
         StepOutcome.FAILED if isinstance(result, str) else StepOutcome.SKIPPED if isinstance(result, Skipped) else StepOutcome.DONE
     )
-    if isinstance(result, Done | Skipped | Exit):
-        message = result.message
-    elif isinstance(result, Branched):
+    if isinstance(result, Branched):
         message = "Yes" if result.yes else "No"
     else:
-        message = f"Until {result.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if isinstance(result, Waited) else str(result)
+        message = result if isinstance(result, str) else result.message
     session.add(
         AutomationStep(
             run_id=run.id, automation_id=run.automation_id, key=key, step_id=step["id"], kind=step["kind"], record_id=run.record_id,

@@ -130,7 +130,7 @@ def replan(clock: SlaClock, now: datetime, policy_id: int | None, minutes: int, 
     _plan(clock, calendar)
 
 
-def state_at(clock: SlaClock | Any, now: datetime) -> SlaState:
+def state_at(clock: Any, now: datetime) -> SlaState:
     """Where the promise stands at an instant; no job has to run for it to be true. ``clock``: the record, or a row with its instants."""
     late = clock.breached_at is not None
     if clock.cancelled_at is not None:

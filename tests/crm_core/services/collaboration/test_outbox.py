@@ -16,18 +16,14 @@ from crm_core.services.admin import users
 from crm_core.services.collaboration import mail_run, outbox
 from crm_core.settings import settings
 from crm_core.vocabulary import MailState
-from tests.smtp_server import kept, smtp
+from tests.smtp_server import kept, smtp_in_settings
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A mail server on loopback that is set in the settings; gives the file with what arrived."""
-    with smtp(tmp_path / "arrived") as address:
-        monkeypatch.setenv("RAPPORT_SMTP_URL", address)
-        monkeypatch.setenv("RAPPORT_MAIL_FROM", "Rapport <crm@example.com>")
-        settings.cache_clear()
-        yield tmp_path / "arrived"
-    settings.cache_clear()
+    with smtp_in_settings(tmp_path / "arrived", monkeypatch) as arrived:
+        yield arrived
 
 
 def put(actor, to="ida@example.com", key="k1", **values):

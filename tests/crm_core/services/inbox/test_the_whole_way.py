@@ -16,23 +16,17 @@ from crm_core.services.collaboration import mail_run
 from crm_core.services.helpdesk import answers, service_levels, slas, tickets
 from crm_core.services.helpdesk.answers import NewFile
 from crm_core.services.inbox import pulling
-from crm_core.settings import settings
 from crm_core.vocabulary import InboundState, MessageDirection, SlaState, SlaTarget, TicketKind
 from tests.crm_core.services.inbox.post import box, do, letter, look
 from tests.imap_server import imap
-from tests.smtp_server import kept, smtp
+from tests.smtp_server import kept, smtp_in_settings
 from tests.worker.test_kill import forget_dead_workers, until, worker
 
 
 @pytest.fixture
 def mail_server(tmp_path, monkeypatch):
-    with smtp(tmp_path / "arrived") as address:
-        monkeypatch.setenv("RAPPORT_SMTP_URL", address)
-        monkeypatch.setenv("RAPPORT_MAIL_FROM", "Rapport <crm@example.com>")
-        settings.cache_clear()
-        yield tmp_path / "arrived"
-    monkeypatch.undo()
-    settings.cache_clear()
+    with smtp_in_settings(tmp_path / "arrived", monkeypatch) as arrived:
+        yield arrived
 
 
 def pull(name):

@@ -11,9 +11,8 @@ from crm_core.jobs.run import begin
 from crm_core.kit.clock import utcnow
 from crm_core.models import CampaignMember, Consent, Contact, OutreachRules
 from crm_core.services.marketing import campaigns, launching, plans, segments, sending
-from crm_core.settings import settings
 from crm_core.vocabulary import ConsentStatus, ContactWay, Purpose
-from tests.smtp_server import smtp
+from tests.smtp_server import smtp_in_settings
 
 BODY = "Hello {{first_name|there}},\n\nsee [our offer](https://shop.example.com/offer?x=1).\n\n- one\n- two"
 BASE = "http://localhost:8501"
@@ -96,11 +95,5 @@ def members(campaign_id):
 @contextmanager
 def mail_server(tmp_path, monkeypatch):
     """A mail server on loopback that is set in the settings; gives the file with what arrived."""
-    with smtp(tmp_path / "arrived") as address:
-        monkeypatch.setenv("RAPPORT_SMTP_URL", address)
-        monkeypatch.setenv("RAPPORT_MAIL_FROM", "Rapport <crm@example.com>")
-        settings.cache_clear()
-        try:
-            yield tmp_path / "arrived"
-        finally:
-            settings.cache_clear()
+    with smtp_in_settings(tmp_path / "arrived", monkeypatch) as arrived:
+        yield arrived
