@@ -38,12 +38,11 @@ def save(request: Request, form: Form) -> Response:
 def _page(request: Request, template: str, *, done: bool = False, saved: bool = False) -> Response:
     with read_session() as session:
         found = tracking.reader(session, _token(request))
-    agreed = frozenset() if found.blocked else found.agreed
     return pages.public(
         template,
         reader=found,
         purposes=list(Purpose),
-        agreed=agreed,
+        agreed=found.agreed,
         token=_token(request),
         preferences=f"/p/{_token(request)}",
         done=done,

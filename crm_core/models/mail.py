@@ -7,14 +7,15 @@ from sqlalchemy import Index, Text
 from sqlmodel import Field
 
 from crm_core.models.base import Json, Record, choice_type, table_args
-from crm_core.vocabulary import MailState
+from crm_core.vocabulary import MailState, Purpose
 
 
 class MailDelivery(Record, table=True):
     """One row per message to one address, from queued to its end; ``dedupe_key`` makes the second request the same message.
 
     ``claim`` names the sender that holds the row: only that one may take the last step of the hand-over. ``content`` is empty where
-    the words must not be kept (one-time links) or live elsewhere (campaigns), once they are sent.
+    the words must not be kept (one-time links) or live elsewhere (campaigns), once they are sent. ``purpose``: what the reader's consent is
+    needed for; it is asked for once more when the message's turn comes. Business under way has none.
     """
 
     __tablename__ = "mail_delivery"
@@ -37,6 +38,7 @@ class MailDelivery(Record, table=True):
     headers: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
     message_id: str = Field(default="", max_length=254, index=True)
     secret: bool = False
+    purpose: Purpose | None = Field(default=None, sa_type=choice_type(Purpose), nullable=True)
     keep: bool = True
     attempts: int = 0
     next_at: datetime

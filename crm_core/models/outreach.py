@@ -30,13 +30,14 @@ class Consent(Base, table=True):
 
 
 class Suppression(Record, table=True):
-    """One row per address or number that must not be used, whoever it belongs to, until it is lifted."""
+    """One row per address or number that must not be used, whoever it belongs to, and reason, until it is lifted."""
 
     __table_args__ = table_args(
         Index(
             "uq_suppression_open",
             "address_key",
             "way",
+            "reason",
             unique=True,
             sqlite_where=text("lifted_at is null"),
             postgresql_where=text("lifted_at is null"),

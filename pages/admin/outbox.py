@@ -5,7 +5,8 @@ from typing import Any
 import streamlit as st
 
 from crm_core.channels import email
-from crm_core.services.collaboration import bounces, outbox
+from crm_core.services.collaboration import outbox
+from crm_core.services.customers import delivery_reports
 from crm_core.vocabulary import MailState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
@@ -127,25 +128,30 @@ def tools(found: dict[MailState, int]) -> None:
     if actions.button("Mail me a test", icon=":material/outgoing_mail:", key="mail_try"):
         perform(outbox.try_out, success=f"A message to {fmt.md(actor.email)} is on its way.")
         st.rerun()
-    if actions.button("Bounces", icon=":material/undo:", key="mail_bounces", help="Hand in reports of messages that came back"):
+    if actions.button(
+        "Bounces", icon=":material/undo:", key="mail_bounces", help="Hand in messages that came back, and complaints"
+    ):
         bounce_dialog()
     if found[MailState.FAILED] and actions.button("Retry failed", icon=":material/refresh:", key="mail_retry_all"):
         perform(outbox.retry_failed, success="The failed messages are on their way again.")
         st.rerun()
 
 
-@st.dialog("Bounces", width="small")
+@st.dialog("Bounces and complaints", width="small")
 def bounce_dialog() -> None:
     """Reports of messages that came back, saved as files by a mail program."""
-    st.caption("Hand in the message that says that something could not be delivered (.eml). A dead address is blocked.")
+    st.caption(
+        "Hand in the messages (.eml) that say that something could not be delivered or was marked as spam. A dead address is blocked, and "
+        "whoever complained gets no offers and news any more. Reports that reach a connected mailbox are noted by themselves."
+    )
     files = st.file_uploader(
         "Report", type=["eml", "txt"], accept_multiple_files=True, key="bounce_files", label_visibility="collapsed"
     )
     if st.button("Note them", type="primary", key="bounce_yes", disabled=not files):
-        done = sum(perform(bounces.take_in, one.getvalue()) is not None for one in files or [])
+        done = sum(perform(delivery_reports.take_in, one.getvalue()) is not None for one in files or [])
         show_problems()
         if done:
-            st.success(f"{fmt.plural(done, 'bounce')} noted.", icon=":material/check_circle:")
+            st.success(f"{fmt.plural(done, 'report')} noted.", icon=":material/check_circle:")
 
 
 actor = current_actor()

@@ -9,6 +9,7 @@ from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.components import churn_views
 from ui.components.analysis import Analysis, analysis_page
+from ui.components.renewal_list import renewal_list
 from ui.components.score_views import subject_switch
 from ui.components.segmentation_views import money
 from ui.components.value_views import cohort_map, customers, evidence, silence_words
@@ -82,10 +83,10 @@ def of_buyers() -> None:
 
 def of_contracts() -> None:
     """Customers whose contract ends."""
-    shown = analysis_page("churn", caption="Which contracts may end, why, and what is at stake", nothing=CONTRACT_NEEDS, on_nothing=contract_buttons)  # fmt: skip
+    shown = analysis_page("churn", caption="Which contracts may end, why, and what is at stake", nothing=CONTRACT_NEEDS, on_nothing=contract_buttons, instead=renewal_list)  # fmt: skip
     churn_views.figures(shown)
-    tabs = st.tabs(["Customers", "Reasons", "How long they stay", "Evidence"], key="contract_part", on_change="rerun", bind="query-params")  # fmt: skip
-    drawn = (churn_views.customers, churn_views.reasons, churn_views.staying, churn_views.evidence)
+    tabs = st.tabs(["Customers", "Coming up", "Reasons", "How long they stay", "Evidence"], key="contract_part", on_change="rerun", bind="query-params")  # fmt: skip
+    drawn = (churn_views.customers, lambda _shown: renewal_list(), churn_views.reasons, churn_views.staying, churn_views.evidence)
     for tab, draw in zip(tabs, drawn, strict=True):
         if tab.open:
             with tab:

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from crm_core.services.collaboration import suppressions
-from crm_core.services.customers import consent
+from crm_core.services.customers import consent, unsubscribing
 from crm_core.services.marketing import segments
 from crm_core.services.marketing.consenting import record_for_segment
-from crm_core.vocabulary import Action, ContactWay, Purpose
+from crm_core.vocabulary import Action, ContactWay, Purpose, SuppressionReason
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.header import empty_state, header
@@ -19,6 +19,11 @@ COLUMNS = [
     Column("source", "How we know", sortable=False, muted=True),
     Column("at", "Since", sortable=False, muted=True),
 ]
+BY_HAND = {
+    SuppressionReason.UNSUBSCRIBED: "They want no more offers and news",
+    SuppressionReason.COMPLAINED: "They complained",
+    SuppressionReason.MANUAL: "Another reason, not their own word",
+}
 TONES = {"unsubscribed": "orange", "bounced": "red", "complained": "red", "manual": "gray"}
 
 
@@ -98,12 +103,20 @@ def segment_dialog() -> None:
         show_problems()
 
 
-@st.dialog("Block an address", width="small")
+@st.dialog("Block addresses", width="small")
 def block_dialog() -> None:
-    address = st.text_input("E-mail address", key="block_address", max_chars=254)
-    st.caption("No campaign will use it, whoever it belongs to.")
-    if st.button("Block it", type="primary", key="block_yes"):
-        if perform(suppressions.block, address or "", success="Blocked.") is not None:
+    """One address or the list of those who left at an earlier tool."""
+    text = st.text_area("E-mail addresses", key="block_address", max_chars=200_000, height=120, placeholder="One per line")
+    reason = st.radio("Why", list(BY_HAND), format_func=BY_HAND.get, key="block_reason", label_visibility="collapsed")
+    st.caption(
+        "No campaign will use them, whoever they belong to."
+        + (" Their consent by e-mail is withdrawn too." if reason in unsubscribing.OWN_WORD else "")
+    )
+    if st.button("Block", type="primary", key="block_yes"):
+        count = perform(unsubscribing.block, text or "", reason=reason)
+        if count is not None:
+            told = f"{fmt.plural(int(count), 'address', 'addresses')} blocked."
+            st.session_state.setdefault("_toasts", []).append(("ok", told))
             st.rerun()
         show_problems()
 
@@ -113,7 +126,7 @@ def blocked() -> None:
     may = actor.can("campaign", Action.EDIT)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader("Blocked addresses", anchor=False, width="content")
-        if may and st.button("Block an address", icon=":material/block:", key="block"):
+        if may and st.button("Block addresses", icon=":material/block:", key="block"):
             block_dialog()
     if actor.masked("contact", "email"):
         st.caption("E-mail addresses are hidden from your role.")
@@ -122,7 +135,9 @@ def blocked() -> None:
     page = load(suppressions.find, q=q or "", page=int(st.session_state.get("page") or 1))
     if not page.rows:
         empty_state(
-            "No address is blocked", "Whoever unsubscribes and every address that bounces appears here.", icon="mark_email_read"
+            "No address is blocked",
+            "Whoever unsubscribes and every address that bounces appears here. From another tool? Block the list of those who left there.",
+            icon="mark_email_read",
         )
         return
     rows = [

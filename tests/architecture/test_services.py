@@ -64,7 +64,7 @@ EXCUSED = {
     "feedback/inviting.py ask": "part of the job and of send, which asks",
     "feedback/inviting.py may_send": "asks what the role grants",
     "collaboration/activities.py price_asked": "part of log, which asks, and of a sending of a public form",
-    "collaboration/suppressions.py note": "part of a bounce or of a person's own unsubscribing; block, which people use, asks",
+    "collaboration/suppressions.py note": "part of a bounce or of unsubscribing, which ask or speak for the person",
     "customers/consent.py rules": "what everybody signed in may read",
     "customers/consent.py from_when": "an instant, no record",
     "collaboration/bounces.py note": "part of taking mail in; take_in, which people use, asks",

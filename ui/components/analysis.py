@@ -57,11 +57,18 @@ class Analysis:
 
 
 def analysis_page(
-    kind: str, *, title: str = "", caption: str = "", nothing: str = "", on_nothing: Callable[[Any], None] | None = None
+    kind: str,
+    *,
+    title: str = "",
+    caption: str = "",
+    nothing: str = "",
+    on_nothing: Callable[[Any], None] | None = None,
+    instead: Callable[[], None] | None = None,
 ) -> Analysis:
     """Draw header, settings, choice of run and verdict; gives the finished run, or ends the page (running, refused, none yet).
 
-    ``nothing`` tells what this analysis needs while there is no run; ``on_nothing(actions)`` draws buttons there.
+    ``nothing`` tells what this analysis needs while there is no run; ``on_nothing(actions)`` draws buttons there, also
+    below a refusal. ``instead()`` draws what is useful without a run.
     """
     actor, found = current_actor(), method(kind)
     actions = header(title or found.title, caption)
@@ -79,12 +86,18 @@ def analysis_page(
         )
         if on_nothing is not None:
             on_nothing(buttons)
+        if instead is not None:
+            instead()
         st.stop()
     if shown.active:
         _progress(kind, shown.id)
         st.stop()
     _verdict(actor, shown)
     if shown.state is not RunState.DONE:
+        if shown.state is RunState.REFUSED:
+            _way_on(nothing, on_nothing)
+        if instead is not None:
+            instead()
         st.stop()
     return Analysis(actor, found, shown, _other(actor, kind, shown))
 
@@ -124,6 +137,14 @@ def _progress(kind: str, run_id: int) -> None:
     with st.container(border=True, key="analysis_progress"):
         st.progress(run.share or 0.0, text=fmt.md(run.step or run.waits or "Starting"))
         st.caption(f"Asked for {fmt.ago(current_actor(), run.asked_at)}. You can leave this page: the result waits here.")
+
+
+def _way_on(nothing: str, on_nothing: Callable[[Any], None] | None) -> None:
+    """A refusal is no dead end: what the analysis needs, and the way to get it."""
+    if nothing:
+        st.caption(nothing)
+    if on_nothing is not None:
+        on_nothing(st.container(horizontal=True, gap="small", key="refused_actions"))
 
 
 def _verdict(actor: Actor, run: Run) -> None:

@@ -24,7 +24,14 @@ Notes = Callable[..., dict[int, str]]
 
 
 def follow_up_button(
-    customer: str, run_id: int, wanted: Callable[[], list[int]], number: int, *, chosen: bool, notes: Notes = value_rows.notes
+    customer: str,
+    run_id: int,
+    wanted: Callable[[], list[int]],
+    number: int,
+    *,
+    chosen: bool,
+    notes: Notes = value_rows.notes,
+    subject: str = _SUBJECT,
 ) -> None:
     """The button that opens the plan, once somebody chose for whom; nothing for people who may not create tasks."""
     actor = current_actor()
@@ -32,13 +39,13 @@ def follow_up_button(
         return
     help = "One for each customer, for its owner" if chosen else "Select customers or choose a level of risk first"
     if st.button("Create tasks", icon=":material/add_task:", key="follow_ups", type="primary", help=help, disabled=not chosen):
-        _dialog(customer, run_id, wanted()[:MAX_TASKS], number, notes)
+        _dialog(customer, run_id, wanted()[:MAX_TASKS], number, notes, subject)
 
 
 @st.dialog("Tasks for the owners", width="medium", icon=":material/add_task:")
-def _dialog(customer: str, run_id: int, ids: list[int], number: int, telling: Notes) -> None:
+def _dialog(customer: str, run_id: int, ids: list[int], number: int, telling: Notes, proposed: str) -> None:
     actor = current_actor()
-    subject = st.text_input("Task", _SUBJECT, max_chars=200, key="follow_subject")
+    subject = st.text_input("Task", proposed, max_chars=200, key="follow_subject")
     with st.container(horizontal=True, gap="small"):
         due = st.date_input(
             "Due",

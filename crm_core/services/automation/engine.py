@@ -26,9 +26,9 @@ from crm_core.kit.text import clip
 from crm_core.models import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion, Event
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.sight import wanted
-from crm_core.services.automation.steps.base import Branched, Context, Exit, Skipped, Waited
+from crm_core.services.automation.steps.base import Branched, Context, Exit, Later, Skipped, Waited, batch_of
 from crm_core.services.automation.steps.outreach import over
-from crm_core.services.collaboration import notifications
+from crm_core.services.collaboration import notifications, outbox
 from crm_core.vocabulary import AutomationState, FlowState, Reentry, StepOutcome, Via
 
 log = logging.getLogger("rapport.automation")
@@ -327,11 +327,15 @@ def _step(session: Session, automation: Automation, flow: Mapping[str, Any], act
             if context is None:
                 return _end(run, FlowState.STOPPED, "The record is gone, or no longer shared with the owner of the automation")
             if why := over(context, flow):
+                outbox.recall(session, f"{why}.", batch=batch_of(str(run.id)))
                 return _end(run, FlowState.DONE, why)
             result = steps.kind(step["kind"]).run(context, step)
             session.flush()
     except Exception as error:
         return _failed(session, automation, run, step, error)
+    if isinstance(result, Later):
+        run.state, run.due_at = FlowState.WAITING, result.until
+        return None
     _note(session, run, step, _key(run, step), result)
     run.attempts, run.due_at = 0, utcnow()
     _follow(flow, run, step, result)
@@ -373,6 +377,7 @@ def stop_run(session: Session, actor: Actor, run: AutomationRun, name: str) -> A
     if run.state not in OPEN:
         raise Conflict("This run has ended already.")
     _end(run, FlowState.STOPPED, f"Stopped by {actor.name}")
+    outbox.recall(session, f"{actor.name} took the record out of the automation.", batch=batch_of(str(run.id)))
     session.add(run)
     session.flush()
     events.record(session, actor, "automation.run_stopped", entity="automation", record_id=run.automation_id, data={"name": name})

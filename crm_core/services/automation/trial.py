@@ -18,7 +18,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.services.automation import automations, flow_rules, steps
 from crm_core.services.automation.engine import STEPS_AT_ONCE
 from crm_core.services.automation.sight import wanted
-from crm_core.services.automation.steps.base import Branched, Context, Exit, Skipped, Waited
+from crm_core.services.automation.steps.base import Branched, Context, Exit, Later, Skipped, Waited
 from crm_core.services.automation.steps.control import matches
 from crm_core.services.automation.steps.outreach import over
 from crm_core.vocabulary import Action, StepOutcome
@@ -122,6 +122,9 @@ class _Walk:
         except Exception as error:
             self.end = "Here it would stop and wait for somebody to look."
             return self.line(at, step, _words(error), StepOutcome.FAILED), ""
+        if isinstance(result, Later):
+            self.now = max(self.now, result.until)
+            return None, step["id"]
         outcome = StepOutcome.SKIPPED if isinstance(result, Skipped) else StepOutcome.DONE
         return self.line(at, step, self.came_of(result), outcome), self.behind(step, result)
 

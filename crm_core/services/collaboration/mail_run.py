@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, exists, or_, select, update
 from sqlmodel import Session
 
 from crm_core import db
@@ -19,15 +19,19 @@ from crm_core.channels.email import Enclosure, Letter, MailError, Receipt, Trans
 from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
+from crm_core.models import Consent, Contact, Lead
 from crm_core.services.collaboration import files, suppressions
 from crm_core.services.collaboration.outbox import MAIL
-from crm_core.vocabulary import ContactWay, MailState, SuppressionReason
+from crm_core.vocabulary import ConsentStatus, ContactWay, MailState, PreferredChannel, SuppressionReason
 
 BATCH = 50
 PAUSES_MINUTES = (1, 2, 5, 15, 30, 60, 120, 240, 480)
 """Waits before the next try; after the last one a message has failed."""
 
 _DEAD_AFTER = timedelta(minutes=5)
+_CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
+_CONTACTS: Any = Contact.__table__  # type: ignore[attr-defined]
+_LEADS: Any = Lead.__table__  # type: ignore[attr-defined]
 
 
 class _Taken(CrmError):
@@ -77,13 +81,27 @@ def claim(job: Job, batch: str | None = None) -> list[Any]:
 
 
 def _drop_unwanted(session: Session) -> None:
-    """Somebody may have unsubscribed while a campaign's message waited for another try."""
-    waiting = and_(
-        MAIL.c.state == MailState.PENDING, MAIL.c.kind == "campaign", MAIL.c.address_key.in_(suppressions.keys(ContactWay.EMAIL))
-    )
-    words = "The address was unsubscribed or blocked meanwhile."
-    if session.execute(update(MAIL).where(waiting).values(state=MailState.CANCELLED, message=words, updated_at=utcnow())).rowcount:  # type: ignore[attr-defined]
-        db.bump(session, MAIL.name)
+    """Somebody may have unsubscribed, objected or gone while a message waited that their consent is needed for."""
+    waiting = and_(MAIL.c.state == MailState.PENDING, MAIL.c.purpose.is_not(None), MAIL.c.next_at <= utcnow())
+    for unwanted, words in (
+        (MAIL.c.address_key.in_(suppressions.keys(ContactWay.EMAIL)), "The address was unsubscribed or blocked meanwhile."),
+        (or_(_withdrawn("contact_id"), _withdrawn("lead_id")), "The reader took back their consent meanwhile."),
+        (_objected(), "The reader's record says by now that they want no e-mail, or was archived."),
+    ):
+        gone = {"state": MailState.CANCELLED, "message": words, "updated_at": utcnow()}
+        if session.execute(update(MAIL).where(waiting, unwanted).values(**gone)).rowcount:  # type: ignore[attr-defined]
+            db.bump(session, MAIL.name)
+
+
+def _withdrawn(who: str) -> Any:
+    said = (_CONSENT.c[who] == MAIL.c[who], _CONSENT.c.purpose == MAIL.c.purpose, _CONSENT.c.way == ContactWay.EMAIL)
+    return exists().where(*said, _CONSENT.c.is_latest, _CONSENT.c.status == ConsentStatus.WITHDRAWN)
+
+
+def _objected() -> Any:
+    no = or_(_CONTACTS.c.do_not_email, _CONTACTS.c.preferred_channel == PreferredChannel.NONE, _CONTACTS.c.deleted_at.is_not(None))
+    contact = exists().where(_CONTACTS.c.id == MAIL.c.contact_id, no)
+    return or_(contact, exists().where(_LEADS.c.id == MAIL.c.lead_id, _LEADS.c.deleted_at.is_not(None)))
 
 
 @dataclass(frozen=True)

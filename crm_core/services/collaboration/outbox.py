@@ -23,7 +23,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
 from crm_core.kit.text import clean, clip, email_key
 from crm_core.models import MailDelivery
-from crm_core.vocabulary import Action, MailState
+from crm_core.vocabulary import Action, MailState, Purpose
 
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 AGAIN = (MailState.FAILED, MailState.BOUNCED, MailState.CANCELLED, MailState.HANDED)
@@ -45,6 +45,7 @@ def queue(
     batch: str | None = None,
     secret: bool = False,
     keep: bool = True,
+    purpose: Purpose | None = None,
     contact_id: int | None = None,
     lead_id: int | None = None,
     not_before: datetime | None = None,
@@ -54,6 +55,7 @@ def queue(
     """Put a message into the queue when the session commits; gives its id (of the earlier one, for a key that is known).
 
     ``secret``: its words are never shown and are forgotten once it is sent; ``keep=False``: forgotten likewise, but shown until then.
+    ``purpose``: the reader's consent is needed for it, and asked for once more when the message's turn comes.
     ``batch`` names messages that are held back or cancelled together. ``start=False``: the caller sends it. ``attachments``:
     {sha256, name, media_type} of files that are kept, or {text, name, media_type} of what is written for this message. The caller has asked for permission.
     """
@@ -63,7 +65,7 @@ def queue(
     values: dict[str, Any] = {
         "dedupe_key": dedupe_key, "kind": kind, "state": MailState.PENDING, "batch": batch, "address": to.strip(),
         "address_key": email_key(to), "name": clean(name)[:300], "subject": clip(clean(subject), 500), "content": text, "html": html,
-        "headers": dict(headers or {}), "message_id": "", "secret": secret, "keep": keep, "attempts": 0, "next_at": not_before or now,
+        "headers": dict(headers or {}), "message_id": "", "secret": secret, "keep": keep, "purpose": purpose, "attempts": 0, "next_at": not_before or now,
         "attachments": [dict(one) for one in attachments] or None, "file": "", "message": "", "contact_id": contact_id, "lead_id": lead_id, "user_id": actor.user_id,
         "created_at": now, "updated_at": now, "version": 1,
     }  # fmt: skip
@@ -209,6 +211,17 @@ def shift(session: Session, actor: Actor, batch: str, before: MailState, after: 
     ).rowcount  # type: ignore[attr-defined]
     db.bump(session, MAIL.name)
     return int(moved)
+
+
+def recall(session: Session, why: str, *, batch: str | None = None, ids: Sequence[int] = ()) -> list[int]:
+    """Take messages out of the queue whose turn hasn't come: of a batch, or these; gives which. What left already has left. The caller has asked."""
+    mine = MAIL.c.batch == batch if batch is not None else MAIL.c.id.in_(list(ids))
+    waiting = and_(mine, MAIL.c.state.in_((MailState.PENDING, MailState.HELD)))
+    gone = {"state": MailState.CANCELLED, "message": clip(why, 1000), "updated_at": utcnow()}
+    found = list(session.execute(update(MAIL).where(waiting).values(**gone).returning(MAIL.c.id)).scalars())
+    if found:
+        db.bump(session, MAIL.name)
+    return found
 
 
 def try_out(session: Session, actor: Actor) -> int:

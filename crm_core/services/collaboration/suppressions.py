@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from crm_core import db, events
 from crm_core.access import Actor, require
-from crm_core.errors import Conflict, Invalid
+from crm_core.errors import Conflict
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
 from crm_core.kit.text import clean, clip, email_key
@@ -22,7 +22,8 @@ LIST: Any = Suppression.__table__  # type: ignore[attr-defined]
 def note(
     session: Session, actor: Actor, address: str, reason: SuppressionReason, *, way: ContactWay = ContactWay.EMAIL, source: str = ""
 ) -> bool:
-    """Put an address on the list; False when it stands there already. The caller has asked, or speaks for the person themselves."""
+    """Put an address on the list for a reason; False when it stands there for that one already. Reasons don't displace each other: lifting one
+    leaves the others in force. The caller has asked, or speaks for the person themselves."""
     now = utcnow()
     values: dict[str, Any] = {
         "address_key": email_key(address)[:254], "way": way, "reason": reason, "source": clip(clean(source), 300), "lifted_at": None,
@@ -32,16 +33,6 @@ def note(
     made = session.execute(insert(LIST).values(**values).on_conflict_do_nothing().returning(LIST.c.id)).scalar()
     db.bump(session, LIST.name)
     return made is not None
-
-
-def block(session: Session, actor: Actor, address: str) -> None:
-    """Block an address by hand. Events: suppression.added."""
-    require(actor, "campaign", Action.EDIT)
-    if "@" not in address:
-        raise Invalid(fields={"address": "This is not an e-mail address."})
-    if not note(session, actor, address, SuppressionReason.MANUAL, source=f"Blocked by {actor.name}"):
-        raise Conflict("This address is on the list already.")
-    events.record(session, actor, "suppression.added", entity="campaign", data={"address": email_key(address)})
 
 
 def lift(session: Session, actor: Actor, suppression_id: int) -> None:

@@ -39,6 +39,8 @@ MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 _POINTS: Any = ContactPoint.__table__  # type: ignore[attr-defined]
 _COUNTED = (MailState.PENDING, MailState.SENDING, MailState.HANDED, MailState.SENT)
 PEOPLE = ("contact", "lead")
+NEWS = ("campaign", "automation")
+"""Kinds of mail that count towards the cap, where they have a purpose; surveys have a quiet time of their own."""
 
 
 # --- rules of the workspace -------------------------------------------------------------------------------------------------
@@ -97,15 +99,16 @@ def record(
     person = records.get(session, actor, _person(entity_key), record_id, action=Action.EDIT)
     if not clean(source):
         raise Invalid(fields={"source": "Say how you know: a form, a call, a fair …"})
-    _append(session, actor, entity_key, person.id, purpose, way, status, source, at)
+    append(session, actor, entity_key, person.id, purpose, way, status, source, at)
     words = {"status": status.label.lower(), "purpose": purpose.label, "way": way.label}
     events.record(session, actor, f"{entity_key}.consent_changed", person, data=words)
 
 
-def _append(
+def append(
     session: Session, actor: Actor, entity_key: str, record_id: int, purpose: Purpose, way: ContactWay, status: ConsentStatus, source: str,
     at: datetime | None = None,
 ) -> None:  # fmt: skip
+    """Add a word of a person; the caller has asked, and records the event."""
     column = CONSENT.c[f"{entity_key}_id"]
     same = and_(column == record_id, CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c.is_latest)
     session.execute(update(CONSENT).where(same).values(is_latest=False))
@@ -236,7 +239,13 @@ def _under_cap(entity_key: str, table: Any, at: datetime, workspace: OutreachRul
     recent = func.sum(case((when >= at - timedelta(days=7), 1), else_=0))
     tired = (
         select(who)
-        .where(MAIL.c.kind == "campaign", MAIL.c.state.in_(_COUNTED), when >= at - timedelta(days=30), who.is_not(None))
+        .where(
+            MAIL.c.kind.in_(NEWS),
+            MAIL.c.purpose.is_not(None),
+            MAIL.c.state.in_(_COUNTED),
+            when >= at - timedelta(days=30),
+            who.is_not(None),
+        )
         .group_by(who)
         .having(or_(func.count() >= workspace.cap_30_days, recent >= workspace.cap_7_days))
     )

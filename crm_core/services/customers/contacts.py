@@ -13,6 +13,7 @@ from crm_core.fields import builtin, parse
 from crm_core.kit import clock
 from crm_core.kit.text import clean, email_key, phone_key
 from crm_core.models import Contact, ContactPoint, Organisation
+from crm_core.services.customers import unsubscribing
 from crm_core.vocabulary import Action, PointKind
 
 MAX_POINTS = 20
@@ -32,6 +33,8 @@ def update(
     saved = records.update(session, actor, "contact", contact_id, changes, base_version=base_version, prepare=_prepare)
     if {"email", "phone"} & set(saved.changed):
         _follow_main(session, saved.record)
+    if {"do_not_email", "preferred_channel"} & set(saved.changed) and unsubscribing.objects(saved.record):
+        unsubscribing.objected(session, actor, contact_id)
     return saved
 
 

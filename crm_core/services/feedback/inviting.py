@@ -264,7 +264,7 @@ def _mail(session: Session, actor: Actor, survey: Survey, contact: Contact, invi
     subject = survey.mail_subject or f"A short question from {workspace}"
     outbox.queue(
         session, actor, to=str(contact.email), name=contact.name, subject=subject, text=_text(survey, contact, link), html=_html(survey, contact, link),
-        kind="survey", dedupe_key=f"survey-invitation:{invitation_id}", contact_id=contact.id, not_before=quiet if quiet > now else None, secret=True,
+        kind="survey", purpose=Purpose.RESEARCH, dedupe_key=f"survey-invitation:{invitation_id}", contact_id=contact.id, not_before=quiet if quiet > now else None, secret=True,
         headers={"List-Unsubscribe": f"<{link}?stop=1>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
     )  # fmt: skip
 

@@ -17,7 +17,8 @@ from crm_core.errors import CrmError
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Contact, InboundMail, Mailbox, MailDelivery, TicketMessage
-from crm_core.services.collaboration import bounces, invitation_rules, invitations, notifications
+from crm_core.services.collaboration import invitation_rules, invitations, notifications
+from crm_core.services.customers import delivery_reports
 from crm_core.services.helpdesk import ticket_rules
 from crm_core.services.inbox import loop_rules, message_rules, quote_rules, raws, threading, writing
 from crm_core.services.inbox.loop_rules import Nature
@@ -138,20 +139,19 @@ def _wait(row: InboundMail, reason: str) -> None:
 
 
 def _is_bounce(session: Session, actor: Actor, row: InboundMail, raw: bytes) -> bool:
-    """A report that something did not arrive: noted on the message that it tells of, and beside the ticket it was about."""
-    report = bounces.read(raw)
-    mail_id = bounces.note(session, actor, report) if report is not None else None
-    if report is None or mail_id is None:
+    """A report that something did not arrive or was not wanted: noted on the message that it tells of, and beside the ticket it was about."""
+    report = delivery_reports.note(session, actor, raw)
+    if report is None:
         return False
     row.state, row.reason = InboundState.BOUNCE, clip(f"{report.address}: {report.words}", 500)
-    about = session.get(MailDelivery, mail_id)
-    if about is not None and about.kind == "ticket" and about.message_id:
+    about = session.get(MailDelivery, report.mail_id)
+    if about is not None and about.kind == "ticket" and about.message_id and not report.complaint:
         message = session.exec(select(TicketMessage).where(TicketMessage.message_id == about.message_id)).first()
         if message is not None:
             words = f"The answer did not reach {report.address}: {report.words}"
             noted = writing.overhear(session, actor, message.ticket_id, words, "Mail server")
             row.ticket_id, row.ticket_message_id = message.ticket_id, noted.id
-            key = f"mail.unreachable:{mail_id}"
+            key = f"mail.unreachable:{report.mail_id}"
             notifications.notify(
                 session, message.author_id, kind="mail.unreachable", entity="ticket", record_id=message.ticket_id, dedupe_key=key
             )

@@ -16,6 +16,7 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.models import Campaign, CampaignChannel, CampaignMember, CampaignPlan
+from crm_core.services.collaboration import outbox
 from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus, OrderStatus, PlanState, RecipientStep, StageKind
 
 RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
@@ -290,11 +291,15 @@ def remove_members(session: Session, actor: Actor, campaign_id: int, member_ids:
 
 
 def leave_out(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int]) -> int:
-    """Let members who still wait for their message get none; gives how many. They stay in the comparison, as chance put them."""
+    """Let members get no message whose turn hasn't come: they wait for it, or it waits in the outbox; gives how many. They stay in the
+    comparison, as chance put them."""
     campaign = get(session, actor, campaign_id, action=Action.EDIT)
     table = CampaignMember.__table__  # type: ignore[attr-defined]
-    chosen = [member.id for member in _of_campaign(session, actor, campaign_id, member_ids)]
-    waiting = and_(table.c.id.in_(chosen), table.c.step == RecipientStep.WAITING)
+    chosen = _of_campaign(session, actor, campaign_id, member_ids)
+    letters = [member.mail_id for member in chosen if member.step is RecipientStep.QUEUED and member.mail_id is not None]
+    called_back = outbox.recall(session, "Taken out of the campaign before its turn came.", ids=letters) if letters else []
+    mine = table.c.id.in_([member.id for member in chosen])
+    waiting = and_(mine, or_(table.c.step == RecipientStep.WAITING, table.c.mail_id.in_(called_back)))
     gone = {"step": RecipientStep.SKIPPED, "skip_reason": "removed", "updated_at": clock.utcnow()}
     left: int = session.execute(table.update().where(waiting).values(**gone)).rowcount  # type: ignore[attr-defined]
     if left:

@@ -168,6 +168,7 @@ def _write(session: Session, actor: Actor, desk: _Desk, key: str, member: Any, v
         mail_id = outbox.queue(
             session, actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,
             headers=letter.headers, kind="campaign", batch=batch_of(desk.plan.campaign_id), keep=False, start=False,
+            purpose=desk.plan.purpose,
             dedupe_key=f"campaign:{desk.plan.campaign_id}:{member.id}", **{f"{key}_id": getattr(member, f"{key}_id")},
         )  # fmt: skip
     except CrmError:

@@ -14,10 +14,10 @@ from crm_core import db, events
 from crm_core.access import Actor, system
 from crm_core.errors import NotFound
 from crm_core.kit.clock import today, utcnow
+from crm_core.kit.text import email_key
 from crm_core.models import (
     Campaign,
     CampaignMember,
-    CampaignPlan,
     Contact,
     Lead,
     MailDelivery,
@@ -26,8 +26,7 @@ from crm_core.models import (
     Touchpoint,
     TrackedLink,
 )
-from crm_core.services.collaboration import suppressions
-from crm_core.services.customers import consent
+from crm_core.services.customers import consent, unsubscribing
 from crm_core.services.marketing import signing, token_rules
 from crm_core.vocabulary import Channel, ConsentStatus, ContactWay, MemberStatus, Purpose, SuppressionReason, Via
 
@@ -181,10 +180,7 @@ def replied(session: Session, member_id: int, fresh: str = "") -> Answer:
         session.flush()
         events.record(session, system(Via.MAIL), "campaign.replied", campaign)
     if _LEAVING.match(fresh.strip()):
-        source = f"Wrote “{fresh.strip()[:40]}” in answer to campaign {member.campaign_id}"
-        suppressions.note(session, system(Via.MAIL), member.address or "", SuppressionReason.UNSUBSCRIBED, source=source)
-        gone = and_(MEMBERS.c.id == member.id, MEMBERS.c.unsubscribed_at.is_(None))
-        session.execute(update(MEMBERS).where(gone).values(unsubscribed_at=now))
+        _leave(session, system(Via.MAIL), member, f"Wrote “{fresh.strip()[:40]}” in answer to campaign {member.campaign_id}")
     return Answer(member.campaign_id, campaign.name if campaign else "", member.contact_id, member.lead_id)
 
 
@@ -221,45 +217,43 @@ def with_source(url: str, campaign: Campaign | None, variant: str | None) -> str
 
 @dataclass(frozen=True)
 class Reader:
-    """What the page shows to whoever holds the link: a shortened address, the workspace, and what they get now."""
+    """What the page shows to whoever holds the link: a shortened address, the workspace, and what they get now. ``left``: they unsubscribed;
+    ``stopped``: nothing reaches the address for another reason (it bounced, or a colleague blocked it)."""
 
     address: str
     workspace: str
-    purpose: Purpose
     agreed: frozenset[Purpose]
-    blocked: bool
+    left: bool
+    stopped: bool
 
 
 def reader(session: Session, text: str) -> Reader:
     """The person behind a link, as far as their own page shows them."""
     member, person, key = _person(session, text)
     workspace = session.execute(select(Organisation.name)).scalar() or "Rapport"  # type: ignore[call-overload]
-    agreed = frozenset(one for one in Purpose if _agrees(session, key, person.id, one))
-    blocked = session.execute(_open_block(member.address)).first() is not None
-    return Reader(_short(member.address or ""), workspace, _purpose(session, member.campaign_id), agreed, blocked)
+    agreed = frozenset(one for one in Purpose if unsubscribing.agrees(session, system(), key, person.id, one))
+    why = set(session.execute(_open_blocks(_address(member, person), _BLOCKS.c.reason)).scalars())
+    left = bool(why & set(unsubscribing.OWN_WORD))
+    return Reader(_short(_address(member, person)), workspace, frozenset() if left else agreed, left, bool(why) and not left)
 
 
-def _agrees(session: Session, key: str, record_id: int, purpose: Purpose) -> bool:
-    table = consent.CONSENT
-    said = and_(table.c[f"{key}_id"] == record_id, table.c.purpose == purpose, table.c.way == ContactWay.EMAIL, table.c.is_latest)
-    status = session.execute(select(table.c.status).where(said)).scalar()
-    return status == ConsentStatus.GRANTED or (status is None and not consent.rules(session, system()).needs_consent)
+def _address(member: Any, person: Any) -> str:
+    """The address that was written to. Letters of automations don't note it at the member: the person's own then."""
+    return str(member.address or person.email or "")
 
 
 def leave(session: Session, text: str) -> None:
     """Unsubscribe: nothing for marketing goes to this address any more. Twice is as good as once. Events: <entity>.consent_changed."""
-    member, person, key = _person(session, text)
-    actor = system(Via.FORM)
-    suppressions.note(
-        session,
-        actor,
-        member.address or "",
-        SuppressionReason.UNSUBSCRIBED,
-        source=f"Unsubscribed from campaign {member.campaign_id}",
-    )
-    purpose = _purpose(session, member.campaign_id)
-    if _agrees(session, key, person.id, purpose):
-        _say(session, actor, key, person, purpose, ConsentStatus.WITHDRAWN)
+    member, _, _ = _person(session, text)
+    _leave(session, system(Via.FORM), member, f"Unsubscribed from campaign {member.campaign_id}")
+
+
+def _leave(session: Session, actor: Actor, member: Any, source: str) -> None:
+    key = "contact" if member.contact_id is not None else "lead"
+    person = session.get(Contact if key == "contact" else Lead, getattr(member, f"{key}_id"))
+    also = [(key, person.id)] if person is not None else []
+    if address := _address(member, person) if person is not None else member.address:
+        unsubscribing.leave(session, actor, address, reason=SuppressionReason.UNSUBSCRIBED, source=source, also=also)
     session.execute(
         update(MEMBERS).where(MEMBERS.c.id == member.id, MEMBERS.c.unsubscribed_at.is_(None)).values(unsubscribed_at=utcnow())
     )
@@ -271,18 +265,14 @@ def choose(session: Session, text: str, wanted: frozenset[Purpose]) -> None:
     member, person, key = _person(session, text)
     if not wanted:
         leave(session, text)
+        return
     actor = system(Via.FORM)
     for purpose in Purpose:
-        if (purpose in wanted) != _agrees(session, key, person.id, purpose):
+        if (purpose in wanted) != unsubscribing.agrees(session, actor, key, person.id, purpose):
             _say(session, actor, key, person, purpose, ConsentStatus.GRANTED if purpose in wanted else ConsentStatus.WITHDRAWN)
-    if wanted:
-        mine = and_(
-            _BLOCKS.c.address_key == (member.address or "").strip().casefold(),
-            _BLOCKS.c.reason == SuppressionReason.UNSUBSCRIBED,
-            _BLOCKS.c.lifted_at.is_(None),
-        )
-        session.execute(update(_BLOCKS).where(mine).values(lifted_at=utcnow()))
-        db.bump(session, _BLOCKS.name)
+    own = _open_blocks(_address(member, person), _BLOCKS.c.id).where(_BLOCKS.c.reason.in_(unsubscribing.OWN_WORD))
+    session.execute(update(_BLOCKS).where(_BLOCKS.c.id.in_(own)).values(lifted_at=utcnow(), updated_at=utcnow()))
+    db.bump(session, _BLOCKS.name)
 
 
 def _say(session: Session, actor: Actor, key: str, person: Any, purpose: Purpose, status: ConsentStatus) -> None:
@@ -291,17 +281,12 @@ def _say(session: Session, actor: Actor, key: str, person: Any, purpose: Purpose
     )
 
 
-def _open_block(address: str | None) -> Any:
-    return select(_BLOCKS.c.id).where(
-        _BLOCKS.c.address_key == (address or "").strip().casefold(),
+def _open_blocks(address: str, column: Any) -> Any:
+    return select(column).where(
+        _BLOCKS.c.address_key == email_key(address),
         _BLOCKS.c.way == ContactWay.EMAIL,
         _BLOCKS.c.lifted_at.is_(None),
     )
-
-
-def _purpose(session: Session, campaign_id: int) -> Purpose:
-    found = session.execute(select(CampaignPlan.purpose).where(CampaignPlan.campaign_id == campaign_id)).scalar()  # type: ignore[call-overload]
-    return Purpose(found) if found else Purpose.MARKETING
 
 
 def _short(address: str) -> str:

@@ -16,7 +16,7 @@ from crm_core.errors import Conflict, Invalid
 from crm_core.kit import clock
 from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task, User
 from crm_core.services.collaboration import incoming
-from crm_core.services.customers import accounts, contacts, duplicates
+from crm_core.services.customers import accounts, contacts, duplicates, unsubscribing
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LeadKind
 
@@ -176,6 +176,7 @@ def convert(
             row.account_id, row.contact_id = account.id if account else None, contact.id
             row.deal_id = deal.id if deal else None
             session.add(row)
+    unsubscribing.carry_over(session, actor, lead_id, contact.id)
     fixed: dict[str, Any] = {
         "status_id": status_of(session, LeadKind.CONVERTED).id,
         "converted_at": clock.utcnow(),

@@ -61,7 +61,7 @@ def _messages(draft: Draft, number: int, sent: Array, contact: Array) -> None:
     address = np.array(contacts["email"], dtype=object)[contact]
     at = member["created_at"][sent]
     draft.put(
-        "mail_delivery", dedupe_key=[f"campaign:{number}:{one + 1}" for one in sent.tolist()], kind="campaign", state="sent", batch=f"campaign:{number}",
+        "mail_delivery", dedupe_key=[f"campaign:{number}:{one + 1}" for one in sent.tolist()], kind="campaign", purpose="marketing", state="sent", batch=f"campaign:{number}",
         address=[one or "unknown@mail.example" for one in address], address_key=[(one or "unknown@mail.example").lower() for one in address],
         name=np.array(contacts["name"], dtype=object)[contact], subject="Taste the new season first", headers="{}", keep=False, attempts=1,
         next_at=at, sent_at=at, contact_id=contact + 1, created_at=at, updated_at=at,

@@ -36,12 +36,22 @@ class Context:
         """The record's owner, or else the automation's."""
         return getattr(self.record, "owner_id", None) or self.actor.user_id or 0
 
+    @property
+    def batch(self) -> str:
+        """What the messages of this run are called back by."""
+        return batch_of(self.key)
+
     def person(self) -> tuple[str, int] | None:
         """The contact or lead whom the record is about."""
         if self.entity in ("contact", "lead"):
             return self.entity, self.record.id
         contact_id = getattr(self.record, "contact_id", None)
         return ("contact", contact_id) if contact_id else None
+
+
+def batch_of(key: str) -> str:
+    """The name that a run's messages have in the outbox; ``key``: the run's number, or the name of one of its steps."""
+    return f"auto:{key.split(':')[0]}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,13 @@ def until_in(message: str) -> datetime | None:
 
 
 @dataclass(frozen=True)
+class Later:
+    """The step's time has not come (quiet hours): the run stands still before it until then, and everything is asked anew."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Branched:
     """The run goes on in that arm."""
 
@@ -90,7 +107,7 @@ class Exit:
     message: str = ""
 
 
-Result = Done | Skipped | Waited | Branched | Exit
+Result = Done | Skipped | Waited | Later | Branched | Exit
 
 
 @dataclass(frozen=True)

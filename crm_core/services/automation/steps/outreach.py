@@ -11,7 +11,7 @@ from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.models import CampaignMember, CampaignVariant, OutreachRules, Segment
 from crm_core.services.automation import flow_rules
-from crm_core.services.automation.steps.base import Context, Done, Exit, Names, Param, Result, Skipped, StepKind
+from crm_core.services.automation.steps.base import Context, Done, Later, Names, Param, Result, Skipped, StepKind
 from crm_core.services.automation.steps.control import matches
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
@@ -22,7 +22,10 @@ from crm_core.vocabulary import Gate, Purpose
 Step = Mapping[str, Any]
 _ALWAYS = (Gate.NO_ADDRESS, Gate.OBJECTED, Gate.BAD_ADDRESS)
 """What also stops a message about business under way; consent and caps are about news and offers."""
-_GONE = (Gate.NO_CONSENT, Gate.OBJECTED, Gate.SUPPRESSED)
+_OWN_WORD = {
+    Gate.OBJECTED: "they asked not to be written to", Gate.NO_CONSENT: "they took their consent back",
+    Gate.SUPPRESSED: "they unsubscribed or complained",
+}  # fmt: skip
 PURPOSES = {"service": "about business under way", "marketing": "news and offers (needs consent)"}
 _MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
 
@@ -37,14 +40,15 @@ def _mail(context: Context, step: Step) -> Result:
         context.session, context.actor, person_id, entity_key=key, purpose=Purpose.MARKETING, at=context.now
     )
     closed = verdict.gate if marketing or verdict.gate in _ALWAYS else None
-    if closed in _GONE and marketing:
-        return Exit(f"Left the automation: {closed.label.lower()}")
     if closed is not None:
         return Skipped(f"Not written: {closed.label.lower()}")
+    if verdict.from_at > context.now:
+        return Later(verdict.from_at)
     letter = _letter(context, step, key, person_id, marketing)
     outbox.queue(
         context.session, context.actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,
-        headers=letter.headers, kind="automation", dedupe_key=f"auto-{context.key}", not_before=verdict.from_at,
+        headers=letter.headers, kind="automation", dedupe_key=f"auto-{context.key}", batch=context.batch,
+        purpose=Purpose.MARKETING if marketing else None,
         contact_id=person_id if key == "contact" else None, lead_id=person_id if key == "lead" else None,
     )  # fmt: skip
     return Done(f"E-mail “{letter.subject[:80]}”")
@@ -62,7 +66,7 @@ def _left(context: Context, flow: flow_rules.Flow) -> str:
     news = any(step.get("purpose") == "marketing" and step.get("kind") == "mail" for step, _ in flow_rules.walk(flow["steps"]))
     person = context.person() if news else None
     why = consent.taken_back(context.session, context.actor, *person) if person is not None else None
-    return f"Left the automation: {why.label.lower()}" if why is not None else ""
+    return f"Left the automation: {_OWN_WORD[why]}" if why is not None else ""
 
 
 def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool) -> letters.Letter:

@@ -30,6 +30,7 @@ from crm_core.services.customers import contacts
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import AutomationState, FlowState, StepOutcome, Via
 from tests.crm_core.services.automation.automating import TASK, all_of, do, flow, runs, switched_on, work
+from tests.crm_core.services.marketing.outreach import no_quiet_hours
 
 
 def later(monkeypatch, **delta):
@@ -326,6 +327,7 @@ MAIL = {
 
 def test_a_mail_goes_once_and_never_to_who_objected(cast):
     root = cast["root"]
+    no_quiet_hours(root)
     switched_on(root, does=[MAIL], reentry="always")
     lead = do(leads.create, root, {"name": "Grace Hopper", "email": "grace@example.org"})
     do(leads.create, root, {"name": "No address"})

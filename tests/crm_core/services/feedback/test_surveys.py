@@ -12,7 +12,7 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.models import Consent, Event, MailDelivery, Notification, SurveyAnswer, SurveyInvitation, Task
-from crm_core.services.collaboration import suppressions
+from crm_core.services.customers import unsubscribing
 from crm_core.services.feedback import answering, inviting, results, survey_rules, surveys
 from crm_core.services.helpdesk import tickets
 from crm_core.vocabulary import SurveyKind
@@ -48,7 +48,7 @@ def test_nobody_is_asked_about_the_past_nor_against_their_wish(cast):
     made = survey(cast["root"])
     for name, values in (("Quiet", {"do_not_email": True}), ("Blank", {"email": ""}), ("Blocked", {}), ("Gone", {})):
         solved(sam, person(sam, name, **values))
-    do(lambda session: suppressions.block(session, cast["root"], "blocked@example.com"))
+    do(lambda session: unsubscribing.block(session, cast["root"], "blocked@example.com"))
     assert sweep(made.id) == (4, 1)
     assert {row.skipped for row in rows(SurveyInvitation)} == {"objected", "no_address", "suppressed", ""}
     strict = survey(cast["root"], name="With consent", needs_consent=True, cooldown_days=0)

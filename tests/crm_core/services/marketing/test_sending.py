@@ -12,8 +12,8 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import CampaignPlan, Contact, MailDelivery, RolePermission, User, UserRole
-from crm_core.services.collaboration import bounces, suppressions
-from crm_core.services.customers import consent
+from crm_core.services.collaboration import bounces
+from crm_core.services.customers import consent, unsubscribing
 from crm_core.services.marketing import audience, campaigns, handouts, launching, letters, outcomes, plans, segments, sending
 from crm_core.services.sales import leads
 from crm_core.vocabulary import (
@@ -70,12 +70,13 @@ def test_each_gate_names_its_people_and_the_rest_receive(dana):
     change(ids[2], preferred_channel=PreferredChannel.NONE)
     change(ids[3], email="IDA4@example.com")
     with write_session() as session:
-        suppressions.block(session, dana, "Ida5@Example.com")
+        unsubscribing.block(session, dana, "Ida5@Example.com")
         for n in range(2):
             session.add(
                 MailDelivery(
                     dedupe_key=f"d{n}",
                     kind="campaign",
+                    purpose=Purpose.MARKETING,
                     state=MailState.SENT,
                     address="x@y",
                     address_key="x@y",
@@ -128,7 +129,7 @@ def test_the_last_moment_is_asked_again(dana, server):
     change(ids[0], do_not_email=True)
     change(ids[1], deleted_at=clock.utcnow())
     with write_session() as session:
-        suppressions.block(session, dana, "ida2@example.com")
+        unsubscribing.block(session, dana, "ida2@example.com")
     run(made)
     assert [one["to"] for one in kept(server)] == [["ida3@example.com"]]
     assert look(sending.progress, dana, made).skipped == {"objected": 1, "gone": 1, "suppressed": 1}

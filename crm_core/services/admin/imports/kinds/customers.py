@@ -10,6 +10,7 @@ from crm_core.fields import FieldSpec
 from crm_core.kit.text import domain_key, email_key, phone_key
 from crm_core.models import ContactPoint, LeadStatus
 from crm_core.services.admin.imports.kinds.base import Kind, RowRefused, Written
+from crm_core.services.customers import unsubscribing
 from crm_core.vocabulary import FieldKind, LeadKind, PointKind
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Contacts(_People):
             batch.insert(_POINTS, rows)
         for row in updated:
             self._follow(batch, row)
+            if {"do_not_email", "preferred_channel"} & set(row.old) and unsubscribing.objects(row.columns):
+                unsubscribing.objected(batch.session, batch.actor, row.id)
 
     def _points(self, batch: "Batch", row: Written) -> list[dict[str, Any]]:
         found: dict[tuple[PointKind, str], dict[str, Any]] = {}

@@ -1,0 +1,142 @@
+"""The one way out of marketing: whichever door somebody takes, their address is blocked and their consent by e-mail is withdrawn.
+
+Both, since they say different things: the block is about an address, whoever it belongs to, and can be lifted after a typing error; the
+consent is the person's word, so that lifting a block alone lets nobody be written to.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select, update
+from sqlmodel import Session
+
+from crm_core import db, events
+from crm_core.access import Actor, require
+from crm_core.entities import entity
+from crm_core.errors import Conflict, Invalid
+from crm_core.kit.text import email_key
+from crm_core.models import CampaignMember, Contact, ContactPoint
+from crm_core.services.collaboration import suppressions
+from crm_core.services.customers import consent
+from crm_core.services.customers.consent import CONSENT, PEOPLE
+from crm_core.vocabulary import Action, ConsentStatus, ContactWay, PointKind, PreferredChannel, Purpose, SuppressionReason
+
+OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
+"""Blocks by which a person says themselves that they want nothing more."""
+MAX_ADDRESSES = 2_000
+Person = tuple[str, int]
+_POINTS: Any = ContactPoint.__table__  # type: ignore[attr-defined]
+_MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
+
+
+def leave(
+    session: Session, actor: Actor, address: str, *, reason: SuppressionReason, source: str, also: Sequence[Person] = ()
+) -> None:
+    """Nothing for marketing goes to this address any more, and whoever has it (and ``also``) agrees to nothing by e-mail any more. Twice is
+    as good as once. The caller has asked, or speaks for the person themselves. Events: <entity>.consent_changed."""
+    suppressions.note(session, actor, address, reason, source=source)
+    for person in dict.fromkeys([*having(session, [address]), *also]):
+        withdraw_all(session, actor, *person, source=source)
+
+
+def withdraw_all(session: Session, actor: Actor, entity_key: str, record_id: int, *, source: str) -> None:
+    """Whatever this person agreed to by e-mail holds no longer. The caller has asked. Events: <entity>.consent_changed."""
+    held = [purpose for purpose in Purpose if agrees(session, actor, entity_key, record_id, purpose)]
+    for purpose in held:
+        consent.append(session, actor, entity_key, record_id, purpose, ContactWay.EMAIL, ConsentStatus.WITHDRAWN, source)
+    if held:
+        labels = {"purpose": ", ".join(one.label for one in held), "way": ContactWay.EMAIL.label}
+        words = {"status": ConsentStatus.WITHDRAWN.label.lower(), **labels}
+        events.record(session, actor, f"{entity_key}.consent_changed", session.get(entity(entity_key).model, record_id), data=words)
+
+
+def agrees(session: Session, actor: Actor, entity_key: str, record_id: int, purpose: Purpose) -> bool:
+    """Whether a person may be written to for a purpose as far as their own word goes: their last one, or that none is needed."""
+    said = and_(
+        CONSENT.c[f"{entity_key}_id"] == record_id, CONSENT.c.purpose == purpose, CONSENT.c.way == ContactWay.EMAIL,
+        CONSENT.c.is_latest,
+    )  # fmt: skip
+    status = session.execute(select(CONSENT.c.status).where(said)).scalar()
+    return status == ConsentStatus.GRANTED or (status is None and not consent.rules(session, actor).needs_consent)
+
+
+def having(session: Session, addresses: Iterable[str]) -> list[Person]:
+    """Contacts (also by a second address) and leads that have one of these addresses, whoever may see them, archived ones too."""
+    keys = sorted({email_key(one) for one in addresses})
+    found: list[Person] = []
+    for start in range(0, len(keys), 500):
+        some = keys[start : start + 500]
+        for name in PEOPLE:
+            table = entity(name).table
+            mine = func.lower(func.trim(table.c.email)).in_(some)
+            if name == "contact":
+                points = select(_POINTS.c.contact_id).where(_POINTS.c.kind == PointKind.EMAIL, _POINTS.c.value_key.in_(some))
+                mine = or_(mine, table.c.id.in_(points))
+            found += [(name, record_id) for record_id in session.execute(select(table.c.id).where(mine)).scalars()]
+    return found
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------------
+
+
+def block(session: Session, actor: Actor, addresses: str, *, reason: SuppressionReason = SuppressionReason.MANUAL) -> int:
+    """Block addresses by hand, one or a whole list; gives how many were new. Where the people themselves said so, their consent goes too.
+    Events: suppression.added, <entity>.consent_changed."""
+    require(actor, "campaign", Action.EDIT)
+    wanted = _addresses(addresses)
+    source = f"Written down by {actor.name}"
+    new = [one for one in wanted if suppressions.note(session, actor, one, reason, source=source)]
+    if reason in OWN_WORD:
+        for person in having(session, wanted):
+            withdraw_all(session, actor, *person, source=f"{reason.label}. {source}")
+    if not new:
+        raise Conflict("This address is on the list already." if len(wanted) == 1 else "All of these are on the list already.")
+    told = new[0] if len(new) == 1 else f"{len(new):,} addresses"
+    events.record(session, actor, "suppression.added", entity="campaign", data={"address": told})
+    return len(new)
+
+
+def _addresses(text: str) -> list[str]:
+    """The addresses of a text: one per line, or parted by commas, semicolons or blanks. The first that is none is named."""
+    parts = [one.strip("<>\"'") for one in re.split(r"[\s,;]+", text) if one.strip("<>\"'")]
+    wrong = next((one for one in parts if not re.fullmatch(r"[^@]+@[^@]+\.[^@.]+", one) or len(one) > 254), None)
+    if not parts or (wrong is not None and len(parts) == 1):
+        raise Invalid(fields={"address": "This is not an e-mail address."})
+    if wrong is not None:
+        raise Invalid(fields={"address": f"“{wrong[:80]}” is not an e-mail address. Nothing was blocked."})
+    if len(parts) > MAX_ADDRESSES:
+        raise Invalid(fields={"address": f"At most {MAX_ADDRESSES:,} addresses at once. Block these in parts."})
+    return list(dict.fromkeys(email_key(one) for one in parts))
+
+
+# --- what follows from other words ------------------------------------------------------------------------------------------
+
+
+def objects(contact: Contact | dict[str, Any]) -> bool:
+    """Whether a contact's record says that they want no e-mail."""
+    get = contact.get if isinstance(contact, dict) else lambda name: getattr(contact, name)
+    return bool(get("do_not_email")) or get("preferred_channel") == PreferredChannel.NONE
+
+
+def objected(session: Session, actor: Actor, contact_id: int) -> None:
+    """It was noted on the record that this contact wants no e-mail: their consent ends with it, and does not come back when the tick is taken
+    away. The caller has asked."""
+    withdraw_all(session, actor, "contact", contact_id, source=f"“Do not e-mail” was set by {actor.name or 'the system'}")
+
+
+def carry_over(session: Session, actor: Actor, lead_id: int, contact_id: int) -> None:
+    """What a lead said holds for the contact it becomes, unless they said something else there later. The caller has asked."""
+    mine = and_(CONSENT.c.lead_id == lead_id, CONSENT.c.is_latest)
+    for row in session.execute(select(CONSENT).where(mine).order_by(CONSENT.c.id)).all():
+        same = and_(CONSENT.c.contact_id == contact_id, CONSENT.c.purpose == row.purpose, CONSENT.c.way == row.way)
+        there = session.execute(select(CONSENT.c.at, CONSENT.c.status).where(same, CONSENT.c.is_latest)).first()
+        if there is None or (there.at < row.at and there.status != row.status):
+            consent.append(session, actor, "contact", contact_id, row.purpose, row.way, row.status, row.source, row.at)
+
+
+def note_left(session: Session, mail_id: int, at: Any) -> None:
+    """The campaign's figures count whoever left because of its message."""
+    mine = and_(_MEMBERS.c.mail_id == mail_id, _MEMBERS.c.unsubscribed_at.is_(None))
+    session.execute(update(_MEMBERS).where(mine).values(unsubscribed_at=at))
+    db.bump(session, _MEMBERS.name)
