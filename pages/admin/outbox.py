@@ -12,6 +12,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import number
 from ui.components.header import empty_state, header
+from ui.components.mail_frame import mail_frame
 from ui.components.table import Cell, Column, table
 from ui.session import current_actor
 
@@ -21,7 +22,7 @@ TONES = {
 }  # fmt: skip
 KINDS = {
     "invite": "Invitation", "reset": "New password", "campaign": "Campaign", "campaign_test": "Campaign test", "report": "Report",
-    "test": "Mail test", "notification": "Notification", "ticket": "Answer to a ticket", "ticket_ack": "Note that mail arrived",
+    "automation": "Automation", "survey": "Survey", "confirmation": "Question for consent", "test": "Mail test", "notification": "Notification", "ticket": "Answer to a ticket", "ticket_ack": "Note that mail arrived",
 }  # fmt: skip
 COLUMNS = [
     Column("to", "To", sortable=False),
@@ -99,6 +100,19 @@ def words(row: dict[str, Any]) -> None:
     text = source.decode("utf-8", "replace") if source else row["content"]
     if not text:
         st.caption("The words of this message were not kept after it was sent.")
+        return
+    html = load(outbox.html_of, row["id"])
+    views = ["As the reader sees it", "As it was sent" if source else "As text"]
+    shown = (
+        st.segmented_control("View", views, default=views[0], required=True, key="mail_view", label_visibility="collapsed")
+        if html
+        else views[1]
+    )
+    if shown == views[0]:
+        mail_frame(html, key=f"mail_frame_{row['id']}")
+        st.caption(
+            "Pictures from elsewhere stay out and links lead nowhere here, so that looking counts as no opening and no click."
+        )
         return
     st.code(text, language=None, wrap_lines=True, height=320)
     if source:

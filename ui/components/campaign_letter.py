@@ -79,7 +79,7 @@ def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool
     if disabled:
         return
     elsewhere = draft["versions"] != versions
-    if elsewhere and (not unsaved(campaign_id) or draft["typed"] == saved):  # the latter: a second click on Save
+    if elsewhere and (not unsaved(campaign_id) or _kept(draft["typed"]) == _kept(saved)):  # the latter: a second click on Save
         st.session_state.pop(_key(campaign_id))
         st.rerun()
     if elsewhere:
@@ -90,6 +90,11 @@ def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool
     _help()
     _buttons(campaign_id, draft)
     draft["seen"] = versions
+
+
+def _kept(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    """What saving these would keep."""
+    return [plans.wording(one) for one in rows if not one["drop"]]
 
 
 def _wording(one: dict[str, Any], key: str, place: int | None, *, disabled: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from crm_core.services.helpdesk.answers import Delivery
 from crm_core.vocabulary import Action, MessageDirection
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.mail_frame import mail_frame
 
 _HERE = Path(__file__).parent
 _TALK = st.components.v2.component(
@@ -21,12 +22,6 @@ _TALK = st.components.v2.component(
     html='<div class="talk"></div>\n',
     css=(_HERE / "conversation.css").read_text(),
     js=(_HERE / "conversation.js").read_text(),
-)
-_FRAME = st.components.v2.component(
-    "rapport_mail_frame",
-    html='<iframe sandbox="" referrerpolicy="no-referrer" title="The message as it came"></iframe>\n',
-    css="iframe { width: 100%; height: 60vh; border: 1px solid var(--st-border-color); border-radius: 8px; background: #fff; }\n",
-    js=(_HERE / "mail_frame.js").read_text(),
 )
 _SIDES = {MessageDirection.INBOUND: "in", MessageDirection.OUTBOUND: "out", MessageDirection.INTERNAL: "note"}
 _AT_FIRST = 30
@@ -118,7 +113,7 @@ def as_it_came(ticket_id: int, message_id: int) -> None:
 
 def frame(html: str, *, key: str) -> None:
     """Cleaned HTML of a stranger, in a frame without scripts, forms or network."""
-    _FRAME(key=key, data={"html": html})
+    mail_frame(html, key=key)
 
 
 def _nothing() -> None:

@@ -25,7 +25,7 @@ def renewal_list() -> None:
         st.caption("Straight from the companies' records, the next day first. No risk is computed here.")
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             window = st.segmented_control(
-                "Within", list(WINDOWS), format_func=WINDOWS.get, default="90", required=True, key="renewal_window", bind="query-params",
+                "Within", list(WINDOWS), format_func=lambda one: WINDOWS[one], default="90", required=True, key="renewal_window", bind="query-params",
                 help="“Day has passed”: the renewal day is over, and nobody wrote down whether the contract goes on",
             )  # fmt: skip
             mine = st.toggle("Only mine", key="renewal_mine", bind="query-params")

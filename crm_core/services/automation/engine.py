@@ -327,7 +327,7 @@ def _step(session: Session, automation: Automation, flow: Mapping[str, Any], act
             if context is None:
                 return _end(run, FlowState.STOPPED, "The record is gone, or no longer shared with the owner of the automation")
             if why := over(context, flow):
-                outbox.recall(session, f"{why}.", batch=batch_of(str(run.id)))
+                outbox.recall(session, actor, f"{why}.", batch=batch_of(str(run.id)))
                 return _end(run, FlowState.DONE, why)
             result = steps.kind(step["kind"]).run(context, step)
             session.flush()
@@ -377,7 +377,7 @@ def stop_run(session: Session, actor: Actor, run: AutomationRun, name: str) -> A
     if run.state not in OPEN:
         raise Conflict("This run has ended already.")
     _end(run, FlowState.STOPPED, f"Stopped by {actor.name}")
-    outbox.recall(session, f"{actor.name} took the record out of the automation.", batch=batch_of(str(run.id)))
+    outbox.recall(session, actor, f"{actor.name} took the record out of the automation.", batch=batch_of(str(run.id)))
     session.add(run)
     session.flush()
     events.record(session, actor, "automation.run_stopped", entity="automation", record_id=run.automation_id, data={"name": name})

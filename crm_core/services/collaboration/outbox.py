@@ -7,6 +7,7 @@ sender dies in the middle.
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,15 @@ def source(session: Session, actor: Actor, mail_id: int) -> bytes | None:
     return path.read_bytes() if path.is_relative_to(folder) and path.is_file() else None
 
 
+def html_of(session: Session, actor: Actor, mail_id: int) -> str:
+    """The message as its reader sees it; "" when it has no such part, or its words were not kept."""
+    row, file = get(session, actor, mail_id), source(session, actor, mail_id)
+    if row["html"] or file is None:
+        return str(row["html"])
+    part = message_from_bytes(file, policy=policy.default).get_body(("html",))
+    return str(part.get_content()) if part is not None else ""
+
+
 def counts(session: Session, actor: Actor) -> dict[MailState, int]:
     """How many messages are in each state."""
     require(actor, "organisation", Action.MANAGE)
@@ -213,7 +223,7 @@ def shift(session: Session, actor: Actor, batch: str, before: MailState, after: 
     return int(moved)
 
 
-def recall(session: Session, why: str, *, batch: str | None = None, ids: Sequence[int] = ()) -> list[int]:
+def recall(session: Session, actor: Actor, why: str, *, batch: str | None = None, ids: Sequence[int] = ()) -> list[int]:
     """Take messages out of the queue whose turn hasn't come: of a batch, or these; gives which. What left already has left. The caller has asked."""
     mine = MAIL.c.batch == batch if batch is not None else MAIL.c.id.in_(list(ids))
     waiting = and_(mine, MAIL.c.state.in_((MailState.PENDING, MailState.HELD)))

@@ -77,5 +77,5 @@ def _complaint(session: Session, actor: Actor, message_id: str) -> Report | None
     also = [(key, found) for key, found in (("contact", row.contact_id), ("lead", row.lead_id)) if found is not None]
     source = "Marked a message as unwanted at their mail provider"
     unsubscribing.leave(session, actor, row.address, reason=SuppressionReason.COMPLAINED, source=source, also=also)
-    unsubscribing.note_left(session, row.id, utcnow())
+    unsubscribing.note_left(session, actor, row.id, utcnow())
     return Report(row.id, row.address, words, complaint=True)

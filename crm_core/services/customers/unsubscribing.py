@@ -36,7 +36,7 @@ def leave(
     """Nothing for marketing goes to this address any more, and whoever has it (and ``also``) agrees to nothing by e-mail any more. Twice is
     as good as once. The caller has asked, or speaks for the person themselves. Events: <entity>.consent_changed."""
     suppressions.note(session, actor, address, reason, source=source)
-    for person in dict.fromkeys([*having(session, [address]), *also]):
+    for person in dict.fromkeys([*_having(session, [address]), *also]):
         withdraw_all(session, actor, *person, source=source)
 
 
@@ -61,7 +61,7 @@ def agrees(session: Session, actor: Actor, entity_key: str, record_id: int, purp
     return status == ConsentStatus.GRANTED or (status is None and not consent.rules(session, actor).needs_consent)
 
 
-def having(session: Session, addresses: Iterable[str]) -> list[Person]:
+def _having(session: Session, addresses: Iterable[str]) -> list[Person]:
     """Contacts (also by a second address) and leads that have one of these addresses, whoever may see them, archived ones too."""
     keys = sorted({email_key(one) for one in addresses})
     found: list[Person] = []
@@ -69,7 +69,7 @@ def having(session: Session, addresses: Iterable[str]) -> list[Person]:
         some = keys[start : start + 500]
         for name in PEOPLE:
             table = entity(name).table
-            mine = func.lower(func.trim(table.c.email)).in_(some)
+            mine: Any = func.lower(func.trim(table.c.email)).in_(some)
             if name == "contact":
                 points = select(_POINTS.c.contact_id).where(_POINTS.c.kind == PointKind.EMAIL, _POINTS.c.value_key.in_(some))
                 mine = or_(mine, table.c.id.in_(points))
@@ -88,7 +88,7 @@ def block(session: Session, actor: Actor, addresses: str, *, reason: Suppression
     source = f"Written down by {actor.name}"
     new = [one for one in wanted if suppressions.note(session, actor, one, reason, source=source)]
     if reason in OWN_WORD:
-        for person in having(session, wanted):
+        for person in _having(session, wanted):
             withdraw_all(session, actor, *person, source=f"{reason.label}. {source}")
     if not new:
         raise Conflict("This address is on the list already." if len(wanted) == 1 else "All of these are on the list already.")
@@ -135,7 +135,7 @@ def carry_over(session: Session, actor: Actor, lead_id: int, contact_id: int) ->
             consent.append(session, actor, "contact", contact_id, row.purpose, row.way, row.status, row.source, row.at)
 
 
-def note_left(session: Session, mail_id: int, at: Any) -> None:
+def note_left(session: Session, actor: Actor, mail_id: int, at: Any) -> None:
     """The campaign's figures count whoever left because of its message."""
     mine = and_(_MEMBERS.c.mail_id == mail_id, _MEMBERS.c.unsubscribed_at.is_(None))
     session.execute(update(_MEMBERS).where(mine).values(unsubscribed_at=at))

@@ -297,7 +297,7 @@ def leave_out(session: Session, actor: Actor, campaign_id: int, member_ids: Iter
     table = CampaignMember.__table__  # type: ignore[attr-defined]
     chosen = _of_campaign(session, actor, campaign_id, member_ids)
     letters = [member.mail_id for member in chosen if member.step is RecipientStep.QUEUED and member.mail_id is not None]
-    called_back = outbox.recall(session, "Taken out of the campaign before its turn came.", ids=letters) if letters else []
+    called_back = outbox.recall(session, actor, "Taken out of the campaign before its turn came.", ids=letters) if letters else []
     mine = table.c.id.in_([member.id for member in chosen])
     waiting = and_(mine, or_(table.c.step == RecipientStep.WAITING, table.c.mail_id.in_(called_back)))
     gone = {"step": RecipientStep.SKIPPED, "skip_reason": "removed", "updated_at": clock.utcnow()}

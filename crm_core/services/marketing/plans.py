@@ -131,6 +131,8 @@ def set_variants(
         raise Invalid(f"At most {MAX_VARIANTS} wordings can be compared.")
     present = {one.key: one for one in variants(session, actor, campaign_id)}
     if base_versions is not None and list(base_versions) != [one.version for one in present.values()]:
+        if [wording(row) for row in rows] == [wording(one.model_dump()) for one in present.values()]:
+            return list(present.values())  # the same once more: a second click
         raise Conflict("Somebody else changed this letter meanwhile. Look at theirs, then save yours again.")
     for n, row in enumerate(rows):
         _set_one(session, present, campaign_id, "ABCD"[n], row)
@@ -142,9 +144,13 @@ def set_variants(
     return variants(session, actor, campaign_id)
 
 
+def wording(row: Mapping[str, Any]) -> tuple[str, str, int]:
+    """Subject, body and weight as they are kept: blanks around the subject go."""
+    return clean(str(row.get("subject") or "")), str(row.get("body") or "").replace("\x00", ""), int(row.get("weight") or 1)
+
+
 def _set_one(session: Session, present: dict[str, CampaignVariant], campaign_id: int, key: str, row: Mapping[str, Any]) -> None:
-    subject, body = clean(str(row.get("subject") or "")), str(row.get("body") or "").replace("\x00", "")
-    weight = int(row.get("weight") or 1)
+    subject, body, weight = wording(row)
     if len(subject) > MAX_SUBJECT or len(body) > MAX_BODY or not 1 <= weight <= 99:
         raise Invalid("The subject or the letter is too long, or the share is not between 1 and 99.")
     found = present.get(key) or CampaignVariant(campaign_id=campaign_id, key=key)

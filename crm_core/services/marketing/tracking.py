@@ -218,7 +218,7 @@ def with_source(url: str, campaign: Campaign | None, variant: str | None) -> str
 @dataclass(frozen=True)
 class Reader:
     """What the page shows to whoever holds the link: a shortened address, the workspace, and what they get now. ``left``: they unsubscribed;
-    ``stopped``: nothing reaches the address for another reason (it bounced, or a colleague blocked it)."""
+    ``stopped``: nothing reaches the address for another reason (it bounced, they complained, or a colleague blocked it)."""
 
     address: str
     workspace: str
@@ -233,7 +233,7 @@ def reader(session: Session, text: str) -> Reader:
     workspace = session.execute(select(Organisation.name)).scalar() or "Rapport"  # type: ignore[call-overload]
     agreed = frozenset(one for one in Purpose if unsubscribing.agrees(session, system(), key, person.id, one))
     why = set(session.execute(_open_blocks(_address(member, person), _BLOCKS.c.reason)).scalars())
-    left = bool(why & set(unsubscribing.OWN_WORD))
+    left = SuppressionReason.UNSUBSCRIBED in why
     return Reader(_short(_address(member, person)), workspace, frozenset() if left else agreed, left, bool(why) and not left)
 
 
@@ -270,7 +270,7 @@ def choose(session: Session, text: str, wanted: frozenset[Purpose]) -> None:
     for purpose in Purpose:
         if (purpose in wanted) != unsubscribing.agrees(session, actor, key, person.id, purpose):
             _say(session, actor, key, person, purpose, ConsentStatus.GRANTED if purpose in wanted else ConsentStatus.WITHDRAWN)
-    own = _open_blocks(_address(member, person), _BLOCKS.c.id).where(_BLOCKS.c.reason.in_(unsubscribing.OWN_WORD))
+    own = _open_blocks(_address(member, person), _BLOCKS.c.id).where(_BLOCKS.c.reason == SuppressionReason.UNSUBSCRIBED)
     session.execute(update(_BLOCKS).where(_BLOCKS.c.id.in_(own)).values(lifted_at=utcnow(), updated_at=utcnow()))
     db.bump(session, _BLOCKS.name)
 

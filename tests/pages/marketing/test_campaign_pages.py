@@ -146,3 +146,8 @@ def test_what_is_typed_into_a_letter_outlives_tabs_and_others_and_the_launch_tel
     app.button(key="letter_save").click()
     said, *typed = letter(app, made)
     assert typed == ["Old", "More"] and "Not saved yet" not in said
+
+    app.text_input[0].set_value("New ")
+    do(plans.set_variants, cast["root"], made, [{"subject": "New", "body": "More"}])  # the first of two clicks, without the blank
+    said, *typed = letter(app, made)
+    assert typed == ["New", "More"] and "Somebody else" not in said and "Not saved yet" not in said

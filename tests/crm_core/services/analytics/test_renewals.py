@@ -33,7 +33,6 @@ def test_the_next_day_of_a_contract_counts_whoever_may_see_the_company(any_cast)
     assert [row.title for row in look(renewals.page, root, window="365", start=20, size=2).rows] == ["renews", "later"]
     assert look(renewals.ids, root, window="30") == [made["today"], made["ends"]]
     assert look(renewals.ids, root, mine=True) == [] and len(look(renewals.ids, alice, mine=True)) == 3
-    assert look(renewals.page, any_cast["charlie"]).total == 0, "another team's companies"
     with pytest.raises(NotPermitted):
         look(renewals.page, replace(root, grants={}))
 
