@@ -4,7 +4,7 @@ A cursor over the log would not do: on PostgreSQL a transaction that began earli
 Loaded by crm_core.db, so that no session can exist without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import event, insert, select
@@ -23,14 +23,23 @@ callers: list[Callable[[Session], object]] = []
 
 @event.listens_for(Session, "after_flush")
 def _hear(session: Session, _context: Any) -> None:
-    fresh = [one for one in session.new if isinstance(one, Event)]
-    heard = [one.id for one in fresh if _wanted(session, one)] if fresh else []
+    hear(session, [one for one in session.new if isinstance(one, Event)])
+
+
+def hear(session: Session, fresh: Iterable[Any]) -> None:
+    """Put events that were just inserted into the inbox, if somebody waits for them. Only for who inserts them past the session."""
+    heard = [one.id for one in fresh if _wanted(session, one)]
     if heard:
         session.connection().execute(insert(_INBOX), [{"event_id": event_id} for event_id in heard])
         session.info[_NEWS] = True
 
 
-def _wanted(session: Session, one: Event) -> bool:
+def listening(session: Session, entity: str) -> bool:
+    """Whether some active automation is about this kind of record."""
+    return entity in _ears(session)
+
+
+def _wanted(session: Session, one: Any) -> bool:
     return any(
         one.type in listens.get("types", ()) or not one.changes.keys().isdisjoint(listens.get("fields", ()))
         for listens in _ears(session).get(one.entity, ())

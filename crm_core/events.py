@@ -1,17 +1,22 @@
 """The log of what happened: each write records one event in its own transaction, with a sentence for the timeline."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import insert
 from sqlmodel import Session
 
+from crm_core import automation_inbox
 from crm_core.access import Actor
+from crm_core.db import bump
 from crm_core.entities import entity_of
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import Event
 from crm_core.vocabulary import Choice
+
+_LOG: Any = Event.__table__  # type: ignore[attr-defined]
 
 GENERIC = {
     "created": "created this {entity}",
@@ -201,23 +206,48 @@ def record(
     sentence_of(event_type)
     name = entity or entity_of(row).key
     account_id = row.id if name == "account" and row is not None else getattr(row, "account_id", None)
-    cause_id, depth = session.info.get("cause", (None, 0))
     event = Event(
         type=event_type,
         entity=name,
         record_id=row.id if row is not None else record_id,
         record_version=getattr(row, "version", 1) or 1,
         account_id=account_id,
-        at=utcnow(),
-        actor_id=actor.user_id,
-        via=actor.via,
         changes={key: [to_json(old), to_json(new)] for key, (old, new) in (changes or {}).items()},
-        data={
-            key: clean(value) if isinstance(value, str) and not isinstance(value, Choice) else to_json(value)
-            for key, value in (data or {}).items()
-        },
-        cause_id=cause_id,
-        depth=depth,
+        data=_plain(data),
+        **_circumstances(session, actor),
     )
     session.add(event)
     return event
+
+
+def record_many(session: Session, actor: Actor, entity: str, entries: Sequence[tuple[str, Any, Mapping[str, Any]]]) -> None:
+    """Many events of one kind of record at once: type, row (or anything with its id, version and account), and what else there is to say."""
+    if not entries:
+        return
+    common = {"entity": entity, "changes": {}, **_circumstances(session, actor)}
+    rows = [
+        {
+            **common, "type": event_type, "record_id": row.id, "record_version": row.version,
+            "account_id": row.id if entity == "account" else getattr(row, "account_id", None), "data": _plain(data),
+        }
+        for event_type, row, data in entries
+        if sentence_of(event_type)
+    ]  # fmt: skip
+    bump(session, _LOG.name)
+    if not automation_inbox.listening(session, entity):
+        session.execute(insert(_LOG), rows)
+        return
+    made = session.execute(insert(_LOG).returning(_LOG.c.id, _LOG.c.type, _LOG.c.entity, _LOG.c.changes), rows)
+    automation_inbox.hear(session, made.all())
+
+
+def _circumstances(session: Session, actor: Actor) -> dict[str, Any]:
+    cause_id, depth = session.info.get("cause", (None, 0))
+    return {"at": utcnow(), "actor_id": actor.user_id, "via": actor.via, "cause_id": cause_id, "depth": depth}
+
+
+def _plain(data: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        key: clean(value) if isinstance(value, str) and not isinstance(value, Choice) else to_json(value)
+        for key, value in (data or {}).items()
+    }

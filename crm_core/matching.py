@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlmodel import Session
 
+from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import domain_key, email_key, phone_key, words
 from crm_core.models import MatchKey
@@ -33,6 +34,12 @@ def name_key(name: str, *, company: bool = False) -> str:
     """The words of a name in alphabetical order, folded; a company's without its legal form."""
     found = [word for word in words(name) if not (company and word in LEGAL_FORMS)]
     return " ".join(sorted(found or words(name)))[:250]
+
+
+def sources(entity_key: str) -> tuple[str, ...]:
+    """The fields out of which the keys of a kind of record are made."""
+    read = ("email", "phone", "website", "name", "company") if entity_key in MATCHED else ()
+    return tuple(key for key in read if key in entity(entity_key).table.c)
 
 
 def keys_of(entity_key: str, values: Any) -> set[Key]:

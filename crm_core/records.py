@@ -4,7 +4,7 @@ Services call it and add their own meaning through ``prepare``. Never call it fr
 business beyond the fields.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,9 @@ from crm_core.fields import FieldSpec, parse_all, registry, to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Event, SubmitKey, User
 from crm_core.vocabulary import Action
+
+LINKABLE = "records_linkable"
+"""Where a worker that takes many steps in one transaction remembers what somebody may link to: (entity, id, id of the person)."""
 
 Prepare = Callable[[Session, Actor, Any, Mapping[str, Any]], None]
 """``prepare(session, actor, record, old)``: fill what follows from the values, refuse what contradicts. ``old``: field → value before (empty for new)."""
@@ -113,12 +116,31 @@ def create(
     _require_filled(specs, record)
     session.add(record)
     session.flush()
-    search.index(session, entity_key, record)
+    search.index(session, entity_key, record, new=True)
     events.record(session, actor, f"{entity_key}.created", record, data=event_data)
     if submit_key:
         session.add(SubmitKey(key=submit_key, at=utcnow(), result={"entity": entity_key, "id": record.id}))
         session.flush()
     return record
+
+
+def create_many(session: Session, actor: Actor, entity_key: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Create many records of a kind whose service adds nothing of its own, as ``create`` would one by one."""
+    require(actor, entity_key, Action.CREATE)
+    found, specs, made = entity(entity_key), registry(session, entity_key), []
+    for values in rows:
+        given = {**_defaults(session, actor, specs), **values}
+        clean = parse_all(specs, given, partial=True, timezone=actor.timezone, currency=actor.currency)
+        check_references(session, actor, specs, clean)
+        record = found.model()
+        _apply(record, specs, clean)
+        _require_filled(specs, record)
+        made.append(record)
+    session.add_all(made)
+    session.flush()
+    search.index_many(session, entity_key, made)
+    events.record_many(session, actor, entity_key, [(f"{entity_key}.created", record, {}) for record in made])
+    return made
 
 
 def _earlier(session: Session, submit_key: str | None, entity_key: str) -> Any:
@@ -158,9 +180,12 @@ def _apply(record: Any, specs: Mapping[str, FieldSpec], values: Mapping[str, Any
 def check_references(session: Session, actor: Actor, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> None:
     """Every linked record must exist and be visible to the actor; people must be active. Raises Invalid per field."""
     wrong: dict[str, str] = {}
+    known: set[tuple[str, Any, int | None]] = session.info.get(LINKABLE, set())
     for key, value in values.items():
         spec = specs.get(key)
         if spec is None or spec.to is None or value is None or spec.to not in ENTITIES:
+            continue
+        if (spec.to, value, actor.user_id) in known:
             continue
         table = entity(spec.to).table
         clause = table.c.id == value
@@ -170,6 +195,8 @@ def check_references(session: Session, actor: Actor, specs: Mapping[str, FieldSp
             clause = clause & table.c.is_active
         if session.execute(core_select(table.c.id).where(clause)).first() is None:
             wrong[key] = f"The chosen {spec.label.lower()} does not exist, or is not shared with you."
+        else:
+            known.add((spec.to, value, actor.user_id))
     if wrong:
         raise Invalid(fields=wrong)
 
@@ -226,7 +253,8 @@ def _store(
 ) -> None:
     session.add(record)
     session.flush()
-    search.index(session, entity_key, record)
+    if search.concerns(entity_key, changed):
+        search.index(session, entity_key, record)
     rest = {key: pair for key, pair in changed.items() if key != "owner_id"}
     if rest or event_type:
         events.record(session, actor, event_type or f"{entity_key}.updated", record, changes=rest, data=data)

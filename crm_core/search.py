@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, literal, literal_column, or_, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from crm_core import matching as matching_keys
 from crm_core.access import Actor
 from crm_core.db import is_sqlite
 from crm_core.entities import Entity, entity
+from crm_core.fields import builtin
 from crm_core.filters import folded
 from crm_core.kit.text import words
 from crm_core.models import SearchDocument
@@ -33,13 +35,25 @@ def tokens_of(text: str) -> list[str]:
     return [part for word in words(text) for part in word.split("_") if part]
 
 
-def index(session: Session, entity_key: str, record: Any) -> None:
-    """Write the search text and the match keys of one flushed record."""
+def concerns(entity_key: str, changed: Iterable[str]) -> bool:
+    """Whether a change of these fields may change how a record is found or recognised."""
+    sources = {*entity(entity_key).search, *matching_keys.sources(entity_key)}
+    return not sources.isdisjoint(changed) or not sources <= builtin(entity_key).keys()  # what no field shows may change unseen
+
+
+def index(session: Session, entity_key: str, record: Any, *, new: bool = False) -> None:
+    """Write the search text and the match keys of one flushed record. ``new``: it has just come into being."""
     matching_keys.index(session, entity_key, record)
     found = entity(entity_key)
     if not found.search:
         return
     folded_text = text_of(found, record)
+    if new:
+        insert = sqlite.insert if is_sqlite(session) else postgresql.insert
+        made = insert(_DOCS).values(entity=entity_key, record_id=record.id, text=folded_text)
+        again = made.on_conflict_do_update(index_elements=["entity", "record_id"], set_={"text": folded_text})
+        session.execute(again)  # SQLite may give the number of a record that was purged to the next one
+        return
     row = session.execute(
         select(_DOCS.c.id, _DOCS.c.text).where(_DOCS.c.entity == entity_key, _DOCS.c.record_id == record.id)
     ).first()

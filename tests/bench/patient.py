@@ -198,7 +198,8 @@ def _at_once(root: Actor, count: int) -> float:
         bump(session, INBOX.name)
         call_worker(session)
     began = time.perf_counter()
-    return count / (_until(lambda session: len(_done(session, 0)) == count) - began)
+    ended = select(func.count()).select_from(RUNS).where(RUNS.c.state == FlowState.DONE)  # whoever watches shall cost little
+    return count / (_until(lambda session: session.execute(ended).scalar_one() == count) - began)
 
 
 def _done(session: Any, after: int) -> set[int]:

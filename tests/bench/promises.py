@@ -17,7 +17,7 @@ from crm_core.kit.business_calendar import DayException
 from crm_core.kit.clock import utcnow
 from crm_core.models import Event, Lead, LeadStatus, SlaClock, SlaPolicy, Ticket
 from crm_core.services.automation import replay
-from crm_core.services.helpdesk import calendars, service_levels, sla_rules, slas
+from crm_core.services.helpdesk import calendars, service_levels, sla_rules, sla_watch, slas
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.vocabulary import SlaTarget, Via
 from tests.bench.patient import company, databases
@@ -188,7 +188,7 @@ def _thresholds() -> str:
 
 
 def _watch() -> None:
-    jobs.execute(f"bench-watch-{time.monotonic_ns()}", "helpdesk.sla_watch", ())
+    jobs.execute(f"bench-watch-{time.monotonic_ns()}", sla_watch.JOB, ())
 
 
 def _come_due(count: int) -> None:

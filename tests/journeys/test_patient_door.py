@@ -16,7 +16,7 @@ from crm_core.kit import clock
 from crm_core.models import Mailbox, MailDelivery
 from crm_core.services.collaboration import mail_run
 from crm_core.services.feedback import inviting, surveys
-from crm_core.services.helpdesk import service_levels, slas
+from crm_core.services.helpdesk import service_levels, sla_watch
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import capture, lead_forms
 from crm_core.services.routing import flow, nudges, points, rules
@@ -144,7 +144,7 @@ def test_a_customers_mail_is_late_escalated_solved_asked_about_and_an_unhappy_an
         with clock.frozen(clock.utcnow() - timedelta(hours=2)):
             work(pulling.pull_due, "mailbox.pull")
     ticket = row("select id, number from ticket")
-    work(slas.watch, "helpdesk.sla_watch")
+    work(sla_watch.watch, "helpdesk.sla_watch")
 
     manager = tab(app, bob.user_id).open("/tasks").sees(f"{ticket.number} is overdue: first response")
     manager.page.context.close()

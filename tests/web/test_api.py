@@ -13,6 +13,7 @@ from crm_core.kit import clock
 from crm_core.models import Account, ApiCall, ApiKey, CustomField, Deal, Event
 from crm_core.services import crud
 from crm_core.services.admin import api_key_rules, api_keys, upkeep
+from crm_core.settings import settings
 from crm_core.vocabulary import Action, FieldKind, Via
 from tests.web.conftest import visitor
 from web.api import pace
@@ -23,6 +24,7 @@ ALL = api_key_rules.SCOPES
 @pytest.fixture(autouse=True)
 def fresh_pace():
     pace.COUNTER.clear()
+    pace.EVERYWHERE.clear()
     yield
 
 
@@ -119,6 +121,24 @@ def test_the_pace_is_told_and_kept(alice, setting):
     assert over.status_code == 429 and int(over.headers["retry-after"]) > 0 and over.json()["code"] == "too_many"
     assert pace.COUNTER.count("x", 1, now=0.0).left == 0 and pace.COUNTER.count("x", 1, now=59.0).over
     assert pace.COUNTER.count("x", 1, now=60.0).left == 0
+
+
+@pytest.mark.postgres
+def test_replicas_on_postgresql_share_the_pace_of_a_key(any_cast, setting):
+    setting("API_PER_MINUTE", "40")
+    program, here, there = Program(any_cast["root"]), pace.Everywhere(), pace.Everywhere()
+    assert program("GET", "/me").status_code == 200
+    with write_session() as session:
+        session.execute(
+            ApiCall.__table__.insert(),
+            [{"at": clock.utcnow(), "key_id": program.key_id, "method": "GET", "path": "/x", "status": 200, "ms": 1}] * 38,
+        )
+    with read_session() as session:
+        assert here.count(session, program.key_id, 40).left == 0 and there.count(session, program.key_id, 40).left == 0
+        assert here.count(session, program.key_id, 40).over and here.count(session, program.key_id, 40).seconds <= 61
+    pace.COUNTER.clear()
+    alone = settings().is_sqlite  # one process, which counts for itself
+    assert [program("GET", "/me").status_code for _ in range(3)] == ([200] * 3 if alone else [200, 429, 429])
 
 
 def test_requests_are_noted_without_their_words_and_purged(alice, cast):

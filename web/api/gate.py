@@ -96,7 +96,7 @@ def _enter(request: Request) -> tuple[Caller | None, dict[str, str]]:
             if found.over:
                 raise Refused(429, "Too many requests without a key that works. Wait a minute.", headers=found.headers()) from error
             raise
-    found = pace.of_key(caller.key_id)
+        found = pace.of_key(session, caller.key_id)
     if found.over:
         message = f"This key may ask {found.limit:,} times a minute. Wait {found.seconds} seconds."
         raise Refused(429, message, headers=found.headers())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -62,6 +62,16 @@ def enter(session: Session, key: str) -> Caller:
     if not person.can("integration", Action.READ):
         raise refusal
     return Caller(row.id, rules.narrowed(person, row.scopes), tuple(row.scopes), row.last_used_at)
+
+
+def asked(session: Session, key_id: int, seconds: int) -> tuple[int, float]:
+    """How many requests with a key were noted within the last seconds, by all processes, and how long ago the first of them was."""
+    now = utcnow()
+    known = select(func.count(), func.min(_CALLS.c.at)).where(
+        _CALLS.c.key_id == key_id, _CALLS.c.at > now - timedelta(seconds=seconds)
+    )
+    many, first = session.execute(known).one()
+    return many, max(0.0, (now - first).total_seconds()) if first is not None else 0.0
 
 
 def note(session: Session, caller: Caller | None, *, method: str, path: str, status: int, ms: int) -> None:

@@ -19,8 +19,9 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Automation, AutomationRun, AutomationVersion
 from crm_core.services.automation import flow_rules, steps
-from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, alone, begin, stop_run
+from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, alone, stop_run
 from crm_core.services.automation.steps.base import Names, until_in
+from crm_core.services.automation.taking_up import begin
 from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
 
 

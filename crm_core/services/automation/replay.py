@@ -21,8 +21,9 @@ from crm_core.errors import Invalid
 from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
 from crm_core.services.automation import automations, flow_rules, steps
-from crm_core.services.automation.engine import EVENTS, before_test
+from crm_core.services.automation.engine import EVENTS
 from crm_core.services.automation.sight import wanted
+from crm_core.services.automation.taking_up import before_test
 from crm_core.services.automation.upkeep import MOST_AT_ONCE, on_day
 from crm_core.vocabulary import Action, Reentry, TriggerKind, Via
 

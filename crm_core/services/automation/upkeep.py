@@ -20,18 +20,16 @@ from crm_core.models import WorkerHeartbeat
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.engine import (
     AUTOMATIONS,
-    EVENTS_AT_ONCE,
     INBOX,
     OPEN,
     RUNS,
     Known,
     active,
-    advance,
     alone,
-    begin,
-    hear,
 )
+from crm_core.services.automation.moving import advance
 from crm_core.services.automation.sight import wanted
+from crm_core.services.automation.taking_up import EVENTS_AT_ONCE, Cause, hear, take_up
 from crm_core.settings import settings
 from crm_core.vocabulary import AutomationState, FieldKind, TriggerKind
 
@@ -59,14 +57,11 @@ def work(job: Job) -> None:
     while True:
         with job.transaction() as session:
             fresh = hear(session)
-            heard += fresh
             if fresh == EVENTS_AT_ONCE:
                 _call_help(session)
-            job.report(heard + moved)
-        with job.transaction() as session:
             steps = advance(session)
-            moved += steps
-            job.report(heard + moved)
+            job.report(heard + fresh + moved + steps)
+        heard, moved = heard + fresh, moved + steps
         if not fresh and not steps:
             return
 
@@ -108,13 +103,13 @@ def _look(session: Session, known: Known, now: datetime) -> None:
     kind = known.flow["trigger"].get("kind")
     alone(session, f"clock:{known.row.id}")
     if kind == TriggerKind.DATE.value:
-        for record_id, day in dates(session, known, now):
-            begin(session, known, record_id, f"date:{record_id}:{day.isoformat()}", now=now)
+        due = [Cause(record_id, f"date:{record_id}:{day.isoformat()}") for record_id, day in dates(session, known, now)]
+        take_up(session, known, due, now=now)
     elif kind == TriggerKind.SCHEDULE.value and (
         slot := slot_of(known.flow["trigger"], known.row.checked_at or now, now, known.actor.timezone)
     ):
-        for record_id in matching(session, known, now):
-            begin(session, known, record_id, f"clock:{slot:%Y-%m-%dT%H:%M}:{record_id}", now=now)
+        due = [Cause(record_id, f"clock:{slot:%Y-%m-%dT%H:%M}:{record_id}") for record_id in matching(session, known, now)]
+        take_up(session, known, due, now=now)
         session.execute(update(AUTOMATIONS).where(AUTOMATIONS.c.id == known.row.id).values(checked_at=now))
 
 

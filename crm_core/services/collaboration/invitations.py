@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_
+from sqlalchemy import and_, exists, func
 from sqlalchemy import select as pick
 from sqlmodel import Session, col, select
 
@@ -236,21 +236,36 @@ def _tell_one(session: Session, row: MeetingGuest, meeting: Activity, organisati
 # --- answers ----------------------------------------------------------------------------------------------------------------
 
 
-def answered(session: Session, actor: Actor, reply: Reply, sender: str) -> MeetingGuest | None:
-    """Note what a guest's calendar answered; None when it is not about a meeting and a guest of ours. ``sender``: the address it came from.
-    Events: meeting.guest_answered."""
+@dataclass(frozen=True)
+class Answer:
+    """A guest and, when their answer was not believed and nothing was noted, why."""
+
+    guest: MeetingGuest
+    doubt: str = ""
+
+
+def answered(session: Session, actor: Actor, reply: Reply, sender: str, *, forged: bool = False) -> Answer | None:
+    """Note what a guest's calendar answered; None when it is not about a meeting and a guest of ours. Events: meeting.guest_answered.
+
+    ``sender``: the address it came from, which must be the guest's own: everybody who saw the invitation knows its number. ``forged``: the mail
+    server says that it did not come from there.
+    """
     if reply.place != feeds.uid_place(session):
         return None
-    names = {reply.email, email_key(sender)}
-    row = session.exec(
-        select(MeetingGuest).where(
-            MeetingGuest.activity_id == reply.meeting_id,
-            or_(*(MeetingGuest.email_key == name for name in names)),  # type: ignore[arg-type]
-        )
-    ).first()
-    meeting = session.get(Activity, reply.meeting_id)
-    if row is None or meeting is None or row.removed_at is not None:
+    known = select(MeetingGuest).where(MeetingGuest.activity_id == reply.meeting_id, col(MeetingGuest.removed_at).is_(None))
+    guests = {row.email_key: row for row in session.exec(known)}
+    named, wrote = guests.get(reply.email), guests.get(email_key(sender))
+    row, meeting = named or wrote, session.get(Activity, reply.meeting_id)
+    if row is None or meeting is None:
         return None
+    if wrote is None or (named is not None and named is not wrote):
+        who = row.name or row.email
+        return Answer(
+            row,
+            f"An answer of {who} to the invitation “{meeting.subject}” ({reply.state.label.lower()}) that came from another address.",
+        )
+    if forged:
+        return Answer(row, f"An answer to the invitation “{meeting.subject}” whose sender the mail server could not confirm.")
     if row.state is not reply.state:
         row.state, row.answered_at = reply.state, utcnow()
         session.add(row)
@@ -262,4 +277,4 @@ def answered(session: Session, actor: Actor, reply: Reply, sender: str) -> Meeti
             session, meeting.owner_id, kind="meeting.answered", entity="activity", record_id=meeting.id,
             params={"guest": who, "state": reply.state.label.lower()}, dedupe_key=f"guest:{row.id}:{row.version}",
         )  # fmt: skip
-    return row
+    return Answer(row)

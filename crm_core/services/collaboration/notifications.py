@@ -25,6 +25,7 @@ NOTES: Any = Notification.__table__  # type: ignore[attr-defined]
 MOST = 100
 """The count on the bell stops here."""
 KEPT_DAYS = 180
+_WISHES = "notification_wishes"
 HIDDEN = "something that is no longer shared with you"
 
 
@@ -67,32 +68,70 @@ def notify(
     Nobody is told what they did themselves (``params["by"]``), nor about a record that they may not see; who left is told nothing. The
     record must be flushed. ``at``: when it happens, if not now. Other channels follow the person's wishes and quiet hours.
     """
-    declared, facts, now = KINDS[kind], dict(params or {}), utcnow()
-    if user_id is None or facts.get("by") == user_id or _known(session, user_id, dedupe_key):
+    note = News(user_id or 0, kind, dedupe_key, params or {}, entity, record_id, at)
+    if user_id is None or note.params.get("by") == user_id:
         return False
     actor = _reader(session, user_id)
-    if actor is None or not _sees(session, actor, entity, record_id):
-        return False
-    when = at or now
-    wishes = wishes_of(session, actor)
-    app, way = wishes.of(declared)
-    values = {
-        "user_id": user_id, "kind": kind, "entity": entity, "record_id": record_id,
-        "params": {key: to_json(value) for key, value in facts.items()}, "dedupe_key": dedupe_key[:200], "at": when, "show_at": when,
+    return actor is not None and _news(session, actor, note) and _insert(session, [_values(session, actor, note)]) == 1
+
+
+@dataclass(frozen=True)
+class News:
+    """What one person is to be told (see ``notify``)."""
+
+    user_id: int
+    kind: str
+    dedupe_key: str
+    params: Mapping[str, Any]
+    entity: str | None = None
+    record_id: int | None = None
+    at: datetime | None = None
+
+
+def notify_many(session: Session, news: Sequence[News]) -> int:
+    """Tell many things at once, as ``notify`` would one by one; gives how many were new."""
+    rows = []
+    for user_id in dict.fromkeys(note.user_id for note in news):
+        actor = _reader(session, user_id)
+        if actor is not None:
+            mine = [note for note in news if note.user_id == user_id and note.params.get("by") != user_id]
+            rows += [_values(session, actor, note) for note in _seen_by(session, actor, mine)]
+    return _insert(session, rows) if rows else 0
+
+
+def _seen_by(session: Session, actor: Actor, news: Sequence[News]) -> list[News]:
+    """Of what they are to be told, that about records which the person may see."""
+    wanted: dict[str, set[int]] = {}
+    for note in news:
+        if note.entity is not None and note.record_id is not None:
+            wanted.setdefault(note.entity, set()).add(note.record_id)
+    seen = set()
+    for key, ids in wanted.items():
+        table = entity(key).table
+        found = session.execute(select(table.c.id).where(table.c.id.in_(ids), visible(actor, key, table))).scalars()
+        seen |= {(key, record_id) for record_id in found}
+    return [note for note in news if note.entity is None or note.record_id is None or (note.entity, note.record_id) in seen]
+
+
+def _values(session: Session, actor: Actor, note: News) -> dict[str, Any]:
+    now, wishes = utcnow(), wishes_of(session, actor)
+    when = note.at or now
+    app, way = wishes.of(KINDS[note.kind])
+    return {
+        "user_id": note.user_id, "kind": note.kind, "entity": note.entity, "record_id": note.record_id,
+        "params": {key: to_json(value) for key, value in note.params.items()}, "dedupe_key": note.dedupe_key[:200], "at": when, "show_at": when,
         "in_app": app, "mail": way, "mail_due_at": notification_rules.mail_due(way, when, wishes),
         "created_at": now, "updated_at": now, "version": 1,
     }  # fmt: skip
+
+
+def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
     insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
-    once = insert(NOTES).values(**values).on_conflict_do_nothing(index_elements=["user_id", "dedupe_key"]).returning(NOTES.c.id)
-    if session.execute(once).scalar() is None:
-        return False
-    db.bump(session, NOTES.name)
-    return True
-
-
-def _known(session: Session, user_id: int, dedupe_key: str) -> bool:
-    clause = and_(NOTES.c.user_id == user_id, NOTES.c.dedupe_key == dedupe_key[:200])
-    return session.execute(select(NOTES.c.id).where(clause)).first() is not None
+    once = insert(NOTES).on_conflict_do_nothing(index_elements=["user_id", "dedupe_key"]).returning(NOTES.c.id)
+    new = len(session.execute(once, list(rows)).all())
+    if new:
+        db.bump(session, NOTES.name)
+    return new
 
 
 def _reader(session: Session, user_id: int) -> Actor | None:
@@ -106,20 +145,24 @@ def _reader(session: Session, user_id: int) -> Actor | None:
     return kept[user_id]
 
 
-def _sees(session: Session, actor: Actor, key: str | None, record_id: int | None) -> bool:
-    if key is None or record_id is None:
-        return True
-    table = entity(key).table
-    clause = and_(table.c.id == record_id, visible(actor, key, table))
-    return bool(session.execute(select(exists(select(table.c.id).where(clause)))).scalar_one())
+def _news(session: Session, actor: Actor, note: News) -> bool:
+    """Whether the person was not told before, and may see the record."""
+    before = and_(NOTES.c.user_id == actor.user_id, NOTES.c.dedupe_key == note.dedupe_key[:200])
+    asked = [~exists(select(NOTES.c.id).where(before))]
+    if note.entity is not None and note.record_id is not None:
+        table = entity(note.entity).table
+        asked.append(exists(select(table.c.id).where(table.c.id == note.record_id, visible(actor, note.entity, table))))
+    return bool(session.execute(select(and_(*asked))).scalar_one())
 
 
 def wishes_of(session: Session, actor: Actor) -> Wishes:
-    """How a person wants to be told: what they chose, or the defaults."""
-    row = session.get(UserPreference, actor.user_id)
-    if row is None:
-        return Wishes(actor.timezone)
-    return Wishes(actor.timezone, row.channels, row.quiet_from, row.quiet_to, row.digest_minute, row.digest_weekday)
+    """How a person wants to be told: what they chose, or the defaults; read once per session."""
+    kept: dict[int | None, Wishes] = session.info.setdefault(_WISHES, {})
+    if actor.user_id not in kept:
+        row = session.get(UserPreference, actor.user_id)
+        chosen = (row.channels, row.quiet_from, row.quiet_to, row.digest_minute, row.digest_weekday) if row is not None else ()
+        kept[actor.user_id] = Wishes(actor.timezone, *chosen)
+    return kept[actor.user_id]
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------------
@@ -253,6 +296,7 @@ def choose(session: Session, actor: Actor, **values: Any) -> UserPreference:
         setattr(row, key, _channels(values[key]) if key == "channels" else _minute(key, values[key]))
     session.add(row)
     session.flush()
+    session.info.pop(_WISHES, None)
     return row
 
 

@@ -142,7 +142,7 @@ def state_at(clock: Any, now: datetime) -> SlaState:
     return SlaState.PAUSED if clock.paused_at is not None else SlaState.RUNNING
 
 
-def warn(clock: SlaClock, now: datetime, calendar: BusinessCalendar) -> list[int]:
+def warn(clock: Any, now: datetime, calendar: BusinessCalendar) -> list[int]:
     """The thresholds reached since the last look, each told once; the clock remembers them and knows when to look again."""
     if not running(clock) or clock.paused_at is not None:
         clock.next_warn_at = None

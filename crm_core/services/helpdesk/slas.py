@@ -1,16 +1,16 @@
-"""The promises of service levels: kept in step with the ticket on every write, shown as they stand, watched by a job each minute."""
+"""The promises of service levels: kept in step with the ticket on every write, shown as they stand. ``sla_watch`` tells of them each minute."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, update
+from sqlalchemy import and_, case, exists, func, or_, update
 from sqlalchemy import select as pick
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col, select
 
-from crm_core import events, records
+from crm_core import records
 from crm_core.access import Actor, require, system, visible
 from crm_core.db import bump
 from crm_core.entities import entity
@@ -18,8 +18,7 @@ from crm_core.filters import where
 from crm_core.jobs import Job, job
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.kit.clock import utcnow
-from crm_core.models import SlaClock, SlaPolicy, Ticket, TicketMessage, User
-from crm_core.services.collaboration import notifications, tasks
+from crm_core.models import SlaClock, SlaPolicy, Ticket, TicketMessage
 from crm_core.services.helpdesk import sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.sla_rules import Promise
@@ -61,11 +60,13 @@ def standing(session: Session, actor: Actor) -> Counter[SlaState]:
     """How all promises that are neither kept nor dropped stand now, about tickets that the actor may see; no job has to run for it to be true."""
     require(actor, "ticket", Action.READ)
     tickets, clocks = entity("ticket").table, SlaClock.__table__  # type: ignore[attr-defined]
-    columns = [clocks.c[name] for name in ("cancelled_at", "met_at", "breached_at", "paused_at", "due_at")]
-    mine = pick(*columns).join(tickets, tickets.c.id == clocks.c.ticket_id)
+    late = or_(clocks.c.breached_at.is_not(None), and_(clocks.c.paused_at.is_(None), clocks.c.due_at <= utcnow()))
+    state = case(
+        (late, SlaState.BREACHED.value), (clocks.c.paused_at.is_not(None), SlaState.PAUSED.value), else_=SlaState.RUNNING.value
+    )  # as sla_rules.state_at says it of one
+    counted = pick(state.label("state"), func.count()).join(tickets, tickets.c.id == clocks.c.ticket_id).group_by("state")
     running = (clocks.c.met_at.is_(None), clocks.c.cancelled_at.is_(None), visible(actor, "ticket", tickets))
-    now = utcnow()
-    return Counter(sla_rules.state_at(row, now) for row in session.execute(mine.where(*running)))
+    return Counter({SlaState(key): many for key, many in session.execute(counted.where(*running)).tuples()})
 
 
 def sync(session: Session, ticket: Ticket) -> None:
@@ -167,106 +168,6 @@ def _note_due(session: Session, ticket: Ticket) -> None:
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------------
-
-
-def _something_due(session: Session) -> bool:
-    table = SlaClock.__table__  # type: ignore[attr-defined]
-    return bool(session.execute(pick(exists(pick(table.c.id).where(table.c.next_warn_at <= utcnow())))).scalar_one())
-
-
-@job("helpdesk.sla_watch", title="Watch service levels", cron="* * * * *", when=_something_due, keep_days=2)
-def watch(job: Job) -> None:
-    """Tell about promises that are half used up, nearly over, or broken: each step once, whatever crashes."""
-    done = 0
-    while True:
-        with job.transaction() as session:
-            due = list(
-                session.exec(
-                    select(SlaClock)
-                    .where(col(SlaClock.next_warn_at) <= utcnow())
-                    .order_by(col(SlaClock.next_warn_at), col(SlaClock.id))
-                    .limit(_BATCH)
-                )
-            )
-            around = _around(session, due)
-            for clock in due:
-                _warn(session, clock, around)
-            done += len(due)
-            job.report(done)
-        if len(due) < _BATCH:
-            return
-
-
-@dataclass(frozen=True)
-class _Around:
-    """What a batch of clocks is about, read at once: per ticket and level a statement each would cost more than all the rest."""
-
-    tickets: Mapping[int, Ticket]
-    policies: Mapping[int, SlaPolicy]
-    calendars: Mapping[int | None, BusinessCalendar]
-
-
-def _around(session: Session, clocks: Sequence[SlaClock]) -> _Around:
-    tickets = session.exec(select(Ticket).where(col(Ticket.id).in_({clock.ticket_id for clock in clocks})))
-    ids = {clock.policy_id for clock in clocks if clock.policy_id is not None}
-    policies = {row.id: row for row in session.exec(select(SlaPolicy).where(col(SlaPolicy.id).in_(ids)))}
-    hours = {row.calendar_id for row in policies.values()}
-    return _Around({row.id: row for row in tickets}, policies, {one: calendar_of(session, one) for one in {None, *hours}})
-
-
-def _warn(session: Session, clock: SlaClock, around: _Around) -> None:
-    policy = around.policies.get(clock.policy_id or 0)
-    ticket = around.tickets.get(clock.ticket_id)
-    reached = sla_rules.warn(clock, utcnow(), around.calendars[policy.calendar_id if policy else None])
-    session.add(clock)
-    if ticket is None or ticket.deleted_at is not None:
-        return
-    for pct in reached[-1:]:  # after a pause of the worker only the last step is news
-        kind = "ticket.sla_breached" if pct >= 100 else "ticket.sla_warned"
-        events.record(session, system(), kind, ticket, data={"target": clock.target.label.lower(), "pct": pct})
-        _tell(session, ticket, ticket.owner_id, clock, pct)
-        if pct >= 100 and policy is not None:
-            _escalate(session, ticket, clock, policy)
-
-
-def _tell(session: Session, ticket: Ticket, user_id: int | None, clock: SlaClock, pct: int) -> None:
-    """The owner hears of the last quarter and of the breach; half the time is an entry in the log, no alarm."""
-    if pct >= 75:
-        notifications.notify(
-            session,
-            user_id,
-            kind="sla.breached" if pct >= 100 else "sla.warning",
-            params={"target": clock.target.label.lower(), "pct": pct},
-            entity="ticket",
-            record_id=ticket.id,
-            dedupe_key=f"sla:{clock.id}:{pct}:{clock.due_at:%Y%m%d%H%M}",
-        )
-
-
-def _escalate(session: Session, ticket: Ticket, clock: SlaClock, policy: SlaPolicy) -> None:
-    """A task for whoever the policy names, or the manager of the one who has the ticket, or that one."""
-    to = _addressee(session, ticket, policy)
-    if to is None:
-        return
-    _tell(session, ticket, to, clock, 100)
-    values = {
-        "subject": f"{ticket.number} is overdue: {clock.target.label.lower()}",
-        "owner_id": to,
-        "ticket_id": ticket.id,
-        "account_id": ticket.account_id,
-        "priority": "high",
-        "due_at": utcnow(),
-    }
-    tasks.create(session, system(), values, submit_key=f"sla-{clock.id}-{clock.warned_pct}")
-
-
-def _addressee(session: Session, ticket: Ticket, policy: SlaPolicy) -> int | None:
-    owner = session.get(User, ticket.owner_id) if ticket.owner_id else None
-    for user_id in (policy.escalate_to_id, owner.manager_id if owner else None, ticket.owner_id):
-        user = session.get(User, user_id) if user_id else None
-        if user is not None and user.is_active:
-            return user.id
-    return None
 
 
 @job("helpdesk.sla_sweep", title="Apply service levels to open tickets")

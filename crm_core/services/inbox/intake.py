@@ -162,9 +162,14 @@ def _answers_an_invitation(session: Session, actor: Actor, found: Incoming, row:
     """What the calendar of a guest answered: noted at the meeting, and no request of anybody."""
     file = message_rules.calendar_of(raw)
     reply = invitation_rules.read_reply(file) if file else None
-    guest = invitations.answered(session, actor, reply, found.sender) if reply is not None else None
-    if reply is None or guest is None:
+    forged = loop_rules.forged(found)
+    answer = invitations.answered(session, actor, reply, found.sender, forged=forged) if reply is not None else None
+    if reply is None or answer is None:
         return False
+    guest = answer.guest
+    if answer.doubt:
+        _wait(row, f"{answer.doubt} Nothing was noted at the meeting; ask the guest.")
+        return True
     row.state, row.contact_id, row.activity_id = InboundState.REPLY, guest.contact_id, guest.activity_id
     row.reason = clip(f"Answer to an invitation: {reply.state.label.lower()}.", 500)
     return True

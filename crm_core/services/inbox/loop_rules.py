@@ -35,6 +35,14 @@ class Nature:
         return self.answer or self.machine or self.report or self.own
 
 
+_FORGED = re.compile(r"\bdmarc\s*=\s*fail\b", re.IGNORECASE)
+
+
+def forged(found: Incoming) -> bool:
+    """Whether a mail server on the way says that the message does not come from its sender's domain. A "pass" proves nothing: anybody may write one."""
+    return bool(_FORGED.search(found.headers.get("authentication-results", "")))
+
+
 def nature(found: Incoming, own: Collection[str]) -> Nature:
     """What the head of a message says about how it came about."""
     head = found.headers

@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"^[^\s@<>,;\"]{1,64}@[^\s@<>,;\"]{1,255}$")
 _NAMED = ("From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References")
 KEPT = (
     "auto-submitted", "precedence", "x-auto-response-suppress", "x-autoreply", "x-autorespond", "x-auto-reply", "list-id", "list-unsubscribe", "return-path",
-    "x-failed-recipients", "x-rapport", "x-loop", "delivered-to", "x-original-to", "envelope-to", "content-type",
+    "x-failed-recipients", "x-rapport", "x-loop", "delivered-to", "authentication-results", "x-original-to", "envelope-to", "content-type",
 )  # fmt: skip
 """Headers that say how a message came about, for the rules against loops and for finding the conversation."""
 

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from crm_core.kit import clock
 from crm_core.models import Automation, AutomationVersion, Event, Webhook
-from crm_core.services.automation import engine, flow_rules, recipes
+from crm_core.services.automation import engine, flow_rules, moving, recipes, taking_up
 from crm_core.vocabulary import AutomationState, Reentry
 
 SINCE_DAYS = 60
@@ -78,12 +78,12 @@ def add(session: Session, people: Mapping[str, int]) -> None:
     known = {one.row.id: one for one in engine.active(session)}
     for at, automation_id, event in sorted(begun, key=lambda one: (one[0], one[1])):
         with clock.frozen(min(at + timedelta(seconds=20), now)):
-            engine.begin(session, known[automation_id], event.record_id, f"event:{event.id}", event=event)
-            engine.advance(session)
+            taking_up.begin(session, known[automation_id], event.record_id, f"event:{event.id}", event=event)
+            moving.advance(session)
     for hand in (one for one in known.values() if one.row.name == BY_HAND):
         for event in _lately(session, NEW_LEAD, now, 30, 1):
-            engine.begin(session, hand, event.record_id, f"hand:demo-{event.record_id}", now=now)
-    engine.advance(session)
+            taking_up.begin(session, hand, event.record_id, f"hand:demo-{event.record_id}", now=now)
+    moving.advance(session)
     session.info.pop("automations", None)
     session.info.pop("owners", None)
 

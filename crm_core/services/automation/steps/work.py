@@ -18,6 +18,7 @@ from crm_core.models import Automation, AutomationStep, User
 from crm_core.services import crud
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps.base import Context, Done, Names, Param, Result, Skipped, StepKind, who
+from crm_core.services.automation.steps.notes import write_notes
 from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.collaboration.activities import links_of
 from crm_core.services.collaboration.timeline import LINKS
@@ -36,13 +37,18 @@ def _task(context: Context, step: Step) -> Result:
         "priority": step.get("priority") or Priority.NORMAL.value, "owner_id": who(context, step.get("who")),
         **links_of(context.entity, context.record),
     }  # fmt: skip
-    made = tasks.create(context.session, context.actor, values, submit_key=f"auto-{context.key}")
+    made = tasks.create(
+        context.session, context.actor, values
+    )  # the step's own key, in this transaction, keeps it from coming twice
     return Done(f"Task “{clip(made.subject, 80)}” for {_user(context.session, made.owner_id)}")
 
 
 def _user(session: Session, user_id: int | None) -> str:
-    user = session.get(User, user_id) if user_id else None
-    return user.name if user else "nobody"
+    names: dict[int | None, str] = session.info.setdefault("names_of_people", {})
+    if user_id not in names:
+        user = session.get(User, user_id) if user_id else None
+        names[user_id] = user.name if user else "nobody"
+    return names[user_id]
 
 
 def _assign(context: Context, step: Step) -> Result:
@@ -103,6 +109,7 @@ def _offer(context: Context, step: Step) -> Result:
     # one offer after another: two workers that count at the same moment would both find room in the budget. Not a full lock: each step that
     # was noted already holds the key of this row, and two workers that both want all of it would wait for each other.
     context.session.exec(pick(Automation.id).where(Automation.id == context.automation_id).with_for_update(key_share=True)).first()
+    write_notes(context.session)
     made = [table.c.automation_id == context.automation_id, table.c.kind == "offer", table.c.outcome == StepOutcome.DONE]
     budget, rest = int(step.get("budget") or 0), int(step.get("rest_days") or 0)
     count = select(func.count()).select_from(table)

@@ -24,7 +24,7 @@ from crm_core.models import (
     Task,
     User,
 )
-from crm_core.services.automation import automations, engine, replay, steps, upkeep
+from crm_core.services.automation import automations, engine, moving, replay, steps, taking_up, upkeep
 from crm_core.services.automation.steps.base import Done, StepKind
 from crm_core.services.customers import contacts
 from crm_core.services.sales import deals, leads
@@ -36,7 +36,7 @@ from tests.crm_core.services.marketing.outreach import no_quiet_hours
 def later(monkeypatch, **delta):
     """Move the clock of the engine."""
     then = clock.utcnow() + timedelta(**delta)
-    for module in (engine, upkeep, automations, clock):
+    for module in (engine, taking_up, moving, upkeep, automations, clock):
         monkeypatch.setattr(module, "utcnow", lambda: then)
     return then
 
@@ -260,6 +260,32 @@ def test_a_step_that_fails_is_tried_again_later_then_stands_among_the_failures_u
         do(automations.retry, root, run.id)
 
 
+def test_one_record_that_stumbles_among_many_costs_the_others_nothing_and_each_step_counts_once(any_cast, monkeypatch):
+    root, tries = any_cast["root"], []
+
+    def stumble(context, step):
+        tries.append(context.record.name)
+        if context.record.name == "Lead 3":
+            raise Conflict("Not with this one.")
+        return Done("Well")
+
+    monkeypatch.setitem(steps.kinds(), "stumble", StepKind("stumble", "Stumble", "bolt", 1, stumble, lambda step, names: "Stumble"))
+    offer = {"id": "o", "kind": "offer", "text": "Ten percent", "rest_days": 0, "budget": 4}
+    switched_on(
+        root, does=[TASK, {"id": "s", "kind": "stumble"}, offer, {"id": "g", "kind": "set", "field": "job_title", "value": "Seen"}]
+    )
+    people = [do(leads.create, root, {"name": f"Lead {n}"}) for n in range(7)]
+    work()
+    assert len(all_of(Task)) == 7 and tries.count("Lead 3") == 1
+    failed = runs(FlowState.FAILED)
+    assert [run.record_id for run in failed] == [people[3].id] and len(runs(FlowState.DONE)) == 6
+    taken = [(step.run_id, step.step_id) for step in all_of(AutomationStep)]
+    assert len(taken) == len(set(taken)) == 6 * 4 + 2
+    offered = [step.outcome for step in all_of(AutomationStep, col(AutomationStep.kind) == "offer")]
+    assert offered.count(StepOutcome.DONE) == 4 == len(all_of(Event, col(Event.type) == "lead.offer_made"))
+    assert len(all_of(Event, col(Event.type) == "lead.updated")) == 6
+
+
 def test_a_step_that_is_refused_fails_at_once_and_leaves_nothing_half_done(cast):
     root = cast["root"]
     switched_on(root, does=[{"id": "s", "kind": "assign", "who": cast["alice"].user_id}, TASK])
@@ -410,11 +436,11 @@ def test_two_workers_with_one_event_each_about_a_record_take_it_up_once(any_cast
 
     def hear():
         with write_session() as session:
-            return engine.hear(session, limit=1)
+            return taking_up.hear(session, limit=1)
 
     with ThreadPoolExecutor(1) as other:
         with write_session() as session:
-            assert engine.hear(session, limit=1) == 1
+            assert taking_up.hear(session, limit=1) == 1
             second = other.submit(hear)
             time.sleep(0.4)
         assert second.result(20) == 1

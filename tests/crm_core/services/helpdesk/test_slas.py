@@ -11,7 +11,7 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.kit.business_calendar import DayException
 from crm_core.models import Event, SlaClock, Task, Ticket
-from crm_core.services.helpdesk import calendars, service_levels, slas, tickets
+from crm_core.services.helpdesk import calendars, service_levels, sla_watch, slas, tickets
 from crm_core.vocabulary import SlaState, SlaTarget, TicketKind
 
 OFFICE = [[(9 * 60, 12 * 60), (13 * 60, 17 * 60)]] * 5 + [[], []]
@@ -30,7 +30,7 @@ def at(monkeypatch):
 
     def set_to(instant):
         monkeypatch.setattr(clock, "utcnow", lambda: instant)
-        for module in (slas,):
+        for module in (slas, sla_watch):
             monkeypatch.setattr(module, "utcnow", lambda: instant)
 
     return set_to
@@ -128,7 +128,7 @@ def test_each_step_is_told_once_and_a_breach_becomes_a_task(any_cast, at):
     ticket = do(tickets.create, root, {"subject": "Help"})
     for minutes in (31, 31, 46, 61, 90):
         at(MONDAY + timedelta(minutes=minutes))
-        jobs.execute(f"watch-{minutes}", "helpdesk.sla_watch", ())
+        jobs.execute(f"watch-{minutes}", sla_watch.JOB, ())
     with read_session() as session:
         told = session.exec(
             select(Event).where(Event.type.in_(["ticket.sla_warned", "ticket.sla_breached"])).order_by(Event.id)
@@ -211,7 +211,7 @@ def test_a_new_level_raises_no_alarm_for_what_was_late_before_it(cast, at):
     at(MONDAY)
     promise(root)
     jobs.execute("sweep", "helpdesk.sla_sweep", ())
-    jobs.execute("watch", "helpdesk.sla_watch", ())
+    jobs.execute("watch", sla_watch.JOB, ())
     assert states(root, old.id)[SlaTarget.FIRST].state is SlaState.BREACHED
     with read_session() as session:
         assert session.exec(select(Task)).all() == []

@@ -364,12 +364,12 @@ def test_what_a_guests_calendar_answers_by_mail_stands_at_the_meeting_and_is_nob
     (invited,) = all_of(MailDelivery, MailDelivery.kind == "invitation")
     file = invited.attachments[0]["text"].replace("METHOD:REQUEST", "METHOD:REPLY")
 
-    def reply(number, state):
+    def reply(number, state, **more):
         said = file.replace("PARTSTAT=NEEDS-ACTION", f"PARTSTAT={state}")
         parts = ["--b", "Content-Type: text/plain; charset=utf-8", "", "Ida Berg answered.", "--b"]
         parts += ["Content-Type: text/calendar; charset=utf-8; method=REPLY", "Content-Transfer-Encoding: base64", ""]
         body = "\r\n".join([*parts, base64.encodebytes(said.encode()).decode().replace("\n", "\r\n"), "--b--", ""])
-        raw = letter(body, subject=f"{state.title()}: Demo", number=number)
+        raw = letter(body, subject=f"{state.title()}: Demo", number=number, **more)
         return raw.replace(
             b"text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit", b'multipart/alternative; boundary="b"', 1
         )
@@ -380,4 +380,12 @@ def test_what_a_guests_calendar_answers_by_mail_stands_at_the_meeting_and_is_nob
         assert [guest.state for guest in look(invitations.of, alice, meeting.id)] == [kept]
     row = all_of(InboundMail)[-1]
     assert (row.activity_id, row.contact_id) == (meeting.id, ida.id) and "not coming" in row.reason
+    strange = [
+        ({"sender": "eve@elsewhere.example"}, "Ida Berg to the invitation “Demo” (coming) that came from another address"),
+        ({"Authentication_Results": "mx.example; spf=fail; dmarc=fail header.from=customer.example"}, "could not confirm"),
+    ]
+    for number, (more, why) in enumerate(strange, start=3):
+        assert take(mailbox, reply(number, "ACCEPTED", **more)).state is InboundState.TRAY
+        assert why in all_of(InboundMail)[-1].reason
+        assert [guest.state for guest in look(invitations.of, alice, meeting.id)] == [GuestState.DECLINED]
     assert all_of(Ticket) == []

@@ -13,7 +13,7 @@ from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import InboundMail, Mailbox, MailDelivery, Task, Ticket
 from crm_core.services.collaboration import mail_run
-from crm_core.services.helpdesk import answers, service_levels, slas, tickets
+from crm_core.services.helpdesk import answers, service_levels, sla_watch, slas, tickets
 from crm_core.services.helpdesk.answers import NewFile
 from crm_core.services.inbox import pulling
 from crm_core.vocabulary import InboundState, MessageDirection, SlaState, SlaTarget, TicketKind
@@ -56,7 +56,7 @@ def test_from_a_customers_mail_to_a_solved_ticket(cast, mail_server):
         with clock.frozen(began):
             pull("1")
         (ticket,) = look(lambda session: list(session.exec(select(Ticket))))
-        slas.watch(begin("helpdesk.sla_watch:1", "helpdesk.sla_watch"))
+        sla_watch.watch(begin("helpdesk.sla_watch:1", "helpdesk.sla_watch"))
         late = {one.target: one for one in look(slas.of_ticket, sam, ticket.id)}[SlaTarget.FIRST]
         assert late.state is SlaState.BREACHED
         assert [task.owner_id for task in look(lambda session: list(session.exec(select(Task))))] == [bob.user_id], (
