@@ -10,7 +10,7 @@ GROWTH, FEW = 3, 1000
 
 
 def count_anew() -> list[str]:
-    """Count the tables that grew a lot since they were last counted; their names, none on PostgreSQL."""
+    """Count the tables that grew a lot since they were last counted, or got an index that was not; their names, none on PostgreSQL."""
     with db.read_engine().connect() as connection:
         grown = _grown(connection) if connection.dialect.name == "sqlite" else []
     if grown:
@@ -24,9 +24,21 @@ def count_anew() -> list[str]:
 
 def _grown(connection: Connection) -> list[str]:
     known: dict[str, int] = {}
+    counted: set[str] = set()
     if connection.execute(text("select 1 from sqlite_master where name = 'sqlite_stat1'")).first():
-        for name, stat in connection.execute(text("select tbl, stat from sqlite_stat1")):
+        for name, index, stat in connection.execute(text("select tbl, idx, stat from sqlite_stat1")):
             known[name] = max(known.get(name, 0), int(str(stat).split()[0]))
+            counted.add(index)
     keys = [name for name, table in Base.metadata.tables.items() if "id" in table.c]
     newest = {name: connection.execute(text(f'select max(rowid) from "{name}"')).scalar() or 0 for name in keys}  # noqa: S608
-    return sorted(name for name, rows in newest.items() if rows > GROWTH * known.get(name, 0) + FEW)
+    return sorted(
+        name
+        for name, rows in newest.items()
+        if rows > GROWTH * known.get(name, 0) + FEW or (rows > FEW and _whole_indexes(connection, name) - counted)
+    )
+
+
+def _whole_indexes(connection: Connection, table: str) -> set[str]:
+    """The indexes of a table that hold all of its rows: those of a few rows may have nothing to count."""
+    listed = text("select name from pragma_index_list(:table) where not partial")
+    return set(connection.execute(listed, {"table": table}).scalars())

@@ -151,14 +151,16 @@ def table_args(*items: Any) -> tuple[Any, ...]:
 def thin_out(metadata: MetaData) -> None:
     """Make indexes as small as their use. One that begins another index goes. One that begins with a reference that may be empty, or stands on a single
     column that may be, holds only rows with a value: a million empty references in it would make SQLite's planner believe that it finds nothing quickly.
-    Owners stay whole, as people look for what has none."""
+    Owners stay whole, as people look for what has none, and so does what says ``info={"whole": True}``: figures add up over all of its rows."""
     for table in metadata.tables.values():
         longer = {next(iter(index.columns)).name for index in table.indexes if len(index.columns) > 1}
         for index in list(table.indexes):
             first, alone = next(iter(index.columns)), len(index.columns) == 1
             if alone and not index.unique and first.name in longer:
                 table.indexes.remove(index)
-            elif not index.unique and first.nullable and first.name != "owner_id" and (alone or first.foreign_keys):
+            elif index.unique or first.name == "owner_id" or index.info.get("whole"):
+                continue
+            elif first.nullable and (alone or first.foreign_keys):
                 for dialect in ("sqlite", "postgresql"):
                     index.dialect_options[dialect]["where"] = text(f"{first.name} IS NOT NULL")
 

@@ -15,8 +15,18 @@ class Ticket(Customisable, table=True):
 
     __table_args__ = table_args(
         Index("ix_ticket_list", "deleted_at", "opened_at", "id", "owner_id", "status"),
-        Index("ix_ticket_opened", "deleted_at", "opened_at", "owner_id", "status", "first_response_at", "solved_at"),
-        Index("ix_ticket_solved", "deleted_at", "solved_at", "status", "owner_id", "opened_at"),
+        Index(
+            "ix_ticket_opened",
+            "deleted_at",
+            "opened_at",
+            "owner_id",
+            "status",
+            "first_response_at",
+            "solved_at",
+            "category",
+            "priority",
+        ),
+        Index("ix_ticket_solved", "deleted_at", "solved_at", "status", "owner_id", "opened_at", "category", "priority"),
         Index("ix_ticket_status", "status", "deleted_at", "opened_at"),
         Index("ix_ticket_due", "deleted_at", "sla_due_at", "id"),
         Index("ix_ticket_owner", "owner_id", "deleted_at", "status"),

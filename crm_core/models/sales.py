@@ -112,6 +112,7 @@ class Deal(Customisable, table=True):
                 "product_id",
                 "source",
                 "amount_minor",
+                "account_id",
             ),
         ),
         Index(
@@ -266,7 +267,7 @@ class Order(Customisable, table=True):
     __table_args__ = table_args(
         Index("ix_sales_order_list", "deleted_at", "ordered_at", "id"),
         Index("ix_sales_order_sum", "deleted_at", "owner_id", "status", "total_minor"),
-        Index("ix_sales_order_account", "account_id", "ordered_at"),
+        Index("ix_sales_order_account", "account_id", "ordered_at", "deleted_at", "status", "total_minor", info={"whole": True}),
         Index("ix_sales_order_contact", "contact_id", "ordered_at"),
         Index("ix_sales_order_at", "ordered_at", "status"),
         Index("ix_sales_order_changed", "updated_at", "id"),

@@ -35,3 +35,13 @@ def test_a_column_that_is_nearly_always_empty_is_still_the_way_to_what_it_names(
         session.execute(text("select count(*) from task"))  # a plan alone does not look whether the counts are new
         plan = " ".join(str(row) for row in session.execute(text(FIND)))
     assert "ix_task_lead" in plan
+
+
+def test_a_new_index_is_counted_too(database):
+    with write_session() as session:
+        fill(session, planner.FEW + 1)
+    planner.count_anew()
+    with write_session() as session:
+        session.execute(text("create index ix_of_a_migration on task (subject, status)"))
+    assert planner.count_anew() == ["task"]
+    assert planner.count_anew() == []

@@ -17,7 +17,7 @@ from crm_core.filters import is_choice
 from crm_core.models import Deal
 from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, days_within, histogram, key_of_day, pieces, reach
-from crm_core.services.analytics.metric_sql import days_between
+from crm_core.services.analytics.metric_sql import days_between, packed
 from crm_core.vocabulary import StageKind
 
 _DEAL = Deal.__table__  # type: ignore[attr-defined]
@@ -49,9 +49,7 @@ def cycles(session: Session, actor: Actor, slot: Slot) -> Grouped:
     days = days_between(_DEAL.c.closed_on, _DEAL.c.created_on)
     kept = (reach(actor, "deal", _DEAL, slot), _DEAL.c.outcome == StageKind.WON)
     parts: list[Any] = [
-        select(literal_column(str(index)).label("step"), days.label("value"), func.count().label("n"))
-        .where(*kept, inside)
-        .group_by("value")
+        select(literal_column(str(index)), packed(days)).where(*kept, inside)
         for index, inside in pieces(_DEAL.c.closed_on, slot, lambda day: day)
     ]
     return histogram(session, parts, "cycle_days")

@@ -83,8 +83,18 @@ class Column:
     source: Any
 
 
-def column(session: Session, actor: Actor, entity_key: str, path: str, source: Any | None = None) -> Column:
-    """The SQL of a dimension. Of linked records only visible ones are read; others count as not filled in."""
+def link(session: Session, entity_key: str, path: str) -> Any | None:
+    """The column by which a dimension leaves the records themselves; None when it doesn't. Groups can be formed by it first: there are fewer
+    linked records to look up then."""
+    _, trail = resolve(session, entity_key, path)
+    return entity(entity_key).table.c[trail[0]] if trail else None
+
+
+def column(
+    session: Session, actor: Actor, entity_key: str, path: str, source: Any | None = None, *, by: Any | None = None
+) -> Column:
+    """The SQL of a dimension. Of linked records only visible ones are read; others count as not filled in. ``by``: a column of ``source`` that
+    holds the link, where the records themselves are not part of it."""
     require(actor, entity_key, Action.READ)
     table = entity(entity_key).table
     spec, trail = resolve(session, entity_key, path)
@@ -96,7 +106,7 @@ def column(session: Session, actor: Actor, entity_key: str, path: str, source: A
         to = registry(session, key)[step].to or ""
         target = entity(to).table.alias()
         reach = visible(actor, to, target, with_deleted=True) if not entity(to).lookup else None
-        on = target.c.id == here.c[step]
+        on = target.c.id == (by if by is not None and here is table else here.c[step])
         source = source.outerjoin(target, on if reach is None else and_(on, reach))
         here, key = target, to
     return Column(spec.expression(here), source)

@@ -4,7 +4,6 @@ A loader takes a session, an actor and a ``Slot``, and gives facts per step of a
 """
 
 from bisect import bisect_right
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -17,6 +16,7 @@ from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.filters import Context
 from crm_core.services.analytics.metric_rules import Facts
+from crm_core.services.analytics.metric_sql import unpacked
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.vocabulary import Against
 
@@ -140,12 +140,9 @@ def union_rows(session: Session, parts: Sequence[Any]) -> Sequence[Any]:
 
 
 def histogram(session: Session, parts: Sequence[Any], target: str) -> Grouped:
-    """Counted values by group, into the field ``target`` of the facts; each SELECT gives group, value, number of cases."""
-    spread: dict[Any, Counter[int]] = defaultdict(Counter)
-    for key, value, count in union_rows(session, parts):
-        if value is not None:
-            spread[key][value] = count
-    found: Grouped = {key: Facts() for key in spread}
-    for key, counted in spread.items():
-        setattr(found[key], target, counted)
+    """Counted values by group, into the field ``target`` of the facts; each SELECT gives group and packed values."""
+    found: Grouped = {}
+    for key, text in union_rows(session, parts):
+        if text:
+            setattr(found.setdefault(key, Facts()), target, unpacked(text))
     return found

@@ -1,11 +1,14 @@
-"""Small pieces of SQL that key figures need and that differ between the databases: spans of time, and the step of a trend a value falls into."""
+"""Small pieces of SQL that key figures need and that differ between the databases: spans of time, the step of a trend a value falls
+into, and many numbers in one text."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, case, literal
+from sqlalchemy import BigInteger, ColumnElement, Integer, String, case, cast, func, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import NULLTYPE
 
 
 class days_between(GenericFunction):  # noqa: N801
@@ -53,3 +56,31 @@ def step_of(column: Any, starts: Sequence[Any]) -> ColumnElement[int]:
     if len(starts) < 2:
         return literal(0, Integer())
     return case(*((column < begin, index) for index, begin in enumerate(starts[1:])), else_=len(starts) - 1)
+
+
+def packed(value: Any) -> Any:
+    """Whole numbers of a group as one text with commas: one row per group, where grouping by the number too would give a row for each."""
+    return func.aggregate_strings(cast(value, String), ",")
+
+
+def unpacked(text: str | None) -> Counter[int]:
+    """How often each number occurs in a packed text."""
+    return Counter(map(int, text.split(","))) if text else Counter()
+
+
+class broad(GenericFunction):  # noqa: N801
+    """A condition that most rows meet: SQLite's planner takes each bound of a range for a narrow one, and leaves the index that holds all columns."""
+
+    type = NULLTYPE  # of a Boolean, SQLite would be asked whether it equals 1
+    inherit_cache = True
+    name = "broad"
+
+
+@compiles(broad, "sqlite")
+def _broad_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"likely({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(broad)
+def _broad(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)})"

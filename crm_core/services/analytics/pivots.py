@@ -182,13 +182,13 @@ def _next(day: date, grain: Grain) -> date:
     return add_months(day, _MONTHS[grain])
 
 
-def _expression(session: Session, actor: Actor, key: str, axis: _Axis, source: Any) -> dimensions.Column:
+def _expression(session: Session, actor: Actor, key: str, axis: _Axis) -> Any:
     if not axis.grain:
-        return dimensions.column(session, actor, key, axis.dimension.path, source)
+        return dimensions.column(session, actor, key, axis.dimension.path).expression
     column = axis.dimension.spec.expression(entity(key).table)
     start = filters.Context(actor).start_of if axis.dimension.spec.kind is FieldKind.DATETIME else (lambda day: day)
     stepped = step_of(column, [start(first) for first, _ in axis.steps])
-    return dimensions.Column(case((column.is_(None), None), else_=stepped), source)
+    return case((column.is_(None), None), else_=stepped)
 
 
 # --- groups --------------------------------------------------------------------------------------------------------------
@@ -200,22 +200,29 @@ def _groups(
     session: Session, actor: Actor, key: str, base: dict[str, Any], across: list[_Axis], number: FieldSpec | None
 ) -> Groups:
     table = entity(key).table
-    source: Any = table
-    columns = []
-    for n, axis in enumerate(across):
-        made = _expression(session, actor, key, axis, source)
-        source = made.source
-        columns.append(made.expression.label(f"g{n}"))
     value = number.expression(table) if number is not None else literal(0)
-    exact = number is not None and number.kind in (FieldKind.MONEY, FieldKind.INTEGER)
-    amount = cast(func.coalesce(func.sum(value), 0), BigInteger) if exact else func.coalesce(func.sum(value), 0)
+    links = [None if axis.grain else dimensions.link(session, key, axis.dimension.path) for axis in across]
+    columns = [
+        (_expression(session, actor, key, axis) if link is None else link).label(f"g{n}")
+        for n, (axis, link) in enumerate(zip(across, links, strict=True))
+    ]
+    amount = func.coalesce(func.sum(value), 0)
     statement = (
-        select(*columns, func.count(), func.count(value), amount, func.min(value), func.max(value))
-        .select_from(source)
+        select(
+            *columns,
+            func.count().label("cases"),
+            func.count(value).label("filled"),
+            (cast(amount, BigInteger) if _exact(number) else amount).label("amount"),
+            func.min(value).label("low"),
+            func.max(value).label("high"),
+        )
         .where(visible(actor, key, table), filters.where(session, key, base, actor))
-        .group_by(*(f"g{n}" for n in range(len(across))))
-        .limit(MAX_GROUPS + 1)
+        .group_by(*(column.name for column in columns))
     )
+    if any(link is not None for link in links):
+        far = [None if link is None else axis.dimension.path for axis, link in zip(across, links, strict=True)]
+        statement = _looked_up(session, actor, key, statement, far, number)
+    statement = statement.limit(MAX_GROUPS + 1)
     rows = session.execute(statement).all()
     if len(rows) > MAX_GROUPS:
         raise Invalid(f"That would be more than {MAX_GROUPS:,} groups. Choose fields with fewer values, or filter the report.")
@@ -224,6 +231,26 @@ def _groups(
         keys = tuple(row[: len(across)]) + (None,) * (2 - len(across))
         found.setdefault((_folded(keys[0]), _folded(keys[1])), _Sum()).add(_Sum(*row[len(across) :]))
     return found
+
+
+def _looked_up(session: Session, actor: Actor, key: str, statement: Any, far: list[str | None], number: FieldSpec | None) -> Any:
+    """Groups by link as groups by a field of what is linked: that is looked up once per record pointed at, not once per record that points."""
+    inner = statement.subquery()
+    source, groups = inner, []
+    for n, path in enumerate(far):
+        group = inner.c[f"g{n}"]
+        if path is not None:
+            made = dimensions.column(session, actor, key, path, source, by=group)
+            group, source = made.expression, made.source
+        groups.append(group.label(f"k{n}"))
+    amount = func.sum(inner.c.amount)
+    counts = (cast(func.sum(inner.c[name]), BigInteger) for name in ("cases", "filled"))
+    sums = (cast(amount, BigInteger) if _exact(number) else amount, func.min(inner.c.low), func.max(inner.c.high))
+    return select(*groups, *counts, *sums).select_from(source).group_by(*(group.name for group in groups))
+
+
+def _exact(number: FieldSpec | None) -> bool:
+    return number is not None and number.kind in (FieldKind.MONEY, FieldKind.INTEGER)
 
 
 def _folded(value: Any) -> Any:

@@ -12,7 +12,7 @@ from crm_core.filters import Context
 from crm_core.models import Ticket
 from crm_core.services.analytics.metric_rules import DONE, Facts
 from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, histogram, instants_within, pieces, reach, union_rows
-from crm_core.services.analytics.metric_sql import minutes_between
+from crm_core.services.analytics.metric_sql import minutes_between, packed
 
 _TICKET = Ticket.__table__  # type: ignore[attr-defined]
 
@@ -30,15 +30,15 @@ def solved_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
 
 
 def _durations(session: Session, actor: Actor, slot: Slot, at: Any, minutes: Any, target: str, *only: Any) -> Grouped:
-    counted = (minutes.label("value"), func.count())
+    values = packed(minutes)
     kept = (reach(actor, "ticket", _TICKET, slot), *only)
     parts: list[Any]
     if slot.by:
         column = _TICKET.c[slot.by]
-        parts = [select(column, *counted).where(*kept, instants_within(at, slot.period, actor)).group_by(column, "value")]
+        parts = [select(column, values).where(*kept, instants_within(at, slot.period, actor)).group_by(column)]
     else:
         days = pieces(at, slot, Context(actor).start_of)
-        parts = [select(literal_column(str(n)), *counted).where(*kept, inside).group_by("value") for n, inside in days]
+        parts = [select(literal_column(str(n)), values).where(*kept, inside) for n, inside in days]
     return histogram(session, parts, target)
 
 

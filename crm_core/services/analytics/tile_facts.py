@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import case, func, literal, select
@@ -22,12 +23,14 @@ from crm_core.models import CampaignChannel
 from crm_core.services.analytics import dimensions
 from crm_core.services.analytics.metric_rules import Facts, Metric, list_filter
 from crm_core.services.analytics.metric_slots import Grouped
-from crm_core.services.analytics.metric_sql import days_between, minutes_between, step_of
+from crm_core.services.analytics.metric_sql import broad, days_between, minutes_between, packed, step_of, unpacked
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.vocabulary import FieldKind, StageKind
 
 _CHANNEL = CampaignChannel.__table__  # type: ignore[attr-defined]
 _PROBE = Period(date(2000, 1, 1), date(2000, 1, 2))
+_LONG = 60
+"""Days from which on a period is taken to hold most of the records."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,16 @@ def grouped(
         raise Invalid(
             "The return of campaigns sets deals against costs, which have no such field: it can be shown as a whole only."
         )
-    table = entity(metric.entity).table
+    table, read = entity(metric.entity).table, _READERS[metric.key]
+    ast = listed(metric, cut) if leaves else (cut.only or {"op": "and", "items": []})
+    where = [visible(actor, metric.entity, table)]
+    if clause is not None:
+        where.append(clause)
+    link = dimensions.link(session, metric.entity, cut.by) if cut.by and group is None else None
+    if link is not None and isinstance(read, _Sums):
+        far = partial(dimensions.column, session, actor, metric.entity, cut.by)
+        return read.linked(session, table, link, far, [*where, *_ranges(session, actor, metric, cut, ast)])
+    where.append(filters.where(session, metric.entity, ast, actor))
     key, source = literal(None), table
     if group is not None:
         key = group
@@ -70,11 +82,21 @@ def grouped(
         key, source = found.expression, found.source
     elif cut.steps:
         key = _step(session, actor, metric, cut)
-    ast = listed(metric, cut) if leaves else (cut.only or {"op": "and", "items": []})
-    where = [visible(actor, metric.entity, table), filters.where(session, metric.entity, ast, actor)]
-    if clause is not None:
-        where.append(clause)
-    return _READERS[metric.key](session, table, source, key, where)
+    return read(session, table, source, key, where)
+
+
+def _ranges(session: Session, actor: Actor, metric: Metric, cut: Cut, ast: dict[str, Any]) -> list[Any]:
+    """The clauses of a filter; a long period is told to be one, so that all records pass in the order of their link."""
+    start, end, name = cut.period.start, cut.period.end, day_field(metric)
+    if start is None or end is None or (end - start).days < _LONG or not name:
+        return [filters.where(session, metric.entity, ast, actor)]
+    leaf = {"field": name, "cmp": "between"}
+    others = [item for item in ast["items"] if {key: item.get(key) for key in leaf} != leaf]
+    spec, _ = resolve(session, metric.entity, name)
+    column, first, after = spec.expression(entity(metric.entity).table), start, end + timedelta(days=1)
+    begin = Context(actor).start_of if spec.kind is FieldKind.DATETIME else (lambda day: day)
+    bounds = [broad(column >= begin(first)), broad(column < begin(after))]
+    return [filters.where(session, metric.entity, {"op": "and", "items": others}, actor), *bounds]
 
 
 def _step(session: Session, actor: Actor, metric: Metric, cut: Cut) -> Any:
@@ -94,19 +116,30 @@ def parts(session: Session, actor: Actor, metric: Metric, cut: Cut, **more: Any)
 Reader = Callable[[Session, Any, Any, Any, Sequence[Any]], Grouped]
 
 
-def _sums(columns: Callable[[Any], Sequence[Any]], put: Callable[[Facts, Sequence[Any]], None]) -> Reader:
+@dataclass(frozen=True)
+class _Sums:
     """A reader that adds up a few columns per group (PostgreSQL may give several rows of one key; they add up too)."""
 
-    def read(session: Session, table: Any, source: Any, key: Any, where: Sequence[Any]) -> Grouped:
-        named = key.label("grp")
-        statement = select(named, *columns(table)).select_from(source).where(*where)
-        statement = statement if _constant(key) else statement.group_by("grp")
+    columns: Callable[[Any], Sequence[Any]]
+    put: Callable[[Facts, Sequence[Any]], None]
+
+    def __call__(self, session: Session, table: Any, source: Any, key: Any, where: Sequence[Any]) -> Grouped:
+        statement = select(key.label("grp"), *self.columns(table)).select_from(source).where(*where)
+        return self._read(session, statement if _constant(key) else statement.group_by("grp"))
+
+    def linked(self, session: Session, table: Any, link: Any, far: Callable[..., Any], where: Sequence[Any]) -> Grouped:
+        """Per linked record first, then per value of its field: a million records point to a few thousand."""
+        sums = [column.label(f"n{n}") for n, column in enumerate(self.columns(table))]
+        inner = select(link.label("link"), *sums).where(*where).group_by(link).subquery()
+        found = far(inner, by=inner.c.link)
+        outer = [func.sum(inner.c[column.name]) for column in sums]
+        return self._read(session, select(found.expression.label("grp"), *outer).select_from(found.source).group_by("grp"))
+
+    def _read(self, session: Session, statement: Any) -> Grouped:
         found: Grouped = {}
         for row in session.execute(statement):
-            put(found.setdefault(row[0], Facts()), [int(value or 0) for value in row[1:]])
+            self.put(found.setdefault(row[0], Facts()), [int(value or 0) for value in row[1:]])
         return found
-
-    return read
 
 
 def _constant(key: Any) -> bool:
@@ -117,14 +150,11 @@ def _spread(value: Callable[[Any], Any], target: str) -> Reader:
     """A reader of how many records have which value."""
 
     def read(session: Session, table: Any, source: Any, key: Any, where: Sequence[Any]) -> Grouped:
-        named, spread = key.label("grp"), value(table).label("val")
-        statement = select(named, spread, func.count()).select_from(source).where(*where)
+        statement = select(key.label("grp"), packed(value(table))).select_from(source).where(*where)
         found: Grouped = {}
-        for group, counted, count in session.execute(
-            statement.group_by("val") if _constant(key) else statement.group_by("grp", "val")
-        ):
-            if counted is not None:
-                getattr(found.setdefault(group, Facts()), target)[int(counted)] += count
+        for group, text in session.execute(statement if _constant(key) else statement.group_by("grp")):
+            if text:
+                getattr(found.setdefault(group, Facts()), target).update(unpacked(text))
         return found
 
     return read
@@ -151,7 +181,7 @@ def _campaign_cost(session: Session, table: Any, source: Any, key: Any, where: S
         .where(_CHANNEL.c.campaign_id == table.c.id)
         .scalar_subquery()
     )
-    return _sums(lambda _table: (func.count(), func.sum(cost)), _put("campaigns", "cost_minor"))(session, table, source, key, where)
+    return _Sums(lambda _table: (func.count(), func.sum(cost)), _put("campaigns", "cost_minor"))(session, table, source, key, where)
 
 
 def _put(*names: str) -> Callable[[Facts, Sequence[Any]], None]:
@@ -168,9 +198,9 @@ def _closed(table: Any) -> Sequence[Any]:
     return (func.count(case((won, 1))), func.count(case((lost, 1))), func.sum(case((won, table.c.amount_minor), else_=0)))
 
 
-_CLOSED = _sums(_closed, _put("won", "lost", "won_minor"))
-_LEADS = _sums(lambda table: (func.count(), func.count(table.c.converted_at)), _put("leads", "converted"))
-_ORDERS = _sums(lambda table: (func.count(), func.sum(table.c.total_minor)), _put("orders", "order_minor"))
+_CLOSED = _Sums(_closed, _put("won", "lost", "won_minor"))
+_LEADS = _Sums(lambda table: (func.count(), func.count(table.c.converted_at)), _put("leads", "converted"))
+_ORDERS = _Sums(lambda table: (func.count(), func.sum(table.c.total_minor)), _put("orders", "order_minor"))
 _READERS: dict[str, Reader] = {
     "revenue_won": _CLOSED,
     "win_rate": _CLOSED,
@@ -184,8 +214,8 @@ _READERS: dict[str, Reader] = {
     "orders": _ORDERS,
     "order_revenue": _ORDERS,
     "average_order": _ORDERS,
-    "open_handovers": _sums(lambda _table: (func.count(),), _put("open_handovers")),
-    "open_tickets": _sums(lambda _table: (func.count(),), _put("open_tickets")),
+    "open_handovers": _Sums(lambda _table: (func.count(),), _put("open_handovers")),
+    "open_tickets": _Sums(lambda _table: (func.count(),), _put("open_tickets")),
     "first_response": _spread(lambda table: minutes_between(table.c.first_response_at, table.c.opened_at), "response_minutes"),
     "resolution": _spread(lambda table: minutes_between(table.c.solved_at, table.c.opened_at), "resolution_minutes"),
 }
