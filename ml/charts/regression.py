@@ -125,4 +125,4 @@ def _sampled(fit: Regression) -> pd.DataFrame:
 
 
 def _label(term: str, scale: float) -> str:
-    return term if scale == 1.0 else f"{term} (per {number(scale)})"
+    return term if scale == 1.0 else f"{term} (per {number(float(f'{scale:.2g}'))})"

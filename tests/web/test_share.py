@@ -12,7 +12,8 @@ from crm_core.frames.arrow import pack
 from crm_core.kit import clock, hashing
 from crm_core.models import AnalysisRun, AnalysisTable, Deal, Role, RolePermission, ShareLink, SigninAttempt, Stage, User
 from crm_core.services.analytics import dashboard_starts, dashboards, run_keys, sharing
-from crm_core.services.analytics.methods import method
+from crm_core.services.analytics.methods import kinds, method
+from crm_core.services.analytics.shared_run_sheets import SHEETS
 from crm_core.vocabulary import Action, RunState, ShareKind, StageKind
 from tests.crm_core.services.analytics.company import NOW, fill
 from tests.web.conftest import APP, Visitor
@@ -222,8 +223,8 @@ def test_links_are_made_seen_and_withdrawn_by_those_who_may(workspace, board):
 
 def finished_run(actor, verdict="Three groups hold."):
     wanted = method("segmentation")
-    groups = pd.DataFrame({"label": ["Loyal", "Rare", "Few"], "customers": [30, 20, 2], "revenue_minor": [900, 800, 700]})
-    people = pd.DataFrame({"customer_id": [1, 2], "name": ["Ida Berg", "Bo"], "customers": [9, 9]})
+    groups = pd.DataFrame({"name": ["Loyal", "Rare", "Few"], "n": [30, 20, 2], "share": 0.3, "revenue": 9.0, "revenue_share": 0.3})
+    people = pd.DataFrame({"customer_id": [1, 2], "name": ["Ida Berg", "Bo"], "n": [9, 9]})
     with write_session() as session:
         params = wanted.normalise({}, session, actor)
         reach = run_keys.scope(session, actor, wanted, params)
@@ -233,7 +234,7 @@ def finished_run(actor, verdict="Three groups hold."):
         )  # fmt: skip
         session.add(row)
         session.flush()
-        for name, frame in (("groups", groups), ("people", people)):
+        for name, frame in (("clusters", groups), ("customers", people)):
             session.add(AnalysisTable(run_id=row.id, name=name, rows=len(frame), data=pack(frame)))
         return row.id
 
@@ -247,9 +248,11 @@ def test_an_analysis_is_shared_without_single_records(client, workspace):
             sharing.create(session, workspace["root"], kind=ShareKind.RUN, target_id=run_id + 1)
         token = sharing.find(session, dana)[0].token
     page = client.get(f"/s/{token}")
-    assert page.status_code == 200 and "Three &lt;groups&gt; hold." in page.text and "0.71" in page.text
+    assert page.status_code == 200 and "Three &lt;groups&gt; hold." in page.text and "71%" in page.text
     assert "Loyal" in page.text and "Few" not in page.text and "Rare" not in page.text
     assert "Ida" not in page.text and "<script" not in page.text
+    assert "<h2>Customers</h2>" not in page.text, "two of them are too few to tell"
+    assert set(SHEETS) == set(kinds()), "every analysis has its page for people outside"
 
 
 def test_a_dead_link_of_any_kind_says_so_and_offers_a_stranger_no_way_into_the_app(client, cast):

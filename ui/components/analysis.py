@@ -95,7 +95,7 @@ def analysis_page(
     _verdict(actor, shown)
     if shown.state is not RunState.DONE:
         if shown.state is RunState.REFUSED:
-            _way_on(nothing, on_nothing)
+            _way_on(on_nothing)
         if instead is not None:
             instead()
         st.stop()
@@ -139,10 +139,8 @@ def _progress(kind: str, run_id: int) -> None:
         st.caption(f"Asked for {fmt.ago(current_actor(), run.asked_at)}. You can leave this page: the result waits here.")
 
 
-def _way_on(nothing: str, on_nothing: Callable[[Any], None] | None) -> None:
-    """A refusal is no dead end: what the analysis needs, and the way to get it."""
-    if nothing:
-        st.caption(nothing)
+def _way_on(on_nothing: Callable[[Any], None] | None) -> None:
+    """A refusal is no dead end: it said what is needed, here is the way to get it."""
     if on_nothing is not None:
         on_nothing(st.container(horizontal=True, gap="small", key="refused_actions"))
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from crm_core.services.analytics import segmentation_rows
-from crm_core.services.analytics.segment_rules import BEHAVIOUR
+from crm_core.services.analytics.segment_rules import readable
 from crm_core.vocabulary import Channel
 from ui import format as fmt
 from ui.actions import load
@@ -72,11 +72,3 @@ def _suggestion(card: dict[str, Any]) -> str:
     if card["channel"]:
         text = text.replace(f"by {card['channel'][0]} ", f"by {_CHANNELS.get(card['channel'][0], card['channel'][0]).lower()} ")
     return text
-
-
-def readable(text: str) -> str:
-    """Keys of fields and measures as words."""
-    for key, label in BEHAVIOUR.items():
-        text = text.replace(key.replace("_", " "), label.lower())
-    text = text.replace(" minor", "").removeprefix("x ")
-    return text[0].upper() + text[1:] if text else text

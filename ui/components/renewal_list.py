@@ -26,7 +26,7 @@ def renewal_list() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             window = st.segmented_control(
                 "Within", list(WINDOWS), format_func=lambda one: WINDOWS[one], default="90", required=True, key="renewal_window", bind="query-params",
-                help="“Day has passed”: the renewal day is over, and nobody wrote down whether the contract goes on",
+                help="“Passed”: the renewal day is over, and nobody wrote down whether the contract goes on",
             )  # fmt: skip
             mine = st.toggle("Only mine", key="renewal_mine", bind="query-params")
         choice = {"window": window or "90", "mine": bool(mine)}

@@ -23,8 +23,8 @@ def bars(rows: Sequence[tuple[str, Number | None, str]]) -> Markup:
     return Markup('<table class="groups">{}</table>').format(made)
 
 
-def ranges(rows: Sequence[tuple[str, Number | None, str, float | None, float | None]]) -> Markup:
-    """Shares of groups as marks with their intervals, on one scale."""
+def ranges(rows: Sequence[tuple[str, Number | None, str, float | None, float | None]], *, note: str | None = None) -> Markup:
+    """Values of groups as marks with their intervals, on one scale from zero; ``note`` says what the lines are, if not 95 % intervals."""
     shown = [row for row in rows if row[1] is not None]
     top = max((high if high is not None else float(value or 0) for _, value, _, _, high in shown), default=0) or 1
 
@@ -39,8 +39,8 @@ def ranges(rows: Sequence[tuple[str, Number | None, str, float | None, float | N
         ).format(label, at(low), at(high), at(value), at(value), text)
         for label, value, text, low, high in shown
     )
-    note = Markup('<p class="note">Marks with 95 % intervals: where they overlap, chance may have ranked them.</p>')
-    return Markup('<table class="groups">{}</table>{}').format(made, note)
+    said = note or "Marks with 95 % intervals: where they overlap, chance may have ranked them."
+    return Markup('<table class="groups">{}</table><p class="note">{}</p>').format(made, said)
 
 
 def steps(

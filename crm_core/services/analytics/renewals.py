@@ -16,7 +16,7 @@ from crm_core.models import Order
 from crm_core.services.analytics import customer_rows
 from crm_core.vocabulary import Action, OrderStatus
 
-WINDOWS = {"30": "30 days", "90": "90 days", "365": "12 months", "past": "Day has passed"}
+WINDOWS = {"30": "30 days", "90": "90 days", "365": "12 months", "past": "Passed"}
 _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
 _FIELDS = ("customer_since", "renews_on", "customer_until")
 

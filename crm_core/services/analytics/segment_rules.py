@@ -47,6 +47,14 @@ def with_fields(rule: Rule, fields: Mapping[str, str]) -> dict[str, Any]:
     return {**rule, "field": fields.get(str(rule["field"]), rule["field"])}
 
 
+def readable(text: str) -> str:
+    """Keys of fields and measures as words."""
+    for key, label in BEHAVIOUR.items():
+        text = text.replace(key.replace("_", " "), label.lower())
+    text = text.replace(" minor", "").removeprefix("x ")
+    return text[0].upper() + text[1:] if text else text
+
+
 def readable_fields(labels: Mapping[str, str]) -> dict[str, str]:
     """Key → its label as a column of its own: two fields of one label are told apart."""
     taken = {"customer_id", *BEHAVIOUR}

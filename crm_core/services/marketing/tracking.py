@@ -180,7 +180,7 @@ def replied(session: Session, member_id: int, fresh: str = "") -> Answer:
         session.flush()
         events.record(session, system(Via.MAIL), "campaign.replied", campaign)
     if _LEAVING.match(fresh.strip()):
-        _leave(session, system(Via.MAIL), member, f"Wrote “{fresh.strip()[:40]}” in answer to campaign {member.campaign_id}")
+        _leave(session, system(Via.MAIL), member, f"Wrote “{fresh.strip()[:40]}” in answer to {_called(session, member)}")
     return Answer(member.campaign_id, campaign.name if campaign else "", member.contact_id, member.lead_id)
 
 
@@ -245,7 +245,12 @@ def _address(member: Any, person: Any) -> str:
 def leave(session: Session, text: str) -> None:
     """Unsubscribe: nothing for marketing goes to this address any more. Twice is as good as once. Events: <entity>.consent_changed."""
     member, _, _ = _person(session, text)
-    _leave(session, system(Via.FORM), member, f"Unsubscribed from campaign {member.campaign_id}")
+    _leave(session, system(Via.FORM), member, f"Unsubscribed from {_called(session, member)}")
+
+
+def _called(session: Session, member: Any) -> str:
+    campaign = session.get(Campaign, member.campaign_id)
+    return f"“{campaign.name}”" if campaign is not None else "a campaign"
 
 
 def _leave(session: Session, actor: Actor, member: Any, source: str) -> None:

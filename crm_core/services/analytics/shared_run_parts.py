@@ -1,0 +1,317 @@
+"""The parts of a shared analysis, per kind: a few figures, a chart that reads without pointing at it, the table beside it. Never single records."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+from sqlmodel import Session
+
+from crm_core import format as fmt
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.kit.money import exponent
+from crm_core.services.analytics import paper, paper_charts, runs
+from crm_core.services.analytics.runs import Run
+from crm_core.services.analytics.segment_rules import readable
+from crm_core.services.analytics.suppression_rules import hidden, is_small
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Column = tuple[str, str, str]
+"""Column of the run's table, its heading, its form (``FORMS``)."""
+MODELS = {
+    "first": "First", "last": "Last", "linear": "Linear", "position": "40/20/40", "time_decay": "Decay", "w": "W", "full_path": "Full path",
+    "markov": "Markov", "shapley": "Shapley",
+}  # fmt: skip
+WAYS = {
+    "weighted": "Weighted pipeline", "commit": "Commit of the reps", "statistical": "Statistical forecast", "blend": "Blend of all",
+}  # fmt: skip
+METHODS = {
+    "ets": "Exponential smoothing", "theta": "Theta", "mean": "The flat mean", "prophet": "Prophet", "seasonal_naive": "Repeating the last season",
+}  # fmt: skip
+MOST = 40
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What the parts are made of."""
+
+    session: Session
+    actor: Actor
+    run: Run
+
+    def frame(self, name: str) -> "pd.DataFrame | None":
+        """A table of the run; None when it has none, or an empty one."""
+        found = runs.table(self.session, self.actor, self.run.id, name) if name in self.run.tables else None
+        return None if found is None or found.empty else found
+
+    def money(self, major: float) -> str:
+        return fmt.money(self.actor, round(float(major) * 10 ** exponent(self.actor.currency)), compact=True)
+
+    def text(self, value: Any, form: str) -> str:
+        """A value as people read it."""
+        if value is None or value != value or str(value) == "NaT":
+            return fmt.NOTHING
+        if form == "money":
+            return self.money(value)
+        if form == "percent":
+            return fmt.percent(self.actor, float(value), 0)
+        if form == "times":
+            return f"{fmt.number(self.actor, float(value), digits=1)}×"
+        if form in ("whole", "one", "two"):
+            return fmt.number(self.actor, float(value), digits=("whole", "one", "two").index(form))
+        return fmt.day(self.actor, value.date()) if form == "day" else str(value)[:200]
+
+
+Part = Callable[[Draw], Markup | None]
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------------
+
+
+def paragraphs(lines: Sequence[str]) -> Markup:
+    return Markup("").join(Markup('<p class="text">{}</p>').format(line) for line in lines if line)
+
+
+def _note(words: str) -> Markup:
+    return Markup('<p class="note">{}</p>').format(words) if words else Markup("")
+
+
+def _hidden(gone: int) -> str:
+    return (
+        f"{gone} rows about few records are not shown." if gone > 1 else "One row about few records is not shown." if gone else ""
+    )
+
+
+def figure(title: str, text: str, note: str = "") -> Markup:
+    return paper.section(title, Markup('<p class="big">{}</p>').format(text) + _note(note), 3)
+
+
+def told(key: str, label: str, form: str, *, cases: bool = False, note: str = "") -> Part:
+    """A figure of the summary; ``cases``: it counts records, so that it is not told when there are few."""
+
+    def draw(on: Draw) -> Markup | None:
+        value = on.run.summary.get(key)
+        if not isinstance(value, int | float) or (cases and is_small(int(value))):
+            return None
+        return figure(label, on.text(value, form), note)
+
+    return draw
+
+
+def kept(frame: "pd.DataFrame", cases: str) -> "tuple[pd.DataFrame, int]":
+    """The rows that rest on enough records, and how many do not."""
+    counted = [int(value) if value == value else 0 for value in frame[cases].tolist()]
+    gone = hidden(counted)
+    rows = [n for n in range(len(frame)) if n not in gone and counted[n] > 0]
+    return frame.iloc[rows], len(gone)
+
+
+def listed(
+    name: str, title: str, columns: Sequence[Column], *, cases: str = "", note: str = "", names: dict[str, str] | None = None
+) -> Part:
+    """A table of the run with the columns that a reader needs. ``cases``: the column that says how many records a row rests on; ``names``:
+    what stands for the values of its first column."""
+
+    def draw(on: Draw) -> Markup | None:
+        frame = on.frame(name)
+        if frame is None:
+            return None
+        frame, gone = kept(frame, cases) if cases else (frame, 0)
+        if frame.empty:
+            return None
+        rows = [[on.text(row[key], form) for key, _, form in columns] for row in frame.head(MOST).to_dict("records")]
+        rows = [[(names or {}).get(row[0], row[0]), *row[1:]] for row in rows]
+        return paper.section(
+            title, paper_charts.table([label for _, label, _ in columns], rows) + _note(_hidden(gone)) + _note(note)
+        )
+
+    return draw
+
+
+def spans(
+    name: str, title: str, label: str, value: str, form: str, *, low: str = "low", high: str = "high", cases: str = "", note: str = "",
+    names: dict[str, str] | None = None,
+) -> Part:  # fmt: skip
+    """Marks with their ranges, one per row of a table."""
+
+    def draw(on: Draw) -> Markup | None:
+        frame = on.frame(name)
+        if frame is None:
+            return None
+        frame, gone = kept(frame, cases) if cases else (frame, 0)
+        if frame.empty:
+            return None
+        rows = [
+            (
+                (names or {}).get(row[label], str(row[label])), float(row[value]),
+                f"{on.text(row[value], form)} ({on.text(row[low], form)} to {on.text(row[high], form)})", float(row[low]), float(row[high]),
+            )
+            for row in frame.head(MOST).to_dict("records")
+        ]  # fmt: skip
+        return paper.section(title, paper_charts.ranges(rows, note=note or None) + _note(_hidden(gone)))
+
+    return draw
+
+
+# --- what only one kind has ---------------------------------------------------------------------------------------------------
+
+
+def credits_of(on: Draw) -> Markup | None:
+    """Shares of the conversions: the spread over the models as a mark with its range, and every model beside it."""
+    frame = on.frame("credits")
+    if frame is None:
+        return None
+    wide = frame.pivot_table(index="channel", columns="model", values="share", aggfunc="first")
+    models = [one for one in MODELS if one in wide.columns]
+    wide["touched"] = frame.groupby("channel")["touched"].max()
+    wide["middle"] = wide[models].median(axis=1)
+    wide, gone = kept(wide.sort_values("middle", ascending=False).reset_index(), "touched")
+    if wide.empty:
+        return None
+    rows = wide.head(MOST).to_dict("records")
+    lows, highs = wide[models].min(axis=1).tolist(), wide[models].max(axis=1).tolist()
+    marks = [
+        (row["channel"], row["middle"], f"{on.text(low, 'percent')} to {on.text(high, 'percent')}", low, high)
+        for row, low, high in zip(rows, lows, highs, strict=False)
+    ]
+    table = paper_charts.table(
+        [str(on.run.params.get("level", "channel")).capitalize(), "Conversions it touched", *(MODELS[one] for one in models)],
+        [[row["channel"], on.text(row["touched"], "whole"), *(on.text(row[one], "percent") for one in models)] for row in rows],
+        heat=[[None, *(row[one] for one in models)] for row in rows],
+    )
+    words = "The line runs from the model that gives it least to the one that gives it most; the mark is the middle one."
+    return paper.section("Share of the conversions", paper_charts.ranges(marks, note=words) + table + _note(_hidden(gone)))
+
+
+def rules_of(on: Draw) -> Markup | None:
+    """What is bought together: the rules that held on later baskets, by name."""
+    frame = on.frame("rules")
+    if frame is None:
+        return None
+    frame = frame[(frame["verdict"] == "holds") & (frame["count"] >= 5)]
+    if frame.empty:
+        return paper.section("Bought together", paragraphs(["No rule held on later baskets."]))
+    sides = [(json.loads(row["antecedents"]), json.loads(row["consequents"])) for row in frame.head(MOST).to_dict("records")]
+    names = lists.titles(on.session, on.actor, "product", sorted({one for pair in sides for side in pair for one in side}))
+
+    def words(ids: Sequence[int]) -> str:
+        return ", ".join(names.get(one, f"Product {one}") for one in ids)
+
+    rows = list(zip(sides, frame.head(MOST).to_dict("records"), strict=True))
+    marks = [
+        (f"{words(left)} → {words(right)}", row["holdout_lift"], f"{on.text(row['holdout_lift'], 'times')} ({on.text(row['holdout_lift_low'], 'one')} to {on.text(row['holdout_lift_high'], 'one')})", row["holdout_lift_low"], row["holdout_lift_high"])
+        for (left, right), row in rows
+    ]  # fmt: skip
+    table = paper_charts.table(
+        ["Who has", "Also has", "Right in", "Baskets"],
+        [
+            [words(left), words(right), on.text(row["confidence"], "percent"), on.text(row["count"], "whole")]
+            for (left, right), row in rows
+        ],
+    )
+    words_below = "Lift on later baskets with its 95 % interval: 1 means no connection."
+    return paper.section("Bought together", paper_charts.ranges(marks, note=words_below) + table)
+
+
+def cards_of(on: Draw) -> Markup | None:
+    """A box per persona: how many, what sets them apart."""
+    cards = [one for one in on.run.summary.get("cards") or [] if isinstance(one, dict)]
+    gone = hidden([int(one.get("n") or 0) for one in cards])
+    made = Markup("")
+    for n, card in enumerate(cards):
+        if n not in gone:
+            size = f"{card['n']:,} customers ({on.text(card['share'], 'percent')})"
+            made += paper.section(
+                str(card["name"]), _note(size) + paragraphs([readable(str(one)) for one in card.get("traits") or []][:6]), 6
+            )
+    return made or None
+
+
+def expected_of(on: Draw) -> Markup | None:
+    """The forecast as a line, with its range in numbers."""
+    frame = on.frame("forecast")
+    if frame is None:
+        return None
+    form = "money" if on.run.summary.get("money") else "whole"
+    labels = [on.text(day, "day") for day in _days(frame["ds"])]
+    rows = frame.to_dict("records")
+    texts = [on.text(row["yhat"], form) for row in rows]
+    values = [float(row["yhat"]) for row in rows]
+    drawn = paper_charts.steps(
+        values, labels, texts, [], line=True, top=on.text(max(values), form), faded=[False] * len(rows), names=("Expected", "")
+    )
+    ranged = [[label, text, on.text(row["low"], form), on.text(row["high"], form)] for label, text, row in zip(labels, texts, rows, strict=True)]  # fmt: skip
+    words = (
+        f"Range for {on.text(on.run.summary.get('level', 0.8), 'percent')} of what happens, stretched to the errors of the past."
+    )
+    return paper.section("Expected", drawn + paper_charts.table(["From", "Expected", "At least", "At most"], ranged) + _note(words))
+
+
+def _days(column: Any) -> list[Any]:
+    import pandas as pd
+
+    return list(pd.to_datetime(column))
+
+
+def cohorts_of(on: Draw) -> Markup | None:
+    """Who came back: a row per quarter of the first order, a column per quarter since, of cohorts that are large enough."""
+    frame = on.frame("cohorts")
+    if frame is None:
+        return None
+    import pandas as pd
+
+    frame = frame.assign(cohort=pd.to_datetime(frame["cohort"]))
+    step = 3 if on.run.params.get("cohort") == "month" else 1
+    frame = frame[frame["age"] % step == 0]
+    sizes = frame.groupby("cohort")["customers"].max().reset_index()
+    sizes, gone = kept(sizes, "customers")
+    kept_ages = frame[frame["cohort"].isin(sizes["cohort"].tail(24)) & frame["retention"].notna()]["age"]
+    ages = sorted(kept_ages.unique())[:9]
+    rows, heat = [], []
+    for cohort, size in zip(sizes["cohort"].tail(24), sizes["customers"].tail(24), strict=True):
+        mine = frame[frame["cohort"] == cohort].set_index("age")["retention"]
+        values = [float(mine[age]) if age in mine.index else None for age in ages]
+        rows.append(
+            [
+                f"{cohort:%b %Y}",
+                on.text(size, "whole"),
+                *(on.text(value, "percent") if value is not None else "" for value in values),
+            ]
+        )
+        heat.append([None, *values])
+    if not rows:
+        return None
+    unit = {"month": "month", "quarter": "quarter"}.get(str(on.run.params.get("cohort")), "period")
+    table = paper_charts.table(["First order", "Customers", *(f"{unit} {age}" for age in ages)], rows, heat=heat)
+    words = "Share of a cohort that ordered in that month after its first order."
+    return paper.section("Who came back", table + _note(words.replace("month", unit)) + _note(_hidden(gone)))
+
+
+def drivers_of(on: Draw) -> Markup | None:
+    """Odds or slopes with their intervals, and each in a sentence."""
+    frame = on.frame("coefficients")
+    if frame is None:
+        return None
+    frame = frame[frame["term"] != "intercept"]
+    logistic = on.run.summary.get("kind") == "logistic"
+    shown = frame.head(MOST).to_dict("records")
+    rows = []
+    for row in shown:
+        unit = row.get("spread", 1.0)
+        unit = 1.0 if unit != unit or not unit else float(unit)
+        one, low, high = (
+            math.exp(max(-50, min(50, row[key] * unit))) if logistic else row[key] * unit for key in ("coef", "low", "high")
+        )
+        label = (
+            str(row["term"]) if unit == 1.0 else f"{row['term']} (per {fmt.number(on.actor, unit, digits=0 if unit >= 10 else 1)})"
+        )
+        rows.append([label, on.text(one, "two"), f"{on.text(low, 'two')} to {on.text(high, 'two')}"])
+    sentences = [str(row["sentence"]) for row in shown if row.get("sentence")]
+    head = ["", "Odds multiplied by" if logistic else f"Change in {on.run.summary.get('y', 'it')}", "95 % range"]
+    words = "Numbers per standard deviation, all other facts held fixed. An association is no cause."
+    return paper.section("What goes with it", paper_charts.table(head, rows) + _note(words) + paragraphs(sentences[:12]))
