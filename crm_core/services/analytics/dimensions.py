@@ -83,9 +83,10 @@ class Column:
     source: Any
 
 
-def link(session: Session, entity_key: str, path: str) -> Any | None:
+def link(session: Session, actor: Actor, entity_key: str, path: str) -> Any | None:
     """The column by which a dimension leaves the records themselves; None when it doesn't. Groups can be formed by it first: there are fewer
     linked records to look up then."""
+    require(actor, entity_key, Action.READ)
     _, trail = resolve(session, entity_key, path)
     return entity(entity_key).table.c[trail[0]] if trail else None
 

@@ -201,7 +201,7 @@ def _groups(
 ) -> Groups:
     table = entity(key).table
     value = number.expression(table) if number is not None else literal(0)
-    links = [None if axis.grain else dimensions.link(session, key, axis.dimension.path) for axis in across]
+    links = [None if axis.grain else dimensions.link(session, actor, key, axis.dimension.path) for axis in across]
     columns = [
         (_expression(session, actor, key, axis) if link is None else link).label(f"g{n}")
         for n, (axis, link) in enumerate(zip(across, links, strict=True))

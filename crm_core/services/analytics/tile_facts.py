@@ -69,7 +69,7 @@ def grouped(
     where = [visible(actor, metric.entity, table)]
     if clause is not None:
         where.append(clause)
-    link = dimensions.link(session, metric.entity, cut.by) if cut.by and group is None else None
+    link = dimensions.link(session, actor, metric.entity, cut.by) if cut.by and group is None else None
     if link is not None and isinstance(read, _Sums):
         far = partial(dimensions.column, session, actor, metric.entity, cut.by)
         return read.linked(session, table, link, far, [*where, *_ranges(session, actor, metric, cut, ast)])
