@@ -68,6 +68,12 @@ _ALL = (
         sort=("opened_at", True), search=("number", "subject"), page="ticket",
     ),
     Entity(
+        "article", m.Article, "Help article", "Help articles", "menu_book", title="title",
+        columns=("title", "state", "category", "owner_id", "review_by", "updated_at"),
+        sort=("title", False), search=("title", "summary", "body"), page="article",
+        also=("state",),
+    ),
+    Entity(
         "campaign", m.Campaign, "Campaign", "Campaigns", "campaign",
         columns=("name", "status", "starts_on", "ends_on", "budget_minor", "owner_id"), sort=("name", False), search=("name", "goal"), page="campaign",
     ),
@@ -113,6 +119,7 @@ _AREA_LABELS = {
     "telephony": "Telephone menus and calls",
     "automation": "Automations",
     "booking": "Booking pages",
+    "help_centre": "Public help centre",
 }
 
 

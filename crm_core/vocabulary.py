@@ -131,6 +131,41 @@ class TicketKind(Choice):
     CLOSED = "closed", "Closed"
 
 
+class ArticleState(Choice):
+    """Who may read a help article."""
+
+    DRAFT = "draft", "Draft"
+    PUBLISHED = "published", "Published"
+    ARCHIVED = "archived", "Archived"
+
+
+class HelpLanguage(Choice):
+    """Languages in which help articles are written and read aloud."""
+
+    EN = "en", "English"
+    DE = "de", "German"
+    FR = "fr", "French"
+    ES = "es", "Spanish"
+    IT = "it", "Italian"
+    PT = "pt", "Portuguese"
+    NL = "nl", "Dutch"
+    DA = "da", "Danish"
+    SV = "sv", "Swedish"
+    NO = "no", "Norwegian"
+    FI = "fi", "Finnish"
+    PL = "pl", "Polish"
+    CS = "cs", "Czech"
+    EL = "el", "Greek"
+    TR = "tr", "Turkish"
+    UK = "uk", "Ukrainian"
+    RU = "ru", "Russian"
+    AR = "ar", "Arabic"
+    HI = "hi", "Hindi"
+    JA = "ja", "Japanese"
+    KO = "ko", "Korean"
+    ZH = "zh", "Chinese"
+
+
 class SlaTarget(Choice):
     """What a service level promises about a ticket."""
 
@@ -756,6 +791,7 @@ class NodeKind(Choice):
     MENU = "menu", "Let the caller choose"
     HOURS = "hours", "Are we open?"
     SAY = "say", "Say something"
+    ARTICLE = "article", "Read a help article"
     QUEUE = "queue", "Put through to people"
     CALLBACK = "callback", "Ask for a call back"
     VOICEMAIL = "voicemail", "Take a message"

@@ -74,6 +74,8 @@ PAGES: tuple[Screen, ...] = (
     Screen("helpdesk/tray.py", "tray", "Mail tray", "inbox", "Service", ("mailbox", R), hidden=True),
     Screen("helpdesk/macros.py", "macros", "Macros", "bolt", "Service", ("ticket", Action.EDIT), hidden=True),
     Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
+    Screen("helpdesk/articles.py", "articles", "Help articles", "menu_book", "Service", ("article", R)),
+    Screen("helpdesk/article.py", "article", "Help article", "menu_book", "Service", ("article", R), hidden=True),
     Screen("helpdesk/surveys.py", "surveys", "Surveys", "reviews", "Service", ("survey", R)),
     Screen("helpdesk/telephony.py", "telephony", "Telephone", "call", "Service", ("telephony", R)),
     Screen("helpdesk/survey.py", "survey", "Survey", "reviews", "Service", ("survey", R), hidden=True),

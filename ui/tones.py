@@ -6,6 +6,7 @@ from typing import Any
 from crm_core.services.sales.deals import StageView
 from crm_core.vocabulary import (
     AccountKind,
+    ArticleState,
     BookingState,
     CampaignStatus,
     Channel,
@@ -32,6 +33,7 @@ TONES: dict[Any, str] = {
     OrderStatus.DRAFT: "gray", OrderStatus.PLACED: "blue", OrderStatus.FULFILLED: "green", OrderStatus.CANCELLED: "red",
     TicketKind.NEW: "blue", TicketKind.OPEN: "violet", TicketKind.WAITING_CUSTOMER: "orange", TicketKind.WAITING_THIRD: "orange",
     TicketKind.SOLVED: "green", TicketKind.CLOSED: "gray",
+    ArticleState.DRAFT: "gray", ArticleState.PUBLISHED: "green", ArticleState.ARCHIVED: "gray",
     Priority.LOW: "gray", Priority.NORMAL: "blue", Priority.HIGH: "orange", Priority.URGENT: "red",
     SlaState.RUNNING: "blue", SlaState.PAUSED: "gray", SlaState.BREACHED: "red", SlaState.MET: "green", SlaState.MET_LATE: "orange",
     SubmissionState.LEAD: "green", SubmissionState.KNOWN: "blue", SubmissionState.TWICE: "gray", SubmissionState.SPAM: "gray", SubmissionState.FAILED: "red",

@@ -1,9 +1,13 @@
 """``/healthz``: is this process fit to serve? (``/_stcore/health`` says only that it runs.)"""
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from crm_core import schema
+from crm_core.db import read_session
+from crm_core.errors import CrmError
+from crm_core.services.helpdesk import help_pages
 
 
 def show(_request: Request) -> Response:
@@ -20,5 +24,10 @@ def _answer(status: int, **parts: str) -> Response:
 
 
 def robots(_request: Request) -> Response:
-    """Nothing here is for search engines."""
-    return PlainTextResponse("User-agent: *\nDisallow: /\n")
+    """Nothing here is for search engines, but for the help centre where the workspace says so."""
+    try:
+        with read_session() as session:
+            allowed = help_pages.may_be_indexed(session)
+    except (CrmError, SQLAlchemyError):
+        allowed = False
+    return PlainTextResponse("User-agent: *\n" + ("Allow: /help\n" if allowed else "") + "Disallow: /\n")

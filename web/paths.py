@@ -14,6 +14,7 @@ PUBLIC = frozenset(
         "/welcome/demo",
         "/welcome/demo/status",
         "/demo",
+        "/help",
         "/healthz",
         "/metrics",  # checks its own token
         "/favicon.png",
@@ -41,6 +42,7 @@ PUBLIC_BELOW = (
     *("/api/", "/hooks/shop/"),  # programs, which bring a key or a signature
     "/ical/",  # a secret address
     *("/book/", "/b/"),  # pages on which a meeting is booked, and the signed links of booked ones
+    "/help/",  # the help centre, where it is switched on
     *("/q/", "/voice/"),  # signed links of surveys; calls, with the signature of the telephone provider
 )
 """Folders that a stranger may open."""

@@ -89,6 +89,8 @@ ROUTES: list[BaseRoute] = [
     _own("/voice/{key:path}", "voice.take"),
     _form("/q/{token:path}", "surveys.show", "surveys.submit", from_anywhere=True),
     _form("/r/{token:path}", "reports.ask", "reports.leave", from_anywhere=True),
+    _form("/help", "help.show", stranger=True),
+    _form("/help/{slug:path}", "help.article", "help.vote", stranger=True),
     _form("/v/{file:path}", "visits.show"),
     _form("/healthz", "health.show"),
     _form("/metrics", "metrics.show"),

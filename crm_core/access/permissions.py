@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from crm_core.vocabulary import Action, Scope
 
-RECORDS = ("account", "contact", "lead", "deal", "product", "order", "ticket", "campaign", "segment", "activity", "task")
+RECORDS = ("account", "contact", "lead", "deal", "product", "order", "ticket", "article", "campaign", "segment", "activity", "task")
 """Entities with rows of their own that people work on."""
 
 AREAS = (
@@ -26,6 +26,7 @@ AREAS = (
     "telephony",
     "automation",
     "booking",
+    "help_centre",
 )
 """Parts of the product that are allowed as a whole."""
 
@@ -92,6 +93,9 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("assignment", read=ALL, manage=SUB)
         + _on(("survey", "telephony"), read=ALL, manage=ALL)
         + _on(("automation", "booking"), read=ALL, manage=ALL)
+        + _on("article", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
+        + _on("article", **{"import": ALL})
+        + _on("help_centre", read=ALL, manage=ALL)
         + _on("audit", read=SUB)
         + _on("view", manage=ALL)
         + _on("integration", read=ALL),
@@ -104,7 +108,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("lead", "deal"), read=OWN, create=ALL, edit=OWN, delete=OWN, export=OWN)
         + _on("order", read=OWN, create=ALL, edit=OWN)
         + _on("ticket", read=ALL, create=ALL)
-        + _on(("product", "campaign", "segment"), read=ALL)
+        + _on(("product", "campaign", "segment", "article"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL)
         + _on("quota", read=OWN)
@@ -122,7 +126,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("automation", read=ALL, manage=ALL)
         + _on("booking", read=ALL, manage=OWN)
         + _on(("lead", "contact"), **{"import": ALL})
-        + _on(("account", "deal", "order", "product"), read=ALL)
+        + _on(("account", "deal", "order", "product", "article"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL, manage=ALL)
         + _on("integration", read=ALL),
@@ -132,6 +136,8 @@ ROLES: tuple[RoleDefault, ...] = (
         "Support agent",
         "Answers tickets; reads customers and orders",
         _on("ticket", read=ALL, create=ALL, edit=ALL, export=ALL)
+        + _on("article", read=ALL, create=ALL, edit=ALL, delete=OWN, export=ALL)
+        + _on("help_centre", read=ALL)
         + _on(("mailbox", "survey", "telephony"), read=ALL)
         + _on(("account", "order", "product"), read=ALL)
         + _on("contact", read=ALL, create=ALL, edit=ALL)

@@ -1,6 +1,7 @@
 """All tables. Importing this module registers every one of them."""
 
 from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable, ProductSuggestion
+from crm_core.models.articles import Article, ArticleProduct, ArticleUse, ArticleVote, HelpCentre
 from crm_core.models.automation import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion
 from crm_core.models.base import Base, Customisable, Record, thin_out
 from crm_core.models.booking import Booking, BookingPage, MeetingGuest

@@ -10,12 +10,13 @@ from crm_core import records
 from crm_core.access import Actor
 from crm_core.services.collaboration import tasks
 from crm_core.services.customers import accounts, contacts
-from crm_core.services.helpdesk import tickets
+from crm_core.services.helpdesk import articles, tickets
 from crm_core.services.marketing import campaigns
 from crm_core.services.sales import deals, leads, orders
 
 _OWN: dict[str, ModuleType] = {
     "account": accounts,
+    "article": articles,
     "campaign": campaigns,
     "contact": contacts,
     "deal": deals,

@@ -47,6 +47,8 @@ def card(row: MenuRow) -> None:
                         st.button("Delete", type="primary", key=f"drop_yes_{menu.id}", on_click=drop, args=(menu.id,))
         for sentence in row.problems[:5]:
             st.warning(fmt.md(sentence), icon=":material/warning:")
+        for sentence in row.hints:
+            st.caption(f":orange[:material/translate:] {fmt.md(sentence)}")
         if not row.has_token:
             st.caption("No auth token of the telephone provider yet: calls are refused until there is one. See Settings.")
         if may_edit and row.changed and not row.problems:

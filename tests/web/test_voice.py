@@ -8,6 +8,7 @@ from sqlmodel import select
 from crm_core import records
 from crm_core.db import read_session, write_session
 from crm_core.models import Activity, Task, Ticket, VoiceCall, VoiceMenu
+from crm_core.services.helpdesk import articles
 from crm_core.services.telephony import menus, signature_rules
 from crm_core.vocabulary import CallEnd
 
@@ -76,3 +77,37 @@ def test_a_wish_to_be_called_back_is_one_task(guest, menu, cast):
         assert "<Hangup" in report(guest, menu, "?e=key&t=1", Digits="3", **form).text
     tasks = rows(Task)
     assert len(tasks) == 1 and tasks[0].owner_id == cast["root"].user_id and rows(Activity) == []
+
+
+def test_a_caller_hears_an_article_and_hangs_up_helped_or_speaks_to_somebody(guest, menu, cast):
+    with write_session() as session:
+        values = {"title": "Reset", "summary": "Hold <b> & wait.", "state": "published"}
+        article = articles.create(session, cast["sam"], values)
+        node = {"kind": "article", "title": "Reset", "article": article.id, "next": "help", "after": ""}
+        draft = menus.set_node(session, cast["root"], menu.id, "read", node)
+        main = {**draft.flow["nodes"]["main"], "keys": {"1": "help", "2": "billing", "3": "back", "4": "read"}}
+        menus.set_node(session, cast["root"], menu.id, "main", main)
+        menus.publish(session, cast["root"], menu.id)
+        assert menus.reading(session, cast["sam"], article.id) == ["Main"]
+    assert report(guest, menu, signature="wrong").status_code == 403
+    report(guest, menu)
+    heard = report(guest, menu, "?e=key&t=1", Digits="4")
+    said = [one.text for one in ElementTree.fromstring(heard.text).find("Gather").iter("Say")]
+    assert (
+        said[0] == "Hold <b> & wait."
+        and "press 1" in said[1]
+        and {one.get("language") for one in ElementTree.fromstring(heard.text).iter("Say")} == {"en-US"}
+    )
+    assert report(guest, menu, "?e=key&t=1", Digits="4").text == heard.text, "asked twice, answered alike"
+    assert "Hold &lt;b&gt;" in report(guest, menu, "?e=key&t=2", Digits="1").text
+    report(guest, menu, "?e=status", CallStatus="completed", CallDuration="40")
+    (call,) = rows(VoiceCall)
+    assert call.outcome is CallEnd.INFORMED and [step["title"] for step in call.steps][-2:] == ["Reset", "Reset"]
+    with write_session() as session:
+        articles.update(session, cast["sam"], article.id, {"state": "archived"})
+    report(guest, menu, CallSid="CA2")
+    gone = report(guest, menu, "?e=key&t=1", CallSid="CA2", Digits="4")
+    assert "not available at the moment" in gone.text and "<Enqueue" in gone.text and len(rows(Ticket)) == 1
+    with read_session() as session:
+        (row,) = menus.find(session, cast["root"])
+        assert "not published" in " ".join(row.problems)

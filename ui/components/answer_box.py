@@ -10,6 +10,7 @@ from crm_core.services.helpdesk.answers import Envelope, NewFile
 from crm_core.vocabulary import TicketKind, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.components.article_picker import article_picker, inserted
 from ui.components.wishes import reach_note
 
 KINDS = {"reply": "Answer", "note": "Internal note", "said": "Customer said"}
@@ -36,7 +37,10 @@ def answer_box(ticket_id: int, status: TicketKind, contact_id: int | None = None
             kind = st.segmented_control(
                 "Kind", kinds, default=kinds[0], format_func=lambda one: KINDS[one], required=True, key=f"{name}_kind_{done}", label_visibility="collapsed",
             )  # fmt: skip
-            _canned(ticket_id, f"{name}_text_{turn}", kind)
+            with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small"):
+                if kind == "reply":
+                    article_picker(ticket_id, f"{name}_text_{turn}")
+                _canned(ticket_id, f"{name}_text_{turn}", kind)
         envelope = load(answers.envelope, ticket_id) if kind == "reply" else None
         to, cc, by_mail = _readers(envelope, name, turn)
         body = st.text_area(
@@ -142,15 +146,17 @@ def _foot(name: str, kind: str, done: bool) -> tuple[TicketKind | None, bool]:
 def _send(
     ticket_id: int, name: str, turn: int, kind: str, body: str, then: TicketKind | None, mail: tuple[str, str, list[NewFile]] | None
 ) -> None:
-    key = submit_key(name)
+    key, used = submit_key(name), inserted(f"{name}_text_{turn}")
     if kind == "said":
         saved: Any = perform(tickets.receive, ticket_id, body, submit_key=key, success="Entered.")
     elif mail is not None:
         to, cc, enclosed = mail
-        saved = perform(answers.send, ticket_id, body, to=to, cc=cc, enclosed=enclosed, then=then, submit_key=key)
+        saved = perform(answers.send, ticket_id, body, to=to, cc=cc, enclosed=enclosed, then=then, submit_key=key, articles=used)
     else:
         words = "Noted." if kind == "note" else "Answered."
-        saved = perform(tickets.reply, ticket_id, body, internal=kind == "note", then=then, submit_key=key, success=words)
+        saved = perform(
+            tickets.reply, ticket_id, body, internal=kind == "note", then=then, submit_key=key, articles=used, success=words
+        )
     if saved is None:
         for sentence in (st.session_state.pop("_invalid", None) or {}).values():
             st.error(fmt.md(sentence), icon=":material/error:")

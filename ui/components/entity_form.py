@@ -280,7 +280,8 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
                 label, value=fmt.local(actor, value).replace(tzinfo=None) if value else None, key=key, help=hint
             )
         case FieldKind.LONG_TEXT:
-            return st.text_area(label, value=value or "", key=key, help=hint, height=100)
+            tall = (spec.entity, spec.key) == ("article", "body")
+            return st.text_area(label, value=value or "", key=key, help=hint, height=320 if tall else 100)
     return st.text_input(label, value=value or "", key=key, help=hint, max_chars=spec.max_length)
 
 

@@ -12,7 +12,7 @@ from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
 from crm_core.lists import MASK, ListQuery
-from crm_core.vocabulary import Action, FieldKind, Scope, StageKind
+from crm_core.vocabulary import Action, ArticleState, FieldKind, Scope, StageKind
 from ui import format as fmt
 from ui.actions import load
 from ui.cache import behind, cached
@@ -284,6 +284,8 @@ def _when(actor: Actor, spec: FieldSpec, raw: date | datetime) -> str:
 
 
 def _overdue(spec: FieldSpec, row: Mapping[str, Any], raw: Any) -> bool:
+    if spec.key == "review_by":
+        return row.get("state") is ArticleState.PUBLISHED and raw <= fmt.clock.today()
     if spec.key not in ("expected_close_on", "due_at", "next_step_on"):
         return False
     open_state = (

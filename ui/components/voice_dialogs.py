@@ -7,7 +7,7 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.models import VoiceMenu
-from crm_core.services.helpdesk import calendars
+from crm_core.services.helpdesk import articles, calendars
 from crm_core.services.telephony import flow_rules, menus
 from crm_core.services.telephony.flow_rules import Place
 from crm_core.vocabulary import NodeKind
@@ -16,7 +16,7 @@ from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 
 ICONS = {
-    NodeKind.MENU: "dialpad", NodeKind.HOURS: "schedule", NodeKind.SAY: "campaign", NodeKind.QUEUE: "support_agent", NodeKind.CALLBACK: "phone_callback",
+    NodeKind.ARTICLE: "menu_book", NodeKind.MENU: "dialpad", NodeKind.HOURS: "schedule", NodeKind.SAY: "campaign", NodeKind.QUEUE: "support_agent", NodeKind.CALLBACK: "phone_callback",
     NodeKind.VOICEMAIL: "voicemail", NodeKind.HANGUP: "call_end",
 }  # fmt: skip
 
@@ -102,7 +102,7 @@ def menu_dialog(menu_id: int) -> None:
     with right:
         if chosen in nodes:
             _form(menu, nodes, chosen)
-        for sentence in flow_rules.problems(menu.flow):
+        for sentence in load(menus.wrong, menu_id):
             st.warning(fmt.md(sentence), icon=":material/warning:")
         _problems()
 
@@ -144,7 +144,7 @@ def _form(menu: VoiceMenu, nodes: dict[str, Any], key: str) -> None:
     )
     title = st.text_input("Name", value=str(node.get("title") or ""), max_chars=60, key=f"vn_title_{tag}")
     prompt = st.text_area(
-        "What callers hear",
+        "What callers hear before it" if kind is NodeKind.ARTICLE else "What callers hear",
         value=str(node.get("prompt") or ""),
         max_chars=flow_rules.MAX_PROMPT,
         height=100,
@@ -167,6 +167,11 @@ def _form(menu: VoiceMenu, nodes: dict[str, Any], key: str) -> None:
     elif kind is NodeKind.HOURS:
         made["open"] = _target(st, "While open", names, node.get("open"), f"vn_open_{tag}")
         made["closed"] = _target(st, "While closed", names, node.get("closed"), f"vn_closed_{tag}")
+    elif kind is NodeKind.ARTICLE:
+        made |= _article(menu, node, tag)
+        made["next"] = _target(
+            st, f"Key {flow_rules.AGENT}: somebody who can help", names, node.get("next"), f"vn_next_{tag}", "Choose a step"
+        )
     elif kind is NodeKind.SAY:
         made["next"] = _target(st, "Then", names, node.get("next"), f"vn_next_{tag}", "Hang up")
     elif kind is NodeKind.QUEUE:
@@ -193,6 +198,33 @@ def _form(menu: VoiceMenu, nodes: dict[str, Any], key: str) -> None:
             perform(menus.set_node, menu.id, key, None, base_version=menu.version)
             st.session_state.pop(f"_node_{menu.id}", None)
             st.rerun(scope="fragment")
+
+
+def _article(menu: VoiceMenu, node: Mapping[str, Any], tag: str) -> dict[str, Any]:
+    """Which help article is read aloud, and what callers hear after it."""
+    known, before = load(articles.published), flow_rules.article_of(node)
+    chosen = _choose("Help article", known, before, f"vn_article_{tag}", "Choose a published article")
+    if before and before not in known:
+        st.caption("The article that stood here is not published any more. Choose another one, or publish it again.")
+    elif not known:
+        st.caption("No article is published yet. Write one under Help articles.")
+    if chosen is not None:
+        st.caption(fmt.md(f"They hear: “{load(_words, chosen)}”"))
+    usual = flow_rules.after_of(menu.language)
+    after = st.text_area(
+        "And after it",
+        value=str(node.get("after") or usual),
+        max_chars=flow_rules.MAX_PROMPT,
+        height=80,
+        key=f"vn_after_{tag}",
+        help=f"Key {flow_rules.AGAIN} reads it again, key {flow_rules.AGENT} leads to somebody, and who hangs up counts as helped",
+    )
+    return {"article": chosen or before or None, "after": "" if (after or "").strip() in ("", usual) else after}
+
+
+def _words(session: Any, _actor: Any, article_id: int) -> str:
+    found = articles.spoken(session, [article_id]).get(article_id)
+    return found.words if found is not None else ""
 
 
 def _target(place: Any, label: str, names: dict[str, str], value: Any, key: str, nothing: str = "–") -> str | None:

@@ -1,6 +1,8 @@
 """A telephone in the browser, to walk through a menu as a caller does, at any time of the day; and what callers heard in earlier versions."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -21,10 +23,10 @@ NOW, AT, OPEN, CLOSED = "Now", "Another time", "Open", "Closed"
 @st.dialog("Try it", width="medium", icon=":material/dialpad:")
 def try_dialog(menu: VoiceMenu) -> None:
     """Walk through the draft: read what callers hear, press keys."""
-    state = f"_sim_{menu.id}"
+    state, flow = f"_sim_{menu.id}", load(menus.heard, menu.id)
     is_open = _when(menu)
     if st.button("Call", icon=":material/call:", type="primary", key=f"sim_call_{menu.id}"):
-        st.session_state[state] = [("Call", flow_rules.begin(menu.flow, is_open=is_open))]
+        st.session_state[state] = [("Call", flow_rules.begin(flow, is_open=is_open))]
     walked: list[tuple[str, Turn]] = st.session_state.get(state) or []
     for heard, turn in walked:
         with st.chat_message("user", avatar=":material/dialpad:"):
@@ -39,13 +41,13 @@ def try_dialog(menu: VoiceMenu) -> None:
         return
     last = walked[-1][1]
     if last.waits:
-        _keys(state, menu, last, is_open)
-    elif flow_rules.kind_of(flow_rules.node_of(menu.flow, last.node)) is NodeKind.QUEUE and st.button(
+        _keys(state, menu, flow, last, is_open)
+    elif flow_rules.kind_of(flow_rules.node_of(flow, last.node)) is NodeKind.QUEUE and st.button(
         "Nobody answers", key=f"sim_na_{menu.id}"
     ):
-        st.session_state[state].append(("Nobody answers", flow_rules.unanswered(menu.flow, last.node, is_open=is_open)))
+        st.session_state[state].append(("Nobody answers", flow_rules.unanswered(flow, last.node, is_open=is_open)))
         st.rerun(scope="fragment")
-    nodes = menu.flow.get("nodes") or {}
+    nodes = flow["nodes"]
     path = [str((nodes.get(key) or {}).get("title") or key) for _, turn in walked for key in turn.passed]
     st.caption(fmt.md("Path: " + " → ".join(path)))
 
@@ -69,18 +71,18 @@ def _when(menu: VoiceMenu) -> bool:
     return is_open
 
 
-def _keys(state: str, menu: VoiceMenu, last: Turn, is_open: bool) -> None:
+def _keys(state: str, menu: VoiceMenu, flow: Mapping[str, Any], last: Turn, is_open: bool) -> None:
     """The keys of a telephone."""
     with st.grid(3, min_column_width=60):
         for digit in "123456789*0#":
             if st.button(f"\\{digit}" if digit in "*#" else digit, key=f"sim_{menu.id}_{digit}", width="stretch"):
-                _press(state, menu, last, digit, is_open)
+                _press(state, menu, flow, last, digit, is_open)
     if st.button("Press nothing", type="tertiary", key=f"sim_none_{menu.id}"):
-        _press(state, menu, last, "", is_open)
+        _press(state, menu, flow, last, "", is_open)
 
 
-def _press(state: str, menu: VoiceMenu, last: Turn, digit: str, is_open: bool) -> None:
-    turn = flow_rules.press(menu.flow, last.node, last.tries, digit, is_open=is_open)
+def _press(state: str, menu: VoiceMenu, flow: Mapping[str, Any], last: Turn, digit: str, is_open: bool) -> None:
+    turn = flow_rules.press(flow, last.node, last.tries, digit, is_open=is_open)
     st.session_state[state].append((f"Key {digit}" if digit else "Nothing pressed", turn))
     st.rerun(scope="fragment")
 
@@ -102,10 +104,13 @@ def _version(menu: VoiceMenu, row: VersionRow, *, loses: bool) -> None:
     said += [part for part in (fmt.md(row.by), fmt.plural(row.calls, "call")) if part]
     with st.expander(" · ".join(said), key=f"vv_{menu.id}_{row.no}"):
         nodes = row.flow.get("nodes") or {}
+        titles = load(menus.titles, menu.id, row.flow)
         for place in flow_rules.outline(row.flow):
             node = nodes[place.node]
             words = f"{named(nodes, place)} (see above)" if place.again else named(nodes, place)
             heard = "" if place.again or not node.get("prompt") else f": “{node['prompt']}”"
+            if not place.again and (article := flow_rules.article_of(node)):
+                heard += f" Article: {titles.get(article, 'not published any more')}"
             icon = f":material/{ICONS[flow_rules.kind_of(node)]}:"
             st.markdown("&emsp;" * 2 * place.depth + f"{icon} **{fmt.md(words)}**{fmt.md(heard)}")
         if actor.can("telephony", Action.MANAGE) and row.flow != menu.flow:

@@ -12,14 +12,14 @@ from crm_core.vocabulary import Action, Via
 AREAS: dict[str, tuple[str, ...]] = {
     "customers": ("account", "contact"),
     "sales": ("lead", "deal", "product", "order"),
-    "service": ("ticket",),
+    "service": ("ticket", "article"),
     "marketing": ("campaign", "segment"),
     "work": ("activity", "task"),
 }
 LABELS = {
     "customers": "Accounts and contacts",
     "sales": "Leads, deals, orders, products",
-    "service": "Tickets",
+    "service": "Tickets and help articles",
     "marketing": "Campaigns and segments",
     "work": "Activities and tasks",
 }

@@ -50,6 +50,7 @@ PICKS: dict[tuple[str, str], tuple[str, ...]] = {
     ("deal", "lost_reason"): ("Price", "Competitor", "No decision", "Missing feature", "Timing", "No budget", "No reason given"),
     ("deal", "won_reason"): ("Product fit", "Price", "Relationship", "Service", "Speed", "No reason given"),
     ("deal", "competitor"): ("None", "In-house solution", "Unknown"),
+    ("article", "category"): ("Getting started", "How to", "Problems", "Orders and delivery", "Returns", "Billing", "Other"),
     ("ticket", "category"): ("Question", "Problem", "Complaint", "Return", "Billing", "Feature request", "Other"),
 }
 

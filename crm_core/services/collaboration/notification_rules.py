@@ -66,6 +66,7 @@ _ALL = (
     Kind("reminder.renewal", DUE, "A contract ends soon", "The contract of {title} ends in {days} days", "autorenew", mail=DAILY),
     Kind("reminder.birthday", DUE, "A contact has a birthday", "{title} has a birthday today", "cake"),
     Kind("reminder.follow_lead", DUE, "A lead of mine waits for its first answer", "{title} still waits for a first answer", "update"),
+    Kind("reminder.article", DUE, "A help article of mine wants to be read again", "Read it again, is it still true? {title}", "menu_book", mail=DAILY),
     Kind("lead.late", SERVICE, "A new lead waits too long", "{title} should have heard from us by now", "timer_off", mail=NOW),
     Kind("sla.warning", SERVICE, "A promise of mine is nearly used up", "{title}: {pct}% of the time for the {target} is used up", "timer"),
     Kind("sla.breached", SERVICE, "A promise of mine is broken", "{title}: the {target} is overdue", "timer_off", mail=NOW),

@@ -13,9 +13,9 @@ from crm_core.fields import registry
 from crm_core.filters import where
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import today, utcnow
-from crm_core.models import Activity, Contact, Deal, Lead, Organisation, Stage, Task, UserPreference
+from crm_core.models import Activity, Article, Contact, Deal, Lead, Organisation, Stage, Task, UserPreference
 from crm_core.services.collaboration.notifications import notify
-from crm_core.vocabulary import ActivityKind, FieldKind, StageKind, TaskStatus
+from crm_core.vocabulary import ActivityKind, ArticleState, FieldKind, StageKind, TaskStatus
 
 TASK_KINDS = ("reminder.task", "reminder.overdue")
 LOOK_BACK = timedelta(hours=24)
@@ -31,6 +31,7 @@ _CONTACT = Contact.__table__  # type: ignore[attr-defined]
 _LEAD = Lead.__table__  # type: ignore[attr-defined]
 _DEAL = Deal.__table__  # type: ignore[attr-defined]
 _STAGE = Stage.__table__  # type: ignore[attr-defined]
+_ARTICLE = Article.__table__  # type: ignore[attr-defined]
 _PREFERENCE = UserPreference.__table__  # type: ignore[attr-defined]
 
 
@@ -101,10 +102,15 @@ def _stamp(at: datetime) -> str:
 # --- each morning -----------------------------------------------------------------------------------------------------------
 
 
-@job("collaboration.remind_daily", title="Remind people of birthdays, contracts and next steps", cron="40 6 * * *", keep_days=7)
+@job(
+    "collaboration.remind_daily",
+    title="Remind people of birthdays, contracts, next steps and articles to read again",
+    cron="40 6 * * *",
+    keep_days=7,
+)
 def remind_daily(job: Job) -> None:
     """Every morning, in the workspace's time."""
-    for part in (birthdays, renewals, idle_deals, unanswered_leads):
+    for part in (birthdays, renewals, idle_deals, unanswered_leads, articles_to_review):
         with job.transaction() as session:
             zone = session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
             part(session, today(zone))
@@ -181,3 +187,15 @@ def unanswered_leads(session: Session, day: date) -> int:
     )  # fmt: skip
     rows = session.execute(select(_LEAD.c.id, _LEAD.c.owner_id).where(clause)).all()
     return sum(_tell(session, row.owner_id, "reminder.follow_lead", "lead", row.id, f"unanswered:{row.id}") for row in rows)
+
+
+def articles_to_review(session: Session, day: date) -> int:
+    """Published articles that should be read again by today, or should have been: their owner hears of it once per day that was set."""
+    clause = and_(
+        _ARTICLE.c.state == ArticleState.PUBLISHED, _ARTICLE.c.deleted_at.is_(None), _ARTICLE.c.review_by <= day,
+        _ARTICLE.c.owner_id.is_not(None),
+    )  # fmt: skip
+    rows = session.execute(select(_ARTICLE.c.id, _ARTICLE.c.owner_id, _ARTICLE.c.review_by).where(clause)).all()
+    return sum(
+        _tell(session, row.owner_id, "reminder.article", "article", row.id, f"review:{row.id}:{row.review_by}") for row in rows
+    )

@@ -126,6 +126,7 @@ def send(
     enclosed: Sequence[NewFile] = (),
     then: TicketKind | None = None,
     submit_key: str | None = None,
+    articles: Sequence[int] = (),
 ) -> TicketMessage:
     """Answer the customer by mail. The message waits some seconds in the outbox, for a second thought. Events: ticket.replied.
 
@@ -139,7 +140,8 @@ def send(
     kept = _enclose(session, actor, ticket_id, enclosed)
     before = {"status": ticket.status.value, "owner_id": ticket.owner_id, "first": ticket.first_response_at is None}
     mail = {"to": readers[0], "cc": readers[1], "files": [one.id for one in kept], "before": before}
-    message = tickets.reply(session, actor, ticket_id, body, then=then, submit_key=submit_key, mailed=Mailed(mail=mail))
+    mailed = Mailed(mail=mail)
+    message = tickets.reply(session, actor, ticket_id, body, then=then, submit_key=submit_key, mailed=mailed, articles=articles)
     _post(session, actor, ticket, message, kept)
     return message
 

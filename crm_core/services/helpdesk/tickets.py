@@ -1,6 +1,6 @@
 """Tickets: open, assign, answer, wait, solve, re-open."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import SubmitKey, Ticket, TicketMessage
 from crm_core.services.collaboration import incoming, mentions
-from crm_core.services.helpdesk import slas, ticket_rules
+from crm_core.services.helpdesk import article_uses, slas, ticket_rules
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
 from crm_core.vocabulary import Action, MessageDirection, TicketKind
 
@@ -112,8 +112,10 @@ def reply(
     submit_key: str | None = None,
     base_version: int | None = None,
     mailed: Mailed | None = None,
+    articles: Sequence[int] = (),
 ) -> TicketMessage:
     """Answer the customer, or note something for colleagues. ``then`` is the status afterwards (an answer waits for the customer by default).
+    ``articles``: help articles of which something was put into the answer; those that it still holds are noted.
 
     The first answer counts as the first response. The same ``submit_key`` again answers once.
     """
@@ -129,6 +131,7 @@ def reply(
     message = _add_message(session, ticket, direction, body, author_id=actor.user_id, mailed=mailed)
     fixed: dict[str, Any] = {}
     if not internal:
+        article_uses.note(session, actor, ticket, message, articles)
         fixed["first_response_at"] = ticket.first_response_at or message.at
         if ticket.owner_id is None:
             fixed["owner_id"] = actor.user_id

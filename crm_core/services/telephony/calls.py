@@ -93,7 +93,7 @@ def _go_on(session: Session, menu: VoiceMenu, call: VoiceCall, report: Report) -
         return _again(menu, call, flow, report)
     node = flow_rules.node_of(flow, call.node)
     heard = clip(clean(report.fields.get("Digits", "")), MAX_HEARD)
-    if report.event == "key" and flow_rules.kind_of(node) is NodeKind.MENU:
+    if report.event == "key" and flow_rules.kind_of(node) in flow_rules.LISTENS:
         turn = flow_rules.press(flow, call.node, call.tries, heard, is_open=_open(session, menu))
         return _take(session, menu, call, turn, report, heard=heard)
     if report.event == "dial" and flow_rules.kind_of(node) is NodeKind.QUEUE:
@@ -111,8 +111,8 @@ def _go_on(session: Session, menu: VoiceMenu, call: VoiceCall, report: Report) -
 def _again(menu: VoiceMenu, call: VoiceCall, flow: Mapping[str, Any], report: Report) -> str:
     """The same answer as before: the provider asked twice."""
     node = flow_rules.node_of(flow, call.node)
-    waits = flow_rules.kind_of(node) is NodeKind.MENU and call.outcome is None
-    turn = Turn((str(node.get("prompt") or ""),), (), call.node, call.tries, waits, None if waits else call.outcome)
+    waits = flow_rules.kind_of(node) in flow_rules.LISTENS and call.outcome is None
+    turn = Turn(flow_rules.says(node), (), call.node, call.tries, waits, None if waits else call.outcome)
     return _answer(menu, call, node, turn, report)
 
 
@@ -159,7 +159,7 @@ def _finish(session: Session, call: VoiceCall, fields: Mapping[str, str]) -> Non
     """The call is over: how long it took, and what became of it, on the contact too. Twice is the same as once."""
     if call.ended_at is not None or fields.get("CallStatus") not in _OVER:
         return
-    call.ended_at, call.outcome = utcnow(), call.outcome or CallEnd.ABANDONED
+    call.ended_at, call.outcome = utcnow(), call.outcome or _hung_up_at(session, call)
     given = fields.get("CallDuration", "")
     measured = int((call.ended_at - call.started_at).total_seconds())
     call.seconds = int(given) if given.isascii() and given.isdecimal() and len(given) < 7 else max(0, measured)
@@ -169,6 +169,12 @@ def _finish(session: Session, call: VoiceCall, fields: Mapping[str, str]) -> Non
         activity.minutes, activity.body = min(1_440, -(-call.seconds // 60)), f"{call.outcome.label}. {_path(call)}"
         activity.outcome = CallOutcome.CALL_BACK if call.outcome is CallEnd.CALLBACK else CallOutcome.REACHED
         session.add(activity)
+
+
+def _hung_up_at(session: Session, call: VoiceCall) -> CallEnd:
+    """Who hangs up after an article was asked to do so when it helped."""
+    node = flow_rules.node_of(_flow(session, call), call.node)
+    return CallEnd.INFORMED if flow_rules.kind_of(node) is NodeKind.ARTICLE else CallEnd.ABANDONED
 
 
 def _call_back(session: Session, menu: VoiceMenu, call: VoiceCall) -> None:
@@ -218,7 +224,9 @@ def _path(call: VoiceCall) -> str:
 
 
 def _flow(session: Session, call: VoiceCall) -> Mapping[str, Any]:
-    return menus.version(session, call.menu_id, call.version_no) or {}
+    """The version on which the call began, with what its articles say now."""
+    menu = session.get_one(VoiceMenu, call.menu_id)
+    return menus.spoken(session, menus.version(session, menu.id, call.version_no) or {}, menu.language)
 
 
 def _open(session: Session, menu: VoiceMenu) -> bool:

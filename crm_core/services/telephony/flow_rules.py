@@ -1,7 +1,8 @@
 """Telephone menus, the pure part: what is wrong with a flow, and the next step of a call. Knows no database and no telephone.
 
 A flow is {start, nodes: {id: node}}. A node has kind, title, prompt and, by kind: keys {digit: id} and otherwise (menu), open and closed (hours),
-next (say, queue), skill and phone (queue).
+next (say, queue, article), skill and phone (queue), article and after (article). Before a flow is walked, ``spoken`` puts the words of its articles in:
+``answer`` is what is read aloud, and missing where the article is not published at that moment.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,21 @@ ENDS = {
     NodeKind.VOICEMAIL: CallEnd.VOICEMAIL,
     NodeKind.HANGUP: CallEnd.INFORMED,
 }
+LISTENS = (NodeKind.MENU, NodeKind.ARTICLE)
+"""Steps at which a caller may press keys."""
+AGAIN, AGENT = "1", "2"
+"""Keys after an article: hear it again, speak to somebody."""
+UNAVAILABLE = "I am sorry, this answer is not available at the moment."
+AFTER = {
+    "en": "To hear it again, press 1. To speak to somebody, press 2. If this helped, just hang up.",
+    "de": "Um es noch einmal zu hören, drücken Sie die 1. Um mit jemandem zu sprechen, die 2. Wenn Ihnen das geholfen hat, legen Sie einfach auf.",
+    "fr": "Pour réécouter, tapez 1. Pour parler à quelqu’un, tapez 2. Si cela vous a aidé, raccrochez simplement.",
+    "es": "Para escucharlo otra vez, pulse 1. Para hablar con alguien, pulse 2. Si le ha ayudado, simplemente cuelgue.",
+    "it": "Per riascoltare, prema 1. Per parlare con qualcuno, prema 2. Se le è stato utile, può riagganciare.",
+    "pt": "Para ouvir de novo, prima 1. Para falar com alguém, prima 2. Se isto ajudou, basta desligar.",
+    "nl": "Toets 1 om het nog eens te horen. Toets 2 om iemand te spreken. Heeft dit geholpen, dan kunt u ophangen.",
+}
+"""What callers hear after an article unless the step says otherwise, by the language of the menu."""
 Flow = Mapping[str, Any]
 Node = Mapping[str, Any]
 
@@ -58,7 +74,47 @@ def exits(node: Node) -> dict[str, str]:
         return keys | ({"No valid key": str(node["otherwise"])} if node.get("otherwise") else {})
     if kind is NodeKind.HOURS:
         return {"Open": str(node.get("open") or ""), "Closed": str(node.get("closed") or "")}
+    if kind is NodeKind.ARTICLE:
+        return {f"Key {AGENT}": str(node["next"])} if node.get("next") else {}
     return {"Then": str(node["next"])} if kind in (NodeKind.SAY, NodeKind.QUEUE) and node.get("next") else {}
+
+
+def articles_in(flow: Flow) -> list[int]:
+    """The articles that a flow reads aloud, each once."""
+    found = (article_of(node) for node in (flow.get("nodes") or {}).values() if kind_of(node) is NodeKind.ARTICLE)
+    return list(dict.fromkeys(one for one in found if one))
+
+
+def article_of(node: Node) -> int:
+    """The number of a step's article; 0 for none."""
+    given = node.get("article")
+    return given if isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31 else 0
+
+
+def spoken(flow: Flow, words: Mapping[int, str], language: str) -> dict[str, Any]:
+    """The flow with the words of its articles put in: ``words`` has those that are published now."""
+    nodes = {}
+    for key, node in (flow.get("nodes") or {}).items():
+        if kind_of(node) is NodeKind.ARTICLE:
+            node = {key: value for key, value in node.items() if key != "answer"}
+            answer = words.get(article_of(node), "")
+            node |= {"after": node.get("after") or after_of(language), **({"answer": answer} if answer else {})}
+        nodes[key] = node
+    return {**flow, "nodes": nodes}
+
+
+def after_of(language: str) -> str:
+    """What callers hear after an article in a language, English where none of ours fits."""
+    return AFTER.get(language[:2].lower(), AFTER["en"])
+
+
+def says(node: Node) -> tuple[str, ...]:
+    """What callers hear at a step."""
+    if kind_of(node) is not NodeKind.ARTICLE:
+        return (str(node["prompt"]),) if node.get("prompt") else ()
+    if not node.get("answer"):
+        return (UNAVAILABLE,)
+    return tuple(str(node[part]) for part in ("prompt", "answer", "after") if node.get(part))
 
 
 @dataclass(frozen=True)
@@ -94,8 +150,11 @@ def begin(flow: Flow, *, is_open: bool) -> Turn:
 
 
 def press(flow: Flow, node_id: str, tries: int, digits: str, *, is_open: bool) -> Turn:
-    """A key was pressed at a menu (or none in time: ``digits`` empty). Wrong ones repeat the menu, then lead out of it."""
+    """A key was pressed at a menu (or none in time: ``digits`` empty). Wrong ones repeat the menu, then lead out of it. After an article, silence
+    is no mistake: who says nothing three times has heard what they needed."""
     node = node_of(flow, node_id)
+    if kind_of(node) is NodeKind.ARTICLE:
+        return _after_article(flow, node_id, tries, digits, is_open=is_open)
     target = (node.get("keys") or {}).get(digits) if len(digits) == 1 and digits in KEYS else None
     if target:
         return _walk(flow, str(target), is_open=is_open, tries=0)
@@ -105,6 +164,17 @@ def press(flow: Flow, node_id: str, tries: int, digits: str, *, is_open: bool) -
     if node.get("otherwise"):
         return _walk(flow, str(node["otherwise"]), is_open=is_open, tries=0)
     return Turn(("Goodbye.",), (), node_id, tries + 1, False, CallEnd.ABANDONED)
+
+
+def _after_article(flow: Flow, node_id: str, tries: int, digits: str, *, is_open: bool) -> Turn:
+    node = node_of(flow, node_id)
+    if digits == AGAIN:
+        return _walk(flow, node_id, is_open=is_open, tries=0)
+    if digits == AGENT and node.get("next"):
+        return _walk(flow, str(node["next"]), is_open=is_open, tries=0)
+    if tries + 1 < TRIES:
+        return Turn((str(node.get("after") or AFTER["en"]),), (), node_id, tries + 1, True)
+    return Turn(("Goodbye.",), (), node_id, tries + 1, False, CallEnd.INFORMED)
 
 
 def unanswered(flow: Flow, node_id: str, *, is_open: bool) -> Turn:
@@ -122,13 +192,12 @@ def _walk(flow: Flow, node_id: str, *, is_open: bool, tries: int) -> Turn:
         node = node_of(flow, node_id)
         kind = kind_of(node)
         passed.append(node_id)
-        if node.get("prompt"):
-            said.append(str(node["prompt"]))
-        if kind is NodeKind.MENU:
+        said += says(node)
+        if kind is NodeKind.MENU or (kind is NodeKind.ARTICLE and node.get("answer")):
             return Turn(tuple(said), tuple(passed), node_id, tries, True)
         if kind is NodeKind.HOURS:
             node_id = str(node.get("open" if is_open else "closed") or "")
-        elif kind is NodeKind.SAY and node.get("next"):
+        elif kind in (NodeKind.SAY, NodeKind.ARTICLE) and node.get("next"):
             node_id = str(node["next"])
         else:
             return Turn(tuple(said), tuple(passed), node_id, tries, False, ENDS.get(kind, CallEnd.INFORMED))
@@ -161,7 +230,9 @@ def problems(flow: Flow) -> list[str]:
 
 def _node_problems(nodes: Mapping[str, Node], key: str, node: Node) -> Iterator[str]:
     kind, title = kind_of(node), _title(nodes, key)
-    if kind is not NodeKind.HOURS and kind is not NodeKind.HANGUP and not str(node.get("prompt") or "").strip():
+    if kind is NodeKind.ARTICLE:
+        yield from _article_problems(node, title)
+    elif kind is not NodeKind.HOURS and kind is not NodeKind.HANGUP and not str(node.get("prompt") or "").strip():
         yield f"“{title}” says nothing."
     if len(str(node.get("prompt") or "")) > MAX_PROMPT:
         yield f"“{title}” says more than {MAX_PROMPT:,} characters: nobody listens that long."
@@ -172,6 +243,15 @@ def _node_problems(nodes: Mapping[str, Node], key: str, node: Node) -> Iterator[
     for words, target in exits(node).items():
         if target not in nodes:
             yield f"“{title}”, {words.lower()}: leads nowhere."
+
+
+def _article_problems(node: Node, title: str) -> Iterator[str]:
+    if not article_of(node):
+        yield f"“{title}” reads no article yet. Choose one."
+    elif not node.get("answer"):
+        yield f"“{title}” reads an article that is not published (any more): callers hear that it is not available, and go to whoever key {AGENT} leads to."
+    if not node.get("next"):
+        yield f"“{title}” leads to nobody: say where key {AGENT} leads."
 
 
 def _title(nodes: Mapping[str, Node], key: str) -> str:
@@ -192,7 +272,9 @@ def reachable(flow: Flow) -> set[str]:
 def _that_end(nodes: Mapping[str, Node]) -> set[str]:
     """The nodes from which some way leads to an end that is not the mere giving up of a menu."""
     ending = {
-        key for key, node in nodes.items() if kind_of(node) in ENDS or (kind_of(node) is NodeKind.SAY and not node.get("next"))
+        key
+        for key, node in nodes.items()
+        if kind_of(node) in ENDS or kind_of(node) is NodeKind.ARTICLE or (kind_of(node) is NodeKind.SAY and not node.get("next"))
     }
     while more := {key for key, node in nodes.items() if key not in ending and ending & set(exits(node).values())}:
         ending |= more

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import sealed
 from crm_core.kit.text import clean, fold, phone_key
 from crm_core.models import ServiceCalendar, Team, User, VoiceCall, VoiceMenu, VoiceVersion
+from crm_core.services.helpdesk import articles
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.telephony import flow_rules
 from crm_core.vocabulary import Action, NodeKind
@@ -60,6 +61,7 @@ class MenuRow:
     has_token: bool
     problems: tuple[str, ...]
     changed: bool
+    hints: tuple[str, ...] = ()
 
 
 def find(session: Session, actor: Actor) -> list[MenuRow]:
@@ -71,7 +73,70 @@ def find(session: Session, actor: Actor) -> list[MenuRow]:
 
 def _row(session: Session, menu: VoiceMenu, calls: int) -> MenuRow:
     published = version(session, menu.id, menu.published_no)
-    return MenuRow(menu, calls, bool(menu.token_sealed), tuple(flow_rules.problems(menu.flow)), published != menu.flow)
+    found = problems(session, menu, menu.flow)
+    if published is not None and published != menu.flow:
+        missing = _unavailable(session, menu, published)
+        found += [f"Callers hear it at this moment: {words}" for words in missing if words not in found]
+    return MenuRow(menu, calls, bool(menu.token_sealed), tuple(found), published != menu.flow, tuple(_hints(session, menu)))
+
+
+def problems(session: Session, menu: VoiceMenu, flow: Mapping[str, Any]) -> list[str]:
+    """Everything that keeps a flow from being put to use, what became of its articles included. For the functions around it, which ask."""
+    return flow_rules.problems(spoken(session, flow, menu.language))
+
+
+def _unavailable(session: Session, menu: VoiceMenu, flow: Mapping[str, Any]) -> list[str]:
+    nodes = spoken(session, flow, menu.language)["nodes"].values()
+    return [
+        f"“{node.get('title') or 'A step'}” reads an article that is not published any more, so they go to whoever key {flow_rules.AGENT} leads to."
+        for node in nodes
+        if flow_rules.kind_of(node) is NodeKind.ARTICLE and not node.get("answer")
+    ]
+
+
+def _hints(session: Session, menu: VoiceMenu) -> Iterator[str]:
+    """What works but may sound wrong: an article in another language than the voice's."""
+    known = articles.spoken(session, flow_rules.articles_in(menu.flow))
+    for article in known.values():
+        if article.language.value != menu.language[:2].lower():
+            yield f"“{article.title}” is written in {article.language.label}, and the voice of this menu speaks {menu.language}."
+
+
+def spoken(session: Session, flow: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """A flow with what its articles say at this moment. For the functions around it, which ask."""
+    words = {key: one.words for key, one in articles.spoken(session, flow_rules.articles_in(flow)).items()}
+    return flow_rules.spoken(flow, words, language)
+
+
+def heard(session: Session, actor: Actor, menu_id: int, flow: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A menu's draft (or another flow of it) as callers would hear it now, to be tried."""
+    menu = get(session, actor, menu_id)
+    return spoken(session, menu.flow if flow is None else flow, menu.language)
+
+
+def titles(session: Session, actor: Actor, menu_id: int, flow: Mapping[str, Any]) -> dict[int, str]:
+    """The titles of the articles that a flow of a menu reads, as far as they are published now."""
+    get(session, actor, menu_id)
+    return {key: one.title for key, one in articles.spoken(session, flow_rules.articles_in(flow)).items()}
+
+
+def wrong(session: Session, actor: Actor, menu_id: int) -> list[str]:
+    """Everything that keeps the draft of a menu from being put to use."""
+    menu = get(session, actor, menu_id)
+    return problems(session, menu, menu.flow)
+
+
+def reading(session: Session, actor: Actor, article_id: int) -> list[str]:
+    """The names of the menus that read an article aloud to callers; nothing for somebody who may not see menus."""
+    if not actor.can("telephony", Action.READ):
+        return []
+    require(actor, "telephony", Action.READ)
+    found = []
+    for menu in session.exec(select(VoiceMenu).order_by(col(VoiceMenu.name))):
+        published = version(session, menu.id, menu.published_no) or {}
+        if article_id in {*flow_rules.articles_in(published), *flow_rules.articles_in(menu.flow)}:
+            found.append(menu.name)
+    return found
 
 
 def get(session: Session, actor: Actor, menu_id: int | None) -> VoiceMenu:
@@ -150,9 +215,9 @@ def publish(session: Session, actor: Actor, menu_id: int) -> VoiceMenu:
     """Let callers hear the draft. Refused with everything that is wrong with it. Events: voice_menu.published."""
     require(actor, "telephony", Action.MANAGE)
     menu = known(session, menu_id)
-    wrong = flow_rules.problems(menu.flow)
-    if wrong:
-        raise Invalid(" ".join(wrong))
+    found = problems(session, menu, menu.flow)
+    if found:
+        raise Invalid(" ".join(found))
     if version(session, menu.id, menu.published_no) == menu.flow:
         return menu
     latest = session.exec(select(func.max(VoiceVersion.no)).where(VoiceVersion.menu_id == menu.id)).one() or 0
@@ -235,6 +300,10 @@ def _flow(flow: Mapping[str, Any], wrong: dict[str, str]) -> dict[str, Any]:
             for name in ("open", "closed", "next", "otherwise", "skill", "phone")
             if node.get(name)
         }
+        if article := flow_rules.article_of(node):
+            kept["article"] = article
+        if node.get("after"):
+            kept["after"] = clean(str(node["after"]))[: flow_rules.MAX_PROMPT]
         if isinstance(node.get("keys"), Mapping):
             kept["keys"] = {str(pressed)[:1]: str(target)[:20] for pressed, target in node["keys"].items() if target}
         made[str(key)] = kept

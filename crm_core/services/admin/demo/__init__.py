@@ -44,6 +44,7 @@ from crm_core.services.admin.demo import (
     customers,
     groups,
     handing,
+    helping,
     loader,
     logbook,
     mailing,
@@ -118,18 +119,20 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         rows = _write(session, draft, progress)
         summaries.mark_all(session)
         promising.add(session, spec["timezone"])
+        written = helping.add(session, seed, spec["timezone"])
         asking.add(session, seed)
         booking.add(session, spec["timezone"])
         found = people(session)
         boards.add(session, found)
         letters = mailing.add(session, found)
         made = groups.add(session, found)
-        rows["search_document"] += made
+        rows["search_document"] += made + written
         assigning.add(session, count_points=scale == "small")
         if scale != "large":  # the worker's first evening reads the past of 200,000 deals, batch by batch
             targets.add(session, clock.today(spec["timezone"]))
             reminders.remind_now(session, clock.utcnow())  # whoever comes in finds the bell ringing for what is due
             reminders.unanswered_leads(session, clock.today(spec["timezone"]))
+            reminders.articles_to_review(session, clock.today(spec["timezone"]))
         automating.add(session, found)
         rows["event_log"] = session.execute(select(func.count(_c(Event).id))).scalar_one()
     mailing.lay_down(letters)

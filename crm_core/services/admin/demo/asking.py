@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from crm_core.kit.clock import utcnow
 from crm_core.models import (
+    Article,
     Contact,
     ServiceCalendar,
     Survey,
@@ -19,8 +20,9 @@ from crm_core.models import (
     VoiceMenu,
     VoiceVersion,
 )
+from crm_core.services.admin.demo.words import words
 from crm_core.services.telephony.menus import START
-from crm_core.vocabulary import CallEnd, SurveyKind, SurveyTrigger, SurveyWay
+from crm_core.vocabulary import CallEnd, NodeKind, SurveyKind, SurveyTrigger, SurveyWay
 
 MOST = 1_500
 HAPPY, CROSS = (0.03, 0.05, 0.12, 0.35, 0.45), (0.22, 0.24, 0.22, 0.2, 0.12)
@@ -144,10 +146,11 @@ def _write(
 
 def _calls(session: Session, rng: np.random.Generator, now: datetime) -> None:
     calendar = session.exec(select(ServiceCalendar.id)).first()
-    menu = VoiceMenu(name="Main number", key="demo-main-number", calendar_id=calendar, flow=START, published_no=1)
+    flow = _flow(session)
+    menu = VoiceMenu(name="Main number", key="demo-main-number", calendar_id=calendar, flow=flow, published_no=1)
     session.add(menu)
     session.flush()
-    session.add(VoiceVersion(menu_id=menu.id, no=1, flow=START))
+    session.add(VoiceVersion(menu_id=menu.id, no=1, flow=flow))
     people = list(session.exec(select(Contact).where(col(Contact.phone).is_not(None)).order_by(col(Contact.id)).limit(40)))
     ends = (
         (CallEnd.QUEUED, "help", "1"),
@@ -167,3 +170,13 @@ def _calls(session: Session, rng: np.random.Generator, now: datetime) -> None:
             menu_id=menu.id, version_no=1, call_sid=f"demo{n:04}", caller=str(person.phone)[:40], caller_key="", contact_id=person.id, owner_id=person.owner_id,
             node=node, turn=len(steps), steps=steps, outcome=outcome, started_at=at, ended_at=at + timedelta(seconds=seconds), seconds=seconds,
         ))  # fmt: skip
+
+
+def _flow(session: Session) -> dict[str, Any]:
+    """The usual menu, with one key more that reads a help article aloud."""
+    spec = words("articles")["menu"]
+    article = session.exec(select(Article.id).where(Article.title == spec["article"])).one()
+    main = START["nodes"]["main"]
+    read = {"kind": NodeKind.ARTICLE.value, "title": spec["title"], "prompt": spec["prompt"], "article": article, "next": "help"}
+    more = {"main": {**main, "prompt": spec["main"], "keys": {**main["keys"], "4": "filter"}}, "filter": read}
+    return {**START, "nodes": {**START["nodes"], **more}}

@@ -81,3 +81,44 @@ def test_the_signature_is_that_of_the_documentation():
         ("12345", url, fields, "é" * 9), ("", url, fields, signature_rules.sign("", url, fields)),
     ):  # fmt: skip
         assert not signature_rules.is_signed(token, address, form, given)
+
+
+def reader(**values):
+    node = {"kind": "article", "title": "Reset", "prompt": "Here is how.", "article": 7, "next": "help", **values}
+    return {"start": "read", "nodes": {"read": node, "help": START["nodes"]["help"], "message": START["nodes"]["message"]}}
+
+
+@pytest.mark.parametrize(
+    ("pressed", "node", "waits", "end", "heard"),
+    [
+        ([], "read", True, None, "Hold the button."),
+        (["1"], "read", True, None, "Hold the button."),
+        (["2"], "help", False, CallEnd.QUEUED, "we put you through"),
+        (["9"], "read", True, None, "press 2"),
+        (["", ""], "read", True, None, "press 2"),
+        (["", "", ""], "read", False, CallEnd.INFORMED, "Goodbye"),
+        (["", "1", "", "2"], "help", False, CallEnd.QUEUED, "we put you through"),
+        (["²", "\x00", "x" * 9_000], "read", False, CallEnd.INFORMED, "Goodbye"),
+    ],
+)
+def test_an_article_is_read_again_or_leads_to_somebody(pressed, node, waits, end, heard):
+    flow = flow_rules.spoken(reader(), {7: "Hold the button."}, "en-US")
+    assert flow_rules.problems(flow) == []
+    turn = flow_rules.begin(flow, is_open=True)
+    for digits in pressed:
+        turn = flow_rules.press(flow, turn.node, turn.tries, digits, is_open=True)
+    assert (turn.node, turn.waits, turn.end) == (node, waits, end) and heard in " ".join(turn.said)
+
+
+def test_an_article_that_is_gone_leads_to_somebody_and_the_menu_says_so():
+    gone = flow_rules.spoken(reader(), {}, "en-US")
+    turn = flow_rules.begin(gone, is_open=True)
+    assert turn.said[0] == flow_rules.UNAVAILABLE and turn.end is CallEnd.QUEUED and turn.passed == ("read", "help")
+    again = flow_rules.press(gone, "read", 0, "1", is_open=True)
+    assert again.said[0] == flow_rules.UNAVAILABLE and again.end is CallEnd.QUEUED, "archived while somebody listens"
+    assert "not published" in flow_rules.problems(gone)[0]
+    assert "reads no article" in flow_rules.problems(flow_rules.spoken(reader(article=None), {}, "de-DE"))[0]
+    lost = flow_rules.problems(flow_rules.spoken(reader(next=""), {7: "x"}, "de-DE"))
+    assert any("leads to nobody" in words for words in lost)
+    assert "drücken Sie die 1" in flow_rules.says(flow_rules.spoken(reader(), {7: "x"}, "de-DE")["nodes"]["read"])[2]
+    assert flow_rules.articles_in(reader()) == [7] and flow_rules.articles_in(reader(article="7; drop")) == []

@@ -1,6 +1,15 @@
-"""Products and campaigns: nothing special about them but their names."""
+"""Products, help articles and campaigns: nothing special about them but their names."""
 
-from crm_core.services.admin.imports.kinds.base import Kind
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from crm_core.kit import clock
+from crm_core.services.admin.imports.kinds.base import Kind, RowRefused
+from crm_core.services.helpdesk import article_rules, articles
+from crm_core.vocabulary import ArticleState
+
+if TYPE_CHECKING:
+    from crm_core.services.admin.imports.batch import Batch
 
 
 class Products(Kind):
@@ -27,3 +36,39 @@ class Campaigns(Kind):
         "expected_revenue_minor": ("expected revenue",),
         "owner_id": ("owner", "campaign owner"),
     }
+
+
+class Articles(Kind):
+    entity = "article"
+    match = (("title",),)
+    synonyms = {
+        "title": ("article", "question", "subject", "headline"),
+        "summary": ("short answer", "answer", "excerpt", "abstract"),
+        "body": ("text", "content", "markdown", "solution"),
+        "category": ("section", "topic", "folder"),
+        "state": ("status",),
+        "review_by": ("review", "next review", "valid until"),
+        "owner_id": ("owner", "author"),
+    }
+    notes = ("An article without a state comes in as a draft. A published one needs its short answer.",)
+
+    def satisfied(self, given: frozenset[str]) -> frozenset[str]:
+        return frozenset({"slug"})
+
+    def begin(self, batch: "Batch") -> None:
+        self.slugs = articles.slugs(batch.session)
+
+    def fill(self, batch: "Batch", values: dict[str, Any], old: Any | None) -> None:
+        draft = SimpleNamespace(**{key: values.get(key, getattr(old, key, None)) for key in ("title", "summary", "body")})
+        state = values.get("state") or getattr(old, "state", None) or ArticleState.DRAFT
+        published = state is ArticleState.PUBLISHED
+        wrong = article_rules.problems(draft) | (article_rules.missing(draft) if published else {})
+        if wrong:
+            raise RowRefused(**wrong)
+        if old is None:
+            values["slug"] = article_rules.free_slug(draft.title or "", self.slugs)
+            self.slugs.add(values["slug"])
+        if published and getattr(old, "published_at", None) is None:
+            today = clock.today(batch.actor.timezone)
+            values["published_at"], values["reviewed_on"] = clock.utcnow(), today
+            values["review_by"] = values.get("review_by") or article_rules.next_review(today)

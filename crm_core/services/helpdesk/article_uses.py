@@ -1,0 +1,91 @@
+"""Whom an article helped: tickets that were solved with it, and readers who said so. Both are counted from rows, at the moment of reading."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlmodel import Session
+
+from crm_core.access import Actor, visible
+from crm_core.entities import entity
+from crm_core.models import Article, ArticleUse, ArticleVote, Ticket, TicketMessage
+from crm_core.services.helpdesk import article_rules
+from crm_core.services.helpdesk.ticket_rules import DONE
+from crm_core.vocabulary import ArticleState
+
+_ARTICLES: Any = Article.__table__  # type: ignore[attr-defined]
+_USES: Any = ArticleUse.__table__  # type: ignore[attr-defined]
+_VOTES: Any = ArticleVote.__table__  # type: ignore[attr-defined]
+_TICKETS: Any = Ticket.__table__  # type: ignore[attr-defined]
+_MESSAGES: Any = TicketMessage.__table__  # type: ignore[attr-defined]
+MOST_IN_AN_ANSWER = 10
+
+
+@dataclass(frozen=True)
+class Figures:
+    """``used``: tickets that were answered with the article; ``solved``: those of them that were solved after it and not opened again;
+    ``helped`` and ``not_helped``: readers of the public page."""
+
+    used: int = 0
+    solved: int = 0
+    helped: int = 0
+    not_helped: int = 0
+
+
+def note(session: Session, actor: Actor, ticket: Ticket, message: TicketMessage, articles: Sequence[int] = ()) -> None:
+    """Note which published articles an answer holds: by a link to them, or by a sentence of the short answer of those that were put in
+    (``articles``). The verb that answers has asked."""
+    linked = article_rules.addresses_in(message.body)[:MOST_IN_AN_ANSWER]
+    given = [one for one in articles if isinstance(one, int) and 0 < one < 2**31][:MOST_IN_AN_ANSWER]
+    if not linked and not given:
+        return
+    query = select(_ARTICLES.c.id, _ARTICLES.c.slug, _ARTICLES.c.summary).where(
+        _ARTICLES.c.slug.in_(linked) | _ARTICLES.c.id.in_(given), _ARTICLES.c.state == ArticleState.PUBLISHED, _ARTICLES.c.deleted_at.is_(None)
+    )  # fmt: skip
+    for row in session.execute(query).all():
+        if row.slug in linked or article_rules.still_says(message.body, row.summary or ""):
+            session.add(
+                ArticleUse(
+                    article_id=row.id,
+                    message_id=message.id,
+                    user_id=actor.user_id,
+                    reopened_count=ticket.reopened_count,
+                    at=message.at,
+                )
+            )
+    session.flush()
+
+
+def figures(session: Session, actor: Actor, ids: Iterable[int]) -> dict[int, Figures]:
+    """The figures of these articles, as far as the actor may see them. They count all tickets, also those that the actor can't open."""
+    table = entity("article").table
+    shown = select(table.c.id).where(table.c.id.in_(list(ids)), visible(actor, "article", table))
+    known = list(session.execute(shown).scalars())
+    if not known:
+        return {}
+    tickets, votes = _tickets(session, known), _votes(session, known)
+    return {key: Figures(*tickets.get(key, (0, 0)), *votes.get(key, (0, 0))) for key in known}
+
+
+def _tickets(session: Session, ids: list[int]) -> dict[int, tuple[int, int]]:
+    """Article → (tickets answered with it, of those solved with it). A ticket counts once, whatever was written on it how often: solved when it is
+    done now, was solved after the answer, and was not opened again since."""
+    done = (
+        _TICKETS.c.status.in_(DONE) & (_TICKETS.c.solved_at >= _USES.c.at) & (_TICKETS.c.reopened_count == _USES.c.reopened_count)
+    )
+    solved = case((done, _TICKETS.c.id))
+    query = (
+        select(_USES.c.article_id, func.count(_TICKETS.c.id.distinct()), func.count(solved.distinct()))
+        .join(_MESSAGES, _MESSAGES.c.id == _USES.c.message_id)
+        .join(_TICKETS, _TICKETS.c.id == _MESSAGES.c.ticket_id)
+        .where(_USES.c.article_id.in_(ids), _TICKETS.c.deleted_at.is_(None))
+        .group_by(_USES.c.article_id)
+    )
+    return {int(key): (int(used), int(solved)) for key, used, solved in session.execute(query)}
+
+
+def _votes(session: Session, ids: list[int]) -> dict[int, tuple[int, int]]:
+    yes = func.sum(case((_VOTES.c.helped, 1), else_=0))
+    query = select(_VOTES.c.article_id, yes, func.count()).where(_VOTES.c.article_id.in_(ids)).group_by(_VOTES.c.article_id)
+    return {int(key): (int(helped), int(total) - int(helped)) for key, helped, total in session.execute(query)}

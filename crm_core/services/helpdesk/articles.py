@@ -1,0 +1,253 @@
+"""Help articles: written once by whoever knows it, found by everybody who is asked the same."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select as pick
+from sqlmodel import Session, col, select
+
+from crm_core import db, events, lists, records
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.errors import Invalid
+from crm_core.kit import clock
+from crm_core.models import Article, ArticleProduct, Organisation, TicketMessage
+from crm_core.services.collaboration import notifications
+from crm_core.services.helpdesk import article_rules, tickets
+from crm_core.services.helpdesk.article_rules import Doc
+from crm_core.vocabulary import Action, ArticleState, HelpLanguage, MessageDirection
+
+_EVENTS = {
+    ArticleState.PUBLISHED: "article.published",
+    ArticleState.DRAFT: "article.withdrawn",
+    ArticleState.ARCHIVED: "article.retired",
+}
+MAX_PRODUCTS = 50
+
+
+@dataclass(frozen=True)
+class Found:
+    """A published article as an agent picks it."""
+
+    id: int
+    title: str
+    summary: str
+    slug: str
+    category: str
+    language: HelpLanguage
+
+
+def get(session: Session, actor: Actor, article_id: int | None, *, action: Action = Action.READ) -> Article:
+    """The article, or NotFound."""
+    return records.get(session, actor, "article", article_id, action=action)
+
+
+def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Article:
+    """Write a new article, a draft unless ``state`` says otherwise."""
+    given = {"language": _language(session), **values}
+    return records.create(
+        session,
+        actor,
+        "article",
+        given,
+        prepare=_prepare,
+        submit_key=submit_key,
+        fixed={"slug": article_rules.free_slug(str(values.get("title") or ""), slugs(session))},
+    )
+
+
+def update(
+    session: Session, actor: Actor, article_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
+) -> records.Saved:
+    """Change an article; a published one changes for its readers at once. Its address stays. Publishing needs the short answer.
+    Events: article.published, article.withdrawn, article.retired."""
+    before = get(session, actor, article_id, action=Action.EDIT).state
+    after = changes.get("state")
+    wanted = ArticleState(after) if after in ArticleState.options() and after != before else None
+    return records.update(
+        session, actor, "article", article_id, changes, base_version=base_version, prepare=_prepare,
+        event_type=_EVENTS[wanted] if wanted is not None else None,
+    )  # fmt: skip
+
+
+def _prepare(session: Session, actor: Actor, article: Article, old: Mapping[str, Any]) -> None:
+    published = article.state is ArticleState.PUBLISHED
+    wrong = article_rules.problems(article) | (article_rules.missing(article) if published else {})
+    if wrong:
+        raise Invalid(fields=wrong)
+    if published and (not old or "state" in old):
+        today = clock.today(actor.timezone)
+        article.published_at = article.published_at or clock.utcnow()
+        article.reviewed_on = today
+        if article.review_by is None or article.review_by <= today:
+            article.review_by = article_rules.next_review(today)
+
+
+def reviewed(
+    session: Session, actor: Actor, article_id: int, *, again_on: date | None, base_version: int | None = None
+) -> records.Saved:
+    """Somebody read the article again and found it true; ``again_on``: the next time, None for never. Its owner's reminder is settled.
+    Events: article.reviewed."""
+    today = clock.today(actor.timezone)
+    if again_on is not None and again_on <= today:
+        raise Invalid(fields={"review_by": "Choose a day in the future, or none."})
+    get(session, actor, article_id, action=Action.EDIT)
+    notifications.withdraw(session, actor, key="article", record_id=article_id, kinds=("reminder.article",))
+    return records.update(
+        session, actor, "article", article_id, {}, base_version=base_version, event_type="article.reviewed",
+        fixed={"reviewed_on": today, "review_by": again_on},
+    )  # fmt: skip
+
+
+def _language(session: Session) -> str:
+    """The workspace's language, where articles can be written in it."""
+    found = (session.exec(select(Organisation.locale)).first() or "en")[:2]
+    return found if found in HelpLanguage.options() else HelpLanguage.EN.value
+
+
+def slugs(session: Session) -> set[str]:
+    """All addresses that are taken; those of deleted articles too, since they may come back."""
+    return set(session.exec(select(Article.slug)))
+
+
+# --- products ---------------------------------------------------------------------------------------------------------------
+
+
+def products_of(session: Session, actor: Actor, article_id: int) -> dict[int, str]:
+    """The products that an article is about, as far as the actor may see them."""
+    get(session, actor, article_id)
+    ids = session.exec(select(ArticleProduct.product_id).where(ArticleProduct.article_id == article_id)).all()
+    return lists.titles(session, actor, "product", ids) if actor.can("product", Action.READ) else {}
+
+
+def set_products(session: Session, actor: Actor, article_id: int, product_ids: Sequence[int]) -> None:
+    """Say which products an article is about; those that the actor can't see stay. Events: article.products_changed."""
+    article = get(session, actor, article_id, action=Action.EDIT)
+    wanted = set(product_ids)
+    if len(wanted) > MAX_PRODUCTS:
+        raise Invalid(fields={"products": f"An article can be about at most {MAX_PRODUCTS} products."})
+    before = set(products_of(session, actor, article_id))
+    if wanted == before:
+        return
+    unknown = wanted - set(lists.titles(session, actor, "product", wanted)) if actor.can("product", Action.READ) else wanted
+    if unknown:
+        raise Invalid(fields={"products": "One of these products does not exist, or is not shared with you."})
+    for row in session.exec(select(ArticleProduct).where(ArticleProduct.article_id == article_id)):
+        if row.product_id in before - wanted:
+            session.delete(row)
+    session.add_all(ArticleProduct(article_id=article_id, product_id=one) for one in sorted(wanted - before))
+    session.flush()
+    events.record(session, actor, "article.products_changed", article)
+
+
+def of_product(session: Session, actor: Actor, product_id: int) -> list[tuple[int, str]]:
+    """The published articles about a product: (id, title)."""
+    records.get(session, actor, "product", product_id)
+    if not actor.can("article", Action.READ):
+        return []
+    table = entity("article").table
+    about = pick(ArticleProduct.article_id).where(col(ArticleProduct.product_id) == product_id)  # type: ignore[call-overload]
+    query = pick(table.c.id, table.c.title).where(
+        table.c.id.in_(about), table.c.state == ArticleState.PUBLISHED, visible(actor, "article", table)
+    )
+    return [(int(row.id), str(row.title)) for row in session.execute(query.order_by(table.c.title))]
+
+
+# --- finding ----------------------------------------------------------------------------------------------------------------
+
+
+def suggest(session: Session, actor: Actor, ticket_id: int) -> list[Found]:
+    """Published articles that fit a ticket: by the words of its subject and of what the customer wrote, its product and its category."""
+    ticket = tickets.get(session, actor, ticket_id)
+    if not actor.can("article", Action.READ):
+        return []
+    query = select(TicketMessage.body).where(
+        TicketMessage.ticket_id == ticket_id, TicketMessage.direction == MessageDirection.INBOUND
+    )
+    said = session.exec(query.order_by(col(TicketMessage.id).desc()).limit(2)).all()
+    ranked = article_rules.rank(
+        docs(session), " ".join([ticket.subject, *said])[:4_000], category=ticket.category or "", product_id=ticket.product_id, near=0.4
+    )  # fmt: skip
+    return _found(session, actor, ranked, article_rules.SUGGESTED)
+
+
+def search(session: Session, actor: Actor, query: str, *, limit: int = 8) -> list[Found]:
+    """Published articles that have words of a query, the best first; without words the newest."""
+    require(actor, "article", Action.READ)
+    known = docs(session)
+    ranked = article_rules.rank(known, query, near=0.25) if query.strip() else sorted((doc.id for doc in known), reverse=True)
+    return _found(session, actor, ranked, limit)
+
+
+def _found(session: Session, actor: Actor, ranked: Sequence[int], limit: int) -> list[Found]:
+    table = entity("article").table
+    if not ranked:
+        return []
+    names = ("id", "title", "summary", "slug", "category", "language")
+    query = pick(*(table.c[name] for name in names)).where(table.c.id.in_(ranked[: 10 * limit]), visible(actor, "article", table))
+    rows = {row.id: row for row in session.execute(query)}
+    best = [rows[key] for key in ranked if key in rows][:limit]
+    return [Found(row.id, row.title, row.summary or "", row.slug, row.category or "", HelpLanguage(row.language)) for row in best]
+
+
+def docs(session: Session) -> list[Doc]:
+    """The words of all published articles. Kept for all readers until an article changes.
+
+    A full-text query finds records that hold every word; a ticket shares some words with an article, never all, and its frequent words stand in
+    a hundred thousand other records of the same index. So the few articles are weighed here.
+    """
+    return db.shared(session, "articles.docs", ("article", "article_product"), lambda: _docs(session))
+
+
+def _docs(session: Session) -> list[Doc]:
+    products: dict[int, set[int]] = {}
+    for article_id, product_id in session.exec(select(ArticleProduct.article_id, ArticleProduct.product_id)):
+        products.setdefault(article_id, set()).add(product_id)
+    columns = entity("article").table.c
+    query = pick(columns.id, columns.title, columns.summary, columns.body, columns.category).where(*public_clause())
+    return [
+        article_rules.doc_of(row.id, row.title, row.summary or "", row.body or "", row.category or "", products.get(row.id, ()))
+        for row in session.execute(query.order_by(columns.id))
+    ]
+
+
+def public_clause() -> tuple[Any, ...]:
+    """What makes an article readable for everybody."""
+    return Article.state == ArticleState.PUBLISHED, col(Article.deleted_at).is_(None)
+
+
+# --- aloud ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A published article as a voice reads it."""
+
+    title: str
+    words: str
+    language: HelpLanguage
+
+
+def spoken(session: Session, ids: Iterable[int]) -> dict[int, Spoken]:
+    """The short answers of these articles, as far as they are published at this moment. For telephone menus: callers are nobody here."""
+    wanted = [one for one in set(ids) if 0 < one < 2**31]
+    if not wanted:
+        return {}
+    query = select(Article.id, Article.title, Article.summary, Article.language).where(
+        col(Article.id).in_(wanted), *public_clause()
+    )
+    return {
+        int(key): Spoken(title, (words or "").strip(), HelpLanguage(language))
+        for key, title, words, language in session.exec(query)
+    }
+
+
+def published(session: Session, actor: Actor) -> dict[int, str]:
+    """Id and title of the published articles that the actor may see, by title, to choose from."""
+    if not actor.can("article", Action.READ):
+        return {}
+    table = entity("article").table
+    query = pick(table.c.id, table.c.title).where(table.c.state == ArticleState.PUBLISHED, visible(actor, "article", table))
+    return {int(row.id): str(row.title) for row in session.execute(query.order_by(table.c.title))}

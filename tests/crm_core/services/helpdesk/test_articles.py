@@ -1,0 +1,263 @@
+"""Help articles: who may write and read them, what they become, whom they helped, and that nothing in them does harm."""
+
+from datetime import timedelta
+
+import pytest
+from sqlmodel import select
+
+from crm_core import lists, records
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted, TooMany
+from crm_core.kit import clock, markdown
+from crm_core.models import ArticleUse, Event, Notification
+from crm_core.services import crud, finder
+from crm_core.services.collaboration import reminders
+from crm_core.services.helpdesk import article_rules, article_uses, articles, help_centre, help_pages, tickets
+from crm_core.services.helpdesk.article_uses import Figures
+from crm_core.vocabulary import ArticleState, TicketKind
+
+PUBLIC = {"state": "published"}
+SHORT = "Hold the button on the back for ten seconds. The light blinks twice, then let go."
+
+
+def do(verb, *args, **kwargs):
+    with write_session() as session:
+        return verb(session, *args, **kwargs)
+
+
+def look(verb, *args, **kwargs):
+    with read_session() as session:
+        return verb(session, *args, **kwargs)
+
+
+def article(actor, title="Reset the router", **values):
+    return do(articles.create, actor, {"title": title, "summary": SHORT, "body": "# Steps\n\n1. Hold it", **PUBLIC, **values})
+
+
+def found(verb, *args, **kwargs):
+    return [one.title for one in look(verb, *args, **kwargs)]
+
+
+def test_agents_write_and_others_read(cast):
+    made = article(cast["sam"], category="Problems")
+    assert (made.slug, made.state, made.owner_id) == ("reset-the-router", ArticleState.PUBLISHED, cast["sam"].user_id)
+    assert made.published_at and made.reviewed_on and made.review_by == article_rules.next_review(made.reviewed_on)
+    assert article(cast["sam"]).slug == "reset-the-router-2", "each has an address of its own"
+    for who in ("alice", "dana", "ana"):
+        assert look(articles.get, cast[who], made.id).title == "Reset the router"
+        for refused in (
+            lambda actor: do(articles.create, actor, {"title": "x"}),
+            lambda actor: do(articles.update, actor, made.id, {"title": "x"}),
+            lambda actor: do(articles.reviewed, actor, made.id, again_on=None),
+            lambda actor: do(articles.set_products, actor, made.id, []),
+            lambda actor: do(help_centre.save, actor, {"is_on": True}),
+        ):
+            with pytest.raises(NotPermitted):
+                refused(cast[who])
+    with pytest.raises(NotPermitted):
+        do(help_centre.save, cast["sam"], {"is_on": True})
+    with pytest.raises(NotFound):
+        look(articles.get, cast["sam"], 987_654)
+    assert [hit.title for hit in look(finder.find, cast["alice"], "router")] == ["Reset the router"] * 2
+    do(crud.archive, cast["bob"], "article", made.id)
+    with pytest.raises(NotFound):
+        do(articles.update, cast["sam"], made.id, {"title": "x"})
+
+
+def test_states_need_what_they_need_and_two_editors_find_out(cast):
+    draft = do(articles.create, cast["sam"], {"title": "Paper jams"})
+    assert draft.state is ArticleState.DRAFT and found(articles.search, cast["sam"], "paper") == []
+    with pytest.raises(Invalid) as refused:
+        do(articles.update, cast["sam"], draft.id, PUBLIC)
+    assert "short answer" in refused.value.fields["summary"]
+    for values in ({"summary": "x" * 900}, {"body": "x" * 70_000}, {"language": "klingon"}, {"title": ""}, {"review_by": "soon"}):
+        with pytest.raises(Invalid):
+            do(articles.update, cast["sam"], draft.id, values)
+    do(articles.update, cast["sam"], draft.id, {"summary": "Open the lid.", "state": "published"})
+    with pytest.raises(Conflict):
+        do(articles.update, cast["bob"], draft.id, {"summary": "Close the lid."}, base_version=draft.version)
+    merged = do(articles.update, cast["bob"], draft.id, {"category": "Problems"}, base_version=draft.version)
+    assert merged.record.category == "Problems" and merged.record.summary == "Open the lid."
+    assert found(articles.search, cast["alice"], "papers") == ["Paper jams"], "a longer word finds its beginning"
+    do(articles.update, cast["sam"], draft.id, {"title": "Jams of paper"})
+    assert look(articles.get, cast["sam"], draft.id).slug == "paper-jams", "links in sent mails go on working"
+    do(articles.update, cast["sam"], draft.id, {"state": "archived"})
+    assert found(articles.search, cast["sam"], "") == [] and look(articles.spoken, [draft.id]) == {}
+    kinds = [row.type for row in look(lambda session: session.exec(select(Event)).all()) if row.entity == "article"]
+    assert {"article.created", "article.published", "article.updated", "article.retired"} <= set(kinds)
+
+
+def test_a_ticket_gets_the_articles_that_fit_its_words_product_and_category(cast):
+    root, sam = cast["root"], cast["sam"]
+    product = do(records.create, root, "product", {"name": "Router X"})
+    other = article(sam, "Pay an invoice", summary="Choose a way to pay.", category="Billing", body="")
+    fits = article(sam)
+    both = article(sam, "Reset your password", summary="Ask for a new one.", body="")
+    do(articles.set_products, sam, fits.id, [product.id])
+    assert look(articles.products_of, sam, fits.id) == {product.id: "Router X"}
+    assert look(articles.of_product, sam, product.id) == [(fits.id, fits.title)]
+    with pytest.raises(Invalid):
+        do(articles.set_products, sam, fits.id, [product.id, 987_654])
+    made = do(
+        tickets.create,
+        sam,
+        {"subject": "Routers need a reset", "product_id": product.id},
+        message="The ROUTER blinks, please help!",
+    )
+    assert [one.id for one in look(articles.suggest, sam, made.id)] == [fits.id], "best first, far ones not at all"
+    plain = do(tickets.create, sam, {"subject": "reset", "category": "Billing"})
+    assert {one.id for one in look(articles.suggest, sam, plain.id)} == {fits.id, both.id}
+    assert look(articles.suggest, sam, do(tickets.create, sam, {"subject": "Hello, can you help?"}).id) == []
+    assert other.id not in {one.id for one in look(articles.search, sam, "router")}
+    do(articles.set_products, sam, fits.id, [])
+    assert look(articles.products_of, sam, fits.id) == {}
+
+
+def test_solved_it_counts_tickets_that_stayed_solved(cast):
+    sam = cast["sam"]
+    made, unused = article(sam), article(sam, "Other", summary="Quite another answer.")
+    number = lambda: look(article_uses.figures, sam, [made.id])[made.id]  # noqa: E731
+    ticket = do(tickets.create, sam, {"subject": "Broken"})
+    do(tickets.reply, sam, ticket.id, f"Hello,\n{SHORT}", articles=[made.id, unused.id, 987_654, -1])
+    do(tickets.reply, sam, ticket.id, "See https://help.example.com/help/reset-the-router.", articles=[])
+    do(tickets.reply, sam, ticket.id, "Nothing of it", articles=[made.id])
+    do(tickets.reply, sam, ticket.id, "/help/reset-the-router only for us", internal=True)
+    assert number() == Figures(used=1) and look(article_uses.figures, sam, [unused.id])[unused.id] == Figures()
+    do(tickets.solve, sam, ticket.id)
+    assert number() == Figures(used=1, solved=1)
+    do(tickets.reopen, sam, ticket.id)
+    assert number() == Figures(used=1)
+    do(tickets.solve, sam, ticket.id)
+    assert number() == Figures(used=1), "it was opened again after the answer"
+    do(tickets.reopen, sam, ticket.id)
+    do(tickets.reply, sam, ticket.id, SHORT, articles=[made.id], then=TicketKind.SOLVED)
+    assert number() == Figures(used=1, solved=1), "once more answered with it, and then it stayed solved"
+    late = do(tickets.create, sam, {"subject": "Also"})
+    do(tickets.reply, sam, late.id, "Changed words, but hold the BUTTON on the back for ten seconds!", articles=[made.id])
+    assert number() == Figures(used=2, solved=1)
+    do(crud.archive, cast["root"], "ticket", late.id)
+    assert number() == Figures(used=1, solved=1)
+    assert len(look(lambda session: session.exec(select(ArticleUse)).all())) == 4
+
+
+def test_owners_are_reminded_once_per_day_that_was_set(cast):
+    sam, today = cast["sam"], clock.today()
+    made = article(sam)
+    assert do(reminders.articles_to_review, today) == 0
+    do(articles.update, sam, made.id, {"review_by": today.isoformat()})
+    assert do(reminders.articles_to_review, today) == 1 and do(reminders.articles_to_review, today + timedelta(days=9)) == 0
+    note = look(lambda session: session.exec(select(Notification)).one())
+    assert (note.kind, note.user_id, note.record_id) == ("reminder.article", sam.user_id, made.id) and note.read_at is None
+    with pytest.raises(Invalid):
+        do(articles.reviewed, sam, made.id, again_on=today)
+    again = today + timedelta(days=90)
+    saved = do(articles.reviewed, sam, made.id, again_on=again).record
+    assert (saved.reviewed_on, saved.review_by) == (today, again)
+    assert look(lambda session: session.exec(select(Notification)).one()).read_at is not None
+    assert do(reminders.articles_to_review, again) == 1
+    do(articles.update, sam, made.id, {"state": "archived", "review_by": None})
+    assert do(reminders.articles_to_review, again + timedelta(days=1)) == 0
+
+
+def test_strangers_find_what_is_published_while_the_centre_is_on(cast):
+    sam = cast["sam"]
+    public = article(sam, category="Problems")
+    hidden = [
+        article(sam, "Secret draft", state="draft"),
+        article(sam, "Secret old", state="archived"),
+        article(sam, "Secret binned"),
+    ]
+    do(crud.archive, cast["root"], "article", hidden[2].id)
+    for ask in (lambda: look(help_pages.centre), lambda: look(help_pages.article, public.slug)):
+        with pytest.raises(NotFound):
+            ask()
+    with pytest.raises(NotFound):
+        do(help_pages.vote, public.slug, helped=True, address="192.0.2.1", browser="x")
+    with pytest.raises(Invalid):
+        do(help_centre.save, cast["bob"], {"is_on": True, "form_id": 987_654})
+    row = do(help_centre.save, cast["bob"], {"is_on": True, "title": "", "indexed": True}, base_version=0)
+    with pytest.raises(Conflict):
+        do(help_centre.save, cast["root"], {"is_on": False}, base_version=row.version + 1)
+    assert look(help_pages.centre).title == help_centre.TITLE
+    assert [item.title for items in look(help_pages.find).values() for item in items] == [public.title]
+    assert look(help_pages.find, "secret") == {} and look(help_pages.find, "", "Nothing") == {}
+    for slug in (*(one.slug for one in hidden), "", "../etc", "reset-the-router\x00", "RESET-THE-ROUTER", "%", "x" * 5_000):
+        with pytest.raises(NotFound):
+            look(help_pages.article, slug)
+    for address, browser, helped in (
+        ("192.0.2.1", "a", True),
+        ("192.0.2.1", "a", False),
+        ("192.0.2.1", "b", True),
+        ("2001:db8::1", "a", True),
+    ):
+        do(help_pages.vote, public.slug, helped=helped, address=address, browser=browser)
+    do(help_pages.vote, public.slug, helped=True, address="2001:db8::2", browser="a")
+    figures = look(article_uses.figures, sam, [public.id])[public.id]
+    assert (figures.helped, figures.not_helped) == (2, 1), (
+        "one per visitor, the last answer counts, a whole network of one house is one"
+    )
+    with pytest.raises(TooMany):
+        for n in range(help_pages.VOTES + 1):
+            do(help_pages.vote, public.slug, helped=True, address="192.0.2.1", browser=f"robot {n}")
+
+
+HOSTILE = {
+    "<script>alert(1)</script>": "<script",
+    "<img src=x onerror=alert(1)>": "<img",
+    "![p](https://tracker.example/p.png)": "tracker.example",
+    "[x](javascript:alert(1))": 'href="javascript',
+    "[x](JaVaScRiPt&#58;alert(1))": "href",
+    "[x](java\tscript:alert(1))": "href",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)": "href",
+    "[x](vbscript:x)": "href",
+    "[x](//evil.example)": "href",
+    "[x](/signout)": "href",
+    "<javascript:alert(1)>": "href",
+    "<a href='https://x.example' onclick='alert(1)'>x</a>": "<a",
+    "[![p](https://tracker.example/p.png)](https://ok.example)": "<img",
+    "<iframe src='https://evil.example'></iframe>": "<iframe",
+    "<style>body{display:none}</style>": "<style",
+    "[x]: javascript:alert(1)\n[x]": "href",
+    "&lt;script&gt;": "<script",
+}
+
+
+@pytest.mark.parametrize(("text", "never"), HOSTILE.items())
+def test_hostile_text_stays_text(text, never):
+    made = markdown.safe_html(f"Before\n\n{text}\n\nAfter")
+    assert never not in made and "Before" in made and "After" in made and "onclick=" not in made.replace("&", "").split("<p>")[0]
+
+
+def test_markdown_of_people_becomes_what_they_meant():
+    made = markdown.safe_html(
+        "# One\n\n**bold** [mail](mailto:a@example.com) [site](https://example.com/a?b=1&c=2) [other](/help/other)\n\n|a|b|\n|-|-|\n|1|2|"
+    )
+    for part in (
+        "<h2>One</h2>",
+        "<strong>bold</strong>",
+        'href="mailto:a@example.com"',
+        'rel="nofollow noopener noreferrer"',
+        "<td>1</td>",
+        'href="/help/other"',
+    ):
+        assert part in made
+    assert markdown.plain("# One\n\n**bold** & `x` .") == "One bold & x."
+    assert [article_rules.slug_of(one) for one in ("Über-Größe: 5 €?", "???", "x" * 300)] == ["uber-grosse-5", "article", "x" * 70]
+    assert article_rules.addresses_in("see http://h/help/a-b. or /help/c) /help/ /help/../x (/help/a-b)") == ["a-b", "c"]
+
+
+def test_a_file_brings_articles_in_and_a_list_takes_them_out(cast):
+    from crm_core.services.admin.imports.kinds import kind_of
+    from crm_core.services.admin.imports.kinds.base import RowRefused
+
+    kind = kind_of("article")
+    kind.slugs = {"a-title"}
+    batch = type("Batch", (), {"actor": cast["root"]})
+    values = {"title": "A title", "state": ArticleState.PUBLISHED, "summary": "Short."}
+    kind.fill(batch, values, None)
+    assert values["slug"] == "a-title-2" and values["published_at"] and values["review_by"]
+    with pytest.raises(RowRefused):
+        kind.fill(batch, {"title": "Another", "state": ArticleState.PUBLISHED}, None)
+    article(cast["sam"])
+    page = look(lists.find, cast["ana"], "article", lists.ListQuery(q="ten seconds"))
+    assert page.total == 1, "the list finds words of the short answer"
