@@ -9,6 +9,7 @@ from crm_core.models import CampaignMember, ProductCategory, TicketMessage, User
 from crm_core.services import crud
 from crm_core.services.collaboration import activities, tasks
 from crm_core.services.customers import handovers
+from crm_core.services.helpdesk import articles
 from crm_core.vocabulary import ActivityKind, MessageDirection
 from tests.pages.app import open_screen
 from ui.navigation import PAGES
@@ -42,6 +43,9 @@ def hostile(cast):
         both["contact_id"] = made["contact"]
         made["campaign"] = crud.create(session, root, "campaign", {"name": EVIL}).id
         made["product"] = crud.create(session, root, "product", {"name": EVIL, "price_minor": 1}).id
+        article = {"title": EVIL[:200], "summary": EVIL, "body": EVIL, "state": "published"}
+        made["article"] = crud.create(session, root, "article", article).id
+        articles.set_products(session, root, made["article"], [made["product"]])
         made["deal"] = crud.create(
             session, root, "deal", {"name": EVIL, "next_step": EVIL, "amount_minor": 5, "product_id": made["product"], **both}
         ).id

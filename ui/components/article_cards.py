@@ -17,6 +17,7 @@ from crm_core.vocabulary import Action, ArticleState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
+from ui.navigation import page_of
 
 _LOOK = (
     "<style>.article{overflow-wrap:anywhere}.article table{width:100%;border-collapse:collapse}"
@@ -137,9 +138,11 @@ def products_card(actor: Actor, article_id: int, chosen: Mapping[int, str], *, m
             st.markdown("**Products**", width="content")
             if may_edit and st.button("Change", icon=":material/edit:", type="tertiary", key="products_edit"):
                 _products_dialog(article_id, dict(chosen))
-        st.markdown(
-            " ".join(f":gray-badge[{fmt.for_badge(name)}]" for name in chosen.values()) or ":gray[About no product in particular]"
-        )
+        if not chosen:
+            st.caption("About no product in particular.")
+        page = page_of(actor, "product")
+        for product_id, name in chosen.items() if page is not None else ():  # who sees names of products has their page
+            st.page_link(page, label=fmt.md(name), query_params={"id": str(product_id)})
 
 
 @st.dialog("Products of this article", width="medium", icon=":material/inventory_2:")

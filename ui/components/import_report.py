@@ -22,6 +22,7 @@ LISTS = {
     "deal": "deals",
     "product": "products",
     "order": "orders",
+    "article": "articles",
     "campaign": "campaigns",
     "user": "people",
 }

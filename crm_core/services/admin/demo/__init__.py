@@ -162,6 +162,7 @@ def make(session: Session, scale: str, seed: int) -> Draft:
     working.add_activities(draft)
     working.add_tasks(draft)
     handing.add(draft)
+    helping.draft_events(draft)
     logbook.add_events(draft)
     logbook.add_search(draft)
     logbook.add_match_keys(draft)

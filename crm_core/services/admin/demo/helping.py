@@ -15,7 +15,6 @@ from crm_core.models import (
     ArticleProduct,
     ArticleUse,
     ArticleVote,
-    Event,
     HelpCentre,
     Product,
     Role,
@@ -24,12 +23,25 @@ from crm_core.models import (
     User,
     UserRole,
 )
+from crm_core.services.admin.demo.draft import Draft
 from crm_core.services.admin.demo.words import words
 from crm_core.services.helpdesk import article_rules
-from crm_core.vocabulary import ArticleState, HelpLanguage, MessageDirection, Via
+from crm_core.vocabulary import ArticleState, HelpLanguage, MessageDirection
 
+AGENTS, RETIRED_DAYS = 3, 330
 MOST = 120
 """Answers per article that hold it."""
+
+
+def draft_events(draft: Draft) -> None:
+    """When the articles were written, published and archived, for the log in its order of time."""
+    agents = [int(one) for one in draft.known["agents"][:AGENTS]]
+    for n, one in enumerate(words("articles")["articles"]):
+        state = one.get("state", "published")
+        days = {"article.created": one["age"], **({"article.published": one["age"] - 1} if state != "draft" else {})}
+        for kind, ago in {**days, **({"article.retired": RETIRED_DAYS} if state == "archived" else {})}.items():
+            at = np.array([draft.instant - np.timedelta64(ago, "D")])
+            draft.happened(kind, "article", np.array([n + 1]), at, actor_id=np.array([agents[n % len(agents)]]))
 
 
 def add(session: Session, seed: int, timezone: str) -> int:
@@ -41,7 +53,6 @@ def add(session: Session, seed: int, timezone: str) -> int:
     session.flush()
     search.index_many(session, "article", made)
     for article, one in zip(made, spec["articles"], strict=True):
-        _log(session, article, now)
         _products(session, article, one.get("products", ()))
         _uses(session, article, one.get("answers", ()), now)
         _votes(session, article, one, rng, now)
@@ -58,7 +69,7 @@ def _agents(session: Session) -> list[int]:
         .where(Role.key == "support_agent", User.is_active)
         .order_by(col(User.id))
     )
-    return list(session.exec(query.limit(3)))
+    return list(session.exec(query.limit(AGENTS)))
 
 
 def _article(one: Mapping[str, Any], owner_id: int | None, now: datetime, today: date) -> Article:
@@ -71,18 +82,6 @@ def _article(one: Mapping[str, Any], owner_id: int | None, now: datetime, today:
         published_at=None if state is ArticleState.DRAFT else written + timedelta(days=1), created_at=written,
         updated_at=now - timedelta(days=one.get("reviewed", one["age"])),
     )  # fmt: skip
-
-
-def _log(session: Session, article: Article, now: datetime) -> None:
-    at = {"article.created": article.created_at}
-    if article.published_at is not None:
-        at["article.published"] = article.published_at
-    if article.state is ArticleState.ARCHIVED:
-        at["article.retired"] = now - timedelta(days=330)
-    session.add_all(
-        Event(type=kind, entity="article", record_id=article.id, at=when, actor_id=article.owner_id, via=Via.DEMO)
-        for kind, when in at.items()
-    )
 
 
 def _products(session: Session, article: Article, names: Any) -> None:
