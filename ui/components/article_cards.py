@@ -141,8 +141,9 @@ def products_card(actor: Actor, article_id: int, chosen: Mapping[int, str], *, m
         if not chosen:
             st.caption("About no product in particular.")
         page = page_of(actor, "product")
-        for product_id, name in chosen.items() if page is not None else ():  # who sees names of products has their page
-            st.page_link(page, label=fmt.md(name), query_params={"id": str(product_id)})
+        for product_id, name in chosen.items():
+            if page is not None:  # who sees names of products has their page
+                st.page_link(page, label=fmt.md(name), query_params={"id": str(product_id)})
 
 
 @st.dialog("Products of this article", width="medium", icon=":material/inventory_2:")
