@@ -7,7 +7,7 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.db import write_session
-from crm_core.services.analytics import marks, run_exports, runs
+from crm_core.services.analytics import marks, run_exports, run_snippet, runs
 from crm_core.services.analytics.methods import Method
 from crm_core.services.analytics.runs import Run, RunRow
 from crm_core.vocabulary import RunState
@@ -153,8 +153,10 @@ def _how(actor: Actor, found: Method, shown: Run) -> None:
         st.markdown("**The data, as SQL**")
         st.code(shown.sql, language="sql", wrap_lines=True)
     if shown.python:
-        st.markdown("**The same in Python**")
+        st.markdown("**How it goes in Python**, with tables of your own")
         st.code(shown.python, language="python")
+    st.markdown("**The same once more**: a script for the folder of Rapport, with these settings and your rows")
+    st.code(run_snippet.of(actor, shown), language="python", wrap_lines=True)
 
 
 def _files(shown: Run) -> None:

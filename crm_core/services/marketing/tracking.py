@@ -98,7 +98,7 @@ def _note_click(session: Session, member: Any, url: str, visitor: str) -> None:
         MemberStatus.CLICKED,
         {"clicked_at": func.coalesce(MEMBERS.c.clicked_at, now), "opened_at": func.coalesce(MEMBERS.c.opened_at, now)},
     )
-    who = {"contact_id": member.contact_id, "lead_id": member.lead_id}
+    who = _who(session, member)
     join(session, visitor, **who)
     again = and_(
         _TOUCHES.c.anonymous_id == visitor, _TOUCHES.c.campaign_id == member.campaign_id, _TOUCHES.c.url == url,
@@ -111,6 +111,14 @@ def _note_click(session: Session, member: Any, url: str, visitor: str) -> None:
             )
         )
         session.flush()
+
+
+def _who(session: Session, member: Any) -> dict[str, int | None]:
+    """The reader: a lead that was converted meanwhile is also the contact it became."""
+    contact_id = member.contact_id
+    if contact_id is None and member.lead_id is not None:
+        contact_id = session.execute(select(Lead.converted_contact_id).where(Lead.id == member.lead_id)).scalar()  # type: ignore[call-overload]
+    return {"contact_id": contact_id, "lead_id": member.lead_id}
 
 
 def join(session: Session, visitor: str, *, contact_id: int | None = None, lead_id: int | None = None) -> None:
@@ -169,8 +177,7 @@ def replied(session: Session, member_id: int, fresh: str = "") -> Answer:
         _reach(session, member, MemberStatus.RESPONDED, values)
         session.add(
             Touchpoint(
-                contact_id=member.contact_id,
-                lead_id=member.lead_id,
+                **_who(session, member),
                 channel=Channel.EMAIL,
                 campaign_id=member.campaign_id,
                 at=now,

@@ -10,11 +10,11 @@ from sqlmodel import Session, col, select
 
 from crm_core import events, records
 from crm_core.access import Actor, require
-from crm_core.db import shared
+from crm_core.db import bump, shared
 from crm_core.entities import entity, label_of, relations
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit import clock
-from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task, User
+from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task, Touchpoint, User
 from crm_core.services.collaboration import incoming
 from crm_core.services.customers import accounts, contacts, duplicates, unsubscribing
 from crm_core.services.sales import deals
@@ -177,6 +177,7 @@ def convert(
             row.deal_id = deal.id if deal else None
             session.add(row)
     unsubscribing.carry_over(session, actor, lead_id, contact.id)
+    _share_touches(session, lead_id, contact.id)
     fixed: dict[str, Any] = {
         "status_id": status_of(session, LeadKind.CONVERTED).id,
         "converted_at": clock.utcnow(),
@@ -191,6 +192,13 @@ def convert(
     }
     records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.converted", event_data=data)
     return Converted(lead_id, fixed["converted_account_id"], contact.id, fixed["converted_deal_id"])
+
+
+def _share_touches(session: Session, lead_id: int, contact_id: int | None) -> None:
+    """What the lead did on our channels was done by the contact it becomes: attribution begins there."""
+    table: Any = Touchpoint.__table__  # type: ignore[attr-defined]
+    session.execute(table.update().where(table.c.lead_id == lead_id).values(contact_id=contact_id))
+    bump(session, table.name)
 
 
 def _heir(session: Session, actor: Actor, lead: Lead) -> int | None:
@@ -302,6 +310,7 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
             row.account_id = row.contact_id = row.deal_id = None
             session.add(row)
+    _share_touches(session, lead_id, None)
     fixed = {"status_id": data.get("from_status") or status_of(session, LeadKind.QUALIFIED).id, "converted_at": None}
     fixed.update(dict.fromkeys(("converted_account_id", "converted_contact_id", "converted_deal_id")))
     return records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.conversion_undone").record

@@ -15,7 +15,7 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.frames.arrow import pack, unpack
 from crm_core.kit import clock
 from crm_core.models import AnalysisRun, Contact, Order, RolePermission, UserRole
-from crm_core.services.analytics import marks, run_keys, run_work, runs
+from crm_core.services.analytics import marks, run_keys, run_snippet, run_work, runs
 from crm_core.services.analytics.methods import Method, Outcome, Param, kinds
 from crm_core.services.analytics.methods import method as method_of
 from crm_core.vocabulary import Action, RunState
@@ -53,6 +53,12 @@ def test_a_run_is_computed_by_its_job_and_shows_what_it_found(cast, buyers):
         [set(buyers[:40]), set(buyers[40:])],
         [set(buyers[40:]), set(buyers[:40])],
     )
+    once_more: dict = {}
+    exec(run_snippet.of(cast["bob"], found), once_more)
+    assert once_more["found"].verdict == found.verdict
+    assert {
+        key: once_more["found"].summary[key] for key in ("customers", "clusters", "worst_jaccard")
+    }.items() <= found.summary.items()
 
 
 def test_the_rule_of_a_cluster_is_a_filter_that_finds_its_members(cast, buyers):

@@ -1,12 +1,14 @@
 """Leads: from the first contact to a deal, and back."""
 
 import pytest
+from sqlmodel import select
 
 from crm_core import lists, records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.kit import clock
 from crm_core.lists import ListQuery
-from crm_core.models import LeadStatus, User
+from crm_core.models import LeadStatus, Touchpoint, User
 from crm_core.services import crud
 from crm_core.services.collaboration import activities, timeline
 from crm_core.services.customers import contacts, duplicates
@@ -81,13 +83,20 @@ def test_a_failed_conversion_leaves_nothing(cast):
     assert count(cast["root"], "account") == count(cast["root"], "contact") == 0
 
 
+def touched():
+    with read_session() as session:
+        return [touch.contact_id for touch in session.exec(select(Touchpoint))]
+
+
 def test_a_conversion_can_be_taken_back_until_somebody_works_on(any_cast):
     alice = any_cast["alice"]
     lead = new(alice)
     do(leads.qualify, alice, lead.id)
-    do(leads.convert, alice, lead.id, deal_name="First order")
+    do(lambda session, actor: session.add(Touchpoint(lead_id=lead.id, channel="web", at=clock.utcnow())), alice)
+    became = do(leads.convert, alice, lead.id, deal_name="First order")
+    assert touched() == [became.contact_id], "what the lead did was done by the contact"
     back = do(leads.undo_conversion, alice, lead.id)
-    assert kind(back) is LeadKind.QUALIFIED and back.converted_at is None
+    assert kind(back) is LeadKind.QUALIFIED and back.converted_at is None and touched() == [None]
     assert [count(any_cast["root"], entity) for entity in ("account", "contact", "deal")] == [0, 0, 0]
     made = do(leads.convert, alice, lead.id)
     do(contacts.update, alice, made.contact_id, {"job_title": "CEO"})
