@@ -113,7 +113,7 @@ def _note_click(session: Session, member: Any, url: str, visitor: str) -> None:
         session.flush()
 
 
-def _who(session: Session, member: Any) -> dict[str, int | None]:
+def _who(session: Session, member: Any) -> dict[str, Any]:
     """The reader: a lead that was converted meanwhile is also the contact it became."""
     contact_id = member.contact_id
     if contact_id is None and member.lead_id is not None:
