@@ -34,7 +34,7 @@ def update(
     if {"email", "phone"} & set(saved.changed):
         _follow_main(session, saved.record)
     if {"do_not_email", "preferred_channel"} & set(saved.changed) and unsubscribing.objects(saved.record):
-        unsubscribing.objected(session, actor, contact_id)
+        unsubscribing.objected(session, actor, [contact_id])
     return saved
 
 

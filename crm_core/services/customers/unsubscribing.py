@@ -119,10 +119,17 @@ def objects(contact: Contact | dict[str, Any]) -> bool:
     return bool(get("do_not_email")) or get("preferred_channel") == PreferredChannel.NONE
 
 
-def objected(session: Session, actor: Actor, contact_id: int) -> None:
-    """It was noted on the record that this contact wants no e-mail: their consent ends with it, and does not come back when the tick is taken
-    away. The caller has asked."""
-    withdraw_all(session, actor, "contact", contact_id, source=f"“Do not e-mail” was set by {actor.name or 'the system'}")
+def objected(session: Session, actor: Actor, contact_ids: Sequence[int]) -> None:
+    """It was noted on their records that these contacts want no e-mail: their consent ends with it, and does not come back when the tick is
+    taken away. The caller has asked."""
+    wanted = list(contact_ids)
+    if consent.rules(session, actor).needs_consent:  # a file may say so of thousands, of whom few ever agreed
+        held = (CONSENT.c.way == ContactWay.EMAIL, CONSENT.c.is_latest, CONSENT.c.status == ConsentStatus.GRANTED)
+        some = (wanted[start : start + 500] for start in range(0, len(wanted), 500))
+        agreed = (select(CONSENT.c.contact_id).where(CONSENT.c.contact_id.in_(ids), *held).distinct() for ids in some)
+        wanted = [one for query in agreed for one in session.execute(query).scalars()]
+    for contact_id in wanted:
+        withdraw_all(session, actor, "contact", contact_id, source=f"“Do not e-mail” was set by {actor.name or 'the system'}")
 
 
 def carry_over(session: Session, actor: Actor, lead_id: int, contact_id: int) -> None:
