@@ -76,7 +76,8 @@ class AutomationRun(Record, table=True):
 
 
 class AutomationStep(Base, table=True):
-    """One row per step that a run took, or failed to take. ``key``: run, step and, for failures, attempt: the same step never takes effect twice."""
+    """One row per step that a run took, or failed to take. ``key``: run, step and, for failures, attempt: the same step never takes effect twice.
+    ``until``: when the run goes on after a step that waits."""
 
     __tablename__ = "automation_step"
     __table_args__ = table_args(
@@ -93,3 +94,4 @@ class AutomationStep(Base, table=True):
     outcome: StepOutcome = Field(sa_type=choice_type(StepOutcome))
     message: str = Field(default="", max_length=500)
     at: datetime = Field(default_factory=utcnow)
+    until: datetime | None = None

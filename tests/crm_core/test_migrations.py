@@ -15,8 +15,8 @@ from crm_core import db, records, schema
 from crm_core.cli import supervisor
 from crm_core.db import read_session, write_session
 from crm_core.errors import Unavailable
-from crm_core.models import Base, Deal, Order, Pipeline, Stage
-from crm_core.vocabulary import StageKind
+from crm_core.models import Automation, AutomationRun, AutomationStep, Base, Deal, Order, Pipeline, Stage
+from crm_core.vocabulary import StageKind, StepOutcome
 from tests.crm_core.test_summaries import AT, DAY, assert_exact
 
 
@@ -152,3 +152,24 @@ def test_a_foreign_key_broken_by_hand_stops_the_migration(database):
     db.dispose()
     with pytest.raises(Unavailable, match="point at nothing"):
         schema.upgrade()
+
+
+def test_what_a_waiting_step_waits_for_is_words_before_and_an_instant_after(any_cast):
+    with write_session() as session:
+        rests = Automation(name="Rests", entity="account")
+        session.add(rests)
+        session.flush()
+        run = AutomationRun(automation_id=rests.id, version_number=1, trigger_key="x", entity="account", record_id=1)
+        session.add(run)
+        session.flush()
+        step = {"run_id": run.id, "automation_id": rests.id, "step_id": "w", "kind": "wait", "record_id": 1, "at": AT}
+        session.add(AutomationStep(**step, key="1", outcome=StepOutcome.DONE, until=AT))
+        session.add(AutomationStep(**step, key="2", outcome=StepOutcome.DONE, message="Until further notice UTC"))
+    said = text("select message from automation_step order by id")
+    schema.downgrade("0032")
+    with read_session() as session:
+        assert session.execute(said).scalars().all() == ["Until 2024-03-30 12:00 UTC", "Until further notice UTC"]
+    schema.upgrade()
+    with read_session() as session:
+        assert session.execute(said).scalars().all() == ["", "Until further notice UTC"]
+        assert session.execute(select(AutomationStep.until).order_by(AutomationStep.id)).scalars().all() == [AT, None]

@@ -20,7 +20,7 @@ from crm_core.kit.text import clean, fold
 from crm_core.models import Automation, AutomationRun, AutomationVersion
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, alone, stop_run
-from crm_core.services.automation.steps.base import Names, until_in
+from crm_core.services.automation.steps.base import Names
 from crm_core.services.automation.taking_up import begin
 from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
 
@@ -211,17 +211,16 @@ def _views(session: Session, actor: Actor, entity_key: str, found: Sequence[Auto
     taken: dict[int, list[StepTaken]] = {}
     log = select(STEPS).where(STEPS.c.run_id.in_([run.id for run in found])).order_by(STEPS.c.id)
     for row in session.execute(log) if found else ():
-        taken.setdefault(row.run_id, []).append(StepTaken(row.at, row.kind, row.outcome, _in_their_zone(actor, row.message)))
+        taken.setdefault(row.run_id, []).append(StepTaken(row.at, row.kind, row.outcome, _said(actor, row)))
     return [
         RunView(run, titles.get(run.record_id, ""), tuple(taken.get(run.id, ())) if run.record_id in titles else ())
         for run in found
     ]
 
 
-def _in_their_zone(actor: Actor, message: str) -> str:
-    """What a step said, with the instant of a wait on the reader's own clock."""
-    until = until_in(message)
-    return message if until is None else f"Until {instant(actor, until)}"
+def _said(actor: Actor, step: Any) -> str:
+    """What a step said; of a wait its end on the reader's own clock."""
+    return str(step.message) if step.until is None else f"Until {instant(actor, step.until)}"
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------------------

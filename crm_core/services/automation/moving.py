@@ -6,6 +6,7 @@ the database (mail, web calls) waits in tables with a key of its own. Workers sh
 """
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ from crm_core.vocabulary import AutomationState, FlowState, StepOutcome
 log = logging.getLogger("rapport.automation")
 
 RUNS_AT_ONCE = 50
+SECONDS_AT_ONCE = 1.0
+"""So long, or one run longer, others wait for the runs and records of a transaction, however slow the machine is."""
+
 AGAIN_AFTER = (60, 300, 1800, 7200)
 """Seconds until a step that failed for a passing reason is tried again; after the last one the run has failed."""
 _KEPT = ("state", "step_id", "due_at", "ended_at", "attempts", "message")
@@ -86,7 +90,7 @@ class Stumbled(Exception):
 
 
 def advance(session: Session, limit: int = RUNS_AT_ONCE) -> int:
-    """Move the runs that are due on, the longest due first; gives how many there were. Runs of a paused automation rest."""
+    """Move the runs that are due on, the longest due first, for about a second; gives how many. Runs of a paused automation rest."""
     due = (
         select(RUNS.c.id)
         .join(AUTOMATIONS, AUTOMATIONS.c.id == RUNS.c.automation_id)
@@ -99,13 +103,12 @@ def advance(session: Session, limit: int = RUNS_AT_ONCE) -> int:
         return 0
     try:
         with session.begin_nested():
-            _Together(session, _read(session, ids)).move()
+            return _Together(session, _read(session, ids)).move()
     except Exception as error:
         failed = {error.at: error.__cause__} if isinstance(error, Stumbled) else {}
         log.info("runs go one by one: %s", error)
         forget_notes(session)
-        _OneByOne(session, _read(session, ids), failed).move()
-    return len(ids)
+        return _OneByOne(session, _read(session, ids), failed).move()
 
 
 def _read(session: Session, ids: Sequence[int]) -> list[Moving]:
@@ -123,12 +126,17 @@ class _OneByOne:
     failed: Mapping[tuple[int, str], Any] = field(default_factory=dict)
     programs: dict[tuple[int, int], Program] = field(default_factory=dict)
 
-    def move(self) -> None:
+    def move(self) -> int:
+        """Take the runs up to where they stand still; gives how many, since whoever waits for these rows shall not wait for long."""
+        began = time.monotonic()
         with _knowing(self.session):
-            for run in self.runs:
+            for count, run in enumerate(self.runs, start=1):
                 self.go(run)
                 self.session.flush()
                 self.write([run])
+                if time.monotonic() - began > SECONDS_AT_ONCE:
+                    return count
+        return len(self.runs)
 
     def write(self, runs: Sequence[Moving]) -> None:
         """Put down where runs stand now, and the log of their steps."""
@@ -176,7 +184,8 @@ class _OneByOne:
             return None
         message = ("Yes" if result.yes else "No") if isinstance(result, Branched) else result.message
         outcome = StepOutcome.SKIPPED if isinstance(result, Skipped) else StepOutcome.DONE
-        note(self.session, run, step, _key(run, step), outcome, message)
+        until = result.until if isinstance(result, Waited) else None
+        note(self.session, run, step, _key(run, step), outcome, message, until)
         run.attempts, run.due_at = 0, utcnow()
         _follow(program.flow, run, step, result)
         return None
@@ -238,13 +247,18 @@ class _Together(_OneByOne):
 
     seen: dict[tuple[str, int, int | None], tuple[Any, int]] = field(default_factory=dict)
 
-    def move(self) -> None:
+    def move(self) -> int:
+        began, moved = time.monotonic(), []
         with _knowing(self.session):
             self.look()
             for run in self.runs:
                 self.go(run)
+                moved.append(run)
+                if time.monotonic() - began > SECONDS_AT_ONCE:
+                    break
             self.session.flush()
-            self.write(self.runs)
+            self.write(moved)
+        return len(moved)
 
     def look(self) -> None:
         """Read the records of all runs, as the owners of their automations see them, and keep others from changing them meanwhile."""

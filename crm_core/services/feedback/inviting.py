@@ -184,7 +184,7 @@ def send(
     )  # fmt: skip
     if key:
         return ask(session, actor, survey, row, f"survey:{survey.id}:{key}")
-    return ask(session, actor, survey, row, f"{_key(survey, row.entity, row.id)}:{utcnow():%Y%m%d}", by_hand=True)
+    return ask(session, actor, survey, row, f"{_key(survey, row.entity, row.id)}:{contact.id}:{utcnow():%Y%m%d}", by_hand=True)
 
 
 def ask(session: Session, actor: Actor, survey: Survey, row: Due, key: str, *, by_hand: bool = False) -> Asked:

@@ -1,9 +1,8 @@
 """What a step is: a name, parameters, words, and a function that takes effect inside the transaction that also moves the run on."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -12,8 +11,6 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.entities import ENTITIES
 from crm_core.services.automation import flow_rules
-
-_UNTIL = re.compile(r"Until (\d{4}-\d\d-\d\d \d\d:\d\d) UTC")
 
 
 @dataclass(frozen=True)
@@ -73,17 +70,7 @@ class Waited:
     """The run goes on at that instant, behind this step."""
 
     until: datetime
-
-    @property
-    def message(self) -> str:
-        """What the log of the run says, for readers in any zone (``until_in``)."""
-        return f"Until {self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def until_in(message: str) -> datetime | None:
-    """The instant in the message of a wait; None in any other."""
-    found = _UNTIL.fullmatch(message)
-    return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+    message: str = ""
 
 
 @dataclass(frozen=True)

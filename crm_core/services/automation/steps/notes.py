@@ -1,6 +1,7 @@
 """The log of the steps: collected while runs move on and written at once, under keys that no step can have twice."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert
@@ -23,11 +24,12 @@ def note(
     key: str,
     outcome: StepOutcome,
     message: str,
+    until: datetime | None = None,
 ) -> None:
     """Remember what came of a step until ``write_notes``."""
     row = {
         "run_id": run.id, "automation_id": run.automation_id, "key": key, "step_id": step["id"], "kind": step["kind"], "record_id": run.record_id,
-        "outcome": outcome, "message": clip(message, 500), "at": utcnow(),
+        "outcome": outcome, "message": clip(message, 500), "at": utcnow(), "until": until,
     }  # fmt: skip
     session.info.setdefault(_WAITING, []).append(row)
 
