@@ -166,7 +166,7 @@ def test_what_a_waiting_step_waits_for_is_words_before_and_an_instant_after(any_
         session.add(AutomationStep(**step, key="1", outcome=StepOutcome.DONE, until=AT))
         session.add(AutomationStep(**step, key="2", outcome=StepOutcome.DONE, message="Until further notice UTC"))
     said = text("select message from automation_step order by id")
-    schema.downgrade("0032")
+    schema.downgrade("0033")
     with read_session() as session:
         assert session.execute(said).scalars().all() == ["Until 2024-03-30 12:00 UTC", "Until further notice UTC"]
     schema.upgrade()
