@@ -61,7 +61,7 @@ def _on_sqlite_connect(connection: sqlite3.Connection, read_only: bool) -> None:
 
 def _sqlite_engine(url: str, read_only: bool) -> Engine:
     path = make_url(url).database
-    if path and path != ":memory:":
+    if path and path != ":memory:" and not path.startswith("file:"):  # SQLite's own kind of address names a file that exists
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     kept = 8 if read_only else 2  # there is one writer at a time; who reads holds a connection for a few milliseconds
     engine = create_engine(
