@@ -16,10 +16,17 @@ NOTHING = "–"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$~:&@=^])")
 
 
+_REPLACED = re.compile(r":(?=material/|streamlit:)|(?<!\S)(?:<-?|[->~])(?=(?:[->=]|->)(?!\S))")
+"""What is turned into an icon or an arrow however it is escaped: something invisible behind it keeps the letters."""
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
 def md(text: Any) -> str:
-    """Untrusted text for a place that reads Markdown: shown letter by letter, fetching and linking nothing."""
-    flat = re.sub(r"\s+", " ", str(text))
-    return _MARKDOWN.sub(r"\\\1", flat)
+    """Untrusted text for a place that reads Markdown: shown letter by letter, fetching and linking nothing, turning round nothing beside it."""
+    flat = _TURNING.sub("", re.sub(r"\s+", " ", str(text)))
+    kept = _MARKDOWN.sub(r"\\\1", _REPLACED.sub("\\g<0>\u2060", flat))
+    return f"\u2068{kept}\u2069" if _RIGHT_TO_LEFT.search(kept) else kept
 
 
 def for_badge(text: Any) -> str:

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     api_cors_origins: str = ""
     webhook_allow_loopback: bool = False
 
+    def base_url(self, known: str = "") -> str:
+        """Where links from outside lead: the public address, else the one under which somebody was ``known`` to reach the app."""
+        return (self.public_url or known or "http://localhost:8501").rstrip("/")
+
     @property
     def url(self) -> str:
         """SQLAlchemy URL of the database; SQLite under ``data_dir`` when none is set."""

@@ -10,6 +10,7 @@ import streamlit as st
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, CrmError, Invalid
 from ui import run
+from ui.failure import dead_end
 from ui.format import md
 from ui.session import current_actor
 
@@ -24,8 +25,7 @@ def load(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         with read_session(*run.known()) as session:
             return query(session, actor, *args, **kwargs)
     except CrmError as error:
-        st.error(md(error.message), icon=":material/error:")
-        st.stop()
+        dead_end(error.message)
 
 
 def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: Any) -> T | None:

@@ -2,13 +2,34 @@
 
 import logging
 import secrets
+from typing import NoReturn
 
 import streamlit as st
 
 from crm_core.errors import CrmError
+from ui import run
+from ui.components.header import header
 from ui.format import md
+from ui.navigation import page_of, screen_of
+from ui.session import current_actor
 
 log = logging.getLogger("rapport.ui")
+
+
+def dead_end(message: str, icon: str = "error") -> NoReturn:
+    """End the page with a sentence: under its heading, or with a heading and the way back when nothing is drawn yet."""
+    if run.wants_head():
+        _heading()
+    st.error(md(message), icon=f":material/{icon}:")
+    st.stop()
+
+
+def _heading() -> None:
+    """The name of the screen, and the list it belongs to: the screen itself where only the address asked for something odd."""
+    screen = screen_of(st.session_state.get("_at") or "")
+    if screen is not None:
+        parent = screen_of(screen.parent) or screen
+        header(screen.title, back=(parent.title, page_of(current_actor(), parent.url)))
 
 
 def on_script_error(error: Exception) -> bool:

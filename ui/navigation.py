@@ -18,7 +18,7 @@ _PAGES = Path(__file__).resolve().parent.parent / "pages"
 @dataclass(frozen=True)
 class Screen:
     """One screen. ``path``: file below ``pages/``; ``url``: address; ``needs``: permission without which it does not exist; ``hidden``: not in the menu;
-    ``any_of``: permissions of which one is enough."""
+    ``any_of``: permissions of which one is enough; ``parent``: address of the screen from which one comes to a hidden one."""
 
     path: str
     url: str
@@ -29,6 +29,7 @@ class Screen:
     hidden: bool = False
     default: bool = False
     any_of: tuple[tuple[str, Action], ...] = ()
+    parent: str = ""
 
     def allowed(self, actor: Actor) -> bool:
         if self.any_of:
@@ -46,44 +47,77 @@ PAGES: tuple[Screen, ...] = (
     Screen("home/start.py", "start", "Start", "home", "", hidden=True, default=True),
     Screen("home/today.py", "today", "Today", "today", ""),
     Screen("collaboration/tasks.py", "tasks", "Tasks", "task_alt", "", ("task", R)),
-    Screen("collaboration/task.py", "task", "Task", "task_alt", "", ("task", R), hidden=True),
-    Screen("collaboration/notifications.py", "notifications", "Notifications", "notifications", "", hidden=True),
+    Screen("collaboration/task.py", "task", "Task", "task_alt", "", ("task", R), hidden=True, parent="tasks"),
+    Screen("collaboration/notifications.py", "notifications", "Notifications", "notifications", "", hidden=True, parent="today"),
     Screen("collaboration/calendar.py", "calendar", "Calendar", "calendar_month", ""),
-    Screen("collaboration/booking.py", "booking", "Booking pages", "event_available", "", ("booking", R), hidden=True),
+    Screen(
+        "collaboration/booking.py",
+        "booking",
+        "Booking pages",
+        "event_available",
+        "",
+        ("booking", R),
+        hidden=True,
+        parent="calendar",
+    ),
     Screen("home/overview.py", "overview", "Overview", "dashboard", "", ("analytics", R)),
     Screen("analytics/dashboards.py", "dashboards", "Dashboards", "dashboard_customize", "", ("analytics", R)),
-    Screen("analytics/dashboard.py", "dashboard", "Dashboard", "dashboard_customize", "", ("analytics", R), hidden=True),
-    Screen("analytics/report.py", "report", "Report", "pivot_table_chart", "", ("analytics", R), hidden=True),
-    Screen("analytics/links.py", "links", "Links and reports", "share", "", ("analytics", R), hidden=True),
-    Screen("home/profile.py", "profile", "Your account", "manage_accounts", "", hidden=True),
+    Screen(
+        "analytics/dashboard.py",
+        "dashboard",
+        "Dashboard",
+        "dashboard_customize",
+        "",
+        ("analytics", R),
+        hidden=True,
+        parent="dashboards",
+    ),
+    Screen("analytics/report.py", "report", "Report", "pivot_table_chart", "", ("analytics", R), hidden=True, parent="dashboards"),
+    Screen("analytics/links.py", "links", "Links and reports", "share", "", ("analytics", R), hidden=True, parent="dashboards"),
+    Screen("home/profile.py", "profile", "Your account", "manage_accounts", "", hidden=True, parent="today"),
     Screen("sales/deals.py", "deals", "Deals", "handshake", "Sales", ("deal", R)),
-    Screen("sales/deal.py", "deal", "Deal", "handshake", "Sales", ("deal", R), hidden=True),
+    Screen("sales/deal.py", "deal", "Deal", "handshake", "Sales", ("deal", R), hidden=True, parent="deals"),
     Screen("sales/board.py", "pipeline", "Pipeline", "view_kanban", "Sales", ("deal", R)),
     Screen("sales/leads.py", "leads", "Leads", "person_search", "Sales", ("lead", R)),
-    Screen("sales/lead.py", "lead", "Lead", "person_search", "Sales", ("lead", R), hidden=True),
+    Screen("sales/lead.py", "lead", "Lead", "person_search", "Sales", ("lead", R), hidden=True, parent="leads"),
     Screen("sales/orders.py", "orders", "Orders", "receipt_long", "Sales", ("order", R)),
-    Screen("sales/order.py", "order", "Order", "receipt_long", "Sales", ("order", R), hidden=True),
+    Screen("sales/order.py", "order", "Order", "receipt_long", "Sales", ("order", R), hidden=True, parent="orders"),
     Screen("sales/products.py", "products", "Products", "inventory_2", "Sales", ("product", R)),
-    Screen("sales/product.py", "product", "Product", "inventory_2", "Sales", ("product", R), hidden=True),
-    Screen("sales/categories.py", "categories", "Product categories", "category", "Sales", ("product", R), hidden=True),
+    Screen("sales/product.py", "product", "Product", "inventory_2", "Sales", ("product", R), hidden=True, parent="products"),
+    Screen(
+        "sales/categories.py",
+        "categories",
+        "Product categories",
+        "category",
+        "Sales",
+        ("product", R),
+        hidden=True,
+        parent="products",
+    ),
     Screen("sales/accounts.py", "accounts", "Accounts", "apartment", "Customers", ("account", R)),
-    Screen("sales/account.py", "account", "Account", "apartment", "Customers", ("account", R), hidden=True),
+    Screen("sales/account.py", "account", "Account", "apartment", "Customers", ("account", R), hidden=True, parent="accounts"),
     Screen("sales/contacts.py", "contacts", "Contacts", "person", "Customers", ("contact", R)),
-    Screen("sales/contact.py", "contact", "Contact", "person", "Customers", ("contact", R), hidden=True),
+    Screen("sales/contact.py", "contact", "Contact", "person", "Customers", ("contact", R), hidden=True, parent="contacts"),
     Screen("helpdesk/tickets.py", "tickets", "Tickets", "confirmation_number", "Service", ("ticket", R)),
-    Screen("helpdesk/tray.py", "tray", "Mail tray", "inbox", "Service", ("mailbox", R), hidden=True),
-    Screen("helpdesk/macros.py", "macros", "Macros", "bolt", "Service", ("ticket", Action.EDIT), hidden=True),
-    Screen("helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True),
+    Screen("helpdesk/tray.py", "tray", "Mail tray", "inbox", "Service", ("mailbox", R), hidden=True, parent="tickets"),
+    Screen("helpdesk/macros.py", "macros", "Macros", "bolt", "Service", ("ticket", Action.EDIT), hidden=True, parent="tickets"),
+    Screen(
+        "helpdesk/ticket.py", "ticket", "Ticket", "confirmation_number", "Service", ("ticket", R), hidden=True, parent="tickets"
+    ),
     Screen("helpdesk/articles.py", "articles", "Help articles", "menu_book", "Service", ("article", R)),
-    Screen("helpdesk/article.py", "article", "Help article", "menu_book", "Service", ("article", R), hidden=True),
+    Screen(
+        "helpdesk/article.py", "article", "Help article", "menu_book", "Service", ("article", R), hidden=True, parent="articles"
+    ),
     Screen("helpdesk/surveys.py", "surveys", "Surveys", "reviews", "Service", ("survey", R)),
     Screen("helpdesk/telephony.py", "telephony", "Telephone", "call", "Service", ("telephony", R)),
-    Screen("helpdesk/survey.py", "survey", "Survey", "reviews", "Service", ("survey", R), hidden=True),
+    Screen("helpdesk/survey.py", "survey", "Survey", "reviews", "Service", ("survey", R), hidden=True, parent="surveys"),
     Screen("marketing/campaigns.py", "campaigns", "Campaigns", "campaign", "Marketing", ("campaign", R)),
-    Screen("marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True),
+    Screen(
+        "marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True, parent="campaigns"
+    ),
     Screen("marketing/consent.py", "consent", "Consent and limits", "mark_email_read", "Marketing", ("campaign", Action.EDIT)),
     Screen("marketing/segments.py", "segments", "Segments", "groups_3", "Marketing", ("segment", R)),
-    Screen("marketing/segment.py", "segment", "Segment", "groups_3", "Marketing", ("segment", R), hidden=True),
+    Screen("marketing/segment.py", "segment", "Segment", "groups_3", "Marketing", ("segment", R), hidden=True, parent="segments"),
     Screen("analytics/segmentation.py", "segmentation", "Segmentation", "bubble_chart", "Analytics", ("analytics", R)),
     Screen("analytics/personas.py", "personas", "Personas", "diversity_3", "Analytics", ("analytics", R)),
     Screen("analytics/basket.py", "basket", "Baskets and offers", "shopping_basket", "Analytics", ("analytics", R)),
@@ -93,9 +127,20 @@ PAGES: tuple[Screen, ...] = (
     Screen("analytics/scoring.py", "scoring", "Scoring", "leaderboard", "Analytics", any_of=(("lead", R), ("deal", R))),
     Screen("analytics/value.py", "value", "Churn and value", "volunteer_activism", "Analytics", ("analytics", R)),
     Screen("analytics/drivers.py", "drivers", "Drivers", "hub", "Analytics", ("analytics", R)),
-    Screen("analytics/truth.py", "truth", "What was planted", "science", "Analytics", ("analytics", R), hidden=True),
+    Screen(
+        "analytics/truth.py", "truth", "What was planted", "science", "Analytics", ("analytics", R), hidden=True, parent="overview"
+    ),
     Screen("marketing/automations.py", "automations", "Automations", "bolt", "Marketing", ("automation", R)),
-    Screen("marketing/automation.py", "automation", "Automation", "bolt", "Marketing", ("automation", R), hidden=True),
+    Screen(
+        "marketing/automation.py",
+        "automation",
+        "Automation",
+        "bolt",
+        "Marketing",
+        ("automation", R),
+        hidden=True,
+        parent="automations",
+    ),
     Screen("marketing/lead_forms.py", "forms", "Lead forms", "dynamic_form", "Marketing", ("lead_form", R)),
     Screen("home/import_data.py", "import", "Import", "upload_file", "Admin", any_of=tuple((key, I) for key in RECORDS)),
     Screen("admin/settings.py", "settings", "Workspace", "settings", "Admin", ("organisation", R)),
@@ -111,6 +156,7 @@ PAGES: tuple[Screen, ...] = (
         "hourglass_top",
         "",
         hidden=True,
+        parent="today",
         any_of=tuple((key, Action.EDIT) for key in ("lead", "deal", "ticket")),
     ),
     Screen("admin/pipelines.py", "pipelines", "Pipelines", "conversion_path", "Admin", ("pipeline", R)),

@@ -11,8 +11,7 @@ _here = threading.local()
 
 def drawer() -> dict[str, Any]:
     """A place for what holds as long as this run; emptied by ``forget``. Outside a run nothing is kept."""
-    context = get_script_run_ctx(suppress_warning=True)
-    mark = getattr(context, "parallel_coordinator", None)  # each run of a session begins with a new one
+    mark = _coordinator()
     if mark is None:
         return {}
     if getattr(_here, "mark", None) is not mark:
@@ -29,6 +28,22 @@ def known() -> tuple[Any, Any]:
 def forget() -> None:
     """Read everything anew from here on: something was just changed."""
     _here.mark = None
+
+
+def head() -> None:
+    """Note that the page's heading is drawn."""
+    _here.headed = _coordinator()
+
+
+def wants_head() -> bool:
+    """True while a whole page is being drawn and has no heading yet; never for a fragment by itself."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and not context.fragment_ids_this_run and getattr(_here, "headed", None) is not _coordinator()
+
+
+def _coordinator() -> Any:
+    """What is new with each run of a session."""
+    return getattr(get_script_run_ctx(suppress_warning=True), "parallel_coordinator", None)
 
 
 def user_info() -> Mapping[str, Any]:

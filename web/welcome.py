@@ -96,6 +96,7 @@ def _own(
         token=token,
         currencies=ordered,
         timezones=[(name, name.replace("_", " ")) for name in founding.timezones()],
+        usual=founding.usual_currencies(),
         error=error,
         errors=errors or {},
     )

@@ -12,7 +12,7 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, registry
 from crm_core.kit.csvio import to_csv, to_xlsx
-from crm_core.kit.money import to_major
+from crm_core.kit.money import exponent, to_major
 from crm_core.lists import ListQuery, count, iterate
 from crm_core.vocabulary import Action, Choice, FieldKind
 
@@ -42,7 +42,12 @@ def build(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, 
     chosen = [specs[key] for key in query.columns if key in specs]
     header = ["ID", *(spec.label for spec in chosen)]
     rows = _Counted(_rows(session, actor, entity_key, query, chosen))
-    return Export((to_csv if form == "csv" else to_xlsx)(header, rows), rows.count)
+    if form == "csv":
+        return Export(to_csv(header, rows), rows.count)
+    digits = exponent(actor.currency)
+    money = "#,##0" + ("." + "0" * digits if digits else "")
+    formats = ["", *(money if spec.kind is FieldKind.MONEY else "" for spec in chosen)]
+    return Export(to_xlsx(header, rows, sheet=found.plural, formats=formats, timezone=actor.timezone), rows.count)
 
 
 def log(session: Session, actor: Actor, entity_key: str, rows: int, *, form: str) -> None:

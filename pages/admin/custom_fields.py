@@ -6,6 +6,7 @@ from crm_core.services.admin import custom_fields, pick_lists
 from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.addresses import number
 from ui.components.field_dialogs import edit_field, edit_value, new_field
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
@@ -79,11 +80,11 @@ def fields() -> None:
 
 def opened(entity_key: str, ids: list[int]) -> None:
     """The dialog that the address names."""
-    asked = st.query_params.get("field", "")
-    if may_edit and asked == "new":
+    asked = number("field")
+    if may_edit and st.query_params.get("field") == "new":
         new_field(entity_key)
-    elif may_edit and asked.isdecimal():
-        edit_field(int(asked), ids)
+    elif may_edit and asked is not None:
+        edit_field(asked, ids)
 
 
 def lists() -> None:

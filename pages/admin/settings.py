@@ -4,6 +4,7 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
+from crm_core.kit.hours import clock_times
 from crm_core.kit.money import most_major, to_major, to_minor
 from crm_core.kit.week import WEEKDAYS
 from crm_core.services.admin import organisation
@@ -21,8 +22,7 @@ def hours_editor() -> dict[str, list[list[str]]]:
     for n, name in enumerate(WEEKDAYS):
         spans = ", ".join(f"{start}–{end}" for start, end in settings.working_hours.get(str(n), []))
         text = st.text_input(name, value=spans, key=f"hours_{n}_{settings.version}", placeholder="closed", disabled=not may_edit)
-        parts = [part.replace("-", "–").split("–") for part in (text or "").split(",") if part.strip()]
-        found[str(n)] = [[part[0].strip(), part[-1].strip()] for part in parts]
+        found[str(n)] = clock_times(text or "")
     return found
 
 

@@ -33,11 +33,12 @@ labels = {
 if not labels:
     st.info("Scores need the right to read leads, or deals with their customers and orders.", icon=":material/lock:")
     st.stop()
+head = st.container(key="analysis_head")
 subject = subject_switch(labels)
 caption = "Which leads to call first" if subject == "lead" else "Which deals to work on first"
 shown = analysis_page(
     KINDS[subject], title=f"{labels[subject][:-1]} score", caption=f"{caption}, and whether the score deserves it", nothing=NEEDS,
-    on_nothing=buttons,
+    on_nothing=buttons, head=head,
 )  # fmt: skip
 switch(shown)
 quality(shown)

@@ -69,9 +69,9 @@ def figures(shown: Analysis) -> None:
         )  # fmt: skip
 
 
-def of_buyers() -> None:
+def of_buyers(head: Any) -> None:
     """Customers who just stop buying."""
-    shown = analysis_page("value", caption="Who may stay away, and what is at stake", nothing=NEEDS, on_nothing=buttons)
+    shown = analysis_page("value", caption="Who may stay away, and what is at stake", nothing=NEEDS, on_nothing=buttons, head=head)
     figures(shown)
     first, second, third = st.tabs(["Customers", "Cohorts", "Evidence"], key="part", on_change="rerun", bind="query-params")
     for tab, draw in ((first, customers), (second, cohort_map), (third, evidence)):
@@ -81,9 +81,9 @@ def of_buyers() -> None:
     shown.finish()
 
 
-def of_contracts() -> None:
+def of_contracts(head: Any) -> None:
     """Customers whose contract ends."""
-    shown = analysis_page("churn", caption="Which contracts may end, why, and what is at stake", nothing=CONTRACT_NEEDS, on_nothing=contract_buttons, instead=renewal_list)  # fmt: skip
+    shown = analysis_page("churn", caption="Which contracts may end, why, and what is at stake", nothing=CONTRACT_NEEDS, on_nothing=contract_buttons, instead=renewal_list, head=head)  # fmt: skip
     churn_views.figures(shown)
     tabs = st.tabs(["Customers", "Coming up", "Reasons", "How long they stay", "Evidence"], key="contract_part", on_change="rerun", bind="query-params")  # fmt: skip
     drawn = (churn_views.customers, lambda _shown: renewal_list(), churn_views.reasons, churn_views.staying, churn_views.evidence)
@@ -98,8 +98,9 @@ actor = current_actor()
 offered = {
     key: words for key, (kind, words) in KINDS.items() if all(actor.can(needed, Action.READ) for needed in method(kind).entities)
 }
+head = st.container(key="analysis_head")
 of = subject_switch(offered) if len(offered) > 1 else next(iter(offered), "orders")
 if of == "contracts":
-    of_contracts()
+    of_contracts(head)
 else:
-    of_buyers()
+    of_buyers(head)

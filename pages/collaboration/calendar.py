@@ -11,6 +11,7 @@ from crm_core.services.collaboration import agenda, notifications
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.addresses import number
 from ui.components.calendar import calendar, day_of, instant_at, span, step
 from ui.components.calendar_dialogs import look, plan, settings
 from ui.components.header import header
@@ -117,6 +118,7 @@ if pressed:
     plan(at if days[0] <= at.date() < days[1] else instant_at(actor, days[0].isoformat(), 9 * 60))
 if adjusted:
     settings()
-asked = st.query_params.pop("meeting", "")  # from a notification
-if asked.isdecimal():
-    look(int(asked))
+asked = number("meeting")  # from a notification
+st.query_params.pop("meeting", None)
+if asked is not None:
+    look(asked)

@@ -43,7 +43,11 @@ if may_edit and actions.button("New survey", type="primary", icon=":material/add
 rows = load(surveys.find)
 if not rows:
     box = empty_state(
-        "No surveys yet", "Ask customers how it went after a ticket is solved: one click in the mail is an answer.", icon="reviews"
+        "No surveys yet",
+        "Ask customers how it went after a ticket is solved: one click in the mail is an answer."
+        if may_edit
+        else "Marketers, managers and administrators set them up; what customers answer will stand here.",
+        icon="reviews",
     )
     if may_edit and box.button("Make the first one", type="primary", icon=":material/add:", key="first_survey"):
         survey_dialog(None)

@@ -119,7 +119,9 @@ rows = load(menus.find)
 if not rows:
     box = empty_state(
         "No telephone menu yet",
-        "Make one, walk through it here in the browser, and connect a number when it sounds right.",
+        "Make one, walk through it here in the browser, and connect a number when it sounds right."
+        if may_edit
+        else "Managers and administrators set it up; what callers did will stand here.",
         icon="call",
     )
     if may_edit and box.button("Make a menu", type="primary", icon=":material/add:", key="first_menu"):

@@ -3,21 +3,13 @@
 from crm_core.services.inbox import tray
 from crm_core.vocabulary import Action, TicketKind
 from ui.actions import load
-from ui.components.header import empty_state, header
+from ui.components.header import header
+from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Quick, record_list
 from ui.components.ticket_dialogs import new_ticket
 from ui.components.waiting_list import waiting_link
 from ui.navigation import go, page_of
 from ui.session import current_actor
-
-
-def nothing_yet() -> None:
-    box = empty_state(
-        "No tickets yet", "When a customer asks for something, open a ticket: nobody is forgotten then.", icon="confirmation_number"
-    )
-    if actor.can("ticket", Action.CREATE) and box.button("New ticket", type="primary", icon=":material/add:", key="first_ticket"):
-        new_ticket()
-
 
 actor = current_actor()
 actions = header("Tickets", "What customers asked for, and how far it is")
@@ -38,4 +30,10 @@ if actor.can("ticket", Action.CREATE) and actions.button(
 ):
     new_ticket()
 
-record_list("ticket", quick=Quick("status", "Status", TicketKind.options()), on_empty=nothing_yet)
+record_list(
+    "ticket",
+    quick=Quick("status", "Status", TicketKind.options()),
+    on_empty=lambda: nothing_yet(
+        actor, "ticket", "When a customer asks for something, open a ticket: nobody is forgotten then", new_ticket
+    ),
+)

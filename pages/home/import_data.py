@@ -6,6 +6,7 @@ from crm_core.services.admin.imports import desk, jobs, runs
 from crm_core.vocabulary import ImportState
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.addresses import number
 from ui.components import import_match, import_report
 from ui.components.header import header
 from ui.components.import_start import history, start, step_of, stepper
@@ -117,9 +118,9 @@ def one(run) -> None:
 
 
 actor = current_actor()
-number = st.query_params.get("run", "")
-if number.isdecimal():
-    one(load(runs.get, int(number)))
+run_id = number("run")
+if run_id is not None:
+    one(load(runs.get, run_id))
 else:
     header("Import", "Bring in records from CSV files and Excel workbooks")
     start()

@@ -26,12 +26,10 @@ EVERYTHING = {
 
 def nothing_at_all() -> None:
     """A new workspace: say what to do."""
-    actions = empty_state(
-        "No figures yet", "They appear with the first records: enter some, or bring a file in.", icon="monitoring"
-    )
-    if page_of(actor, "import") is not None and actions.button(
-        "Import a file", type="primary", icon=":material/upload:", key="start_import"
-    ):
+    may_import = page_of(actor, "import") is not None
+    begin = "enter some, or bring a file in" if may_import else "each figure leads to the records behind it"
+    actions = empty_state("No figures yet", f"They appear with the first records: {begin}.", icon="monitoring")
+    if may_import and actions.button("Import a file", type="primary", icon=":material/upload:", key="start_import"):
         go("import")
     if page_of(actor, "deals") is not None and actions.button("Go to deals", icon=":material/handshake:", key="start_deals"):
         go("deals")

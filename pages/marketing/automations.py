@@ -17,7 +17,7 @@ from ui.components.automation_desk import on_dialog
 from ui.components.automation_dialogs import recipe_dialog, runs_dialog
 from ui.components.automation_editor import draft_of
 from ui.components.automation_words import in_words
-from ui.components.header import header
+from ui.components.header import empty_state, header
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -124,4 +124,6 @@ if open_ones:
         for recipe in open_ones:
             offer(recipe)
 if not rows and not may_manage:
-    st.caption("Nobody has switched an automation on yet. Managers and marketers can.")
+    empty_state(
+        "No automations yet", "Managers and marketers switch them on. What each does to your records will stand here.", icon="bolt"
+    )

@@ -1,7 +1,8 @@
 """Campaigns as a list: for marketers, to see what runs and what is planned."""
 
 from crm_core.vocabulary import Action, CampaignStatus
-from ui.components.header import empty_state, header
+from ui.components.header import header
+from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Quick, record_list
 from ui.components.record_page import new_dialog
 from ui.session import current_actor
@@ -10,12 +11,8 @@ NEW_FIELDS = ("name", "goal", "starts_on", "ends_on", "budget_minor", "owner_id"
 MORE_FIELDS = ("expected_response_pct", "expected_revenue_minor", "description")
 
 
-def nothing_yet() -> None:
-    box = empty_state("No campaigns yet", "A campaign ties people, channels, cost and what came of it together.", icon="campaign")
-    if actor.can("campaign", Action.CREATE) and box.button(
-        "New campaign", type="primary", icon=":material/add:", key="first_campaign"
-    ):
-        new_dialog("campaign", NEW_FIELDS, more=MORE_FIELDS)
+def new_campaign() -> None:
+    new_dialog("campaign", NEW_FIELDS, more=MORE_FIELDS)
 
 
 actor = current_actor()
@@ -23,6 +20,16 @@ actions = header("Campaigns", "Whom we address, through which channels, and what
 if actor.can("campaign", Action.CREATE) and actions.button(
     "New campaign", type="primary", icon=":material/add:", shortcut="n", key="new_campaign"
 ):
-    new_dialog("campaign", NEW_FIELDS, more=MORE_FIELDS)
+    new_campaign()
 
-record_list("campaign", quick=Quick("status", "Status", CampaignStatus.options()), on_empty=nothing_yet)
+record_list(
+    "campaign",
+    quick=Quick("status", "Status", CampaignStatus.options()),
+    on_empty=lambda: nothing_yet(
+        actor,
+        "campaign",
+        "A campaign ties people, channels, cost and what came of it together",
+        new_campaign,
+        file_words=", or bring them in from a file",
+    ),
+)

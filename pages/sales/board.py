@@ -71,7 +71,10 @@ actor = current_actor()
 may_edit = actor.can("deal", Action.EDIT)
 pipelines = load(deals.pipelines)
 
-actions = header("Pipeline", "Drag a card to change its stage; with the keyboard, Shift and the arrow keys")
+actions = header(
+    "Pipeline",
+    "Drag a card to change its stage; with the keyboard, Shift and the arrow keys" if may_edit else "Open deals by stage",
+)
 if actions.button("List", icon=":material/view_list:", key="to_list"):
     go("deals")
 if actor.can("deal", Action.CREATE) and actions.button(
@@ -104,8 +107,12 @@ limits: dict[int, int] = st.session_state.setdefault("_board_limits", {})
 columns = load(boards.columns, pipeline_id, filter={"op": "and", "items": parts} if parts else None, limits=limits)
 if not any(column.count for column in columns):
     box = empty_state("No deals here", "Nothing is open in this pipeline, or your filter leaves nothing.", icon="view_kanban")
-    if page_of(actor, "import") is not None and box.button("Import a file", icon=":material/upload:", key="board_import"):
-        go("import")
+    if (
+        actor.can("deal", Action.IMPORT)
+        and page_of(actor, "import") is not None
+        and box.button("Import a file", icon=":material/upload:", key="board_import")
+    ):
+        go("import", kind="deal")
 tones = stage_tones(column.stage for column in columns)
 happened = board([as_column(column, tones) for column in columns], key="board")
 st.caption(f"Won and lost show the last {boards.CLOSED_DAYS} days.")

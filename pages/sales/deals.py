@@ -4,20 +4,12 @@ from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, StageKind
 from ui.actions import load
 from ui.components.deal_dialogs import new_deal
-from ui.components.header import empty_state, header
+from ui.components.header import header
+from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Quick, record_list
 from ui.navigation import go, page_of
 from ui.session import current_actor
 from ui.tones import stage_tones
-
-
-def nothing_yet() -> None:
-    actions = empty_state("No deals yet", "Enter your first deal, or bring a whole pipeline in from a file.", icon="handshake")
-    if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="first_deal"):
-        new_deal()
-    if page_of(actor, "import") is not None and actions.button("Import a file", icon=":material/upload:", key="first_import"):
-        go("import")
-
 
 actor = current_actor()
 stages = load(deals.stages)
@@ -34,5 +26,7 @@ record_list(
     "deal",
     quick=Quick("outcome", "State", StageKind.options(), first=(StageKind.OPEN.value,)),
     tones={"stage_id": stage_tones(stages)},
-    on_empty=nothing_yet,
+    on_empty=lambda: nothing_yet(
+        actor, "deal", "Enter your first deal", new_deal, file_words=", or bring a whole pipeline in from a file"
+    ),
 )

@@ -4,24 +4,14 @@ from crm_core.services.analytics import scores
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action, LeadKind
 from ui.actions import load
-from ui.components.header import empty_state, header
+from ui.components.header import header
 from ui.components.lead_dialogs import new_lead
+from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Quick, record_list
 from ui.components.waiting_list import waiting_link
-from ui.navigation import go, page_of
+from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
-
-
-def nothing_yet() -> None:
-    box = empty_state(
-        "No leads yet", "Enter the first person who showed interest, or bring a list in from a file.", icon="person_search"
-    )
-    if actor.can("lead", Action.CREATE) and box.button("New lead", type="primary", icon=":material/add:", key="first_lead"):
-        new_lead()
-    if page_of(actor, "import") is not None and box.button("Import a file", icon=":material/upload:", key="first_import"):
-        go("import")
-
 
 actor = current_actor()
 statuses = load(leads.statuses)
@@ -43,6 +33,8 @@ record_list(
     "lead",
     quick=Quick("status_id", "State", kinds, {kind: [s.id for s in statuses if s.kind.value == kind] for kind in kinds}),
     tones={"status_id": {status.id: TONES[status.kind] for status in statuses}},
-    on_empty=nothing_yet,
+    on_empty=lambda: nothing_yet(
+        actor, "lead", "Enter the first person who showed interest", new_lead, file_words=", or bring a list in from a file"
+    ),
     second=("score",) if scored else (),
 )

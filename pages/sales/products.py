@@ -1,10 +1,11 @@
 """Products as a list: what can be sold, and for how much."""
 
 from crm_core.vocabulary import Action
-from ui.components.header import empty_state, header
+from ui.components.header import header
+from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import record_list
 from ui.components.record_page import new_dialog
-from ui.navigation import go, page_of
+from ui.navigation import go
 from ui.session import current_actor
 
 NEW_FIELDS = ("name", "sku", "category_id", "price_minor", "cost_minor", "is_active")
@@ -13,16 +14,6 @@ MORE_FIELDS = ("description",)
 
 def new_product() -> None:
     new_dialog("product", NEW_FIELDS, {"is_active": True}, more=MORE_FIELDS)
-
-
-def nothing_yet() -> None:
-    box = empty_state("No products yet", "Enter what you sell: deals and orders take name and price from here.", icon="inventory_2")
-    if actor.can("product", Action.CREATE) and box.button(
-        "New product", type="primary", icon=":material/add:", key="first_product"
-    ):
-        new_product()
-    if page_of(actor, "import") is not None and box.button("Import a file", icon=":material/upload:", key="first_import"):
-        go("import")
 
 
 actor = current_actor()
@@ -34,4 +25,13 @@ if actor.can("product", Action.CREATE) and actions.button(
 ):
     new_product()
 
-record_list("product", on_empty=nothing_yet)
+record_list(
+    "product",
+    on_empty=lambda: nothing_yet(
+        actor,
+        "product",
+        "Enter what you sell: deals and orders take name and price from here",
+        new_product,
+        file_words=". A price list can come in from a file",
+    ),
+)

@@ -1,6 +1,7 @@
 """The frame of every analytics page: settings, choice of run, progress, verdict; the page draws its figures and ends in ``finish``."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from crm_core.services.analytics.runs import Run
 from crm_core.vocabulary import Reliance, RunState
 from ui import format as fmt
 from ui.actions import load
+from ui.addresses import number
 from ui.components.analysis_extras import extras, run_menu, run_picker
 from ui.components.analysis_form import settings
 from ui.components.header import empty_state, header
@@ -64,14 +66,17 @@ def analysis_page(
     nothing: str = "",
     on_nothing: Callable[[Any], None] | None = None,
     instead: Callable[[], None] | None = None,
+    head: Any = None,
 ) -> Analysis:
     """Draw header, settings, choice of run and verdict; gives the finished run, or ends the page (running, refused, none yet).
 
     ``nothing`` tells what this analysis needs while there is no run; ``on_nothing(actions)`` draws buttons there, also
-    below a refusal. ``instead()`` draws what is useful without a run.
+    below a refusal. ``instead()`` draws what is useful without a run. ``head``: where the header goes, for a page that has drawn something
+    already that stands below it.
     """
     actor, found = current_actor(), method(kind)
-    actions = header(title or found.title, caption)
+    with head or nullcontext():
+        actions = header(title or found.title, caption)
     shown = _chosen(actor, kind)
     with actions:
         run_picker(actor, found, shown)
@@ -104,9 +109,8 @@ def analysis_page(
 
 def _chosen(actor: Actor, kind: str) -> Run | None:
     """The run in the address, else the newest that this person may see."""
-    wanted = st.query_params.get("run")
-    if wanted:
-        shown = load(_get, kind, wanted)
+    if st.query_params.get("run"):
+        shown = load(_get, kind, number("run"))
         if shown is not None:
             return shown
         st.warning("The run in the address does not exist for you, so the newest is shown.", icon=":material/link_off:")
@@ -115,16 +119,16 @@ def _chosen(actor: Actor, kind: str) -> Run | None:
     return load(runs.get, newest, kind) if newest is not None else None
 
 
-def _get(session: Any, actor: Actor, kind: str, raw: str) -> Run | None:
+def _get(session: Any, actor: Actor, kind: str, run_id: int | None) -> Run | None:
     try:
-        return runs.get(session, actor, int(raw), kind) if raw.isdecimal() and len(raw) < 18 else None
+        return runs.get(session, actor, run_id, kind) if run_id is not None else None
     except CrmError:
         return None
 
 
 def _other(actor: Actor, kind: str, shown: Run) -> Run | None:
-    wanted = st.query_params.get("with")
-    other = load(_get, kind, wanted) if wanted else None
+    wanted = number("with")
+    other = load(_get, kind, wanted) if wanted is not None else None
     return other if other is not None and other.state is RunState.DONE and other.id != shown.id else None
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.fields import registry
+from crm_core.kit.hours import UnreadableError, spans_of, words_of
 from crm_core.kit.week import WEEKDAYS
 from crm_core.models import BookingPage
 from crm_core.services.admin.founding import timezones
@@ -16,7 +17,6 @@ from crm_core.vocabulary import Action, BookingPlace
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
-from ui.components.service_level_dialogs import UnreadableError, spans_of, words_of
 from ui.components.table import Cell, Column, table
 from ui.navigation import go
 from ui.session import current_actor

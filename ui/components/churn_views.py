@@ -1,6 +1,5 @@
 """Parts of the page about contracts at risk: customers with their reasons, what drives leaving, how long customers stay, the evidence."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,18 +13,13 @@ from ml.charts import churn as churn_charts
 from ml.charts import evaluation as evaluation_charts
 from ml.charts import style
 from ui import format as fmt
-from ui.actions import load
-from ui.cache import cached
 from ui.components.analysis import Analysis
 from ui.components.figure import box, chart
-from ui.components.follow_up_dialog import follow_up_button, last_follow_up
-from ui.components.segment_actions import published_rule, segment_buttons
+from ui.components.risk_list import TONES, RiskList, risk_list
+from ui.components.segment_actions import published_rule
 from ui.components.segmentation_views import money
-from ui.components.table import Cell, Column, table
-from ui.navigation import go as open_page
+from ui.components.table import Cell, Column
 
-SIZE = 20
-_TONE = {"High": "red", "Medium": "orange", "Low": "green"}
 _SORTS = {
     "at_stake": "At stake", "risk": "Risk", "renews_on": "Next renewal", "revenue_12m": "Revenue, 12 months", "tenure_months": "Newest customers",
 }  # fmt: skip
@@ -68,7 +62,6 @@ def _metric(label: str, value: str, note: str, help_text: str) -> None:
 
 def customers(shown: Analysis) -> None:
     """Who may leave, the most money first, with the reasons; tasks and segments of them."""
-    actor = shown.actor
     if not shown.summary["usable"]:
         low, high = shown.summary["base"][1:]
         st.info(
@@ -77,33 +70,23 @@ def customers(shown: Analysis) -> None:
             icon=":material/do_not_disturb_on:",
         )
         return
-    choice = _filters()
-    number = int(st.session_state.get("churn_page", 1) or 1)
-    found = cached(
-        churn_rows.page, shown.run.id, **choice, start=(number - 1) * SIZE, size=SIZE, entities=("account", "order", "ticket", "user"),
-        tables=("account", "analysis_run", "analysis_table"), own=bool(choice["mine"]),
+    risk_list(shown, _list(shown), _about)
+
+
+def _list(shown: Analysis) -> RiskList:
+    return RiskList(
+        "churn", "account", churn_rows, list(LEVELS), "High: at least one and a half times the usual share of leavers. Low: below it",
+        {key: _SORTS[key] for key in SORTS}, _columns(), _cells, churn_rows.notes, other=("order", "ticket", "user"),
+        rule=lambda level: published_rule(shown, "churn_risk", level), label=lambda level: f"{level or 'Any'} risk of leaving",
     )  # fmt: skip
-    if not found.total:
-        st.caption("Nobody matches. Choose another level.")
-        return
-    pages = -(-found.total // SIZE)
-    number = min(number, pages)
-    worth = f" with {money(actor, found.at_stake)} at stake" if found.at_stake else ""
-    st.markdown(f"**{fmt.md(fmt.plural(found.total, 'customer') + worth)}**")
-    happened = table(
-        _columns(), [(row.id, _cells(shown, row)) for row in found.rows], key=f"churn_rows_{number}_{hash(str(choice))}", label="Customers",
-        href="account?id={id}", selectable=True,
-    )  # fmt: skip
-    if happened.opened:
-        open_page("account", id=happened.opened)
-    if pages > 1:
-        st.pagination(pages, key="churn_page")
-    chosen = [row for row in found.rows if happened.selected == [row.id]]
+
+
+def _about(rows: list[Row], selected: list[int]) -> None:
+    chosen = [row for row in rows if selected == [row.id]]
     if chosen:
         _why(chosen[0])
-    elif not happened.selected:
+    elif not selected:
         st.caption("Tick one customer to see everything that raises and lowers its risk.")
-    _actions(shown, choice, happened.selected, found.total)
 
 
 def _why(row: Row) -> None:
@@ -113,14 +96,6 @@ def _why(row: Row) -> None:
         for raises, words in ((True, "Raises it"), (False, "Lowers it")):
             kept = [reason_words(one) for one in row.reasons if (one["log_odds"] > 0) is raises]
             st.markdown(f"{words}: {fmt.md('; '.join(kept)) if kept else 'nothing'}")
-
-
-def _filters() -> dict[str, Any]:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        level = st.pills("Risk", list(LEVELS), key="churn_level", bind="query-params", help="High: at least one and a half times the usual share of leavers. Low: below it")  # fmt: skip
-        sort = st.selectbox("Sort by", list(SORTS), format_func=lambda key: _SORTS[key], key="churn_sort", width=220, bind="query-params")  # fmt: skip
-        mine = st.toggle("Only mine", key="churn_mine", bind="query-params")
-    return {"level": level or "", "sort": sort or "at_stake", "mine": bool(mine)}
 
 
 def _columns() -> list[Column]:
@@ -144,27 +119,11 @@ def _cells(shown: Analysis, row: Row) -> list[Cell]:
         Cell(row.owner or fmt.NOTHING),
         Cell(fmt.day(actor, row.renews_on) if row.renews_on else fmt.NOTHING),
         Cell(money(actor, row.revenue_12m) if row.revenue_12m is not None else fmt.NOTHING),
-        Cell(f"{row.level} {row.risk:.0%}", tone=_TONE[row.level]),
+        Cell(f"{row.level} {row.risk:.0%}", tone=TONES[row.level]),
         Cell(f"{100 * row.low:.0f}–{100 * row.high:.0f}%"),
         Cell(money(actor, row.at_stake) if row.at_stake is not None else fmt.NOTHING),
         Cell("; ".join(reason_words(one) for one in raised) or "nothing raises it"),
     ]
-
-
-def _actions(shown: Analysis, choice: Mapping[str, Any], selected: list[int], total: int) -> None:
-    """What to do about the selected customers, or about all that match."""
-    last_follow_up()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="churn_actions"):
-        number = len(selected) or total
-        st.markdown(f"{'Selected' if selected else 'All that match'}: **{number:,}**", width="content")
-        wanted = (lambda: selected) if selected else (lambda: load(churn_rows.ids, shown.run.id, **choice))
-        follow_up_button("account", shown.run.id, wanted, number, chosen=bool(selected or choice["level"]), notes=churn_rows.notes)
-        label = f"{choice['level'] or 'Any'} risk of leaving" if not selected else "Selected customers"
-        rule = None if selected or not choice["level"] else published_rule(shown, "churn_risk", str(choice["level"]))
-        segment_buttons(
-            "churn", entity="account", name=f"{label}, {fmt.day(shown.actor, shown.run.as_of)}", rule=rule,
-            source={"kind": "churn_risk", "run_id": shown.run.id, "label": label}, members=wanted, count=number,
-        )  # fmt: skip
 
 
 # --- what drives it -------------------------------------------------------------------------------------------------------------

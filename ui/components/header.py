@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from ui import run
 from ui.format import for_badge, md
 
 
@@ -12,6 +13,8 @@ def header(
 ) -> Any:
     """Draw the header and give the container for its actions. ``title`` and ``caption`` are plain text; ``badges``: (text, colour);
     ``back``: (words, page) of the list this record belongs to."""
+    run.head()
+    st.set_page_config(page_title=f"{title[:80]} · Rapport")  # several tabs are told apart by it
     if back is not None and back[1] is not None:
         st.page_link(back[1], label=back[0], icon=":material/arrow_back:")
     row = st.container(

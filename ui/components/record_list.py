@@ -15,6 +15,7 @@ from crm_core.lists import MASK, ListQuery
 from crm_core.vocabulary import Action, ArticleState, FieldKind, Scope, StageKind
 from ui import format as fmt
 from ui.actions import load
+from ui.addresses import number
 from ui.cache import behind, cached
 from ui.components.bulk_bar import bulk_bar, may_bulk
 from ui.components.export import export_button
@@ -194,8 +195,7 @@ def _sort(entity_key: str) -> tuple[str, bool] | None:
 def _page() -> int:
     if "page" in st.session_state:
         return int(st.session_state["page"] or 1)
-    raw = st.query_params.get("page", "1")
-    return int(raw) if raw.isdecimal() and len(raw) < 9 else 1
+    return number("page") or 1
 
 
 def _specs(session: Any, actor: Actor, entity_key: str) -> Mapping[str, FieldSpec]:
@@ -264,7 +264,8 @@ def cell(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], tones: Mapping[s
     raw = row[spec.key]
     text = fmt.value(actor, spec, raw, row.get(f"{spec.key}.title"))
     if raw == MASK:
-        return Cell(text)
+        found = entity(spec.entity)
+        return Cell(f"{found.label} {row['id']}" if spec.key == found.title else text)
     tone = tones.get(spec.key, {}).get(raw)
     if tone is None and spec.enum is not None and raw is not None:
         tone = TONES.get(raw)

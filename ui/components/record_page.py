@@ -23,6 +23,7 @@ from ui.components.entity_form import close_form, create_form, edit_form
 from ui.components.first_field import first_field
 from ui.components.record_list import cell
 from ui.components.table import Column, table
+from ui.failure import dead_end
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -31,8 +32,7 @@ def id_from_url(name: str = "id") -> int:
     """The record id in the address; ends the page with a sentence when it is none."""
     record_id = number(name)
     if record_id is None:
-        st.error("This address names no record. Open it from a list.", icon=":material/link_off:")
-        st.stop()
+        dead_end("This address names no record. Open it from a list.", "link_off")
     return record_id
 
 

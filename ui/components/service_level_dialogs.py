@@ -10,6 +10,7 @@ import streamlit as st
 from crm_core import lists
 from crm_core.fields import registry
 from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes
+from crm_core.kit.hours import UnreadableError, spans_of, words_of
 from crm_core.kit.week import WEEKDAYS
 from crm_core.services.admin.founding import timezones
 from crm_core.services.helpdesk import calendars, service_levels, sla_replay
@@ -24,10 +25,6 @@ from ui.session import current_actor
 ORDER = (Priority.URGENT, Priority.HIGH, Priority.NORMAL, Priority.LOW)
 START = {"urgent": (60, 120, 480), "high": (120, 240, 960), "normal": (240, 480, 1_920), "low": (480, 960, 4_800)}
 """Minutes that a new level starts with: hours for what burns, working days for the rest."""
-
-
-class UnreadableError(Exception):
-    """Something typed can't be read; the message says what."""
 
 
 # --- a service level ----------------------------------------------------------------------------------------------------------
@@ -242,30 +239,6 @@ def _text(raw: Any) -> str:
 
 def _day(raw: Any) -> date | None:
     return None if raw is None or pd.isna(raw) else pd.Timestamp(raw).date()
-
-
-def spans_of(text: str) -> list[Minutes]:
-    found = []
-    for part in text.replace("-", "–").split(","):
-        if not part.strip():
-            continue
-        ends = [_minute(end) for end in part.split("–")]
-        if len(ends) != 2 or None in ends:
-            raise UnreadableError(f"“{part.strip()}” is not a span of hours. Write 09:00–17:00.")
-        found.append((ends[0] or 0, ends[1] or 0))
-    return sorted(found)
-
-
-def _minute(text: str) -> int | None:
-    hour, _, minute = text.strip().partition(":")
-    if not hour.isdecimal() or not (minute or "0").isdecimal() or len(hour) > 2 or len(minute) > 2:
-        return None
-    return int(hour) * 60 + int(minute or 0)
-
-
-def words_of(hours: tuple[Minutes, ...]) -> str:
-    """The hours of a day as they are typed."""
-    return ", ".join(f"{start // 60:02}:{start % 60:02}–{end // 60:02}:{end % 60:02}" for start, end in hours)
 
 
 def week_words(hours: BusinessCalendar) -> str:

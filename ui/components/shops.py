@@ -13,15 +13,15 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 from ui.components.header import empty_state
+from ui.components.message_log import message_log
 from ui.components.picker import picker
-from ui.components.table import Cell, Column, table
+from ui.components.table import Cell
 from ui.navigation import go
 from ui.session import current_actor
 
 TONES = {
     ShopState.WAITING: "orange", ShopState.DONE: "green", ShopState.OLDER: "gray", ShopState.IGNORED: "gray", ShopState.FAILED: "red",
 }  # fmt: skip
-PAGE = 12
 STEPS = {
     ShopKind.SHOPIFY: "In Shopify open **Settings → Notifications → Webhooks**. For each event below choose *Create webhook*, the format JSON and "
     "the address. Shopify shows the secret under the list (“Your webhooks will be signed with…”): put it in here under *Change*.",
@@ -150,34 +150,10 @@ def use_dialog(shop: Shop) -> None:
 @st.dialog("What came", width="large", icon=":material/list:")
 def log_dialog(shop_id: int, name: str) -> None:
     """Every message with what became of it; what needs a look can be tried again."""
-    actor = current_actor()
-    st.caption(fmt.md(name))
-    words = {state.value: state.label for state in ShopState}
-    chosen = st.pills(
-        "State", list(words), format_func=lambda one: words[one], key=f"shop_state_{shop_id}", label_visibility="collapsed"
-    )
-    page = int(st.session_state.get(f"shop_page_{shop_id}") or 1)
-    rows, total = load(shops.deliveries, shop_id, state=ShopState(chosen) if chosen else None, page=page, size=PAGE)
-    if not rows:
-        st.caption("Nothing came yet." if chosen is None else "Nothing like that.")
-        return
-    columns = [
-        Column(key, label, sortable=False)
-        for key, label in (("topic", "Message"), ("state", "What became of it"), ("note", ""), ("at", "When"))
-    ]
-    shown = [
-        (
-            row.id,
-            [
-                Cell(f"{row.topic} {row.external_id}"), Cell(row.state.label, tone=TONES[row.state]),
-                Cell(row.message, hot=row.state is ShopState.FAILED), Cell(fmt.ago(actor, row.created_at)),
-            ],
-        )
-        for row in rows
-    ]  # fmt: skip
-    happened = table(columns, shown, key=f"shop_rows_{shop_id}", label="Messages of the shop")
-    if total > PAGE:
-        st.pagination(-(-total // PAGE), key=f"shop_page_{shop_id}")
+    rows, happened = message_log(
+        shops.deliveries, shop_id, name, key="shop", states=list(ShopState), cells=_cells, nothing="Nothing came yet.",
+        columns={"topic": "Message", "state": "What became of it", "note": "", "at": "When"},
+    )  # fmt: skip
     order_id = next((row.order_id for row in rows if row.id == happened.opened), None)
     if order_id is not None:
         go("order", id=order_id)
@@ -187,6 +163,13 @@ def log_dialog(shop_id: int, name: str) -> None:
         perform(shops.retry_all, shop_id, success="They are being taken in again.")
         show_problems()
         st.rerun(scope="fragment")
+
+
+def _cells(row: Any) -> list[Cell]:
+    return [
+        Cell(f"{row.topic} {row.external_id}"), Cell(row.state.label, tone=TONES[row.state]),
+        Cell(row.message, hot=row.state is ShopState.FAILED), Cell(fmt.ago(current_actor(), row.created_at)),
+    ]  # fmt: skip
 
 
 @st.dialog("Articles", width="medium", icon=":material/inventory_2:")

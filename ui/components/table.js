@@ -147,7 +147,7 @@ export default function (component) {
       const td = document.createElement("td")
       if (column.right) td.classList.add("right")
       if (column.named && index > 0) td.dataset.name = `${column.label} `
-      if (cell.text === "" || cell.text === "–") td.classList.add("blank")
+      if (["", "–", "•••"].includes(cell.text)) td.classList.add("blank")
       if (index === 0) {
         td.classList.add("lead")
         const inner = cellContent(cell, column)

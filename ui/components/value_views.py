@@ -17,18 +17,14 @@ from ml.charts import lifetime as lifetime_charts
 from ml.lifetime import HoldoutReport
 from ui import format as fmt
 from ui.actions import load
-from ui.cache import cached
 from ui.components.analysis import Analysis
 from ui.components.figure import box, chart
-from ui.components.follow_up_dialog import follow_up_button, last_follow_up
+from ui.components.risk_list import TONES, RiskList, risk_list
 from ui.components.segment_actions import segment_buttons
 from ui.components.segmentation_views import money
-from ui.components.table import Cell, Column, table
-from ui.navigation import go as open_page
+from ui.components.table import Cell, Column
 
-SIZE = 20
 SHOWN_COHORTS, SHOWN_AGES = 18, 18
-_TONE = {"High": "red", "Medium": "orange", "Low": "green"}
 _SORTS = {
     "at_stake": "At stake", "risk": "Risk", "value": "Expected value", "revenue_12m": "Revenue, 12 months", "silent_days": "Days since last order",
 }  # fmt: skip
@@ -39,43 +35,13 @@ _SORTS = {
 
 def customers(shown: Analysis) -> None:
     """Who is at risk of staying away, the most money first; tasks and segments of them."""
-    actor, customer = shown.actor, str(shown.run.params["customer"])
-    choice = _filters()
-    number = int(st.session_state.get("value_page", 1) or 1)
-    found = cached(
-        value_rows.page, shown.run.id, **choice, start=(number - 1) * SIZE, size=SIZE, entities=(customer, "user"),
-        tables=(customer, "analysis_run", "analysis_table"), own=bool(choice["mine"]),
-    )  # fmt: skip
-    if not found.total:
-        st.caption("Nobody matches. Choose another level.")
-        return
-    pages = -(-found.total // SIZE)
-    number = min(number, pages)
-    words = f"{fmt.plural(found.total, 'customer')} with {money(actor, found.at_stake)} at stake"
-    st.markdown(f"**{fmt.md(words)}**")
-    happened = table(
-        _columns(customer),
-        [(row.id, _cells(shown, row)) for row in found.rows],
-        key=f"value_rows_{number}_{hash(str(choice))}",
-        label="Customers",
-        href=f"{customer}?id={{id}}",
-        selectable=True,
+    customer = str(shown.run.params["customer"])
+    risk_list(
+        shown,
+        RiskList(
+            "value", customer, value_rows, [name for _, name in LEVELS], "", _SORTS, _columns(customer), _cells, value_rows.notes
+        ),
     )
-    if happened.opened:
-        open_page(customer, id=happened.opened)
-    if pages > 1:
-        st.pagination(pages, key="value_page")
-    _actions(shown, choice, happened.selected, found.total)
-
-
-def _filters() -> dict[str, Any]:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        level = st.pills("Risk", [name for _, name in LEVELS], key="value_level", bind="query-params")
-        sort = st.selectbox(
-            "Sort by", list(_SORTS), format_func=lambda key: _SORTS[key], key="value_sort", width=220, bind="query-params"
-        )
-        mine = st.toggle("Only mine", key="value_mine", bind="query-params")
-    return {"level": level or "", "sort": sort or "at_stake", "mine": bool(mine)}
 
 
 def _columns(customer: str) -> list[Column]:
@@ -101,26 +67,10 @@ def _cells(shown: Analysis, row: Row) -> list[Cell]:
         Cell(f"{row.silent_days:,} days ago", hot=late),
         Cell(usual),
         Cell(money(actor, row.revenue_12m)),
-        Cell(f"{level_of(row.risk)} {row.risk:.0%}", tone=_TONE[level_of(row.risk)]),
+        Cell(f"{level_of(row.risk)} {row.risk:.0%}", tone=TONES[level_of(row.risk)]),
         Cell(money(actor, row.value)),
         Cell(money(actor, row.at_stake)),
     ]
-
-
-def _actions(shown: Analysis, choice: Mapping[str, Any], selected: list[int], total: int) -> None:
-    """What to do about the selected customers, or about all that match."""
-    customer = str(shown.run.params["customer"])
-    last_follow_up()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="value_actions"):
-        number = len(selected) or total
-        st.markdown(f"{'Selected' if selected else 'All that match'}: **{number:,}**", width="content")
-        wanted = (lambda: selected) if selected else (lambda: load(value_rows.ids, shown.run.id, **choice))
-        follow_up_button(customer, shown.run.id, wanted, number, chosen=bool(selected or choice["level"]))
-        label = f"{choice['level'] or 'All'} risk".strip() if not selected else "Selected customers"
-        segment_buttons(
-            "value", entity=customer, name=f"{label}, {fmt.day(shown.actor, shown.run.as_of)}",
-            source={"kind": "churn_risk", "run_id": shown.run.id, "label": label}, members=wanted, count=number,
-        )  # fmt: skip
 
 
 # --- cohorts ------------------------------------------------------------------------------------------------------------------

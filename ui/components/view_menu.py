@@ -15,6 +15,7 @@ from crm_core.services.collaboration.views import SIZES, View
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.addresses import number
 from ui.cache import cached
 from ui.components.bulk_bar import may_bulk, undo_menu
 from ui.components.filter_bar import PARAM, set_filter
@@ -45,14 +46,13 @@ def open_view(entity_key: str, quick_key: str | None) -> View | None:
     Must run before the widgets of the list are made, since it fills them.
     """
     arrived = st.session_state.pop("_arrived", False)
-    raw = st.query_params.get("view", "")
-    if not raw:
+    if not st.query_params.get("view"):
         shaped = any(name in st.query_params for name in _SHAPING) or any(name.startswith("by_") for name in st.query_params)
         default = load(views.default_of, entity_key) if arrived and not shaped else None
         if default is not None:
             _apply(default, quick_key)
         return default
-    found = load(_found, entity_key, int(raw) if raw.isdecimal() and len(raw) < 9 else 0)
+    found = load(_found, entity_key, number("view") or 0)
     if found is None:
         del st.query_params["view"]
         st.warning("The view in the address does not exist, or is not shared with you.", icon=":material/bookmark_remove:")
@@ -67,6 +67,11 @@ def _found(session: Session, actor: Actor, entity_key: str, view_id: int) -> Vie
 
 def _apply(view: View, quick_key: str | None) -> None:
     layout = load(views.usable, view)
+    if view.layout.get("filter") and not layout.get("filter"):
+        st.warning(
+            "The filter of this view asks for something that your role does not see, or that is gone. All records are shown.",
+            icon=":material/filter_alt_off:",
+        )
     set_filter(layout.get("filter"))
     st.session_state["q"] = layout.get("q", "")
     if quick_key is not None:
@@ -94,8 +99,8 @@ def columns_of(entity_key: str, specs: Mapping[str, FieldSpec], second: tuple[st
 
 def size_of() -> int:
     """The number of rows per page in the address, or the usual one."""
-    raw = st.query_params.get("size", "")
-    return int(raw) if raw.isdecimal() and int(raw) in SIZES else 50
+    asked = number("size")
+    return asked if asked in SIZES else 50
 
 
 def view_menu(entity_key: str, opened: View | None, shape: Shape, quick_key: str | None) -> None:

@@ -14,13 +14,13 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.header import empty_state
-from ui.components.table import Cell, Column, table
+from ui.components.message_log import message_log
+from ui.components.table import Cell
 from ui.session import current_actor
 
 TONES = {
     HookState.WAITING: "orange", HookState.SENDING: "blue", HookState.DELIVERED: "green", HookState.FAILED: "red", HookState.SKIPPED: "gray",
 }  # fmt: skip
-PAGE = 12
 
 
 def webhooks_section() -> None:
@@ -179,23 +179,10 @@ def log_dialog(hook_id: int, name: str) -> None:
     if opened:
         _one(int(opened))
         return
-    st.caption(fmt.md(name))
-    words = {state.value: state.label for state in HookState if state is not HookState.SENDING}
-    chosen = st.pills(
-        "State", list(words), format_func=lambda one: words[one], key=f"hook_state_{hook_id}", label_visibility="collapsed"
-    )
-    page = int(st.session_state.get(f"hook_page_{hook_id}") or 1)
-    rows, total = load(webhooks.deliveries, hook_id, state=HookState(chosen) if chosen else None, page=page, size=PAGE)
-    if not rows:
-        st.caption("Nothing was sent yet." if chosen is None else "Nothing like that.")
-        return
-    columns = [
-        Column(key, label, sortable=False)
-        for key, label in (("type", "Event"), ("state", "State"), ("answer", "Answer"), ("at", "When"))
-    ]
-    happened = table(columns, [(row.id, _cells(row)) for row in rows], key=f"hook_rows_{hook_id}", label="Messages")
-    if total > PAGE:
-        st.pagination(-(-total // PAGE), key=f"hook_page_{hook_id}")
+    _, happened = message_log(
+        webhooks.deliveries, hook_id, name, key="hook", states=[state for state in HookState if state is not HookState.SENDING], cells=_cells,
+        columns={"type": "Event", "state": "State", "answer": "Answer", "at": "When"}, nothing="Nothing was sent yet.",
+    )  # fmt: skip
     if happened.opened:
         st.session_state["hook_open"] = happened.opened
         st.rerun(scope="fragment")

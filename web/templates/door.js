@@ -22,6 +22,15 @@ document.querySelectorAll("[data-reveal]").forEach(function (button) {
 document.querySelectorAll("select[data-guess=timezone]").forEach(function (select) {
   var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (select.querySelector('option[value="' + CSS.escape(zone) + '"]')) select.value = zone;
+  var currency = document.getElementById("currency"), chosen = false;
+  function follow() {
+    var usual = select.selectedOptions[0].dataset.along;
+    if (!chosen && usual) currency.value = usual;
+  }
+  if (!currency) return;
+  currency.addEventListener("change", function () { chosen = true; });
+  select.addEventListener("change", follow);
+  follow();
 });
 document.querySelectorAll("form[data-zone]").forEach(function (form) {
   var select = form.querySelector("select"), here = new URL(location.href);

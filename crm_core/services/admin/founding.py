@@ -37,6 +37,19 @@ def timezones() -> tuple[str, ...]:
     return ("UTC", *sorted(names))
 
 
+@lru_cache(maxsize=1)
+def usual_currencies() -> dict[str, str]:
+    """Time zone → what people there pay with, for the zones that lie in one country."""
+    countries, aliases, known = get_global("zone_territories"), get_global("zone_aliases"), currencies()
+    found = {}
+    for zone in timezones():
+        country = countries.get(zone) or countries.get(aliases.get(zone, ""))
+        paid = get_territory_currencies(country) if country else []
+        if paid and paid[-1] in known:
+            found[zone] = paid[-1]
+    return found
+
+
 def is_founded(session: Session) -> bool:
     """True once the workspace exists."""
     return setup.organisation(session) is not None

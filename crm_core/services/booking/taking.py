@@ -271,7 +271,7 @@ def _keep(
     session.add(row)
     session.flush()
     token = tokens.make(session, row.id)
-    base = settings().public_url.rstrip("/") or page.base_url or "http://localhost:8501"
+    base = settings().base_url(page.base_url)
     user = session.get(User, host.id)
     guest = MeetingGuest(
         activity_id=meeting.id, **person, name=typed["name"], email=typed["email"], email_key=row.email_key, timezone=zone,

@@ -271,7 +271,7 @@ def _mail(session: Session, actor: Actor, survey: Survey, contact: Contact, invi
 
 def base_url(survey: Survey) -> str:
     """Where the links of a survey lead."""
-    return (settings().public_url or survey.base_url or "http://localhost:8501").rstrip("/")
+    return settings().base_url(survey.base_url)
 
 
 def _text(survey: Survey, contact: Contact, link: str) -> str:

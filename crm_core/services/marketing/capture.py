@@ -237,7 +237,7 @@ def _ask_to_confirm(session: Session, form: LeadForm, row: FormSubmission, lead:
         return
     token = secrets.token_urlsafe(24)
     row.token_sha256, row.token_until = hashlib.sha256(token.encode()).hexdigest(), utcnow() + timedelta(days=CONFIRM_DAYS)
-    link = f"{settings().public_url.rstrip('/') or 'http://localhost:8501'}/c/{token}"
+    link = f"{settings().base_url()}/c/{token}"
     organisation = session.exec(select(Organisation)).first()
     us = organisation.name if organisation else ""
     text = (

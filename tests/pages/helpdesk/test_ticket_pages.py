@@ -59,7 +59,7 @@ def test_an_empty_answer_is_refused_with_a_sentence(cast):
 def test_who_only_reads_gets_no_buttons(cast, who):
     ticket = new(cast["sam"], subject=EVIL.strip()[:300])
     app = open_screen(cast[who], "ticket", id=ticket.id)
-    assert not app.exception and app.title[0].value.startswith("\\!\\[x\\]")
+    assert not app.exception and app.title[0].value.removeprefix("\u2068").startswith("\\!\\[x\\]")
     assert not {"take", "assign", "solve", "edit", f"reply_{ticket.id}_send"} & {button.key for button in app.button}
 
 
