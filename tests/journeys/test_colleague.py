@@ -4,6 +4,10 @@ import re
 
 from playwright.sync_api import expect
 
+from crm_core.access import load
+from crm_core.db import write_session
+from crm_core.services.admin import organisation
+from tests.journeys.hands import settled
 from tests.journeys.looks import one
 
 PASSWORD = "quiet river stone"
@@ -30,8 +34,11 @@ def invite(page, name, email):
     page.page.get_by_role("button", name="Invite").first.click()
     dialog = page.page.get_by_role("dialog")
     dialog.get_by_label("Name", exact=True).fill(name)
+    dialog.get_by_label("E-mail address").fill("nowhere")
+    dialog.get_by_role("button", name="Make the invitation").click()  # bad input
+    expect(dialog.get_by_text("e-mail address").last).to_be_visible()
     dialog.get_by_label("E-mail address").fill(email)
-    dialog.get_by_role("button", name="Make the invitation").click()
+    dialog.get_by_role("button", name="Make the invitation").click(click_count=2, delay=20)
     link = dialog.locator("code")
     expect(link).to_be_visible()
     address = link.inner_text().strip()
@@ -57,6 +64,16 @@ def test_a_colleague_is_invited_joins_and_is_locked_out_on_the_next_click(empty_
     stranger = tab(empty_app)
     stranger.page.goto(address)
     expect(stranger.page.get_by_role("heading", name="This link does not work")).to_be_visible()
+
+    assert one("select count(*) from app_user where email = 'otto@example.com'") == 1
+    nora.open("/settings").heading("Workspace settings")
+    with write_session() as session:  # a second administrator is at the same page
+        organisation.update(session, load(session, 1), {"name": "Nordwind SE"})
+    nora.page.get_by_label("Name", exact=True).fill("Nordwind AG")
+    settled(nora)
+    nora.click("Save settings")
+    nora.sees("Somebody else changed the settings meanwhile.")
+    assert one("select name from organisation") == "Nordwind SE"
 
     nora.open("/people").heading("People")
     nora.page.get_by_text("Otto New").first.click()
