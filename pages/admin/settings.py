@@ -26,10 +26,29 @@ def hours_editor() -> dict[str, list[list[str]]]:
     return found
 
 
+def drawn() -> organisation.Settings:
+    """The settings that the form began with: what is typed stays when somebody else saves meanwhile, and saving it asks first."""
+    now = load(organisation.get)
+    if st.session_state.get("_arrived") or "_settings" not in st.session_state:
+        st.session_state["_settings"] = now
+    found: organisation.Settings = st.session_state["_settings"]
+    if found.version != now.version:
+        st.warning(
+            "Somebody else changed the settings meanwhile. What you typed can't be saved over them unseen.", icon=":material/group:"
+        )
+        st.button("Show the new state", key="settings_anew", icon=":material/refresh:", on_click=forget)
+    return found
+
+
+def forget() -> None:
+    """The next drawing begins with what is stored."""
+    st.session_state.pop("_settings", None)
+
+
 actor = current_actor()
-settings = load(organisation.get)
 may_edit = actor.can("organisation", Action.MANAGE)
 actions = header("Workspace settings", "What holds for everybody in this workspace")
+settings = drawn()
 
 left, right = st.columns([3, 2], gap="large")
 with left, st.container(border=True):
@@ -91,6 +110,7 @@ if may_edit and actions.button("Save settings", type="primary", key="save_settin
         "working_hours": hours,
     }
     if perform(organisation.update, changes, base_version=settings.version, success="Settings saved.") is not None:
+        forget()
         st.rerun()
     for sentence in (st.session_state.pop("_invalid", None) or {}).values():
         st.error(sentence)

@@ -192,8 +192,12 @@ def test_a_manager_reads_the_overview_and_gets_to_the_records_behind_a_figure(de
     page.heading("Deals")
     says(page, number)
     assert hands.actions == 1
-    meanwhile(deals.win, open_deal(demo_app, place=2).id, closed_on=clock.today(), reason="Price")  # somebody works while this is read
-    page.open("/overview?period=all&start=31.02.&area=Nowhere&against=nonsense").heading("Overview")  # bad input: an address nobody wrote
+    meanwhile(
+        deals.win, open_deal(demo_app, place=2).id, closed_on=clock.today(), reason="Price"
+    )  # somebody works while this is read
+    page.open("/overview?period=all&start=31.02.&area=Nowhere&against=nonsense").heading(
+        "Overview"
+    )  # bad input: an address nobody wrote
     more = f"{int(number.split()[0].replace(',', '')) + 1:,} deals"
     expect(page.page.locator(".st-key-kpi_win_rate").get_by_text(more)).to_be_visible()
 
