@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from crm_core.access import load
 from crm_core.db import write_session
 from crm_core.services.admin import organisation
-from tests.journeys.hands import settled
+from tests.journeys.hands import becomes, settled
 from tests.journeys.looks import one
 
 PASSWORD = "quiet river stone"
@@ -78,7 +78,7 @@ def test_a_colleague_is_invited_joins_and_is_locked_out_on_the_next_click(empty_
     nora.open("/people").heading("People")
     nora.page.get_by_text("Otto New").first.click()
     nora.page.get_by_role("dialog").get_by_role("button", name="Deactivate").click()
-    nora.sees("Deactivated")
+    becomes(nora, lambda: one("select is_active from app_user where email = 'otto@example.com'"), 0)
     otto.page.get_by_test_id("stSidebarNav").get_by_role("link", name="Deals", exact=True).click()
     expect(otto.page).to_have_url(re.compile(r"/signin"), timeout=15_000)
 
