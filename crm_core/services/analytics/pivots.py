@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, case, cast, func, literal, select
+from sqlalchemy import BigInteger, Integer, case, cast, func, literal, select
 from sqlmodel import Session
 
 from crm_core import filters, lists
@@ -206,13 +206,13 @@ def _groups(
         (_expression(session, actor, key, axis) if link is None else link).label(f"g{n}")
         for n, (axis, link) in enumerate(zip(across, links, strict=True))
     ]
-    amount = func.coalesce(func.sum(value), 0)
+    amount = _whole(func.coalesce(func.sum(value), 0), value)
     statement = (
         select(
             *columns,
             func.count().label("cases"),
             func.count(value).label("filled"),
-            (cast(amount, BigInteger) if _exact(number) else amount).label("amount"),
+            amount.label("amount"),
             func.min(value).label("low"),
             func.max(value).label("high"),
         )
@@ -221,7 +221,7 @@ def _groups(
     )
     if any(link is not None for link in links):
         far = [None if link is None else axis.dimension.path for axis, link in zip(across, links, strict=True)]
-        statement = _looked_up(session, actor, key, statement, far, number)
+        statement = _looked_up(session, actor, key, statement, far)
     statement = statement.limit(MAX_GROUPS + 1)
     rows = session.execute(statement).all()
     if len(rows) > MAX_GROUPS:
@@ -233,7 +233,7 @@ def _groups(
     return found
 
 
-def _looked_up(session: Session, actor: Actor, key: str, statement: Any, far: list[str | None], number: FieldSpec | None) -> Any:
+def _looked_up(session: Session, actor: Actor, key: str, statement: Any, far: list[str | None]) -> Any:
     """Groups by link as groups by a field of what is linked: that is looked up once per record pointed at, not once per record that points."""
     inner = statement.subquery()
     source, groups = inner, []
@@ -243,14 +243,17 @@ def _looked_up(session: Session, actor: Actor, key: str, statement: Any, far: li
             made = dimensions.column(session, actor, key, path, source, by=group)
             group, source = made.expression, made.source
         groups.append(group.label(f"k{n}"))
-    amount = func.sum(inner.c.amount)
-    counts = (cast(func.sum(inner.c[name]), BigInteger) for name in ("cases", "filled"))
-    sums = (cast(amount, BigInteger) if _exact(number) else amount, func.min(inner.c.low), func.max(inner.c.high))
-    return select(*groups, *counts, *sums).select_from(source).group_by(*(group.name for group in groups))
+    sums = (_whole(func.sum(inner.c[name]), inner.c[name]) for name in ("cases", "filled", "amount"))
+    return (
+        select(*groups, *sums, func.min(inner.c.low), func.max(inner.c.high))
+        .select_from(source)
+        .group_by(*(group.name for group in groups))
+    )
 
 
-def _exact(number: FieldSpec | None) -> bool:
-    return number is not None and number.kind in (FieldKind.MONEY, FieldKind.INTEGER)
+def _whole(total: Any, of: Any) -> Any:
+    """The sum of a column; of whole numbers a whole one, where PostgreSQL would give a Decimal."""
+    return cast(total, BigInteger) if isinstance(of.type, Integer) else total
 
 
 def _folded(value: Any) -> Any:

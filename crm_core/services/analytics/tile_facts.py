@@ -21,7 +21,7 @@ from crm_core.fields import resolve
 from crm_core.filters import Context
 from crm_core.models import CampaignChannel
 from crm_core.services.analytics import dimensions
-from crm_core.services.analytics.metric_rules import Facts, Metric, list_filter
+from crm_core.services.analytics.metric_rules import Facts, Metric, list_filter, within
 from crm_core.services.analytics.metric_slots import Grouped
 from crm_core.services.analytics.metric_sql import broad, days_between, minutes_between, packed, step_of, unpacked
 from crm_core.services.analytics.periods import Bucket, Period
@@ -90,8 +90,7 @@ def _ranges(session: Session, actor: Actor, metric: Metric, cut: Cut, ast: dict[
     start, end, name = cut.period.start, cut.period.end, day_field(metric)
     if start is None or end is None or (end - start).days < _LONG or not name:
         return [filters.where(session, metric.entity, ast, actor)]
-    leaf = {"field": name, "cmp": "between"}
-    others = [item for item in ast["items"] if {key: item.get(key) for key in leaf} != leaf]
+    others = [item for item in ast["items"] if item not in within(name, cut.period)]
     spec, _ = resolve(session, metric.entity, name)
     column, first, after = spec.expression(entity(metric.entity).table), start, end + timedelta(days=1)
     begin = Context(actor).start_of if spec.kind is FieldKind.DATETIME else (lambda day: day)

@@ -9,7 +9,7 @@ from crm_core import lists, records
 from crm_core.db import read_session, write_session
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
-from crm_core.models import CustomField, Deal
+from crm_core.models import Account, CustomField, Deal
 from crm_core.services.admin import custom_fields
 from crm_core.services.analytics import dimensions, metrics, tile_facts, tile_working, tiles
 from crm_core.services.analytics.metric_rules import METRICS
@@ -71,10 +71,11 @@ def test_counting_the_records_gives_what_the_quick_way_gives_for_every_figure_an
                     )
 
 
-def test_every_group_by_every_field_has_as_many_cases_as_its_list(company):
+@pytest.mark.parametrize("preset", [PeriodPreset.ALL, PeriodPreset.MONTHS_12])
+def test_every_group_by_every_field_has_as_many_cases_as_its_list(company, preset):
     with read_session() as session:
         actor = company["bob"]
-        seen = look(session, actor, PeriodPreset.ALL)
+        seen = look(session, actor, preset)
         checked = 0
         for key in ("revenue_won", "open_pipeline", "new_leads", "order_revenue", "open_tickets"):
             metric = METRICS[key]
@@ -163,6 +164,36 @@ def test_a_report_adds_up_and_every_cell_has_as_many_records_as_its_list(company
         assert not report(
             actor, entity="ticket", rows={"field": "opened_at", "grain": grain}, columns={"field": "priority"}, measure="count"
         ).reason
+
+
+@pytest.mark.parametrize("who", ["root", "alice", "bob"])
+def test_a_report_by_a_field_of_a_linked_record_says_what_its_lists_say(any_cast, who):
+    with clock.frozen(NOW):
+        fill(any_cast, 5, size=160)
+        with write_session() as session:  # some deals without an account, some whose account is in the bin
+            accounts = session.exec(select(Account).order_by(Account.id)).all()
+            for n, account in enumerate(accounts):
+                account.industry = (None, "Retail", "retail", "Steel")[n % 4]
+            for n, deal in enumerate(session.exec(select(Deal).order_by(Deal.id)).all()):
+                deal.account_id = accounts[n % len(accounts)].id if n % 7 else None
+            accounts[3].deleted_at = NOW
+        actor = any_cast[who]
+        found = report(
+            actor,
+            entity="deal",
+            rows={"field": "account.industry"},
+            columns={"field": "outcome"},
+            measure="sum",
+            field="probability_pct",
+        )
+        pivot = found.pivot
+        assert type(pivot.whole.value) is int and pivot.whole.cases > 20 and len(pivot.rows) > 1
+        for row in pivot.cells:
+            for cell in row:
+                with read_session() as session:
+                    behind = lists.condition(session, actor, "deal", ListQuery(filter=cell.filter))
+                    listed = session.exec(select(Deal.probability_pct).where(behind)).all()
+                assert (cell.cases, cell.value or 0) == (len(listed), sum(listed))
 
 
 def test_a_report_over_hidden_or_missing_fields_is_refused_in_words(company):
