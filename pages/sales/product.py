@@ -8,6 +8,7 @@ from ui import format as fmt
 from ui.actions import load
 from ui.cache import cached
 from ui.components.activity_feed import feed
+from ui.components.article_cards import articles_about
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
@@ -49,4 +50,5 @@ with left:
     feed("product", product_id)
 with right:
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    articles_about(actor, product_id)
     files("product", product_id)

@@ -16,7 +16,7 @@ from crm_core.kit import clock
 from crm_core.models import Mailbox, MailDelivery
 from crm_core.services.collaboration import mail_run
 from crm_core.services.feedback import inviting, surveys
-from crm_core.services.helpdesk import service_levels, sla_watch
+from crm_core.services.helpdesk import articles, help_centre, service_levels, sla_watch
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import capture, lead_forms
 from crm_core.services.routing import flow, nudges, points, rules
@@ -144,6 +144,8 @@ def test_a_customers_mail_is_late_escalated_solved_asked_about_and_an_unhappy_an
         with clock.frozen(clock.utcnow() - timedelta(hours=2)):
             work(pulling.pull_due, "mailbox.pull")
     ticket = row("select id, number from ticket")
+    known = do(articles.create, sam, {"title": "When the pump stops", "summary": "Turn it off and on.", "state": "published"})
+    do(help_centre.save, bob, {"is_on": True})
     work(sla_watch.watch, "helpdesk.sla_watch")
 
     manager = tab(app, bob.user_id).open("/tasks").sees(f"{ticket.number} is overdue: first response")
@@ -151,12 +153,24 @@ def test_a_customers_mail_is_late_escalated_solved_asked_about_and_an_unhappy_an
     agent = tab(app, sam.user_id).open(f"/ticket?id={ticket.id}").heading("Broken pump").sees("The pump is broken.")
     agent.click("Assign to me").sees("Assigned to Sam Agent")
     agent.page.get_by_placeholder("Write to the customer").fill("Try turning it off.")
+    agent.page.get_by_role("button", name="Help articles · 1").click()
+    agent.page.locator(f".st-key-link_reply_{ticket.id}_text_0_{known.id} button").click()
+    expect(agent.page.get_by_placeholder("Write to the customer")).to_have_value(
+        re.compile("turning it off.*/help/when-the-pump-stops", re.S)
+    )
+    agent.page.keyboard.press("Escape")
     agent.page.locator(f".st-key-reply_{ticket.id}_send button").click()
     agent.sees("The answer leaves in")
     send()
     assert any("Try turning it off" in arrived["text"] for arrived in kept(mail_server))
     agent.page.locator(".st-key-solve button").click()
     agent.sees("Solved.")
+    reader = tab(app)
+    reader.page.goto(f"{app.url}/help/{known.slug}")
+    reader.page.get_by_role("button", name="Yes").click()
+    expect(reader.page.get_by_role("status")).to_contain_text("Thank you")
+    reader.page.context.close()
+    agent.open(f"/article?id={known.id}").sees("of 1 answered with it").sees("of 1 who said so")
 
     with clock.frozen(clock.utcnow() + timedelta(hours=1)):
         work(inviting.invite_due, "feedback.invite")

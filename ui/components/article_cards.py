@@ -146,6 +146,17 @@ def products_card(actor: Actor, article_id: int, chosen: Mapping[int, str], *, m
                 st.page_link(page, label=fmt.md(name), query_params={"id": str(product_id)})
 
 
+def articles_about(actor: Actor, product_id: int) -> None:
+    """The published articles about a product; nothing where there are none."""
+    page, found = page_of(actor, "article"), load(articles.of_product, product_id)
+    if page is None or not found:
+        return
+    with st.container(border=True, gap="small", key="articles_about"):
+        st.markdown("**Help articles**")
+        for article_id, title in found:
+            st.page_link(page, label=fmt.md(title), query_params={"id": str(article_id)})
+
+
 @st.dialog("Products of this article", width="medium", icon=":material/inventory_2:")
 def _products_dialog(article_id: int, chosen: dict[int, str]) -> None:
     query = st.text_input("Find a product", key="article_product_q", placeholder="Name or number", live=True)

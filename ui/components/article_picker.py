@@ -51,7 +51,7 @@ def _article(one: Found, key: str, *, linked: bool) -> None:
         page = page_of(current_actor(), "article")
         st.markdown(f"**{fmt.md(one.title)}**")
         st.caption(fmt.md(clip(one.summary, 180)))
-        with st.container(horizontal=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button(
                 "Short answer", icon=":material/input:", key=f"put_{key}_{one.id}", help="Insert the short answer",
                 on_click=_insert, args=(key, one.id, one.summary), disabled=not one.summary,

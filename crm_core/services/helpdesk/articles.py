@@ -46,7 +46,7 @@ def get(session: Session, actor: Actor, article_id: int | None, *, action: Actio
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Article:
     """Write a new article, a draft unless ``state`` says otherwise."""
-    given = {"language": _language(session), **values}
+    given = {**values, "language": values.get("language") or _language(session)}
     return records.create(
         session,
         actor,

@@ -42,6 +42,7 @@ def test_agents_write_and_others_read(cast):
     made = article(cast["sam"], category="Problems")
     assert (made.slug, made.state, made.owner_id) == ("reset-the-router", ArticleState.PUBLISHED, cast["sam"].user_id)
     assert made.published_at and made.reviewed_on and made.review_by == article_rules.next_review(made.reviewed_on)
+    assert do(articles.create, cast["sam"], {"title": "No language", "language": None}).language.value == "en"
     assert article(cast["sam"]).slug == "reset-the-router-2", "each has an address of its own"
     for who in ("alice", "dana", "ana"):
         assert look(articles.get, cast[who], made.id).title == "Reset the router"
