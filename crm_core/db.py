@@ -169,6 +169,12 @@ def _integrity(error: IntegrityError) -> Conflict:
     return Conflict("The database refused a value that is out of range. Nothing was saved.", reason="check")
 
 
+def busy(error: BaseException) -> bool:
+    """Whether only somebody else's work at the same rows was in the way: tried again, it may well succeed."""
+    words = ("locked", "deadlock", "serialize", "lock timeout", "could not obtain lock")
+    return isinstance(error, DBAPIError) and any(word in str(error.orig).lower() for word in words)
+
+
 def _translated(error: DBAPIError) -> Exception:
     if isinstance(error, DataError):
         return Invalid("A value is too long or out of range for the database, so nothing was saved.")
@@ -184,7 +190,7 @@ def _translated(error: DBAPIError) -> Exception:
         return Unavailable(
             "This took the database too long, so it was stopped and nothing was saved. Narrow it down, or try again later."
         )
-    if "locked" in text or "deadlock" in text or "serialize" in text or "lock timeout" in text:
+    if busy(error):
         return Unavailable("The database is busy. Nothing was saved; please try again.")
     if (isinstance(error, OperationalError) and error.connection_invalidated) or "connection" in text or "unable to open" in text:
         return Unavailable("The database does not answer right now. Nothing was saved; please try again.")

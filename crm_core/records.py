@@ -259,6 +259,7 @@ def _store(
     if rest or event_type:
         events.record(session, actor, event_type or f"{entity_key}.updated", record, changes=rest, data=data)
     if "owner_id" in changed:
+        _look_again(session)
         owner = session.get(User, changed["owner_id"][1]) if changed["owner_id"][1] else None
         given = {"to": owner.name if owner else "nobody"}
         events.record(session, actor, f"{entity_key}.owner_changed", record, changes={"owner_id": changed["owner_id"]}, data=given)
@@ -322,8 +323,14 @@ def archive(session: Session, actor: Actor, entity_key: str, record_id: int, *, 
     record.deleted_at = utcnow()
     session.add(record)
     session.flush()
+    _look_again(session)
     events.record(session, actor, f"{entity_key}.archived", record)
     return record
+
+
+def _look_again(session: Session) -> None:
+    """Who may see a record has changed, and with it perhaps what others see that hangs on it: ask anew what may be linked to."""
+    session.info.get(LINKABLE, set()).clear()
 
 
 def restore(session: Session, actor: Actor, entity_key: str, record_id: int) -> Any:

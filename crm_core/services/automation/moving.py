@@ -5,16 +5,18 @@ all of that is taken back and they go one by one, each step inside a savepoint o
 the database (mail, web calls) waits in tables with a key of its own. Workers share the work by locking rows and passing over locked ones.
 """
 
+import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from traceback import format_tb
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlmodel import Session
 
 from crm_core import db, records
@@ -31,11 +33,18 @@ from crm_core.services.automation.steps.base import Branched, Context, Exit, Lat
 from crm_core.services.automation.steps.notes import forget_notes, note, write_notes
 from crm_core.services.automation.steps.outreach import over
 from crm_core.services.collaboration import notifications, outbox
+from crm_core.services.routing import assign
 from crm_core.vocabulary import AutomationState, FlowState, StepOutcome
 
 log = logging.getLogger("rapport.automation")
 
 RUNS_AT_ONCE = 50
+ROUNDS = 5
+"""How often to look for further runs when the records of some are kept by others."""
+
+SOON = 5
+"""Seconds until a run goes on that only met somebody else at the same rows."""
+
 SECONDS_AT_ONCE = 1.0
 """So long, or one run longer, others wait for the runs and records of a transaction, however slow the machine is."""
 
@@ -90,7 +99,45 @@ class Stumbled(Exception):
 
 
 def advance(session: Session, limit: int = RUNS_AT_ONCE) -> int:
-    """Move the runs that are due on, the longest due first, for about a second; gives how many. Runs of a paused automation rest."""
+    """Move the runs that are due on, the longest due first, for about a second; gives how many. Runs of a paused automation rest.
+
+    Locks are taken in one order: runs, the turn of assignment, records. Nobody is waited for but whoever assigns at this moment.
+    """
+    runs = _due(session, limit)
+    if not runs:
+        return 0
+    ids = [run.id for run in runs]
+    try:
+        with session.begin_nested():
+            return _Together(session, runs).move()
+    except Exception as error:
+        failed = {error.at: error.__cause__} if isinstance(error, Stumbled) else {}
+        log.info("runs go one by one: %s", type(error).__name__)
+        if not isinstance(error, (Stumbled, OperationalError)):
+            log.error("runs could not go together: %s", _trouble(error))
+        forget_notes(session)
+        return _OneByOne(session, _read(session, ids), failed).move()
+
+
+def _due(session: Session, limit: int) -> list[Moving]:
+    """The runs to move on now. Those whose record somebody else just writes wait for the next round, and with them every later run of that record."""
+    runs: list[Moving] = []
+    seen: list[int] = []
+    busy: set[tuple[str, int]] = set()
+    for _ in range(ROUNDS):
+        found = _read(session, _locked(session, limit - len(runs), seen))
+        seen += [run.id for run in found]
+        busy |= _turn_taken(session, found, nowait=bool(runs))
+        busy |= _busy(session, found)
+        free = [run for run in found if (run.entity, run.record_id) not in busy]
+        runs += free
+        if len(free) == len(found):
+            break
+    return runs
+
+
+def _locked(session: Session, limit: int, seen: Sequence[int]) -> list[int]:
+    """Runs that are due, kept from other workers."""
     due = (
         select(RUNS.c.id)
         .join(AUTOMATIONS, AUTOMATIONS.c.id == RUNS.c.automation_id)
@@ -98,17 +145,43 @@ def advance(session: Session, limit: int = RUNS_AT_ONCE) -> int:
         .order_by(RUNS.c.due_at, RUNS.c.id)
         .limit(limit)
     )
-    ids = list(session.execute(due if db.is_sqlite(session) else due.with_for_update(of=RUNS, skip_locked=True)).scalars())
-    if not ids:
-        return 0
+    due = due.where(RUNS.c.id.not_in(seen)) if seen else due
+    return list(session.execute(due if db.is_sqlite(session) else due.with_for_update(of=RUNS, skip_locked=True)).scalars())
+
+
+def _busy(session: Session, runs: Sequence[Moving]) -> set[tuple[str, int]]:
+    """Keep others from changing the records of these runs; gives those that somebody else keeps already. One that is gone is nobody's."""
+    busy: set[tuple[str, int]] = set()
+    if db.is_sqlite(session):
+        return busy
+    for key in sorted({run.entity for run in runs}):
+        column = entity(key).table.c.id
+        ids = {run.record_id for run in runs if run.entity == key}
+        mine = select(column).where(column.in_(ids)).order_by(column).with_for_update(key_share=True, skip_locked=True)
+        if missing := ids - set(session.execute(mine).scalars()):
+            busy |= {(key, record_id) for record_id in session.execute(select(column).where(column.in_(missing))).scalars()}
+    return busy
+
+
+def _turn_taken(session: Session, runs: Sequence[Moving], *, nowait: bool) -> set[tuple[str, int]]:
+    """If one of these runs may assign by rule, take the lock of whoever assigns before any record, as everybody does who assigns; gives the records
+    that have to wait because somebody keeps it. ``nowait``: this transaction has records already, so it may not wait."""
+    if db.is_sqlite(session) or not runs:
+        return set()
+    pairs = {(run.automation_id, run.version_number) for run in runs}
+    version = tuple_(VERSIONS.c.automation_id, VERSIONS.c.number)
+    flows = session.execute(select(VERSIONS.c.automation_id, VERSIONS.c.number, VERSIONS.c.flow).where(version.in_(pairs)))
+    routing = {(row.automation_id, row.number) for row in flows if '"route"' in json.dumps(row.flow)}
+    if not routing:
+        return set()
     try:
         with session.begin_nested():
-            return _Together(session, _read(session, ids)).move()
-    except Exception as error:
-        failed = {error.at: error.__cause__} if isinstance(error, Stumbled) else {}
-        log.info("runs go one by one: %s", error)
-        forget_notes(session)
-        return _OneByOne(session, _read(session, ids), failed).move()
+            assign.lock(session, nowait=nowait)
+    except DBAPIError as error:
+        if not db.busy(error):
+            raise
+        return {(run.entity, run.record_id) for run in runs if (run.automation_id, run.version_number) in routing}
+    return set()
 
 
 def _read(session: Session, ids: Sequence[int]) -> list[Moving]:
@@ -131,12 +204,39 @@ class _OneByOne:
         began = time.monotonic()
         with _knowing(self.session):
             for count, run in enumerate(self.runs, start=1):
-                self.go(run)
-                self.session.flush()
-                self.write([run])
+                try:
+                    with self.session.begin_nested():
+                        self.go(run)
+                        self.session.flush()
+                        self.write([run])
+                except Exception as error:
+                    self.give_up(run, error)
                 if time.monotonic() - began > SECONDS_AT_ONCE:
                     return count
         return len(self.runs)
+
+    def give_up(self, run: Moving, error: Exception) -> None:
+        """Something beside its steps went wrong with a run: it ends there, or comes again soon when others were only in the way."""
+        forget_notes(self.session)
+        (fresh,) = _read(self.session, [run.id])
+        if db.busy(error):
+            fresh.due_at = utcnow() + timedelta(seconds=SOON)
+        else:
+            log.error("run %s broke off: %s", run.id, _trouble(error))
+            self.failed_for_good(fresh, words(error))
+        self.write([fresh])
+
+    def failed_for_good(self, run: Moving, told: str) -> None:
+        """End a run as failed and tell the owner of its automation."""
+        end(run, FlowState.FAILED, told)
+        row = self.session.execute(
+            select(AUTOMATIONS.c.name, AUTOMATIONS.c.owner_id).where(AUTOMATIONS.c.id == run.automation_id)
+        ).one()
+        notifications.notify(
+            self.session, row.owner_id, kind="automation.failed", params={"name": row.name, "reason": clip(told, 200)},
+            dedupe_key=f"automation-failed-{run.id}-{run.version}",
+        )  # fmt: skip
+        self.session.flush()
 
     def write(self, runs: Sequence[Moving]) -> None:
         """Put down where runs stand now, and the log of their steps."""
@@ -226,19 +326,18 @@ class _OneByOne:
 
     def fail(self, run: Moving, program: Program, step: Mapping[str, Any], error: Exception) -> None:
         """Try again later when the reason may pass; else the run has failed, visibly, and waits for a person."""
+        if db.busy(error):  # others were in the way, which is no attempt
+            run.due_at = utcnow() + timedelta(seconds=SOON)
+            return
         told, run.attempts = words(error), run.attempts + 1
         passing = not isinstance(error, CrmError) or (isinstance(error, Unavailable) and not error.permanent)
         if not isinstance(error, CrmError):
-            log.error("step %s of run %s failed", step["id"], run.id, exc_info=error)
+            log.error("step %s of run %s failed: %s", step["id"], run.id, _trouble(error))
         note(self.session, run, step, f"{_key(run, step)}:{run.version}:{run.attempts}", StepOutcome.FAILED, told)
         if passing and run.attempts <= len(AGAIN_AFTER):
             run.due_at, run.message = utcnow() + timedelta(seconds=AGAIN_AFTER[run.attempts - 1]), clip(told, 500)
             return
-        end(run, FlowState.FAILED, told)
-        notifications.notify(
-            self.session, program.automation.owner_id, kind="automation.failed", params={"name": program.automation.name, "reason": clip(told, 200)},
-            dedupe_key=f"automation-failed-{run.id}-{run.version}",
-        )  # fmt: skip
+        self.failed_for_good(run, told)
 
 
 @dataclass
@@ -261,17 +360,15 @@ class _Together(_OneByOne):
         return len(moved)
 
     def look(self) -> None:
-        """Read the records of all runs, as the owners of their automations see them, and keep others from changing them meanwhile."""
+        """Read the records of all runs, as the owners of their automations see them."""
         groups: dict[tuple[str, int | None], tuple[Actor, set[int]]] = {}
         for run in self.runs:
             actor = self.program(run).actor
             if actor is not None:
                 groups.setdefault((run.entity, actor.user_id), (actor, set()))[1].add(run.record_id)
-        for (key, user_id), (actor, ids) in sorted(groups.items(), key=lambda group: (group[0][0], group[0][1] or 0)):
+        for (key, user_id), (actor, ids) in groups.items():
             found = entity(key)
             mine = select(found.model).where(found.table.c.id.in_(ids), *wanted(self.session, actor, key, None))
-            if not db.is_sqlite(self.session):
-                mine = mine.order_by(found.table.c.id).with_for_update(of=found.table, key_share=True)
             for record in self.session.execute(mine.execution_options(populate_existing=True)).scalars():
                 self.seen[key, record.id, user_id] = (record, record.version)
                 self.session.info[records.LINKABLE].add((key, record.id, user_id))
@@ -281,21 +378,21 @@ class _Together(_OneByOne):
         yield
 
     def settle(self, run: Moving, actor: Actor) -> None:
-        """Events alone may wait for the next flush: no step reads them."""
+        """Events alone may wait: whoever reads the log flushes them first."""
         if self.session.dirty or self.session.deleted or any(not isinstance(one, Event) for one in self.session.new):
             self.session.flush()
 
     def record(self, run: Moving, actor: Actor) -> Any:
         key = (run.entity, run.record_id, actor.user_id)
-        if key not in self.seen:
-            return None
-        record, version = self.seen[key]
-        if record.version == version:
-            return record
-        self.session.info[records.LINKABLE].discard(key)  # a step changed it, perhaps who may see it
+        known, version = self.seen.get(key, (None, 0))
+        if known is not None and known.version == version:
+            return known
+        self.session.info[records.LINKABLE].discard(
+            key
+        )  # a step changed it, perhaps who may see it, or has just made it to be seen
         record = super().record(run, actor)
         if record is None:
-            del self.seen[key]
+            self.seen.pop(key, None)
         else:
             self.seen[key] = (record, record.version)
             self.session.info[records.LINKABLE].add(key)
@@ -323,6 +420,12 @@ def _knowing(session: Session) -> Iterator[None]:
         yield
     finally:
         session.info.pop(records.LINKABLE, None)
+
+
+def _trouble(error: Exception) -> str:
+    """What went wrong and where, for the log. Not the words of a database's error: they hold what customers entered."""
+    said = "" if isinstance(error, SQLAlchemyError) else f": {error}"
+    return f"{type(error).__name__}{said}\n{''.join(format_tb(error.__traceback__))}"
 
 
 def _key(run: Moving, step: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,17 +39,29 @@ class Cause:
         return (self.event.depth if self.event is not None else 0) + 1
 
 
+@dataclass(frozen=True)
+class Start:
+    """A run to be: one that begins, or one that is only written down with the reason why not."""
+
+    known: Known
+    cause: Cause
+    state: FlowState = FlowState.RUNNING
+    message: str = ""
+
+
 def hear(session: Session, limit: int = EVENTS_AT_ONCE) -> int:
-    """Take the oldest events out of the inbox and start the runs that they cause; gives how many were heard."""
+    """Take the oldest events out of the inbox and start the runs that they cause, in their order; gives how many were heard."""
     waiting = select(INBOX.c.event_id).order_by(INBOX.c.event_id).limit(limit)
     ids = list(session.execute(waiting if db.is_sqlite(session) else waiting.with_for_update(skip_locked=True)).scalars())
     if not ids:
         return 0
     heard = session.execute(select(EVENTS).where(EVENTS.c.id.in_(ids)).order_by(EVENTS.c.id)).all()
     alone(session, *{f"{event.entity}:{event.record_id}" for event in heard})
+    starts: list[Start] = []
     for known in active(session):
         causes = [Cause(event.record_id, f"event:{event.id}", event) for event in heard if _starts(known, event)]
-        take_up(session, known, causes)
+        starts += _chosen(session, known, causes, utcnow()) if causes else []
+    _insert(session, sorted(starts, key=lambda start: (start.cause.event.id, start.known.row.id)))
     session.execute(delete(INBOX).where(INBOX.c.event_id.in_(ids)))
     return len(ids)
 
@@ -62,37 +74,43 @@ def _starts(known: Known, event: Any) -> bool:
     )
 
 
-def take_up(session: Session, known: Known, causes: Sequence[Cause], *, now: datetime | None = None) -> None:
-    """Start a run for each cause whose record meets the conditions, in the order given, until the hourly cap pauses the automation."""
-    for deep in (cause for cause in causes if cause.depth > flow_rules.MAX_CHAIN):
-        begin(session, known, deep.record_id, deep.key, event=deep.event)
-    causes = [cause for cause in causes if cause.depth <= flow_rules.MAX_CHAIN]
-    fitting = _fitting(session, known, causes, now or utcnow()) if causes else set()
-    if fitting is None:  # no condition of all at once: each by itself says what is wrong with it
-        for cause in causes:
-            begin(session, known, cause.record_id, cause.key, event=cause.event, now=now)
-        return
-    taken, chosen = _taken(session, known, fitting), []
-    for cause in causes:
-        if cause.record_id in fitting - taken:
-            chosen.append(cause)
+def take_up(session: Session, known: Known, causes: Sequence[Cause], *, now: datetime | None = None) -> list[int]:
+    """Start a run for each cause whose record meets the conditions, until the hourly cap pauses the automation; gives the runs that are new.
+
+    A condition that can't be asked is a failed run that says so, never "no match".
+    """
+    return _insert(session, _chosen(session, known, causes, now or utcnow()))
+
+
+def begin(
+    session: Session, known: Known, record_id: int, trigger_key: str, *, event: Any = None, now: datetime | None = None
+) -> int | None:
+    """Take up one record; gives the run, None when there is none. The same ``trigger_key`` starts it once."""
+    return next(iter(take_up(session, known, [Cause(record_id, trigger_key, event)], now=now)), None)
+
+
+def _chosen(session: Session, known: Known, causes: Sequence[Cause], now: datetime) -> list[Start]:
+    """The runs that these causes shall have, in the order given."""
+    told = f"Automations started each other {flow_rules.MAX_CHAIN} times in a row"
+    deep = [Start(known, cause, FlowState.SKIPPED, told) for cause in causes if cause.depth > flow_rules.MAX_CHAIN]
+    new = _new(session, known, [cause for cause in causes if cause.depth <= flow_rules.MAX_CHAIN])
+    fitting, failed = _asked(session, known, new, now) if new else ([], [])
+    taken, fresh = _taken(session, known, {cause.record_id for cause in fitting}), []
+    for cause in fitting:
+        if cause.record_id not in taken:
+            fresh.append(Start(known, cause))
             taken |= {cause.record_id} if _rests(known) else set()
-    if chosen:
-        _begin_all(session, known, chosen)
+    return [*deep, *failed, *_within_cap(session, known, fresh)]
 
 
-def _fitting(session: Session, known: Known, causes: Sequence[Cause], now: datetime) -> set[int] | None:
-    """The records that meet the conditions; None when that can't be asked of all of them together."""
-    if known.flow.get("before"):
-        return None
-    table = entity(known.row.entity).table
-    try:
-        with session.begin_nested():
-            clauses = wanted(session, known.actor, known.row.entity, known.flow.get("if"), now)
-            ids = {cause.record_id for cause in causes}
-            return set(session.execute(select(table.c.id).where(table.c.id.in_(ids), *clauses)).scalars())
-    except Exception:
-        return None
+def _new(session: Session, known: Known, causes: Sequence[Cause]) -> list[Cause]:
+    """Causes that had no run yet: dates come again with each look at the clock. An event leaves the inbox with its runs and never comes again."""
+    keys = {cause.key for cause in causes if cause.event is None}
+    if not keys:
+        return list(causes)
+    had = select(RUNS.c.trigger_key).where(RUNS.c.automation_id == known.row.id, RUNS.c.trigger_key.in_(keys))
+    keys = set(session.execute(had).scalars())
+    return [cause for cause in causes if cause.key not in keys]
 
 
 def _rests(known: Known) -> bool:
@@ -104,7 +122,7 @@ def _reentry(known: Known) -> str:
     return str(known.flow.get("reentry") or Reentry.IDLE.value)
 
 
-def _taken(session: Session, known: Known, ids: Iterable[int]) -> set[int]:
+def _taken(session: Session, known: Known, ids: Collection[int]) -> set[int]:
     """Records that may not be taken up now: one run for ever, none beside an open one, a rest of some days."""
     rest, again = int(known.flow.get("rest_days") or 0), []
     if rest:
@@ -113,87 +131,61 @@ def _taken(session: Session, known: Known, ids: Iterable[int]) -> set[int]:
         again.append(RUNS.c.state != FlowState.SKIPPED)
     elif _reentry(known) == Reentry.IDLE.value:
         again.append(RUNS.c.state.in_(OPEN))
-    if not again or not (ids := set(ids)):
+    if not again or not ids:
         return set()
     mine = (RUNS.c.automation_id == known.row.id, RUNS.c.entity == known.row.entity, RUNS.c.record_id.in_(ids))
     return set(session.execute(select(RUNS.c.record_id).where(*mine, or_(*again)).distinct()).scalars())
 
 
-def _begin_all(session: Session, known: Known, causes: Sequence[Cause]) -> None:
-    room = max(0, known.row.hourly_cap - _lately(session, known))
-    first = flow_rules.first(known.flow["steps"])
-    if causes[:room]:
-        made = _insert(session, known, causes[:room], state=FlowState.RUNNING, step_id=first, due_at=utcnow())
-        session.info["automation_runs_lately"][known.row.id] += len(made)
-    if len(causes) > room:
-        _over_cap(session, known)
-
-
-def begin(
-    session: Session,
-    known: Known,
-    record_id: int,
-    trigger_key: str,
-    *,
-    event: Any = None,
-    check: bool = True,
-    now: datetime | None = None,
-) -> int | None:
-    """Start a run for one record if the conditions hold; gives its id, None when there is none. The same ``trigger_key`` starts it once.
-
-    A condition that can't be asked is a failed run that says so, never "no match".
-    """
-    cause = Cause(record_id, trigger_key, event)
-    if cause.depth > flow_rules.MAX_CHAIN:
-        told = f"Automations started each other {flow_rules.MAX_CHAIN} times in a row"
-        return next(iter(_insert(session, known, [cause], state=FlowState.SKIPPED, message=told)), None)
-    if check:
-        try:
-            with session.begin_nested():
-                fits = _matches(session, known, record_id, event, now or utcnow())
-        except Exception as error:
-            log.warning("the condition of automation %s failed: %s", known.row.id, type(error).__name__)
-            told = f"The condition could not be asked: {words(error)}"
-            return next(iter(_insert(session, known, [cause], state=FlowState.FAILED, message=told)), None)
-        if not fits or _taken(session, known, {record_id}):
-            return None
-    if _lately(session, known) >= known.row.hourly_cap:
-        _over_cap(session, known)
-        return None
-    first = flow_rules.first(known.flow["steps"])
-    made = _insert(session, known, [cause], state=FlowState.RUNNING, step_id=first, due_at=utcnow())
-    session.info["automation_runs_lately"][known.row.id] += len(made)
-    return next(iter(made), None)
-
-
-def _insert(session: Session, known: Known, causes: Sequence[Cause], **values: Any) -> list[int]:
-    """The ids of the runs that are new."""
+def _insert(session: Session, starts: Sequence[Start]) -> list[int]:
+    """The ids of the runs that are new; they move on in this order."""
+    if not starts:
+        return []
     now = utcnow()
     insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
-    common = {
-        "automation_id": known.row.id, "version_number": known.row.current, "entity": known.row.entity, "step_id": "", "due_at": None,
-        "ended_at": None if values["state"] in OPEN else now, "attempts": 0, "message": "", "created_at": now, "updated_at": now, "version": 1,
-    }  # fmt: skip
-    rows = [
-        {**common, "trigger_key": cause.key, "record_id": cause.record_id, "depth": cause.depth,
-         "cause_id": cause.event.id if cause.event is not None else None, **values}
-        for cause in causes
-    ]  # fmt: skip
     made = insert(RUNS).on_conflict_do_nothing(index_elements=["automation_id", "trigger_key"]).returning(RUNS.c.id)
     db.bump(session, RUNS.name)
-    return list(session.execute(made, rows).scalars())
+    return list(session.execute(made, [_row(start, now) for start in starts]).scalars())
+
+
+def _row(start: Start, now: datetime) -> dict[str, Any]:
+    row, cause, begins = start.known.row, start.cause, start.state in OPEN
+    return {
+        "automation_id": row.id, "version_number": row.current, "trigger_key": cause.key, "entity": row.entity, "record_id": cause.record_id,
+        "state": start.state, "step_id": flow_rules.first(start.known.flow["steps"]) if begins else "", "due_at": now if begins else None,
+        "ended_at": None if begins else now, "attempts": 0, "message": start.message, "depth": cause.depth,
+        "cause_id": cause.event.id if cause.event is not None else None, "created_at": now, "updated_at": now, "version": 1,
+    }  # fmt: skip
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------------
 
 
-def _matches(session: Session, known: Known, record_id: int, event: Any, now: datetime) -> bool:
-    table = entity(known.row.entity).table
+def _asked(session: Session, known: Known, causes: Sequence[Cause], now: datetime) -> tuple[list[Cause], list[Start]]:
+    """The causes whose records meet the conditions, and failures where they can't be asked: of all at once, or else of each by itself."""
+    try:
+        with session.begin_nested():
+            return _fitting(session, known, causes, now), []
+    except Exception as error:
+        log.warning("the condition of automation %s failed for %d: %s", known.row.id, len(causes), type(error).__name__)
+        if len(causes) == 1:
+            return [], [Start(known, causes[0], FlowState.FAILED, f"The condition could not be asked: {words(error)}")]
+    each = [_asked(session, known, [cause], now) for cause in causes]
+    return [cause for fitting, _ in each for cause in fitting], [start for _, failed in each for start in failed]
+
+
+def _fitting(session: Session, known: Known, causes: Sequence[Cause], now: datetime) -> list[Cause]:
+    table, before = entity(known.row.entity).table, known.flow.get("before")
     clauses = wanted(session, known.actor, known.row.entity, known.flow.get("if"), now)
-    row = session.execute(select(table).where(table.c.id == record_id, *clauses)).first()
-    if row is None:
-        return False
-    return not known.flow.get("before") or event is None or _before(session, known, row, event)
+    ids = {cause.record_id for cause in causes}
+    rows = session.execute(select(table if before else table.c.id).where(table.c.id.in_(ids), *clauses))
+    found = {row.id: row for row in rows}
+    fitting = [cause for cause in causes if cause.record_id in found]
+    return [
+        cause
+        for cause in fitting
+        if not before or cause.event is None or _before(session, known, found[cause.record_id], cause.event)
+    ]
 
 
 def _before(session: Session, known: Known, row: Any, event: Any) -> bool:
@@ -227,6 +219,18 @@ def _value(spec: Any, row: Any) -> Any:
 # --- the hourly cap ---------------------------------------------------------------------------------------------------------
 
 
+def _within_cap(session: Session, known: Known, starts: list[Start]) -> list[Start]:
+    """As many as the hour still allows; an automation that wants more is paused."""
+    if not starts:
+        return []
+    room = max(0, known.row.hourly_cap - _lately(session, known))
+    session.info["automation_runs_lately"][known.row.id] += len(starts[:room])
+    if len(starts) > room:
+        told = f"More than {known.row.hourly_cap:,} runs within an hour. It was stopped so that you can look whether that is right."
+        pause(session, known.row.id, told)
+    return starts[:room]
+
+
 def _lately(session: Session, known: Known) -> int:
     """Runs of an automation within the last hour, counted once per transaction and carried on in it."""
     counted: Counter[int] = session.info.setdefault("automation_runs_lately", Counter())
@@ -238,11 +242,3 @@ def _lately(session: Session, known: Known) -> int:
         )
         counted[known.row.id] = session.execute(select(func.count()).select_from(RUNS).where(*clause)).scalar_one()
     return counted[known.row.id]
-
-
-def _over_cap(session: Session, known: Known) -> None:
-    pause(
-        session,
-        known.row.id,
-        f"More than {known.row.hourly_cap:,} runs within an hour. It was stopped so that you can look whether that is right.",
-    )

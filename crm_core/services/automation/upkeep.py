@@ -105,9 +105,13 @@ def _look(session: Session, known: Known, now: datetime) -> None:
     if kind == TriggerKind.DATE.value:
         due = [Cause(record_id, f"date:{record_id}:{day.isoformat()}") for record_id, day in dates(session, known, now)]
         take_up(session, known, due, now=now)
-    elif kind == TriggerKind.SCHEDULE.value and (
-        slot := slot_of(known.flow["trigger"], known.row.checked_at or now, now, known.actor.timezone)
-    ):
+    elif kind == TriggerKind.SCHEDULE.value:
+        looked = session.execute(
+            select(AUTOMATIONS.c.checked_at).where(AUTOMATIONS.c.id == known.row.id)
+        ).scalar()  # perhaps just now
+        slot = slot_of(known.flow["trigger"], looked or now, now, known.actor.timezone)
+        if slot is None:
+            return
         due = [Cause(record_id, f"clock:{slot:%Y-%m-%dT%H:%M}:{record_id}") for record_id in matching(session, known, now)]
         take_up(session, known, due, now=now)
         session.execute(update(AUTOMATIONS).where(AUTOMATIONS.c.id == known.row.id).values(checked_at=now))

@@ -19,11 +19,11 @@ from crm_core.errors import Conflict, Invalid
 from crm_core.jobs import Job, enqueue, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, email_key
-from crm_core.models import Activity, Contact, MeetingGuest, Organisation, User
+from crm_core.models import Activity, Contact, ContactPoint, MeetingGuest, Organisation, User
 from crm_core.services.collaboration import agenda, feeds, invitation_rules, outbox
 from crm_core.services.collaboration.invitation_rules import CANCEL, OFF, Guest, Meeting, Reply
 from crm_core.services.collaboration.notifications import notify
-from crm_core.vocabulary import Action, ActivityKind, GuestState
+from crm_core.vocabulary import Action, ActivityKind, GuestState, PointKind
 
 MOST_GUESTS = 30
 DEFAULT_MINUTES = 30
@@ -247,25 +247,22 @@ class Answer:
 def answered(session: Session, actor: Actor, reply: Reply, sender: str, *, forged: bool = False) -> Answer | None:
     """Note what a guest's calendar answered; None when it is not about a meeting and a guest of ours. Events: meeting.guest_answered.
 
-    ``sender``: the address it came from, which must be the guest's own: everybody who saw the invitation knows its number. ``forged``: the mail
-    server says that it did not come from there.
+    ``sender``: the address it came from, which must be one of the guest's own: everybody who saw the invitation knows its number. ``forged``: it is
+    doubtful whether it came from there.
     """
     if reply.place != feeds.uid_place(session):
         return None
     known = select(MeetingGuest).where(MeetingGuest.activity_id == reply.meeting_id, col(MeetingGuest.removed_at).is_(None))
     guests = {row.email_key: row for row in session.exec(known)}
-    named, wrote = guests.get(reply.email), guests.get(email_key(sender))
+    named = guests.get(reply.email)
+    wrote = _who_wrote(session, guests, named, email_key(sender))
     row, meeting = named or wrote, session.get(Activity, reply.meeting_id)
     if row is None or meeting is None:
         return None
     if wrote is None or (named is not None and named is not wrote):
-        who = row.name or row.email
-        return Answer(
-            row,
-            f"An answer of {who} to the invitation “{meeting.subject}” ({reply.state.label.lower()}) that came from another address.",
-        )
+        return _doubted(session, row, meeting, reply, "An answer to an invitation that came from another address than the guest's.")
     if forged:
-        return Answer(row, f"An answer to the invitation “{meeting.subject}” whose sender the mail server could not confirm.")
+        return _doubted(session, row, meeting, reply, "An answer to an invitation whose sender could not be confirmed.")
     if row.state is not reply.state:
         row.state, row.answered_at = reply.state, utcnow()
         session.add(row)
@@ -278,3 +275,28 @@ def answered(session: Session, actor: Actor, reply: Reply, sender: str, *, forge
             params={"guest": who, "state": reply.state.label.lower()}, dedupe_key=f"guest:{row.id}:{row.version}",
         )  # fmt: skip
     return Answer(row)
+
+
+def _who_wrote(
+    session: Session, guests: Mapping[str, MeetingGuest], named: MeetingGuest | None, address_key: str
+) -> MeetingGuest | None:
+    """The guest with this address, or whose contact has it as a further one; of several who share it the one whom the answer names."""
+    if address_key in guests:
+        return guests[address_key]
+    contacts = {row.contact_id for row in guests.values()} - {None}
+    points = select(ContactPoint.contact_id).where(
+        ContactPoint.kind == PointKind.EMAIL, ContactPoint.value_key == address_key, col(ContactPoint.contact_id).in_(contacts)
+    )
+    owners = set(session.exec(points)) if address_key and contacts else set()
+    theirs = [row for row in guests.values() if row.contact_id in owners]
+    return named if named in theirs else theirs[0] if len(theirs) == 1 else None
+
+
+def _doubted(session: Session, row: MeetingGuest, meeting: Activity, reply: Reply, why: str) -> Answer:
+    """Nothing is noted, and the host hears that an answer waits. ``why`` names nobody: who reads the tray need not see the meeting."""
+    notify(
+        session, meeting.owner_id, kind="meeting.unsure", entity="activity", record_id=meeting.id,
+        params={"guest": row.name or row.email, "state": reply.state.label.lower()},
+        dedupe_key=f"guest-unsure:{row.id}:{row.version}:{reply.state.value}",
+    )  # fmt: skip
+    return Answer(row, why)

@@ -49,6 +49,10 @@ _ALL = (
     Kind("booking.moved", WORK, "A booked meeting of mine is moved", "{title} was moved by the visitor", "event_repeat", mail=NOW),
     Kind("booking.cancelled", WORK, "A booked meeting of mine is called off", "{who} called off “{meeting}” of {when}", "event_busy", mail=NOW, page="calendar"),
     Kind("meeting.answered", WORK, "A guest answers an invitation of mine", "{guest} on {title}: {state}", "how_to_reg"),
+    Kind(
+        "meeting.unsure", WORK, "An answer to an invitation of mine can't be confirmed",
+        "An answer for {guest} on {title} ({state}) could not be confirmed and was not noted: ask them", "help",
+    ),
     Kind("assigned.rule", WORK, "A rule gives me work", "{title} came to you by the rule “{rule}”", "alt_route", mail=NOW),
     Kind("survey.answered", WORK, "A customer answers a survey", "{title}: an answer of {score}", "reviews", mail=DAILY),
     Kind("survey.detractor", WORK, "A customer is unhappy", "{title}: an unhappy answer of {score}", "sentiment_dissatisfied", mail=NOW),

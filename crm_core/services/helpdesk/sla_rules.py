@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from crm_core.kit.business_calendar import DAY_MINUTES, BusinessCalendar
+from crm_core.kit.business_calendar import DAY_MINUTES, BusinessCalendar, NoWorkingTime
 from crm_core.models import SlaClock, Ticket, TicketMessage
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.vocabulary import MessageDirection, SlaState, SlaTarget
@@ -143,16 +143,28 @@ def state_at(clock: Any, now: datetime) -> SlaState:
 
 
 def warn(clock: Any, now: datetime, calendar: BusinessCalendar) -> list[int]:
-    """The thresholds reached since the last look, each told once; the clock remembers them and knows when to look again."""
+    """The thresholds reached since the last look, each told once; the clock remembers them and knows when to look again.
+
+    Of working hours that left too little time meanwhile only the due time counts, which stands.
+    """
     if not running(clock) or clock.paused_at is not None:
         clock.next_warn_at = None
         return []
-    ahead = {pct: _at(clock, pct, calendar) if pct < 100 else clock.due_at for pct in WARN_AT if pct > clock.warned_pct}
+    ahead = {pct: _known_at(clock, pct, calendar) for pct in WARN_AT if pct > clock.warned_pct}
     reached = [pct for pct, at in ahead.items() if at <= now]
     clock.warned_pct = max([clock.warned_pct, *reached])
     _note_breach(clock, now)
     clock.next_warn_at = min((at for pct, at in ahead.items() if pct > clock.warned_pct), default=None)
     return reached
+
+
+def _known_at(clock: SlaClock, pct: int, calendar: BusinessCalendar) -> datetime:
+    if pct >= 100:
+        return clock.due_at
+    try:
+        return _at(clock, pct, calendar)
+    except NoWorkingTime:
+        return clock.due_at
 
 
 def fits(clock: SlaClock, calendar: BusinessCalendar) -> bool:

@@ -1,28 +1,34 @@
 """The watch over promises: each minute it tells of those that are half used up, nearly over, or broken. Thousands may be at the same moment."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, exists, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from crm_core import db, events, records
 from crm_core.access import system
+from crm_core.errors import CrmError
 from crm_core.jobs import Job, job
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.kit.clock import utcnow
-from crm_core.models import SlaClock, SlaPolicy, Ticket, User
+from crm_core.models import Account, SlaClock, SlaPolicy, Ticket, User
 from crm_core.services.collaboration import notifications
 from crm_core.services.collaboration.notifications import News
 from crm_core.services.helpdesk import sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.vocabulary import SlaTarget
 
+log = logging.getLogger("rapport.helpdesk")
+
 JOB = "helpdesk.sla_watch"
 _BATCH = 500
 _CLOCKS: Any = SlaClock.__table__  # type: ignore[attr-defined]
+_ACCOUNTS: Any = Account.__table__  # type: ignore[attr-defined]
 _TICKETS: Any = Ticket.__table__  # type: ignore[attr-defined]
 _POLICIES: Any = SlaPolicy.__table__  # type: ignore[attr-defined]
 _PEOPLE: Any = User.__table__  # type: ignore[attr-defined]
@@ -116,15 +122,35 @@ def _look(session: Session, clocks: Sequence[_Clock]) -> None:
     db.bump(session, _CLOCKS.name)
     events.record_many(session, system(), "ticket", told.log)
     notifications.notify_many(session, told.news)
-    if told.tasks:
-        session.info[records.LINKABLE] = {("ticket", ticket_id, None) for ticket_id in around.tickets}
-        records.create_many(session, system(), "task", told.tasks)
+    session.info[records.LINKABLE] = {("ticket", ticket_id, None) for ticket_id in around.tickets}
+    try:
+        _give_tasks(session, told.tasks)
+    finally:
         session.info.pop(records.LINKABLE, None)
+
+
+def _give_tasks(session: Session, tasks: Sequence[dict[str, Any]]) -> None:
+    """All at once, or else each by itself: one that can't be made keeps neither the other tasks nor the alarm from anybody."""
+    if not tasks:
+        return
+    try:
+        with session.begin_nested():
+            records.create_many(session, system(), "task", tasks)
+    except (CrmError, SQLAlchemyError) as error:
+        if db.busy(error):
+            raise
+        if len(tasks) > 1:
+            for task in tasks:
+                _give_tasks(session, [task])
+        else:
+            log.warning("no task about a broken promise of ticket %s: %s", tasks[0]["ticket_id"], type(error).__name__)
 
 
 def _around(session: Session, clocks: Sequence[_Clock]) -> _Around:
     columns = [_TICKETS.c[name] for name in ("id", "number", "version", "account_id", "owner_id", "deleted_at")]
-    tickets = session.execute(select(*columns).where(_TICKETS.c.id.in_({clock.ticket_id for clock in clocks}))).all()
+    company = (_ACCOUNTS.c.id == _TICKETS.c.account_id) & _ACCOUNTS.c.deleted_at.is_(None)  # not one in the bin
+    about = select(*columns, _ACCOUNTS.c.id.label("company_id")).outerjoin_from(_TICKETS, _ACCOUNTS, company)
+    tickets = session.execute(about.where(_TICKETS.c.id.in_({clock.ticket_id for clock in clocks}))).all()
     policies = session.execute(select(_POLICIES).where(_POLICIES.c.id.in_({clock.policy_id for clock in clocks} - {None}))).all()
     hours = {None, *(row.calendar_id for row in policies)}
     people = session.execute(select(_PEOPLE.c.id, _PEOPLE.c.manager_id, _PEOPLE.c.is_active)).all()
@@ -167,7 +193,7 @@ def _escalate(ticket: Any, clock: _Clock, to: int | None, told: _Told, now: date
             "subject": f"{ticket.number} is overdue: {clock.target.label.lower()}",
             "owner_id": to,
             "ticket_id": ticket.id,
-            "account_id": ticket.account_id,
+            "account_id": ticket.company_id,
             "priority": "high",
             "due_at": now,
         }

@@ -114,7 +114,7 @@ def decide(session: Session, mailbox: Mailbox, found: Incoming, row: InboundMail
         return
     if _answers_an_invitation(session, actor, found, row, raw):
         return
-    person = threading.contact_of(session, found.sender_key)
+    person = threading.contact_of(session, found.sender_key) if found.certain else None
     row.contact_id = person.id if person is not None else None
     match = threading.ticket_of(session, found, person)
     if match is not None:
@@ -130,6 +130,9 @@ def decide(session: Session, mailbox: Mailbox, found: Incoming, row: InboundMail
         return
     if nature.machine:
         _wait(row, "Sent by a machine, or to many at once.")
+        return
+    if not found.certain:
+        _wait(row, "It names more than one sender, or none that every mail program would read the same way.")
         return
     _begin(session, actor, mailbox, found, row, person, nature)
 
@@ -162,15 +165,15 @@ def _answers_an_invitation(session: Session, actor: Actor, found: Incoming, row:
     """What the calendar of a guest answered: noted at the meeting, and no request of anybody."""
     file = message_rules.calendar_of(raw)
     reply = invitation_rules.read_reply(file) if file else None
-    forged = loop_rules.forged(found)
+    forged = not found.certain or loop_rules.forged(found)
     answer = invitations.answered(session, actor, reply, found.sender, forged=forged) if reply is not None else None
     if reply is None or answer is None:
         return False
-    guest = answer.guest
+    row.contact_id, row.activity_id = answer.guest.contact_id, answer.guest.activity_id
     if answer.doubt:
         _wait(row, f"{answer.doubt} Nothing was noted at the meeting; ask the guest.")
         return True
-    row.state, row.contact_id, row.activity_id = InboundState.REPLY, guest.contact_id, guest.activity_id
+    row.state = InboundState.REPLY
     row.reason = clip(f"Answer to an invitation: {reply.state.label.lower()}.", 500)
     return True
 

@@ -35,12 +35,21 @@ class Nature:
         return self.answer or self.machine or self.report or self.own
 
 
-_FORGED = re.compile(r"\bdmarc\s*=\s*fail\b", re.IGNORECASE)
+_RESULT = re.compile(r"\s*(dmarc|spf|dkim)(?:/\d+)?\s*=\s*([a-z]+)", re.IGNORECASE)
+_ASIDE = re.compile(r"\([^()]*\)|\"[^\"]*\"")
 
 
 def forged(found: Incoming) -> bool:
-    """Whether a mail server on the way says that the message does not come from its sender's domain. A "pass" proves nothing: anybody may write one."""
-    return bool(_FORGED.search(found.headers.get("authentication-results", "")))
+    """Whether our mail server says that the message does not come from its sender's domain: the domain's own rule failed, or it has none, the server
+    that sent it is not one of the domain's, and nobody signed it. A "pass" alone proves nothing: where our server checks nothing, anybody may write one."""
+    said: dict[str, set[str]] = {}
+    for part in _ASIDE.sub(" ", found.headers.get("authentication-results", "")).split(";"):
+        if hit := _RESULT.match(part):
+            said.setdefault(hit[1].lower(), set()).add(hit[2].lower())
+    if "fail" in said.get("dmarc", ()):
+        return True
+    sealed = "pass" in said.get("dmarc", ()) or "pass" in said.get("dkim", ())
+    return not sealed and bool(said.get("spf", set()) & {"fail", "softfail"})
 
 
 def nature(found: Incoming, own: Collection[str]) -> Nature:

@@ -18,6 +18,12 @@ MAX_FILES = 50
 MAX_TEXT = 200_000
 _ID = re.compile(r"<[^<>\s]{1,290}>")
 _ADDRESS = re.compile(r"^[^\s@<>,;\"]{1,64}@[^\s@<>,;\"]{1,255}$")
+_ANY = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
+_ANGLE = re.compile(r"<([^<>]*)>")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_REMARK = re.compile(r"\((?:[^()\\]|\\.)*\)")
+_LEFT_OPEN = set('"()')
+_CHECKED = "authentication-results"
 _NAMED = ("From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References")
 KEPT = (
     "auto-submitted", "precedence", "x-auto-response-suppress", "x-autoreply", "x-autorespond", "x-auto-reply", "list-id", "list-unsubscribe", "return-path",
@@ -38,12 +44,16 @@ class FilePart:
 
 @dataclass(frozen=True)
 class Incoming:
-    """A message, read. ``html`` is cleaned; ``headers``: lower-case names of ``KEPT``; ``broken``: what could not be read."""
+    """A message, read. ``html`` is cleaned; ``headers``: lower-case names of ``KEPT``; ``broken``: what could not be read.
+
+    ``certain``: whether every program reads the same sender out of it. Of any other message it may be said who seems to have sent it, no more.
+    """
 
     message_id: str = ""
     references: tuple[str, ...] = ()
     sender: str = ""
     sender_name: str = ""
+    certain: bool = False
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
     subject: str = ""
@@ -109,16 +119,18 @@ def _with(found: Incoming, **values: object) -> Incoming:
 
 def _head(message: Message) -> Incoming:
     values = {name: _header(message, name) for name in _NAMED}
-    people = _addresses(values["From"]) or _addresses(values["Sender"])
-    name, address = people[0] if people else ("", "")
+    name, address, certain = _sender(message, values)
     ids = _ID.findall(values["Message-ID"])
     above = [*_ID.findall(values["References"]), *_ID.findall(values["In-Reply-To"])]
     kept = {name: clip(_header(message, name), 1000) for name in KEPT if name in message}
+    if _CHECKED in kept:  # the topmost is what our own mail server wrote; anybody before it may have written the others
+        kept[_CHECKED] = clip(_line(_words(_raw(message, _CHECKED)[0])), 1000)
     return Incoming(
         message_id=ids[0][:300] if ids else "",
         references=tuple(dict.fromkeys(above[-100:])),
         sender=address,
         sender_name=clip(name, 200),
+        certain=certain,
         to=_only(values["To"]),
         cc=_only(values["Cc"]),
         subject=clip(_line(values["Subject"]), 500),
@@ -127,16 +139,48 @@ def _head(message: Message) -> Incoming:
     )
 
 
+def _sender(message: Message, values: dict[str, str]) -> tuple[str, str, bool]:
+    """Name and address of who sent it, and whether that is certain: one From with one address in it, written out before any word is decoded, so
+    that nothing in a name can pass for the address that the mail servers on the way have checked."""
+    heads = _raw(message, "From")
+    head = _line(_letters(heads[0])) if heads else ""
+    plain = _bare(head)
+    written = {found.lower() for found in _ANY.findall(plain)}
+    angles = [found.strip().lower() for found in _ANGLE.findall(plain)]
+    alone = angles[0] if len(angles) == 1 else plain.strip().lower() if not angles else ""
+    if _ADDRESS.match(alone):
+        names = [name for name, address in _addresses(head) if address == alone]
+        return (
+            _line(_words(names[0])) if names else "",
+            alone,
+            len(heads) == 1 and written == {alone} and not set(plain) & _LEFT_OPEN,
+        )
+    people = _addresses(values["From"]) or _addresses(values["Sender"])
+    return (*people[0], False) if people else ("", "", False)
+
+
+def _bare(value: str) -> str:
+    """A header of addresses without what is quoted or a remark."""
+    value = _QUOTED.sub(" ", value[:20_000])
+    while (less := _REMARK.sub(" ", value)) != value:
+        value = less
+    return value
+
+
+def _raw(message: Message, name: str) -> list[str]:
+    return [str(value) for key, value in message.raw_items() if key.lower() == name.lower()]
+
+
 def _header(message: Message, name: str) -> str:
     """All values of a header as text, in one line."""
-    found = [str(value) for key, value in message.raw_items() if key.lower() == name.lower()]
+    found = _raw(message, name)
     whole = _line(", ".join(_words(value) for value in found[:20]))
     return whole[-20_000:] if name == "References" else whole[:20_000]  # of a long conversation the end counts
 
 
 def _words(value: str) -> str:
-    """A header in letters: encoded words decoded, bytes that should not be there read as well as may be."""
-    value = _text(value.encode("utf-8", "surrogateescape"), "utf-8") if any("\ud800" <= c <= "\udfff" for c in value) else value
+    """A header in letters: encoded words decoded."""
+    value = _letters(value)
     if "=?" not in value:
         return value
     try:
@@ -144,6 +188,11 @@ def _words(value: str) -> str:
     except Exception:
         return value
     return "".join(_text(part, charset or "ascii") if isinstance(part, bytes) else part for part, charset in parts)
+
+
+def _letters(value: str) -> str:
+    """Bytes that should not be in a header, read as well as may be."""
+    return _text(value.encode("utf-8", "surrogateescape"), "utf-8") if any("\ud800" <= c <= "\udfff" for c in value) else value
 
 
 def _line(text: str) -> str:

@@ -78,7 +78,7 @@ def _takes_part(session: Session, ticket: Ticket, found: Incoming) -> bool:
     ):
         people = [mail.get("from"), *mail.get("to", ()), *mail.get("cc", ())] if mail else []
         known |= {email_key(str(one)) for one in people if one}
-    return found.sender_key in known
+    return found.certain and found.sender_key in known
 
 
 def _points(session: Session, contact_id: int | None) -> list[ContactPoint]:

@@ -126,10 +126,10 @@ def value_of(session: Session, record: Any, path: str) -> Any:
     return getattr(record, path, None) if path in type(record).model_fields else (record.extra or {}).get(path)
 
 
-def lock(session: Session) -> None:
+def lock(session: Session, *, nowait: bool = False) -> None:
     """One decision after another: turns are exact and nobody is given more than their capacity, whatever runs at once."""
     table = RoutingTurn.__table__  # type: ignore[attr-defined]
-    session.execute(select(table.c.id).order_by(table.c.id).with_for_update())
+    session.execute(select(table.c.id).order_by(table.c.id).with_for_update(nowait=nowait))
 
 
 def _known(entity_key: str) -> str:

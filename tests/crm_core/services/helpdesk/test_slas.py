@@ -5,13 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlmodel import select
 
-from crm_core import jobs
+from crm_core import jobs, records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
-from crm_core.kit.business_calendar import DayException
+from crm_core.kit.business_calendar import BusinessCalendar, DayException
 from crm_core.models import Event, SlaClock, Task, Ticket
-from crm_core.services.helpdesk import calendars, service_levels, sla_watch, slas, tickets
+from crm_core.services.customers import accounts
+from crm_core.services.helpdesk import calendars, service_levels, sla_rules, sla_watch, slas, tickets
 from crm_core.vocabulary import SlaState, SlaTarget, TicketKind
 
 OFFICE = [[(9 * 60, 12 * 60), (13 * 60, 17 * 60)]] * 5 + [[], []]
@@ -139,6 +140,41 @@ def test_each_step_is_told_once_and_a_breach_becomes_a_task(any_cast, at):
         clock_row = session.exec(select(SlaClock).where(SlaClock.target == SlaTarget.FIRST)).one()
         assert clock_row.breached_at == MONDAY + timedelta(hours=1) and clock_row.policy_id == policy.id
     assert states(root, ticket.id)[SlaTarget.FIRST].state is SlaState.BREACHED
+
+
+def test_one_task_that_can_not_be_made_and_one_company_in_the_bin_keep_no_alarm_from_anybody(cast, at, monkeypatch):
+    root = cast["root"]
+    promise(root, escalate_to_id=cast["bob"].user_id, targets={"normal": {"first": 60}})
+    at(MONDAY)
+    company = do(accounts.create, root, {"name": "Gone Ltd"})
+    orphan = do(tickets.create, root, {"subject": "Orphan", "account_id": company.id})
+    refused, fine = (do(tickets.create, root, {"subject": name}) for name in ("Refused", "Fine"))
+    do(records.archive, root, "account", company.id)
+    make = records.create_many
+
+    def picky(session, actor, key, rows):
+        made = make(session, actor, key, rows)
+        if any(row.get("ticket_id") == refused.id for row in rows):
+            raise Invalid("A field that somebody has made mandatory is missing.")
+        return made
+
+    monkeypatch.setattr(records, "create_many", picky)
+    at(MONDAY + timedelta(minutes=90))
+    for n in range(2):
+        jobs.execute(f"watch-{n}", sla_watch.JOB, ())
+    with read_session() as session:
+        told = session.exec(select(Event).where(Event.type == "ticket.sla_breached").order_by(Event.record_id)).all()
+        assert [(event.record_id, event.account_id) for event in told] == [
+            (orphan.id, company.id),
+            (refused.id, None),
+            (fine.id, None),
+        ]
+        given = session.exec(select(Task).order_by(Task.ticket_id)).all()
+        assert [(task.ticket_id, task.account_id) for task in given] == [(orphan.id, None), (fine.id, None)]
+        late = session.exec(select(SlaClock).where(SlaClock.ticket_id == fine.id)).one()
+    never = BusinessCalendar("UTC", ((),) * 7)
+    late.warned_pct, late.breached_at = 0, None
+    assert sla_rules.warn(late, MONDAY + timedelta(minutes=90), never)[-1] == 100 and late.next_warn_at is None
 
 
 def test_a_new_service_level_reaches_open_tickets_and_the_first_that_matches_holds(cast, at):

@@ -13,6 +13,7 @@ from crm_core.models import (
     Contact,
     InboundMail,
     MailDelivery,
+    Notification,
     Suppression,
     Ticket,
     TicketMessage,
@@ -380,12 +381,38 @@ def test_what_a_guests_calendar_answers_by_mail_stands_at_the_meeting_and_is_nob
         assert [guest.state for guest in look(invitations.of, alice, meeting.id)] == [kept]
     row = all_of(InboundMail)[-1]
     assert (row.activity_id, row.contact_id) == (meeting.id, ida.id) and "not coming" in row.reason
-    strange = [
-        ({"sender": "eve@elsewhere.example"}, "Ida Berg to the invitation “Demo” (coming) that came from another address"),
-        ({"Authentication_Results": "mx.example; spf=fail; dmarc=fail header.from=customer.example"}, "could not confirm"),
+    assert take(mailbox, reply(3, "ACCEPTED", sender="Ida <ida@home.example>")).state is InboundState.TRAY
+    points = [
+        {"kind": "email", "value": one, "is_primary": n == 0} for n, one in enumerate(("ida@customer.example", "ida@home.example"))
     ]
-    for number, (more, why) in enumerate(strange, start=3):
-        assert take(mailbox, reply(number, "ACCEPTED", **more)).state is InboundState.TRAY
-        assert why in all_of(InboundMail)[-1].reason
+    do(contacts.set_points, alice, ida.id, points)
+    passed = "mx.example; dmarc=pass header.from=elsewhere.example"
+    eve = "eve@elsewhere.example"
+    strange = [
+        ({"sender": eve}, "another address"),
+        ({"sender": f"ida@customer.example <{eve}>", "Authentication_Results": passed}, "another address"),
+        ({"sender": f"=?utf-8?q?ida=40customer=2Eexample=2C?= <{eve}>", "Authentication_Results": passed}, "another address"),
+        ({"sender": f"ida@customer.example, {eve}", "Authentication_Results": passed}, "could not be confirmed"),
+        ({"sender": f"Ida <ida@customer.example>\r\nFrom: <{eve}>", "Authentication_Results": passed}, "could not be confirmed"),
+        ({"Authentication_Results": "mx.example; spf=fail; dmarc=fail header.from=customer.example"}, "could not be confirmed"),
+        ({"Authentication_Results": "mx.example; dmarc=none; spf=softfail (not one of its servers)"}, "could not be confirmed"),
+    ]
+    for number, (more, why) in enumerate(strange, start=4):
+        assert take(mailbox, reply(number, "ACCEPTED", **more)).state is InboundState.TRAY, more
+        row = all_of(InboundMail)[-1]
+        assert why in row.reason and "Ida" not in row.reason and "Demo" not in row.reason, (
+            "whoever reads the tray need not see the meeting"
+        )
+        assert (row.activity_id, row.contact_id) == (meeting.id, ida.id)
         assert [guest.state for guest in look(invitations.of, alice, meeting.id)] == [GuestState.DECLINED]
+    assert [note.user_id for note in all_of(Notification, Notification.kind == "meeting.unsure")] == [alice.user_id]
+    honest = [
+        {"Authentication_Results": "mx.example; dmarc=pass\r\nAuthentication-Results: before.example; dmarc=fail"},
+        {"Authentication_Results": "mx.example; dkim=pass header.d=customer.example; spf=softfail"},
+        {"sender": "Ida (at home) <IDA@home.example>"},
+    ]
+    for number, more in enumerate(honest, start=20):
+        state, kept = (("DECLINED", GuestState.DECLINED), ("ACCEPTED", GuestState.ACCEPTED))[number % 2 == 0]
+        assert take(mailbox, reply(number, state, **more)).state is InboundState.REPLY, more
+        assert [guest.state for guest in look(invitations.of, alice, meeting.id)] == [kept]
     assert all_of(Ticket) == []
