@@ -110,12 +110,13 @@ def block_dialog() -> None:
     reason = st.radio("Why", list(BY_HAND), format_func=BY_HAND.get, key="block_reason", label_visibility="collapsed")
     st.caption(
         "No campaign will use them, whoever they belong to."
-        + (" Their consent by e-mail is withdrawn too." if reason in unsubscribing.OWN_WORD else "")
+        + (" Their consent by e-mail is withdrawn too." if reason in consent.OWN_WORD else "")
     )
     if st.button("Block", type="primary", key="block_yes"):
         count = perform(unsubscribing.block, text or "", reason=reason)
         if count is not None:
-            told = f"{fmt.plural(int(count), 'address', 'addresses')} blocked."
+            known = "These were on the list already. The consent of these people is withdrawn now."
+            told = f"{fmt.plural(int(count), 'address', 'addresses')} blocked." if count else known
             st.session_state.setdefault("_toasts", []).append(("ok", told))
             st.rerun()
         show_problems()

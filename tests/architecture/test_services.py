@@ -41,6 +41,7 @@ OPEN = {
     "admin/backups.py": "operators at the command line and the nightly job; the page asks for the right to manage jobs",
     "admin/restoring.py": "operators at the command line",
     "admin/moving.py": "operators at the command line",
+    "customers/withdrawing.py": "a person's own no, written on every record that is theirs, whoever may see it; its callers ask or speak for the person",
     "collaboration/mail_run.py": "the job that sends what was queued",
     "analytics/snapshots.py": "the nightly job; what it keeps is read through pipeline_history, which asks",
     "inbox/intake.py": "mail of strangers, put where it belongs by the product itself",

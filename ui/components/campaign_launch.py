@@ -28,7 +28,8 @@ TONES = {
 _OTHER = {
     "stopped": "Not sent: the campaign was stopped",
     "gone": "Deleted meanwhile",
-    "removed": "Taken out by an automation",
+    "removed": "Taken out of the campaign",
+    sending.CALLED_BACK: "They left, or it was stopped, before its turn",
     "no_letter": "No wording for them",
     "no_address": "No address",
 }

@@ -29,10 +29,10 @@ from crm_core.models import Event
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS_AT_ONCE, VERSIONS, end, owner_of, words
 from crm_core.services.automation.sight import wanted
-from crm_core.services.automation.steps.base import Branched, Context, Exit, Later, Skipped, Waited, batch_of
+from crm_core.services.automation.steps.base import Branched, Context, Exit, Later, Skipped, Waited
 from crm_core.services.automation.steps.notes import forget_notes, note, write_notes
-from crm_core.services.automation.steps.outreach import over
-from crm_core.services.collaboration import notifications, outbox
+from crm_core.services.automation.steps.outreach import ended
+from crm_core.services.collaboration import notifications
 from crm_core.services.routing import assign
 from crm_core.vocabulary import AutomationState, FlowState, StepOutcome
 
@@ -198,6 +198,7 @@ class _OneByOne:
     runs: list[Moving]
     failed: Mapping[tuple[int, str], Any] = field(default_factory=dict)
     programs: dict[tuple[int, int], Program] = field(default_factory=dict)
+    began: datetime = field(default_factory=utcnow)
 
     def move(self) -> int:
         """Take the runs up to where they stand still; gives how many, since whoever waits for these rows shall not wait for long."""
@@ -298,8 +299,7 @@ class _OneByOne:
             return _Over(FlowState.STOPPED, "The record is gone, or no longer shared with the owner of the automation")
         automation = program.automation
         context = Context(self.session, actor, automation.id, automation.name, run.entity, record, _key(run, step), utcnow())
-        if why := over(context, program.flow):
-            outbox.recall(self.session, actor, f"{why}.", batch=batch_of(str(run.id)))
+        if why := ended(context, program.flow, self.began):
             return _Over(FlowState.DONE, why)
         self.session.info[db.SEEN] = {}  # what one step asks for twice is read once
         try:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, not_, or_, select, true, update
 from sqlmodel import Session
 
 from crm_core import db
 from crm_core.access import system
 from crm_core.channels import email
 from crm_core.channels.email import Enclosure, Letter, MailError, Receipt, Transport
+from crm_core.db import read_session
 from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
-from crm_core.models import Consent, Contact, Lead
+from crm_core.models import Consent, Contact, Lead, Suppression
 from crm_core.services.collaboration import files, suppressions
 from crm_core.services.collaboration.outbox import MAIL
 from crm_core.vocabulary import ConsentStatus, ContactWay, MailState, PreferredChannel, SuppressionReason
@@ -32,6 +33,7 @@ _DEAD_AFTER = timedelta(minutes=5)
 _CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
 _CONTACTS: Any = Contact.__table__  # type: ignore[attr-defined]
 _LEADS: Any = Lead.__table__  # type: ignore[attr-defined]
+_BLOCKS: Any = Suppression.__table__  # type: ignore[attr-defined]
 
 
 class _Taken(CrmError):
@@ -69,7 +71,7 @@ def claim(job: Job, batch: str | None = None) -> list[Any]:
         if batch is not None:
             clause = and_(clause, MAIL.c.batch == batch)
         wanted = select(MAIL.c.id).where(clause).order_by(MAIL.c.next_at, MAIL.c.id).limit(BATCH)
-        _drop_unwanted(session)
+        _drop_unwanted(session, or_(_due(), mine_before))
         ids = list(session.execute(wanted.with_for_update(skip_locked=True)).scalars())
         if not ids:
             return []
@@ -80,17 +82,26 @@ def claim(job: Job, batch: str | None = None) -> list[Any]:
         return list(session.execute(select(MAIL).where(MAIL.c.id.in_(ids)).order_by(MAIL.c.next_at, MAIL.c.id)))
 
 
-def _drop_unwanted(session: Session) -> None:
-    """Somebody may have unsubscribed, objected or gone while a message waited that their consent is needed for."""
-    waiting = and_(MAIL.c.state == MailState.PENDING, MAIL.c.purpose.is_not(None), MAIL.c.next_at <= utcnow())
-    for unwanted, words in (
-        (MAIL.c.address_key.in_(suppressions.keys(ContactWay.EMAIL)), "The address was unsubscribed or blocked meanwhile."),
+def _drop_unwanted(session: Session, which: Any) -> int:
+    """Somebody may have unsubscribed, objected or gone while a message waited that their consent is needed for, also while a sender that died
+    had it; gives how many don't go out."""
+    dropped = 0
+    for unwanted, words in _reasons():
+        gone = {"state": MailState.CANCELLED, "claim": None, "message": words, "updated_at": utcnow()}
+        mine = and_(which, MAIL.c.purpose.is_not(None), unwanted)
+        dropped += session.execute(update(MAIL).where(mine).values(**gone)).rowcount  # type: ignore[attr-defined]
+    if dropped:
+        db.bump(session, MAIL.name)
+    return dropped
+
+
+def _reasons() -> tuple[tuple[Any, str], ...]:
+    blocked = (_BLOCKS.c.address_key == MAIL.c.address_key, _BLOCKS.c.way == ContactWay.EMAIL, _BLOCKS.c.lifted_at.is_(None))
+    return (
+        (exists().where(*blocked), "The address was unsubscribed or blocked meanwhile."),
         (or_(_withdrawn("contact_id"), _withdrawn("lead_id")), "The reader took back their consent meanwhile."),
         (_objected(), "The reader's record says by now that they want no e-mail, or was archived."),
-    ):
-        gone = {"state": MailState.CANCELLED, "message": words, "updated_at": utcnow()}
-        if session.execute(update(MAIL).where(waiting, unwanted).values(**gone)).rowcount:  # type: ignore[attr-defined]
-            db.bump(session, MAIL.name)
+    )
 
 
 def _withdrawn(who: str) -> Any:
@@ -131,6 +142,8 @@ def deliver(job: Job, rows: list[Any]) -> Delivered:
 
 
 def _deliver_one(job: Job, way: Transport, row: Any) -> int:
+    if row.purpose is not None and _unwanted_by_now(job, row):
+        return 0
     try:
         letter = Letter(row.address, row.subject, row.content, row.html, row.name, row.headers or {}, _enclosures(row))
         receipt = way.send(letter, idempotency_key=_key(row), before_handover=lambda: _mark(job, row))
@@ -141,6 +154,16 @@ def _deliver_one(job: Job, way: Transport, row: Any) -> int:
         raise
     _note_sent(job, row, receipt)
     return 1
+
+
+def _unwanted_by_now(job: Job, row: Any) -> bool:
+    """The last of a handful leaves minutes after it was claimed, if the server is slow."""
+    mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state == MailState.SENDING)
+    with read_session() as session:
+        if session.execute(select(MAIL.c.id).where(mine, or_(*(unwanted for unwanted, _ in _reasons())))).first() is None:
+            return False
+    with job.transaction() as session:
+        return _drop_unwanted(session, mine) > 0
 
 
 def _enclosures(row: Any) -> list[Enclosure]:
@@ -159,12 +182,13 @@ def _key(row: Any) -> str:
 
 def _mark(job: Job, row: Any) -> None:
     """Nothing but the mark: whatever else happened between its commit and the dot would be time in which a death loses the message."""
+    wanted = not_(or_(*(unwanted for unwanted, _ in _reasons()))) if row.purpose is not None else true()
     with job.transaction() as session:
-        _set(session, row, MailState.SENDING, state=MailState.HANDED, sent_at=utcnow())
+        _set(session, row, MailState.SENDING, wanted, state=MailState.HANDED, sent_at=utcnow())
 
 
-def _set(session: Session, row: Any, before: MailState, **values: Any) -> None:
-    mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state == before)
+def _set(session: Session, row: Any, before: MailState, also: Any = None, **values: Any) -> None:
+    mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state == before, true() if also is None else also)
     if session.execute(update(MAIL).where(mine).values(**values, updated_at=utcnow())).rowcount != 1:  # type: ignore[attr-defined]
         raise _Taken("Somebody else holds this message.")
 

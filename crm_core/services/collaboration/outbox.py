@@ -223,9 +223,13 @@ def shift(session: Session, actor: Actor, batch: str, before: MailState, after: 
     return int(moved)
 
 
-def recall(session: Session, actor: Actor, why: str, *, batch: str | None = None, ids: Sequence[int] = ()) -> list[int]:
-    """Take messages out of the queue whose turn hasn't come: of a batch, or these; gives which. What left already has left. The caller has asked."""
+def recall(
+    session: Session, actor: Actor, why: str, *, batch: str | None = None, ids: Sequence[int] = (), only: ColumnElement[bool] | None = None
+) -> list[int]:  # fmt: skip
+    """Take messages out of the queue whose turn hasn't come: of a batch (``only`` those), or these; gives which. What left already has left. The
+    caller has asked."""
     mine = MAIL.c.batch == batch if batch is not None else MAIL.c.id.in_(list(ids))
+    mine = mine if only is None else and_(mine, only)
     waiting = and_(mine, MAIL.c.state.in_((MailState.PENDING, MailState.HELD)))
     gone = {"state": MailState.CANCELLED, "message": clip(why, 1000), "updated_at": utcnow()}
     found = list(session.execute(update(MAIL).where(waiting).values(**gone).returning(MAIL.c.id)).scalars())

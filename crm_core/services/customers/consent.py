@@ -19,9 +19,11 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip
-from crm_core.models import Account, Consent, ContactPoint, MailDelivery, Organisation, OutreachRules
+from crm_core.models import Account, Contact, ContactPoint, MailDelivery, Organisation, OutreachRules
 from crm_core.services.collaboration import suppressions
+from crm_core.services.customers import withdrawing
 from crm_core.services.customers.consent_rules import next_instant, parse_time
+from crm_core.services.customers.withdrawing import CONSENT, PEOPLE
 from crm_core.vocabulary import (
     Action,
     ConsentStatus,
@@ -34,11 +36,12 @@ from crm_core.vocabulary import (
     SuppressionReason,
 )
 
-CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 _POINTS: Any = ContactPoint.__table__  # type: ignore[attr-defined]
+_CONTACTS: Any = Contact.__table__  # type: ignore[attr-defined]
+OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
+"""Blocks by which a person says themselves that they want nothing more."""
 _COUNTED = (MailState.PENDING, MailState.SENDING, MailState.HANDED, MailState.SENT)
-PEOPLE = ("contact", "lead")
 NEWS = ("campaign", "automation")
 """Kinds of mail that count towards the cap, where they have a purpose; surveys have a quiet time of their own."""
 
@@ -95,13 +98,18 @@ def record(
     source: str,
     at: datetime | None = None,
 ) -> None:
-    """Write down what a person said. Nothing that was written before is changed. Events: <entity>.consent_changed."""
+    """Write down what a person said. Nothing that was written before is changed. A no by e-mail holds on every record with their address.
+    Events: <entity>.consent_changed."""
     person = records.get(session, actor, _person(entity_key), record_id, action=Action.EDIT)
     if not clean(source):
         raise Invalid(fields={"source": "Say how you know: a form, a call, a fair …"})
     append(session, actor, entity_key, person.id, purpose, way, status, source, at)
     words = {"status": status.label.lower(), "purpose": purpose.label, "way": way.label}
     events.record(session, actor, f"{entity_key}.consent_changed", person, data=words)
+    if status is ConsentStatus.WITHDRAWN and way is ContactWay.EMAIL:
+        theirs = withdrawing.everywhere(session, [(entity_key, person.id)])
+        silence = not rules(session, actor).needs_consent
+        withdrawing.withdraw(session, actor, theirs, purposes=[purpose], source=source, silence=silence, at=at)
 
 
 def append(
@@ -123,7 +131,8 @@ def append(
 def record_for_all(
     session: Session, actor: Actor, entity_key: str, clause: Any, *, purpose: Purpose, way: ContactWay, source: str
 ) -> int:
-    """Write down that everybody in ``clause`` who said nothing yet agreed; gives how many. Who declined stays declined."""
+    """Write down that everybody in ``clause`` who said nothing yet agreed; gives how many. Who declined stays declined, and so does who
+    unsubscribed, complained or doesn't want to be contacted this way."""
     require(actor, _person(entity_key), Action.EDIT)
     if len(clean(source)) < 5:
         raise Invalid(fields={"source": "Say where this consent was given, so that you can answer for it later."})
@@ -131,7 +140,8 @@ def record_for_all(
     said = select(CONSENT.c[f"{entity_key}_id"]).where(
         CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c[f"{entity_key}_id"].is_not(None)
     )
-    wanted = and_(clause, visible(actor, entity_key, table, Action.EDIT), table.c.id.not_in(said))
+    theirs = _own_word(entity_key, table, way).values()
+    wanted = and_(clause, visible(actor, entity_key, table, Action.EDIT), table.c.id.not_in(said), *theirs)
     count = int(session.execute(select(func.count()).select_from(table).where(wanted)).scalar_one())
     fixed = {
         "purpose": purpose, "way": way, "status": ConsentStatus.GRANTED, "source": clip(clean(source), 300), "at": utcnow(),
@@ -186,9 +196,11 @@ def gates(
     if entity_key == "contact":
         found[Gate.OBJECTED] = _not_objected(table, way)
         found[Gate.BAD_ADDRESS] = _good_point(table, way)
+    elif way in (ContactWay.EMAIL, ContactWay.ADS):
+        found[Gate.OBJECTED] = _key(table.c.email).not_in(_objecting(way))
     found[Gate.NO_CONSENT] = _consented(entity_key, table, way, purpose, workspace.needs_consent)
     if way is not ContactWay.POST:
-        found[Gate.SUPPRESSED] = func.lower(func.trim(_address(table, way))).not_in(suppressions.keys(way))
+        found[Gate.SUPPRESSED] = _key(_address(table, way)).not_in(suppressions.keys(way))
     if way is ContactWay.EMAIL:
         found[Gate.OVER_CAP] = _under_cap(entity_key, table, at, workspace)
     return found
@@ -214,6 +226,15 @@ def _not_objected(table: Any, way: ContactWay) -> Any:
     if way is ContactWay.EMAIL:
         return and_(wants, ~table.c.do_not_email)
     return and_(wants, ~table.c.do_not_call) if way is ContactWay.PHONE else wants
+
+
+def _objecting(way: ContactWay) -> Any:
+    """SELECT of the addresses of contacts who don't want this: a lead with such an address is that person."""
+    return select(_key(_CONTACTS.c.email)).where(_CONTACTS.c.email.is_not(None), ~_not_objected(_CONTACTS, way))
+
+
+def _key(column: Any) -> Any:
+    return func.lower(func.trim(func.coalesce(column, "")))
 
 
 def _good_point(table: Any, way: ContactWay) -> Any:
@@ -296,15 +317,22 @@ def may_contact(
 def taken_back(session: Session, actor: Actor, entity_key: str, record_id: int) -> Gate | None:
     """Why somebody can't be written news and offers any more by their own word: they objected, withdrew their consent, unsubscribed or complained.
     Whoever never agreed took nothing back; neither did whoever has no address, or one that failed or was blocked by a colleague."""
-    table, asked = entity(_person(entity_key)).table, OutreachRules(needs_consent=False)
-    found = gates(entity_key, table, way=ContactWay.EMAIL, purpose=Purpose.MARKETING, at=utcnow(), workspace=asked)
-    theirs: dict[Gate, ColumnElement[bool]] = {}
-    theirs |= {gate: clause for gate, clause in found.items() if gate in (Gate.OBJECTED, Gate.NO_CONSENT)}
-    said_so = suppressions.keys(ContactWay.EMAIL, reasons=(SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED))
-    theirs[Gate.SUPPRESSED] = or_(func.coalesce(table.c.email, "") == "", func.lower(func.trim(table.c.email)).not_in(said_so))
+    table = entity(_person(entity_key)).table
+    theirs = _own_word(entity_key, table, ContactWay.EMAIL)
+    theirs[Gate.NO_CONSENT] = _consented(entity_key, table, ContactWay.EMAIL, Purpose.MARKETING, needed=False)
     mine = (table.c.id == record_id, visible(actor, entity_key, table))
     closed = session.execute(select(first_closed(theirs)).where(*mine)).scalar()
     return Gate(closed) if closed else None
+
+
+def _own_word(entity_key: str, table: Any, way: ContactWay) -> dict[Gate, ColumnElement[bool]]:
+    """Gates that a person closes themselves, whatever they agreed to: an objection, and a block of their address that is their own."""
+    asked = OutreachRules(needs_consent=False)
+    found = gates(entity_key, table, way=way, purpose=Purpose.MARKETING, at=utcnow(), workspace=asked)
+    theirs: dict[Gate, ColumnElement[bool]] = {gate: clause for gate, clause in found.items() if gate == Gate.OBJECTED}
+    if Gate.SUPPRESSED in found:
+        theirs[Gate.SUPPRESSED] = _key(_address(table, way)).not_in(suppressions.keys(way, reasons=OWN_WORD))
+    return theirs
 
 
 @lru_cache(maxsize=1)

@@ -23,6 +23,8 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
     """Create a contact; its e-mail and phone become the main contact points."""
     contact = records.create(session, actor, "contact", values, prepare=_prepare, submit_key=submit_key)
     _follow_main(session, contact)
+    if unsubscribing.objects(contact):
+        unsubscribing.objected(session, actor, [contact.id])
     return contact
 
 

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from crm_core import db
 from crm_core.access import Actor, require
+from crm_core.errors import Invalid
 from crm_core.kit.clock import utcnow
 from crm_core.services.collaboration import bounces
 from crm_core.services.collaboration.outbox import MAIL
@@ -36,6 +37,8 @@ def take_in(session: Session, actor: Actor, raw: bytes) -> Report:
     found = note(session, actor, raw)
     if found is not None:
         return found
+    if _complained_about(raw):
+        raise Invalid("This complaint is about a message that this workspace did not send, or knows no more. Nothing was changed.")
     bounce = bounces.take_in(session, actor, raw)  # says what is wrong with it
     return Report(0, bounce.address, bounce.words, complaint=False)
 
@@ -53,7 +56,9 @@ def note(session: Session, actor: Actor, raw: bytes) -> Report | None:
 def _complained_about(raw: bytes) -> str:
     """The message id in a complaint; "" when the message is none."""
     message = message_from_bytes(raw[: bounces.MAX_BYTES], policy=policy.compat32)
-    parts = {part.get_content_type(): part for part in message.walk()}
+    parts: dict[str, Message] = {}
+    for part in message.get_payload() if message.is_multipart() else ():  # not what the message complained about has inside
+        parts.setdefault(part.get_content_type(), part)  # type: ignore[union-attr, arg-type]
     about = parts.get("message/feedback-report")
     original = parts.get("message/rfc822") or parts.get("text/rfc822-headers")
     if about is None or original is None or not re.search(r"(?im)^feedback-type:\s*(abuse|opt-out|opt-out-list)\b", _text(about)):

@@ -8,47 +8,41 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, select, update
 from sqlmodel import Session
 
 from crm_core import db, events
 from crm_core.access import Actor, require
-from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit.text import email_key
-from crm_core.models import CampaignMember, Contact, ContactPoint
+from crm_core.models import CampaignMember, Contact
 from crm_core.services.collaboration import suppressions
-from crm_core.services.customers import consent
-from crm_core.services.customers.consent import CONSENT, PEOPLE
-from crm_core.vocabulary import Action, ConsentStatus, ContactWay, PointKind, PreferredChannel, Purpose, SuppressionReason
+from crm_core.services.customers import consent, withdrawing
+from crm_core.services.customers.consent import CONSENT, OWN_WORD
+from crm_core.services.customers.withdrawing import Person
+from crm_core.vocabulary import Action, ConsentStatus, ContactWay, PreferredChannel, Purpose, SuppressionReason
 
-OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
-"""Blocks by which a person says themselves that they want nothing more."""
 MAX_ADDRESSES = 2_000
-Person = tuple[str, int]
-_POINTS: Any = ContactPoint.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
 
 
 def leave(
     session: Session, actor: Actor, address: str, *, reason: SuppressionReason, source: str, also: Sequence[Person] = ()
 ) -> None:
-    """Nothing for marketing goes to this address any more, and whoever has it (and ``also``) agrees to nothing by e-mail any more. Twice is
-    as good as once. The caller has asked, or speaks for the person themselves. Events: <entity>.consent_changed."""
+    """Nothing for marketing goes to this address any more, and whoever has it as their main one (and ``also``) agrees to nothing by e-mail any
+    more. Twice is as good as once. The caller has asked, or speaks for the person themselves. Events: <entity>.consent_changed."""
     suppressions.note(session, actor, address, reason, source=source)
-    for person in dict.fromkeys([*_having(session, [address]), *also]):
-        withdraw_all(session, actor, *person, source=source)
+    no(session, actor, address, also=also, source=source)
 
 
-def withdraw_all(session: Session, actor: Actor, entity_key: str, record_id: int, *, source: str) -> None:
-    """Whatever this person agreed to by e-mail holds no longer. The caller has asked. Events: <entity>.consent_changed."""
-    held = [purpose for purpose in Purpose if agrees(session, actor, entity_key, record_id, purpose)]
-    for purpose in held:
-        consent.append(session, actor, entity_key, record_id, purpose, ContactWay.EMAIL, ConsentStatus.WITHDRAWN, source)
-    if held:
-        labels = {"purpose": ", ".join(one.label for one in held), "way": ContactWay.EMAIL.label}
-        words = {"status": ConsentStatus.WITHDRAWN.label.lower(), **labels}
-        events.record(session, actor, f"{entity_key}.consent_changed", session.get(entity(entity_key).model, record_id), data=words)
+def no(
+    session: Session, actor: Actor, *addresses: str, source: str, also: Sequence[Person] = (), purposes: Iterable[Purpose] = tuple(Purpose)
+) -> int:  # fmt: skip
+    """Who has one of these addresses as their main one, and ``also``, takes their consent by e-mail back; gives how many had given it. The
+    caller has asked, or speaks for the person themselves. Events: <entity>.consent_changed."""
+    people = withdrawing.converted(session, [*also, *withdrawing.at_address(session, addresses)])
+    silence = not consent.rules(session, actor).needs_consent
+    return withdrawing.withdraw(session, actor, people, purposes=purposes, source=source, silence=silence)
 
 
 def agrees(session: Session, actor: Actor, entity_key: str, record_id: int, purpose: Purpose) -> bool:
@@ -61,22 +55,6 @@ def agrees(session: Session, actor: Actor, entity_key: str, record_id: int, purp
     return status == ConsentStatus.GRANTED or (status is None and not consent.rules(session, actor).needs_consent)
 
 
-def _having(session: Session, addresses: Iterable[str]) -> list[Person]:
-    """Contacts (also by a second address) and leads that have one of these addresses, whoever may see them, archived ones too."""
-    keys = sorted({email_key(one) for one in addresses})
-    found: list[Person] = []
-    for start in range(0, len(keys), 500):
-        some = keys[start : start + 500]
-        for name in PEOPLE:
-            table = entity(name).table
-            mine: Any = func.lower(func.trim(table.c.email)).in_(some)
-            if name == "contact":
-                points = select(_POINTS.c.contact_id).where(_POINTS.c.kind == PointKind.EMAIL, _POINTS.c.value_key.in_(some))
-                mine = or_(mine, table.c.id.in_(points))
-            found += [(name, record_id) for record_id in session.execute(select(table.c.id).where(mine)).scalars()]
-    return found
-
-
 # --- by hand ----------------------------------------------------------------------------------------------------------------
 
 
@@ -87,13 +65,12 @@ def block(session: Session, actor: Actor, addresses: str, *, reason: Suppression
     wanted = _addresses(addresses)
     source = f"Written down by {actor.name}"
     new = [one for one in wanted if suppressions.note(session, actor, one, reason, source=source)]
-    if reason in OWN_WORD:
-        for person in _having(session, wanted):
-            withdraw_all(session, actor, *person, source=f"{reason.label}. {source}")
-    if not new:
+    stopped = no(session, actor, *wanted, source=f"{reason.label}. {source}") if reason in OWN_WORD else 0
+    if not new and not stopped:
         raise Conflict("This address is on the list already." if len(wanted) == 1 else "All of these are on the list already.")
-    told = new[0] if len(new) == 1 else f"{len(new):,} addresses"
-    events.record(session, actor, "suppression.added", entity="campaign", data={"address": told})
+    if new:
+        told = new[0] if len(new) == 1 else f"{len(new):,} addresses"
+        events.record(session, actor, "suppression.added", entity="campaign", data={"address": told})
     return len(new)
 
 
@@ -120,16 +97,13 @@ def objects(contact: Contact | dict[str, Any]) -> bool:
 
 
 def objected(session: Session, actor: Actor, contact_ids: Sequence[int]) -> None:
-    """It was noted on their records that these contacts want no e-mail: their consent ends with it, and does not come back when the tick is
-    taken away. The caller has asked."""
-    wanted = list(contact_ids)
-    if consent.rules(session, actor).needs_consent:  # a file may say so of thousands, of whom few ever agreed
-        held = (CONSENT.c.way == ContactWay.EMAIL, CONSENT.c.is_latest, CONSENT.c.status == ConsentStatus.GRANTED)
-        some = (wanted[start : start + 500] for start in range(0, len(wanted), 500))
-        agreed = (select(CONSENT.c.contact_id).where(CONSENT.c.contact_id.in_(ids), *held).distinct() for ids in some)
-        wanted = [one for query in agreed for one in session.execute(query).scalars()]
-    for contact_id in wanted:
-        withdraw_all(session, actor, "contact", contact_id, source=f"“Do not e-mail” was set by {actor.name or 'the system'}")
+    """It was noted on their records that these contacts want no e-mail: their consent ends with it, on every record with their address, and
+    does not come back when the tick is taken away. The caller has asked."""
+    if contact_ids:
+        people = withdrawing.everywhere(session, [("contact", one) for one in contact_ids])
+        source = f"“Do not e-mail” was set by {actor.name or 'the system'}"
+        silence = not consent.rules(session, actor).needs_consent
+        withdrawing.withdraw(session, actor, people, source=source, silence=silence)
 
 
 def carry_over(session: Session, actor: Actor, lead_id: int, contact_id: int) -> None:

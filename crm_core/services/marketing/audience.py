@@ -12,7 +12,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.kit.clock import utcnow
-from crm_core.models import CampaignMember, CampaignPlan
+from crm_core.models import CampaignMember, CampaignPlan, OutreachRules
 from crm_core.services.customers import consent
 from crm_core.services.marketing import segments
 from crm_core.vocabulary import Action, ContactWay, Gate, MemberStatus, Outlet
@@ -107,6 +107,12 @@ def closed(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime) 
     return total, lost
 
 
+def gates(plan: CampaignPlan, key: str, table: Any, at: datetime, workspace: OutreachRules) -> dict[Gate, ColumnElement[bool]]:
+    """What a person of a campaign must pass, when the audience is chosen and again when their message is written or handed out."""
+    was = {Gate.CONVERTED: table.c.converted_at.is_(None)} if key == "lead" else {}
+    return was | consent.gates(key, table, way=WAYS[plan.outlet], purpose=plan.purpose, at=at, workspace=workspace)
+
+
 def _base(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: datetime) -> Any:
     """SELECT id, address, closed of everybody in the audience who is a contact (or a lead); None when nobody can be."""
     table = entity(key).table
@@ -114,16 +120,13 @@ def _base(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: date
     if inside is None or not actor.can(key, Action.READ):
         return None
     way = WAYS[plan.outlet]
-    workspace = consent.rules(session, actor)
-    gates: dict[Gate, ColumnElement[bool]] = {}
+    shut: dict[Gate, ColumnElement[bool]] = {}
     out = _clauses(session, actor, plan.exclude_ids, key, table)
     if out:
-        gates[Gate.EXCLUDED] = ~or_(*out)
-    if key == "lead":
-        gates[Gate.CONVERTED] = table.c.converted_at.is_(None)
-    gates |= consent.gates(key, table, way=way, purpose=plan.purpose, at=at, workspace=workspace)
+        shut[Gate.EXCLUDED] = ~or_(*out)
+    shut |= gates(plan, key, table, at, consent.rules(session, actor))
     address = table.c.phone if way is ContactWay.PHONE else table.c.email
-    columns = (table.c.id, address.label("address"), consent.first_closed(gates).label("closed"))
+    columns = (table.c.id, address.label("address"), consent.first_closed(shut).label("closed"))
     return select(*columns).where(visible(actor, key, table), inside)
 
 
@@ -134,6 +137,7 @@ def _inside(session: Session, actor: Actor, plan: CampaignPlan, key: str, table:
         MEMBERS.c.campaign_id == plan.campaign_id,
         column.is_not(None),
         MEMBERS.c.step.is_(None),
+        MEMBERS.c.skip_reason.is_(None),
         MEMBERS.c.status == MemberStatus.PLANNED,
     )
     return or_(table.c.id.in_(by_hand), *_clauses(session, actor, plan.segment_ids, key, table))

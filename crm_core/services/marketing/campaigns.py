@@ -15,11 +15,14 @@ from crm_core.db import bump
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
-from crm_core.models import Campaign, CampaignChannel, CampaignMember, CampaignPlan
+from crm_core.models import Campaign, CampaignChannel, CampaignMember, CampaignPlan, MailDelivery
 from crm_core.services.collaboration import outbox
+from crm_core.services.marketing import tracking
 from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus, OrderStatus, PlanState, RecipientStep, StageKind
 
 RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
+OUT = "removed"
+"""Why a member is skipped whom somebody took out."""
 MAX_ADD = 50_000
 _BATCH = 10_000
 _NEXT = {
@@ -167,7 +170,9 @@ def members(
     """One page of the members whose person the actor may see, and their number."""
     get(session, actor, campaign_id)
     table = CampaignMember.__table__  # type: ignore[attr-defined]
-    clause = and_(table.c.campaign_id == campaign_id, _people(actor, table), *([table.c.status == status] if status else []))
+    clause = and_(
+        table.c.campaign_id == campaign_id, inside(table), _people(actor, table), *([table.c.status == status] if status else [])
+    )
     total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one()
     rows = session.execute(select(table).where(clause).order_by(table.c.id).limit(size).offset((max(page, 1) - 1) * size)).all()
     names = {
@@ -207,18 +212,28 @@ def add_members(session: Session, actor: Actor, campaign_id: int, entity_key: st
     for at in range(0, len(wanted), _BATCH):  # databases bind a limited number of values per statement
         part = wanted[at : at + _BATCH]
         seen |= set(session.execute(select(table.c.id).where(table.c.id.in_(part), visible(actor, entity_key, table))).scalars())
-        inside = select(members_table.c[column]).where(
-            members_table.c.campaign_id == campaign_id, members_table.c[column].in_(part)
-        )
-        present |= set(session.execute(inside).scalars())
+        known = select(members_table.c[column]).where(members_table.c.campaign_id == campaign_id, members_table.c[column].in_(part))
+        present |= set(session.execute(known).scalars())
     if seen != set(wanted):
         raise NotFound("Some of these people do not exist, or are not shared with you. Nobody was added.")
+    parts = (list(present)[at : at + _BATCH] for at in range(0, len(present), _BATCH))
+    back = sum(_take_back_in(session, campaign_id, members_table.c[column].in_(part)) for part in parts)
     new = [record_id for record_id in wanted if record_id not in present]
     session.add_all(_member(campaign_id, entity_key, record_id) for record_id in new)
     session.flush()
-    if new:
-        events.record(session, actor, "campaign.members_changed", campaign, data={"added": len(new)})
-    return len(new), len(present)
+    if new or back:
+        events.record(session, actor, "campaign.members_changed", campaign, data={"added": len(new) + back})
+    return len(new) + back, len(present) - back
+
+
+def _take_back_in(session: Session, campaign_id: int, mine: Any) -> int:
+    """Members who were taken out before a launch, and stayed on record because of letters, are in again; gives how many."""
+    table = CampaignMember.__table__  # type: ignore[attr-defined]
+    out = and_(table.c.campaign_id == campaign_id, ~inside(table), mine)
+    back: int = session.execute(table.update().where(out).values(skip_reason=None)).rowcount  # type: ignore[attr-defined]
+    if back:
+        bump(session, table.name)
+    return back
 
 
 def add_matching(session: Session, actor: Actor, campaign_id: int, entity_key: str, query: lists.ListQuery) -> tuple[int, int]:
@@ -230,12 +245,13 @@ def add_matching(session: Session, actor: Actor, campaign_id: int, entity_key: s
     clause = lists.condition(session, actor, entity_key, query)
     total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one()
     members_table = CampaignMember.__table__  # type: ignore[attr-defined]
-    inside = select(members_table.c[column]).where(members_table.c.campaign_id == campaign_id, members_table.c[column].is_not(None))
+    known = select(members_table.c[column]).where(members_table.c.campaign_id == campaign_id, members_table.c[column].is_not(None))
     now = clock.utcnow()
     fixed = {"created_at": now, "updated_at": now, "version": 1, "campaign_id": campaign_id, "is_control": False}
     values = [literal(value, members_table.c[name].type) for name, value in (*fixed.items(), ("status", MemberStatus.PLANNED))]
-    fresh = and_(clause, table.c.id.not_in(inside))
-    added = session.execute(select(func.count()).select_from(table).where(fresh)).scalar_one()
+    fresh = and_(clause, table.c.id.not_in(known))
+    back = _take_back_in(session, campaign_id, members_table.c[column].in_(select(table.c.id).where(clause)))
+    added = int(session.execute(select(func.count()).select_from(table).where(fresh)).scalar_one()) + back
     rows = select(table.c.id, *values).where(fresh)
     session.execute(insert(members_table).from_select([column, *fixed, "status"], rows))
     bump(session, members_table.name)
@@ -275,19 +291,50 @@ def _of_campaign(session: Session, actor: Actor, campaign_id: int, member_ids: I
 
 
 def remove_members(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int]) -> int:
-    """Take members out; gives how many. Refused for those who were addressed or held out: the result compares them as chance put them."""
+    """Take members out; gives how many. Refused for those who were addressed or held out: the result compares them as chance put them. Whom an
+    automation wrote to stays on record, since the links in their letters are promised to work for ever; what waits for them is called back."""
     campaign = get(session, actor, campaign_id, action=Action.EDIT)
     gone = _of_campaign(session, actor, campaign_id, member_ids)
     if any(member.step is not None for member in gone):
         raise Conflict(
             "These people were addressed or held out at the launch. Without them the result would be wrong, so they stay."
         )
+    letters = _written(session, gone)
+    _call_back(session, actor, [mail_id for mail_ids in letters.values() for mail_id in mail_ids])
     for member in gone:
-        session.delete(member)
+        if member.mail_id is not None or member.id in letters:
+            member.skip_reason = OUT
+            session.add(member)
+        else:
+            session.delete(member)
     session.flush()
     if gone:
         events.record(session, actor, "campaign.members_changed", campaign, data={"removed": len(gone)})
     return len(gone)
+
+
+def inside(table: Any) -> Any:
+    """Members who are really in the campaign: not on record only because of the letters of an automation that took them out again."""
+    return or_(table.c.step.is_not(None), table.c.skip_reason.is_(None))
+
+
+def _written(session: Session, chosen: Sequence[CampaignMember]) -> dict[int, list[int]]:
+    """The letters that automations wrote to these members for their campaign: member → messages. A letter names its member by its links."""
+    mail: Any = MailDelivery.__table__  # type: ignore[attr-defined]
+    ids = {member.id for member in chosen}
+    found: dict[int, list[int]] = {}
+    for key in ("contact_id", "lead_id"):
+        people = [getattr(member, key) for member in chosen if getattr(member, key) is not None]
+        for start in range(0, len(people), 500):
+            mine = and_(mail.c[key].in_(people[start : start + 500]), mail.c.kind == "automation", mail.c.purpose.is_not(None))
+            for row in session.execute(select(mail.c.id, mail.c.headers).where(mine)):
+                for member_id in ids.intersection(tracking.named(session, (row.headers or {}).get("List-Unsubscribe", ""))):
+                    found.setdefault(member_id, []).append(row.id)
+    return found
+
+
+def _call_back(session: Session, actor: Actor, letters: list[int]) -> list[int]:
+    return outbox.recall(session, actor, "Taken out of the campaign before its turn came.", ids=letters) if letters else []
 
 
 def leave_out(session: Session, actor: Actor, campaign_id: int, member_ids: Iterable[int]) -> int:
@@ -297,10 +344,11 @@ def leave_out(session: Session, actor: Actor, campaign_id: int, member_ids: Iter
     table = CampaignMember.__table__  # type: ignore[attr-defined]
     chosen = _of_campaign(session, actor, campaign_id, member_ids)
     letters = [member.mail_id for member in chosen if member.step is RecipientStep.QUEUED and member.mail_id is not None]
-    called_back = outbox.recall(session, actor, "Taken out of the campaign before its turn came.", ids=letters) if letters else []
+    _call_back(session, actor, [mail_id for mail_ids in _written(session, chosen).values() for mail_id in mail_ids])
+    called_back = _call_back(session, actor, letters)
     mine = table.c.id.in_([member.id for member in chosen])
     waiting = and_(mine, or_(table.c.step == RecipientStep.WAITING, table.c.mail_id.in_(called_back)))
-    gone = {"step": RecipientStep.SKIPPED, "skip_reason": "removed", "updated_at": clock.utcnow()}
+    gone = {"step": RecipientStep.SKIPPED, "skip_reason": OUT, "updated_at": clock.utcnow()}
     left: int = session.execute(table.update().where(waiting).values(**gone)).rowcount  # type: ignore[attr-defined]
     if left:
         bump(session, table.name)
@@ -331,7 +379,7 @@ def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures
     counts = dict(
         session.execute(
             select(table.c.status, func.count())
-            .where(table.c.campaign_id == campaign_id, _people(actor, table))
+            .where(table.c.campaign_id == campaign_id, inside(table), _people(actor, table))
             .group_by(table.c.status)
         )
         .tuples()

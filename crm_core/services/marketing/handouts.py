@@ -16,8 +16,8 @@ from crm_core.kit.csvio import to_csv, to_xlsx
 from crm_core.kit.text import email_key, phone_key
 from crm_core.models import Campaign, CampaignPlan, Organisation
 from crm_core.services.customers import consent
-from crm_core.services.marketing import plans
-from crm_core.services.marketing.audience import MEMBERS, WAYS
+from crm_core.services.marketing import audience, plans
+from crm_core.services.marketing.audience import MEMBERS
 from crm_core.vocabulary import Action, MemberStatus, Outlet, PlanState, RecipientStep
 
 FORMATS = ("csv", "xlsx")
@@ -64,9 +64,7 @@ def _rows(session: Session, actor: Actor, plan: CampaignPlan) -> Iterator[tuple[
     region = session.execute(select(Organisation.phone_region)).scalar() or "US"  # type: ignore[call-overload]
     for key in consent.PEOPLE:
         table = entity(key).table
-        gates = consent.gates(
-            key, table, way=WAYS[plan.outlet], purpose=plan.purpose, at=utcnow(), workspace=consent.rules(session, actor)
-        )
+        gates = audience.gates(plan, key, table, utcnow(), consent.rules(session, actor))
         statement = _statement(actor, plan, key, table).where(*gates.values())
         for row in session.execute(statement.order_by(MEMBERS.c.id)):
             yield row.member_id, [_cell(row._mapping, column, region) for column in COLUMNS[plan.outlet]]

@@ -203,7 +203,10 @@ def _freeze(session: Session, actor: Actor, plan: CampaignPlan, key: str, now: d
     # By id, not by chance: the indexes grow at their end, which takes a third of the time.
     chosen = select(*columns.values()).where(ranked.c.id > 0).order_by(ranked.c.id)
     statement = insert(MEMBERS).from_select(list(columns), chosen)
-    taken = {name: statement.excluded[name] for name in ("address", "is_control", "step", "variant", "due_at", "updated_at")}
+    taken: dict[str, Any] = {
+        name: statement.excluded[name] for name in ("address", "is_control", "step", "variant", "due_at", "updated_at")
+    }
+    taken |= {"mail_id": None, "skip_reason": None}  # what an automation wrote to them earlier is no message of this launch
     session.execute(
         statement.on_conflict_do_update(index_elements=["campaign_id", f"{key}_id"], set_=taken, where=MEMBERS.c.step.is_(None))
     )

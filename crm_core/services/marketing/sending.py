@@ -21,14 +21,16 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import Campaign, CampaignPlan, CampaignVariant, MailDelivery, OutreachRules
 from crm_core.services.collaboration import mail_run, outbox
 from crm_core.services.customers import consent
-from crm_core.services.marketing import letters, plans, signing
-from crm_core.services.marketing.audience import MEMBERS, WAYS
+from crm_core.services.marketing import audience, letters, plans, signing
+from crm_core.services.marketing.audience import MEMBERS
 from crm_core.services.marketing.launching import PLANS, batch_of
 from crm_core.vocabulary import Action, MailState, MemberStatus, PlanState, RecipientStep
 
 BATCH = 50
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 OUT = (MailState.SENT, MailState.HANDED)
+CALLED_BACK = "called_back"
+"""Why somebody was left out whose letter was taken out of the outbox before its turn: they left meanwhile, or somebody stopped it."""
 
 
 @dataclass
@@ -133,7 +135,7 @@ def _desk(session: Session, actor: Actor, plan: CampaignPlan) -> _Desk:
 def _decide(session: Session, actor: Actor, desk: _Desk, key: str, members: Mapping[int, Any]) -> None:
     """Ask every gate once more, and the hours a person prefers; write to whoever passes."""
     table, now = entity(key).table, utcnow()
-    gates = consent.gates(key, table, way=WAYS[desk.plan.outlet], purpose=desk.plan.purpose, at=now, workspace=desk.workspace)
+    gates = audience.gates(desk.plan, key, table, now, desk.workspace)
     hours = [table.c.preferred_hours, table.c.timezone] if key == "contact" else []
     alive = and_(table.c.id.in_(list(members)), table.c.deleted_at.is_(None))
     columns = (table.c.id, consent.first_closed(gates).label("closed"), *hours)
@@ -258,7 +260,8 @@ def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
         name = "skipped" if step == RecipientStep.SKIPPED else "waiting" if step == RecipientStep.WAITING else _place(state)
         counts[name] = counts.get(name, 0) + count
         if name == "skipped":
-            skipped[reason or ""] = skipped.get(reason or "", 0) + count
+            why = reason or (CALLED_BACK if state == MailState.CANCELLED else "")
+            skipped[why] = skipped.get(why, 0) + count
     total = sum(counts.values())
     return Progress(
         total,
@@ -277,4 +280,6 @@ def _place(state: Any) -> str:
         return "out"
     if state == MailState.BOUNCED:
         return "bounced"
-    return "failed" if state in (MailState.FAILED, MailState.CANCELLED) else "outbox"
+    if state == MailState.CANCELLED:
+        return "skipped"
+    return "failed" if state == MailState.FAILED else "outbox"

@@ -32,8 +32,10 @@ from crm_core.vocabulary import Channel, ConsentStatus, ContactWay, MemberStatus
 
 SITE = "site_visits"
 """Purpose of the key of the own web site."""
+_PAGE = "The person's own page"
 GONE = "It is not complete, or it is too old. Open it once more from the message; if that does not help, answer to whoever wrote to you."
 MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
+_MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 _TOUCHES: Any = Touchpoint.__table__  # type: ignore[attr-defined]
 _LINKS: Any = TrackedLink.__table__  # type: ignore[attr-defined]
 _BLOCKS: Any = Suppression.__table__  # type: ignore[attr-defined]
@@ -150,17 +152,27 @@ class Answer:
 
 
 def member_of(session: Session, mail_id: int | None, text: str) -> int | None:
-    """Whose letter was answered: by its row in the outbox, else by the signed link to unsubscribe that mail programs quote along."""
+    """Whose letter was answered: by its row in the outbox, else by the signed link to unsubscribe that it has in its head and that mail programs
+    quote along. Of an automation's letters the row alone doesn't tell: one member may get several."""
     if mail_id is not None:
         found = session.execute(select(MEMBERS.c.id).where(MEMBERS.c.mail_id == mail_id)).scalar()
         if found is not None:
             return int(found)
+        head = session.execute(select(_MAIL.c.headers).where(_MAIL.c.id == mail_id)).scalar() or {}
+        text = f"{head.get('List-Unsubscribe', '')} {text}"
+    return next((one for one in named(session, text) if _is_member(session, one)), None)
+
+
+def _is_member(session: Session, member_id: int) -> bool:
+    return session.execute(select(MEMBERS.c.id).where(MEMBERS.c.id == member_id)).first() is not None
+
+
+def named(session: Session, text: str) -> list[int]:
+    """The members whom the links to unsubscribe in a text name."""
     key = signing.key(session)
-    for mark in re.findall(r"/u/([A-Za-z0-9_-]{20,60})", text)[:5] if key else ():
-        token = token_rules.read(key, mark, token_rules.LEAVE)
-        if token is not None and session.execute(select(MEMBERS.c.id).where(MEMBERS.c.id == token.member)).scalar() is not None:
-            return token.member
-    return None
+    marks = re.findall(r"/u/([A-Za-z0-9_-]{20,60})", text)[:5] if key else ()
+    tokens = (token_rules.read(key, mark, token_rules.LEAVE) for mark in marks)
+    return [token.member for token in tokens if token is not None]
 
 
 def replied(session: Session, member_id: int, fresh: str = "") -> Answer:
@@ -193,7 +205,7 @@ def replied(session: Session, member_id: int, fresh: str = "") -> Answer:
 
 def _too_quick(session: Session, member: Any) -> bool:
     """Within seconds of the sending it was a scanner at the door of the reader's mail server."""
-    sent = session.execute(select(MailDelivery.__table__.c.sent_at).where(MailDelivery.__table__.c.id == member.mail_id)).scalar()  # type: ignore[attr-defined]
+    sent = session.execute(select(_MAIL.c.sent_at).where(_MAIL.c.id == member.mail_id)).scalar()
     return sent is not None and utcnow() - sent < _TOO_QUICK
 
 
@@ -245,7 +257,7 @@ def reader(session: Session, text: str) -> Reader:
 
 
 def _address(member: Any, person: Any) -> str:
-    """The address that was written to. Letters of automations don't note it at the member: the person's own then."""
+    """The address that was written to, or the person's own where none was noted."""
     return str(member.address or person.email or "")
 
 
@@ -273,24 +285,23 @@ def _leave(session: Session, actor: Actor, member: Any, source: str) -> None:
 
 
 def choose(session: Session, text: str, wanted: frozenset[Purpose]) -> None:
-    """What a person chose on their page. Wanting something again lifts their own unsubscribing, no block of another kind."""
+    """What a person chose on their page. What they leave out ends on every record with their address; what they want holds for the one that was
+    written to. Wanting something again lifts their own unsubscribing, no block of another kind. Events: <entity>.consent_changed."""
     member, person, key = _person(session, text)
     if not wanted:
         leave(session, text)
         return
     actor = system(Via.FORM)
-    for purpose in Purpose:
-        if (purpose in wanted) != unsubscribing.agrees(session, actor, key, person.id, purpose):
-            _say(session, actor, key, person, purpose, ConsentStatus.GRANTED if purpose in wanted else ConsentStatus.WITHDRAWN)
+    others = [purpose for purpose in Purpose if purpose not in wanted]
+    unsubscribing.no(session, actor, _address(member, person), also=[(key, person.id)], purposes=others, source=_PAGE)
+    for purpose in sorted(wanted):
+        if not unsubscribing.agrees(session, actor, key, person.id, purpose):
+            consent.record(
+                session, actor, key, person.id, purpose=purpose, way=ContactWay.EMAIL, status=ConsentStatus.GRANTED, source=_PAGE
+            )
     own = _open_blocks(_address(member, person), _BLOCKS.c.id).where(_BLOCKS.c.reason == SuppressionReason.UNSUBSCRIBED)
     session.execute(update(_BLOCKS).where(_BLOCKS.c.id.in_(own)).values(lifted_at=utcnow(), updated_at=utcnow()))
     db.bump(session, _BLOCKS.name)
-
-
-def _say(session: Session, actor: Actor, key: str, person: Any, purpose: Purpose, status: ConsentStatus) -> None:
-    consent.record(
-        session, actor, key, person.id, purpose=purpose, way=ContactWay.EMAIL, status=status, source="The person's own page"
-    )
 
 
 def _open_blocks(address: str, column: Any) -> Any:

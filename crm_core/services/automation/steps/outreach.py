@@ -1,11 +1,13 @@
 """Steps that reach customers: an e-mail with everything the law wants of it, campaigns, segments."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, select, update
 from sqlmodel import Session
 
+from crm_core import db
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.errors import CrmError
@@ -26,6 +28,7 @@ _OWN_WORD = {
     Gate.OBJECTED: "they asked not to be written to", Gate.NO_CONSENT: "they took their consent back",
     Gate.SUPPRESSED: "they unsubscribed or complained",
 }  # fmt: skip
+_GOAL = "The goal is reached"
 PURPOSES = {"service": "about business under way", "marketing": "news and offers (needs consent)"}
 _MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
 
@@ -45,19 +48,40 @@ def _mail(context: Context, step: Step) -> Result:
     if verdict.from_at > context.now:
         return Later(verdict.from_at)
     letter = _letter(context, step, key, person_id, marketing)
-    outbox.queue(
+    mail_id = outbox.queue(
         context.session, context.actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,
         headers=letter.headers, kind="automation", dedupe_key=f"auto-{context.key}", batch=context.batch,
         purpose=Purpose.MARKETING if marketing else None,
         contact_id=person_id if key == "contact" else None, lead_id=person_id if key == "lead" else None,
     )  # fmt: skip
+    if marketing:
+        _note_letter(context, int(step["campaign"]), key, person_id, mail_id, letter.to)
     return Done(f"E-mail “{letter.subject[:80]}”")
+
+
+def _note_letter(context: Context, campaign_id: int, key: str, person_id: int, mail_id: int, address: str) -> None:
+    """The member has this letter as the last one, for complaints about it; a launched campaign's own letter stays theirs."""
+    mine = and_(_MEMBERS.c.campaign_id == campaign_id, _MEMBERS.c[f"{key}_id"] == person_id, _MEMBERS.c.due_at.is_(None))
+    context.session.execute(update(_MEMBERS).where(mine).values(mail_id=mail_id, address=address[:254]))
+    db.bump(context.session, _MEMBERS.name)
+
+
+def ended(context: Context, flow: flow_rules.Flow, since: datetime) -> str:
+    """``over``, with what waits in the outbox called back: news and offers, where the person left; where the goal is reached, all that was queued
+    before the transaction that began at ``since``. What the run wrote a moment ago is no leftover, and business under way goes on."""
+    if not (why := over(context, flow)):
+        return ""
+    goal = why == _GOAL
+    mine = outbox.MAIL.c.created_at < since if goal else outbox.MAIL.c.purpose.is_not(None)
+    gone = outbox.recall(context.session, context.actor, f"{why}.", batch=context.batch, only=mine)
+    told = "one waiting e-mail was called back" if len(gone) == 1 else f"{len(gone)} waiting e-mails were called back"
+    return f"{why}; {told}" if gone else why
 
 
 def over(context: Context, flow: flow_rules.Flow) -> str:
     """Why a run ends before its next step, whatever that is: the goal is reached, or the person left. "" while it goes on."""
     if flow.get("goal") and matches(context, flow["goal"]):
-        return "The goal is reached"
+        return _GOAL
     return _left(context, flow)
 
 
@@ -124,7 +148,7 @@ def _leave(context: Context, step: Step) -> Result:
         return Skipped("Nobody to take out: the record has no contact")
     campaign_id = int(step["campaign"])
     mine = and_(_MEMBERS.c.campaign_id == campaign_id, _MEMBERS.c[f"{person[0]}_id"] == person[1])
-    member = context.session.execute(select(_MEMBERS.c.id, _MEMBERS.c.step).where(mine)).first()
+    member = context.session.execute(select(_MEMBERS.c.id, _MEMBERS.c.step).where(mine, campaigns.inside(_MEMBERS))).first()
     if member is None:
         return Skipped("Is not in the campaign")
     if member.step is None:

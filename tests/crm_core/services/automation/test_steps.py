@@ -22,10 +22,10 @@ from crm_core.models import (
 )
 from crm_core.services.automation import automations, steps, trial
 from crm_core.services.collaboration import suppressions
-from crm_core.services.customers import consent, contacts
+from crm_core.services.customers import consent, contacts, delivery_reports
 from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import tickets
-from crm_core.services.marketing import campaigns
+from crm_core.services.marketing import campaigns, tracking
 from crm_core.services.routing import queues, rules
 from crm_core.services.sales import leads
 from crm_core.settings import settings
@@ -33,6 +33,8 @@ from crm_core.vocabulary import (
     ConsentStatus,
     ContactWay,
     FlowState,
+    Gate,
+    MailState,
     Purpose,
     RecipientStep,
     RouteMethod,
@@ -40,6 +42,7 @@ from crm_core.vocabulary import (
     SurveyTrigger,
 )
 from tests.crm_core.services.automation.automating import TASK, all_of, do, flow, runs, said, see, switched_on, work
+from tests.crm_core.services.customers.test_unsubscribing import COMPLAINT
 from tests.crm_core.services.marketing.outreach import campaign as planned
 from tests.crm_core.services.marketing.outreach import launch, members, no_quiet_hours, people
 from tests.crm_core.services.marketing.outreach import run as send
@@ -260,6 +263,76 @@ def test_who_takes_their_consent_back_leaves_a_journey_with_news_whatever_comes_
     )
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def news(cast, monkeypatch):
+    """A campaign that automations may write for: the step of its letter, its id."""
+    monkeypatch.setenv("RAPPORT_PUBLIC_URL", "https://crm.example.com")
+    settings.cache_clear()
+    no_quiet_hours(cast["root"])
+    campaign = do(campaigns.create, cast["root"], {"name": "News"}).id
+    mail = {"id": "m", "kind": "mail", "purpose": "marketing", "campaign": campaign, "subject": "News", "body": "Hello"}
+    yield mail, campaign
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_who_leaves_still_gets_mail_about_business_and_a_goal_takes_back_only_what_is_left_over(cast, news):
+    root, (mail, _) = cast["root"], news
+    service = {"id": "s", "kind": "mail", "purpose": "service", "subject": "Your visit", "body": "Hello"}
+    wait = {"id": "w", "kind": "wait", "amount": 1, "unit": "days"}
+    switched_on(root, does=[mail, service, wait, TASK])
+    hot = {"op": "and", "items": [{"field": "job_title", "cmp": "eq", "value": "hot"}]}
+    reached = {"id": "f", "kind": "set", "field": "job_title", "value": "hot"}
+    switched_on(root, name="Warm up", does=[{**service, "subject": "One moment"}, reached, TASK], goal=hot)
+    gone = do(leads.create, root, {"name": "gone", "email": "gone@example.com"})
+    say = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "source": "Form"}
+    do(consent.record, root, "lead", gone.id, status=ConsentStatus.GRANTED, **say)
+    work()
+    do(consent.record, root, "lead", gone.id, status=ConsentStatus.WITHDRAWN, **say)
+    with clock.frozen(clock.utcnow() + timedelta(days=1, minutes=1)):
+        work()
+    state = {one.subject: one.state for one in all_of(MailDelivery)}
+    assert state == {"News": MailState.CANCELLED, "Your visit": MailState.PENDING, "One moment": MailState.PENDING}
+    told = sorted(run.message for run in runs(FlowState.DONE))
+    assert told[0].startswith("Left the automation") and told[0].endswith("; one waiting e-mail was called back")
+    assert told[1] == "The goal is reached", "what the run wrote a moment before is no leftover"
+
+
+def test_links_and_answers_of_letters_hold_when_an_automation_takes_their_reader_out(cast, news):
+    root, (mail, campaign) = cast["root"], news
+    one, two = people(2)
+    switched_on(root, entity="ticket", does=[mail, {"id": "l", "kind": "leave", "campaign": campaign}])
+    switched_on(root, name="More", entity="ticket", does=[{**mail, "subject": "More"}])
+    for who in (one, two):
+        do(tickets.create, root, {"subject": "Bought it", "contact_id": who})
+    work()
+    letters = {(row.contact_id, row.subject): row for row in all_of(MailDelivery)}
+    assert {key: row.state for key, row in letters.items()} == {
+        (one, "News"): MailState.CANCELLED, (two, "News"): MailState.CANCELLED, (one, "More"): MailState.PENDING, (two, "More"): MailState.PENDING,
+    }  # fmt: skip
+    token = letters[one, "News"].headers["List-Unsubscribe"].rpartition("/u/")[2].rstrip(">")
+    assert see(lambda s, a: tracking.reader(s, token), root).left is False, "its links are promised to work for ever"
+    do(lambda s, a: tracking.leave(s, token), root)
+    assert see(consent.may_contact, root, one).gate is Gate.NO_CONSENT
+    member = see(lambda s, a: tracking.member_of(s, letters[two, "News"].id, "Stop"), root)
+    assert see(lambda s, a: s.get(CampaignMember, member).contact_id, root) == two, (
+        "an answer that quotes nothing is known by its letter"
+    )
+    change(MailDelivery, letters[two, "More"].id, message_id="<m@x>", state=MailState.SENT)
+    raw = COMPLAINT.format(kind="abuse", message_id="<m@x>", n=1).encode()
+    do(delivery_reports.take_in, root, raw)
+    assert see(lambda s, a: s.get(CampaignMember, member).unsubscribed_at, root) is not None
+    late = people(1, first=20)[0]
+    gone = do(campaigns.create, root, {"name": "Later"}).id
+    switched_on(
+        root, name="Third", entity="ticket", does=[{**mail, "campaign": gone}, {"id": "l", "kind": "leave", "campaign": gone}]
+    )
+    do(tickets.create, root, {"subject": "Bought it", "contact_id": late})
+    work()
+    assert see(campaigns.members, root, gone) == ([], 0) and len(members(gone)) == 1
+    assert do(campaigns.add_members, root, gone, "contact", [late]) == (1, 0) and see(campaigns.members, root, gone)[1] == 1
 
 
 def test_only_their_own_word_ends_a_journey_with_news_not_a_missing_or_a_failed_address(any_cast, monkeypatch):

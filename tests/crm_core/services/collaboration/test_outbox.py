@@ -13,9 +13,9 @@ from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import MailDelivery
 from crm_core.services.admin import users
-from crm_core.services.collaboration import mail_run, outbox
+from crm_core.services.collaboration import mail_run, outbox, suppressions
 from crm_core.settings import settings
-from crm_core.vocabulary import MailState
+from crm_core.vocabulary import MailState, Purpose, SuppressionReason
 from tests.smtp_server import kept, smtp_in_settings
 
 
@@ -119,6 +119,42 @@ def test_a_sender_whose_claim_was_taken_over_can_not_close_the_message(cast, ser
     run("mail.send:2")
     assert mail_run.deliver(asleep, rows).sent == 0
     assert len(kept(server)) == 1 and row(mail_id).state is MailState.SENT
+
+
+def test_news_is_asked_for_again_after_a_senders_death_and_right_before_it_leaves(cast, server):
+    """Who unsubscribed after the claim gets nothing: of a sender that died, of an earlier try of the same job, the last of a handful."""
+    news = {"purpose": Purpose.MARKETING}
+    died, again, last, service = (
+        put(cast["dana"], to=f"{key}@example.com", key=key, **more)
+        for key, more in (("died", news), ("again", news), ("last", news), ("service", {}))
+    )
+    claimed = mail_run.claim(begin("mail.send:1", "mail.send"))
+    with write_session() as session:
+        session.get(MailDelivery, died).claimed_at = clock.utcnow() - timedelta(hours=1)
+        session.get(MailDelivery, died).claim = "gone:1"
+        for mail_id in (last, service):
+            session.get(MailDelivery, mail_id).claim = "asleep:1"
+        for key in ("died", "again", "last", "service"):
+            suppressions.note(session, cast["dana"], f"{key}@example.com", SuppressionReason.UNSUBSCRIBED)
+    run("mail.send:1")
+    assert (row(died).state, row(again).state) == (MailState.CANCELLED, MailState.CANCELLED)
+    assert "unsubscribed" in row(again).message
+    late = [one for one in claimed if one.id in (last, service)]
+    with read_session() as session:
+        late = list(
+            session.execute(outbox.MAIL.select().where(outbox.MAIL.c.id.in_([one.id for one in late])).order_by(outbox.MAIL.c.id))
+        )
+    assert mail_run.deliver(begin("asleep", "mail.send"), late) == mail_run.Delivered(1)
+    assert row(last).state is MailState.CANCELLED and row(service).state is MailState.SENT
+    assert [one["to"] for one in kept(server)] == [["service@example.com"]]
+    with write_session() as session:
+        outbox._again(session, outbox.MAIL.c.id == last)
+        session.get(MailDelivery, last).state = MailState.SENDING
+        session.get(MailDelivery, last).claim = "close:1"
+    with read_session() as session:
+        closing = session.execute(outbox.MAIL.select().where(outbox.MAIL.c.id == last)).one()
+    with pytest.raises(mail_run._Taken):
+        mail_run._mark(begin("close", "mail.send"), closing)
 
 
 def test_handed_over_but_not_confirmed_is_never_repeated_by_itself(cast, server):

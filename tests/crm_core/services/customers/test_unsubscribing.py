@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert
-from sqlmodel import select
+from sqlalchemy import delete, insert
+from sqlmodel import col, select
 
 from crm_core.access import system
 from crm_core.db import read_session, write_session
@@ -152,7 +152,7 @@ def test_every_way_out_blocks_the_address_and_takes_the_consent_back(cast, sent,
         way(one)
         assert blocked(rows[one].address) == reasons, what
         own = what != "a colleague's own block"
-        assert says(one) == {Purpose.MARKETING: not own, Purpose.RESEARCH: not own}, what
+        assert says(one) == (dict.fromkeys(Purpose, False) if own else {Purpose.MARKETING: True, Purpose.RESEARCH: True}), what
         assert look(consent.may_contact, root, one).gate is not None, what
         if UNSUBSCRIBED in reasons or COMPLAINED in reasons:
             gone = members(sent[2])[ids.index(one)].unsubscribed_at
@@ -200,23 +200,92 @@ def test_everybody_with_the_address_leaves_and_what_is_no_complaint_of_ours_chan
     second = people(1, first=90)[0]
     points = [{"kind": "email", "value": one, "is_primary": n == 0} for n, one in enumerate(("ida90@example.com", address))]
     do(contacts.set_points, root, second, points)
+    inner = f"--C\nContent-Type: message/rfc822\n\nMessage-ID: {mail_of(rows[ids[1]]).message_id}\n\nHello\n--C--"
+    within = f'Message-ID: <theirs@x>\nContent-Type: multipart/mixed; boundary="C"\n\n{inner}'
+    complaint_within = COMPLAINT.format(kind="abuse", message_id="<theirs@x>", n=1).replace(
+        "Message-ID: <theirs@x>\nSubject: Hello\n\nHello", within
+    )
     for raw in (b"", COMPLAINT.format(kind="abuse", message_id="<nobody@x>", n=1).encode(),
-                COMPLAINT.format(kind="not-spam", message_id=mail_of(rows[ids[1]]).message_id, n=1).encode()):  # fmt: skip
+                complaint_within.encode(), COMPLAINT.format(kind="not-spam", message_id=mail_of(rows[ids[1]]).message_id, n=1).encode()):  # fmt: skip
         with pytest.raises(Invalid):
             do(delivery_reports.take_in, root, raw)
     assert set(says(ids[1]).values()) == {True}
     with pytest.raises(NotPermitted):
         do(delivery_reports.take_in, dana, b"")
     do(unsubscribing.block, dana, address, reason=COMPLAINED)
-    assert says(second) == {Purpose.MARKETING: False} and not any(says(ids[0]).values())
+    assert says(second) == {Purpose.MARKETING: True}, "a second address may be a whole office's: the block is enough"
+    assert not any(says(ids[0]).values())
     assert look(consent.history, root, "lead", lead)[0]["status"] is ConsentStatus.WITHDRAWN
     for text, words in (("", "not an e-mail"), ("nonsense", "not an e-mail"), (f"{address}\nnonsense", "“nonsense”")):
         with pytest.raises(Invalid, match=words):
             do(unsubscribing.block, dana, text)
     with pytest.raises(Conflict):
         do(unsubscribing.block, dana, address, reason=COMPLAINED)
+    do(consent.record, root, "lead", lead, **say)
+    assert do(unsubscribing.block, dana, address, reason=COMPLAINED) == 0, (
+        "their word counts also if the address was blocked before"
+    )
+    assert look(consent.history, root, "lead", lead)[0]["status"] is ConsentStatus.WITHDRAWN
     with pytest.raises(NotPermitted):
         do(unsubscribing.block, cast["sam"], address)
+
+
+def test_a_no_holds_on_every_record_with_the_main_address_and_no_later_import_of_agreement_takes_it_back(cast, sent, tmp_path):
+    ids, rows, _ = sent
+    root, dana = cast["root"], cast["dana"]
+    ways = {}
+
+    def known(n):
+        """Two records of one person besides the member: a contact who said nothing, and a lead that agreed."""
+        address = rows[ids[n]].address
+        silent = do(contacts.create, root, {"name": "Silent", "email": address.upper()}).id
+        lead = do(leads.create, root, {"name": "Lead", "email": f" {address} "}).id
+        say = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "status": ConsentStatus.GRANTED, "source": "Fair"}
+        do(consent.record, root, "lead", lead, **say)
+        return address, silent, lead
+
+    def choose(n, address):
+        with write_session() as session:
+            text = token_rules.make(signing.key(session), token_rules.LEAVE, rows[ids[n]].id, 0, clock.today())
+            tracking.choose(session, text, frozenset({Purpose.EVENTS}))
+
+    def bring(n, address):
+        path = tmp_path / "new.csv"
+        path.write_text(f"E-mail,Name,Do not e-mail\n{address},Anew,yes\n")
+        import_file(path, "contact", actor=root, options=Options(mode="create", match=()))
+
+    ways["left out on the preference page"] = choose
+    ways["a tick on the record"] = lambda n, address: do(contacts.update, root, ids[n], {"do_not_email": True})
+    ways["made with the tick"] = lambda n, address: do(
+        contacts.create, root, {"name": "Anew", "email": address, "do_not_email": True}
+    )
+    ways["brought with the tick"] = bring
+    ways["noted by a colleague"] = lambda n, address: do(
+        consent.record, root, "contact", ids[n], purpose=Purpose.MARKETING, way=ContactWay.EMAIL, status=ConsentStatus.WITHDRAWN, source="Call"
+    )  # fmt: skip
+    ways["written down in a list"] = lambda n, address: do(unsubscribing.block, dana, address, reason=UNSUBSCRIBED)
+    silents = []
+    for n, (what, way) in enumerate(ways.items()):
+        address, silent, lead = known(n)
+        way(n, address)
+        silents.append(silent)
+        assert says(ids[n])[Purpose.MARKETING] is False and says(silent)[Purpose.MARKETING] is False, what
+        assert look(consent.may_contact, root, lead, entity_key="lead").gate in (Gate.NO_CONSENT, Gate.OBJECTED), what
+        assert look(consent.history, root, "lead", lead)[0]["status"] is ConsentStatus.WITHDRAWN, what
+    assert says(ids[0]) == {Purpose.MARKETING: False, Purpose.RESEARCH: False, Purpose.EVENTS: True}
+    assert Purpose.EVENTS not in says(silents[0]), "a yes is said for the own record alone"
+    with write_session() as session:  # as it was before such words were written down on every record
+        session.execute(delete(Consent).where(col(Consent.contact_id).in_(silents)))
+    table = Contact.__table__
+    everybody = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "source": "The old newsletter"}
+    agreed = do(consent.record_for_all, root, "contact", table.c.id.in_(silents), **everybody)
+    assert (agreed, says(silents[-1])) == (5, {}), "who is blocked by their own word did not agree"
+    became = do(leads.convert, root, do(leads.create, root, {"name": "Was", "email": "was@example.com"}).id).contact_id
+    do(contacts.update, root, became, {"email": "now@example.com"})
+    do(contacts.update, root, became, {"do_not_email": True})
+    with read_session() as session:
+        lead = session.exec(select(Consent.status).where(Consent.purpose == Purpose.MARKETING, col(Consent.lead_id).is_not(None)).order_by(col(Consent.id).desc())).first()  # fmt: skip
+    assert lead is ConsentStatus.WITHDRAWN, "the lead that a contact was is the same person"
 
 
 def test_what_a_lead_said_holds_for_the_contact_it_becomes(cast):

@@ -133,6 +133,10 @@ def test_the_last_moment_is_asked_again(dana, server):
     run(made)
     assert [one["to"] for one in kept(server)] == [["ida3@example.com"]]
     assert look(sending.progress, dana, made).skipped == {"objected": 1, "gone": 1, "suppressed": 1}
+    with write_session() as session:
+        session.get(MailDelivery, members(made)[3].mail_id).state = MailState.CANCELLED
+    found = look(sending.progress, dana, made)
+    assert (found.failed, found.skipped["called_back"]) == (0, 1), "whose letter was called back is left out, not failed"
 
 
 def test_quiet_hours_and_a_persons_own_hours_are_waited_for(cast, server):
@@ -317,8 +321,16 @@ def test_leads_are_addressed_too_unless_they_became_contacts_or_share_an_address
     do(plans.save, dana, made, {"segment_ids": [*look(plans.get, dana, made).segment_ids, also]})
     found = launch(dana, made)
     assert found.lost == {Gate.SAME_ADDRESS: 1} and found.receive == 2
+    do(leads.convert, dana, made_leads[0])
     run(made)
-    assert sorted(one["to"][0] for one in kept(server)) == ["ida0@example.com", "new@example.com"]
+    assert [one["to"] for one in kept(server)] == [["ida0@example.com"]], (
+        "who became a contact before their hour is no lead any more"
+    )
+    assert look(sending.progress, dana, made).skipped == {"converted": 1}
+    change(ids[0], do_not_email=True)
+    again = campaign(dana, ids)
+    do(plans.save, dana, again, {"segment_ids": [*look(plans.get, dana, again).segment_ids, also]})
+    assert look(lambda s, a: audience.funnel(s, a, plans.get(s, a, again)), dana).lost == {Gate.OBJECTED: 2, Gate.CONVERTED: 1}
 
 
 def test_a_call_list_obeys_do_not_call_leaves_the_hold_out_off_and_needs_the_right_to_export(dana, cast):
