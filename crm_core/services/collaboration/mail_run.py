@@ -16,7 +16,6 @@ from crm_core import db
 from crm_core.access import system
 from crm_core.channels import email
 from crm_core.channels.email import Enclosure, Letter, MailError, Receipt, Transport
-from crm_core.db import read_session
 from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
@@ -159,11 +158,9 @@ def _deliver_one(job: Job, way: Transport, row: Any) -> int:
 def _unwanted_by_now(job: Job, row: Any) -> bool:
     """The last of a handful leaves minutes after it was claimed, if the server is slow."""
     mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state == MailState.SENDING)
-    with read_session() as session:
-        if session.execute(select(MAIL.c.id).where(mine, or_(*(unwanted for unwanted, _ in _reasons())))).first() is None:
-            return False
+    asked = select(MAIL.c.id).where(mine, or_(*(unwanted for unwanted, _ in _reasons())))
     with job.transaction() as session:
-        return _drop_unwanted(session, mine) > 0
+        return session.execute(asked).first() is not None and _drop_unwanted(session, mine) > 0
 
 
 def _enclosures(row: Any) -> list[Enclosure]:

@@ -6,7 +6,7 @@ from email import message_from_string, policy
 import pytest
 from sqlmodel import select
 
-from crm_core.access import load
+from crm_core.access import load, system
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.jobs.run import begin
@@ -321,7 +321,7 @@ def test_leads_are_addressed_too_unless_they_became_contacts_or_share_an_address
     do(plans.save, dana, made, {"segment_ids": [*look(plans.get, dana, made).segment_ids, also]})
     found = launch(dana, made)
     assert found.lost == {Gate.SAME_ADDRESS: 1} and found.receive == 2
-    do(leads.convert, dana, made_leads[0])
+    do(leads.convert, system(), made_leads[0])
     run(made)
     assert [one["to"] for one in kept(server)] == [["ida0@example.com"]], (
         "who became a contact before their hour is no lead any more"
