@@ -95,7 +95,9 @@ def _last(entity_key: str) -> None:
         if outcome.operation_id is not None and st.button("Undo", icon=":material/undo:", key="bulk_undo"):
             back = perform(bulk.undo, outcome.operation_id)
             if back is not None:
-                _remember(entity_key, Outcome(None, back.done, back.refused), f"{back.done:,} put back as they were.")
+                _remember(
+                    entity_key, Outcome(None, back.done, back.refused), f"{_counted(entity_key, back.done)} put back as before."
+                )
             st.rerun()
         if st.button("", icon=":material/close:", key="bulk_hide", type="tertiary", help="Hide this note"):
             st.session_state.pop("_bulk_done", None)
@@ -108,13 +110,20 @@ def _remember(entity_key: str, outcome: Outcome, words: str) -> None:
     st.session_state["_bulk_turn"] = st.session_state.get("_bulk_turn", 0) + 1  # a new table: nothing is selected any more
 
 
+def _counted(entity_key: str, number: int) -> str:
+    found = entity(entity_key)
+    return fmt.plural(number, found.label.lower(), found.plural.lower())
+
+
 def undo_menu(entity_key: str) -> None:
     """One's own bulk changes of the last day, each with its way back."""
     for operation_id, title in load(bulk.recent, entity_key):
         if st.button(fmt.md(f"Undo: {title}"), icon=":material/undo:", type="tertiary", key=f"bulk_undo_{operation_id}"):
             back = perform(bulk.undo, operation_id)
             if back is not None:
-                _remember(entity_key, Outcome(None, back.done, back.refused), f"{back.done:,} put back as they were.")
+                _remember(
+                    entity_key, Outcome(None, back.done, back.refused), f"{_counted(entity_key, back.done)} put back as before."
+                )
             st.rerun()
 
 
@@ -149,7 +158,7 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
         if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
             outcome = perform(bulk.change, entity_key, seen.versions, chosen, value)
             if outcome is not None:
-                _remember(entity_key, outcome, f"{specs[chosen].label} of {outcome.done:,} changed.")
+                _remember(entity_key, outcome, f"{specs[chosen].label} of {_counted(entity_key, outcome.done)} changed.")
                 st.rerun()
             show_problems()
 
@@ -194,7 +203,7 @@ def _delete_dialog(entity_key: str, ids: list[int]) -> None:
         if st.button(f"Delete {len(seen.versions):,}", type="primary", key="bulk_delete_yes", disabled=not seen.versions):
             outcome = perform(bulk.archive, entity_key, seen.versions)
             if outcome is not None:
-                _remember(entity_key, outcome, f"{outcome.done:,} moved to the bin.")
+                _remember(entity_key, outcome, f"{_counted(entity_key, outcome.done)} moved to the bin.")
                 st.rerun()
             show_problems()
 

@@ -1,7 +1,7 @@
 """The menu of a list: saved views, which columns, how many rows. What is chosen stands in the address, so a view is a link."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
@@ -130,8 +130,9 @@ def view_menu(entity_key: str, opened: View | None, shape: Shape, quick_key: str
     if asked == "save":
         _save_dialog(actor, entity_key, shape)
     elif asked == "columns":
-        _columns_dialog(entity_key, shape.columns)
+        _columns_dialog(entity_key, shape, opened)
     elif asked == "edit" and opened is not None:
+        st.session_state.pop(f"_view_sure_{opened.id}", None)
         _edit_dialog(opened)
 
 
@@ -152,6 +153,10 @@ def _views(found: Sequence[View], opened: View | None, quick_key: str | None) ->
 def _ask(dialog: str) -> None:
     st.session_state["_view_dialog"] = dialog
     _close()
+
+
+def _sure(name: str) -> None:
+    st.session_state[name] = True
 
 
 def _close() -> None:
@@ -207,7 +212,10 @@ def _edit_dialog(view: View) -> None:
     name = st.text_input("Name", value=view.name, key=f"view_name_{view.id}", max_chars=80)
     shared, default = _switches(actor, shared=view.shared, default=view.is_default)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        if st.button("Delete view", key="view_delete", type="tertiary", icon=":material/delete:"):
+        sure = f"_view_sure_{view.id}"
+        if not st.session_state.get(sure):
+            st.button("Delete view", key="view_delete", type="tertiary", icon=":material/delete:", on_click=_sure, args=(sure,))
+        elif st.button("Yes, delete it", key="view_delete_yes", icon=":material/delete:"):
             if perform(views.remove, view.id, success=fmt.md(f"View {view.name} deleted.")) is not None:
                 st.query_params.pop("view", None)
                 st.rerun()
@@ -229,10 +237,20 @@ def _edit_dialog(view: View) -> None:
 
 
 @st.dialog("Columns", icon=":material/view_column:")
-def _columns_dialog(entity_key: str, shown: Sequence[str]) -> None:
+def _columns_dialog(entity_key: str, shape: Shape, opened: View | None) -> None:
     specs = load(lambda session, _actor: registry(session, entity_key))
     chosen = st.multiselect(
-        "Columns, in their order", list(specs), default=list(shown), format_func=lambda key: specs[key].label, key="columns_chosen"
+        "Columns, in their order",
+        list(specs),
+        default=list(shape.columns),
+        format_func=lambda key: specs[key].label,
+        key="columns_chosen",
+    )
+    st.caption("To move a column to the end, take it out and choose it again.")
+    mine = opened is not None and opened.may_edit
+    keep = st.toggle(
+        fmt.md(f"Keep them in the view {opened.name}") if mine and opened else "Open the list like this from now on",
+        key="columns_keep",
     )
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button("Usual columns", type="tertiary", key="columns_usual"):
@@ -240,4 +258,19 @@ def _columns_dialog(entity_key: str, shown: Sequence[str]) -> None:
             st.rerun()
         if st.button("Show", type="primary", key="columns_yes", disabled=not chosen):
             _set("cols", ",".join(chosen))
-            st.rerun()
+            if not keep or _kept(entity_key, replace(shape, columns=tuple(chosen)), opened if mine else None):
+                st.rerun()
+            show_problems()
+
+
+def _kept(entity_key: str, shape: Shape, own: View | None) -> bool:
+    """Remember the columns: in the opened view, or in a view of one's own with which the list opens."""
+    if own is not None:
+        return perform(views.update, own.id, layout=shape.layout(), success=fmt.md(f"View {own.name} updated.")) is not None
+    made = perform(
+        views.keep, entity_key, layout=shape.layout(), success=f"The list opens like this from now on: {views.OWN_NAME}."
+    )
+    if made is None:
+        return False
+    st.query_params["view"] = str(made.id)
+    return True

@@ -28,7 +28,7 @@ from crm_core.services.collaboration import (
     webhook_run,
 )
 from crm_core.services.feedback import inviting
-from crm_core.services.helpdesk import slas
+from crm_core.services.helpdesk import sla_watch, slas
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import segment_upkeep, sending, visits
 from crm_core.services.routing import flow, nudges, points
@@ -56,6 +56,7 @@ DECLARED_IN = (
     scores,
     segment_upkeep,
     sending,
+    sla_watch,
     slas,
     snapshots,
     summaries,

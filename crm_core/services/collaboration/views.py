@@ -19,6 +19,7 @@ from crm_core.vocabulary import Action, Visibility
 
 MAX_VIEWS = 100
 SIZES = (25, 50, 100, 200)
+OWN_NAME = "My list"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,14 @@ def create(
     if is_default:
         _make_default(session, row)
     return _view(actor, row, actor.name)
+
+
+def keep(session: Session, actor: Actor, entity_key: str, *, layout: Mapping[str, Any]) -> View:
+    """Let the list open like this for the person from now on: a view of their own under the usual name, made or overwritten."""
+    mine = next((view for view in find(session, actor, entity_key) if view.mine and view.name == OWN_NAME), None)
+    if mine is None:
+        return create(session, actor, entity_key, name=OWN_NAME, layout=layout, is_default=True)
+    return update(session, actor, mine.id, layout=layout, is_default=True)
 
 
 def update(

@@ -131,6 +131,7 @@ def _record(session, entity, owner, label) -> int:
     }
     found = ENTITIES[entity]
     count = len(session.exec(select(found.model.id)).all())
+    needed["article"] = {"slug": f"article-{count}"}
     title = {"order": f"O-{count}", "ticket": f"T-{count}"}.get(entity, label)
     key = "number" if entity in ("order", "ticket") else found.title
     owned = {"owner_id": owner} if "owner_id" in found.table.c else {}

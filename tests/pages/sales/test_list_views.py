@@ -71,7 +71,7 @@ def test_a_bulk_change_is_taken_back_from_the_menu_of_the_list(cast):
         done = bulk.change(session, alice, "lead", {lead.id: lead.version}, "city", "Berlin")
     app = open_screen(alice, "leads")
     app.button(key=f"bulk_undo_{done.operation_id}").click().run()
-    assert not app.exception and "1 put back as they were" in words(app)
+    assert not app.exception and "1 lead put back as before" in words(app)
     with read_session() as session:
         assert crud.records.get(session, alice, "lead", lead.id).city is None
     assert not [button.key for button in app.button if str(button.key).startswith("bulk_undo_")]
@@ -79,3 +79,14 @@ def test_a_bulk_change_is_taken_back_from_the_menu_of_the_list(cast):
 
 def test_who_may_not_change_gets_no_checkboxes(cast):
     assert may_bulk(cast["alice"], "lead") and not may_bulk(cast["ana"], "lead") and not may_bulk(cast["sam"], "account")
+
+
+def test_a_view_is_deleted_only_after_a_second_word(cast):
+    with write_session() as session:
+        view = views.create(session, cast["alice"], "lead", name="Mine", layout={"columns": ["name"]})
+    app = open_screen(cast["alice"], "leads", view=view.id)
+    app.button(key="view_edit").click().run()
+    app.button(key="view_delete").click().run()
+    with read_session() as session:
+        assert len(views.find(session, cast["alice"], "lead")) == 1
+    assert not app.exception

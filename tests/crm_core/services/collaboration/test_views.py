@@ -98,3 +98,13 @@ def test_a_removed_view_is_gone(cast):
     do(views.remove, cast["alice"], view.id)
     with pytest.raises(NotFound):
         do(views.remove, cast["alice"], view.id)
+
+
+def test_a_list_that_is_to_open_like_this_from_now_on_has_one_view_that_is_overwritten(cast):
+    alice = cast["alice"]
+    first = do(views.keep, alice, "deal", layout=BIG)
+    other = do(views.create, alice, "deal", name="Other", layout=BIG, is_default=True)
+    again = do(views.keep, alice, "deal", layout={**BIG, "columns": ["name"]})
+    opening = look(views.default_of, alice, "deal")
+    assert again.id == first.id == opening.id != other.id and opening.layout["columns"] == ["name"]
+    assert look(views.default_of, cast["charlie"], "deal") is None
