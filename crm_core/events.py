@@ -230,6 +230,8 @@ def record_many(session: Session, actor: Actor, entity: str, entries: Sequence[t
     """Many events of one kind of record at once: type, row (or anything with its id, version and account), and what else there is to say."""
     if not entries:
         return
+    for event_type in {event_type for event_type, _, _ in entries}:
+        sentence_of(event_type)
     common = {"entity": entity, "changes": {}, **_circumstances(session, actor)}
     rows = [
         {
@@ -237,7 +239,6 @@ def record_many(session: Session, actor: Actor, entity: str, entries: Sequence[t
             "account_id": row.id if entity == "account" else getattr(row, "account_id", None), "data": _plain(data),
         }
         for event_type, row, data in entries
-        if sentence_of(event_type)
     ]  # fmt: skip
     bump(session, _LOG.name)
     if not automation_inbox.listening(session, entity):

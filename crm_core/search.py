@@ -52,7 +52,7 @@ def index(session: Session, entity_key: str, record: Any, *, new: bool = False) 
         insert = sqlite.insert if is_sqlite(session) else postgresql.insert
         made = insert(_DOCS).values(entity=entity_key, record_id=record.id, text=folded_text)
         again = made.on_conflict_do_update(index_elements=["entity", "record_id"], set_={"text": folded_text})
-        session.execute(again)  # SQLite may give the number of a record that was purged to the next one
+        session.execute(again)  # whoever wrote its words already (an import, a repair) is no reason to fail
         return
     row = session.execute(
         select(_DOCS.c.id, _DOCS.c.text).where(_DOCS.c.entity == entity_key, _DOCS.c.record_id == record.id)

@@ -109,5 +109,6 @@ def _note(caller: Caller | None, method: str, path: str, status: int, ms: int) -
     try:
         with write_session() as session:
             api_door.note(session, caller, method=method, path=path, status=status, ms=ms)
+        pace.EVERYWHERE.done(caller.key_id)
     except Exception:  # the answer is out: a full disk must not turn it into an error
         log.exception("a request could not be noted")

@@ -1,7 +1,8 @@
-"""How often a program may ask: a window of a minute per key (and per address for keys that are wrong).
+"""How often a program may ask: so many times in each minute of the clock, per key (and per address for keys that are wrong).
 
-On SQLite one process counts for itself. On PostgreSQL, where replicas share the keys, each looks once a second, and more often near the limit,
-how many requests of a key all of them have noted: so the limit holds for all together, but for what is under way at that moment.
+On SQLite one process counts for itself. On PostgreSQL, where replicas share the keys and the database's clock, each looks once a second, and with
+every request near the limit, how many requests the others have noted in this minute: so the limit holds for all together, but for what is under way
+elsewhere at that moment.
 """
 
 import time
@@ -45,19 +46,20 @@ class Counter:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
+        self.clock = time.time
 
     def count(self, name: str, limit: int, *, now: float | None = None) -> Pace:
         """One more request of this name."""
-        moment = time.monotonic() if now is None else now
+        moment = self.clock() if now is None else now
+        minute = int(moment // WINDOW)
         with self._lock:
             if len(self._seen) > _MOST:
-                self._seen = {key: found for key, found in self._seen.items() if moment - found[0] < WINDOW}
-            began, used = self._seen.get(name, (moment, 0))
-            if moment - began >= WINDOW:
-                began, used = moment, 0
-            self._seen[name] = (began, used + 1)
-        return Pace(limit, limit - used - 1, max(1, int(WINDOW - (moment - began)) + 1))
+                self._seen = {key: found for key, found in self._seen.items() if found[0] == minute}
+            began, used = self._seen.get(name, (minute, 0))
+            used = used if began == minute else 0
+            self._seen[name] = (minute, used + 1)
+        return Pace(limit, limit - used - 1, _seconds(WINDOW - moment % WINDOW))
 
     def clear(self) -> None:
         """Forget everything (between tests)."""
@@ -68,26 +70,60 @@ class Counter:
 COUNTER = Counter()
 
 
+def _seconds(rest: float) -> int:
+    return max(1, int(rest) + 1)
+
+
+@dataclass
+class _Minute:
+    """A key's minute: until when it lasts, what this process let through and has noted of that, what others noted when it last asked."""
+
+    ends: float
+    asked: float
+    others: int = 0
+    started: int = 0
+    noted: int = 0
+
+
 class Everywhere:
-    """What all replicas together have noted of a key within the last minute, asked anew after a second or a twentieth of the limit."""
+    """What all replicas together let through with a key in this minute."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._seen: dict[int, tuple[float, int, int, float]] = {}
+        self._seen: dict[int, _Minute] = {}
 
     def count(self, session: Session, key_id: int, limit: int, *, now: float | None = None) -> Pace:
-        """One more request with a key, on top of what is noted."""
+        """One more request with a key; who is let through says ``done`` when it is noted."""
         moment = time.monotonic() if now is None else now
         with self._lock:
-            asked, own, noted, ends = self._seen.get(key_id, (moment - WINDOW, 0, 0, 0.0))
-        if moment - asked >= 1 or own >= max(1, limit // 20):
-            noted, seconds = api_door.asked(session, key_id, WINDOW)
-            asked, own, ends = moment, 0, moment + WINDOW - seconds
+            known = self._seen.get(key_id)
+            known = known if known is not None and moment < known.ends else None
+            left = limit - known.others - known.started if known is not None else 0
+            own = known.noted if known is not None else 0
+        if known is None or moment - known.asked >= 1 or 0 < left <= max(1, limit // 20):
+            known = self._ask(session, key_id, own, known, moment)
         with self._lock:
-            if len(self._seen) > _MOST:
-                self._seen.clear()
-            self._seen[key_id] = (asked, own + 1, noted, ends)
-        return Pace(limit, limit - noted - own - 1, max(1, int(ends - moment) + 1))
+            left = limit - known.others - known.started - 1
+            known.started += left >= 0
+        return Pace(limit, left, _seconds(known.ends - moment))
+
+    def _ask(self, session: Session, key_id: int, own: int, known: _Minute | None, moment: float) -> _Minute:
+        noted, rest = api_door.asked(session, key_id)
+        with self._lock:
+            if known is None:  # a new minute, which another thread may have opened meanwhile
+                if len(self._seen) > _MOST:
+                    self._seen.clear()
+                there = self._seen.get(key_id)
+                known = there if there is not None and moment < there.ends else _Minute(moment + rest, moment)
+                self._seen[key_id] = known
+            known.others, known.asked = max(0, noted - own), moment
+        return known
+
+    def done(self, key_id: int) -> None:
+        """A request that was let through stands in the log."""
+        with self._lock:
+            if key_id in self._seen:
+                self._seen[key_id].noted += 1
 
     def clear(self) -> None:
         """Forget everything (between tests)."""

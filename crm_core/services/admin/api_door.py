@@ -64,14 +64,15 @@ def enter(session: Session, key: str) -> Caller:
     return Caller(row.id, rules.narrowed(person, row.scopes), tuple(row.scopes), row.last_used_at)
 
 
-def asked(session: Session, key_id: int, seconds: int) -> tuple[int, float]:
-    """How many requests with a key were noted within the last seconds, by all processes, and how long ago the first of them was."""
-    now = utcnow()
-    known = select(func.count(), func.min(_CALLS.c.at)).where(
-        _CALLS.c.key_id == key_id, _CALLS.c.at > now - timedelta(seconds=seconds)
-    )
-    many, first = session.execute(known).one()
-    return many, max(0.0, (now - first).total_seconds()) if first is not None else 0.0
+def asked(session: Session, key_id: int) -> tuple[int, float]:
+    """How many requests with a key all processes noted in this minute, and how many seconds it still lasts: by the clock that all of them share."""
+    if db.is_sqlite(session):
+        now = utcnow()
+        began, rest = now.replace(second=0, microsecond=0), 60.0 - now.second - now.microsecond / 1e6
+        return session.execute(select(func.count()).where(_CALLS.c.key_id == key_id, _CALLS.c.at >= began)).scalar_one(), rest
+    noted = select(func.count()).where(_CALLS.c.key_id == key_id, _CALLS.c.at >= func.date_trunc("minute", func.now()))
+    row = session.execute(select(noted.scalar_subquery(), 60.0 - func.extract("second", func.now()))).one()
+    return row[0], float(row[1])
 
 
 def note(session: Session, caller: Caller | None, *, method: str, path: str, status: int, ms: int) -> None:
@@ -79,7 +80,12 @@ def note(session: Session, caller: Caller | None, *, method: str, path: str, sta
     now = utcnow()
     session.execute(
         _CALLS.insert().values(
-            at=now, key_id=caller.key_id if caller else None, method=method[:8], path=path[:200], status=status, ms=ms
+            at=now if db.is_sqlite(session) else func.now(),
+            key_id=caller.key_id if caller else None,
+            method=method[:8],
+            path=path[:200],
+            status=status,
+            ms=ms,
         )
     )
     if caller is not None and (caller.last_used_at is None or now - caller.last_used_at > timedelta(minutes=1)):
