@@ -35,6 +35,10 @@ def mail_dialog(found: Opened) -> None:
     if not hidden:
         who = f"{row.sender_name} <{row.sender}>" if row.sender_name else row.sender or "nobody"
         st.caption(fmt.md(f"From {who} · to {', '.join(found.to) or 'nobody named'} · {fmt.instant(actor, row.created_at)}"))
+    if found.meeting_title and row.state is InboundState.TRAY:
+        st.caption(
+            fmt.md(f"About the meeting {found.meeting_title}" + (f" · {found.contact_title}" if found.contact_title else ""))
+        )
     _words(found)
     if found.files:
         st.caption(fmt.md("Files: " + ", ".join(found.files)))

@@ -27,7 +27,8 @@ SOURCE_CHARS = 60_000
 
 @dataclass(frozen=True)
 class Opened:
-    """A message of the tray, read: its words, its cleaned HTML, the names of its files, and whom it seems to be from."""
+    """A message of the tray, read: its words, its cleaned HTML, the names of its files, and what it seems to belong to, as far as the reader may see
+    that."""
 
     row: InboundMail
     text: str
@@ -36,6 +37,7 @@ class Opened:
     to: tuple[str, ...]
     contact_title: str
     ticket_title: str
+    meeting_title: str
     has_source: bool
 
 
@@ -92,17 +94,22 @@ def get(session: Session, actor: Actor, mail_id: int) -> Opened:
     raw = raws.read(row.raw)
     found = message_rules.read(raw) if raw else Incoming()
     names = tuple(one.name for one in found.files)
-    title = (
-        lists.titles(session, actor, "contact", [row.contact_id]).get(row.contact_id or 0, "")
-        if actor.can("contact", Action.READ)
-        else ""
+    about = {"contact": row.contact_id, "ticket": row.ticket_id, "activity": row.activity_id}
+    titles = {
+        key: lists.titles(session, actor, key, [known]).get(known, "") if known and actor.can(key, Action.READ) else ""
+        for key, known in about.items()
+    }
+    return Opened(
+        row,
+        found.text or row.preview,
+        found.html,
+        names,
+        found.to,
+        titles["contact"],
+        titles["ticket"],
+        titles["activity"],
+        bool(raw),
     )
-    ticket = (
-        lists.titles(session, actor, "ticket", [row.ticket_id]).get(row.ticket_id or 0, "")
-        if actor.can("ticket", Action.READ)
-        else ""
-    )
-    return Opened(row, found.text or row.preview, found.html, names, found.to, title, ticket, bool(raw))
 
 
 def source(session: Session, actor: Actor, mail_id: int) -> bytes:

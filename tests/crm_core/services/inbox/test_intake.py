@@ -406,6 +406,8 @@ def test_what_a_guests_calendar_answers_by_mail_stands_at_the_meeting_and_is_nob
         assert (row.activity_id, row.contact_id) == (meeting.id, ida.id)
         assert [guest.state for guest in look(invitations.of, alice, meeting.id)] == [GuestState.DECLINED]
     assert [note.user_id for note in all_of(Notification, Notification.kind == "meeting.unsure")] == [alice.user_id]
+    opened = look(tray.get, cast["root"], all_of(InboundMail)[-1].id)
+    assert (opened.meeting_title, opened.contact_title) == ("Demo", "Ida Berg"), "for who may see them"
     honest = [
         {"Authentication_Results": "mx.example; dmarc=pass\r\nAuthentication-Results: before.example; dmarc=fail"},
         {"Authentication_Results": "mx.example; dkim=pass header.d=customer.example; spf=softfail"},
