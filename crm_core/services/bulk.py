@@ -19,6 +19,7 @@ from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import BulkOperation
 from crm_core.services import crud
+from crm_core.services.customers import unsubscribing
 from crm_core.services.helpdesk import macros
 from crm_core.vocabulary import Action
 
@@ -56,6 +57,8 @@ class Outcome:
     operation_id: int | None
     done: int
     refused: tuple[tuple[str, str], ...]
+    note: str = ""
+    """What it leaves behind that one may not expect."""
 
 
 def matching(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> list[int]:
@@ -155,7 +158,8 @@ def undo(session: Session, actor: Actor, operation_id: int) -> Outcome:
     operation.undone_at = clock.utcnow()
     session.add(operation)
     events.record(session, actor, "bulk.undone", entity=operation.entity, data={"count": len(done), "operation": operation.id})
-    return Outcome(operation.id, len(done), tuple(refused))
+    ended = operation.entity == "contact" and any(patch.get("field") in unsubscribing.NO_FIELDS for patch in patches.values())
+    return Outcome(operation.id, len(done), tuple(refused), unsubscribing.STAYS_ENDED if ended and done else "")
 
 
 def recent(session: Session, actor: Actor, entity_key: str, *, limit: int = 5) -> list[tuple[int, str]]:

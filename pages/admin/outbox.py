@@ -125,7 +125,7 @@ def buttons(row: dict[str, Any]) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if row["state"] in (MailState.PENDING, MailState.HELD) and st.button("Don't send it", key="mail_cancel"):
             finish(outbox.cancel, row["id"], "Taken out of the outbox.")
-        if row["state"] in outbox.AGAIN and row["content"]:
+        if outbox.may_go_again(row) and row["content"]:
             if row["state"] is MailState.HANDED:
                 st.caption("It may have arrived: sending it again may reach the reader twice.", width="stretch")
             if st.button("Send again", type="primary", key="mail_again"):

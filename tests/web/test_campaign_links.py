@@ -142,7 +142,7 @@ def test_the_preference_page_says_and_keeps_what_a_person_wants(sent):
         for row in rows(Consent)
         if row.is_latest and row.contact_id == member(member_id).contact_id and row.way == "email"
     }
-    assert latest == {("marketing", "withdrawn"), ("events", "granted")}
+    assert latest == {("marketing", "withdrawn"), ("research", "withdrawn"), ("events", "granted")}
     guest.post_form(link, {})
     assert [row.lifted_at is None for row in rows(Suppression)] == [True]
     guest.post_form(link, {"marketing": "yes"})

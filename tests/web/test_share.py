@@ -255,6 +255,80 @@ def test_an_analysis_is_shared_without_single_records(client, workspace):
     assert set(SHEETS) == set(kinds()), "every analysis has its page for people outside"
 
 
+def shared(client, actor, kind, summary, warnings=(), **tables):
+    """The page that a stranger sees of a finished run with these tables, as plain text."""
+    wanted = method(kind)
+    with write_session() as session:
+        params = wanted.normalise({}, session, actor)
+        row = AnalysisRun(
+            kind=kind, params=params, key=f"k{len(summary)}{kind}{id(tables)}", scope=run_keys.scope(session, actor, wanted, params), as_of=NOW.date(), code_version="x",
+            requested_by=actor.user_id, state=RunState.DONE, verdict="So it is.", result={"summary": summary}, warnings=list(warnings), finished_at=NOW,
+        )  # fmt: skip
+        session.add(row)
+        session.flush()
+        for name, columns in tables.items():
+            frame = pd.DataFrame(columns)
+            session.add(AnalysisTable(run_id=row.id, name=name, rows=len(frame), data=pack(frame)))
+        made = sharing.create(session, actor, kind=ShareKind.RUN, target_id=row.id)
+    with read_session() as session:
+        token = next(link.token for link in sharing.find(session, actor) if link.id == made)
+    answer = client.get(f"/s/{token}")
+    assert answer.status_code == 200 and "So it is." in answer.text
+    return answer.text
+
+
+def test_what_a_shared_analysis_tells_is_in_its_own_unit_rests_on_enough_people_and_names_no_colleague(client, workspace):
+    bob, none = workspace["bob"], float("nan")
+
+    def forecast(money):
+        ahead = {"ds": ["2026-04-01"], "yhat": [340.0], "low": [300.0], "high": [380.0]}
+        return shared(client, bob, "forecast", {"total": 340.0, "money": money}, forecast=ahead)
+
+    assert "$340" not in forecast(False) and "$340" in forecast(True)
+    credits = {
+        "model": ["first"] * 4,
+        "channel": ["Mail", "Ads", "Fair", "Call"],
+        "share": [0.5, 0.3, 0.1, 0.1],
+        "touched": [40, 30, 2, 9],
+    }
+    costs = {
+        "channel": ["Mail", "Ads", "Fair", "Radio"],
+        "cost": [10.0, 20.0, 77.0, 5.0],
+        "lowest": [1.0, 2.0, 38.0, none],
+        "highest": [1.0, 2.0, 39.0, none],
+    }
+    page = shared(client, bob, "attribution", {"conversions": 3, "value": 812.0}, credits=credits, costs=costs)
+    assert "$77" not in page and "$812" not in page and "Radio" in page and "2 rows about few" in page
+    ways = {"way": ["weighted"], "estimate": [1_200_000.0], "low": [none], "high": [none], "wape": [none], "bias": [none], "n": [1]}
+    page = shared(client, bob, "outlook", {}, ways=ways)
+    assert "$1.2M" in page and "– to –" not in page and "nan" not in page and 'class="dot"' in page and 'class="range"' not in page
+    groups = {
+        "group": ["Loyal", "Tiny", "Big", "Vast"],
+        "customers": [60, 2, 40, 50],
+        "left": [0, 1, 9, 8],
+        "rate": 1.0,
+        "low": 0.5,
+        "high": 2.0,
+    }
+    page = shared(client, bob, "churn", {"customers": 3, "at_stake": 555.0}, groups=groups)
+    assert "Loyal" in page and "Tiny" not in page and "$555" not in page and "2 rows about few" in page
+    assert "$0" not in shared(client, bob, "churn", {"customers": 30, "at_stake": 0.0}), "a sum that is not known"
+    terms = ["intercept", "Owner = Alice Rep", "Source = Event", "Source = Fair", "Employees"]
+    found = {"term": terms, "coef": 0.1, "low": 0.05, "high": 0.2, "spread": 1.0, "sentence": [f"{one} matters." for one in terms]}
+    extra = {"n": [90, 40, 40, 3, 90], "person": [False, True, False, False, False]}
+    told = ("Owner = Alice Rep never changes.", "Numbers are few.")
+    page = shared(client, bob, "drivers", {"rows": 90, "kind": "linear", "y": "Amount"}, told, coefficients={**found, **extra})
+    assert "Alice" not in page and "Source = Event matters." in page and "Fair" not in page and "Numbers are few." in page
+    page = shared(client, bob, "drivers", {"rows": 90, "kind": "linear", "y": "Amount"}, coefficients=found)
+    assert "Alice" not in page and "Employees matters." in page, "a run of before says nothing of single values"
+    assert "Clusters" not in shared(client, bob, "segmentation", {}, clusters={"label": ["A"], "n": [30]}), (
+        "other columns: no part, no fault"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(SHEETS, "basket")
+        shared(client, bob, "basket", {"baskets": 30})
+
+
 def test_a_dead_link_of_any_kind_says_so_and_offers_a_stranger_no_way_into_the_app(client, cast):
     for door in ("s", "t", "u", "p", "r", "q", "c", "f", "b", "book"):
         answer = client.get(f"/{door}/nothing")

@@ -12,6 +12,7 @@ from crm_core.fields import FieldSpec, registry
 from crm_core.lists import ListQuery
 from crm_core.services import bulk
 from crm_core.services.bulk import Change, Outcome, Preview
+from crm_core.services.customers import unsubscribing
 from crm_core.vocabulary import Action, FieldKind, SegmentOf
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
@@ -96,7 +97,9 @@ def _last(entity_key: str) -> None:
             back = perform(bulk.undo, outcome.operation_id)
             if back is not None:
                 _remember(
-                    entity_key, Outcome(None, back.done, back.refused), f"{_counted(entity_key, back.done)} put back as before."
+                    entity_key,
+                    Outcome(None, back.done, back.refused),
+                    f"{_counted(entity_key, back.done)} put back as before. {back.note}".strip(),
                 )
             st.rerun()
         if st.button("", icon=":material/close:", key="bulk_hide", type="tertiary", help="Hide this note"):
@@ -122,7 +125,9 @@ def undo_menu(entity_key: str) -> None:
             back = perform(bulk.undo, operation_id)
             if back is not None:
                 _remember(
-                    entity_key, Outcome(None, back.done, back.refused), f"{_counted(entity_key, back.done)} put back as before."
+                    entity_key,
+                    Outcome(None, back.done, back.refused),
+                    f"{_counted(entity_key, back.done)} put back as before. {back.note}".strip(),
                 )
             st.rerun()
 
@@ -155,6 +160,8 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
             return
         seen = _looked_at((entity_key, tuple(ids), chosen, value), lambda: load(bulk.preview, entity_key, ids, chosen, value))
         _say(actor, specs[chosen], seen, len(ids))
+        if entity_key == "contact" and unsubscribing.objects({chosen: value}):
+            st.caption("Their consent by e-mail ends with it, on every record with their address, and no undo brings it back.")
         if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
             outcome = perform(bulk.change, entity_key, seen.versions, chosen, value)
             if outcome is not None:

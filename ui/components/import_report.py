@@ -134,6 +134,8 @@ def ask_undo(run: Any) -> None:
         f"{run.updated:,} records that it updated get their old values back."
     )
     st.caption("Whatever somebody has changed or used since is kept and listed. Custom fields and list values stay.")
+    if run.entity == "contact":
+        st.caption("Consent by e-mail that ended because the file said “Do not e-mail” stays ended.")
     if st.button("Undo", type="primary", key="undo_now", on_click=perform, args=(jobs.undo_in_background, run.id)):
         st.rerun()
 

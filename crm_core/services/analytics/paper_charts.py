@@ -31,12 +31,19 @@ def ranges(rows: Sequence[tuple[str, Number | None, str, float | None, float | N
     def at(value: float | None) -> str:
         return f"{1 + 98 * (value or 0) / top:.2f}"
 
+    def line(low: float | None, high: float | None) -> Markup:
+        """The interval; nothing where it is not known."""
+        if low is None or high is None:
+            return Markup("")
+        return Markup('<line class="range" x1="{}" y1="6" x2="{}" y2="6" vector-effect="non-scaling-stroke"/>').format(
+            at(low), at(high)
+        )
+
     made = Markup("").join(
         Markup(
             '<tr><td>{}</td><td><svg class="thin" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
-            '<line class="range" x1="{}" y1="6" x2="{}" y2="6" vector-effect="non-scaling-stroke"/>'
-            '<line class="dot" x1="{}" y1="2" x2="{}" y2="10" vector-effect="non-scaling-stroke"/></svg></td><td>{}</td></tr>'
-        ).format(label, at(low), at(high), at(value), at(value), text)
+            '{}<line class="dot" x1="{}" y1="2" x2="{}" y2="10" vector-effect="non-scaling-stroke"/></svg></td><td>{}</td></tr>'
+        ).format(label, line(low, high), at(value), at(value), text)
         for label, value, text, low, high in shown
     )
     said = note or "Marks with 95 % intervals: where they overlap, chance may have ranked them."

@@ -72,13 +72,16 @@ def ids(session: Session, actor: Actor, *, window: str = "90", mine: bool = Fals
 
 def notes(session: Session, actor: Actor, _run_id: int, wanted: list[int]) -> dict[int, str]:
     """What a task should say about each company: its day, and what it brought in."""
-    require(actor, "account", Action.READ)
-    table = entity("account").table
+    _ask(actor)
+    table, today = entity("account").table, clock.today(actor.timezone)
     revenue = _revenue(session, actor, wanted)
     columns = (table.c.id, table.c.renews_on, table.c.customer_until)
     said = {}
     for row in session.execute(select(*columns).where(table.c.id.in_(wanted), visible(actor, "account", table))):
-        day, words = row.customer_until or row.renews_on, "ends" if row.customer_until else "renews"
+        day = row.customer_until or row.renews_on
+        words = "ends" if row.customer_until else "renews"
+        if day and day < today:
+            words = "ended" if row.customer_until else "was to renew"
         parts = [f"The contract {words} on {day:%Y-%m-%d}."] if day else []
         if revenue is not None:
             amount = revenue.get(row.id, 0)
@@ -91,11 +94,20 @@ def notes(session: Session, actor: Actor, _run_id: int, wanted: list[int]) -> di
     return said
 
 
+def hidden(actor: Actor) -> bool:
+    """Whether the role hides one of the days of contracts."""
+    return any(actor.masked("account", key) for key in _FIELDS)
+
+
+def _ask(actor: Actor) -> None:
+    require(actor, "account", Action.READ)
+    if hidden(actor):
+        raise NotPermitted("The days of contracts are hidden from your role.")
+
+
 def _matching(actor: Actor, window: str, mine: bool) -> tuple[Any, Any]:
     """The companies of a window as a clause, and the day that counts: the one on which the contract ends for certain, else its renewal."""
-    require(actor, "account", Action.READ)
-    if any(actor.masked("account", key) for key in _FIELDS):
-        raise NotPermitted("The days of contracts are hidden from your role.")
+    _ask(actor)
     table, today = entity("account").table, clock.today(actor.timezone)
     day = func.coalesce(table.c.customer_until, table.c.renews_on)
     runs = or_(table.c.customer_until.is_(None), table.c.customer_until > today)

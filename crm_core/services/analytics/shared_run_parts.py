@@ -16,7 +16,7 @@ from crm_core.kit.money import exponent
 from crm_core.services.analytics import paper, paper_charts, runs
 from crm_core.services.analytics.runs import Run
 from crm_core.services.analytics.segment_rules import readable
-from crm_core.services.analytics.suppression_rules import hidden, is_small
+from crm_core.services.analytics.suppression_rules import FLOOR, hidden, is_small
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,13 +44,19 @@ class Draw:
     actor: Actor
     run: Run
 
-    def frame(self, name: str) -> "pd.DataFrame | None":
-        """A table of the run; None when it has none, or an empty one."""
+    def frame(self, name: str, *needed: str) -> "pd.DataFrame | None":
+        """A table of the run; None when it has none, an empty one, or one without the columns that are ``needed``: an old run's page has fewer
+        parts, and no fault."""
         found = runs.table(self.session, self.actor, self.run.id, name) if name in self.run.tables else None
-        return None if found is None or found.empty else found
+        return None if found is None or found.empty or not {*needed} <= {*found.columns} else found
 
     def money(self, major: float) -> str:
         return fmt.money(self.actor, round(float(major) * 10 ** exponent(self.actor.currency)), compact=True)
+
+    @property
+    def series(self) -> str:
+        """The form of what a forecast is about."""
+        return "money" if self.run.summary.get("money") else "whole"
 
     def text(self, value: Any, form: str) -> str:
         """A value as people read it."""
@@ -91,14 +97,17 @@ def figure(title: str, text: str, note: str = "") -> Markup:
     return paper.section(title, Markup('<p class="big">{}</p>').format(text) + _note(note), 3)
 
 
-def told(key: str, label: str, form: str, *, cases: bool = False, note: str = "") -> Part:
-    """A figure of the summary; ``cases``: it counts records, so that it is not told when there are few."""
+def told(key: str, label: str, form: str, *, cases: bool = False, of: str = "", note: str = "") -> Part:
+    """A figure of the summary; ``cases``: it counts records, so that it is not told when there are few; ``of``: the count of those whom a sum is
+    about. A sum of money that is nothing is not known. ``form`` "series": money, or records, as the run says."""
 
     def draw(on: Draw) -> Markup | None:
-        value = on.run.summary.get(key)
-        if not isinstance(value, int | float) or (cases and is_small(int(value))):
+        value, people = on.run.summary.get(key), on.run.summary.get(of, 0)
+        if not isinstance(value, int | float) or value != value or (form == "money" and value <= 0):
             return None
-        return figure(label, on.text(value, form), note)
+        if (cases and is_small(int(value))) or is_small(int(people or 0)):
+            return None
+        return figure(label, on.text(value, on.series if form == "series" else form), note)
 
     return draw
 
@@ -118,7 +127,7 @@ def listed(
     what stands for the values of its first column."""
 
     def draw(on: Draw) -> Markup | None:
-        frame = on.frame(name)
+        frame = on.frame(name, *(key for key, _, _ in columns), *([cases] if cases else []))
         if frame is None:
             return None
         frame, gone = kept(frame, cases) if cases else (frame, 0)
@@ -140,30 +149,54 @@ def spans(
     """Marks with their ranges, one per row of a table."""
 
     def draw(on: Draw) -> Markup | None:
-        frame = on.frame(name)
+        frame = on.frame(name, label, value, low, high, *([cases] if cases else []))
         if frame is None:
             return None
         frame, gone = kept(frame, cases) if cases else (frame, 0)
         if frame.empty:
             return None
         rows = [
-            (
-                (names or {}).get(row[label], str(row[label])), float(row[value]),
-                f"{on.text(row[value], form)} ({on.text(row[low], form)} to {on.text(row[high], form)})", float(row[low]), float(row[high]),
-            )
+            _mark(on, (names or {}).get(row[label], str(row[label])), [row[key] for key in (value, low, high)], form)
             for row in frame.head(MOST).to_dict("records")
-        ]  # fmt: skip
-        return paper.section(title, paper_charts.ranges(rows, note=note or None) + _note(_hidden(gone)))
+            if row[value] == row[value]
+        ]
+        return paper.section(title, paper_charts.ranges(rows, note=note or None) + _note(_hidden(gone))) if rows else None
 
     return draw
+
+
+def _mark(on: Draw, label: str, numbers: Sequence[Any], form: str) -> tuple[str, float, str, float | None, float | None]:
+    """A mark with its range, or without one where too little is known for a range."""
+    value, low, high = (float(one) if one is not None and one == one else None for one in numbers)
+    said = on.text(value, form)
+    said += f" ({on.text(low, form)} to {on.text(high, form)})" if low is not None and high is not None else ""
+    return label, float(value or 0), said, low, high
 
 
 # --- what only one kind has ---------------------------------------------------------------------------------------------------
 
 
+def costs_of(on: Draw) -> Markup | None:
+    """What a conversion cost, of channels that touched none or enough of them."""
+    frame, credits = on.frame("costs", "channel", "cost", "lowest", "highest"), on.frame("credits", "channel", "touched")
+    if frame is None or credits is None:
+        return None
+    touched = frame["channel"].map(credits.groupby("channel")["touched"].max()).fillna(0)
+    gone = hidden([int(one) for one in touched])
+    rows = [row for n, row in enumerate(frame.to_dict("records")) if n not in gone]
+    if not rows:
+        return None
+    cells = [
+        [on.text(row["channel"], ""), *(on.text(row[key], "money") for key in ("cost", "lowest", "highest"))] for row in rows[:MOST]
+    ]
+    words = "By the model that gives most conversions, and by the one that gives fewest."
+    made = paper_charts.table(["", "Cost", "Least", "Most"], cells) + _note(_hidden(len(gone))) + _note(words)
+    return paper.section("Cost per attributed conversion", made)
+
+
 def credits_of(on: Draw) -> Markup | None:
     """Shares of the conversions: the spread over the models as a mark with its range, and every model beside it."""
-    frame = on.frame("credits")
+    frame = on.frame("credits", "channel", "model", "share", "touched")
     if frame is None:
         return None
     wide = frame.pivot_table(index="channel", columns="model", values="share", aggfunc="first")
@@ -190,7 +223,17 @@ def credits_of(on: Draw) -> Markup | None:
 
 def rules_of(on: Draw) -> Markup | None:
     """What is bought together: the rules that held on later baskets, by name."""
-    frame = on.frame("rules")
+    frame = on.frame(
+        "rules",
+        "verdict",
+        "count",
+        "antecedents",
+        "consequents",
+        "confidence",
+        "holdout_lift",
+        "holdout_lift_low",
+        "holdout_lift_high",
+    )
     if frame is None:
         return None
     frame = frame[(frame["verdict"] == "holds") & (frame["count"] >= 5)]
@@ -234,10 +277,10 @@ def cards_of(on: Draw) -> Markup | None:
 
 def expected_of(on: Draw) -> Markup | None:
     """The forecast as a line, with its range in numbers."""
-    frame = on.frame("forecast")
+    frame = on.frame("forecast", "ds", "yhat", "low", "high")
     if frame is None:
         return None
-    form = "money" if on.run.summary.get("money") else "whole"
+    form = on.series
     labels = [on.text(day, "day") for day in _days(frame["ds"])]
     rows = frame.to_dict("records")
     texts = [on.text(row["yhat"], form) for row in rows]
@@ -260,7 +303,7 @@ def _days(column: Any) -> list[Any]:
 
 def cohorts_of(on: Draw) -> Markup | None:
     """Who came back: a row per quarter of the first order, a column per quarter since, of cohorts that are large enough."""
-    frame = on.frame("cohorts")
+    frame = on.frame("cohorts", "cohort", "age", "customers", "retention")
     if frame is None:
         return None
     import pandas as pd
@@ -293,11 +336,17 @@ def cohorts_of(on: Draw) -> Markup | None:
 
 
 def drivers_of(on: Draw) -> Markup | None:
-    """Odds or slopes with their intervals, and each in a sentence."""
-    frame = on.frame("coefficients")
+    """Odds or slopes with their intervals, and each in a sentence: of facts that enough records share, and none that names a colleague. Runs that
+    don't say how many show their numbers alone."""
+    frame = on.frame("coefficients", "term", "coef", "low", "high")
     if frame is None:
         return None
     frame = frame[frame["term"] != "intercept"]
+    known = {"n", "person"} <= {*frame.columns}
+    open_ = ~frame["person"] & (frame["n"] >= FLOOR) if known else ~frame["term"].astype(str).str.contains(" = ", regex=False)
+    gone, frame = int((~open_).sum()), frame[open_]
+    if frame.empty:
+        return None
     logistic = on.run.summary.get("kind") == "logistic"
     shown = frame.head(MOST).to_dict("records")
     rows = []
@@ -314,4 +363,10 @@ def drivers_of(on: Draw) -> Markup | None:
     sentences = [str(row["sentence"]) for row in shown if row.get("sentence")]
     head = ["", "Odds multiplied by" if logistic else f"Change in {on.run.summary.get('y', 'it')}", "95 % range"]
     words = "Numbers per standard deviation, all other facts held fixed. An association is no cause."
-    return paper.section("What goes with it", paper_charts.table(head, rows) + _note(words) + paragraphs(sentences[:12]))
+    return paper.section(
+        "What goes with it", paper_charts.table(head, rows) + _note(words) + _note(_unsaid(gone)) + paragraphs(sentences[:12])
+    )
+
+
+def _unsaid(gone: int) -> str:
+    return "Facts that name colleagues or that few records share are not shown." if gone else ""

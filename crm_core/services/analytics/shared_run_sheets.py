@@ -6,6 +6,7 @@ from crm_core.services.analytics.shared_run_parts import (
     Part,
     cards_of,
     cohorts_of,
+    costs_of,
     credits_of,
     drivers_of,
     expected_of,
@@ -30,15 +31,11 @@ _SCORE: tuple[Part, ...] = (
 SHEETS: dict[str, tuple[Part, ...]] = {
     "attribution": (
         told("conversions", "Conversions", "whole", cases=True),
-        told("value", "Value", "money"),
+        told("value", "Value", "money", of="conversions"),
         told("journeys", "Journeys", "whole", cases=True),
         told("without_touch", "Without any touch", "whole", cases=True),
         credits_of,
-        listed(
-            "costs", "Cost per attributed conversion",
-            (("channel", "", ""), ("cost", "Cost", "money"), ("lowest", "Least", "money"), ("highest", "Most", "money")),
-            note="By the model that gives most conversions, and by the one that gives fewest.",
-        ),
+        costs_of,
     ),
     "basket": (
         told("baskets", "Baskets", "whole", cases=True),
@@ -50,15 +47,15 @@ SHEETS: dict[str, tuple[Part, ...]] = {
     "churn": (
         told("customers", "Under contract", "whole", cases=True),
         told("expected", "Expected to leave", "whole", cases=True),
-        told("at_stake", "At stake", "money"),
+        told("at_stake", "At stake", "money", of="customers"),
         told("high", "At high risk", "whole", cases=True),
-        spans("groups", "Leavers per hundred customer years", "group", "rate", "one", cases="left"),
+        spans("groups", "Leavers per hundred customer years", "group", "rate", "one", cases="customers"),
     ),
     "deal_score": _SCORE,
     "lead_score": _SCORE,
     "drivers": (told("rows", "Records", "whole", cases=True), drivers_of),
     "forecast": (
-        told("total", "In all", "money", note="over the periods ahead"),
+        told("total", "In all", "series", note="over the periods ahead"),
         expected_of,
         listed(
             "accuracy", "Methods in the rehearsals",
@@ -84,7 +81,7 @@ SHEETS: dict[str, tuple[Part, ...]] = {
         told("customers", "Customers", "whole", cases=True),
         told("clusters", "Clusters", "whole"),
         told("worst_jaccard", "Weakest keeps", "percent", note="of its customers when the data is redrawn"),
-        told("revenue", "Revenue", "money"),
+        told("revenue", "Revenue", "money", of="customers"),
         listed(
             "clusters", "Clusters",
             (("name", "", ""), ("n", "Customers", "whole"), ("share", "Share", "percent"), ("revenue", "Revenue", "money"), ("revenue_share", "Of revenue", "percent")),
@@ -98,11 +95,11 @@ SHEETS: dict[str, tuple[Part, ...]] = {
     ),
     "value": (
         told("customers", "Customers", "whole", cases=True),
-        told("value", "Expected value", "money"),
-        told("at_stake", "At stake", "money", note="risk × last 12 months"),
+        told("value", "Expected value", "money", of="customers"),
+        told("at_stake", "At stake", "money", of="customers", note="risk × last 12 months"),
         told("high", "At high risk", "whole", cases=True),
         cohorts_of,
         listed("totals", "What it had said of the weeks held back", (("method", "Method", ""), ("predicted", "Purchases said", "whole"), ("error", "Off by", "percent"))),
     ),
 }  # fmt: skip
-"""Kind → parts. A kind without an entry, and a run whose tables have other names, shows its tables as they are (``shared_runs``)."""
+"""Kind → parts. A kind without an entry shows its verdict alone; a part whose table or columns a run doesn't have is left out."""

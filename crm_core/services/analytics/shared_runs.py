@@ -20,7 +20,12 @@ def page(session: Session, opened: Opened, foot: tuple[str, ...], *, icon: str =
     if run.state is not RunState.DONE:
         raise NotFound(GONE)
     on = Draw(session, actor, run)
-    parts = [paper.section("Verdict", paragraphs([run.verdict, *run.warnings]))]
-    parts += [made for part in SHEETS[run.kind] if (made := part(on))]
+    parts = [paper.section("Verdict", paragraphs([run.verdict, *(line for line in run.warnings if _is_public(run.kind, line))]))]
+    parts += [made for part in SHEETS.get(run.kind, ()) if (made := part(on))]
     facts = f"As of {fmt.day(actor, run.as_of)}, computed {fmt.instant(actor, run.finished_at)}"
     return paper.page(Sheet(opened.label or run.title, "", facts, (), foot), Markup("").join(parts), icon=icon)
+
+
+def _is_public(kind: str, line: str) -> bool:
+    """A warning about one value of a fact (“Owner = …”) may name a colleague, or speak of a single record."""
+    return kind != "drivers" or " = " not in line

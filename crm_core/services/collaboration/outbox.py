@@ -173,11 +173,20 @@ def kinds(session: Session, actor: Actor) -> list[str]:
 # --- act --------------------------------------------------------------------------------------------------------------------
 
 
+def may_go_again(row: Mapping[str, Any]) -> bool:
+    """Whether a message can be sent once more. News that was taken out of the queue can't: its reader left, or was taken out of the campaign."""
+    return row["state"] in AGAIN and not (row["state"] is MailState.CANCELLED and row["purpose"] is not None)
+
+
 def retry(session: Session, actor: Actor, mail_id: int) -> None:
     """Send a message again that failed, was cancelled, or was never confirmed. Events: mail.retried."""
     row = get(session, actor, mail_id)
     if row["state"] not in AGAIN:
         raise Conflict("This message waits already or was sent.")
+    if not may_go_again(row):
+        raise Conflict(
+            "This was news for somebody who has left it since, or was taken out. Write to them in a new campaign, if they agree."
+        )
     if not session.execute(select(MAIL.c.content).where(MAIL.c.id == mail_id)).scalar():
         raise Conflict("The words of this message were not kept, so it can't be sent again.")
     _again(session, MAIL.c.id == mail_id)

@@ -35,7 +35,7 @@ def update(
     saved = records.update(session, actor, "contact", contact_id, changes, base_version=base_version, prepare=_prepare)
     if {"email", "phone"} & set(saved.changed):
         _follow_main(session, saved.record)
-    if {"do_not_email", "preferred_channel"} & set(saved.changed) and unsubscribing.objects(saved.record):
+    if {*unsubscribing.NO_FIELDS} & set(saved.changed) and unsubscribing.objects(saved.record):
         unsubscribing.objected(session, actor, [contact_id])
     return saved
 

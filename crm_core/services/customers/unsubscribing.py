@@ -23,6 +23,10 @@ from crm_core.services.customers.withdrawing import Person
 from crm_core.vocabulary import Action, ConsentStatus, ContactWay, PreferredChannel, Purpose, SuppressionReason
 
 MAX_ADDRESSES = 2_000
+NO_FIELDS = ("do_not_email", "preferred_channel")
+"""Fields of a contact by which it says that they want no e-mail."""
+STAYS_ENDED = "Consent by e-mail that ended with it stays ended; ask these people again."
+"""What is told where such a change is taken back."""
 _MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
 
 

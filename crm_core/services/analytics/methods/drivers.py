@@ -78,7 +78,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
             "left_out": rules.left_out(goal, registry(session, goal.entity)),
         },
         tables={
-            "coefficients": fit.coefficients.assign(sentence=fit.sentences, spread=fit.spread.reindex(fit.coefficients["term"]).to_numpy()),
+            "coefficients": _counted(fit, table, {label: fields[path] for label, path in labels.items() if path in fields}),
             "drivers": drivers, "alike": alike, "rows": _shown(fit.rows),
         },
         warnings=[*leaks, *[_without_ids(line, goal) for line in fit.warnings], *notes, *ignored],
@@ -207,6 +207,16 @@ def _fit(goal: Goal, table: "pd.DataFrame", names: list[str]) -> "Regression":
         if not pd.api.types.is_numeric_dtype(ready[name]):
             ready[name] = pd.Categorical(ready[name], categories=ready[name].value_counts().index)
     return fit_logistic(ready, y=goal.y, x=names, positive="Yes") if goal.binary else fit_linear(ready, y=goal.y, x=names)
+
+
+def _counted(fit: "Regression", table: "pd.DataFrame", specs: dict[str, FieldSpec]) -> "pd.DataFrame":
+    """The terms with their sentences, and for pages outside: how many records share the fact, and whether it names a person of the house."""
+    terms = [str(term).partition(" = ") for term in fit.coefficients["term"]]
+    return fit.coefficients.assign(
+        sentence=fit.sentences, spread=fit.spread.reindex(fit.coefficients["term"]).to_numpy(),
+        n=[int((table[column] == level if level else table[column].notna()).sum()) if column in table else len(table) for column, _, level in terms],
+        person=[column in specs and specs[column].to == "user" for column, _, _ in terms],
+    )  # fmt: skip
 
 
 # --- what it says -------------------------------------------------------------------------------------------------------------

@@ -46,3 +46,11 @@ def test_a_task_says_the_day_and_what_the_company_brought_in(cast):
     )
     note = look(renewals.notes, root, 0, [made])[made]
     assert f"renews on {today + timedelta(days=9)}" in note and "1,234 USD" in note
+    do(accounts.update, root, made, {"renews_on": today - timedelta(days=9)})
+    assert f"was to renew on {today - timedelta(days=9)}" in look(renewals.notes, root, 0, [made])[made], (
+        "a day gone by is no day to come"
+    )
+    masked = replace(root, masks=frozenset({("account", "renews_on")}))
+    assert renewals.hidden(masked)
+    with pytest.raises(NotPermitted, match="hidden from your role"):
+        look(renewals.notes, masked, 0, [made])

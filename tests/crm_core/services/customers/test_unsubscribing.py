@@ -12,7 +12,7 @@ from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import CampaignMember, Consent, Contact, MailDelivery, Suppression
-from crm_core.services import crud
+from crm_core.services import bulk, crud
 from crm_core.services.admin.imports.driver import Options, import_file
 from crm_core.services.automation import record_runs
 from crm_core.services.collaboration import mail_run, outbox, suppressions
@@ -280,6 +280,9 @@ def test_a_no_holds_on_every_record_with_the_main_address_and_no_later_import_of
     everybody = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "source": "The old newsletter"}
     agreed = do(consent.record_for_all, root, "contact", table.c.id.in_(silents), **everybody)
     assert (agreed, says(silents[-1])) == (5, {}), "who is blocked by their own word did not agree"
+    wanted = do(bulk.preview, root, "contact", [ids[8]], "do_not_email", True)
+    done = do(bulk.change, root, "contact", wanted.versions, "do_not_email", True)
+    assert "stays ended" in do(bulk.undo, root, done.operation_id).note and says(ids[8])[Purpose.MARKETING] is False
     became = do(leads.convert, root, do(leads.create, root, {"name": "Was", "email": "was@example.com"}).id).contact_id
     do(contacts.update, root, became, {"email": "now@example.com"})
     do(contacts.update, root, became, {"do_not_email": True})
@@ -325,7 +328,8 @@ def test_a_waiting_letter_is_asked_for_once_more_when_its_turn_comes(any_cast):
     assert went == {f"s{n}" for n in range(7)} | {"k3", "k5"}
     reasons = {mail.dedupe_key: mail.message for mail in all_of(MailDelivery) if mail.state is MailState.CANCELLED}
     assert "unsubscribed" in reasons["k0"] and "consent" in reasons["k1"] and "archived" in reasons["k4"]
-    do(outbox.retry, root, next(mail.id for mail in all_of(MailDelivery) if mail.dedupe_key == "k0"))
+    with pytest.raises(Conflict, match="left it since"):
+        do(outbox.retry, root, next(mail.id for mail in all_of(MailDelivery) if mail.dedupe_key == "k0"))
     mail_run.send_due(begin("mail.send:again", "mail.send"))
     assert next(mail.state for mail in all_of(MailDelivery) if mail.dedupe_key == "k0") is MailState.CANCELLED
 

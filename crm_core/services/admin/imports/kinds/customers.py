@@ -101,7 +101,7 @@ class Contacts(_People):
             batch.insert(_POINTS, rows)
         for row in updated:
             self._follow(batch, row)
-        said = [*created, *(row for row in updated if {"do_not_email", "preferred_channel"} & set(row.old))]
+        said = [*created, *(row for row in updated if {*unsubscribing.NO_FIELDS} & set(row.old))]
         unsubscribing.objected(batch.session, batch.actor, [row.id for row in said if unsubscribing.objects(row.columns)])
 
     def _points(self, batch: "Batch", row: Written) -> list[dict[str, Any]]:
