@@ -11,7 +11,8 @@ from crm_core.errors import NotFound
 @dataclass(frozen=True)
 class Entity:
     """One kind of record. ``title`` is the field that names a row; ``search`` the fields that quick search reads; ``page`` its screen's address;
-    ``also`` fields that rows of a list carry along unseen."""
+    ``also`` fields that rows of a list carry along unseen; ``path`` its address for programs, where its
+    plural is none."""
 
     key: str
     model: type[Any]
@@ -26,6 +27,12 @@ class Entity:
     page: str = ""
     also: tuple[str, ...] = ()
     lookup: bool = False
+    path: str = ""
+
+    @property
+    def address(self) -> str:
+        """``deals``: what programs call many of them."""
+        return self.path or self.plural.lower()
 
     @property
     def table(self) -> Any:
@@ -71,7 +78,7 @@ _ALL = (
         "article", m.Article, "Help article", "Help articles", "menu_book", title="title",
         columns=("title", "state", "category", "owner_id", "review_by", "updated_at"),
         sort=("title", False), search=("title", "summary", "body"), page="article",
-        also=("state",),
+        also=("state",), path="articles",
     ),
     Entity(
         "campaign", m.Campaign, "Campaign", "Campaigns", "campaign",

@@ -7,9 +7,9 @@ from starlette.responses import RedirectResponse, Response
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import NotFound, TooMany
+from crm_core.kit.network import network_of
 from crm_core.services.helpdesk import help_pages
 from crm_core.services.helpdesk.help_pages import Centre
-from crm_core.vocabulary import HelpLanguage
 from web import pages
 from web.api.pace import Counter
 from web.cookies import address_of
@@ -17,7 +17,7 @@ from web.forms import Form
 
 PER_MINUTE = 120
 """Pages that one address may open in a minute."""
-_CACHE = "public, max-age=60, stale-while-revalidate=300"
+_CACHE = "public, max-age=60"
 _COUNTER = Counter()
 
 
@@ -29,12 +29,16 @@ def show(request: Request) -> Response:
         centre = help_pages.centre(session)
         known = help_pages.categories(session)
         found = help_pages.find(session, query, category if category in known else "")
-    return _page("help.html", centre, found=found, query=query, category=category if category in known else "", categories=known)
+    return _page(
+        "help.html", request, centre, found=found, query=query, category=category if category in known else "", categories=known
+    )
 
 
 def article(request: Request) -> Response:
-    """One article; a sentence and the way to all others for what is no article."""
+    """One article; a sentence and the way to all others for what is no article. ``/help/`` is the list."""
     _slow_down(request)
+    if not _slug(request):
+        return RedirectResponse("/help", 301)
     try:
         with read_session() as session:
             centre = help_pages.centre(session)
@@ -45,11 +49,11 @@ def article(request: Request) -> Response:
     reviewed = f"{found.reviewed_on.day} {found.reviewed_on:%B %Y}" if found.reviewed_on else ""
     return _page(
         "help_article.html",
+        request,
         centre,
         article=found,
         reviewed=reviewed,
         thanks=thanks if thanks in ("yes", "no") else "",
-        languages=HelpLanguage.options(),
     )
 
 
@@ -68,10 +72,10 @@ def vote(request: Request, values: Form) -> Response:
     return RedirectResponse(f"/help/{slug}?helped={helped}#helped", 303)
 
 
-def _page(template: str, centre: Centre, **values: Any) -> Response:
+def _page(template: str, request: Request, centre: Centre, **values: Any) -> Response:
     response = pages.public(template, referrer="same-origin", centre=centre, **values)
     response.headers["cache-control"] = _CACHE
-    if centre.indexed:
+    if centre.indexed and not request.query_params:  # what a stranger puts into an address is nothing for search engines
         response.headers["x-robots-tag"] = "all"
     return response
 
@@ -91,5 +95,5 @@ def _slug(request: Request) -> str:
 
 
 def _slow_down(request: Request) -> None:
-    if _COUNTER.count(address_of(request), PER_MINUTE).over:
+    if _COUNTER.count(network_of(address_of(request)), PER_MINUTE).over:
         raise TooMany("Many pages were opened from here within a minute. Wait a moment and try again.")

@@ -27,7 +27,7 @@ def spans_of(text: str) -> list[Minutes]:
 
 def clock_times(text: str) -> list[list[str]]:
     """The spans as ``["09:00", "17:00"]``; what can't be read stays as it was typed, for whoever checks it."""
-    return [[_time(ends[0]), _time(ends[-1])] for ends in pieces(text)]
+    return [[_time(end) for end in ends] if len(ends) == 2 else ["–".join(ends)] for ends in pieces(text)]
 
 
 def words_of(hours: Iterable[Minutes]) -> str:

@@ -61,9 +61,16 @@ def _lower(state: Any) -> None:
             token.tag = f"h{min(5, int(token.tag[1]) + 1)}"
 
 
-def plain(text: str) -> str:
-    """The words alone, on one line: for a voice, a search result, a preview."""
-    from html import unescape
+_MARKS = (
+    (re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?: [^()]*)?\)"), r"\1"),
+    (re.compile(r"(\*\*|__|~~|`)(?=\S)([^*_~`\n]+)\1"), r"\2"),
+    (re.compile(r"(?<![\w*_])([*_])(?=[^\s*_])([^*_\n]*[^\s*_])\1(?![\w*_])"), r"\2"),
+    (re.compile(r"^[ ]{0,3}(?:#{1,6}|>|[-*+])[ ]+", re.MULTILINE), ""),
+)
 
-    found = unescape(re.sub(r"<[^>]+>", " ", safe_html(text)))
-    return re.sub(r"\s+([.,;:!?])", r"\1", re.sub(r"\s+", " ", found)).strip()
+
+def aloud(text: str) -> str:
+    """The words as a voice says them, on one line: without marks, and of links what they are called. Numbers of steps stay."""
+    for marks, rest in _MARKS:
+        text = marks.sub(rest, text)
+    return " ".join(text.split())

@@ -55,7 +55,7 @@ class ArticleUse(Record, table=True):
 
 class ArticleVote(Record, table=True):
     """One row per visitor and article: did it help? ``visitor_hash`` stands for network address and browser, made anew for each article;
-    ``source_hash`` for the address, to see whether many come from one place."""
+    ``source_hash`` for the network, to see whether many come from one place: it is emptied after minutes, so that nobody's answers hang together."""
 
     __tablename__ = "article_vote"
     __table_args__ = table_args(

@@ -21,7 +21,7 @@ def hours_editor() -> dict[str, list[list[str]]]:
     found: dict[str, list[list[str]]] = {}
     for n, name in enumerate(WEEKDAYS):
         spans = ", ".join(f"{start}–{end}" for start, end in settings.working_hours.get(str(n), []))
-        text = st.text_input(name, value=spans, key=f"hours_{n}_{settings.version}", placeholder="closed", disabled=not may_edit)
+        text = st.text_input(name, value=spans, key=f"hours_{n}_{tag}", placeholder="closed", disabled=not may_edit)
         found[str(n)] = clock_times(text or "")
     return found
 
@@ -43,25 +43,27 @@ def drawn() -> organisation.Settings:
 def forget() -> None:
     """The next drawing begins with what is stored."""
     st.session_state.pop("_settings", None)
+    st.session_state["_settings_turn"] = st.session_state.get("_settings_turn", 0) + 1
 
 
 actor = current_actor()
 may_edit = actor.can("organisation", Action.MANAGE)
 actions = header("Workspace settings", "What holds for everybody in this workspace")
 settings = drawn()
+tag = f"{settings.version}_{st.session_state.get('_settings_turn', 0)}"
 
 left, right = st.columns([3, 2], gap="large")
 with left, st.container(border=True):
     st.markdown("**Company and formats**")
-    name = st.text_input("Name", value=settings.name, key=f"name_{settings.version}", max_chars=200, disabled=not may_edit)
+    name = st.text_input("Name", value=settings.name, key=f"name_{tag}", max_chars=200, disabled=not may_edit)
     a, b = st.columns(2)
     codes = sorted({*organisation.CURRENCIES, settings.currency})
     currency = a.selectbox(
-        "Currency", codes, index=codes.index(settings.currency), disabled=settings.has_money or not may_edit,
+        "Currency", codes, index=codes.index(settings.currency), key=f"currency_{tag}", disabled=settings.has_money or not may_edit,
         help="Stays as it is once there are amounts in it" if settings.has_money else None,
     )  # fmt: skip
     zones = sorted(available_timezones())
-    timezone = b.selectbox("Time zone", zones, index=zones.index(settings.timezone), disabled=not may_edit)
+    timezone = b.selectbox("Time zone", zones, index=zones.index(settings.timezone), key=f"zone_{tag}", disabled=not may_edit)
     locales = {
         **organisation.LOCALES,
         **({settings.locale: settings.locale} if settings.locale not in organisation.LOCALES else {}),
@@ -72,6 +74,7 @@ with left, st.container(border=True):
         list(locales),
         index=list(locales).index(settings.locale),
         format_func=lambda one: locales[one],
+        key=f"locale_{tag}",
         disabled=not may_edit,
     )
     month = b.selectbox(
@@ -79,6 +82,7 @@ with left, st.container(border=True):
         range(1, 13),
         index=settings.fiscal_year_start_month - 1,
         format_func=lambda n: MONTHS[n - 1],
+        key=f"month_{tag}",
         disabled=not may_edit,
     )
     a, b = st.columns(2)
@@ -86,11 +90,12 @@ with left, st.container(border=True):
         "Country of phone numbers without a prefix",
         value=settings.phone_region,
         max_chars=2,
+        key=f"region_{tag}",
         disabled=not may_edit,
         help="Two letters, such as DE",
     )
     amount = b.number_input(
-        f"Warn of one contact only from ({settings.currency})", value=float(to_major(settings.single_threaded_minor, settings.currency)), min_value=0.0, max_value=most_major(settings.currency), disabled=not may_edit,
+        f"Warn of one contact only from ({settings.currency})", value=float(to_major(settings.single_threaded_minor, settings.currency)), min_value=0.0, max_value=most_major(settings.currency), key=f"single_{tag}", disabled=not may_edit,
         help="A deal of this size with fewer than two people in its buying committee is marked as single-threaded",
     )  # fmt: skip
 with right, st.container(border=True):

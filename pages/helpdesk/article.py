@@ -1,5 +1,7 @@
 """One help article: for whoever reads it to a customer, and for whoever keeps it true."""
 
+from datetime import date
+
 import streamlit as st
 
 from crm_core.services.helpdesk import article_uses, articles, help_centre
@@ -28,7 +30,8 @@ may_edit = actor.can("article", Action.EDIT)
 state = row["state"]
 
 badges = [(state.label, TONES[state])]
-if state is ArticleState.PUBLISHED and row["review_by"] is not None and row["review_by"] <= fmt.clock.today(actor.timezone):
+review_by = row["review_by"] if isinstance(row["review_by"], date) else None  # a role may hide it
+if state is ArticleState.PUBLISHED and review_by is not None and review_by <= fmt.clock.today(actor.timezone):
     badges.append(("Review due", "red"))
 caption = " · ".join(part for part in (row["category"], f"Owned by {row.get('owner_id.title') or 'nobody'}") if part)
 actions = header(row["title"], caption, badges=badges, back=("Help articles", page_of(actor, "articles")))

@@ -5,7 +5,8 @@ from crm_core.vocabulary import Action, ArticleState
 from ui import format as fmt
 from ui.actions import load
 from ui.components.article_cards import centre_dialog
-from ui.components.header import empty_state, header
+from ui.components.header import header
+from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Extra, Quick, record_list
 from ui.components.record_page import new_dialog
 from ui.session import current_actor
@@ -15,16 +16,13 @@ MORE_FIELDS = ("owner_id", "review_by")
 DUE = "due"
 
 
-def nothing_yet() -> None:
-    box = empty_state(
-        "No help articles yet",
-        "Write an answer down once: agents insert it into their replies, callers hear it, and customers can read it themselves.",
-        icon="menu_book",
-    )
-    if actor.can("article", Action.CREATE) and box.button(
-        "Write the first one", type="primary", icon=":material/add:", key="first_article"
-    ):
-        new_dialog("article", NEW_FIELDS, more=MORE_FIELDS)
+def new_article() -> None:
+    new_dialog("article", NEW_FIELDS, more=MORE_FIELDS)
+
+
+def empty() -> None:
+    words = "Write an answer down once: agents insert it into their replies, callers hear it, and customers can read it themselves"
+    nothing_yet(actor, "article", words, new_article)
 
 
 def helped(ids: list[int]) -> dict[int, str]:
@@ -49,7 +47,7 @@ if actor.can("help_centre", Action.READ):
 if actor.can("article", Action.CREATE) and actions.button(
     "New article", type="primary", icon=":material/add:", shortcut="n", key="new_article"
 ):
-    new_dialog("article", NEW_FIELDS, more=MORE_FIELDS)
+    new_article()
 
 due = {
     "op": "and",
@@ -63,5 +61,5 @@ record_list(
     "article",
     quick=Quick("state", "State", {**ArticleState.options(), DUE: "Review due"}, asts={**states, DUE: due}),
     extra=Extra("Solved it", helped),
-    on_empty=nothing_yet,
+    on_empty=empty,
 )

@@ -1,5 +1,6 @@
 """The REST API over HTTP: who gets in, what they see, versions, requests sent twice, many at once, hostile input."""
 
+import re
 import threading
 import time
 from datetime import timedelta
@@ -18,6 +19,7 @@ from crm_core.settings import settings
 from crm_core.vocabulary import Action, FieldKind, Via
 from tests.web.conftest import visitor
 from web.api import pace
+from web.api.records import path_of
 
 ALL = api_key_rules.SCOPES
 
@@ -123,6 +125,15 @@ def test_the_pace_is_told_and_kept(alice, setting, monkeypatch):
     assert over.status_code == 429 and over.headers["retry-after"] == "51" and over.json()["code"] == "too_many"
     assert pace.COUNTER.count("x", 1, now=0.0).left == 0 and pace.COUNTER.count("x", 1, now=59.0).over
     assert pace.COUNTER.count("x", 1, now=60.0).left == 0
+    assert pace.of_stranger("2001:db8::1").left - pace.of_stranger("2001:db8::ffff:2").left == 1, "one subscriber is one stranger"
+    assert (
+        pace.of_stranger("192.0.2.1").left == pace.of_stranger("::ffff:192.0.2.2").left > pace.of_stranger("::ffff:192.0.2.1").left
+    )
+    crowd, began = pace.Counter(), time.process_time()
+    for n in range(13_000):
+        crowd.count(str(n), 9, now=0.0)
+    assert time.process_time() - began < 1.0 and crowd.count("0", 9, now=59.0).left == 7
+    assert len({path_of(key) for key in RECORDS}) == len(RECORDS) and all(re.fullmatch("[a-z_]+", path_of(key)) for key in RECORDS)
 
 
 def test_a_process_asks_the_others_each_second_and_near_the_limit_and_whoever_waits_as_told_gets_through(monkeypatch):
@@ -213,7 +224,7 @@ def test_every_role_sees_through_the_api_exactly_what_is_visible_to_it(cast):
     for actor in cast.values():
         program = Program(actor)
         for key in RECORDS:
-            path = f"/{ENTITIES[key].plural.lower()}"
+            path = f"/{ENTITIES[key].address}"
             with read_session() as session:
                 table = ENTITIES[key].table
                 expected = set(session.execute(select(table.c.id).where(visible(actor, key, table))).scalars())

@@ -46,7 +46,9 @@ def test_it_is_not_there_until_the_workspace_switches_it_on(guest, article, cast
     assert guest.get("/help").status_code == 200 and "noindex" in guest.get("/help").headers["x-robots-tag"]
     switch(cast, indexed=True)
     assert guest.get("/help").headers["x-robots-tag"] == "all" and "Allow: /help\n" in guest.get("/robots.txt").text
-    assert "noindex" in guest.get("/signin").headers["x-robots-tag"]
+    for path in ("/signin", "/help?q=buy+this", f"/help/{article.slug}?helped=yes"):
+        assert "noindex" in guest.get(path).headers["x-robots-tag"], "nobody's words become a page that is found"
+    assert guest.get("/help/").status_code == 301 and guest.get("/help/").headers["location"] == "/help"
 
 
 def test_a_stranger_searches_reads_and_says_whether_it_helped(guest, article, cast):
@@ -59,10 +61,14 @@ def test_a_stranger_searches_reads_and_says_whether_it_helped(guest, article, ca
     ):
         assert page.status_code == 200 and "<script>alert" not in page.text and 'javascript:alert(1)"' not in page.text
         assert "t.example" not in page.text.replace("https://t.example/p.png)", "") and "<img" not in page.text
-        assert "max-age=60" in page.headers["cache-control"] and "set-cookie" not in page.headers
+        assert page.headers["cache-control"] == "public, max-age=60" and "set-cookie" not in page.headers
         assert "Help &amp; answers" in page.text
     page = guest.get(f"/help/{article.slug}")
-    assert '<article class="card prose" lang="de">' in page.text and "<h3>Steps</h3>" in page.text and "Last reviewed" in page.text
+    assert (
+        '<article class="card prose" dir="auto" lang="de">' in page.text
+        and "<h3>Steps</h3>" in page.text
+        and "Last reviewed" in page.text
+    )
     assert 'href="/f/contact' in page.text
     assert "Nothing found" in guest.get("/help?q=zebra").text and article.slug in guest.get("/help?q=resets").text
     for _ in range(2):

@@ -10,7 +10,7 @@ from crm_core.services.helpdesk.answers import Envelope, NewFile
 from crm_core.vocabulary import TicketKind, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
-from ui.components.article_picker import article_picker, inserted
+from ui.components.article_picker import article_picker, forget, insert, inserted
 from ui.components.wishes import reach_note
 
 KINDS = {"reply": "Answer", "note": "Internal note", "said": "Customer said"}
@@ -164,6 +164,7 @@ def _send(
     if mail is not None:
         st.session_state[_PLACE] = {"ticket": ticket_id, "message": saved.id, "at": fmt.clock.utcnow()}
     renew(name)
+    forget(f"{name}_text_{turn}")
     st.session_state[f"_turn_{name}"] = turn + 1
     st.rerun()
 
@@ -183,8 +184,10 @@ def _second_thought(ticket_id: int) -> None:
 
 
 def _take_back(ticket_id: int, message_id: int) -> None:
-    words = perform(answers.take_back, ticket_id, message_id, success="Taken back. Its words are in the box again.")
+    taken = perform(answers.take_back, ticket_id, message_id, success="Taken back. Its words are in the box again.")
     st.session_state.pop(_PLACE, None)
-    if isinstance(words, str):
+    if taken is not None:
         name = f"reply_{ticket_id}"
-        st.session_state[f"{name}_text_{st.session_state.get(f'_turn_{name}', 0)}"] = words
+        key = f"{name}_text_{st.session_state.get(f'_turn_{name}', 0)}"
+        st.session_state[key] = taken.words
+        insert(key, taken.articles)

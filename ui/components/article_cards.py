@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import streamlit as st
 
@@ -15,13 +16,13 @@ from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.helpdesk.help_centre import Centre
 from crm_core.vocabulary import Action, ArticleState
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import hush, load, perform, show_problems
 from ui.addresses import absolute
 from ui.navigation import page_of
 
 _LOOK = (
     "<style>.article{overflow-wrap:anywhere}.article table{width:100%;border-collapse:collapse}"
-    ".article th,.article td{padding:6px 14px 6px 0;border-top:1px solid rgba(128,128,128,.3);text-align:left;vertical-align:top;overflow-wrap:break-word}"
+    ".article th,.article td{padding:6px 14px 6px 0;border-top:1px solid rgba(128,128,128,.3);text-align:start;vertical-align:top;overflow-wrap:break-word}"
     ".article h2,.article h3,.article h4,.article h5{padding:.8rem 0 .3rem;font-size:1.05rem}.article pre{overflow-x:auto}</style>"
 )
 _AGAIN = {"3 months": 91, "6 months": 182, "A year": 365, "Never": 0}
@@ -32,13 +33,15 @@ def article_text(row: Mapping[str, Any]) -> None:
     with st.container(border=True, key="article_text"):
         if row["summary"]:
             st.caption("Short answer")
-            st.markdown(fmt.md(row["summary"]).replace("\n", "  \n"))
+            st.markdown("  \n".join(fmt.md(line) for line in row["summary"].splitlines()))
         if row["body"] == MASK:
             st.markdown(MASK)
         elif row["body"]:
             if row["summary"]:
                 st.caption("Text")
-            st.html(f'{_LOOK}<div class="article" lang="{row["language"].value}">{markdown.safe_html(row["body"])}</div>')
+            st.html(
+                f'{_LOOK}<div class="article" dir="auto" lang="{row["language"].value}">{markdown.safe_html(row["body"])}</div>'
+            )
         if not row["summary"] and not row["body"]:
             st.caption("Nothing is written yet. Press Edit.")
 
@@ -137,6 +140,7 @@ def products_card(actor: Actor, article_id: int, chosen: Mapping[int, str], *, m
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**Products**", width="content")
             if may_edit and st.button("Change", icon=":material/edit:", type="tertiary", key="products_edit"):
+                _forget_products()
                 _products_dialog(article_id, dict(chosen))
         if not chosen:
             st.caption("About no product in particular.")
@@ -157,20 +161,29 @@ def articles_about(actor: Actor, product_id: int) -> None:
             st.page_link(page, label=fmt.md(title), query_params={"id": str(article_id)})
 
 
-@st.dialog("Products of this article", width="medium", icon=":material/inventory_2:")
+def _forget_products() -> None:
+    """What was picked in a dialog that was closed without saving is gone."""
+    st.session_state.pop("_products", None)
+
+
+@st.dialog("Products of this article", width="medium", icon=":material/inventory_2:", on_dismiss=_forget_products)
 def _products_dialog(article_id: int, chosen: dict[int, str]) -> None:
     query = st.text_input("Find a product", key="article_product_q", placeholder="Name or number", live=True)
     known = {**chosen, **load(lists.choices, "product", query or "", limit=30)}
-    kept = st.session_state.setdefault(f"_products_{article_id}", dict(chosen))
+    opened = st.session_state.setdefault("_products", {"id": uuid4().hex[:8], "began": list(chosen), "kept": dict(chosen)})
+    kept = opened["kept"]
     options = {**kept, **known}
     picked = st.multiselect(
-        "Products", list(options), default=list(kept), format_func=lambda one: options[one], key=f"article_products_{article_id}_{len(options)}_{query}"
+        "Products", list(options), default=list(kept), format_func=lambda one: options[one], key=f"article_products_{opened['id']}_{len(options)}_{query}"
     )  # fmt: skip
-    st.session_state[f"_products_{article_id}"] = {one: options[one] for one in picked}
+    opened["kept"] = {one: options[one] for one in picked}
     if st.button("Save", type="primary", key="products_save"):
-        if perform(articles.set_products, article_id, picked, success="Products saved.") is not None:
-            st.session_state.pop(f"_products_{article_id}", None)
+        if perform(articles.set_products, article_id, picked, began_with=opened["began"], success="Products saved.") is not None:
+            _forget_products()
             st.rerun()
+        for sentence in (st.session_state.pop("_invalid", None) or {}).values():
+            hush()
+            st.error(fmt.md(sentence), icon=":material/error:")
         show_problems()
 
 

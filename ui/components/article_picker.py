@@ -1,5 +1,7 @@
 """Help articles in the answer box: those that fit the ticket, a search over all, and the two ways to put one into the answer."""
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from crm_core.kit.text import clip
@@ -69,7 +71,17 @@ def _article(one: Found, key: str, *, linked: bool) -> None:
 def _insert(key: str, article_id: int, words: str) -> None:
     before = str(st.session_state.get(key) or "").rstrip()
     st.session_state[key] = f"{before}\n\n{words}" if before else words
-    st.session_state.setdefault(_kept(key), []).append(article_id)
+    insert(key, [article_id])
+
+
+def insert(key: str, ids: Iterable[int]) -> None:
+    """Remember that these articles were put into an answer."""
+    st.session_state.setdefault(_kept(key), []).extend(ids)
+
+
+def forget(key: str) -> None:
+    """The answer is gone."""
+    st.session_state.pop(_kept(key), None)
 
 
 def inserted(key: str) -> list[int]:

@@ -222,8 +222,8 @@ def _article(menu: VoiceMenu, node: Mapping[str, Any], tag: str) -> dict[str, An
     return {"article": chosen or before or None, "after": "" if (after or "").strip() in ("", usual) else after}
 
 
-def _words(session: Any, _actor: Any, article_id: int) -> str:
-    found = articles.spoken(session, [article_id]).get(article_id)
+def _words(session: Any, actor: Any, article_id: int) -> str:
+    found = articles.spoken(session, [article_id], actor).get(article_id)
     return found.words if found is not None else ""
 
 

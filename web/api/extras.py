@@ -182,7 +182,7 @@ def _lines(router: APIRouter, key: str, service: Any) -> None:
 
         return write(request, body, command)
 
-    path = f"/{plural.lower()}/{{record_id}}/lines"
+    path = f"/{ENTITIES[key].address}/{{record_id}}/lines"
     router.add_api_route(
         path,
         get,

@@ -37,7 +37,7 @@ Fields = Annotated[str, Query(description="Only these fields, separated by comma
 
 def path_of(entity_key: str) -> str:
     """``deals``: the last part of the address of a kind."""
-    return ENTITIES[entity_key].plural.lower()
+    return ENTITIES[entity_key].address
 
 
 def routes() -> APIRouter:

@@ -159,6 +159,10 @@ def _hours(value: Any) -> dict[str, list[list[str]]]:
     for day, spans in dict(value or {}).items():
         if day not in {str(n) for n in range(7)}:
             raise Invalid(fields={"working_hours": "A week has seven days."})
+        if unreadable := next((span for span in spans if len(span) != 2), None):
+            raise Invalid(
+                fields={"working_hours": f"“{'–'.join(map(str, unreadable))}” is not a span of hours. Write 09:00–17:00."}
+            )
         spans = sorted([str(start), str(end)] for start, end in spans)
         for n, (start, end) in enumerate(spans):
             if not (_HOURS.match(start) and _HOURS.match(end)) or start >= end:

@@ -1,5 +1,5 @@
 """The nightly purge of what nobody needs any more: finished jobs, old tries to sign in, keys of submitted forms, ended sessions, used links,
-requests of programs."""
+requests of programs, from where readers of the help centre answered."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import OneTimeLink, SubmitKey
 from crm_core.services.admin import api_door, sessions, signin
 from crm_core.services.collaboration import webhook_run
+from crm_core.services.helpdesk import help_pages
 from crm_core.services.sales import shop_door
 
 FAILED_DAYS = 60
@@ -30,6 +31,7 @@ def purge(job: Job) -> None:
         sessions.purge(session)
         webhook_run.purge(session)
         shop_door.purge(session)
+        help_pages.forget_places(session)
         for statement in (*_stale(), *api_door.stale()):
             session.execute(statement)
     planner.count_anew()

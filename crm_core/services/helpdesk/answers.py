@@ -17,7 +17,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import email_key
 from crm_core.models import Attachment, Contact, Mailbox, MailDelivery, Organisation, SubmitKey, Ticket, TicketMessage
 from crm_core.services.collaboration import files, outbox
-from crm_core.services.helpdesk import answer_rules, slas, tickets
+from crm_core.services.helpdesk import answer_rules, article_uses, slas, tickets
 from crm_core.services.helpdesk.tickets import Mailed
 from crm_core.vocabulary import Action, MailState, MessageDirection, TicketKind
 
@@ -270,8 +270,16 @@ def retry(session: Session, actor: Actor, ticket_id: int, message_id: int) -> No
     enqueue(session, "mail.send", unless_waiting=True)
 
 
-def take_back(session: Session, actor: Actor, ticket_id: int, message_id: int) -> str:
-    """Take an answer back that has not left yet, and put the ticket back as it was; gives its words. Events: ticket.answer_taken_back."""
+@dataclass(frozen=True)
+class TakenBack:
+    """The words of an answer that was taken back, and the articles that it held."""
+
+    words: str
+    articles: tuple[int, ...]
+
+
+def take_back(session: Session, actor: Actor, ticket_id: int, message_id: int) -> TakenBack:
+    """Take an answer back that has not left yet, and put the ticket back as it was; gives what it held. Events: ticket.answer_taken_back."""
     message = _mine(session, actor, ticket_id, message_id)
     if message.author_id != actor.user_id:
         raise Conflict("Only its author can take an answer back.")
@@ -283,11 +291,12 @@ def take_back(session: Session, actor: Actor, ticket_id: int, message_id: int) -
     if not ids or done != len(ids):
         raise Conflict("This answer is on its way already.")
     db.bump(session, _MAIL.name)
-    before, words = dict((message.mail or {}).get("before") or {}), message.body
+    before = dict((message.mail or {}).get("before") or {})
+    taken = TakenBack(message.body, article_uses.noted(session, message_id))
     session.delete(message)
     session.flush()
     _restore(session, actor, ticket_id, before)
-    return words
+    return taken
 
 
 def _restore(session: Session, actor: Actor, ticket_id: int, before: dict[str, Any]) -> None:

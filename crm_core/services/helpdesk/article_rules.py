@@ -2,12 +2,13 @@
 
 import math
 import re
-from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from crm_core.kit import clock
 from crm_core.kit.text import fold, words
 
 MAX_SUMMARY = 800
@@ -15,7 +16,9 @@ MAX_SUMMARY = 800
 MAX_BODY = 60_000
 REVIEW_DAYS = 180
 SUGGESTED = 4
-_ADDRESS = re.compile(r"/help/([a-z0-9][a-z0-9-]{0,89})(?![\w-])")
+_ADDRESS = re.compile(r"(?:https?://(?P<host>[^\s/()<>\[\]\"']+)|(?<![\w/.:@-]))/help/(?P<slug>[a-z0-9][a-z0-9-]{0,89})(?![\w-])")
+_UNSPACED = re.compile("([\u3005\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+)")
+"""Runs of Chinese and Japanese, which put no blanks between words."""
 _EMPTY_WORDS = frozenset(
     words(
         "a an and any are as at be been but by can cannot could did do does for from get had has have hello help hi how i if in is it its me my no not of on or"
@@ -48,9 +51,12 @@ def free_slug(title: str, taken: Container[str]) -> str:
     return next(made for n in range(1, 100_000) if (made := base if n == 1 else f"{base}-{n}") not in taken)
 
 
-def addresses_in(text: str) -> list[str]:
-    """The addresses of articles that a text links to, each once."""
-    return list(dict.fromkeys(_ADDRESS.findall(text)))
+def addresses_in(text: str, host: str = "") -> list[str]:
+    """The addresses of articles that a text links to, each once: at this host or without one. Other sites have a /help too.
+    ``host="*"``: wherever they are."""
+    found = _ADDRESS.finditer(text)
+    ours = (one["slug"] for one in found if one["host"] is None or host == "*" or one["host"].casefold() == host.casefold())
+    return list(dict.fromkeys(ours))
 
 
 def problems(article: Any) -> dict[str, str]:
@@ -79,6 +85,12 @@ def next_review(today: date) -> date:
     return today + timedelta(days=REVIEW_DAYS)
 
 
+def published(published_at: datetime | None, review_by: date | None, today: date) -> dict[str, Any]:
+    """What an article is given at the moment of publishing: the first time stays, it counts as read, and the day to read it again lies ahead."""
+    again = review_by if review_by is not None and review_by > today else next_review(today)
+    return {"published_at": published_at or clock.utcnow(), "reviewed_on": today, "review_by": again}
+
+
 def still_says(answer: str, summary: str) -> bool:
     """Whether an answer still holds a sentence of a short answer that was put into it (agents change words around it)."""
     squeezed = _squeezed(answer)
@@ -94,45 +106,79 @@ def _squeezed(text: str) -> str:
 # --- which articles fit ------------------------------------------------------------------------------------------------------
 
 
-def doc_of(article_id: int, title: str, summary: str, body: str, category: str = "", products: Iterable[int] = ()) -> Doc:
+def weights_of(title: str, summary: str, body: str) -> dict[str, int]:
     """The words of an article, weighed."""
     weights: dict[str, int] = {}
     for text, weight in ((body, 1), (summary, 2), (title, 3)):
         weights.update(dict.fromkeys(terms(text), weight))
-    return Doc(article_id, weights, category, frozenset(products))
+    return weights
 
 
 def terms(text: str) -> list[str]:
-    """The words of a text that say what it is about, each once, in their order."""
-    found = (part for word in words(text) for part in word.split("_"))
-    return list(dict.fromkeys(word for word in found if len(word) > 1 and word not in _EMPTY_WORDS))
+    """The words of a text that say what it is about, each once, in their order; of Chinese and Japanese each two characters that follow each other."""
+    found = (term for word in words(text) for part in word.split("_") for term in _parts(part))
+    return list(dict.fromkeys(found))
 
 
-def rank(docs: Sequence[Doc], query: str, *, category: str = "", product_id: int | None = None, near: float = 0.0) -> list[int]:
-    """Ids of the articles that have words of the query, the best first. Rare words count more than frequent ones, a word of the title more than one of
-    the text; the same product or category lifts what fits by its words, and never brings in what does not. ``near``: the share of the best
-    one's points that is needed."""
-    wanted = terms(query)[:60]
-    hits = {doc.id: {term: weight for term in wanted if (weight := _weight(doc, term))} for doc in docs}
-    seen = Counter(term for found in hits.values() for term in found)
-    points = {}
-    for doc in docs:
-        score = sum(weight * math.log(1 + len(docs) / seen[term]) for term, weight in hits[doc.id].items())
-        if score:
-            lift = 1 + 0.5 * (product_id in doc.products) + 0.25 * bool(category and doc.category == category)
-            points[doc.id] = score * lift
-    floor = near * max(points.values(), default=0.0)
-    return [key for key, score in sorted(points.items(), key=lambda one: (-one[1], one[0])) if score >= floor]
+def _parts(word: str) -> Iterator[str]:
+    if word.isascii():
+        if len(word) > 1 and word not in _EMPTY_WORDS:
+            yield word
+        return
+    for n, part in enumerate(_UNSPACED.split(word)):
+        if n % 2:
+            yield from (part[at : at + 2] for at in range(max(1, len(part) - 1)))
+        elif len(part) > 1 and part not in _EMPTY_WORDS:
+            yield part
 
 
-def _weight(doc: Doc, term: str) -> int:
-    """How much a word weighs in an article: as it is, or as the beginning of a longer one ("print" finds "printer", "printers" finds "printer")."""
-    exact = doc.weights.get(term, 0)
-    if exact or len(term) < 4:
-        return exact
-    return max((weight for word, weight in doc.weights.items() if _same_stem(word, term)), default=0)
+class Index:
+    """The words of all articles, turned round: word → the articles that hold it and its weight there. A query costs what it finds, however many
+    articles there are."""
 
+    def __init__(self, docs: Iterable[Doc]) -> None:
+        self.docs = {doc.id: doc for doc in docs}
+        self._entries: dict[str, dict[int, int]] = {}
+        for doc in self.docs.values():
+            for word, weight in doc.weights.items():
+                self._entries.setdefault(word, {})[doc.id] = weight
+        self._words = sorted(self._entries)
 
-def _same_stem(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
-    return len(short) >= 4 and long.startswith(short) and (len(long) - len(short) <= 3 or long == one)
+    def rank(self, query: str, *, category: str = "", product_id: int | None = None, near: float = 0.0) -> list[int]:
+        """Ids of the articles that have words of the query, the best first. Rare words count more than frequent ones, a word of the title more than
+        one of the text; the same product or category lifts what fits by its words, and never brings in what does not. ``near``: the share of
+        the best one's points that is needed."""
+        points: dict[int, float] = {}
+        for term in terms(query)[:60]:
+            hits = self._holding(term)
+            rare = math.log(1 + len(self.docs) / len(hits)) if hits else 0.0
+            for key, weight in hits.items():
+                points[key] = points.get(key, 0.0) + weight * rare
+        for key in points:
+            doc = self.docs[key]
+            points[key] *= 1 + 0.5 * (product_id in doc.products) + 0.25 * bool(category and doc.category == category)
+        floor = near * max(points.values(), default=0.0)
+        return [key for key, score in sorted(points.items(), key=lambda one: (-one[1], one[0])) if score >= floor]
+
+    def _holding(self, term: str) -> Mapping[int, int]:
+        """The articles that hold a word, with its weight: as it is, or else as the beginning of a longer one ("print" finds "printer", "printers"
+        finds "printer")."""
+        exact = self._entries.get(term, {})
+        found = dict(exact)
+        for word in self._akin(term):
+            for key, weight in self._entries[word].items():
+                if key not in exact:
+                    found[key] = max(weight, found.get(key, 0))
+        return found
+
+    def _akin(self, term: str) -> Iterator[str]:
+        """Known words that begin with a term, and its own beginnings without an ending of up to three letters."""
+        single = len(term) == 1
+        if len(term) < 4 and not single:  # a single character is Chinese or Japanese
+            return
+        at = bisect_left(self._words, term)
+        while at < len(self._words) and self._words[at].startswith(term):
+            if self._words[at] != term:
+                yield self._words[at]
+            at += 1
+        yield from (term[:cut] for cut in range(max(4, len(term) - 3), len(term)) if term[:cut] in self._entries)

@@ -1,17 +1,20 @@
 """Whom an article helped: tickets that were solved with it, and readers who said so. Both are counted from rows, at the moment of reading."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, update
 from sqlmodel import Session
 
+from crm_core import db
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.models import Article, ArticleUse, ArticleVote, Ticket, TicketMessage
 from crm_core.services.helpdesk import article_rules
 from crm_core.services.helpdesk.ticket_rules import DONE
+from crm_core.settings import settings
 from crm_core.vocabulary import ArticleState
 
 _ARTICLES: Any = Article.__table__  # type: ignore[attr-defined]
@@ -34,17 +37,18 @@ class Figures:
 
 
 def note(session: Session, actor: Actor, ticket: Ticket, message: TicketMessage, articles: Sequence[int] = ()) -> None:
-    """Note which published articles an answer holds: by a link to them, or by a sentence of the short answer of those that were put in
-    (``articles``). The verb that answers has asked."""
-    linked = article_rules.addresses_in(message.body)[:MOST_IN_AN_ANSWER]
+    """Note which published articles an answer holds: by a link to them here, or, of those that were put in (``articles``), by any link to them
+    or a sentence of their short answer. The verb that answers has asked."""
+    linked = article_rules.addresses_in(message.body, urlsplit(settings().base_url()).netloc)[:MOST_IN_AN_ANSWER]
     given = [one for one in articles if isinstance(one, int) and 0 < one < 2**31][:MOST_IN_AN_ANSWER]
     if not linked and not given:
         return
+    anywhere = article_rules.addresses_in(message.body, "*") if given else []
     query = select(_ARTICLES.c.id, _ARTICLES.c.slug, _ARTICLES.c.summary).where(
         _ARTICLES.c.slug.in_(linked) | _ARTICLES.c.id.in_(given), _ARTICLES.c.state == ArticleState.PUBLISHED, _ARTICLES.c.deleted_at.is_(None)
     )  # fmt: skip
     for row in session.execute(query).all():
-        if row.slug in linked or article_rules.still_says(message.body, row.summary or ""):
+        if row.slug in linked or row.slug in anywhere or article_rules.still_says(message.body, row.summary or ""):
             session.add(
                 ArticleUse(
                     article_id=row.id,
@@ -55,6 +59,28 @@ def note(session: Session, actor: Actor, ticket: Ticket, message: TicketMessage,
                 )
             )
     session.flush()
+
+
+def noted(session: Session, message_id: int) -> tuple[int, ...]:
+    """The articles that an answer holds."""
+    query = select(_USES.c.article_id).where(_USES.c.message_id == message_id).order_by(_USES.c.id)
+    return tuple(session.execute(query).scalars())
+
+
+def moved(session: Session, message_ids: Sequence[int], ticket: Ticket) -> dict[str, int]:
+    """These answers belong to a ticket from now on: whether it is opened again counts from here. Gives what stood there, for ``moved_back``."""
+    query = select(_USES.c.id, _USES.c.reopened_count).where(_USES.c.message_id.in_(list(message_ids)))
+    before = {str(key): int(count) for key, count in session.execute(query)}
+    moved_back(session, dict.fromkeys(before, ticket.reopened_count))
+    return before
+
+
+def moved_back(session: Session, counts: Mapping[str, int]) -> None:
+    """Put back how often the ticket had been opened again: id of the use → count."""
+    for key, count in counts.items():
+        session.execute(update(_USES).where(_USES.c.id == int(key)).values(reopened_count=int(count)))
+    if counts:
+        db.bump(session, _USES.name)
 
 
 def figures(session: Session, actor: Actor, ids: Iterable[int]) -> dict[int, Figures]:

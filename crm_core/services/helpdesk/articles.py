@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import select as pick
 from sqlmodel import Session, col, select
@@ -11,20 +12,23 @@ from sqlmodel import Session, col, select
 from crm_core import db, events, lists, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
-from crm_core.errors import Invalid
-from crm_core.kit import clock
+from crm_core.errors import Conflict, Invalid
+from crm_core.fields import parse, registry
+from crm_core.kit import clock, markdown
 from crm_core.models import Article, ArticleProduct, Organisation, TicketMessage
 from crm_core.services.collaboration import notifications
 from crm_core.services.helpdesk import article_rules, tickets
-from crm_core.services.helpdesk.article_rules import Doc
+from crm_core.services.helpdesk.article_rules import Doc, Index
 from crm_core.vocabulary import Action, ArticleState, HelpLanguage, MessageDirection
 
-_EVENTS = {
+EVENTS = {
     ArticleState.PUBLISHED: "article.published",
     ArticleState.DRAFT: "article.withdrawn",
     ArticleState.ARCHIVED: "article.retired",
 }
 MAX_PRODUCTS = 50
+MAX_QUERY = 200
+_WORDY = ("title", "summary", "body")
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,26 @@ def get(session: Session, actor: Actor, article_id: int | None, *, action: Actio
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Article:
-    """Write a new article, a draft unless ``state`` says otherwise."""
+    """Write a new article, a draft unless ``state`` says otherwise. Events: article.published."""
     given = {**values, "language": values.get("language") or _language(session)}
-    return records.create(
+    new: list[Article] = []
+
+    def prepare(session: Session, actor: Actor, article: Article, old: Mapping[str, Any]) -> None:
+        _prepare(session, actor, article, old)
+        new.append(article)
+
+    made: Article = records.create(
         session,
         actor,
         "article",
         given,
-        prepare=_prepare,
+        prepare=prepare,
         submit_key=submit_key,
         fixed={"slug": article_rules.free_slug(str(values.get("title") or ""), slugs(session))},
     )
+    if new and made.state is ArticleState.PUBLISHED:
+        events.record(session, actor, EVENTS[made.state], made)
+    return made
 
 
 def update(
@@ -64,12 +77,20 @@ def update(
     """Change an article; a published one changes for its readers at once. Its address stays. Publishing needs the short answer.
     Events: article.published, article.withdrawn, article.retired."""
     before = get(session, actor, article_id, action=Action.EDIT).state
-    after = changes.get("state")
-    wanted = ArticleState(after) if after in ArticleState.options() and after != before else None
+    after = _state(session, changes.get("state"))
+    wanted = after if after is not before else None
     return records.update(
         session, actor, "article", article_id, changes, base_version=base_version, prepare=_prepare,
-        event_type=_EVENTS[wanted] if wanted is not None else None,
+        event_type=EVENTS[wanted] if wanted is not None else None,
     )  # fmt: skip
+
+
+def _state(session: Session, given: Any) -> ArticleState | None:
+    """The state that somebody's words mean; None for none, and for words that will be refused."""
+    try:
+        return ArticleState(found) if (found := parse(registry(session, "article")["state"], given)) else None
+    except ValueError:
+        return None
 
 
 def _prepare(session: Session, actor: Actor, article: Article, old: Mapping[str, Any]) -> None:
@@ -77,12 +98,9 @@ def _prepare(session: Session, actor: Actor, article: Article, old: Mapping[str,
     wrong = article_rules.problems(article) | (article_rules.missing(article) if published else {})
     if wrong:
         raise Invalid(fields=wrong)
-    if published and (not old or "state" in old):
-        today = clock.today(actor.timezone)
-        article.published_at = article.published_at or clock.utcnow()
-        article.reviewed_on = today
-        if article.review_by is None or article.review_by <= today:
-            article.review_by = article_rules.next_review(today)
+    if published and (article.id is None or "state" in old):
+        for key, value in article_rules.published(article.published_at, article.review_by, clock.today(actor.timezone)).items():
+            setattr(article, key, value)
 
 
 def reviewed(
@@ -93,10 +111,11 @@ def reviewed(
     today = clock.today(actor.timezone)
     if again_on is not None and again_on <= today:
         raise Invalid(fields={"review_by": "Choose a day in the future, or none."})
-    get(session, actor, article_id, action=Action.EDIT)
+    if base_version not in (None, get(session, actor, article_id, action=Action.EDIT).version):
+        raise Conflict("Somebody else changed this article meanwhile. Read it again before you say that it is true.")
     notifications.withdraw(session, actor, key="article", record_id=article_id, kinds=("reminder.article",))
     return records.update(
-        session, actor, "article", article_id, {}, base_version=base_version, event_type="article.reviewed",
+        session, actor, "article", article_id, {}, event_type="article.reviewed",
         fixed={"reviewed_on": today, "review_by": again_on},
     )  # fmt: skip
 
@@ -122,13 +141,17 @@ def products_of(session: Session, actor: Actor, article_id: int) -> dict[int, st
     return lists.titles(session, actor, "product", ids) if actor.can("product", Action.READ) else {}
 
 
-def set_products(session: Session, actor: Actor, article_id: int, product_ids: Sequence[int]) -> None:
-    """Say which products an article is about; those that the actor can't see stay. Events: article.products_changed."""
+def set_products(
+    session: Session, actor: Actor, article_id: int, product_ids: Sequence[int], *, began_with: Iterable[int] | None = None
+) -> None:
+    """Say which products an article is about; those that the actor can't see stay, and so does what others changed since the choice ``began_with``
+    these. Events: article.products_changed."""
     article = get(session, actor, article_id, action=Action.EDIT)
-    wanted = set(product_ids)
+    before = set(products_of(session, actor, article_id))
+    began = before if began_with is None else set(began_with)
+    wanted = (before - (began - set(product_ids))) | (set(product_ids) - began)
     if len(wanted) > MAX_PRODUCTS:
         raise Invalid(fields={"products": f"An article can be about at most {MAX_PRODUCTS} products."})
-    before = set(products_of(session, actor, article_id))
     if wanted == before:
         return
     unknown = wanted - set(lists.titles(session, actor, "product", wanted)) if actor.can("product", Action.READ) else wanted
@@ -152,7 +175,16 @@ def of_product(session: Session, actor: Actor, product_id: int) -> list[tuple[in
     query = pick(table.c.id, table.c.title).where(
         table.c.id.in_(about), table.c.state == ArticleState.PUBLISHED, visible(actor, "article", table)
     )
-    return [(int(row.id), str(row.title)) for row in session.execute(query.order_by(table.c.title))]
+    return [(int(row.id), _title(actor, row)) for row in session.execute(query.order_by(_by_title(actor, table)))]
+
+
+def _title(actor: Actor, row: Any) -> str:
+    return f"{entity('article').label} {row.id}" if actor.masked("article", "title") else str(row.title)
+
+
+def _by_title(actor: Actor, table: Any) -> Any:
+    """Whoever may not read titles learns nothing of them by the order."""
+    return table.c.id if actor.masked("article", "title") else table.c.title
 
 
 # --- finding ----------------------------------------------------------------------------------------------------------------
@@ -167,17 +199,16 @@ def suggest(session: Session, actor: Actor, ticket_id: int) -> list[Found]:
         TicketMessage.ticket_id == ticket_id, TicketMessage.direction == MessageDirection.INBOUND
     )
     said = session.exec(query.order_by(col(TicketMessage.id).desc()).limit(2)).all()
-    ranked = article_rules.rank(
-        docs(session), " ".join([ticket.subject, *said])[:4_000], category=ticket.category or "", product_id=ticket.product_id, near=0.4
-    )  # fmt: skip
+    wanted = " ".join([ticket.subject, *said])[:4_000]
+    ranked = index(session, _hidden(actor)).rank(wanted, category=ticket.category or "", product_id=ticket.product_id, near=0.4)
     return _found(session, actor, ranked, article_rules.SUGGESTED)
 
 
 def search(session: Session, actor: Actor, query: str, *, limit: int = 8) -> list[Found]:
     """Published articles that have words of a query, the best first; without words the newest."""
     require(actor, "article", Action.READ)
-    known = docs(session)
-    ranked = article_rules.rank(known, query, near=0.25) if query.strip() else sorted((doc.id for doc in known), reverse=True)
+    known = index(session, _hidden(actor))
+    ranked = known.rank(query[:MAX_QUERY], near=0.25) if query.strip() else sorted(known.docs, reverse=True)
     return _found(session, actor, ranked, limit)
 
 
@@ -189,28 +220,56 @@ def _found(session: Session, actor: Actor, ranked: Sequence[int], limit: int) ->
     query = pick(*(table.c[name] for name in names)).where(table.c.id.in_(ranked[: 10 * limit]), visible(actor, "article", table))
     rows = {row.id: row for row in session.execute(query)}
     best = [rows[key] for key in ranked if key in rows][:limit]
-    return [Found(row.id, row.title, row.summary or "", row.slug, row.category or "", HelpLanguage(row.language)) for row in best]
+    hidden = {name for name in names if actor.masked("article", name)}
+    return [
+        Found(
+            row.id, _title(actor, row), "" if "summary" in hidden else row.summary or "", row.slug,
+            "" if "category" in hidden else row.category or "", HelpLanguage(row.language),
+        )
+        for row in best
+    ]  # fmt: skip
 
 
-def docs(session: Session) -> list[Doc]:
-    """The words of all published articles. Kept for all readers until an article changes.
+def _hidden(actor: Actor) -> tuple[str, ...]:
+    """The fields whose words decide nothing for somebody who may not read them."""
+    return tuple(name for name in _WORDY if actor.masked("article", name))
+
+
+def index(session: Session, hidden: tuple[str, ...] = ()) -> Index:
+    """The words of all published articles, without those of hidden fields. Kept for all readers until an article changes.
 
     A full-text query finds records that hold every word; a ticket shares some words with an article, never all, and its frequent words stand in
     a hundred thousand other records of the same index. So the few articles are weighed here.
     """
-    return db.shared(session, "articles.docs", ("article", "article_product"), lambda: _docs(session))
+    return db.shared(session, ("articles.index", hidden), ("article", "article_product"), lambda: Index(_docs(session, hidden)))
 
 
-def _docs(session: Session) -> list[Doc]:
+_Read = dict[tuple[int, int, datetime], Mapping[str, int]]
+_READ: WeakKeyDictionary[Any, dict[tuple[str, ...], _Read]] = WeakKeyDictionary()
+"""The words of each version of an article: after a change only what changed is read again."""
+
+
+def _docs(session: Session, hidden: tuple[str, ...]) -> list[Doc]:
     products: dict[int, set[int]] = {}
     for article_id, product_id in session.exec(select(ArticleProduct.article_id, ArticleProduct.product_id)):
         products.setdefault(article_id, set()).add(product_id)
     columns = entity("article").table.c
-    query = pick(columns.id, columns.title, columns.summary, columns.body, columns.category).where(*public_clause())
-    return [
-        article_rules.doc_of(row.id, row.title, row.summary or "", row.body or "", row.category or "", products.get(row.id, ()))
-        for row in session.execute(query.order_by(columns.id))
-    ]
+    query = pick(columns.id, columns.version, columns.updated_at, columns.category).where(*public_clause()).order_by(columns.id)
+    rows = {(int(row.id), int(row.version), row.updated_at): row.category or "" for row in session.execute(query)}
+    kept = _READ.setdefault(session.get_bind(), {})
+    before = kept.get(hidden, {})
+    fresh = _weights(session, [key[0] for key in rows if key not in before], hidden)
+    read = kept[hidden] = {key: before[key] if key in before else fresh.get(key[0], {}) for key in rows}
+    return [Doc(key[0], read[key], category, frozenset(products.get(key[0], ()))) for key, category in rows.items()]
+
+
+def _weights(session: Session, ids: Sequence[int], hidden: tuple[str, ...]) -> dict[int, Mapping[str, int]]:
+    columns, found = entity("article").table.c, dict[int, Mapping[str, int]]()
+    for at in range(0, len(ids), 500):
+        query = pick(columns.id, *(columns[name] for name in _WORDY)).where(columns.id.in_(ids[at : at + 500]))
+        for row in session.execute(query).mappings():
+            found[int(row["id"])] = article_rules.weights_of(*("" if name in hidden else row[name] or "" for name in _WORDY))
+    return found
 
 
 def public_clause() -> tuple[Any, ...]:
@@ -230,16 +289,22 @@ class Spoken:
     language: HelpLanguage
 
 
-def spoken(session: Session, ids: Iterable[int]) -> dict[int, Spoken]:
-    """The short answers of these articles, as far as they are published at this moment. For telephone menus: callers are nobody here."""
+def spoken(session: Session, ids: Iterable[int], reader: Actor | None = None) -> dict[int, Spoken]:
+    """The short answers of these articles, as far as they are published at this moment. For telephone menus: callers are nobody here.
+    ``reader``: somebody who sees on a screen what callers hear, without what their role hides."""
     wanted = [one for one in set(ids) if 0 < one < 2**31]
     if not wanted:
         return {}
     query = select(Article.id, Article.title, Article.summary, Article.language).where(
         col(Article.id).in_(wanted), *public_clause()
     )
+    hidden = {name for name in _WORDY if reader is not None and reader.masked("article", name)}
     return {
-        int(key): Spoken(title, (words or "").strip(), HelpLanguage(language))
+        int(key): Spoken(
+            f"{entity('article').label} {key}" if "title" in hidden else title,
+            lists.MASK if "summary" in hidden else markdown.aloud(words or ""),
+            HelpLanguage(language),
+        )
         for key, title, words, language in session.exec(query)
     }
 
@@ -250,4 +315,4 @@ def published(session: Session, actor: Actor) -> dict[int, str]:
         return {}
     table = entity("article").table
     query = pick(table.c.id, table.c.title).where(table.c.state == ArticleState.PUBLISHED, visible(actor, "article", table))
-    return {int(row.id): str(row.title) for row in session.execute(query.order_by(table.c.title))}
+    return {int(row.id): _title(actor, row) for row in session.execute(query.order_by(_by_title(actor, table)))}

@@ -1,11 +1,11 @@
 """The help centre as strangers see it: published articles and nothing else, and whether they helped."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -13,15 +13,16 @@ from crm_core.errors import NotFound, TooMany
 from crm_core.fields import registry
 from crm_core.kit import markdown, secret
 from crm_core.kit.clock import utcnow
+from crm_core.kit.network import network_of
 from crm_core.kit.text import clip
 from crm_core.models import Article, ArticleVote, HelpCentre, LeadForm
-from crm_core.services.helpdesk import article_rules, articles, help_centre
+from crm_core.services.helpdesk import articles, help_centre
 
 PURPOSE = "help-votes"
 CLOSED = "There is no help centre at this address."
 MISSING = "There is no such article, or it is not published any more. Look for its words, or go through the list."
 OTHER = "More"
-MAX_QUERY = 200
+MAX_QUERY = articles.MAX_QUERY
 VOTES, VOTE_MINUTES = 20, 10
 """Answers to “Did this help?” that one network address may give within so many minutes."""
 
@@ -98,7 +99,7 @@ def find(session: Session, query: str = "", category: str = "") -> dict[str, lis
         statement = statement.where(Article.category == category)
     rows = list(session.exec(statement))
     if query.strip():
-        ranked = article_rules.rank(articles.docs(session), query[:MAX_QUERY], near=0.15)
+        ranked = articles.index(session).rank(query[:MAX_QUERY], near=0.15)
         known = {row.id: row for row in rows}
         hits = [_item(known[key]) for key in ranked if key in known]
         return {"": hits} if hits else {}
@@ -136,11 +137,12 @@ def vote(session: Session, slug: str, *, helped: bool, address: str, browser: st
     """A reader says whether an article helped: one answer per visitor and article, the last one counts. Raises TooMany.
 
     No cookie is set and no address is kept: a visitor is a signature over the article, the network and the browser, which says nothing about
-    what else was read.
+    what else was read; the signature over the network alone, which limits floods, goes after ten minutes.
     """
     centre(session)
     found = _row(session, slug)
-    place = _network(address)
+    forget_places(session)
+    place = network_of(address)
     source = secret.signature(PURPOSE, place)
     since = utcnow() - timedelta(minutes=VOTE_MINUTES)
     query = select(func.count()).where(ArticleVote.source_hash == source, col(ArticleVote.updated_at) >= since)
@@ -149,7 +151,7 @@ def vote(session: Session, slug: str, *, helped: bool, address: str, browser: st
     visitor = secret.signature(PURPOSE, f"{found.id}\x00{place}\x00{browser[:300]}")
     known = session.exec(select(ArticleVote).where(ArticleVote.article_id == found.id, ArticleVote.visitor_hash == visitor)).first()
     if known is not None:
-        known.helped = helped
+        known.helped, known.source_hash = helped, source
         session.add(known)
         return
     try:
@@ -160,10 +162,8 @@ def vote(session: Session, slug: str, *, helped: bool, address: str, browser: st
         return
 
 
-def _network(address: str) -> str:
-    """The address, or the whole subscriber's network where one person has a billion of them."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if found.version == 6 else address
+def forget_places(session: Session) -> None:
+    """Once nobody counts them any more, answers don't say that they came from one place."""
+    votes: Any = ArticleVote.__table__  # type: ignore[attr-defined]
+    old = votes.c.updated_at < utcnow() - timedelta(minutes=VOTE_MINUTES)
+    session.execute(update(votes).where(votes.c.source_hash != "", old).values(source_hash="", updated_at=votes.c.updated_at))

@@ -11,7 +11,7 @@ from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.clock import utcnow
 from crm_core.models import Activity, Attachment, InboundMail, Task, Ticket, TicketMerge, TicketMessage
-from crm_core.services.helpdesk import slas, tickets
+from crm_core.services.helpdesk import article_uses, slas, tickets
 from crm_core.vocabulary import Action, TicketKind
 
 _MOVED: dict[str, Any] = {"messages": TicketMessage, "activities": Activity, "tasks": Task, "mail": InboundMail}
@@ -26,6 +26,7 @@ def merge(session: Session, actor: Actor, source_id: int, target_id: int, *, bas
                               "closed_at": source.closed_at.isoformat() if source.closed_at else None, "contact_id": target.contact_id, "account_id": target.account_id}  # fmt: skip
     moved: dict[str, Any] = {name: _move(session, model, source_id, target_id) for name, model in _MOVED.items()}
     moved["files"] = _move_files(session, source_id, target_id)
+    moved["uses"] = article_uses.moved(session, moved["messages"], target)
     row = TicketMerge(source_id=source_id, target_id=target_id, moved={**moved, "before": before}, by_id=actor.user_id)
     session.add(row)
     closed = {
@@ -109,6 +110,7 @@ def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
     for name, model in _MOVED.items():
         _move(session, model, target.id, source.id, [int(one) for one in row.moved.get(name, ())])
     _move_files(session, target.id, source.id, [int(one) for one in row.moved.get("files", ())])
+    article_uses.moved_back(session, row.moved.get("uses") or {})
     before = row.moved["before"]
     times = {key: datetime.fromisoformat(before[key]) if before[key] else None for key in ("solved_at", "closed_at")}
     records.update(

@@ -27,7 +27,16 @@ LISTENS = (NodeKind.MENU, NodeKind.ARTICLE)
 """Steps at which a caller may press keys."""
 AGAIN, AGENT = "1", "2"
 """Keys after an article: hear it again, speak to somebody."""
-UNAVAILABLE = "I am sorry, this answer is not available at the moment."
+UNAVAILABLE = {
+    "en": "I am sorry, this answer is not available at the moment.",
+    "de": "Diese Auskunft ist im Moment leider nicht verfügbar.",
+    "fr": "Désolé, cette réponse n’est pas disponible pour le moment.",
+    "es": "Lo sentimos, esta respuesta no está disponible en este momento.",
+    "it": "Ci dispiace, questa risposta al momento non è disponibile.",
+    "pt": "Lamentamos, esta resposta não está disponível de momento.",
+    "nl": "Dit antwoord is op dit moment helaas niet beschikbaar.",
+}
+"""What callers hear instead of an article that is gone, by the language of the menu."""
 AFTER = {
     "en": "To hear it again, press 1. To speak to somebody, press 2. If this helped, just hang up.",
     "de": "Um es noch einmal zu hören, drücken Sie die 1. Um mit jemandem zu sprechen, die 2. Wenn Ihnen das geholfen hat, legen Sie einfach auf.",
@@ -98,7 +107,10 @@ def spoken(flow: Flow, words: Mapping[int, str], language: str) -> dict[str, Any
         if kind_of(node) is NodeKind.ARTICLE:
             node = {key: value for key, value in node.items() if key != "answer"}
             answer = words.get(article_of(node), "")
-            node |= {"after": node.get("after") or after_of(language), **({"answer": answer} if answer else {})}
+            node |= {
+                "after": node.get("after") or after_of(language),
+                **({"answer": answer} if answer else {"gone": gone_of(language)}),
+            }
         nodes[key] = node
     return {**flow, "nodes": nodes}
 
@@ -108,12 +120,17 @@ def after_of(language: str) -> str:
     return AFTER.get(language[:2].lower(), AFTER["en"])
 
 
+def gone_of(language: str) -> str:
+    """What callers hear instead of an article that is gone."""
+    return UNAVAILABLE.get(language[:2].lower(), UNAVAILABLE["en"])
+
+
 def says(node: Node) -> tuple[str, ...]:
     """What callers hear at a step."""
     if kind_of(node) is not NodeKind.ARTICLE:
         return (str(node["prompt"]),) if node.get("prompt") else ()
     if not node.get("answer"):
-        return (UNAVAILABLE,)
+        return (str(node.get("gone") or UNAVAILABLE["en"]),)
     return tuple(str(node[part]) for part in ("prompt", "answer", "after") if node.get(part))
 
 
@@ -192,8 +209,9 @@ def _walk(flow: Flow, node_id: str, *, is_open: bool, tries: int) -> Turn:
         node = node_of(flow, node_id)
         kind = kind_of(node)
         passed.append(node_id)
-        said += says(node)
-        if kind is NodeKind.MENU or (kind is NodeKind.ARTICLE and node.get("answer")):
+        gone = kind is NodeKind.ARTICLE and not node.get("answer")
+        said += (words for words in says(node) if not gone or words not in said)  # being sorry once is enough
+        if kind in LISTENS and not gone:
             return Turn(tuple(said), tuple(passed), node_id, tries, True)
         if kind is NodeKind.HOURS:
             node_id = str(node.get("open" if is_open else "closed") or "")
@@ -270,11 +288,11 @@ def reachable(flow: Flow) -> set[str]:
 
 
 def _that_end(nodes: Mapping[str, Node]) -> set[str]:
-    """The nodes from which some way leads to an end that is not the mere giving up of a menu."""
+    """The nodes from which some way leads to an end that is not the mere giving up of a menu. An article that is gone only leads on, so it is none."""
     ending = {
         key
         for key, node in nodes.items()
-        if kind_of(node) in ENDS or kind_of(node) is NodeKind.ARTICLE or (kind_of(node) is NodeKind.SAY and not node.get("next"))
+        if kind_of(node) in ENDS or (kind_of(node) in (NodeKind.SAY, NodeKind.ARTICLE) and not node.get("next"))
     }
     while more := {key for key, node in nodes.items() if key not in ending and ending & set(exits(node).values())}:
         ending |= more

@@ -68,16 +68,18 @@ def find(session: Session, actor: Actor) -> list[MenuRow]:
     """All menus by name."""
     require(actor, "telephony", Action.READ)
     calls = {int(key): int(n) for key, n in session.exec(select(VoiceCall.menu_id, func.count()).group_by(col(VoiceCall.menu_id)))}
-    return [_row(session, menu, calls.get(menu.id, 0)) for menu in session.exec(select(VoiceMenu).order_by(col(VoiceMenu.name)))]
+    return [
+        _row(session, actor, menu, calls.get(menu.id, 0)) for menu in session.exec(select(VoiceMenu).order_by(col(VoiceMenu.name)))
+    ]
 
 
-def _row(session: Session, menu: VoiceMenu, calls: int) -> MenuRow:
+def _row(session: Session, actor: Actor, menu: VoiceMenu, calls: int) -> MenuRow:
     published = version(session, menu.id, menu.published_no)
     found = problems(session, menu, menu.flow)
     if published is not None and published != menu.flow:
         missing = _unavailable(session, menu, published)
         found += [f"Callers hear it at this moment: {words}" for words in missing if words not in found]
-    return MenuRow(menu, calls, bool(menu.token_sealed), tuple(found), published != menu.flow, tuple(_hints(session, menu)))
+    return MenuRow(menu, calls, bool(menu.token_sealed), tuple(found), published != menu.flow, tuple(_hints(session, actor, menu)))
 
 
 def problems(session: Session, menu: VoiceMenu, flow: Mapping[str, Any]) -> list[str]:
@@ -94,30 +96,30 @@ def _unavailable(session: Session, menu: VoiceMenu, flow: Mapping[str, Any]) -> 
     ]
 
 
-def _hints(session: Session, menu: VoiceMenu) -> Iterator[str]:
+def _hints(session: Session, actor: Actor, menu: VoiceMenu) -> Iterator[str]:
     """What works but may sound wrong: an article in another language than the voice's."""
-    known = articles.spoken(session, flow_rules.articles_in(menu.flow))
+    known = articles.spoken(session, flow_rules.articles_in(menu.flow), actor)
     for article in known.values():
         if article.language.value != menu.language[:2].lower():
             yield f"“{article.title}” is written in {article.language.label}, and the voice of this menu speaks {menu.language}."
 
 
-def spoken(session: Session, flow: Mapping[str, Any], language: str) -> dict[str, Any]:
-    """A flow with what its articles say at this moment. For the functions around it, which ask."""
-    words = {key: one.words for key, one in articles.spoken(session, flow_rules.articles_in(flow)).items()}
+def spoken(session: Session, flow: Mapping[str, Any], language: str, reader: Actor | None = None) -> dict[str, Any]:
+    """A flow with what its articles say at this moment, as far as ``reader`` may read it. For the functions around it, which ask."""
+    words = {key: one.words for key, one in articles.spoken(session, flow_rules.articles_in(flow), reader).items()}
     return flow_rules.spoken(flow, words, language)
 
 
 def heard(session: Session, actor: Actor, menu_id: int, flow: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A menu's draft (or another flow of it) as callers would hear it now, to be tried."""
     menu = get(session, actor, menu_id)
-    return spoken(session, menu.flow if flow is None else flow, menu.language)
+    return spoken(session, menu.flow if flow is None else flow, menu.language, actor)
 
 
 def titles(session: Session, actor: Actor, menu_id: int, flow: Mapping[str, Any]) -> dict[int, str]:
     """The titles of the articles that a flow of a menu reads, as far as they are published now."""
     get(session, actor, menu_id)
-    return {key: one.title for key, one in articles.spoken(session, flow_rules.articles_in(flow)).items()}
+    return {key: one.title for key, one in articles.spoken(session, flow_rules.articles_in(flow), actor).items()}
 
 
 def wrong(session: Session, actor: Actor, menu_id: int) -> list[str]:

@@ -406,7 +406,8 @@ class Batch:
         if updates:
             writing.update_records(self.session, key, updates)
         self.kind.wrote(self, creates, updates)
-        writing.write_events(self.session, self.actor, key, (*creates, *updates), self.memory.fields, self.run_id, self.now)
+        told = (*creates, *updates, *self.kind.also(creates))
+        writing.write_events(self.session, self.actor, key, told, self.memory.fields, self.run_id, self.now)
         for row in creates:
             outcome = self._outcomes[row.n]
             outcome.record_id, outcome.record_version = row.id, row.columns["version"]

@@ -7,7 +7,8 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.services import bulk
 from crm_core.services.collaboration import activities, files
 from crm_core.services.customers import contacts
-from crm_core.services.helpdesk import macros, merging, tickets
+from crm_core.services.helpdesk import article_uses, articles, macros, merging, tickets
+from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.sales import leads
 from crm_core.vocabulary import ActivityKind, TicketKind
 
@@ -150,6 +151,22 @@ def test_two_tickets_become_one_and_two_again(any_cast):
     assert (back.status, back.merged_into_id, look(tickets.get, sam, new.id).contact_id) == (TicketKind.NEW, None, None)
     with pytest.raises(Conflict):
         do(merging.undo, sam, merge_id)
+
+
+def test_an_article_in_an_answer_that_came_along_counts_on_the_new_ticket(cast):
+    sam = cast["sam"]
+    article = do(articles.create, sam, {"title": "A", "summary": "Hold the button for long.", "state": "published"})
+    old, new = (do(tickets.create, sam, {"subject": name}) for name in ("Same", "Again"))
+    for verb in (tickets.solve, tickets.reopen):
+        do(verb, sam, new.id)
+    do(tickets.reply, sam, old.id, article.summary, articles=[article.id])
+    do(merging.merge, sam, old.id, new.id)
+    do(tickets.solve, sam, new.id)
+    assert look(article_uses.figures, sam, [article.id])[article.id] == Figures(used=1, solved=1)
+    ((merge_id, _, _),) = look(merging.of, sam, new.id)
+    do(merging.undo, sam, merge_id)
+    do(tickets.solve, sam, old.id)
+    assert look(article_uses.figures, sam, [article.id])[article.id] == Figures(used=1, solved=1), "and on its own again"
 
 
 def test_what_can_not_be_merged(cast):

@@ -113,12 +113,22 @@ def test_an_article_is_read_again_or_leads_to_somebody(pressed, node, waits, end
 def test_an_article_that_is_gone_leads_to_somebody_and_the_menu_says_so():
     gone = flow_rules.spoken(reader(), {}, "en-US")
     turn = flow_rules.begin(gone, is_open=True)
-    assert turn.said[0] == flow_rules.UNAVAILABLE and turn.end is CallEnd.QUEUED and turn.passed == ("read", "help")
+    assert turn.said[0] == flow_rules.UNAVAILABLE["en"] and turn.end is CallEnd.QUEUED and turn.passed == ("read", "help")
     again = flow_rules.press(gone, "read", 0, "1", is_open=True)
-    assert again.said[0] == flow_rules.UNAVAILABLE and again.end is CallEnd.QUEUED, "archived while somebody listens"
+    assert again.said[0] == flow_rules.UNAVAILABLE["en"] and again.end is CallEnd.QUEUED, "archived while somebody listens"
     assert "not published" in flow_rules.problems(gone)[0]
     assert "reads no article" in flow_rules.problems(flow_rules.spoken(reader(article=None), {}, "de-DE"))[0]
     lost = flow_rules.problems(flow_rules.spoken(reader(next=""), {7: "x"}, "de-DE"))
     assert any("leads to nobody" in words for words in lost)
     assert "drücken Sie die 1" in flow_rules.says(flow_rules.spoken(reader(), {7: "x"}, "de-DE")["nodes"]["read"])[2]
     assert flow_rules.articles_in(reader()) == [7] and flow_rules.articles_in(reader(article="7; drop")) == []
+
+
+def test_articles_that_lead_to_each_other_only_are_no_way_out():
+    circle = reader(next="other")
+    circle["nodes"]["other"] = {**circle["nodes"]["read"], "title": "Other", "article": 8, "next": "read"}
+    circle["nodes"] = {key: circle["nodes"][key] for key in ("read", "other")}
+    told = flow_rules.problems(flow_rules.spoken(circle, {7: "One.", 8: "Two."}, "en-US"))
+    assert len(told) == 2 and all("round in circles" in words for words in told)
+    turn = flow_rules.begin(flow_rules.spoken(circle, {}, "de-AT"), is_open=True)
+    assert turn.said == (flow_rules.UNAVAILABLE["de"], "Goodbye.") and turn.end is CallEnd.ABANDONED

@@ -82,5 +82,9 @@ class Kind:
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         """Write what hangs on the records. Runs in the same savepoint."""
 
+    def also(self, created: Sequence[Written]) -> list[Written]:
+        """Further events of records that were created: each as a row whose ``event_type`` says what."""
+        return []
+
     def finished(self, batch: "Batch") -> None:
         """After the last row."""

@@ -1,10 +1,12 @@
 """Products, help articles and campaigns: nothing special about them but their names."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from crm_core.kit import clock
-from crm_core.services.admin.imports.kinds.base import Kind, RowRefused
+from crm_core.services.admin.imports.kinds.base import Kind, RowRefused, Written
 from crm_core.services.helpdesk import article_rules, articles
 from crm_core.vocabulary import ArticleState
 
@@ -68,7 +70,15 @@ class Articles(Kind):
         if old is None:
             values["slug"] = article_rules.free_slug(draft.title or "", self.slugs)
             self.slugs.add(values["slug"])
-        if published and getattr(old, "published_at", None) is None:
-            today = clock.today(batch.actor.timezone)
-            values["published_at"], values["reviewed_on"] = clock.utcnow(), today
-            values["review_by"] = values.get("review_by") or article_rules.next_review(today)
+        if published and getattr(old, "state", None) is not ArticleState.PUBLISHED:
+            again = values.get("review_by") or getattr(old, "review_by", None)
+            values |= article_rules.published(getattr(old, "published_at", None), again, clock.today(batch.actor.timezone))
+
+    def name_change(self, row: Written) -> None:
+        """The event of an update that changed the state says so."""
+        if "state" in row.old:
+            row.event_type = articles.EVENTS[row.columns["state"]]
+
+    def also(self, created: Sequence[Written]) -> list[Written]:
+        published = ArticleState.PUBLISHED
+        return [replace(row, event_type=articles.EVENTS[published]) for row in created if row.columns["state"] is published]
