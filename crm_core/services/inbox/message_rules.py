@@ -124,7 +124,7 @@ def _head(message: Message) -> Incoming:
     above = [*_ID.findall(values["References"]), *_ID.findall(values["In-Reply-To"])]
     kept = {name: clip(_header(message, name), 1000) for name in KEPT if name in message}
     if _CHECKED in kept:  # the topmost is what our own mail server wrote; anybody before it may have written the others
-        kept[_CHECKED] = clip(_line(_words(_raw(message, _CHECKED)[0])), 1000)
+        kept[_CHECKED] = clip(_line(_words(_raw(message, _CHECKED)[0])), 4000)
     return Incoming(
         message_id=ids[0][:300] if ids else "",
         references=tuple(dict.fromkeys(above[-100:])),
