@@ -72,7 +72,9 @@ class Contact(Customisable, table=True):
     source: str | None = field("Source", FieldKind.PICK)
     owner_id: int | None = field("Owner", to="user")
     preferred_channel: PreferredChannel = field("Preferred channel", enum=PreferredChannel, default=PreferredChannel.ANY)
-    preferred_hours: str | None = field("Best time", max_length=40, help="Local time of the person, such as 09:00-12:00")
+    preferred_hours: str | None = field(
+        "Best time", max_length=40, help="Local time of the person, such as 09:00-12:00 or Mon-Thu 9-12"
+    )
     timezone: str | None = field(
         "Time zone", max_length=64, help="Such as Europe/Berlin. Left empty, the area of the phone number decides."
     )

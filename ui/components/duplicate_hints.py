@@ -56,6 +56,10 @@ def _hit(hit: Duplicate, name: str) -> None:
             st.markdown(f":material/{found.icon}: {fmt.md(hit.title[:80])}  :gray[{found.label}]")
             st.caption(fmt.md(", ".join(hit.reasons)))
         if screen_of(found.page) is not None and st.button(
-            "Open", key=f"{name}_open_{hit.entity}_{hit.id}", type="tertiary", icon=":material/open_in_new:"
+            "Use this one",
+            key=f"{name}_open_{hit.entity}_{hit.id}",
+            type="tertiary",
+            icon=":material/arrow_forward:",
+            help="Go to it; nothing new is created",
         ):
             go(found.page, id=hit.id)

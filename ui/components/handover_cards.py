@@ -59,8 +59,9 @@ def _body(actor: Actor, found: HandoverView, place: str) -> None:
 def _item(item: ItemView, may_tick: bool, place: str) -> None:
     label = fmt.md(item.label) + ("  :gray[(required)]" if item.required and not item.done else "")
     if may_tick:
+        key = f"handover_{place}_{item.id}_{item.done}"
         st.checkbox(
-            label, value=item.done, key=f"handover_{place}_{item.id}_{item.done}", on_change=_tick, args=(item.id, not item.done),
+            label, value=item.done, key=key, on_change=_tick, args=(item.id, not item.done, key),
             help=fmt.md(item.missing) if item.missing else None,
         )  # fmt: skip
     else:
@@ -70,8 +71,9 @@ def _item(item: ItemView, may_tick: bool, place: str) -> None:
         st.caption(fmt.md(item.done_by))
 
 
-def _tick(item_id: int, done: bool) -> None:
-    perform(handovers.tick, item_id, done=done)
+def _tick(item_id: int, done: bool, key: str) -> None:
+    if perform(handovers.tick, item_id, done=done) is None:
+        st.session_state[key] = not done  # refused: the box must not look as if it had been taken
 
 
 def _actions(actor: Actor, found: HandoverView, place: str) -> None:
@@ -196,6 +198,7 @@ def _decide_dialog(handover_id: int) -> None:
     if found.state is not HandoverState.PENDING or not found.mine:
         return
     left = found.open_required
+    show_problems()
     if left:
         st.caption(f"{fmt.plural(len(left), 'required item')} left before you can accept. Tick what is done, or send it back.")
     reason = st.text_input("If you send it back: what is missing?", key=f"send_back_{handover_id}", max_chars=handovers.MAX_REASON)

@@ -15,6 +15,14 @@ _SPAN = re.compile(
     r"(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|h|uhr)?\s*(?:-|–|—|to|bis|until)\s*(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|h|uhr)?"
 )
 
+_DAY = r"(mon|tue|wed|thu|fri|sat|sun|mo|di|mi|(?:do|so)(?!\s+(?!bis|und|to|until)[a-z])|fr|sa)"
+_LONG = r"(?:d|s|sday|rsday|nesday|urday|day|ntag|enstag|ttwoch|nnerstag|eitag|mstag|nnabend)?s?"
+_DAYS = re.compile(rf"\b{_DAY}{_LONG}\b\.?(?:\s*(?:-|–|—|to|bis|until)\s*{_DAY}{_LONG}\b)?")
+_NUMBER = {
+    name: at % 7
+    for at, name in enumerate(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so"])
+}
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -52,6 +60,15 @@ def hours_of(text: str) -> list[tuple[time, time]]:
         if begin is not None and end is not None and begin != end:
             spans.append((begin, end))
     return spans
+
+
+def days_of(text: str) -> frozenset[int]:
+    """Weekdays in a text such as ``Mon-Thu 9-12`` (Monday is 0); empty when it names none."""
+    named: set[int] = set()
+    for found in _DAYS.finditer(text.lower()):
+        first, last = _NUMBER[found[1]], _NUMBER[found[2] or found[1]]
+        named |= {(first + n) % 7 for n in range((last - first) % 7 + 1)}
+    return frozenset(named)
 
 
 def _clock(hour: str, minute: str | None, half: str | None) -> time | None:
@@ -94,12 +111,14 @@ def _other_channel(wishes: Wishes, way: Way) -> list[str]:
 
 
 def _wrong_hour(wishes: Wishes, now: datetime, local: datetime | None, fallback_zone: str) -> list[str]:
-    spans = hours_of(wishes.hours)
+    spans, days = hours_of(wishes.hours), days_of(wishes.hours)
     here = local or now.astimezone(ZoneInfo(fallback_zone))
     clock = f"{here:%H:%M}"
     where = f"It is {clock} where they are" if local else f"It is {clock} by your clock (their time zone is not known)"
-    if spans:
-        return [] if _inside(here.time(), spans) else [f"{where}; the best time is {wishes.hours}."]
+    if spans or days:
+        fits = (not spans or _inside(here.time(), spans)) and (not days or here.weekday() in days)
+        day = f" on {here:%A}" if days and here.weekday() not in days else ""
+        return [] if fits else [f"{where}{day}; the best time is {wishes.hours}."]
     if local is not None and not time(7, 0) <= here.time() < time(21, 0):
         return [f"{where}: that is night."]
     return []
@@ -112,6 +131,6 @@ def next_time(wishes: Wishes, now: datetime, *, fallback_zone: str = "UTC") -> d
         return None
     zone = ZoneInfo(wishes.zones[0] if wishes.zones and len(wishes.zones) <= MAX_ZONES else fallback_zone)
     here = now.astimezone(zone)
-    days = (here.date() + timedelta(days=n) for n in range(8))
-    moments = sorted(datetime.combine(day, begin, zone) for day in days if day.weekday() < 5 for begin, _ in spans)
+    days, wanted = (here.date() + timedelta(days=n) for n in range(8)), days_of(wishes.hours) or range(5)
+    moments = sorted(datetime.combine(day, begin, zone) for day in days if day.weekday() in wanted for begin, _ in spans)
     return next((moment for moment in moments if moment > here), None)

@@ -7,7 +7,7 @@ import pytest
 from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotFound
 from crm_core.services.customers import contacts, preferences
-from crm_core.services.customers.reach_rules import Wishes, hours_of, may_reach, next_time
+from crm_core.services.customers.reach_rules import Wishes, days_of, hours_of, may_reach, next_time
 from crm_core.vocabulary import PreferredChannel, Verdict, Way
 
 NINE_UTC = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # a Wednesday: 10:00 in Berlin, 04:00 in New York
@@ -30,6 +30,23 @@ NINE_UTC = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # a Wednesday: 10:00 in Ber
 )
 def test_hours_are_read_as_people_write_them(text, spans):
     assert hours_of(text) == spans
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("Mon-Thu 9-12", {0, 1, 2, 3}), ("Tuesdays and Thursdays", {1, 3}), ("Mo, Do 9-11", {0, 3}), ("Montag bis Mittwoch", {0, 1, 2}),
+        ("Fri-Mon", {4, 5, 6, 0}), ("do not call before 9", set()), ("sunny mornings", set()), ("9-12", set()),
+    ],
+)  # fmt: skip
+def test_days_are_read_as_people_write_them(text, days):
+    assert days_of(text) == days
+
+
+def test_a_day_that_does_not_suit_is_said_and_the_plan_waits_for_one_that_does():
+    wishes = Wishes("Ida", hours="Tue 9-12", zones=("Europe/Berlin",))
+    assert may_reach(wishes, Way.CALL, NINE_UTC).reasons == ("It is 10:00 where they are on Wednesday; the best time is Tue 9-12.",)
+    assert next_time(wishes, NINE_UTC) == datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
 
 
 def test_the_hour_is_that_of_the_person_not_of_the_caller():
