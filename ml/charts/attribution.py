@@ -164,10 +164,10 @@ def cost_per_conversion_dots(costs: pd.DataFrame) -> go.Figure:
             y=shown["channel"],
             mode="markers",
             name=LABELS.get(model, model),
-            marker={"size": 9},
+            marker={"size": 9, "symbol": style.SYMBOLS[place % len(style.SYMBOLS)]},
             hovertemplate="%{y}: %{x:,.2f}<extra>%{fullData.name}</extra>",
         )
-        for model in models
+        for place, model in enumerate(models)
     ]
     fig = style.figure(span, *dots, x="Cost per attributed conversion (currency)", height=130 + 34 * len(shown))
     fig.update_xaxes(rangemode="tozero", showgrid=True)

@@ -171,6 +171,8 @@ def _origin(actor: Actor, run: Run) -> str:
         f"Data up to {fmt.day(actor, run.as_of)}",
         f"asked for by {fmt.md(run.asked_by)} {fmt.md(fmt.ago(actor, run.asked_at))}",
     ]
+    if run.named:
+        parts.insert(0, f"**{fmt.md(run.title)}**")
     if run.published_at is not None:
         parts.append(f"published {fmt.md(fmt.ago(actor, run.published_at))}")
     if not run.current:

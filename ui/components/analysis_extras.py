@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from crm_core import access
 from crm_core.access import Actor
 from crm_core.db import write_session
 from crm_core.services.analytics import marks, run_exports, run_snippet, runs
@@ -15,7 +16,6 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.analysis_form import show_run, value_words
 from ui.components.share_dialogs import share_run_dialog
-from ui.session import current_actor
 
 _LABELS = {"worst_jaccard": "Weakest group keeps", "agreement": "Rules find"}
 """Shares among the facts of a run, by their words."""
@@ -126,7 +126,7 @@ def extras(actor: Actor, found: Method, shown: Run, other: Run | None) -> None:
             _how(actor, found, shown)
     with st.expander("Files", icon=":material/download:", key="analysis_files", on_change="rerun") as files:
         if files.open:
-            _files(shown)
+            _files(actor, shown)
     with st.expander(
         "Beside another run", icon=":material/compare_arrows:", expanded=other is not None, key="analysis_with", on_change="rerun"
     ) as beside:
@@ -159,7 +159,7 @@ def _how(actor: Actor, found: Method, shown: Run) -> None:
     st.code(run_snippet.of(actor, shown), language="python", wrap_lines=True)
 
 
-def _files(shown: Run) -> None:
+def _files(actor: Actor, shown: Run) -> None:
     st.caption("Tables of this run. A figure is saved as PNG with the camera at its corner.")
     for name, rows in shown.tables.items():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -167,7 +167,7 @@ def _files(shown: Run) -> None:
             for form in ("csv", "xlsx"):
                 st.download_button(
                     form.upper(),
-                    data=partial(_make, shown.id, name, form),
+                    data=partial(_make, actor, shown.id, name, form),
                     file_name=f"{shown.kind}-{shown.id}-{name}.{form}",
                     mime=_MIME[form],
                     key=f"file_{name}_{form}",
@@ -176,9 +176,11 @@ def _files(shown: Run) -> None:
                 )
 
 
-def _make(run_id: int, name: str, form: str) -> bytes:
+def _make(actor: Actor, run_id: int, name: str, form: str) -> bytes:
+    """Called when the browser asks for the file, outside any run of the page, which may be hours old by then."""
     with write_session() as session:
-        return run_exports.export(session, current_actor(), run_id, name, form=form)
+        now = access.load(session, actor.user_id or 0, via=actor.via, session_id=actor.session_id)
+        return run_exports.export(session, now, run_id, name, form=form)
 
 
 def _beside(actor: Actor, found: Method, shown: Run, other: Run | None) -> None:

@@ -43,7 +43,7 @@ def _quotas(today: date, fiscal_start_month: int) -> None:
         return
     st.caption(f"What each person is to win, in {actor.currency} per month. Quarters and years are sums.")
     if not any(row.editable for row in rows):
-        st.dataframe(_frame(actor, rows, months), width="stretch", hide_index=True)
+        st.dataframe(_frame(actor, rows, months), width="stretch", hide_index=True, placeholder=fmt.NOTHING)
         return
     _edit(actor, [row for row in rows if row.editable], months)
 
@@ -58,7 +58,8 @@ def _year(actor: Actor, start: date) -> str:
 
 
 def _frame(actor: Actor, rows: list[PersonQuotas], months: list[date]) -> pd.DataFrame:
-    names = [format_date(month, "MMM y", locale=actor.locale) for month in months]
+    short = "LLL" if len({month.year for month in months}) == 1 else "LLL yy"  # the chosen year stands above
+    names = [format_date(month, short, locale=actor.locale) for month in months]
     frame: dict[str, Any] = {"Person": [row.name for row in rows]}
     for place, name in enumerate(names):
         amounts = [row.amounts[place] for row in rows]
@@ -72,7 +73,7 @@ def _edit(actor: Actor, rows: list[PersonQuotas], months: list[date]) -> None:
     shown = _frame(actor, rows, months)
     numbers = {name: st.column_config.NumberColumn(min_value=0.0, format="localized", width="small") for name in shown.columns[1:]}
     edited = st.data_editor(
-        shown, hide_index=True, width="stretch", disabled=["Person"], num_rows="fixed", key=f"quota_grid_{months[0]}_{hash(str(rows))}",
+        shown, hide_index=True, width="stretch", disabled=["Person"], num_rows="fixed", placeholder=fmt.NOTHING, key=f"quota_grid_{months[0]}_{hash(str(rows))}",
         column_config={"Person": st.column_config.TextColumn(pinned=True), **numbers},
     )  # fmt: skip
     changes = _changes(actor, rows, months, edited)

@@ -123,6 +123,7 @@ export default function (component) {
       box.checked = chosen.has(row.id)
       box.setAttribute("aria-label", `Select ${row.cells[0].text}`)
       box.onchange = () => { box.checked ? chosen.add(row.id) : chosen.delete(row.id); tr.classList.toggle("picked", box.checked); send() }
+      if (!data.openable) tr.onclick = (event) => { if (event.target !== box && !String(getSelection())) box.click() }
       td.append(box)
       tr.append(td)
     }

@@ -1,5 +1,6 @@
 """The tables of a run as files. Rows about single records are taken out only by those who may export such records, with their names."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session
@@ -8,6 +9,7 @@ from crm_core import events, lists
 from crm_core.access import Actor, require
 from crm_core.entities import ENTITIES
 from crm_core.errors import Invalid
+from crm_core.frames.orders import product_names
 from crm_core.kit.csvio import to_csv, to_xlsx
 from crm_core.services.analytics import runs
 from crm_core.services.analytics.methods import method
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_XLSX = 200_000
 _BATCH = 500
+_PRODUCTS = frozenset({"product_id", "partner_id", "offer_id", "because", "antecedents", "consequents"})
 
 
 def export(session: Session, actor: Actor, run_id: int, name: str, *, form: str = "csv") -> bytes:
@@ -31,7 +34,7 @@ def export(session: Session, actor: Actor, run_id: int, name: str, *, form: str 
     columns = _record_columns(run, frame)
     for entity_key in columns.values():
         require(actor, entity_key, Action.EXPORT)
-    header, rows = _named(session, actor, frame, columns)
+    header, rows = _named(session, actor, frame, columns, _product_columns(run, actor, frame))
     made = (to_csv if form == "csv" else to_xlsx)(header, rows)
     events.record(
         session, actor, "organisation.exported", entity="analytics",
@@ -48,7 +51,17 @@ def _record_columns(run: Any, frame: "pd.DataFrame") -> dict[str, str]:
     return {column: known[column] for column in frame.columns if column in known and known[column] != "product"}
 
 
-def _named(session: Session, actor: Actor, frame: "pd.DataFrame", columns: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
+def _product_columns(run: Any, actor: Actor, frame: "pd.DataFrame") -> set[str]:
+    """Columns of a basket run that hold products, or lists of them: a file of numbers would help nobody."""
+    if run.kind != "basket" or not actor.can("product", Action.READ):
+        return set()
+    return set(frame.columns) & _PRODUCTS
+
+
+def _named(
+    session: Session, actor: Actor, frame: "pd.DataFrame", columns: dict[str, str], products: set[str]
+) -> tuple[list[str], list[list[Any]]]:
+    known = product_names(session, actor) if products else {}
     header: list[str] = []
     taken: list[list[Any]] = []
     for column in frame.columns:
@@ -59,7 +72,15 @@ def _named(session: Session, actor: Actor, frame: "pd.DataFrame", columns: dict[
             titles = _titles(session, actor, columns[column], values)
             header.append(column.removesuffix("_id") + "_name")
             taken.append([titles.get(value, "") for value in values])
+        if column in products:
+            header.append(column.removesuffix("_id") + "_name")
+            taken.append([_product_words(known, value) for value in values])
     return header, [list(row) for row in zip(*taken, strict=True)]
+
+
+def _product_words(known: dict[int, str], value: Any) -> str:
+    ids = json.loads(value) if isinstance(value, str) else [] if value is None else [value]
+    return " + ".join(known.get(int(each), "a hidden product") for each in ids)
 
 
 def _titles(session: Session, actor: Actor, entity_key: str, ids: list[Any]) -> dict[int, str]:

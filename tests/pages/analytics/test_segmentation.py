@@ -1,11 +1,14 @@
 """The segmentation page: every role, an empty workspace, a run from question to action, links that others can't open."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import streamlit as st
 
 from crm_core.kit import clock
 from tests.crm_core.services.analytics.buying import NOW, ask, look, two_kinds, work
 from tests.pages.app import open_screen, words
+from ui.components import analysis_extras
 
 ROLES = ["root", "bob", "alice", "dana", "sam", "ana"]
 
@@ -85,3 +88,11 @@ def test_two_runs_of_one_minute_are_two_choices(cast):
     assert str(first) in app.query_params["run"] and "2 segments" in words(app)
     assert next(box for box in app.selectbox if box.label == "Number of clusters").value == "2", "the settings are those of the run"
     assert look(cast["bob"], second).id == second
+
+
+def test_a_table_is_saved_outside_any_run_of_the_page_by_whom_it_was_shown(cast):
+    two_kinds(cast)
+    run_id = work(ask(cast["dana"]))
+    with ThreadPoolExecutor(1) as server:  # the browser fetches the file later: nothing of the page is around
+        made = server.submit(analysis_extras._make, cast["dana"], run_id, "clusters", "csv").result()
+    assert made.decode("utf-8-sig").startswith("segment,")

@@ -96,7 +96,7 @@ def test_a_rule_ends_in_the_list_of_those_who_lack_the_second_part(cast):
         basket_rows.targets(session, cast["alice"], found.id, [ids["tea"]], [ids["cup"]])  # sees none of these orders
     with write_session() as session:
         text = run_exports.export(session, cast["bob"], found.id, "next_offers").decode()
-    assert "customer_name" in text and "P5" in text
+    assert "customer_name" in text and "P5" in text and "because_name" in text and ",cup," in text and ",tea," in text
 
 
 def test_a_suggestion_is_taken_turned_down_counted_and_wears_out(cast):
