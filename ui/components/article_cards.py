@@ -21,7 +21,7 @@ from ui.addresses import absolute
 from ui.navigation import page_of
 
 _LOOK = (
-    "<style>.article{overflow-wrap:anywhere}.article table{width:100%;border-collapse:collapse}"
+    "<style>.article{overflow-wrap:anywhere;overflow-x:auto}.article table{width:100%;border-collapse:collapse}"
     ".article th,.article td{padding:6px 14px 6px 0;border-top:1px solid rgba(128,128,128,.3);text-align:start;vertical-align:top;overflow-wrap:break-word}"
     ".article h2,.article h3,.article h4,.article h5{padding:.8rem 0 .3rem;font-size:1.05rem}.article pre{overflow-x:auto}</style>"
 )

@@ -204,16 +204,15 @@ def _decide_dialog(handover_id: int) -> None:
     reason = st.text_input("If you send it back: what is missing?", key=f"send_back_{handover_id}", max_chars=handovers.MAX_REASON)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         with st.container(horizontal=True, gap="small", width="content"):
-            if st.button("Accept", type="primary", icon=":material/check:", key="decide_yes", disabled=bool(left)):
-                if perform(handovers.accept, found.id, base_version=found.version, success=_taken(found)) is not None:
-                    st.rerun()
-                show_wrong()
-            if st.button("Send back", icon=":material/undo:", key="decide_no"):
-                if (
-                    perform(handovers.decline, found.id, reason=reason or "", base_version=found.version, success="Sent back.")
-                    is not None
-                ):
-                    st.rerun()
-                show_wrong()
+            if st.button("Accept", type="primary", icon=":material/check:", key="decide_yes", disabled=bool(left)) and (
+                perform(handovers.accept, found.id, base_version=found.version, success=_taken(found)) is not None
+            ):
+                st.rerun()
+            if st.button("Send back", icon=":material/undo:", key="decide_no") and (
+                perform(handovers.decline, found.id, reason=reason or "", base_version=found.version, success="Sent back.")
+                is not None
+            ):
+                st.rerun()
         if st.button("Open the account", type="tertiary", icon=":material/apartment:", key="decide_open"):
             go("account", id=found.account_id)
+    show_wrong()
