@@ -71,7 +71,7 @@ def note_line(actor: Actor, told: Told, *, key: str, again: Callable[[], None]) 
         openable = bool(told.page) and page_of(actor, told.page) is not None
         with st.container(width="stretch"):
             if openable:
-                if st.button(label, icon=f":material/{told.kind.icon}:", type="tertiary", key=f"open_{name}", width="stretch"):
+                if st.button(label, icon=f":material/{told.kind.icon}:", type="tertiary", key=f"open_{name}"):
                     perform(notifications.mark, [told.id])
                     go(told.page, **dict(told.query))
             else:
