@@ -1,5 +1,11 @@
 """The pages of help articles: per role, empty, from the first draft to an answer that holds one, and the help centre's settings."""
 
+from sqlmodel import select
+
+from crm_core import records
+from crm_core.db import write_session
+from crm_core.kit import clock
+from crm_core.models import Role, RoleFieldMask
 from crm_core.services.helpdesk import article_uses, articles, help_centre, tickets
 from crm_core.services.telephony import menus
 from crm_core.vocabulary import ArticleState
@@ -65,8 +71,34 @@ def test_the_help_centre_is_switched_on_by_who_may(cast):
     app = open_screen(cast["bob"], "articles")
     app.button(key="help_centre").click().run()
     assert not app.exception
-    assert app.toggle(key="hc_on_0").value is False and any(button.key == "hc_save" for button in app.button)
+    assert app.toggle(key="hc_on_0").value is False
+    app.toggle(key="hc_on_0").set_value(True)
+    app.button(key="hc_save").click()
+    app.button(key="help_centre").click().run()
+    assert not app.exception and look(help_centre.get, cast["bob"]).is_on
     assert not any(button.key == "help_centre" for button in open_screen(cast["alice"], "articles").button)
+
+
+def test_an_article_is_reviewed_and_gets_its_products(cast):
+    sam = cast["sam"]
+    made = do(articles.create, sam, {"title": "x", "summary": "y", "state": "published", "review_by": "2020-01-01"})
+    mine, theirs = (do(records.create, cast["root"], "product", {"name": name}) for name in ("Router", "Cable"))
+    app = open_screen(sam, "article", id=made.id)
+    app.button(key="products_edit").click().run()
+    picked = lambda: next(each for each in app.multiselect if str(each.key).startswith("article_products_"))  # noqa: E731
+    do(articles.set_products, cast["bob"], made.id, [theirs.id])
+    picked().set_value([mine.id])
+    app.button(key="products_edit").click().run()
+    assert not app.exception and picked().value == [theirs.id], "a choice that was left without saving is gone"
+    app = open_screen(sam, "article", id=made.id)
+    app.button(key="reviewed").click().run()
+    assert not app.exception and look(articles.get, sam, made.id).review_by > clock.today()
+    with write_session() as session:
+        role_id = session.exec(select(Role.id).where(Role.key == "sales_rep")).one()
+        for name in ("title", "review_by", "summary", "category", "reviewed_on"):
+            session.add(RoleFieldMask(role_id=role_id, entity="article", field_key=name))
+    app = open_screen(cast["alice"], "article", id=made.id)
+    assert not app.exception and not app.error
 
 
 def test_the_telephone_reads_an_article_in_the_browser_and_warns_when_it_is_gone(cast):

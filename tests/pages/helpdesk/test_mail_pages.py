@@ -3,7 +3,7 @@
 import pytest
 
 from crm_core.services import bulk
-from crm_core.services.helpdesk import answers, macros, tickets
+from crm_core.services.helpdesk import answers, article_uses, articles, macros, tickets
 from crm_core.services.inbox import tray
 from crm_core.vocabulary import MessageDirection, TicketKind
 from tests.crm_core.services.inbox.post import box, do, letter, look, take
@@ -45,6 +45,8 @@ def test_an_agent_answers_by_mail_and_takes_it_back(cast):
     app.text_area(key="reply_1_text_0").set_value("We look into it")
     app.button(key="reply_1_send").click().run()
     assert "is not an e-mail address" in words(app) and app.text_area(key="reply_1_text_0").value == "We look into it"
+    made = do(articles.create, sam, {"title": "Later", "summary": "We look into it", "state": "published"})
+    app.session_state["_articles_reply_1_text_0"] = [made.id]
     app.text_input(key="reply_1_cc_0").set_value("boss@customer.example")
     app.button(key="reply_1_send").click().run()
     assert not app.exception
@@ -58,6 +60,9 @@ def test_an_agent_answers_by_mail_and_takes_it_back(cast):
     assert not app.exception and len(look(tickets.messages, sam, 1)) == 1
     assert app.text_area(key="reply_1_text_1").value == "We look into it"
     assert look(tickets.get, sam, 1).status is TicketKind.NEW
+    assert app.session_state["_articles_reply_1_text_1"] == [made.id] and "_articles_reply_1_text_0" not in app.session_state
+    app.button(key="reply_1_send").click().run()
+    assert look(article_uses.figures, sam, [made.id])[made.id].used == 1, "sent again, the article still counts"
 
 
 def test_a_macro_is_used_from_the_ticket_and_taken_back(cast):
