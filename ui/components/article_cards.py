@@ -22,7 +22,7 @@ from ui.navigation import page_of
 
 _LOOK = (
     "<style>.article{overflow-wrap:anywhere;overflow-x:auto}.article table{width:100%;border-collapse:collapse}"
-    ".article th,.article td{padding:6px 14px 6px 0;border-top:1px solid rgba(128,128,128,.3);text-align:start;vertical-align:top;overflow-wrap:break-word}"
+    ".article th,.article td{padding:6px 0;padding-inline-end:14px;border-top:1px solid rgba(128,128,128,.3);text-align:start;vertical-align:top;overflow-wrap:break-word}"
     ".article h2,.article h3,.article h4,.article h5{padding:.8rem 0 .3rem;font-size:1.05rem}.article pre{overflow-x:auto}</style>"
 )
 _AGAIN = {"3 months": 91, "6 months": 182, "A year": 365, "Never": 0}
