@@ -55,25 +55,37 @@ def _title(actor: Actor, row: RunRow) -> str:
 
 def run_menu(actor: Actor, found: Method, shown: Run) -> None:
     """What one may do with the run itself."""
-    may_change = shown.mine or shown.may_manage
-    with st.popover("", icon=":material/more_vert:", type="tertiary", help="This run", key="run_menu", on_change="rerun") as menu:
-        if not menu.open:
-            return
-        st.caption("A link to this run, for colleagues who see the same records")
-        st.code(f"{(st.context.url or '').split('?')[0]}?run={shown.id}", language=None, wrap_lines=True)
-        done = shown.state is RunState.DONE
-        if done and shown.may_manage and st.button("Share outside", icon=":material/share:", key="run_share", type="tertiary"):
-            share_run_dialog(shown.id, shown.title)
-        if may_change and st.button("Name it", icon=":material/edit:", key="run_rename", type="tertiary"):
-            _rename(shown)
-        if (
-            shown.marks
-            and shown.may_manage
-            and st.button("Publish to records", icon=":material/publish:", key="run_publish", type="tertiary")
-        ):
-            _publish(shown)
-        if may_change and st.button("Put away", icon=":material/archive:", key="run_archive", type="tertiary"):
-            _archive(found, shown)
+    may_change, done = shown.mine or shown.may_manage, shown.state is RunState.DONE
+    turn = st.session_state.get("_run_menu_turn", 0)
+    with st.popover(
+        "", icon=":material/more_vert:", type="tertiary", help="This run", key=f"run_menu_{turn}", on_change="rerun"
+    ) as menu:
+        if menu.open:
+            st.caption("A link to this run, for colleagues who see the same records")
+            st.code(f"{(st.context.url or '').split('?')[0]}?run={shown.id}", language=None, wrap_lines=True)
+            for what, words, icon, offered in (
+                ("share", "Share outside", "share", done and shown.may_manage),
+                ("rename", "Name it", "edit", may_change),
+                ("publish", "Publish to records", "publish", bool(shown.marks) and shown.may_manage),
+                ("archive", "Put away", "archive", may_change),
+            ):
+                if offered:
+                    st.button(words, icon=f":material/{icon}:", key=f"run_{what}", type="tertiary", on_click=_wanted, args=(what,))
+    what = st.session_state.pop("_run_wanted", None)
+    if what == "share":
+        share_run_dialog(shown.id, shown.title)
+    elif what == "rename":
+        _rename(shown)
+    elif what == "publish":
+        _publish(shown)
+    elif what == "archive":
+        _archive(found, shown)
+
+
+def _wanted(what: str) -> None:
+    """Remember which dialog is wanted, and close the menu: closing later, it would run the page again and take the dialog away."""
+    st.session_state["_run_wanted"] = what
+    st.session_state["_run_menu_turn"] = st.session_state.get("_run_menu_turn", 0) + 1
 
 
 @st.dialog("Name this run")
