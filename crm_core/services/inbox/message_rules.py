@@ -18,11 +18,19 @@ MAX_FILES = 50
 MAX_TEXT = 200_000
 _ID = re.compile(r"<[^<>\s]{1,290}>")
 _ADDRESS = re.compile(r"^[^\s@<>,;\"]{1,64}@[^\s@<>,;\"]{1,255}$")
-_ANY = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 _ANGLE = re.compile(r"<([^<>]*)>")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_REMARK = re.compile(r"\((?:[^()\\]|\\.)*\)")
-_LEFT_OPEN = set('"()')
+_LOOSE = re.compile(r"(?<![^\s@<>,;\"'])[^\s@<>,;\"']+@[^\s@<>,;\"']+")
+_ADDR = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}"
+_PLAIN_FROM = re.compile(
+    r"""(?:(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"[ \t]*|[^()<>@,;:\\"\x00-\x08\x0a-\x1f\x7f]*)<(?P<angle>"""
+    + _ADDR
+    + r""")>|(?P<bare>"""
+    + _ADDR
+    + r"""))"""
+)
+"""The one form of a From that every program reads alike: a quoted string or plain words before ``<address>``, or a bare address; nothing behind it.
+No repetition stands beside another that takes the same letters, so that a hostile header costs no more than its length."""
+MAX_FROM = 1000
 _CHECKED = "authentication-results"
 _NAMED = ("From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References")
 KEPT = (
@@ -140,31 +148,27 @@ def _head(message: Message) -> Incoming:
 
 
 def _sender(message: Message, values: dict[str, str]) -> tuple[str, str, bool]:
-    """Name and address of who sent it, and whether that is certain: one From with one address in it, written out before any word is decoded, so
-    that nothing in a name can pass for the address that the mail servers on the way have checked."""
+    """Name and address of who sent it, and whether that is certain: one From in the one plain form, as it was written and before any word is
+    decoded, so that nothing in a name, a quotation or a remark can pass for the address that the mail servers on the way have checked."""
     heads = _raw(message, "From")
-    head = _line(_letters(heads[0])) if heads else ""
-    plain = _bare(head)
-    written = {found.lower() for found in _ANY.findall(plain)}
-    angles = [found.strip().lower() for found in _ANGLE.findall(plain)]
-    alone = angles[0] if len(angles) == 1 else plain.strip().lower() if not angles else ""
-    if _ADDRESS.match(alone):
-        names = [name for name, address in _addresses(head) if address == alone]
-        return (
-            _line(_words(names[0])) if names else "",
-            alone,
-            len(heads) == 1 and written == {alone} and not set(plain) & _LEFT_OPEN,
-        )
-    people = _addresses(values["From"]) or _addresses(values["Sender"])
+    head = _line(_letters(heads[0]))[:20_000] if heads else ""
+    plain = _plain_address(heads[0]) if len(heads) == 1 else ""
+    angles = [found.strip().lower() for found in _ANGLE.findall(head)]
+    address = plain or (angles[0] if len(angles) == 1 else "")
+    if _ADDRESS.match(address):
+        names = [name for name, known in _addresses(head) if known == address]
+        return _line(_words(names[0])) if names else "", address, bool(plain)
+    people = _addresses(head) or _addresses(values["From"]) or _addresses(values["Sender"])
     return (*people[0], False) if people else ("", "", False)
 
 
-def _bare(value: str) -> str:
-    """A header of addresses without what is quoted or a remark."""
-    value = _QUOTED.sub(" ", value[:20_000])
-    while (less := _REMARK.sub(" ", value)) != value:
-        value = less
-    return value
+def _plain_address(raw: str) -> str:
+    """The address of a From in the plain form; empty for every other one. An encoded word is text before the address and nothing within it."""
+    if len(raw) > MAX_FROM:
+        return ""
+    found = _PLAIN_FROM.fullmatch(re.sub(r"\r?\n(?=[ \t])", "", raw).strip(" \t\r\n"))
+    address = (found["angle"] or found["bare"]).lower() if found else ""
+    return "" if "=?" in address else address
 
 
 def _raw(message: Message, name: str) -> list[str]:
@@ -183,11 +187,15 @@ def _words(value: str) -> str:
     value = _letters(value)
     if "=?" not in value:
         return value
-    try:
-        parts = decode_header(re.sub(r"[\r\n]+", " ", value[:20_000]))
+    value = " ".join(value[:20_000].splitlines())
+    end = value.rfind("?=") + 2
+    if end < 2:
+        return value
+    try:  # only up to the last end of a word: behind it the decoder would look for one from each beginning
+        parts = decode_header(value[:end])
     except Exception:
         return value
-    return "".join(_text(part, charset or "ascii") if isinstance(part, bytes) else part for part, charset in parts)
+    return "".join(_text(part, charset or "ascii") if isinstance(part, bytes) else part for part, charset in parts) + value[end:]
 
 
 def _letters(value: str) -> str:
@@ -207,8 +215,7 @@ def _addresses(value: str) -> list[tuple[str, str]]:
     found = [(_line(name), address.strip().lower()) for name, address in pairs if _ADDRESS.match(address.strip())]
     if found or "@" not in value:
         return found
-    loose = re.findall(r"[^\s@<>,;\"']+@[^\s@<>,;\"']+", value)
-    return [("", address.lower()) for address in loose if _ADDRESS.match(address)]
+    return [("", address.lower()) for address in _LOOSE.findall(value[:20_000]) if _ADDRESS.match(address)]
 
 
 def _only(value: str) -> tuple[str, ...]:

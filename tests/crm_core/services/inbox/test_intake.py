@@ -282,6 +282,47 @@ HOSTILE = {
 }  # fmt: skip
 
 
+ONE_SENDER = [
+    ("Ida Berg <IDA@customer.example>", "Ida Berg"),
+    ("ida@customer.example", ""),
+    ("<ida@customer.example>", ""),
+    ('"Berg, Ida (\\"home\\") <x>" <ida@customer.example>', 'Berg, Ida ("home") <x>'),
+    ("=?utf-8?q?Ida_B=C3=A9rg?=\r\n <ida@customer.example>", "Ida Bérg"),
+    ("Ida Bérg <ida@customer.example>", "Ida Bérg"),
+]
+NO_CERTAIN_SENDER = [
+    '(") <eve@evil.example> (") <ida@customer.example>',
+    'ida@customer.example "<eve@evil.example>"',
+    "ida@customer.example <eve@evil.example>",
+    "Ida (at home) <ida@customer.example>",
+    "Ida <ida@customer.example> Berg",
+    "Ida <ida@customer.example>,",
+    "Friends: ida@customer.example;",
+    'Ida "at home" <ida@customer.example>',
+    "Ida <ida @customer.example>",
+    "Ida\0 <ida@customer.example>",
+    "=?utf-8?q?ida?=@customer.example",
+    "ida@customer.example, eve@evil.example",
+    "Ida <ida@customer.example>\r\nFrom: Ida <ida@customer.example>",
+    "",
+]
+
+
+def test_a_sender_is_certain_only_where_every_mail_program_reads_the_same(monkeypatch):
+    for head, name in ONE_SENDER:
+        found = message_rules.read(letter(sender=head))
+        assert (found.certain, found.sender, found.sender_name) == (True, "ida@customer.example", name), head
+    for head in NO_CERTAIN_SENDER:
+        assert not message_rules.read(letter(sender=head)).certain, head
+    address = " <ida@customer.example>"
+    room = message_rules.MAX_FROM - len(address)
+    for letters, certain in ((room, True), (room + 1, False)):
+        found = message_rules.read(letter(sender="I" * letters + address))
+        assert (found.certain, found.sender) == (certain, "ida@customer.example")
+    monkeypatch.setattr(message_rules, "_PLAIN_FROM", None)  # what is longer than the cap never comes to the expression
+    assert not message_rules.read(letter(sender="(" * 5_000 + "ida@customer.example")).certain
+
+
 def test_no_message_however_broken_stops_the_others_or_is_lost(support, cast):
     for name, raw in HOSTILE.items():
         with_mark = raw.replace(b"\r\n\r\n", b"\r\nX-N: " + name.encode() + b"\r\n\r\n", 1) if b"\r\n\r\n" in raw else raw
@@ -394,6 +435,9 @@ def test_what_a_guests_calendar_answers_by_mail_stands_at_the_meeting_and_is_nob
         ({"sender": f"=?utf-8?q?ida=40customer=2Eexample=2C?= <{eve}>", "Authentication_Results": passed}, "another address"),
         ({"sender": f"ida@customer.example, {eve}", "Authentication_Results": passed}, "could not be confirmed"),
         ({"sender": f"Ida <ida@customer.example>\r\nFrom: <{eve}>", "Authentication_Results": passed}, "could not be confirmed"),
+        ({"sender": '(") <eve@evil.example> (") <ida@customer.example>'}, "another address"),
+        ({"sender": 'ida@customer.example "<eve@evil.example>"'}, "another address"),
+        ({"sender": "Ida (at home) <ida@home.example>"}, "could not be confirmed"),
         ({"Authentication_Results": "mx.example; spf=fail; dmarc=fail header.from=customer.example"}, "could not be confirmed"),
         ({"Authentication_Results": "mx.example; dmarc=none; spf=softfail (not one of its servers)"}, "could not be confirmed"),
     ]
@@ -411,7 +455,7 @@ def test_what_a_guests_calendar_answers_by_mail_stands_at_the_meeting_and_is_nob
     honest = [
         {"Authentication_Results": "mx.example; dmarc=pass\r\nAuthentication-Results: before.example; dmarc=fail"},
         {"Authentication_Results": "mx.example; dkim=pass header.d=customer.example; spf=softfail"},
-        {"sender": "Ida (at home) <IDA@home.example>"},
+        {"sender": '"Berg, Ida \\"at home\\"" <IDA@home.example>'},
     ]
     for number, more in enumerate(honest, start=20):
         state, kept = (("DECLINED", GuestState.DECLINED), ("ACCEPTED", GuestState.ACCEPTED))[number % 2 == 0]
