@@ -4,19 +4,23 @@ A cursor over the log would not do: on PostgreSQL a transaction that began earli
 Loaded by crm_core.db, so that no session can exist without it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from sqlalchemy import event, insert, select
+from sqlalchemy import delete, event, insert, select
 from sqlmodel import Session
 
-from crm_core.models import Automation, AutomationInbox, Event
-from crm_core.vocabulary import AutomationState
+from crm_core.models import Automation, AutomationInbox, AutomationVersion, Event
+from crm_core.vocabulary import AutomationState, Via
 
 _AUTOMATIONS: Any = Automation.__table__  # type: ignore[attr-defined]
+_VERSIONS: Any = AutomationVersion.__table__  # type: ignore[attr-defined]
+_EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 _INBOX: Any = AutomationInbox.__table__  # type: ignore[attr-defined]
 _NEWS = "automation_news"
 _EARS = "automation_ears"
+_FOR_IMPORTS = "automation_ears_for_imports"
+_Ears = dict[str, list[dict[str, Any]]]
 callers: list[Callable[[Session], object]] = []
 """Who calls a worker: the job queue, once it is loaded. Without it the clock of the worker finds the news within a minute."""
 
@@ -26,35 +30,66 @@ def _hear(session: Session, _context: Any) -> None:
     hear(session, [one for one in session.new if isinstance(one, Event)])
 
 
-def hear(session: Session, fresh: Iterable[Any]) -> None:
-    """Put events that were just inserted into the inbox, if somebody waits for them. Only for who inserts them past the session."""
-    heard = [one.id for one in fresh if _wanted(session, one)]
+def hear(session: Session, fresh: Iterable[Any], *, imported: bool = False) -> None:
+    """Put events that were just inserted into the inbox, if somebody waits for them. Only for who inserts them past the session.
+
+    ``imported``: they are an import's, so that only automations that take imports count.
+    """
+    ears = _ears_for_imports(session) if imported else _ears(session)
+    heard = [one.id for one in fresh if _wanted(ears, one)]
     if heard:
         session.connection().execute(insert(_INBOX), [{"event_id": event_id} for event_id in heard])
         session.info[_NEWS] = True
 
 
-def listening(session: Session, entity: str) -> bool:
-    """Whether some active automation is about this kind of record."""
-    return entity in _ears(session)
+def listening(session: Session, entity: str, *, imported: bool = False) -> bool:
+    """Whether some active automation is about this kind of record (and takes imports too)."""
+    return entity in _ears(session) and (not imported or entity in _ears_for_imports(session))
 
 
-def _wanted(session: Session, one: Any) -> bool:
+def unhear(session: Session, import_id: int, entity: str, record_ids: Collection[int]) -> None:
+    """Take what an import said about records out of the inbox again: it is being undone, and nothing shall begin with it any more."""
+    if not record_ids:
+        return
+    news = select(_EVENTS.c.id, _EVENTS.c.data).join(_INBOX, _INBOX.c.event_id == _EVENTS.c.id)
+    about = news.where(_EVENTS.c.entity == entity, _EVENTS.c.record_id.in_(record_ids), _EVENTS.c.via == Via.IMPORT)
+    gone = [event_id for event_id, data in session.connection().execute(about).tuples() if data.get("import") == import_id]
+    if gone:
+        session.connection().execute(delete(_INBOX).where(_INBOX.c.event_id.in_(gone)))
+
+
+def _wanted(ears: _Ears, one: Any) -> bool:
     return any(
         one.type in listens.get("types", ()) or not one.changes.keys().isdisjoint(listens.get("fields", ()))
-        for listens in _ears(session).get(one.entity, ())
+        for listens in ears.get(one.entity, ())
     )
 
 
-def _ears(session: Session) -> dict[str, list[dict[str, Any]]]:
+def _ears(session: Session) -> _Ears:
     """Entity → what its active automations listen for; read once per transaction."""
-    found: dict[str, list[dict[str, Any]]] | None = session.info.get(_EARS)
+    found: _Ears | None = session.info.get(_EARS)
     if found is None:
-        found = {}
         active = select(_AUTOMATIONS.c.entity, _AUTOMATIONS.c.listens).where(_AUTOMATIONS.c.state == AutomationState.ACTIVE)
-        for entity, listens in session.connection().execute(active).tuples():
-            found.setdefault(entity, []).append(listens)
-        session.info[_EARS] = found
+        found = session.info[_EARS] = _by_entity(session.connection().execute(active).tuples())
+    return found
+
+
+def _ears_for_imports(session: Session) -> _Ears:
+    """The same of those that take imports, which the flow in use says; asked for by imports only."""
+    found: _Ears | None = session.info.get(_FOR_IMPORTS)
+    if found is None:
+        current = (_VERSIONS.c.automation_id == _AUTOMATIONS.c.id) & (_VERSIONS.c.number == _AUTOMATIONS.c.current)
+        columns = select(_AUTOMATIONS.c.entity, _AUTOMATIONS.c.listens, _VERSIONS.c.flow).join(_VERSIONS, current)
+        active = session.connection().execute(columns.where(_AUTOMATIONS.c.state == AutomationState.ACTIVE)).tuples()
+        wide = ((entity, listens) for entity, listens, flow in active if (flow.get("trigger") or {}).get("imports"))
+        found = session.info[_FOR_IMPORTS] = _by_entity(wide)
+    return found
+
+
+def _by_entity(pairs: Iterable[tuple[str, dict[str, Any]]]) -> _Ears:
+    found: _Ears = {}
+    for entity, listens in pairs:
+        found.setdefault(entity, []).append(listens)
     return found
 
 
@@ -78,3 +113,4 @@ def call_worker(session: Session) -> None:
 def _forget(session: Session) -> None:
     if not session.in_nested_transaction():
         session.info.pop(_EARS, None)
+        session.info.pop(_FOR_IMPORTS, None)

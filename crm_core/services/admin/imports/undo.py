@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as model_select
 
-from crm_core import db, events
+from crm_core import automation_inbox, db, events
 from crm_core.access import Actor, visible
 from crm_core.entities import Entity, entity, label_of
 from crm_core.errors import Conflict
@@ -115,6 +115,8 @@ def _take_back(session: Session, actor: Actor, run: ImportRun, rows: Sequence[An
     deleted = [record_id for record_id in gone if record_id not in used]
     for record_id in used & set(gone):
         verdicts[latest[record_id][-1].id] = USED
+    kept = {row.record_id for row in rows if row.id in verdicts}
+    automation_inbox.unhear(session, run.id or 0, found.key, latest.keys() - kept)
     remove(session, found, deleted)
     report["deleted"] += len(deleted)
     report["kept"] += len(verdicts)
@@ -148,7 +150,7 @@ def _restore(session: Session, actor: Actor, run: ImportRun, found: Entity, row:
     written = Written(row.n, row.record_id, columns, old={key: now[key] for key in old})
     writing.update_records(session, found.key, [written])
     written.event_type = f"{found.key}.updated"
-    writing.write_events(session, actor, found.key, [written], registry(session, found.key), run.id or 0, at)
+    writing.write_events(session, actor, found.key, [written], registry(session, found.key), run.id or 0, at, silent=True)
     earlier = (_ROWS.c.run_id == run.id) & (_ROWS.c.record_id == row.record_id) & (_ROWS.c.n < row.n)
     session.connection().execute(update(_ROWS).where(earlier).values(record_version=version + 1))
     return version + 1

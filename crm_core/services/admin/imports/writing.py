@@ -9,7 +9,7 @@ from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlmodel import Session
 
-from crm_core import db, matching, search
+from crm_core import automation_inbox, db, matching, search
 from crm_core.access import Actor
 from crm_core.entities import Entity, entity
 from crm_core.events import sentence_of
@@ -133,12 +133,23 @@ def write_events(
     specs: Mapping[str, FieldSpec],
     run_id: int,
     at: datetime,
+    *,
+    silent: bool = False,
 ) -> None:
-    """One event per written record, as ``events.record`` would have made it, with the import that caused it."""
+    """One event per written record, as ``events.record`` would have made it, with the import that caused it.
+
+    Automations that take imports hear of them, unless ``silent``: an undo begins nothing new.
+    """
     data = {"import": run_id}
     made = [_event(actor, entity_key, row, specs, data, at) for row in rows]
-    if made:
-        fast_insert(session, _EVENTS, made)
+    if not made:
+        return
+    heard = not silent and automation_inbox.listening(session, entity_key, imported=True)
+    if heard:
+        made = [{"id": key, **one} for key, one in zip(reserve(session, _EVENTS, len(made)), made, strict=True)]
+    fast_insert(session, _EVENTS, made)
+    if heard:
+        automation_inbox.hear(session, [SimpleNamespace(**one) for one in made], imported=True)
 
 
 def _event(
