@@ -29,6 +29,7 @@ from tests.imap_server import imap
 from tests.journeys.looks import one, row
 from tests.smtp_server import kept, smtp_in_settings
 from tests.tools.app import started
+from tests.verbs import do
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +45,6 @@ def company(tmp_path_factory, sqlite_template):
             setup.create_organisation(session, "Patient Ltd")
             cast = create(session)
         yield app, cast
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
 
 
 def work(job, name, *args):

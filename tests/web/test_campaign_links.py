@@ -10,7 +10,8 @@ from crm_core.kit import clock
 from crm_core.models import CampaignMember, Consent, MailDelivery, Suppression, Touchpoint
 from crm_core.services.marketing import letters, segments, signing, token_rules
 from crm_core.vocabulary import Channel
-from tests.crm_core.services.marketing.outreach import campaign, do, launch, no_quiet_hours, people, run
+from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people, run
+from tests.verbs import do
 from tests.web.conftest import visitor
 
 PERSON = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0"}

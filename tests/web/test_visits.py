@@ -9,7 +9,7 @@ from crm_core.kit import clock
 from crm_core.models import Campaign, Lead, Touchpoint
 from crm_core.services.marketing import tracking, visits
 from crm_core.vocabulary import Channel
-from tests.crm_core.services.marketing.outreach import look
+from tests.verbs import look
 from tests.web.conftest import visitor
 from web import visits as door
 

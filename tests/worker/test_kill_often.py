@@ -32,8 +32,9 @@ from crm_core.services.collaboration.outbox import MAIL
 from crm_core.services.sales import leads
 from crm_core.settings import settings
 from crm_core.vocabulary import FlowState, MailState, StepOutcome
-from tests.crm_core.services.automation.automating import all_of, do, switched_on
+from tests.crm_core.services.automation.automating import all_of, switched_on
 from tests.crm_core.services.marketing.outreach import no_quiet_hours
+from tests.verbs import do
 from tests.worker.test_kill import QUICK, until, worker
 
 pytestmark = pytest.mark.slow

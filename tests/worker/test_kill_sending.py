@@ -15,8 +15,9 @@ from crm_core.services.marketing import plans, sending
 from crm_core.settings import settings
 from crm_core.vocabulary import MailState, PlanState
 from tests.crm_core.services.automation.automating import all_of
-from tests.crm_core.services.marketing.outreach import campaign, do, launch, look, no_quiet_hours, people
+from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people
 from tests.smtp_server import kept, smtp_process
+from tests.verbs import do, look
 from tests.worker.test_kill import forget_dead_workers, until, worker
 
 pytestmark = pytest.mark.slow

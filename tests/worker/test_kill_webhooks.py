@@ -11,8 +11,9 @@ from crm_core.services.collaboration import webhooks
 from crm_core.services.sales import deals
 from crm_core.settings import settings
 from crm_core.vocabulary import HookState
-from tests.crm_core.services.automation.automating import all_of, do
+from tests.crm_core.services.automation.automating import all_of
 from tests.receiver import receiver
+from tests.verbs import do
 from tests.worker.test_kill import QUICK, until, worker
 
 pytestmark = pytest.mark.slow

@@ -4,21 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.lists import ListQuery, count
 from crm_core.services import bulk, crud
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def look(verb, actor, *args, **kwargs):
-    with read_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do, look
 
 
 def deals_of(actor, number, **values):

@@ -1,17 +1,12 @@
 """The page of assignment for each role and on an empty database, its dialogs, what waits, and why a record is where it is."""
 
 from crm_core.access import system
-from crm_core.db import write_session
 from crm_core.services.helpdesk import tickets
 from crm_core.services.routing import assign, people, queues, rules
 from crm_core.vocabulary import RouteMethod
 from tests.pages.app import open_screen, words
+from tests.verbs import do
 from ui.navigation import screen_of, screens_for
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
 
 
 def rule(cast, name="First *line*", **more):

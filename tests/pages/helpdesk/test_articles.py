@@ -9,9 +9,9 @@ from crm_core.models import Role, RoleFieldMask
 from crm_core.services.helpdesk import article_uses, articles, help_centre, tickets
 from crm_core.services.telephony import menus
 from crm_core.vocabulary import ArticleState
-from tests.crm_core.services.inbox.post import do, look
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
+from tests.verbs import do, look
 from ui.navigation import screen_of, screens_for
 
 

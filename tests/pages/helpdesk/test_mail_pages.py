@@ -6,9 +6,10 @@ from crm_core.services import bulk
 from crm_core.services.helpdesk import answers, article_uses, articles, macros, tickets
 from crm_core.services.inbox import tray
 from crm_core.vocabulary import MessageDirection, TicketKind
-from tests.crm_core.services.inbox.post import box, do, letter, look, take
+from tests.crm_core.services.inbox.post import box, letter, take
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
+from tests.verbs import do, look
 from ui.navigation import screen_of, screens_for
 
 

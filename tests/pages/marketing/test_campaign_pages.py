@@ -6,9 +6,10 @@ from crm_core.db import read_session, write_session
 from crm_core.services import crud
 from crm_core.services.marketing import campaigns, plans
 from crm_core.vocabulary import Action, CampaignStatus
-from tests.crm_core.services.marketing.outreach import campaign, do, launch, no_quiet_hours, people
+from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
+from tests.verbs import do
 from ui.navigation import screen_of, screens_for
 
 

@@ -2,19 +2,15 @@
 
 import pytest
 
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.services.collaboration import files
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action, LeadKind
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
+from tests.verbs import do
 from ui.components import duplicate_hints
 from ui.navigation import screen_of, screens_for
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
 
 
 def new(actor, **values):

@@ -3,16 +3,12 @@
 import pytest
 from sqlmodel import select
 
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.models import Event
 from crm_core.services.admin import organisation
 from crm_core.services.sales import deals
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 def test_settings_change_and_the_change_is_logged(any_cast):

@@ -4,16 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.services.admin import pipelines
 from crm_core.services.sales import deals
 from crm_core.vocabulary import StageKind
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 def first(actor):

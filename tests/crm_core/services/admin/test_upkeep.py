@@ -13,6 +13,7 @@ from crm_core.jobs.queue import client
 from crm_core.kit import clock
 from crm_core.models import AuthSession, SigninAttempt, SubmitKey
 from crm_core.services.admin import audit, backups, health
+from crm_core.services.admin import upkeep as upkeep  # declares the job
 from crm_core.settings import settings
 from crm_core.vocabulary import SigninMethod
 

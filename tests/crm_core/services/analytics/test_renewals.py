@@ -10,7 +10,7 @@ from crm_core.kit import clock
 from crm_core.models import Order
 from crm_core.services.analytics import renewals
 from crm_core.services.customers import accounts
-from tests.crm_core.services.marketing.outreach import do, look
+from tests.verbs import do, look
 
 
 def test_the_next_day_of_a_contract_counts_whoever_may_see_the_company(any_cast):

@@ -3,17 +3,13 @@
 from sqlalchemy import select
 from sqlmodel import col
 
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.jobs.run import begin
 from crm_core.models import AutomationRun, AutomationStep
 from crm_core.services.automation import automations, upkeep
+from tests.verbs import do
 
 TASK = {"id": "t", "kind": "task", "subject": "Call them", "who": "owner", "days": 1}
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
 
 
 def see(verb, actor, *args, **kwargs):

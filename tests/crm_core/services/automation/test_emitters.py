@@ -12,7 +12,8 @@ from crm_core.services.marketing import capture, lead_forms, segment_members, se
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import ActivityKind, CallOutcome
 from tests.architecture import source
-from tests.crm_core.services.automation.automating import all_of, do, runs, switched_on, work
+from tests.crm_core.services.automation.automating import all_of, runs, switched_on, work
+from tests.verbs import do
 
 MENU = {event for events in flow_rules.EVENTS.values() for event in events}
 NAMES_ONLY = ("flow_rules.py", "recipes.py", "webhook_rules.py")

@@ -29,8 +29,9 @@ from crm_core.services.automation.steps.base import Done, StepKind
 from crm_core.services.customers import contacts
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import AutomationState, FlowState, StepOutcome, Via
-from tests.crm_core.services.automation.automating import TASK, all_of, do, flow, runs, switched_on, work
+from tests.crm_core.services.automation.automating import TASK, all_of, flow, runs, switched_on, work
 from tests.crm_core.services.marketing.outreach import no_quiet_hours
+from tests.verbs import do
 
 
 def later(monkeypatch, **delta):

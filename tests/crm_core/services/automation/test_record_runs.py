@@ -7,7 +7,8 @@ from crm_core.services.automation import automations, record_runs
 from crm_core.services.automation.record_runs import OnRecord
 from crm_core.services.sales import leads
 from crm_core.vocabulary import FlowState
-from tests.crm_core.services.automation.automating import TASK, do, runs, see, switched_on, work
+from tests.crm_core.services.automation.automating import TASK, runs, see, switched_on, work
+from tests.verbs import do
 
 JOURNEY = ({"id": "w", "kind": "wait", "amount": 3, "unit": "days"}, TASK)
 BY_HAND = {"kind": "manual"}

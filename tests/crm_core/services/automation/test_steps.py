@@ -41,11 +41,12 @@ from crm_core.vocabulary import (
     SuppressionReason,
     SurveyTrigger,
 )
-from tests.crm_core.services.automation.automating import TASK, all_of, do, flow, runs, said, see, switched_on, work
+from tests.crm_core.services.automation.automating import TASK, all_of, flow, runs, said, see, switched_on, work
 from tests.crm_core.services.customers.test_unsubscribing import COMPLAINT
 from tests.crm_core.services.marketing.outreach import campaign as planned
 from tests.crm_core.services.marketing.outreach import launch, members, no_quiet_hours, people
 from tests.crm_core.services.marketing.outreach import run as send
+from tests.verbs import do
 
 
 def hook(actor, name="Warehouse", **more):

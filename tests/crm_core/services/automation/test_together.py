@@ -18,7 +18,8 @@ from crm_core.services.customers import contacts
 from crm_core.services.routing import assign, rules
 from crm_core.services.sales import leads
 from crm_core.vocabulary import AutomationState, FlowState, RouteMethod
-from tests.crm_core.services.automation.automating import TASK, all_of, do, runs, switched_on, work
+from tests.crm_core.services.automation.automating import TASK, all_of, runs, switched_on, work
+from tests.verbs import do
 
 only_postgres = pytest.mark.parametrize("any_database", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
 WAIT = {"id": "w", "kind": "wait", "amount": 1, "unit": "hours"}

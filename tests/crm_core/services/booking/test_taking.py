@@ -15,6 +15,7 @@ from crm_core.services.booking import pages, taking, tokens, upkeep
 from crm_core.services.booking.taking import JustTaken, Visit
 from crm_core.services.collaboration import activities, agenda, invitations
 from crm_core.vocabulary import Channel
+from tests.verbs import do
 
 NOW = datetime(2026, 7, 6, 7, tzinfo=UTC)  # a Monday
 AT = datetime(2026, 7, 7, 9, tzinfo=UTC)
@@ -27,11 +28,6 @@ ADA = {"name": "Ada Lovelace", "email": "ada@example.com", "phone": "+44 20 7946
 def monday():
     with clock.frozen(NOW):
         yield
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
 
 
 def rows(model):

@@ -5,20 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from icalendar import Calendar
 
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.errors import Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.services.collaboration import agenda, feeds, notifications, tasks
 from crm_core.services.marketing import campaigns
 from crm_core.services.sales import deals
+from tests.verbs import do
 
 MONDAY = datetime(2026, 3, 30, 9, tzinfo=UTC)  # the day after the clocks went forward in Europe
 EVIL = "Ärger; mit, Komma\nund Zeile " + "lang " * 40
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
 
 
 def see(verb, *args, **kwargs):

@@ -2,21 +2,11 @@
 
 import pytest
 
-from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotFound, NotPermitted, Unavailable
 from crm_core.services import crud
 from crm_core.services.collaboration import files, timeline
 from crm_core.settings import settings
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def look(verb, actor, *args, **kwargs):
-    with read_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do, look
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from crm_core.kit import clock
 from crm_core.models import MailDelivery, MeetingGuest, Notification
 from crm_core.services.collaboration import activities, agenda, invitation_rules, invitations
 from crm_core.vocabulary import GuestState
+from tests.verbs import do
 
 NOW = datetime(2026, 7, 6, 7, tzinfo=UTC)
 AT = NOW + timedelta(days=1)
@@ -24,11 +25,6 @@ AT = NOW + timedelta(days=1)
 def monday():
     with clock.frozen(NOW):
         yield
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
 
 
 @pytest.fixture

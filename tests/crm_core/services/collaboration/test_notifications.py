@@ -14,11 +14,7 @@ from crm_core.services.collaboration.notification_rules import KINDS, Wishes
 from crm_core.services.customers import contacts
 from crm_core.services.sales import leads
 from crm_core.vocabulary import MailWay
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
+from tests.verbs import do
 
 
 def see(verb, *args, **kwargs):

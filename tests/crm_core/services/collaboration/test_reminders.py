@@ -16,13 +16,9 @@ from crm_core.services.customers import accounts, contacts, handovers
 from crm_core.services.helpdesk import tickets
 from crm_core.services.sales import leads
 from crm_core.vocabulary import ActivityKind, FieldKind
+from tests.verbs import do
 
 NOON = datetime(2026, 3, 27, 12, tzinfo=UTC)
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
 
 
 def texts(actor):

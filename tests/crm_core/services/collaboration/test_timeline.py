@@ -5,17 +5,13 @@ from datetime import timedelta
 import pytest
 
 from crm_core import records
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.errors import Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.services.collaboration import activities, tasks, timeline
 from crm_core.services.sales import deals
 from crm_core.vocabulary import ActivityKind, TaskStatus
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 @pytest.fixture

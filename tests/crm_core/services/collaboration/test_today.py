@@ -2,22 +2,12 @@
 
 from datetime import timedelta
 
-from crm_core.db import read_session, write_session
 from crm_core.kit import clock
 from crm_core.services import crud
 from crm_core.services.collaboration import tasks, today
 from crm_core.services.helpdesk import tickets
 from crm_core.services.sales import deals, leads
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def look(verb, actor, *args, **kwargs):
-    with read_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do, look
 
 
 def test_my_tasks_overdue_first_with_the_record_they_hang_on(any_cast):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.services.collaboration import views
+from tests.verbs import do, look
 
 BIG = {
     "columns": ["name", "amount_minor"],
@@ -12,16 +12,6 @@ BIG = {
     "filter": {"field": "amount_minor", "cmp": "gt", "value": 100},
     "size": 25,
 }
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def look(verb, actor, *args):
-    with read_session() as session:
-        return verb(session, actor, *args)
 
 
 def test_a_private_view_is_mine_alone(any_cast):

@@ -2,15 +2,11 @@
 
 import pytest
 
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid
 from crm_core.services.customers import accounts, contacts
 from crm_core.vocabulary import PointKind
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 def points(actor, contact_id):

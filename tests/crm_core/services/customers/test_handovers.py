@@ -8,11 +8,7 @@ from crm_core.models import Account, Handover
 from crm_core.services.collaboration import timeline
 from crm_core.services.customers import accounts, contacts, handovers
 from crm_core.vocabulary import HandoverEdge, HandoverState
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 def see(verb, actor, *args, **kwargs):

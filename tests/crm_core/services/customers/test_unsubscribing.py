@@ -33,7 +33,8 @@ from crm_core.vocabulary import (
 from tests.crm_core.services.automation.automating import TASK, all_of, runs, switched_on, work
 from tests.crm_core.services.inbox.post import box, letter
 from tests.crm_core.services.inbox.post import take as take_mail
-from tests.crm_core.services.marketing.outreach import campaign, do, launch, look, members, no_quiet_hours, people, run
+from tests.crm_core.services.marketing.outreach import campaign, launch, members, no_quiet_hours, people, run
+from tests.verbs import do, look
 
 UNSUBSCRIBED, COMPLAINED, BOUNCED, MANUAL = (
     SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED, SuppressionReason.BOUNCED, SuppressionReason.MANUAL,

@@ -10,7 +10,6 @@ import pytest
 from sqlmodel import select
 
 from crm_core import lists, records
-from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted, TooMany
 from crm_core.kit import clock, markdown
 from crm_core.models import ArticleUse, ArticleVote, Event, Notification
@@ -21,20 +20,11 @@ from crm_core.services.collaboration import reminders
 from crm_core.services.helpdesk import article_rules, article_uses, articles, help_centre, help_pages, tickets
 from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.vocabulary import ArticleState, TicketKind
+from tests.verbs import do, look
 
 PUBLIC = {"state": "published"}
 COLUMNS = ("title", "state", "published_at", "review_by")
 SHORT = "Hold the button on the back for ten seconds. The light blinks twice, then let go."
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
-
-
-def look(verb, *args, **kwargs):
-    with read_session() as session:
-        return verb(session, *args, **kwargs)
 
 
 def article(actor, title="Reset the router", **values):

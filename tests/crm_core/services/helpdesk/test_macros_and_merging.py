@@ -2,7 +2,6 @@
 
 import pytest
 
-from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.services import bulk
 from crm_core.services.collaboration import activities, files
@@ -11,17 +10,7 @@ from crm_core.services.helpdesk import article_uses, articles, macros, merging, 
 from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.sales import leads
 from crm_core.vocabulary import ActivityKind, TicketKind
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def look(verb, actor, *args, **kwargs):
-    with read_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
+from tests.verbs import do, look
 
 STEPS = [
     {"do": "note", "text": "Asked {{name|the customer}} of {{company|nowhere}}"},

@@ -14,15 +14,11 @@ from crm_core.models import Event, SlaClock, Task, Ticket
 from crm_core.services.customers import accounts
 from crm_core.services.helpdesk import calendars, service_levels, sla_rules, sla_watch, slas, tickets
 from crm_core.vocabulary import SlaState, SlaTarget, TicketKind
+from tests.verbs import do
 
 OFFICE = [[(9 * 60, 12 * 60), (13 * 60, 17 * 60)]] * 5 + [[], []]
 MONDAY = datetime(2026, 6, 1, 8, tzinfo=UTC)  # 10:00 in Berlin
 TARGETS = {"normal": {"first": 60, "next": 120, "resolve": 480}, "urgent": {"first": 15, "resolve": 120}}
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
 
 
 @pytest.fixture

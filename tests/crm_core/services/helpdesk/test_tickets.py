@@ -4,18 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import tickets
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Level, MessageDirection, Priority, TicketKind
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 def new(actor, message="It is broken", **values):

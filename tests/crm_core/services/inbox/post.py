@@ -1,20 +1,11 @@
 """Letters for the tests, and a mailbox to put them into."""
 
-from crm_core.db import read_session, write_session
+from crm_core.db import write_session
 from crm_core.models import Mailbox
 from crm_core.services.inbox import intake, mailboxes
+from tests.verbs import do
 
 BOX = {"name": "Support", "address": "support@example.com", "source": "files", "folder": "support"}
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
-
-
-def look(verb, *args, **kwargs):
-    with read_session() as session:
-        return verb(session, *args, **kwargs)
 
 
 def box(actor, **values):

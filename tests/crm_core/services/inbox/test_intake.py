@@ -25,7 +25,8 @@ from crm_core.services.helpdesk import answer_rules, answers, ticket_rules, tick
 from crm_core.services.inbox import loop_rules, message_rules, quote_rules, tray
 from crm_core.services.sales import leads
 from crm_core.vocabulary import GuestState, InboundState, MailState, MessageDirection, TicketKind
-from tests.crm_core.services.inbox.post import box, do, letter, look, take
+from tests.crm_core.services.inbox.post import box, letter, take
+from tests.verbs import do, look
 
 
 def all_of(model, *clauses):

@@ -16,8 +16,9 @@ from crm_core.models import InboundMail, Mailbox, Ticket
 from crm_core.services.inbox import intake, mailboxes, pulling, webhook
 from crm_core.services.inbox.webhook import Post
 from crm_core.vocabulary import InboundState
-from tests.crm_core.services.inbox.post import BOX, box, do, letter, look
+from tests.crm_core.services.inbox.post import BOX, box, letter
 from tests.imap_server import imap as imap_server
+from tests.verbs import do, look
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,10 @@ from crm_core.services.helpdesk import answers, service_levels, sla_watch, slas,
 from crm_core.services.helpdesk.answers import NewFile
 from crm_core.services.inbox import pulling
 from crm_core.vocabulary import InboundState, MessageDirection, SlaState, SlaTarget, TicketKind
-from tests.crm_core.services.inbox.post import box, do, letter, look
+from tests.crm_core.services.inbox.post import box, letter
 from tests.imap_server import imap
 from tests.smtp_server import kept, smtp_in_settings
+from tests.verbs import do, look
 from tests.worker.test_kill import forget_dead_workers, until, worker
 
 

@@ -13,19 +13,10 @@ from crm_core.models import CampaignMember, Consent, Contact, OutreachRules
 from crm_core.services.marketing import campaigns, launching, plans, segments, sending
 from crm_core.vocabulary import ConsentStatus, ContactWay, Purpose
 from tests.smtp_server import smtp_in_settings
+from tests.verbs import do
 
 BODY = "Hello {{first_name|there}},\n\nsee [our offer](https://shop.example.com/offer?x=1).\n\n- one\n- two"
 BASE = "http://localhost:8501"
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def look(verb, actor, *args, **kwargs):
-    with read_session() as session:
-        return verb(session, actor, *args, **kwargs)
 
 
 def people(number, *, agreed=True, first=0, **values):

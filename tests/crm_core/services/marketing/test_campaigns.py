@@ -3,23 +3,13 @@
 import pytest
 
 from crm_core import db
-from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.lists import ListQuery
 from crm_core.services import crud
 from crm_core.services.marketing import campaigns
 from crm_core.services.sales import deals
 from crm_core.vocabulary import CampaignStatus, MemberStatus
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def look(verb, actor, *args, **kwargs):
-    with read_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do, look
 
 
 def new(actor, **values):

@@ -13,6 +13,7 @@ from crm_core.models import Activity, Consent, FormSubmission, Lead, LeadForm, M
 from crm_core.services.marketing import capture, lead_forms
 from crm_core.services.marketing.capture import Sender
 from crm_core.vocabulary import SubmissionState as State
+from tests.verbs import do
 
 FIELDS = [
     {"key": "name", "required": True},
@@ -21,11 +22,6 @@ FIELDS = [
     {"key": "description", "label": "How can we help?"},
 ]
 ADA = {"name": "Ada", "email": "ada@example.com", "description": "=HYPERLINK(1) <b>hello</b>"}
-
-
-def do(verb, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, *args, **kwargs)
 
 
 def form(actor, **more):

@@ -16,7 +16,8 @@ from crm_core.services.analytics import metrics
 from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.marketing import campaigns, launching, outcomes, plans
 from crm_core.vocabulary import OrderStatus
-from tests.crm_core.services.marketing.outreach import campaign, do, launch, look, members, no_quiet_hours, people
+from tests.crm_core.services.marketing.outreach import campaign, launch, members, no_quiet_hours, people
+from tests.verbs import do, look
 
 
 @pytest.fixture

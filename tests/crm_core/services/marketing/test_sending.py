@@ -31,8 +31,9 @@ from crm_core.vocabulary import (
     Scope,
 )
 from tests.crm_core.services.collaboration.test_bounces import REPORT
-from tests.crm_core.services.marketing.outreach import campaign, do, launch, look, mail_server, members, no_quiet_hours, people, run
+from tests.crm_core.services.marketing.outreach import campaign, launch, mail_server, members, no_quiet_hours, people, run
 from tests.smtp_server import kept
+from tests.verbs import do, look
 
 NOON = datetime(2026, 6, 3, 12, tzinfo=UTC)
 

@@ -17,14 +17,10 @@ from crm_core.services.helpdesk import calendars, tickets
 from crm_core.services.routing import assign, decisions, flow, people, queues, replay, rules
 from crm_core.services.sales import leads
 from crm_core.vocabulary import RouteMethod, RouteOutcome
+from tests.verbs import do
 
 MONDAY = datetime(2026, 6, 1, 8, tzinfo=UTC)
 OFFICE = [[(9 * 60, 17 * 60)]] * 5 + [[], []]
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
 
 
 def see(verb, actor, *args, **kwargs):

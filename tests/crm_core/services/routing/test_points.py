@@ -18,7 +18,8 @@ from crm_core.services.routing import nudges, point_rules, points
 from crm_core.services.routing.nudges import SpeedView
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import ActivityKind, Channel, LeadPointKind
-from tests.crm_core.services.routing.test_assign import Run, do, see
+from tests.crm_core.services.routing.test_assign import Run, see
+from tests.verbs import do
 
 FIT, BEHAVIOUR = LeadPointKind.FIT, LeadPointKind.BEHAVIOUR
 AT = datetime(2026, 6, 1, 8, tzinfo=UTC)

@@ -3,15 +3,11 @@
 import pytest
 
 from crm_core import lists
-from crm_core.db import read_session, write_session
+from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.services import crud
 from crm_core.services.sales import categories
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 def found(actor):

@@ -14,11 +14,7 @@ from crm_core.lists import ListQuery
 from crm_core.models import Event, Order, Pipeline, Stage, StageEvent
 from crm_core.services.sales import board, deals
 from crm_core.vocabulary import StageKind
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 def new(actor, **values):

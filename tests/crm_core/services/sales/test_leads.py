@@ -14,11 +14,7 @@ from crm_core.services.collaboration import activities, timeline
 from crm_core.services.customers import contacts, duplicates
 from crm_core.services.sales import leads
 from crm_core.vocabulary import ActivityKind, LeadKind
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
+from tests.verbs import do
 
 
 def new(actor, **values):

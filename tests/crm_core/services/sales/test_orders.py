@@ -4,21 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.services import crud
 from crm_core.services.sales import deals, orders, products
 from crm_core.vocabulary import OrderStatus
-
-
-def do(verb, actor, *args, **kwargs):
-    with write_session() as session:
-        return verb(session, actor, *args, **kwargs)
-
-
-def look(verb, actor, *args):
-    with read_session() as session:
-        return verb(session, actor, *args)
+from tests.verbs import do, look
 
 
 def new(actor, **values):
