@@ -177,12 +177,15 @@ def _files(actor: Actor, shown: Run) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(fmt.md(f"{name.replace('_', ' ').capitalize()} ({rows:,} rows)"), width="stretch")
             for form in ("csv", "xlsx"):
+                refused = load(run_exports.refusal, shown.id, name, form)
                 st.download_button(
                     form.upper(),
                     data=partial(_make, actor, shown.id, name, form),
                     file_name=f"{shown.kind}-{shown.id}-{name}.{form}",
                     mime=_MIME[form],
                     key=f"file_{name}_{form}",
+                    disabled=bool(refused),
+                    help=refused or None,
                     on_click="ignore",
                     type="tertiary",
                 )

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from crm_core import events, lists
 from crm_core.access import Actor, require
-from crm_core.entities import ENTITIES
+from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
 from crm_core.frames.orders import product_names
 from crm_core.kit.csvio import to_csv, to_xlsx
@@ -41,6 +41,16 @@ def export(session: Session, actor: Actor, run_id: int, name: str, *, form: str 
         data={"rows": len(frame), "entity": f"{run.title.lower()}: {name.replace('_', ' ')}", "form": form},
     )  # fmt: skip
     return made
+
+
+def refusal(session: Session, actor: Actor, run_id: int, name: str, form: str) -> str:
+    """Why this person can't have a table as a file; empty when they can. The file itself asks again."""
+    run = runs.get(session, actor, run_id)
+    if form == "xlsx" and run.tables[name] > MAX_XLSX:
+        return f"A workbook holds at most {MAX_XLSX:,} rows. Take CSV."
+    columns = _record_columns(run, runs.table(session, actor, run_id, name))
+    kept = sorted({entity(key).plural.lower() for key in columns.values() if not actor.can(key, Action.EXPORT)})
+    return f"It names {' and '.join(kept)}, which your role may not export." if kept else ""
 
 
 def _record_columns(run: Any, frame: "pd.DataFrame") -> dict[str, str]:

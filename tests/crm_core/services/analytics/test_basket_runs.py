@@ -1,17 +1,18 @@
 """Baskets through the method: published counts on groceries, call lists, suggestions on deals that are counted and wear out."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert
 
 from crm_core.db import bump, read_session, write_session
-from crm_core.errors import NotFound
+from crm_core.errors import NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.models import Account, Contact, Order, OrderLine, Product, ProductCategory
 from crm_core.services.analytics import basket_rows, marks, run_exports, runs, suggestions
 from crm_core.services.sales import deals
-from crm_core.vocabulary import OrderStatus
+from crm_core.vocabulary import Action, OrderStatus
 from tests.crm_core.services.analytics.buying import NOW, ask, look, work
 
 PUBLISHED = {"min_support_pct": 0.1, "min_confidence_pct": 80, "min_count": 0, "max_len": "0", "holdout": "0"}
@@ -95,8 +96,15 @@ def test_a_rule_ends_in_the_list_of_those_who_lack_the_second_part(cast):
     with pytest.raises(NotFound), read_session() as session:
         basket_rows.targets(session, cast["alice"], found.id, [ids["tea"]], [ids["cup"]])  # sees none of these orders
     with write_session() as session:
+        assert run_exports.refusal(session, cast["bob"], found.id, "next_offers", "csv") == ""
         text = run_exports.export(session, cast["bob"], found.id, "next_offers").decode()
     assert "customer_name" in text and "P5" in text and "because_name" in text and ",cup," in text and ",tea," in text
+    grants = {grant: scopes for grant, scopes in cast["bob"].grants.items() if grant != ("contact", Action.EXPORT)}
+    bound = replace(cast["bob"], grants=grants)
+    with write_session() as session:
+        assert "contacts, which your role may not export" in run_exports.refusal(session, bound, found.id, "next_offers", "csv")
+        with pytest.raises(NotPermitted):
+            run_exports.export(session, bound, found.id, "next_offers")
 
 
 def test_a_suggestion_is_taken_turned_down_counted_and_wears_out(cast):
