@@ -170,9 +170,10 @@ def _integrity(error: IntegrityError) -> Conflict:
 
 
 def busy(error: BaseException) -> bool:
-    """Whether only somebody else's work at the same rows was in the way: tried again, it may well succeed."""
+    """Whether only somebody else's work at the same rows was in the way: tried again, it may well succeed. The words of a refused value may hold
+    anything, those of an operation that could not be done are the database's own."""
     words = ("locked", "deadlock", "serialize", "lock timeout", "could not obtain lock")
-    return isinstance(error, DBAPIError) and any(word in str(error.orig).lower() for word in words)
+    return isinstance(error, OperationalError) and any(word in str(error.orig).lower() for word in words)
 
 
 def _translated(error: DBAPIError) -> Exception:

@@ -1,7 +1,7 @@
 """The menu of a list: saved views, which columns, how many rows. What is chosen stands in the address, so a view is a link."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -258,18 +258,18 @@ def _columns_dialog(entity_key: str, shape: Shape, opened: View | None) -> None:
             st.rerun()
         if st.button("Show", type="primary", key="columns_yes", disabled=not chosen):
             _set("cols", ",".join(chosen))
-            if not keep or _kept(entity_key, replace(shape, columns=tuple(chosen)), opened if mine else None):
+            if not keep or _kept(entity_key, shape, chosen, opened if mine else None):
                 st.rerun()
             show_problems()
 
 
-def _kept(entity_key: str, shape: Shape, own: View | None) -> bool:
-    """Remember the columns: in the opened view, or in a view of one's own with which the list opens."""
+def _kept(entity_key: str, shape: Shape, columns: list[str], own: View | None) -> bool:
+    """Remember the columns: in the opened view, or in a view of one's own with which the list opens. What is filtered or searched for in passing stays out."""
     if own is not None:
-        return perform(views.update, own.id, layout=shape.layout(), success=fmt.md(f"View {own.name} updated.")) is not None
-    made = perform(
-        views.keep, entity_key, layout=shape.layout(), success=f"The list opens like this from now on: {views.OWN_NAME}."
-    )
+        layout = {**own.layout, "columns": columns}
+        return perform(views.update, own.id, layout=layout, success=fmt.md(f"View {own.name} updated.")) is not None
+    layout = {**shape.layout(), "columns": columns, "filter": None, "q": ""}
+    made = perform(views.keep, entity_key, layout=layout, success=f"The list opens like this from now on: {views.OWN_NAME}.")
     if made is None:
         return False
     st.query_params["view"] = str(made.id)

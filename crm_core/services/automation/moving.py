@@ -126,8 +126,8 @@ def _due(session: Session, limit: int) -> list[Moving]:
     busy: set[tuple[str, int]] = set()
     for _ in range(ROUNDS):
         found = _read(session, _locked(session, limit - len(runs), seen))
+        busy |= _turn_taken(session, found, nowait=bool(seen))
         seen += [run.id for run in found]
-        busy |= _turn_taken(session, found, nowait=bool(runs))
         busy |= _busy(session, found)
         free = [run for run in found if (run.entity, run.record_id) not in busy]
         runs += free
@@ -199,6 +199,8 @@ class _OneByOne:
     failed: Mapping[tuple[int, str], Any] = field(default_factory=dict)
     programs: dict[tuple[int, int], Program] = field(default_factory=dict)
     began: datetime = field(default_factory=utcnow)
+    put_off: set[tuple[str, int]] = field(default_factory=set)
+    """Records whose run met somebody else's lock: what comes later for them waits as long, so that it stays later."""
 
     def move(self) -> int:
         """Take the runs up to where they stand still; gives how many, since whoever waits for these rows shall not wait for long."""
@@ -207,7 +209,10 @@ class _OneByOne:
             for count, run in enumerate(self.runs, start=1):
                 try:
                     with self.session.begin_nested():
-                        self.go(run)
+                        if (run.entity, run.record_id) in self.put_off:
+                            self.later(run)
+                        else:
+                            self.go(run)
                         self.session.flush()
                         self.write([run])
                 except Exception as error:
@@ -221,11 +226,16 @@ class _OneByOne:
         forget_notes(self.session)
         (fresh,) = _read(self.session, [run.id])
         if db.busy(error):
-            fresh.due_at = utcnow() + timedelta(seconds=SOON)
+            self.later(fresh)
         else:
             log.error("run %s broke off: %s", run.id, _trouble(error))
             self.failed_for_good(fresh, words(error))
         self.write([fresh])
+
+    def later(self, run: Moving) -> None:
+        """Somebody else's work is in the way for a moment."""
+        self.put_off.add((run.entity, run.record_id))
+        run.due_at = utcnow() + timedelta(seconds=SOON)
 
     def failed_for_good(self, run: Moving, told: str) -> None:
         """End a run as failed and tell the owner of its automation."""
@@ -327,8 +337,7 @@ class _OneByOne:
     def fail(self, run: Moving, program: Program, step: Mapping[str, Any], error: Exception) -> None:
         """Try again later when the reason may pass; else the run has failed, visibly, and waits for a person."""
         if db.busy(error):  # others were in the way, which is no attempt
-            run.due_at = utcnow() + timedelta(seconds=SOON)
-            return
+            return self.later(run)
         told, run.attempts = words(error), run.attempts + 1
         passing = not isinstance(error, CrmError) or (isinstance(error, Unavailable) and not error.permanent)
         if not isinstance(error, CrmError):
@@ -336,8 +345,8 @@ class _OneByOne:
         note(self.session, run, step, f"{_key(run, step)}:{run.version}:{run.attempts}", StepOutcome.FAILED, told)
         if passing and run.attempts <= len(AGAIN_AFTER):
             run.due_at, run.message = utcnow() + timedelta(seconds=AGAIN_AFTER[run.attempts - 1]), clip(told, 500)
-            return
-        self.failed_for_good(run, told)
+            return None
+        return self.failed_for_good(run, told)
 
 
 @dataclass

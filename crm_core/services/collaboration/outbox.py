@@ -235,11 +235,12 @@ def shift(session: Session, actor: Actor, batch: str, before: MailState, after: 
 def recall(
     session: Session, actor: Actor, why: str, *, batch: str | None = None, ids: Sequence[int] = (), only: ColumnElement[bool] | None = None
 ) -> list[int]:  # fmt: skip
-    """Take messages out of the queue whose turn hasn't come: of a batch (``only`` those), or these; gives which. What left already has left. The
-    caller has asked."""
+    """Take messages out of the queue whose turn hasn't come: of a batch (``only`` those), or these; gives which. News that failed for want of a
+    server goes too: it could be sent again. What left already has left. The caller has asked."""
     mine = MAIL.c.batch == batch if batch is not None else MAIL.c.id.in_(list(ids))
     mine = mine if only is None else and_(mine, only)
-    waiting = and_(mine, MAIL.c.state.in_((MailState.PENDING, MailState.HELD)))
+    again = and_(MAIL.c.state == MailState.FAILED, MAIL.c.content != "", MAIL.c.purpose.is_not(None))
+    waiting = and_(mine, or_(MAIL.c.state.in_((MailState.PENDING, MailState.HELD)), again))
     gone = {"state": MailState.CANCELLED, "message": clip(why, 1000), "updated_at": utcnow()}
     found = list(session.execute(update(MAIL).where(waiting).values(**gone).returning(MAIL.c.id)).scalars())
     if found:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, insert, literal, or_, select, true, update
 from sqlmodel import Session
 
 from crm_core import db, events, records
@@ -19,7 +19,7 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip
-from crm_core.models import Account, Contact, ContactPoint, MailDelivery, Organisation, OutreachRules
+from crm_core.models import Account, Contact, ContactPoint, MailDelivery, MatchKey, Organisation, OutreachRules
 from crm_core.services.collaboration import suppressions
 from crm_core.services.customers import withdrawing
 from crm_core.services.customers.consent_rules import next_instant, parse_time
@@ -39,6 +39,7 @@ from crm_core.vocabulary import (
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 _POINTS: Any = ContactPoint.__table__  # type: ignore[attr-defined]
 _CONTACTS: Any = Contact.__table__  # type: ignore[attr-defined]
+_KEYS: Any = MatchKey.__table__  # type: ignore[attr-defined]
 OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
 """Blocks by which a person says themselves that they want nothing more."""
 _COUNTED = (MailState.PENDING, MailState.SENDING, MailState.HANDED, MailState.SENT)
@@ -194,10 +195,10 @@ def gates(
     found: dict[Gate, ColumnElement[bool]] = {}
     found[Gate.NO_ADDRESS] = _has_address(entity_key, table, way)
     if entity_key == "contact":
-        found[Gate.OBJECTED] = _not_objected(table, way)
+        found[Gate.OBJECTED] = and_(_not_objected(table, way), ~_same_objects(table, way))
         found[Gate.BAD_ADDRESS] = _good_point(table, way)
     elif way in (ContactWay.EMAIL, ContactWay.ADS):
-        found[Gate.OBJECTED] = _key(table.c.email).not_in(_objecting(way))
+        found[Gate.OBJECTED] = ~_same_objects(table, way)
     found[Gate.NO_CONSENT] = _consented(entity_key, table, way, purpose, workspace.needs_consent)
     if way is not ContactWay.POST:
         found[Gate.SUPPRESSED] = _key(_address(table, way)).not_in(suppressions.keys(way))
@@ -228,9 +229,15 @@ def _not_objected(table: Any, way: ContactWay) -> Any:
     return and_(wants, ~table.c.do_not_call) if way is ContactWay.PHONE else wants
 
 
-def _objecting(way: ContactWay) -> Any:
-    """SELECT of the addresses of contacts who don't want this: a lead with such an address is that person."""
-    return select(_key(_CONTACTS.c.email)).where(_CONTACTS.c.email.is_not(None), ~_not_objected(_CONTACTS, way))
+def _same_objects(table: Any, way: ContactWay) -> Any:
+    """Whether a contact with the same address doesn't want this: they are that person."""
+    if way not in (ContactWay.EMAIL, ContactWay.ADS):
+        return false()
+    other, keys = _CONTACTS.alias(), _KEYS.alias()
+    same = and_(
+        keys.c.entity == "contact", keys.c.kind == "email", keys.c.key == _key(table.c.email), keys.c.record_id == other.c.id
+    )
+    return exists().where(same, ~_not_objected(other, way))
 
 
 def _key(column: Any) -> Any:

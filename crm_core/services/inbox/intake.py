@@ -169,11 +169,11 @@ def _answers_an_invitation(session: Session, actor: Actor, found: Incoming, row:
     answer = invitations.answered(session, actor, reply, found.sender, forged=forged) if reply is not None else None
     if reply is None or answer is None:
         return False
-    row.contact_id, row.activity_id = answer.guest.contact_id, answer.guest.activity_id
-    if answer.doubt:
+    row.activity_id = answer.guest.activity_id
+    if answer.doubt:  # whose mail it is stays open: it may be anybody's
         _wait(row, f"{answer.doubt} Nothing was noted at the meeting; ask the guest.")
         return True
-    row.state = InboundState.REPLY
+    row.contact_id, row.state = answer.guest.contact_id, InboundState.REPLY
     row.reason = clip(f"Answer to an invitation: {reply.state.label.lower()}.", 500)
     return True
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -22,7 +22,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip, email_key
 from crm_core.models import Consent, FormSubmission, Lead, LeadForm, Organisation, Touchpoint
 from crm_core.services.collaboration import activities, outbox
-from crm_core.services.customers import consent
+from crm_core.services.customers import consent, withdrawing
 from crm_core.services.marketing import signing, tracking
 from crm_core.services.sales import leads
 from crm_core.settings import settings
@@ -221,7 +221,11 @@ def _agree(session: Session, form: LeadForm, row: FormSubmission, lead: Lead) ->
 
 
 def _declined(session: Session, lead_id: int) -> bool:
-    query = select(Consent.id).where(Consent.lead_id == lead_id, Consent.is_latest, Consent.status == ConsentStatus.WITHDRAWN)
+    """Whether this person said no, on any record with their address."""
+    theirs = withdrawing.everywhere(session, [("lead", lead_id)])
+    contacts, leads = ([one for key, one in theirs if key == name] for name in withdrawing.PEOPLE)
+    mine = or_(col(Consent.contact_id).in_(contacts), col(Consent.lead_id).in_(leads))
+    query = select(Consent.id).where(mine, Consent.is_latest, Consent.status == ConsentStatus.WITHDRAWN)
     return session.exec(query).first() is not None
 
 

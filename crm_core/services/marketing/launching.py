@@ -283,8 +283,7 @@ def stop(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
     plan = _change(
         session, actor, campaign_id, (PlanState.SENDING, PlanState.PAUSED), PlanState.STOPPED, "This campaign is not going out."
     )
-    for before in (MailState.PENDING, MailState.HELD):
-        outbox.shift(session, actor, batch_of(campaign_id), before, MailState.CANCELLED)
+    outbox.recall(session, actor, "The campaign was stopped.", batch=batch_of(campaign_id))
     waiting = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING)
     gone = {"step": RecipientStep.SKIPPED, "skip_reason": "stopped", "updated_at": utcnow()}
     session.execute(update(MEMBERS).where(waiting).values(**gone))

@@ -9,7 +9,7 @@ from sqlmodel import select as pick
 from crm_core.db import bump, read_session, write_session
 from crm_core.jobs.run import begin
 from crm_core.kit.clock import utcnow
-from crm_core.models import CampaignMember, Consent, Contact, OutreachRules
+from crm_core.models import CampaignMember, Consent, Contact, MatchKey, OutreachRules
 from crm_core.services.marketing import campaigns, launching, plans, segments, sending
 from crm_core.vocabulary import ConsentStatus, ContactWay, Purpose
 from tests.smtp_server import smtp_in_settings
@@ -38,6 +38,9 @@ def people(number, *, agreed=True, first=0, **values):
         session.execute(insert(Contact), rows)
         emails = [row["email"] for row in rows]
         ids = list(session.exec(pick(Contact.id).where(col(Contact.email).in_(emails)).order_by(Contact.id)))[-number:]
+        session.add_all(
+            MatchKey(entity="contact", record_id=one, kind="email", key=email) for one, email in zip(ids, emails, strict=True)
+        )
         if agreed:
             consent = {
                 "purpose": Purpose.MARKETING,
