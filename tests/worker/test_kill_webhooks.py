@@ -52,7 +52,8 @@ def test_messages_of_a_worker_that_is_killed_arrive_under_one_id_each(any_cast, 
     assert all(body == rows[headers["webhook-id"]] for _, headers, body in there.got), "the same id always says the same"
     often = Counter(headers["webhook-id"] for _, headers, _ in there.got)
     assert max(often.values()) <= 1 + len(KILLED_AT), "only what was under way at a kill comes again"
-    assert sum(count == 1 for count in often.values()) > MESSAGES // 4
+    once = sum(count == 1 for count in often.values())
+    assert once > MESSAGES // 10, "on a slow machine more is under way at each kill, but never all of it"
 
 
 def ids(there):
