@@ -39,7 +39,7 @@ from crm_core import db
 from crm_core.jobs import Job, job
 from crm_core.models import Deal, Order, OrderLine, Product, SummaryDirty
 from crm_core.summary_marks import DEAL, ORDER, SALE, SUMMARIES, bounds, mark, mark_all, zone_of
-from crm_core.vocabulary import OrderStatus, StageKind
+from crm_core.vocabulary import SOLD, StageKind
 
 log = logging.getLogger("rapport.summaries")
 
@@ -115,7 +115,7 @@ def _deals_of(days: Any | None) -> Select[Any]:
 
 
 def _counted() -> list[Any]:
-    return [_ORDERS.c.deleted_at.is_(None), _ORDERS.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED))]
+    return [_ORDERS.c.deleted_at.is_(None), _ORDERS.c.status.in_(SOLD)]
 
 
 def _orders_in(span: Any) -> Select[Any]:

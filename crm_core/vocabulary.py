@@ -122,6 +122,10 @@ class OrderStatus(Choice):
     CANCELLED = "cancelled", "Cancelled"
 
 
+SOLD = (OrderStatus.PLACED, OrderStatus.FULFILLED)
+"""Orders that count as sold."""
+
+
 class TicketKind(Choice):
     NEW = "new", "New"
     OPEN = "open", "Open"

@@ -16,7 +16,7 @@ from crm_core.fields import FieldSpec
 from crm_core.filters.binding import bind
 from crm_core.filters.nodes import Aggregate, Ast, Context, Group, Happened, InSegment, Leaf, Linked, Marked, Node, compare
 from crm_core.filters.special_sql import happened, in_segment, marked
-from crm_core.vocabulary import FieldKind, OrderStatus
+from crm_core.vocabulary import SOLD, FieldKind
 
 Joined = Mapping[str, Any]
 """Tables that a statement has joined already, by the reference that leads to them: a condition behind it needs no sub-query."""
@@ -173,7 +173,7 @@ def _rows(node: Aggregate, child: Any, actor: Actor) -> tuple[Any, Select[Any]]:
         return link, select(link).where(condition, link.is_not(None))
     between = entity(node.through.child).table.alias()
     link = _by_rows(between.c[node.through.foreign_key])
-    seen = and_(visible(actor, node.through.child, between), between.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED)))
+    seen = and_(visible(actor, node.through.child, between), between.c.status.in_(SOLD))
     inner = to_sql(node.where, child, actor, {node.foreign_key: between}) if node.where else true()
     joined = between.join(child, child.c[node.foreign_key] == between.c.id)
     return link, select(link).select_from(joined).where(seen, inner, link.is_not(None))

@@ -15,11 +15,10 @@ from crm_core.filters import where
 from crm_core.frames.read import read_frame
 from crm_core.kit.money import exponent
 from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Ticket, Touchpoint
-from crm_core.vocabulary import Action, FieldKind, OrderStatus, StageKind
+from crm_core.vocabulary import SOLD, Action, FieldKind, StageKind
 
 _DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
 _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
-_COUNTED = (OrderStatus.PLACED, OrderStatus.FULFILLED)
 SILENCE_DAYS = 182
 """A customer without an order for so long counts as lost."""
 
@@ -111,7 +110,7 @@ def _cycle(_actor: Actor, table: Any, since: date | None, until: datetime) -> tu
 
 
 def _order(_actor: Actor, table: Any, since: date | None, until: datetime) -> tuple[Any, list[Any]]:
-    kept = [table.c.status.in_(_COUNTED), table.c.ordered_at < until]
+    kept = [table.c.status.in_(SOLD), table.c.ordered_at < until]
     return table.c.total_minor, kept + ([table.c.ordered_at >= _at(since, until)] if since else [])
 
 
@@ -133,7 +132,7 @@ def _orders_of(actor: Actor, key: str) -> Any:
 
 
 def _bought(actor: Actor, key: str) -> list[Any]:
-    return [visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(_COUNTED), _ORDERS.c[f"{key}_id"].is_not(None)]
+    return [visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(SOLD), _ORDERS.c[f"{key}_id"].is_not(None)]
 
 
 def _at(day: date, like: datetime) -> datetime:
@@ -177,9 +176,7 @@ def _of_order(name: str, table: Any) -> Any:
     lines: Any = OrderLine.__table__  # type: ignore[attr-defined]
     if name == "nth":
         other = _ORDERS.alias("earlier")
-        same = and_(
-            other.c.contact_id == table.c.contact_id, other.c.ordered_at <= table.c.ordered_at, other.c.status.in_(_COUNTED)
-        )
+        same = and_(other.c.contact_id == table.c.contact_id, other.c.ordered_at <= table.c.ordered_at, other.c.status.in_(SOLD))
         return select(func.count()).select_from(other).where(same, other.c.deleted_at.is_(None)).scalar_subquery()
     figure = func.count() if name == "lines" else func.coalesce(func.avg(cast(lines.c.discount_pct, Float)), 0.0)
     return select(figure).where(lines.c.order_id == table.c.id).scalar_subquery()

@@ -11,7 +11,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.frames.read import read_frame
 from crm_core.kit.money import exponent
 from crm_core.models import Deal, Order, OrderLine, Product, ProductCategory
-from crm_core.vocabulary import Action, OrderStatus, StageKind
+from crm_core.vocabulary import SOLD, Action, StageKind
 
 Customer = Literal["contact", "account"]
 
@@ -20,7 +20,6 @@ _LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
 _PRODUCTS: Any = Product.__table__  # type: ignore[attr-defined]
 _CATEGORIES: Any = ProductCategory.__table__  # type: ignore[attr-defined]
 _DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
-_COUNTED = (OrderStatus.PLACED, OrderStatus.FULFILLED)
 
 
 def _major(minor: pd.Series, actor: Actor) -> pd.Series:
@@ -30,7 +29,7 @@ def _major(minor: pd.Series, actor: Actor) -> pd.Series:
 def _in_scope(actor: Actor, customer: Customer | None, since: datetime | None, until: datetime | None) -> ColumnElement[bool]:
     """Placed and fulfilled orders of known customers (or of anybody) that the actor may see, from ``since`` until before ``until``."""
     require(actor, "order", Action.READ)
-    parts = [visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(_COUNTED)]
+    parts = [visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(SOLD)]
     parts += [_ORDERS.c[f"{customer}_id"].is_not(None)] if customer else []
     parts += [_ORDERS.c.ordered_at >= since] if since else []
     parts += [_ORDERS.c.ordered_at < until] if until else []

@@ -11,7 +11,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.frames.read import read_frame
 from crm_core.kit.money import exponent
 from crm_core.models import Contact, Deal, DealContact, Event, Lead, LeadStatus, Order, Touchpoint
-from crm_core.vocabulary import Action, LeadKind, OrderStatus, StageKind
+from crm_core.vocabulary import SOLD, Action, LeadKind, StageKind
 
 _LEADS: Any = Lead.__table__  # type: ignore[attr-defined]
 _STATUS: Any = LeadStatus.__table__  # type: ignore[attr-defined]
@@ -22,7 +22,6 @@ _CONTACTS: Any = Contact.__table__  # type: ignore[attr-defined]
 _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
 _EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 _DEAD = (LeadKind.UNQUALIFIED, LeadKind.RECYCLED)
-_COUNTED = (OrderStatus.PLACED, OrderStatus.FULFILLED)
 
 
 def lead_outcomes(session: Session, actor: Actor) -> pd.DataFrame:
@@ -107,7 +106,7 @@ def account_orders(session: Session, actor: Actor, ids: Sequence[int] | None = N
     """One row per placed or fulfilled order of an account that the actor may see: account_id, at."""
     require(actor, "order", Action.READ)
     statement = select(_ORDERS.c.account_id, _ORDERS.c.ordered_at.label("at")).where(
-        visible(actor, "order", _ORDERS), _ORDERS.c.account_id.is_not(None), _ORDERS.c.status.in_(_COUNTED)
+        visible(actor, "order", _ORDERS), _ORDERS.c.account_id.is_not(None), _ORDERS.c.status.in_(SOLD)
     )
     return read_frame(session, _among(statement, _ORDERS.c.account_id, ids))
 

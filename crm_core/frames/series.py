@@ -18,7 +18,7 @@ from crm_core.kit.money import exponent
 from crm_core.models import Lead, OrderLine, Product, Ticket
 from crm_core.summaries import deal_daily_exact, order_daily_exact, sale_daily_exact
 from crm_core.summary_marks import bounds, zone_of
-from crm_core.vocabulary import Action, OrderStatus, StageKind
+from crm_core.vocabulary import SOLD, Action, StageKind
 
 Grain = Literal["day", "week", "month"]
 FREQ: dict[str, str] = {"day": "D", "week": "W-MON", "month": "MS"}
@@ -136,7 +136,7 @@ def _filtered(session: Session, actor: Actor, found: Series, choice: Choice, unt
     if found.entity != "order":
         at = table.c.created_at if found.entity == "lead" else table.c.opened_at
         return select(at.label("at")).where(at < end, *kept)
-    sold = [table.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED)), table.c.ordered_at < end]
+    sold = [table.c.status.in_(SOLD), table.c.ordered_at < end]
     if choice.category_id is None:
         amount = table.c.total_minor if found.money else literal(1)
         return select(table.c.ordered_at.label("at"), amount.label("y")).where(*sold, *kept)

@@ -28,7 +28,7 @@ from crm_core.models import (
     Ticket,
     Touchpoint,
 )
-from crm_core.vocabulary import Channel, OrderStatus, SegmentOf
+from crm_core.vocabulary import SOLD, Channel, OrderStatus, SegmentOf
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
 CMP = st.sampled_from(["ge", "le", "gt", "lt", "eq", "ne"])
@@ -119,7 +119,7 @@ class Memory:
         found = []
         for line in self.lines:
             order = self.orders.get(line.order_id)
-            if order and order.contact_id == row["id"] and order.status in (OrderStatus.PLACED, OrderStatus.FULFILLED):
+            if order and order.contact_id == row["id"] and order.status in SOLD:
                 product = self.products.get(line.product_id)
                 found.append(
                     {

@@ -14,7 +14,7 @@ from sqlmodel import select as load
 from crm_core import summaries
 from crm_core.db import read_session, write_session
 from crm_core.models import Deal, DealDaily, Order, OrderLine, Organisation, Pipeline, Product, ProductCategory, Stage, SummaryDirty
-from crm_core.vocabulary import OrderStatus, StageKind
+from crm_core.vocabulary import SOLD, OrderStatus, StageKind
 
 DAY = date(2024, 3, 30)  # the last night of March changes the clock in Berlin
 AT = datetime(2024, 3, 30, 12, tzinfo=UTC)
@@ -36,11 +36,7 @@ def by_hand(session):
             deals[key, "cycle_days"] += max(0, cycle)
             deals[key, "with_cycle"] += cycle >= 0
     category = {product.id: product.category_id for product in session.exec(load(Product))}
-    counted = {
-        order.id: order
-        for order in session.exec(load(Order))
-        if order.deleted_at is None and order.status in (OrderStatus.PLACED, OrderStatus.FULFILLED)
-    }
+    counted = {order.id: order for order in session.exec(load(Order)) if order.deleted_at is None and order.status in SOLD}
     for order in counted.values():
         key = (order.ordered_at.astimezone(zone).date(), order.owner_id, order.source)
         orders[key, "orders"] += 1

@@ -12,8 +12,7 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.models import OrderLine
 from crm_core.services.analytics import run_keys, runs
-from crm_core.services.analytics.metric_rules import SOLD
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import SOLD, Action
 
 _LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
 

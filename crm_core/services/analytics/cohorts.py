@@ -11,12 +11,11 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.models import Order
 from crm_core.services.analytics.periods import add_months
-from crm_core.vocabulary import Action, OrderStatus
+from crm_core.vocabulary import SOLD, Action
 
 Customer = Literal["contact", "account"]
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
-_COUNTED = (OrderStatus.PLACED, OrderStatus.FULFILLED)
 
 
 def members(
@@ -31,7 +30,7 @@ def members(
     if customer not in ("contact", "account") or period not in MONTHS or (age is not None and age < 1):
         raise Invalid("There is no such cohort.")
     who = _ORDERS.c[f"{customer}_id"]
-    counted = [visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(_COUNTED), who.is_not(None)]
+    counted = [visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(SOLD), who.is_not(None)]
     counted += [_ORDERS.c.ordered_at < _start(date.fromordinal(until.toordinal() + 1))] if until else []
     first, following = _span(cohort, period, 0)
     born = select(who.label("id")).where(*counted).group_by(who)

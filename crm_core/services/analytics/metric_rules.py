@@ -11,10 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from crm_core.services.analytics.periods import Period
-from crm_core.vocabulary import HandoverState, MetricUnit, OrderStatus, StageKind, TicketKind
+from crm_core.vocabulary import SOLD, HandoverState, MetricUnit, StageKind, TicketKind
 
 Ast = Mapping[str, Any]
-SOLD = (OrderStatus.PLACED, OrderStatus.FULFILLED)
 DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
 
 

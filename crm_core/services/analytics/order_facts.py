@@ -12,12 +12,12 @@ from sqlmodel import Session
 from crm_core.access import Actor, owned_within, visible
 from crm_core.filters import Context
 from crm_core.models import Order, SummaryDirty
-from crm_core.services.analytics.metric_rules import SOLD, Facts
+from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.metric_slots import Grouped, Slot, collect
 from crm_core.services.analytics.metric_sql import step_of
 from crm_core.summaries import order_daily_exact
 from crm_core.summary_marks import ORDER, SUMMARIES, bounds, day_of, zone_of
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import SOLD, Action
 
 _ORDER = Order.__table__  # type: ignore[attr-defined]
 _DIRTY = SummaryDirty.__table__  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from crm_core.kit import clock
 from crm_core.kit.money import exponent
 from crm_core.models import Order
 from crm_core.services.analytics import customer_rows
-from crm_core.vocabulary import Action, OrderStatus
+from crm_core.vocabulary import SOLD, Action
 
 WINDOWS = {"30": "30 days", "90": "90 days", "365": "12 months", "past": "Passed"}
 _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
@@ -122,7 +122,7 @@ def _revenue(session: Session, actor: Actor, accounts: list[int]) -> dict[int, i
     if not actor.can("order", Action.READ) or actor.masked("order", "total_minor"):
         return None
     since = clock.utcnow() - timedelta(days=365)
-    counted = (_ORDERS.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED)), _ORDERS.c.ordered_at >= since)
+    counted = (_ORDERS.c.status.in_(SOLD), _ORDERS.c.ordered_at >= since)
     query = select(_ORDERS.c.account_id, func.sum(_ORDERS.c.total_minor)).where(_ORDERS.c.account_id.in_(accounts), *counted)
     return {
         key: int(total or 0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from crm_core.services.analytics.metric_rules import SOLD
+from crm_core.vocabulary import SOLD
 
 Rule = Mapping[str, Any]
 BEHAVIOUR = {

@@ -13,7 +13,7 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.kit.text import domain_key
 from crm_core.models import Account
-from crm_core.vocabulary import Action, OrderStatus, StageKind, TicketKind
+from crm_core.vocabulary import SOLD, Action, StageKind, TicketKind
 
 
 def _prepare(session: Session, actor: Actor, account: Account, old: Mapping[str, Any]) -> None:
@@ -58,9 +58,7 @@ class AccountFigures:
 def figures(session: Session, actor: Actor, account_id: int) -> AccountFigures:
     """The figures on top of an account's page, each counted over the rows the actor may see."""
     records.get(session, actor, "account", account_id)
-    orders = _sum(
-        session, actor, "order", account_id, "total_minor", lambda t: t.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED))
-    )
+    orders = _sum(session, actor, "order", account_id, "total_minor", lambda t: t.c.status.in_(SOLD))
     won = _sum(session, actor, "deal", account_id, "amount_minor", lambda t: t.c.outcome == StageKind.WON)
     still_open = _sum(session, actor, "deal", account_id, "amount_minor", lambda t: t.c.outcome == StageKind.OPEN)
     tickets = _sum(session, actor, "ticket", account_id, None, lambda t: t.c.status.not_in((TicketKind.SOLVED, TicketKind.CLOSED)))

@@ -18,7 +18,16 @@ from crm_core.kit import clock
 from crm_core.models import Campaign, CampaignChannel, CampaignMember, CampaignPlan, MailDelivery
 from crm_core.services.collaboration import outbox
 from crm_core.services.marketing import tracking
-from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus, OrderStatus, PlanState, RecipientStep, StageKind
+from crm_core.vocabulary import (
+    SOLD,
+    Action,
+    CampaignStatus,
+    Channel,
+    MemberStatus,
+    PlanState,
+    RecipientStep,
+    StageKind,
+)
 
 RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
 OUT = "removed"
@@ -390,7 +399,7 @@ def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures
     won = _sum(
         session, actor, "deal", deal, deal.c.amount_minor, and_(deal.c.campaign_id == campaign_id, deal.c.outcome == StageKind.WON)
     )
-    ordered = and_(order.c.campaign_id == campaign_id, order.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED)))
+    ordered = and_(order.c.campaign_id == campaign_id, order.c.status.in_(SOLD))
     revenue = _sum(session, actor, "order", order, order.c.total_minor, ordered)
     new_leads = session.execute(
         select(func.count()).where(lead.c.campaign_id == campaign_id, visible(actor, "lead", lead))

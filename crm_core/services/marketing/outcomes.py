@@ -13,7 +13,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import CampaignChannel, CampaignPlan, MailDelivery
 from crm_core.services.marketing import plans
 from crm_core.services.marketing.audience import MEMBERS
-from crm_core.vocabulary import Action, MailState, OrderStatus, StageKind
+from crm_core.vocabulary import SOLD, Action, MailState, StageKind
 from ml import lift
 
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
@@ -196,7 +196,7 @@ def _deeds(actor: Actor, goal: str, start: datetime, end: datetime) -> Any:
             when, deal.c.contact_id.is_not(None), visible(actor, "deal", deal)
         )
     order = entity("order").table
-    good = order.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED))
+    good = order.c.status.in_(SOLD)
     when = and_(order.c.ordered_at >= start, order.c.ordered_at < end, good)
     return select(order.c.contact_id.label("person_id"), order.c.total_minor.label("amount")).where(
         when, order.c.contact_id.is_not(None), visible(actor, "order", order)

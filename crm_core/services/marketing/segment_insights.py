@@ -18,7 +18,7 @@ from crm_core.models import AnalysisMark, Campaign, CampaignMember, Segment, Seg
 from crm_core.services.customers import consent
 from crm_core.services.marketing import segments
 from crm_core.services.marketing.segments import Rule
-from crm_core.vocabulary import Action, CampaignStatus, OrderStatus, SegmentKind
+from crm_core.vocabulary import SOLD, Action, CampaignStatus, SegmentKind
 
 _SEGMENTS: Any = Segment.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
@@ -59,7 +59,7 @@ def _orders(session: Session, actor: Actor, entity_key: str, ids: Any) -> tuple[
         return None, None
     order, now = entity("order").table, clock.utcnow()
     link = order.c[f"{entity_key}_id"]
-    counted = and_(visible(actor, "order", order), order.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED)), link.in_(ids))
+    counted = and_(visible(actor, "order", order), order.c.status.in_(SOLD), link.in_(ids))
     year = select(func.coalesce(func.sum(order.c.total_minor), 0)).where(counted, order.c.ordered_at >= now - timedelta(days=365))
     recent = select(func.count(func.distinct(link))).where(counted, order.c.ordered_at >= now - timedelta(days=WINDOW_DAYS))
     revenue = None if actor.masked("order", "total_minor") else int(session.execute(year).scalar_one())

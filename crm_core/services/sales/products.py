@@ -10,7 +10,7 @@ from crm_core import records
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.models import OrderLine
-from crm_core.vocabulary import Action, OrderStatus
+from crm_core.vocabulary import SOLD, Action
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def sales(session: Session, actor: Actor, product_id: int) -> ProductSales | Non
     if not actor.can("order", Action.READ):
         return None
     line, order = OrderLine.__table__, entity("order").table  # type: ignore[attr-defined]
-    clause = (line.c.product_id == product_id) & order.c.status.in_((OrderStatus.PLACED, OrderStatus.FULFILLED))
+    clause = (line.c.product_id == product_id) & order.c.status.in_(SOLD)
     query = select(
         func.count(line.c.order_id.distinct()),
         func.coalesce(func.sum(line.c.quantity), 0),

@@ -19,7 +19,7 @@ from crm_core.lists import ListQuery
 from crm_core.models import Account, Campaign, CampaignChannel, Deal, Lead, Order, Organisation, Stage, Ticket
 from crm_core.services.analytics import breakdowns, metrics
 from crm_core.services.analytics.metric_rules import AREAS, METRICS
-from crm_core.vocabulary import Against, HandoverState, OrderStatus, PeriodPreset, StageKind, TicketKind
+from crm_core.vocabulary import SOLD, Against, HandoverState, PeriodPreset, StageKind, TicketKind
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
 
 EVERYBODY = ("root", "bob", "alice", "charlie", "dana", "sam", "ana")
@@ -90,7 +90,7 @@ def expected(name, cast, actor, period, owner_id, pipeline_id):
     orders = [
         r
         for r in mine(rows_of(Order, SEES_ORDERS_OF[name], cast))
-        if r.status in (OrderStatus.PLACED, OrderStatus.FULFILLED) and inside(local(r.ordered_at, actor), period)
+        if r.status in SOLD and inside(local(r.ordered_at, actor), period)
     ]
     tickets = mine(rows_of(Ticket, SEES_TICKETS_OF[name], cast))
     done = (TicketKind.SOLVED, TicketKind.CLOSED)
@@ -150,11 +150,7 @@ def test_order_figures_are_exact_for_a_reader_in_another_time_zone_than_the_work
                 assert figure.value == expected(name, cast, actor, selection.period, None, None)["order_revenue"], (zone, preset)
                 assert sum(point.value for point in figure.points) == sum(part.value for part in parts) == figure.value
                 for point in figure.points:
-                    orders = [
-                        o
-                        for o in rows_of(Order, SEES_ORDERS_OF[name], cast)
-                        if o.status in (OrderStatus.PLACED, OrderStatus.FULFILLED)
-                    ]
+                    orders = [o for o in rows_of(Order, SEES_ORDERS_OF[name], cast) if o.status in SOLD]
                     days_of_step = (point.bucket.start, point.bucket.end)
                     inside_step = [o for o in orders if days_of_step[0] <= local(o.ordered_at, actor) <= days_of_step[1]]
                     assert point.value == sum(o.total_minor for o in inside_step)
