@@ -10,6 +10,7 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.kit.money import to_major
 from crm_core.services.analytics import pipeline_history
+from crm_core.services.analytics.methods.outlook import TITLES
 from crm_core.services.analytics.outlook_now import Now
 from crm_core.services.analytics.pipeline_history import Step
 from crm_core.vocabulary import Action
@@ -22,12 +23,6 @@ from ui.components.list_link import list_link
 from ui.components.segmentation_views import money
 from ui.navigation import page_of
 
-NAMES = {
-    "weighted": "Weighted pipeline",
-    "commit": "Commit of the reps",
-    "statistical": "Statistical forecast",
-    "blend": "Blend of all",
-}
 WEEK = 7
 
 
@@ -86,7 +81,7 @@ def ways(shown: Analysis, now: Now) -> None:
     left, right = st.columns([7, 6], gap="small")
     with left:
         fig = charts.ways_points(
-            table, names=NAMES, x=f"Won in the period ({actor.currency})", quota=quota, reached=shown.summary["reached"]
+            table, names=TITLES, x=f"Won in the period ({actor.currency})", quota=quota, reached=shown.summary["reached"]
         )
         chart(
             actor,
@@ -108,14 +103,14 @@ def ways(shown: Analysis, now: Now) -> None:
             "The blend leans on the ways by the inverse square of their errors."
         )
     past = shown.table("past")
-    fig = charts.record_lines(past, names=NAMES, y=f"Won ({actor.currency})")
+    fig = charts.record_lines(past, names=TITLES, y=f"Won ({actor.currency})")
     chart(actor, fig, "What they said of earlier periods", "Bars: what happened", key="record", png="outlook-record")
 
 
 def _record(actor: Actor, table: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
-            "Way": NAMES[row["way"]],
+            "Way": TITLES[row["way"]],
             "Expects": money(actor, row["estimate"]),
             "Range": f"{money(actor, row['low'])} to {money(actor, row['high'])}" if pd.notna(row["low"]) else "no record yet",
             "Off by": fmt.percent(actor, row["wape"], 0) if pd.notna(row["wape"]) else fmt.NOTHING,

@@ -1,19 +1,16 @@
 """Which parts a shared analysis of each kind has, in their order."""
 
-from crm_core.services.analytics.shared_run_parts import (
-    METHODS,
-    WAYS,
-    Part,
+from crm_core.services.analytics.methods.forecast import METHODS
+from crm_core.services.analytics.methods.outlook import TITLES
+from crm_core.services.analytics.shared_run_parts import Part, listed, spans, told
+from crm_core.services.analytics.shared_run_specials import (
     cards_of,
     cohorts_of,
     costs_of,
     credits_of,
     drivers_of,
     expected_of,
-    listed,
     rules_of,
-    spans,
-    told,
 )
 
 _SCORE: tuple[Part, ...] = (
@@ -64,11 +61,11 @@ SHEETS: dict[str, tuple[Part, ...]] = {
         ),
     ),
     "outlook": (
-        spans("ways", "What to expect of the period", "way", "estimate", "money", names=WAYS, note="Lines: the range that held four of five past errors."),
+        spans("ways", "What to expect of the period", "way", "estimate", "money", names=TITLES, note="Lines: the range that held four of five past errors."),
         listed(
             "ways", "Each by its record",
             (("way", "Way", ""), ("estimate", "Expects", "money"), ("wape", "Off by", "percent"), ("bias", "Leans", "percent"), ("n", "Past periods", "whole")),
-            names=WAYS, note="Leans: above zero it says too much.",
+            names=TITLES, note="Leans: above zero it says too much.",
         ),
     ),
     "personas": (

@@ -30,6 +30,13 @@ WAYS = {
     "statistical": "the statistical forecast",
     "blend": "the blend",
 }
+TITLES = {
+    "weighted": "Weighted pipeline",
+    "commit": "Commit of the reps",
+    "statistical": "Statistical forecast",
+    "blend": "Blend of all",
+}
+"""The ways as headings of charts and tables; ``WAYS`` are the words inside a sentence."""
 TODAY = (
     "The filter or segment looks at deals and customers as they are today, also where earlier evenings are rehearsed: one that has to do with "
     "how deals ended makes the past record look better than it was."
