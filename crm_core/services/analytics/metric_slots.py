@@ -18,7 +18,7 @@ from crm_core.filters import Context
 from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.metric_sql import unpacked
 from crm_core.services.analytics.periods import Bucket, Period
-from crm_core.vocabulary import Against
+from crm_core.vocabulary import Against, FieldKind
 
 Grouped = dict[Any, Facts]
 _DAY_OF = {
@@ -109,6 +109,11 @@ def _local_day(actor: Actor, value: date | datetime) -> date:
 def key_of_day(slot: Slot) -> Callable[[date], int]:
     starts = [step.start for step in slot.steps]
     return lambda day: max(0, bisect_right(starts, day) - 1)
+
+
+def beginning(actor: Actor, kind: FieldKind) -> Callable[[date], Any]:
+    """When a day of the actor begins, in a field of this kind."""
+    return Context(actor).start_of if kind is FieldKind.DATETIME else (lambda day: day)
 
 
 def pieces(column: Any, slot: Slot, begin: Callable[[date], Any]) -> list[tuple[int, ColumnElement[bool]]]:

@@ -16,7 +16,7 @@ from crm_core.fields import FieldSpec
 from crm_core.services.analytics import breakdowns, dimensions
 from crm_core.services.analytics.dimensions import Dimension
 from crm_core.services.analytics.metric_rules import within
-from crm_core.services.analytics.metric_slots import Selection
+from crm_core.services.analytics.metric_slots import Selection, beginning
 from crm_core.services.analytics.metric_sql import step_of
 from crm_core.services.analytics.periods import add_months, unit_start
 from crm_core.vocabulary import Action, FieldKind, Grain, Measure
@@ -186,8 +186,8 @@ def _expression(session: Session, actor: Actor, key: str, axis: _Axis) -> Any:
     if not axis.grain:
         return dimensions.column(session, actor, key, axis.dimension.path).expression
     column = axis.dimension.spec.expression(entity(key).table)
-    start = filters.Context(actor).start_of if axis.dimension.spec.kind is FieldKind.DATETIME else (lambda day: day)
-    stepped = step_of(column, [start(first) for first, _ in axis.steps])
+    begin = beginning(actor, axis.dimension.spec.kind)
+    stepped = step_of(column, [begin(first) for first, _ in axis.steps])
     return case((column.is_(None), None), else_=stepped)
 
 
@@ -201,11 +201,8 @@ def _groups(
 ) -> Groups:
     table = entity(key).table
     value = number.expression(table) if number is not None else literal(0)
-    links = [None if axis.grain else dimensions.link(session, actor, key, axis.dimension.path) for axis in across]
-    columns = [
-        (_expression(session, actor, key, axis) if link is None else link).label(f"g{n}")
-        for n, (axis, link) in enumerate(zip(across, links, strict=True))
-    ]
+    links = {n: link for n, axis in enumerate(across) if (link := _link(session, actor, key, axis)) is not None}
+    columns = [(links[n] if n in links else _expression(session, actor, key, axis)).label(f"g{n}") for n, axis in enumerate(across)]
     amount = _whole(func.coalesce(func.sum(value), 0), value)
     statement = (
         select(
@@ -219,11 +216,10 @@ def _groups(
         .where(visible(actor, key, table), filters.where(session, key, base, actor))
         .group_by(*(column.name for column in columns))
     )
-    if any(link is not None for link in links):
-        far = [None if link is None else axis.dimension.path for axis, link in zip(across, links, strict=True)]
+    if links:
+        far = [axis.dimension.path if n in links else None for n, axis in enumerate(across)]
         statement = _looked_up(session, actor, key, statement, far)
-    statement = statement.limit(MAX_GROUPS + 1)
-    rows = session.execute(statement).all()
+    rows = session.execute(statement.limit(MAX_GROUPS + 1)).all()
     if len(rows) > MAX_GROUPS:
         raise Invalid(f"That would be more than {MAX_GROUPS:,} groups. Choose fields with fewer values, or filter the report.")
     found: Groups = {}
@@ -231,6 +227,10 @@ def _groups(
         keys = tuple(row[: len(across)]) + (None,) * (2 - len(across))
         found.setdefault((_folded(keys[0]), _folded(keys[1])), _Sum()).add(_Sum(*row[len(across) :]))
     return found
+
+
+def _link(session: Session, actor: Actor, key: str, axis: _Axis) -> Any | None:
+    return None if axis.grain else dimensions.link(session, actor, key, axis.dimension.path)
 
 
 def _looked_up(session: Session, actor: Actor, key: str, statement: Any, far: list[str | None]) -> Any:

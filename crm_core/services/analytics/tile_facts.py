@@ -18,14 +18,13 @@ from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.fields import resolve
-from crm_core.filters import Context
 from crm_core.models import CampaignChannel
 from crm_core.services.analytics import dimensions
 from crm_core.services.analytics.metric_rules import Facts, Metric, list_filter, within
-from crm_core.services.analytics.metric_slots import Grouped
+from crm_core.services.analytics.metric_slots import Grouped, beginning
 from crm_core.services.analytics.metric_sql import broad, days_between, minutes_between, packed, step_of, unpacked
 from crm_core.services.analytics.periods import Bucket, Period
-from crm_core.vocabulary import FieldKind, StageKind
+from crm_core.vocabulary import StageKind
 
 _CHANNEL = CampaignChannel.__table__  # type: ignore[attr-defined]
 _PROBE = Period(date(2000, 1, 1), date(2000, 1, 2))
@@ -92,16 +91,16 @@ def _ranges(session: Session, actor: Actor, metric: Metric, cut: Cut, ast: dict[
         return [filters.where(session, metric.entity, ast, actor)]
     others = [item for item in ast["items"] if item not in within(name, cut.period)]
     spec, _ = resolve(session, metric.entity, name)
-    column, first, after = spec.expression(entity(metric.entity).table), start, end + timedelta(days=1)
-    begin = Context(actor).start_of if spec.kind is FieldKind.DATETIME else (lambda day: day)
-    bounds = [broad(column >= begin(first)), broad(column < begin(after))]
+    column = spec.expression(entity(metric.entity).table)
+    begin = beginning(actor, spec.kind)
+    bounds = [broad(column >= begin(start)), broad(column < begin(end + timedelta(days=1)))]
     return [filters.where(session, metric.entity, {"op": "and", "items": others}, actor), *bounds]
 
 
 def _step(session: Session, actor: Actor, metric: Metric, cut: Cut) -> Any:
     spec, _ = resolve(session, metric.entity, day_field(metric))
-    start = Context(actor).start_of if spec.kind is FieldKind.DATETIME else (lambda day: day)
-    return step_of(spec.expression(entity(metric.entity).table), [start(step.start) for step in cut.steps])
+    begin = beginning(actor, spec.kind)
+    return step_of(spec.expression(entity(metric.entity).table), [begin(step.start) for step in cut.steps])
 
 
 def parts(session: Session, actor: Actor, metric: Metric, cut: Cut, **more: Any) -> tuple[Facts, ...]:
