@@ -8,12 +8,14 @@ import streamlit as st
 from crm_core import access
 from crm_core.access import Actor
 from crm_core.db import write_session
+from crm_core.entities import ENTITIES
 from crm_core.services.analytics import marks, run_exports, run_snippet, runs
 from crm_core.services.analytics.methods import Method
 from crm_core.services.analytics.runs import Run, RunRow
 from crm_core.vocabulary import RunState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.cache import cached
 from ui.components.analysis_form import show_run, value_words
 from ui.components.share_dialogs import share_run_dialog
 
@@ -173,11 +175,13 @@ def _how(actor: Actor, found: Method, shown: Run) -> None:
 
 def _files(actor: Actor, shown: Run) -> None:
     st.caption("Tables of this run. A figure is saved as PNG with the camera at its corner.")
+    refusals = cached(run_exports.refusals, shown.id, entities=tuple(ENTITIES), tables=("analysis_run", "analysis_table"), own=True)
     for name, rows in shown.tables.items():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(fmt.md(f"{name.replace('_', ' ').capitalize()} ({rows:,} rows)"), width="stretch")
             for form in ("csv", "xlsx"):
-                refused = load(run_exports.refusal, shown.id, name, form)
+                large = f"A workbook holds at most {run_exports.MAX_XLSX:,} rows. Take CSV."
+                refused = refusals[name] or (large if form == "xlsx" and rows > run_exports.MAX_XLSX else "")
                 st.download_button(
                     form.upper(),
                     data=partial(_make, actor, shown.id, name, form),

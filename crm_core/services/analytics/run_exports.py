@@ -43,14 +43,14 @@ def export(session: Session, actor: Actor, run_id: int, name: str, *, form: str 
     return made
 
 
-def refusal(session: Session, actor: Actor, run_id: int, name: str, form: str) -> str:
-    """Why this person can't have a table as a file; empty when they can. The file itself asks again."""
-    run = runs.get(session, actor, run_id)
-    if form == "xlsx" and run.tables[name] > MAX_XLSX:
-        return f"A workbook holds at most {MAX_XLSX:,} rows. Take CSV."
-    columns = _record_columns(run, runs.table(session, actor, run_id, name))
-    kept = sorted({entity(key).plural.lower() for key in columns.values() if not actor.can(key, Action.EXPORT)})
-    return f"It names {' and '.join(kept)}, which your role may not export." if kept else ""
+def refusals(session: Session, actor: Actor, run_id: int) -> dict[str, str]:
+    """Why this person can't have a table of a run as a file, by table; empty where they can. The file itself asks again."""
+    run, found = runs.get(session, actor, run_id), {}
+    for name in run.tables:
+        columns = _record_columns(run, runs.table(session, actor, run_id, name))
+        kept = sorted({entity(key).plural.lower() for key in columns.values() if not actor.can(key, Action.EXPORT)})
+        found[name] = f"It names {' and '.join(kept)}, which your role may not export." if kept else ""
+    return found
 
 
 def _record_columns(run: Any, frame: "pd.DataFrame") -> dict[str, str]:

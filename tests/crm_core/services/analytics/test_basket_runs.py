@@ -96,13 +96,13 @@ def test_a_rule_ends_in_the_list_of_those_who_lack_the_second_part(cast):
     with pytest.raises(NotFound), read_session() as session:
         basket_rows.targets(session, cast["alice"], found.id, [ids["tea"]], [ids["cup"]])  # sees none of these orders
     with write_session() as session:
-        assert run_exports.refusal(session, cast["bob"], found.id, "next_offers", "csv") == ""
+        assert run_exports.refusals(session, cast["bob"], found.id)["next_offers"] == ""
         text = run_exports.export(session, cast["bob"], found.id, "next_offers").decode()
     assert "customer_name" in text and "P5" in text and "because_name" in text and ",cup," in text and ",tea," in text
     grants = {grant: scopes for grant, scopes in cast["bob"].grants.items() if grant != ("contact", Action.EXPORT)}
     bound = replace(cast["bob"], grants=grants)
     with write_session() as session:
-        assert "contacts, which your role may not export" in run_exports.refusal(session, bound, found.id, "next_offers", "csv")
+        assert "contacts, which your role may not export" in run_exports.refusals(session, bound, found.id)["next_offers"]
         with pytest.raises(NotPermitted):
             run_exports.export(session, bound, found.id, "next_offers")
 
