@@ -75,7 +75,7 @@ def _named(
     header: list[str] = []
     taken: list[list[Any]] = []
     for column in frame.columns:
-        values = [_cell(value) for value in frame[column].tolist()]
+        values = _cells(frame[column])
         header.append(column)
         taken.append(values)
         if column in columns:
@@ -101,7 +101,7 @@ def _titles(session: Session, actor: Actor, entity_key: str, ids: list[Any]) -> 
     return found
 
 
-def _cell(value: Any) -> Any:
-    if value is None or value != value:
-        return None
-    return value.isoformat() if hasattr(value, "isoformat") else value
+def _cells(column: "pd.Series[Any]") -> list[Any]:
+    """Plain values; None where there is none, whatever stands for that in the kind of column (NaN, NaT, NA)."""
+    filled = column.astype(object).where(column.notna(), None)
+    return [value.isoformat() if hasattr(value, "isoformat") else value for value in filled.tolist()]

@@ -13,6 +13,7 @@ from crm_core.services.admin import demo
 from crm_core.services.admin.demo import first_looks, recovery
 from crm_core.services.admin.demo import recovery_rules as rules
 from crm_core.services.admin.demo.scales import truth
+from crm_core.services.analytics import run_exports, runs
 from crm_core.services.analytics.methods import kinds
 from crm_core.vocabulary import Recovery, RunState
 
@@ -52,7 +53,20 @@ def test_on_the_small_company_no_tool_claims_what_is_not_there(database):
     after = findings(root)
     assert {key: after[key].state in states for key, states in HONEST.items()} == dict.fromkeys(HONEST, True), after
     assert all(after[key].found and after[key].run_id for key in HONEST)
+    every_table_goes_out(root)
     assert findings(actor_of("sales_rep"))["drivers"].state is OPEN, "a run over other rows does not exist for a rep"
+
+
+def every_table_goes_out(actor):
+    """Every table of every finished run, as CSV and as a workbook."""
+    with write_session() as session:
+        done = [
+            runs.get(session, actor, run.id) for run in session.exec(select(AnalysisRun).where(AnalysisRun.state == RunState.DONE))
+        ]
+        tables = [(run.id, name, form) for run in done for name in run.tables for form in ("csv", "xlsx")]
+        assert len(tables) > 20 and all(
+            len(run_exports.export(session, actor, run_id, name, form=form)) > 20 for run_id, name, form in tables
+        )
 
 
 def test_a_new_demo_company_asks_for_every_analysis_once_per_view_of_its_records(database):
