@@ -29,8 +29,8 @@ from ui.tones import TONES
 
 _BARE = (FieldKind.BOOLEAN, FieldKind.INTEGER, FieldKind.DECIMAL)
 """What says nothing without its name: on a phone, where there is no header, the name stands before it."""
-_TOLD_ONCE = (FieldKind.MONEY, FieldKind.DATE, FieldKind.DATETIME, FieldKind.PERCENT)
-"""What says enough as the first of its kind in a row, but not as the second."""
+_TOLD_ONCE = {FieldKind.MONEY: "money", FieldKind.DATE: "day", FieldKind.DATETIME: "day", FieldKind.PERCENT: "share"}
+"""What says enough as the first that looks like it in a row, but not as the second: a moment is written as a day too."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def record_list(
                 spec.key,
                 spec.label,
                 right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL),
-                named=spec.kind in _BARE or any(before.kind is spec.kind for before in shown[:n] if spec.kind in _TOLD_ONCE),
+                named=spec.kind in _BARE or _TOLD_ONCE.get(spec.kind) in {_TOLD_ONCE.get(one.kind, "") for one in shown[:n]},
             )
             for n, spec in enumerate(shown)
         ]
