@@ -11,7 +11,7 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.kit import markdown
 from crm_core.lists import MASK
-from crm_core.services.helpdesk import articles, help_centre
+from crm_core.services.helpdesk import article_finding, articles, help_centre
 from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.helpdesk.help_centre import Centre
 from crm_core.vocabulary import Action, ArticleState
@@ -152,7 +152,7 @@ def products_card(actor: Actor, article_id: int, chosen: Mapping[int, str], *, m
 
 def articles_about(actor: Actor, product_id: int) -> None:
     """The published articles about a product; nothing where there are none."""
-    page, found = page_of(actor, "article"), load(articles.of_product, product_id)
+    page, found = page_of(actor, "article"), load(article_finding.of_product, product_id)
     if page is None or not found:
         return
     with st.container(border=True, gap="small", key="articles_about"):

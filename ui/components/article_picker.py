@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import streamlit as st
 
 from crm_core.kit.text import clip
-from crm_core.services.helpdesk import articles, help_centre
-from crm_core.services.helpdesk.articles import Found
+from crm_core.services.helpdesk import article_finding, help_centre
+from crm_core.services.helpdesk.article_finding import Found
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load
@@ -22,7 +22,7 @@ def article_picker(ticket_id: int, key: str) -> None:
     actor = current_actor()
     if not actor.can("article", Action.READ):
         return
-    fitting = load(articles.suggest, ticket_id)
+    fitting = load(article_finding.suggest, ticket_id)
     linked = load(help_centre.is_on)
     words = f"Help articles · {len(fitting)}" if fitting else "Help articles"
     with st.popover(
@@ -31,7 +31,7 @@ def article_picker(ticket_id: int, key: str) -> None:
         query = st.text_input(
             "Find", key=f"articles_q_{key}", placeholder="Search all articles", label_visibility="collapsed", live=True
         )
-        shown = load(articles.search, query, limit=6) if (query or "").strip() else fitting
+        shown = load(article_finding.search, query, limit=6) if (query or "").strip() else fitting
         if shown and not query:
             st.caption("These fit the words of this ticket")
         for one in shown:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.models import VoiceMenu
-from crm_core.services.helpdesk import articles, calendars
+from crm_core.services.helpdesk import article_finding, calendars
 from crm_core.services.telephony import flow_rules, menus
 from crm_core.services.telephony.flow_rules import Place
 from crm_core.vocabulary import NodeKind
@@ -202,7 +202,7 @@ def _form(menu: VoiceMenu, nodes: dict[str, Any], key: str) -> None:
 
 def _article(menu: VoiceMenu, node: Mapping[str, Any], tag: str) -> dict[str, Any]:
     """Which help article is read aloud, and what callers hear after it."""
-    known, before = load(articles.published), flow_rules.article_of(node)
+    known, before = load(article_finding.published), flow_rules.article_of(node)
     chosen = _choose("Help article", known, before, f"vn_article_{tag}", "Choose a published article")
     if before and before not in known:
         st.caption("The article that stood here is not published any more. Choose another one, or publish it again.")
@@ -223,7 +223,7 @@ def _article(menu: VoiceMenu, node: Mapping[str, Any], tag: str) -> dict[str, An
 
 
 def _words(session: Any, actor: Any, article_id: int) -> str:
-    found = articles.spoken(session, [article_id], actor).get(article_id)
+    found = article_finding.spoken(session, [article_id], actor).get(article_id)
     return found.words if found is not None else ""
 
 

@@ -16,13 +16,13 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.network import network_of
 from crm_core.kit.text import clip
 from crm_core.models import Article, ArticleVote, HelpCentre, LeadForm
-from crm_core.services.helpdesk import articles, help_centre
+from crm_core.services.helpdesk import article_finding, articles, help_centre
 
 PURPOSE = "help-votes"
 CLOSED = "There is no help centre at this address."
 MISSING = "There is no such article, or it is not published any more. Look for its words, or go through the list."
 OTHER = "More"
-MAX_QUERY = articles.MAX_QUERY
+MAX_QUERY = article_finding.MAX_QUERY
 VOTES, VOTE_MINUTES = 20, 10
 """Answers to “Did this help?” that one network address may give within so many minutes."""
 
@@ -99,7 +99,7 @@ def find(session: Session, query: str = "", category: str = "") -> dict[str, lis
         statement = statement.where(Article.category == category)
     rows = list(session.exec(statement))
     if query.strip():
-        ranked = articles.index(session).rank(query[:MAX_QUERY], near=0.15)
+        ranked = article_finding.index(session).rank(query[:MAX_QUERY], near=0.15)
         known = {row.id: row for row in rows}
         hits = [_item(known[key]) for key in ranked if key in known]
         return {"": hits} if hits else {}

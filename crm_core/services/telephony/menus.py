@@ -16,7 +16,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import sealed
 from crm_core.kit.text import clean, fold, phone_key
 from crm_core.models import ServiceCalendar, Team, User, VoiceCall, VoiceMenu, VoiceVersion
-from crm_core.services.helpdesk import articles
+from crm_core.services.helpdesk import article_finding
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.telephony import flow_rules
 from crm_core.vocabulary import Action, NodeKind
@@ -98,7 +98,7 @@ def _unavailable(session: Session, menu: VoiceMenu, flow: Mapping[str, Any]) -> 
 
 def _hints(session: Session, actor: Actor, menu: VoiceMenu) -> Iterator[str]:
     """What works but may sound wrong: an article in another language than the voice's."""
-    known = articles.spoken(session, flow_rules.articles_in(menu.flow), actor)
+    known = article_finding.spoken(session, flow_rules.articles_in(menu.flow), actor)
     for article in known.values():
         if article.language.value != menu.language[:2].lower():
             yield f"“{article.title}” is written in {article.language.label}, and the voice of this menu speaks {menu.language}."
@@ -106,7 +106,7 @@ def _hints(session: Session, actor: Actor, menu: VoiceMenu) -> Iterator[str]:
 
 def spoken(session: Session, flow: Mapping[str, Any], language: str, reader: Actor | None = None) -> dict[str, Any]:
     """A flow with what its articles say at this moment, as far as ``reader`` may read it. For the functions around it, which ask."""
-    words = {key: one.words for key, one in articles.spoken(session, flow_rules.articles_in(flow), reader).items()}
+    words = {key: one.words for key, one in article_finding.spoken(session, flow_rules.articles_in(flow), reader).items()}
     return flow_rules.spoken(flow, words, language)
 
 
@@ -119,7 +119,7 @@ def heard(session: Session, actor: Actor, menu_id: int, flow: Mapping[str, Any] 
 def titles(session: Session, actor: Actor, menu_id: int, flow: Mapping[str, Any]) -> dict[int, str]:
     """The titles of the articles that a flow of a menu reads, as far as they are published now."""
     get(session, actor, menu_id)
-    return {key: one.title for key, one in articles.spoken(session, flow_rules.articles_in(flow), actor).items()}
+    return {key: one.title for key, one in article_finding.spoken(session, flow_rules.articles_in(flow), actor).items()}
 
 
 def wrong(session: Session, actor: Actor, menu_id: int) -> list[str]:

@@ -17,7 +17,7 @@ from crm_core.services import crud, exports, finder
 from crm_core.services.admin.imports import runs
 from crm_core.services.admin.imports.driver import Options, import_file
 from crm_core.services.collaboration import reminders
-from crm_core.services.helpdesk import article_rules, article_uses, articles, help_centre, help_pages, tickets
+from crm_core.services.helpdesk import article_finding, article_rules, article_uses, articles, help_centre, help_pages, tickets
 from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.vocabulary import ArticleState, TicketKind
 from tests.verbs import do, look
@@ -64,7 +64,7 @@ def test_agents_write_and_others_read(cast):
 
 def test_states_need_what_they_need_and_two_editors_find_out(cast):
     draft = do(articles.create, cast["sam"], {"title": "Paper jams"})
-    assert draft.state is ArticleState.DRAFT and found(articles.search, cast["sam"], "paper") == []
+    assert draft.state is ArticleState.DRAFT and found(article_finding.search, cast["sam"], "paper") == []
     with pytest.raises(Invalid) as refused:
         do(articles.update, cast["sam"], draft.id, PUBLIC)
     assert "short answer" in refused.value.fields["summary"]
@@ -76,11 +76,11 @@ def test_states_need_what_they_need_and_two_editors_find_out(cast):
         do(articles.update, cast["bob"], draft.id, {"summary": "Close the lid."}, base_version=draft.version)
     merged = do(articles.update, cast["bob"], draft.id, {"category": "Problems"}, base_version=draft.version)
     assert merged.record.category == "Problems" and merged.record.summary == "Open the lid."
-    assert found(articles.search, cast["alice"], "papers") == ["Paper jams"], "a longer word finds its beginning"
+    assert found(article_finding.search, cast["alice"], "papers") == ["Paper jams"], "a longer word finds its beginning"
     do(articles.update, cast["sam"], draft.id, {"title": "Jams of paper"})
     assert look(articles.get, cast["sam"], draft.id).slug == "paper-jams", "links in sent mails go on working"
     do(articles.update, cast["sam"], draft.id, {"state": "archived"})
-    assert found(articles.search, cast["sam"], "") == [] and look(articles.spoken, [draft.id]) == {}
+    assert found(article_finding.search, cast["sam"], "") == [] and look(article_finding.spoken, [draft.id]) == {}
     assert {"article.created", "article.published", "article.updated", "article.retired"} <= set(kinds_of(draft.id))
 
 
@@ -116,13 +116,15 @@ def test_roles_that_hide_words_hide_them_wherever_articles_stand(cast):
     ticket = do(tickets.create, sam, {"subject": "My router", "product_id": product.id})
     half = replace(cast["sam"], masks=frozenset({("article", "title"), ("article", "summary"), ("article", "category")}))
     name = f"Help article {made.id}"
-    assert look(articles.search, half, "button") == [] and look(articles.search, half, "steps")[0].id == made.id
-    for hit in (*look(articles.search, half, ""), *look(articles.search, half, "steps")):
+    assert look(article_finding.search, half, "button") == [] and look(article_finding.search, half, "steps")[0].id == made.id
+    for hit in (*look(article_finding.search, half, ""), *look(article_finding.search, half, "steps")):
         assert (hit.title, hit.summary, hit.category) == (name, "", "")
-    assert look(articles.suggest, half, ticket.id) == [] and look(articles.suggest, sam, ticket.id)
-    assert look(articles.published, half) == {made.id: name} and look(articles.of_product, half, product.id) == [(made.id, name)]
-    heard = look(articles.spoken, [made.id], half)[made.id]
-    assert (heard.title, heard.words) == (name, lists.MASK) and look(articles.spoken, [made.id])[made.id].words == SHORT
+    assert look(article_finding.suggest, half, ticket.id) == [] and look(article_finding.suggest, sam, ticket.id)
+    assert look(article_finding.published, half) == {made.id: name} and look(article_finding.of_product, half, product.id) == [
+        (made.id, name)
+    ]
+    heard = look(article_finding.spoken, [made.id], half)[made.id]
+    assert (heard.title, heard.words) == (name, lists.MASK) and look(article_finding.spoken, [made.id])[made.id].words == SHORT
 
 
 def test_many_articles_are_searched_at_once_and_as_words_say():
@@ -164,7 +166,7 @@ def test_a_ticket_gets_the_articles_that_fit_its_words_product_and_category(cast
     both = article(sam, "Reset your password", summary="Ask for a new one.", body="")
     do(articles.set_products, sam, fits.id, [product.id])
     assert look(articles.products_of, sam, fits.id) == {product.id: "Router X"}
-    assert look(articles.of_product, sam, product.id) == [(fits.id, fits.title)]
+    assert look(article_finding.of_product, sam, product.id) == [(fits.id, fits.title)]
     with pytest.raises(Invalid):
         do(articles.set_products, sam, fits.id, [product.id, 987_654])
     made = do(
@@ -173,11 +175,11 @@ def test_a_ticket_gets_the_articles_that_fit_its_words_product_and_category(cast
         {"subject": "Routers need a reset", "product_id": product.id},
         message="The ROUTER blinks, please help!",
     )
-    assert [one.id for one in look(articles.suggest, sam, made.id)] == [fits.id], "best first, far ones not at all"
+    assert [one.id for one in look(article_finding.suggest, sam, made.id)] == [fits.id], "best first, far ones not at all"
     plain = do(tickets.create, sam, {"subject": "reset", "category": "Billing"})
-    assert {one.id for one in look(articles.suggest, sam, plain.id)} == {fits.id, both.id}
-    assert look(articles.suggest, sam, do(tickets.create, sam, {"subject": "Hello, can you help?"}).id) == []
-    assert other.id not in {one.id for one in look(articles.search, sam, "router")}
+    assert {one.id for one in look(article_finding.suggest, sam, plain.id)} == {fits.id, both.id}
+    assert look(article_finding.suggest, sam, do(tickets.create, sam, {"subject": "Hello, can you help?"}).id) == []
+    assert other.id not in {one.id for one in look(article_finding.search, sam, "router")}
     do(articles.set_products, sam, fits.id, [])
     assert look(articles.products_of, sam, fits.id) == {}
     do(articles.set_products, sam, fits.id, [product.id])
