@@ -120,26 +120,21 @@ def _weights(session: Session, ids: Sequence[int], hidden: tuple[str, ...]) -> d
 # --- by their titles ---------------------------------------------------------------------------------------------------------
 
 
-def published(session: Session, actor: Actor) -> dict[int, str]:
-    """Id and title of the published articles that the actor may see, by title, to choose from."""
+def published(session: Session, actor: Actor, *only: Any) -> dict[int, str]:
+    """Id and title of the published articles that the actor may see, by title, to choose from. ``only``: further conditions."""
     if not actor.can("article", Action.READ):
         return {}
     table = entity("article").table
-    query = pick(table.c.id, table.c.title).where(table.c.state == ArticleState.PUBLISHED, visible(actor, "article", table))
-    return {int(row.id): _title(actor, row) for row in session.execute(query.order_by(_by_title(actor, table)))}
+    clause = (table.c.state == ArticleState.PUBLISHED, visible(actor, "article", table), *only)
+    query = pick(table.c.id, table.c.title).where(*clause).order_by(_by_title(actor, table))
+    return {int(row.id): _title(actor, row) for row in session.execute(query)}
 
 
 def of_product(session: Session, actor: Actor, product_id: int) -> list[tuple[int, str]]:
     """The published articles about a product: (id, title)."""
     records.get(session, actor, "product", product_id)
-    if not actor.can("article", Action.READ):
-        return []
-    table = entity("article").table
-    about = pick(ArticleProduct.article_id).where(col(ArticleProduct.product_id) == product_id)  # type: ignore[call-overload]
-    query = pick(table.c.id, table.c.title).where(
-        table.c.id.in_(about), table.c.state == ArticleState.PUBLISHED, visible(actor, "article", table)
-    )
-    return [(int(row.id), _title(actor, row)) for row in session.execute(query.order_by(_by_title(actor, table)))]
+    about = select(ArticleProduct.article_id).where(ArticleProduct.product_id == product_id)
+    return list(published(session, actor, col(Article.id).in_(about)).items())
 
 
 def _title(actor: Actor, row: Any) -> str:

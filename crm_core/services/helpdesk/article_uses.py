@@ -13,9 +13,9 @@ from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.models import Article, ArticleUse, ArticleVote, Ticket, TicketMessage
 from crm_core.services.helpdesk import article_rules
+from crm_core.services.helpdesk.articles import public_clause
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.settings import settings
-from crm_core.vocabulary import ArticleState
 
 _ARTICLES: Any = Article.__table__  # type: ignore[attr-defined]
 _USES: Any = ArticleUse.__table__  # type: ignore[attr-defined]
@@ -45,8 +45,8 @@ def note(session: Session, actor: Actor, ticket: Ticket, message: TicketMessage,
         return
     anywhere = article_rules.addresses_in(message.body, "*") if given else []
     query = select(_ARTICLES.c.id, _ARTICLES.c.slug, _ARTICLES.c.summary).where(
-        _ARTICLES.c.slug.in_(linked) | _ARTICLES.c.id.in_(given), _ARTICLES.c.state == ArticleState.PUBLISHED, _ARTICLES.c.deleted_at.is_(None)
-    )  # fmt: skip
+        _ARTICLES.c.slug.in_(linked) | _ARTICLES.c.id.in_(given), *public_clause()
+    )
     for row in session.execute(query).all():
         if row.slug in linked or row.slug in anywhere or article_rules.still_says(message.body, row.summary or ""):
             session.add(
