@@ -28,10 +28,9 @@ def show(request: Request) -> Response:
     with read_session() as session:
         centre = help_pages.centre(session)
         known = help_pages.categories(session)
-        found = help_pages.find(session, query, category if category in known else "")
-    return _page(
-        "help.html", request, centre, found=found, query=query, category=category if category in known else "", categories=known
-    )
+        category = category if category in known else ""
+        found = help_pages.find(session, query, category)
+    return _page("help.html", request, centre, found=found, query=query, category=category, categories=known)
 
 
 def article(request: Request) -> Response:
@@ -41,7 +40,6 @@ def article(request: Request) -> Response:
         return RedirectResponse("/help", 301)
     try:
         with read_session() as session:
-            centre = help_pages.centre(session)
             found = help_pages.article(session, _slug(request))
     except NotFound as error:
         return _missing(error)
@@ -50,7 +48,7 @@ def article(request: Request) -> Response:
     return _page(
         "help_article.html",
         request,
-        centre,
+        found.centre,
         article=found,
         reviewed=reviewed,
         thanks=thanks if thanks in ("yes", "no") else "",

@@ -1,6 +1,6 @@
 """The help centre as strangers see it: published articles and nothing else, and whether they helped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -51,6 +51,7 @@ class Item:
 class Page:
     """An article as it is read. ``html`` is safe."""
 
+    centre: Centre
     title: str
     summary: str
     html: str
@@ -83,12 +84,12 @@ def _contact(session: Session, row: HelpCentre) -> str:
 def categories(session: Session) -> list[str]:
     """The categories that have published articles, in the order of the editable list."""
     found = session.exec(select(Article.category).where(*articles.public_clause()).distinct())
-    place = _places(session)
-    return sorted({one for one in found if one}, key=lambda one: (place.get(one, len(place)), one.casefold()))
+    return _in_order(session, found)
 
 
-def _places(session: Session) -> dict[str, int]:
-    return {value: n for n, value in enumerate(registry(session, "article")["category"].options or {})}
+def _in_order(session: Session, names: Iterable[str | None]) -> list[str]:
+    place = {value: n for n, value in enumerate(registry(session, "article")["category"].options or {})}
+    return sorted({one for one in names if one}, key=lambda one: (place.get(one, len(place)), one.casefold()))
 
 
 def find(session: Session, query: str = "", category: str = "") -> dict[str, list[Item]]:
@@ -104,7 +105,7 @@ def find(session: Session, query: str = "", category: str = "") -> dict[str, lis
         hits = [_item(known[key]) for key in ranked if key in known]
         return {"": hits} if hits else {}
     found: dict[str, list[Item]] = {}
-    place = {value: n for n, value in enumerate(categories(session))}
+    place = {value: n for n, value in enumerate(_in_order(session, (row.category for row in rows)))}
     for row in sorted(rows, key=lambda one: place.get(one.category, len(place))):
         found.setdefault(row.category or OTHER, []).append(_item(row))
     return {"": found[OTHER]} if list(found) == [OTHER] else found
@@ -116,12 +117,12 @@ def _item(row: Article) -> Item:
 
 def article(session: Session, slug: str) -> Page:
     """A published article; NotFound for a draft, an archived or deleted one, and for an address that somebody guessed."""
-    centre(session)
+    where = centre(session)
     row = _row(session, slug)
     others = select(Article).where(*articles.public_clause(), Article.category == row.category, Article.id != row.id)
     beside = list(session.exec(others.order_by(func.lower(Article.title)).limit(5))) if row.category else []
     return Page(
-        row.title, row.summary or "", markdown.safe_html(row.body or ""), row.slug, row.language.value, row.category or "", row.reviewed_on,
+        where, row.title, row.summary or "", markdown.safe_html(row.body or ""), row.slug, row.language.value, row.category or "", row.reviewed_on,
         [_item(one) for one in beside],
     )  # fmt: skip
 
