@@ -7,16 +7,15 @@ from crm_core.access import system
 from crm_core.models import (
     Lead,
     PointRule,
-    Role,
     RoutingRule,
     RoutingTurn,
     SpeedTarget,
     Ticket,
     User,
-    UserRole,
     WorkProfile,
     WorkQueue,
 )
+from crm_core.services.admin.demo.staff import with_role
 from crm_core.services.routing import assign, points
 from crm_core.vocabulary import LeadPointKind, RouteMethod, TicketKind
 
@@ -40,7 +39,7 @@ POINTS = (
 
 def add(session: Session, *, count_points: bool) -> None:
     """Rules and people, then a few decisions that the rules made themselves."""
-    agents, reps = _with_role(session, "support_agent"), _with_role(session, "sales_rep")
+    agents, reps = with_role(session, "support_agent", 12), with_role(session, "sales_rep", 12)
     if not agents or not reps:
         return
     for place, user_id in enumerate(agents):
@@ -77,16 +76,6 @@ def add(session: Session, *, count_points: bool) -> None:
 
 def _people(ids: list[int]) -> list[dict[str, int]]:
     return [{"user_id": user_id, "weight": 1} for user_id in ids]
-
-
-def _with_role(session: Session, key: str) -> list[int]:
-    query = (
-        fetch(User.id)
-        .join(UserRole, col(UserRole.user_id) == User.id)
-        .join(Role, col(Role.id) == UserRole.role_id)
-        .where(Role.key == key, col(User.is_active))
-    )
-    return list(session.exec(query.order_by(col(User.id)).limit(12)))
 
 
 def _give(session: Session) -> None:

@@ -1,8 +1,9 @@
 """The booking page of the demo company: of two people of its sales, in turn."""
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from crm_core.models import BookingPage, Role, User, UserRole
+from crm_core.models import BookingPage
+from crm_core.services.admin.demo.staff import with_role
 from crm_core.vocabulary import BookingPlace
 
 SLUG = "demo-product-tour"
@@ -10,14 +11,7 @@ SLUG = "demo-product-tour"
 
 def add(session: Session, timezone: str) -> None:
     """One page, clearly of the made-up company."""
-    reps = (
-        select(User.id)
-        .join(UserRole, col(UserRole.user_id) == User.id)
-        .join(Role, col(Role.id) == UserRole.role_id)
-        .where(Role.key == "sales_rep", User.is_active)
-        .order_by(col(User.id))
-    )
-    ids = list(session.exec(reps.limit(2)))
+    ids = with_role(session, "sales_rep", 2)
     if not ids:
         return
     session.add(

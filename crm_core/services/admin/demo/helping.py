@@ -17,13 +17,11 @@ from crm_core.models import (
     ArticleVote,
     HelpCentre,
     Product,
-    Role,
     Ticket,
     TicketMessage,
-    User,
-    UserRole,
 )
 from crm_core.services.admin.demo.draft import Draft
+from crm_core.services.admin.demo.staff import with_role
 from crm_core.services.admin.demo.words import words
 from crm_core.services.helpdesk import article_rules
 from crm_core.vocabulary import ArticleState, HelpLanguage, MessageDirection
@@ -47,7 +45,7 @@ def draft_events(draft: Draft) -> None:
 def add(session: Session, seed: int, timezone: str) -> int:
     """Write the articles and switch the help centre on; gives how many there are."""
     rng, now, today = np.random.default_rng([seed, 78]), clock.utcnow(), clock.today(timezone)
-    spec, agents = words("articles"), _agents(session)
+    spec, agents = words("articles"), with_role(session, "support_agent", AGENTS)
     made = [_article(one, agents[n % len(agents)] if agents else None, now, today) for n, one in enumerate(spec["articles"])]
     session.add_all(made)
     session.flush()
@@ -59,17 +57,6 @@ def add(session: Session, seed: int, timezone: str) -> int:
     session.add(HelpCentre(is_on=True, **spec["centre"]))
     session.flush()
     return len(made)
-
-
-def _agents(session: Session) -> list[int]:
-    query = (
-        select(User.id)
-        .join(UserRole, col(UserRole.user_id) == User.id)
-        .join(Role, col(Role.id) == UserRole.role_id)
-        .where(Role.key == "support_agent", User.is_active)
-        .order_by(col(User.id))
-    )
-    return list(session.exec(query.limit(AGENTS)))
 
 
 def _article(one: Mapping[str, Any], owner_id: int | None, now: datetime, today: date) -> Article:

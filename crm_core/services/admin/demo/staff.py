@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+from sqlmodel import Session, col, select
 
 from crm_core.kit.text import email_key, fold
+from crm_core.models import Role, User, UserRole
 from crm_core.services.admin.demo.draft import Draft
 from crm_core.services.admin.demo.words import words
 
@@ -39,6 +41,17 @@ def add(draft: Draft, role_ids: dict[str, int]) -> None:
     draft.tables["user_role"] = {"user_id": list(ids.values()), "role_id": [role_ids[person["role"]] for person in people]}
     draft.tables["user_closure"] = _closure(managers)
     _remember(draft, people)
+
+
+def with_role(session: Session, key: str, most: int) -> list[int]:
+    """Ids of the first people, once they are written, who have a role and can sign in."""
+    query = (
+        select(User.id)
+        .join(UserRole, col(UserRole.user_id) == User.id)
+        .join(Role, col(Role.id) == UserRole.role_id)
+        .where(Role.key == key, col(User.is_active))
+    )
+    return list(session.exec(query.order_by(col(User.id)).limit(most)))
 
 
 def _everybody(draft: Draft) -> list[dict[str, Any]]:
