@@ -84,7 +84,8 @@ def _begin(session: Session, menu: VoiceMenu, sid: str, report: Report) -> str:
         logged.owner_id = call.owner_id
         session.add(logged)
         call.activity_id = logged.id
-    return _take(session, menu, call, flow_rules.begin(_flow(session, call), is_open=_open(session, menu)), report, heard="")
+    flow = _flow(session, call)
+    return _take(session, menu, call, flow, flow_rules.begin(flow, is_open=_open(session, menu)), report, heard="")
 
 
 def _go_on(session: Session, menu: VoiceMenu, call: VoiceCall, report: Report) -> str:
@@ -95,13 +96,12 @@ def _go_on(session: Session, menu: VoiceMenu, call: VoiceCall, report: Report) -
     heard = clip(clean(report.fields.get("Digits", "")), MAX_HEARD)
     if report.event == "key" and flow_rules.kind_of(node) in flow_rules.LISTENS:
         turn = flow_rules.press(flow, call.node, call.tries, heard, is_open=_open(session, menu))
-        return _take(session, menu, call, turn, report, heard=heard)
+        return _take(session, menu, call, flow, turn, report, heard=heard)
     if report.event == "dial" and flow_rules.kind_of(node) is NodeKind.QUEUE:
         if report.fields.get("DialCallStatus") == "completed" or report.fields.get("QueueResult") in ("bridged", "redirected"):
             return twiml_rules.bye("Goodbye.", menu.language)
-        return _take(
-            session, menu, call, flow_rules.unanswered(flow, call.node, is_open=_open(session, menu)), report, heard="nobody free"
-        )
+        turn = flow_rules.unanswered(flow, call.node, is_open=_open(session, menu))
+        return _take(session, menu, call, flow, turn, report, heard="nobody free")
     if report.event == "voice" and flow_rules.kind_of(node) is NodeKind.VOICEMAIL:
         _keep_voice(session, menu, call, report.fields)
         return twiml_rules.bye("Thank you. We will get back to you. Goodbye.", menu.language)
@@ -116,9 +116,11 @@ def _again(menu: VoiceMenu, call: VoiceCall, flow: Mapping[str, Any], report: Re
     return _answer(menu, call, node, turn, report)
 
 
-def _take(session: Session, menu: VoiceMenu, call: VoiceCall, turn: Turn, report: Report, *, heard: str) -> str:
+def _take(
+    session: Session, menu: VoiceMenu, call: VoiceCall, flow: Mapping[str, Any], turn: Turn, report: Report, *, heard: str
+) -> str:
     """Note the steps, move on, and do what the end of the menu asks for."""
-    flow, now = _flow(session, call), utcnow()
+    now = utcnow()
     passed = turn.passed or ((call.node,) if heard or call.steps else ())
     new = [
         {
