@@ -92,19 +92,19 @@ def versions_dialog(menu: VoiceMenu) -> None:
     """What callers heard and hear; an earlier version can become the draft again."""
     st.caption("Each time a menu is put to use is a version of its own. A call stays on the version on which it began.")
     rows = load(menus.versions, menu.id)
+    titles = load(menus.titles, [row.flow for row in rows])
     loses = all(row.flow != menu.flow for row in rows)
     for row in rows:
-        _version(menu, row, loses=loses)
+        _version(menu, row, titles, loses=loses)
     show_problems()
 
 
-def _version(menu: VoiceMenu, row: VersionRow, *, loses: bool) -> None:
+def _version(menu: VoiceMenu, row: VersionRow, titles: Mapping[int, str], *, loses: bool) -> None:
     actor = current_actor()
     said = [f"**Version {row.no}**" + (" :green-badge[In use]" if row.no == menu.published_no else ""), fmt.instant(actor, row.at)]
     said += [part for part in (fmt.md(row.by), fmt.plural(row.calls, "call")) if part]
     with st.expander(" · ".join(said), key=f"vv_{menu.id}_{row.no}"):
         nodes = row.flow.get("nodes") or {}
-        titles = load(menus.titles, menu.id, row.flow)
         for place in flow_rules.outline(row.flow):
             node = nodes[place.node]
             words = f"{named(nodes, place)} (see above)" if place.again else named(nodes, place)

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -77,8 +77,7 @@ def _row(session: Session, actor: Actor, menu: VoiceMenu, calls: int) -> MenuRow
     published = version(session, menu.id, menu.published_no)
     found = problems(session, menu, menu.flow)
     if published is not None and published != menu.flow:
-        missing = _unavailable(session, menu, published)
-        found += [f"Callers hear it at this moment: {words}" for words in missing if words not in found]
+        found += [f"Callers hear it at this moment: {words}" for words in _unavailable(session, menu, published)]
     return MenuRow(menu, calls, bool(menu.token_sealed), tuple(found), published != menu.flow, tuple(_hints(session, actor, menu)))
 
 
@@ -110,16 +109,17 @@ def spoken(session: Session, flow: Mapping[str, Any], language: str, reader: Act
     return flow_rules.spoken(flow, words, language)
 
 
-def heard(session: Session, actor: Actor, menu_id: int, flow: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A menu's draft (or another flow of it) as callers would hear it now, to be tried."""
+def heard(session: Session, actor: Actor, menu_id: int) -> dict[str, Any]:
+    """A menu's draft as callers would hear it now, to be tried."""
     menu = get(session, actor, menu_id)
-    return spoken(session, menu.flow if flow is None else flow, menu.language, actor)
+    return spoken(session, menu.flow, menu.language, actor)
 
 
-def titles(session: Session, actor: Actor, menu_id: int, flow: Mapping[str, Any]) -> dict[int, str]:
-    """The titles of the articles that a flow of a menu reads, as far as they are published now."""
-    get(session, actor, menu_id)
-    return {key: one.title for key, one in article_finding.spoken(session, flow_rules.articles_in(flow), actor).items()}
+def titles(session: Session, actor: Actor, flows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """The titles of the articles that these flows read, as far as they are published now."""
+    require(actor, "telephony", Action.READ)
+    ids = [one for flow in flows for one in flow_rules.articles_in(flow)]
+    return {key: one.title for key, one in article_finding.spoken(session, ids, actor).items()}
 
 
 def wrong(session: Session, actor: Actor, menu_id: int) -> list[str]:
@@ -132,7 +132,6 @@ def reading(session: Session, actor: Actor, article_id: int) -> list[str]:
     """The names of the menus that read an article aloud to callers; nothing for somebody who may not see menus."""
     if not actor.can("telephony", Action.READ):
         return []
-    require(actor, "telephony", Action.READ)
     found = []
     for menu in session.exec(select(VoiceMenu).order_by(col(VoiceMenu.name))):
         published = version(session, menu.id, menu.published_no) or {}
