@@ -2,7 +2,7 @@
 
 A flow is {start, nodes: {id: node}}. A node has kind, title, prompt and, by kind: keys {digit: id} and otherwise (menu), open and closed (hours),
 next (say, queue, article), skill and phone (queue), article and after (article). Before a flow is walked, ``spoken`` puts the words of its articles in:
-``answer`` is what is read aloud, and missing where the article is not published at that moment.
+``answer`` is what is read aloud, empty where the article is not published at that moment, and ``gone`` what callers hear then.
 """
 
 from collections.abc import Iterator, Mapping
@@ -105,12 +105,8 @@ def spoken(flow: Flow, words: Mapping[int, str], language: str) -> dict[str, Any
     nodes = {}
     for key, node in (flow.get("nodes") or {}).items():
         if kind_of(node) is NodeKind.ARTICLE:
-            node = {key: value for key, value in node.items() if key != "answer"}
-            answer = words.get(article_of(node), "")
-            node |= {
-                "after": node.get("after") or after_of(language),
-                **({"answer": answer} if answer else {"gone": gone_of(language)}),
-            }
+            answer, after = words.get(article_of(node), ""), node.get("after") or after_of(language)
+            node = {**node, "answer": answer, "gone": gone_of(language), "after": after}
         nodes[key] = node
     return {**flow, "nodes": nodes}
 
