@@ -59,8 +59,8 @@ def addresses_in(text: str, host: str = "") -> list[str]:
     return list(dict.fromkeys(ours))
 
 
-def problems(article: Any) -> dict[str, str]:
-    """What is wrong with an article: field → sentence. A draft may be incomplete, nothing may be too long."""
+def problems(article: Any, *, published: bool) -> dict[str, str]:
+    """What is wrong with an article: field → sentence. Nothing may be too long, and a published one has its short answer."""
     found: dict[str, str] = {}
     if len(article.summary or "") > MAX_SUMMARY:
         found["summary"] = (
@@ -68,16 +68,9 @@ def problems(article: Any) -> dict[str, str]:
         )
     if len(article.body or "") > MAX_BODY:
         found["body"] = f"The text has {len(article.body):,} characters; at most {MAX_BODY:,} fit."
+    if published and not (article.summary or "").strip():
+        found["summary"] = "Write the short answer first: agents insert it, and callers hear it."
     return found
-
-
-def missing(article: Any) -> dict[str, str]:
-    """What an article needs before it is published: field → sentence."""
-    return (
-        {}
-        if (article.summary or "").strip()
-        else {"summary": "Write the short answer first: agents insert it, and callers hear it."}
-    )
 
 
 def next_review(today: date) -> date:

@@ -76,7 +76,7 @@ def _state(session: Session, given: Any) -> ArticleState | None:
 
 def _prepare(session: Session, actor: Actor, article: Article, old: Mapping[str, Any]) -> None:
     published = article.state is ArticleState.PUBLISHED
-    wrong = article_rules.problems(article) | (article_rules.missing(article) if published else {})
+    wrong = article_rules.problems(article, published=published)
     if wrong:
         raise Invalid(fields=wrong)
     if published and (article.id is None or "state" in old):

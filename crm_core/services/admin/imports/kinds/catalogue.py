@@ -64,7 +64,7 @@ class Articles(Kind):
         draft = SimpleNamespace(**{key: values.get(key, getattr(old, key, None)) for key in ("title", "summary", "body")})
         state = values.get("state") or getattr(old, "state", None) or ArticleState.DRAFT
         published = state is ArticleState.PUBLISHED
-        wrong = article_rules.problems(draft) | (article_rules.missing(draft) if published else {})
+        wrong = article_rules.problems(draft, published=published)
         if wrong:
             raise RowRefused(**wrong)
         if old is None:
