@@ -349,8 +349,7 @@ class Batch:
         before = {key: getattr(old, key) for key in changes}
         columns = {**vars(old), **changes, "version": old.version + 1, "updated_at": self.now}
         row = Written(draft.row.n, old.id, columns, old=before, given=given)
-        if hasattr(self.kind, "name_change"):
-            self.kind.name_change(row)
+        self.kind.name_change(row)
         self._updates.append(row)
         self._touched.add(old.id)
         kept = writing.before_json(before)

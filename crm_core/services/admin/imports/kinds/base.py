@@ -82,6 +82,9 @@ class Kind:
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         """Write what hangs on the records. Runs in the same savepoint."""
 
+    def name_change(self, row: Written) -> None:
+        """Give an update that means more than changed fields its event, in place. Runs before it is written."""
+
     def also(self, created: Sequence[Written]) -> list[Written]:
         """Further events of records that were created: each as a row whose ``event_type`` says what."""
         return []
