@@ -10,7 +10,7 @@ from crm_core.services.helpdesk.answers import Envelope, NewFile
 from crm_core.vocabulary import TicketKind, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
-from ui.components.article_picker import article_picker, forget, insert, inserted
+from ui.components.article_picker import add_words, article_picker, forget, insert, inserted
 from ui.components.wishes import reach_note
 
 KINDS = {"reply": "Answer", "note": "Internal note", "said": "Customer said"}
@@ -88,9 +88,7 @@ def _canned(ticket_id: int, key: str, kind: str) -> None:
 
 
 def _insert(ticket_id: int, macro_id: int, key: str) -> None:
-    words = load(macros.answer_for, macro_id, ticket_id)
-    before = str(st.session_state.get(key) or "").rstrip()
-    st.session_state[key] = f"{before}\n\n{words}" if before else words
+    add_words(key, load(macros.answer_for, macro_id, ticket_id))
 
 
 def _readers(envelope: Envelope | None, name: str, turn: int) -> tuple[str, str, bool]:

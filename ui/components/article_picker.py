@@ -69,9 +69,14 @@ def _article(one: Found, key: str, *, linked: bool) -> None:
 
 
 def _insert(key: str, article_id: int, words: str) -> None:
+    add_words(key, words)
+    insert(key, [article_id])
+
+
+def add_words(key: str, words: str) -> None:
+    """Put words below those that a text area holds; for callbacks."""
     before = str(st.session_state.get(key) or "").rstrip()
     st.session_state[key] = f"{before}\n\n{words}" if before else words
-    insert(key, [article_id])
 
 
 def insert(key: str, ids: Iterable[int]) -> None:
