@@ -79,6 +79,13 @@ def show_problems() -> None:
     st.session_state.pop("_invalid", None)
 
 
+def show_refusal() -> None:
+    """Inside a dialog or fragment whose form marks no fields: the sentence of each one that was refused, and what else ``perform`` left."""
+    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
+        st.error(md(sentence), icon=":material/error:")
+    show_problems()
+
+
 def hush() -> None:
     """Drop what ``perform`` would say of a refusal: the form tells it in its own words."""
     st.session_state["_toasts"] = [(kind, text) for kind, text in st.session_state.get("_toasts", []) if kind == "ok"]

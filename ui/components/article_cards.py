@@ -16,7 +16,7 @@ from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.helpdesk.help_centre import Centre
 from crm_core.vocabulary import Action, ArticleState
 from ui import format as fmt
-from ui.actions import hush, load, perform, show_problems
+from ui.actions import hush, load, perform, show_refusal
 from ui.addresses import absolute
 from ui.navigation import page_of
 
@@ -181,10 +181,9 @@ def _products_dialog(article_id: int, chosen: dict[int, str]) -> None:
         if perform(articles.set_products, article_id, picked, began_with=opened["began"], success="Products saved.") is not None:
             _forget_products()
             st.rerun()
-        for sentence in (st.session_state.pop("_invalid", None) or {}).values():
+        if st.session_state.get("_invalid"):
             hush()
-            st.error(fmt.md(sentence), icon=":material/error:")
-        show_problems()
+        show_refusal()
 
 
 @st.dialog("Public help centre", width="medium", icon=":material/public:")
@@ -217,9 +216,7 @@ def centre_dialog(actor: Actor, centre: Centre) -> None:
             said = "The help centre is public." if is_on else "Saved. The help centre is off."
             if perform(help_centre.save, values, base_version=centre.version, success=said) is not None:
                 st.rerun()
-            for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-                st.error(fmt.md(sentence), icon=":material/error:")
-            show_problems()
+            show_refusal()
         if centre.is_on:
             st.link_button("Open it", absolute("/help"), icon=":material/open_in_new:", type="tertiary")
 

@@ -11,7 +11,7 @@ from crm_core.models import LeadForm
 from crm_core.services.marketing import capture, lead_forms
 from crm_core.vocabulary import Action, SubmissionState
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, show_refusal
 from ui.addresses import absolute
 from ui.components.picker import picker
 from ui.components.table import Cell, Column, table
@@ -83,9 +83,7 @@ def form_dialog(form: LeadForm | None) -> None:
         )
         if saved is not None:
             st.rerun()
-        for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-            st.error(fmt.md(sentence), icon=":material/error:")
-        show_problems()
+        show_refusal()
 
 
 def _fields(form: LeadForm | None, tag: str) -> list[dict[str, Any]]:

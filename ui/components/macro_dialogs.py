@@ -12,7 +12,7 @@ from crm_core.services.helpdesk import macros
 from crm_core.services.helpdesk.macros import ME, MacroView
 from crm_core.vocabulary import FieldKind, TicketKind
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, show_problems, show_refusal
 from ui.components.entity_form import field_input
 from ui.components.first_field import first_field
 from ui.navigation import go
@@ -145,9 +145,7 @@ def macro_dialog(macro: MacroView | None) -> None:
         if saved is not None:
             st.session_state.pop(f"_mac_rows_{tag}", None)
             st.rerun()
-        for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-            st.error(fmt.md(sentence), icon=":material/error:")
-        show_problems()
+        show_refusal()
 
 
 def _settings(steps: Sequence[Mapping[str, Any]], tag: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from crm_core.services.inbox import mailboxes, writing
 from crm_core.services.inbox.mailboxes import MailboxView
 from crm_core.vocabulary import Level, MailBecomes, MailSource, MailTls, UnknownSender
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, show_problems, show_refusal
 from ui.addresses import absolute
 
 _PORTS = {MailTls.TLS: 993, MailTls.STARTTLS: 143, MailTls.NONE: 143}
@@ -52,9 +52,7 @@ def mailbox_dialog(view: MailboxView | None) -> None:
         if saved is not None:
             st.session_state.pop(f"_mb_probe_{tag}", None)
             st.rerun()
-        for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-            st.error(fmt.md(sentence), icon=":material/error:")
-        show_problems()
+        show_refusal()
 
 
 def _server(view: MailboxView | None, get: Any, tag: str) -> dict[str, Any]:

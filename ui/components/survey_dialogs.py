@@ -11,7 +11,7 @@ from crm_core.services.feedback import inviting, surveys
 from crm_core.services.feedback.survey_rules import ENTITY_OF, SCALES
 from crm_core.vocabulary import SurveyKind, SurveyTrigger
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, show_problems, show_refusal
 from ui.addresses import absolute
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.picker import picker
@@ -148,9 +148,7 @@ def _save(survey: Survey | None, values: dict[str, Any]) -> None:
     if done is not None:
         forget_inline()
         st.rerun()
-    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-        st.error(fmt.md(sentence), icon=":material/error:")
-    show_problems()
+    show_refusal()
 
 
 @st.dialog("Ask somebody", icon=":material/outgoing_mail:")

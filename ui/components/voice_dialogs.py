@@ -12,19 +12,13 @@ from crm_core.services.telephony import flow_rules, menus
 from crm_core.services.telephony.flow_rules import Place
 from crm_core.vocabulary import NodeKind
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, show_refusal
 from ui.addresses import absolute
 
 ICONS = {
     NodeKind.ARTICLE: "menu_book", NodeKind.MENU: "dialpad", NodeKind.HOURS: "schedule", NodeKind.SAY: "campaign", NodeKind.QUEUE: "support_agent", NodeKind.CALLBACK: "phone_callback",
     NodeKind.VOICEMAIL: "voicemail", NodeKind.HANGUP: "call_end",
 }  # fmt: skip
-
-
-def _problems() -> None:
-    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-        st.error(fmt.md(sentence), icon=":material/error:")
-    show_problems()
 
 
 @st.dialog("Telephone menu", width="medium", icon=":material/call:")
@@ -69,7 +63,7 @@ def settings_dialog(menu: VoiceMenu | None) -> None:
             is not None
         ):
             st.rerun()
-        _problems()
+        show_refusal()
 
 
 def _choose(label: str, options: dict[int, str], value: int | None, key: str, nothing: str) -> int | None:
@@ -104,7 +98,7 @@ def menu_dialog(menu_id: int) -> None:
             _form(menu, nodes, chosen)
         for sentence in load(menus.wrong, menu_id):
             st.warning(fmt.md(sentence), icon=":material/warning:")
-        _problems()
+        show_refusal()
 
 
 def _step(menu_id: int, nodes: dict[str, Any], place: Place) -> None:
