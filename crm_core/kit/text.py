@@ -8,6 +8,7 @@ import phonenumbers
 
 _EXTRA = str.maketrans({"đ": "d", "Đ": "d", "ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "ß": "ss", "æ": "ae", "œ": "oe"})
 _WORD = re.compile(r"\w+", re.UNICODE)
+_NO_SLUG = re.compile(r"[^a-z0-9]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -22,6 +23,11 @@ def fold(text: str) -> str:
 def words(text: str) -> list[str]:
     """Folded word tokens of a text."""
     return _WORD.findall(fold(text))
+
+
+def slug(text: str, most: int) -> str:
+    """A text as part of an address, at most so many characters: ``"Über-Größe: 5 €"`` becomes ``"uber-grosse-5"``; empty when nothing is left."""
+    return _NO_SLUG.sub("-", fold(text)).strip("-")[:most].strip("-")
 
 
 def clean(text: str) -> str:

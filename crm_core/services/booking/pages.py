@@ -17,7 +17,7 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.business_calendar import check_hours
 from crm_core.kit.clock import utcnow
-from crm_core.kit.text import clean, fold
+from crm_core.kit.text import clean, slug
 from crm_core.models import Activity, Booking, BookingPage, ServiceCalendar, User
 from crm_core.services.booking import hosts, slot_rules
 from crm_core.vocabulary import Action, BookingPlace, BookingState, Scope
@@ -180,7 +180,7 @@ def _checked(session: Session, actor: Actor, given: Mapping[str, Any], own_id: i
 def _slug(session: Session, text: str, name: str, own_id: int | None, wrong: dict[str, str]) -> str:
     asked = text.strip().lower()
     if not asked:
-        base = re.sub(r"[^a-z0-9]+", "-", fold(name)).strip("-")[:40].strip("-") or "meeting"
+        base = slug(name, 40) or "meeting"
         return f"{base}-{secrets.token_hex(3)}"
     if not _SLUG.fullmatch(asked) or not 3 <= len(asked) <= 60:
         wrong["slug"] = "The end of the address has 3 to 60 small letters, digits and hyphens, like first-talk."

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from crm_core.kit import clock
-from crm_core.kit.text import fold, words
+from crm_core.kit.text import slug, words
 
 MAX_SUMMARY = 800
 """Characters of a short answer: a voice reads them in about a minute."""
@@ -41,8 +41,7 @@ class Doc:
 
 def slug_of(title: str) -> str:
     """The address that a title gives; never empty."""
-    made = re.sub(r"[^a-z0-9]+", "-", fold(title)).strip("-")[:70].strip("-")
-    return made or "article"
+    return slug(title, 70) or "article"
 
 
 def free_slug(title: str, taken: Container[str]) -> str:
