@@ -48,8 +48,8 @@ def _rows(found: renewals.Page, choice: dict[str, object], number: int) -> None:
         Column("owner", "Owner", sortable=False, muted=True),
         Column("on", "Day", sortable=False),
         Column("what", "Then it", sortable=False, muted=True),
-        Column("since", "Customer since", sortable=False, muted=True),
-        Column("revenue", "Orders, 12 months", right=True, sortable=False),
+        Column("since", "Customer since", sortable=False, muted=True, named=True),
+        Column("revenue", "Orders, 12 months", right=True, sortable=False, named=True),
     ]
     rows = [
         (

@@ -102,6 +102,12 @@ def _titles(session: Session, actor: Actor, entity_key: str, ids: list[Any]) -> 
 
 
 def _cells(column: "pd.Series[Any]") -> list[Any]:
-    """Plain values; None where there is none, whatever stands for that in the kind of column (NaN, NaT, NA)."""
+    """Plain values, without the noise of binary fractions; None where there is none, whatever stands for that in the kind of column (NaN, NaT, NA)."""
     filled = column.astype(object).where(column.notna(), None)
-    return [value.isoformat() if hasattr(value, "isoformat") else value for value in filled.tolist()]
+    return [_plain(value) for value in filled.tolist()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    return value.isoformat() if hasattr(value, "isoformat") else value
