@@ -166,7 +166,7 @@ def test_a_customers_mail_is_late_escalated_solved_asked_about_and_an_unhappy_an
     reader.page.get_by_role("button", name="Yes").click()
     expect(reader.page.get_by_role("status")).to_contain_text("Thank you")
     reader.page.context.close()
-    agent.open(f"/article?id={known.id}").sees("of 1 answered with it").sees("of 1 who said so")
+    agent.open(f"/article?id={known.id}").sees("of 1 answered with it").sees("of 1 who answered")
 
     with clock.frozen(clock.utcnow() + timedelta(hours=1)):
         work(inviting.invite_due, "feedback.invite")

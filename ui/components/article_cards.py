@@ -104,7 +104,7 @@ def figures(found: Figures) -> None:
             help="Tickets whose answer held this article, and that were solved after it and not opened again. A ticket counts once.",
         )  # fmt: skip
         st.metric(
-            "Readers helped", f"{found.helped:,}", delta=f"of {asked:,} who said so", delta_color="off", delta_arrow="off", border=True,
+            "Readers helped", f"{found.helped:,}", delta=f"of {asked:,} who answered", delta_color="off", delta_arrow="off", border=True,
             height="stretch", help="Answers to “Did this help?” on the public page, one per visitor",
         )  # fmt: skip
 

@@ -25,8 +25,9 @@ def article_picker(ticket_id: int, key: str) -> None:
     fitting = load(article_finding.suggest, ticket_id)
     linked = load(help_centre.is_on)
     words = f"Help articles · {len(fitting)}" if fitting else "Help articles"
+    turn = st.session_state.get(_turn(key), 0)
     with st.popover(
-        words, icon=":material/menu_book:", type="tertiary", key=f"articles_{key}", help="What is written down about this"
+        words, icon=":material/menu_book:", type="tertiary", key=f"articles_{key}_{turn}", help="What is written down about this"
     ):
         query = st.text_input(
             "Find", key=f"articles_q_{key}", placeholder="Search all articles", label_visibility="collapsed", live=True
@@ -69,6 +70,8 @@ def _article(one: Found, key: str, *, linked: bool) -> None:
 
 
 def _insert(key: str, article_id: int, words: str) -> None:
+    """Put the words into the answer, and close the list: on a phone it covers what was written."""
+    st.session_state[_turn(key)] = st.session_state.get(_turn(key), 0) + 1
     add_words(key, words)
     insert(key, [article_id])
 
@@ -92,6 +95,10 @@ def forget(key: str) -> None:
 def inserted(key: str) -> list[int]:
     """The articles that were put into an answer."""
     return list(dict.fromkeys(st.session_state.get(_kept(key), ())))
+
+
+def _turn(key: str) -> str:
+    return f"_articles_turn_{key}"
 
 
 def _kept(key: str) -> str:
