@@ -24,7 +24,7 @@ from crm_core.models import (
     Task,
     User,
 )
-from crm_core.services.automation import automations, engine, moving, replay, steps, taking_up, upkeep
+from crm_core.services.automation import automations, engine, one_by_one, picking, places, replay, steps, taking_up, upkeep
 from crm_core.services.automation.steps.base import Done, StepKind
 from crm_core.services.customers import contacts
 from crm_core.services.sales import deals, leads
@@ -37,7 +37,7 @@ from tests.verbs import do
 def later(monkeypatch, **delta):
     """Move the clock of the engine."""
     then = clock.utcnow() + timedelta(**delta)
-    for module in (engine, taking_up, moving, upkeep, automations, clock):
+    for module in (engine, taking_up, picking, places, one_by_one, upkeep, automations, clock):
         monkeypatch.setattr(module, "utcnow", lambda: then)
     return then
 

@@ -12,7 +12,8 @@ from crm_core.db import read_session, write_session
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import Automation, AutomationInbox, AutomationStep, Lead, Notification, RoutingTurn, Task
-from crm_core.services.automation import moving, steps, upkeep
+from crm_core.services.automation import one_by_one, places, steps, upkeep
+from crm_core.services.automation.engine import RUNS
 from crm_core.services.automation.steps.base import Done, StepKind
 from crm_core.services.customers import contacts
 from crm_core.services.routing import assign, rules
@@ -32,7 +33,7 @@ def look_at_the_clock():
 def an_hour_later():
     """Every wait is over."""
     with write_session() as session:
-        session.execute(update(moving.RUNS).where(moving.RUNS.c.state == FlowState.WAITING).values(due_at=clock.utcnow()))
+        session.execute(update(RUNS).where(RUNS.c.state == FlowState.WAITING).values(due_at=clock.utcnow()))
 
 
 def test_a_date_that_is_looked_at_again_and_again_uses_up_no_room_of_the_hour(cast):
@@ -68,7 +69,7 @@ def test_of_two_automations_that_set_one_field_the_later_event_has_the_last_word
 
 
 def test_a_fault_beside_the_steps_of_one_run_ends_that_run_and_the_others_are_heard(cast, monkeypatch):
-    root, follow = cast["root"], moving._follow
+    root, follow = cast["root"], places.follow
     switched_on(root)
     bad = do(leads.create, root, {"name": "Bad"})
     do(leads.create, root, {"name": "Good"})
@@ -78,7 +79,7 @@ def test_a_fault_beside_the_steps_of_one_run_ends_that_run_and_the_others_are_he
             raise KeyError("a step that is no longer there")
         return follow(flow, run, step, result)
 
-    monkeypatch.setattr(moving, "_follow", broken)
+    monkeypatch.setattr(places, "follow", broken)
     work()
     assert {run.record_id == bad.id: run.state for run in runs()} == {True: FlowState.FAILED, False: FlowState.DONE}
     assert [task.lead_id for task in all_of(Task)] != [bad.id] and len(all_of(Task)) == 1, (
@@ -99,7 +100,7 @@ def test_a_deadlock_is_no_attempt_and_the_log_holds_no_customers(cast, monkeypat
         return Done("At last")
 
     monkeypatch.setitem(steps.kinds(), "stumble", StepKind("stumble", "Stumble", "bolt", 1, stumble, lambda step, names: "Stumble"))
-    monkeypatch.setattr(moving, "SOON", 0.01)
+    monkeypatch.setattr(one_by_one, "SOON", 0.01)
     caplog.set_level("INFO")
     switched_on(root, does=[{"id": "s", "kind": "stumble"}])
     do(leads.create, root, {"name": "Grace Hopper"})
