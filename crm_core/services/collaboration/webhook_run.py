@@ -4,8 +4,10 @@ A message may arrive twice (a worker that dies after sending and before noting i
 """
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import and_, exists, or_, select, update
@@ -104,9 +106,8 @@ def deliver(job: Job) -> None:
     done = 0
     while claimed := claim(job):
         ready = [found for found in (_prepare(job, row_id) for row_id in claimed) if found is not None]
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            for row, answer in zip(ready, threads.map(_send, ready), strict=True):
-                _note(job, row, answer)  # as each comes: what was noted is not sent again when this worker dies
+        for row, answer in _answers(ready):
+            _note(job, row, answer)
         done += len(claimed)
         job.report(done)
 
@@ -209,6 +210,18 @@ def _payload(session: Session, owner: Actor, row: WebhookDelivery) -> dict[str, 
 def _who(session: Session, event: Event) -> dict[str, Any] | None:
     person = session.get(User, event.actor_id) if event.actor_id else None
     return {"id": person.id, "name": person.name} if person is not None else None
+
+
+def _answers(ready: Sequence[_Ready]) -> Iterator[tuple[_Ready, Answer]]:
+    """Send them, several at a time, and give each with its answer as that comes. The next one leaves when an answer was noted: however slow the
+    database or one receiver is, a worker that dies leaves no more than ``AT_ONCE`` that were sent and will be sent again."""
+    waiting = iter(ready)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        out = {threads.submit(_send, message): message for message in islice(waiting, AT_ONCE)}
+        while out:
+            answered = next(iter(wait(out, return_when=FIRST_COMPLETED).done))
+            yield out.pop(answered), answered.result()
+            out |= {threads.submit(_send, message): message for message in islice(waiting, 1)}
 
 
 def _send(message: _Ready) -> Answer:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import socket
+import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
@@ -194,6 +195,34 @@ def test_redirects_huge_and_slow_answers_do_no_harm(there, monkeypatch):
     found = channel.post(there.url, b"{}", {}, seconds=0.6)
     assert found.status is None and "0.6 seconds" in found.message and time.monotonic() - began < 8
     assert "failed" in channel.post("http://127.0.0.1:9/", b"", {}).message
+
+
+def test_an_answer_is_noted_as_it_comes_and_only_so_many_messages_are_out_unnoted(cast, there, monkeypatch):
+    make(cast, there.url)
+    for n in range(webhook_run.BATCH):
+        deal(cast["alice"], name=f"D{n}")
+    others, noted, note, out = threading.Event(), [], webhook_run._note, []
+
+    def slow(handler):
+        assert others.wait(20), "its answer holds up no other"
+        handler.send_response(200)
+        handler.send_header("content-length", "0")
+        handler.end_headers()
+
+    def noting(job, message, answer):
+        time.sleep(0.02)  # time in which more than that would leave
+        out.append(len(there.got) - len(noted))
+        note(job, message, answer)
+        noted.append(message.id)
+        if len(noted) == webhook_run.BATCH - 1:
+            others.set()
+
+    monkeypatch.setattr(webhook_run, "_note", noting)
+    there.answers = [slow]
+    work()
+    assert {row.state for row in sent()} == {HookState.DELIVERED} and len(there.got) == webhook_run.BATCH
+    assert f"msg_{noted[-1]}" == there.got[0][1]["webhook-id"]
+    assert max(out) <= webhook_run.AT_ONCE
 
 
 INSIDE = [
