@@ -1,17 +1,18 @@
 """Picking the runs that are due, and keeping them and their records from others. Workers share the work by locking rows and passing over locked ones."""
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from crm_core import db
 from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
+from crm_core.services.automation import flow_rules
 from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, VERSIONS
-from crm_core.services.automation.places import Moving, read
+from crm_core.services.automation.places import COLUMNS, Moving
 from crm_core.services.routing import assign
 from crm_core.vocabulary import AutomationState
 
@@ -25,7 +26,7 @@ def pick(session: Session, limit: int) -> list[Moving]:
     seen: list[int] = []
     busy: set[tuple[str, int]] = set()
     for _ in range(ROUNDS):
-        found = read(session, _locked(session, limit - len(runs), seen))
+        found = _locked(session, limit - len(runs), seen)
         busy |= _turn_taken(session, found, nowait=bool(seen))
         seen += [run.id for run in found]
         busy |= _busy(session, found)
@@ -36,17 +37,17 @@ def pick(session: Session, limit: int) -> list[Moving]:
     return runs
 
 
-def _locked(session: Session, limit: int, seen: Sequence[int]) -> list[int]:
+def due_runs(*columns: Any) -> Select[Any]:
+    """Runs that are to move on now; those of a paused automation rest."""
+    joined = select(*columns).join(AUTOMATIONS, AUTOMATIONS.c.id == RUNS.c.automation_id)
+    return joined.where(RUNS.c.state.in_(OPEN), RUNS.c.due_at <= utcnow(), AUTOMATIONS.c.state == AutomationState.ACTIVE)
+
+
+def _locked(session: Session, limit: int, seen: Sequence[int]) -> list[Moving]:
     """Runs that are due, kept from other workers."""
-    due = (
-        select(RUNS.c.id)
-        .join(AUTOMATIONS, AUTOMATIONS.c.id == RUNS.c.automation_id)
-        .where(RUNS.c.state.in_(OPEN), RUNS.c.due_at <= utcnow(), AUTOMATIONS.c.state == AutomationState.ACTIVE)
-        .order_by(RUNS.c.due_at, RUNS.c.id)
-        .limit(limit)
-    )
-    due = due.where(RUNS.c.id.not_in(seen)) if seen else due
-    return list(session.execute(due if db.is_sqlite(session) else due.with_for_update(of=RUNS, skip_locked=True)).scalars())
+    found = due_runs(*COLUMNS).where(RUNS.c.id.not_in(seen)).order_by(RUNS.c.due_at, RUNS.c.id).limit(limit)
+    rows = session.execute(found if db.is_sqlite(session) else found.with_for_update(of=RUNS, skip_locked=True))
+    return [Moving(*row) for row in rows]
 
 
 def _busy(session: Session, runs: Sequence[Moving]) -> set[tuple[str, int]]:
@@ -71,7 +72,7 @@ def _turn_taken(session: Session, runs: Sequence[Moving], *, nowait: bool) -> se
     pairs = {(run.automation_id, run.version_number) for run in runs}
     version = tuple_(VERSIONS.c.automation_id, VERSIONS.c.number)
     flows = session.execute(select(VERSIONS.c.automation_id, VERSIONS.c.number, VERSIONS.c.flow).where(version.in_(pairs)))
-    routing = {(row.automation_id, row.number) for row in flows if '"route"' in json.dumps(row.flow)}
+    routing = {(row.automation_id, row.number) for row in flows if _routes(row.flow)}
     if not routing:
         return set()
     try:
@@ -82,3 +83,7 @@ def _turn_taken(session: Session, runs: Sequence[Moving], *, nowait: bool) -> se
             raise
         return {(run.entity, run.record_id) for run in runs if (run.automation_id, run.version_number) in routing}
     return set()
+
+
+def _routes(flow: flow_rules.Flow) -> bool:
+    return any(step["kind"] == "route" for step, _ in flow_rules.walk(flow["steps"]))

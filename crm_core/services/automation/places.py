@@ -47,10 +47,12 @@ class Moving:
         return {name: getattr(self, name) for name in _KEPT}
 
 
+COLUMNS = [RUNS.c[name] for name in Moving.__dataclass_fields__]
+
+
 def read(session: Session, ids: Sequence[int]) -> list[Moving]:
     """These runs as they stand now, in the order given; not those that are gone."""
-    columns = [RUNS.c[name] for name in Moving.__dataclass_fields__]
-    found = {row.id: Moving(**row._mapping) for row in session.execute(select(*columns).where(RUNS.c.id.in_(ids)))}
+    found = {row.id: Moving(*row) for row in session.execute(select(*COLUMNS).where(RUNS.c.id.in_(ids)))}
     return [found[run_id] for run_id in ids if run_id in found]
 
 

@@ -18,16 +18,9 @@ from crm_core.jobs.tables import RUNNING, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.models import WorkerHeartbeat
 from crm_core.services.automation import flow_rules
-from crm_core.services.automation.engine import (
-    AUTOMATIONS,
-    INBOX,
-    OPEN,
-    RUNS,
-    Known,
-    active,
-    alone,
-)
+from crm_core.services.automation.engine import AUTOMATIONS, INBOX, RUNS, Known, active, alone
 from crm_core.services.automation.moving import advance
+from crm_core.services.automation.picking import due_runs
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.taking_up import EVENTS_AT_ONCE, Cause, hear, take_up
 from crm_core.settings import settings
@@ -42,26 +35,21 @@ LATE_DAYS = 3
 
 
 def _anything(session: Session) -> bool:
-    due = exists(
-        select(RUNS.c.id)
-        .join(AUTOMATIONS, AUTOMATIONS.c.id == RUNS.c.automation_id)
-        .where(RUNS.c.state.in_(OPEN), RUNS.c.due_at <= utcnow(), AUTOMATIONS.c.state == AutomationState.ACTIVE)
-    )
-    return bool(session.execute(select(or_(exists(select(INBOX.c.event_id)), due))).scalar_one())
+    return bool(session.execute(select(or_(exists(select(INBOX.c.event_id)), exists(due_runs(RUNS.c.id))))).scalar_one())
 
 
 @job("automation.work", title="Automations", cron="* * * * *", when=_anything, keep_days=2)
 def work(job: Job) -> None:
     """Hear what happened and move every run on that is due, until nothing is left."""
-    heard = moved = 0
+    done = 0
     while True:
         with job.transaction() as session:
             fresh = hear(session)
             if fresh == EVENTS_AT_ONCE:
                 _call_help(session)
             steps = advance(session)
-            job.report(heard + fresh + moved + steps)
-        heard, moved = heard + fresh, moved + steps
+            job.report(done + fresh + steps)
+        done += fresh + steps
         if not fresh and not steps:
             return
 
