@@ -27,7 +27,8 @@ callers: list[Callable[[Session], object]] = []
 
 @event.listens_for(Session, "after_flush")
 def _hear(session: Session, _context: Any) -> None:
-    hear(session, [one for one in session.new if isinstance(one, Event)])
+    if fresh := [one for one in session.new if isinstance(one, Event)]:
+        hear(session, fresh)
 
 
 def hear(session: Session, fresh: Iterable[Any], *, imported: bool = False) -> None:

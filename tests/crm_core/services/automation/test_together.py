@@ -5,13 +5,15 @@ from datetime import date
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.event import listen
 from sqlalchemy.exc import OperationalError
 from sqlmodel import col
 
+from crm_core import records
 from crm_core.db import read_session, write_session
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
-from crm_core.models import Automation, AutomationInbox, AutomationStep, Lead, Notification, RoutingTurn, Task
+from crm_core.models import Automation, AutomationInbox, AutomationStep, Lead, Notification, RoutingTurn, SubmitKey, Task
 from crm_core.services.automation import one_by_one, places, steps, upkeep
 from crm_core.services.automation.engine import RUNS
 from crm_core.services.automation.steps.base import Done, StepKind
@@ -161,3 +163,15 @@ def test_whoever_assigns_by_hand_and_an_automation_that_assigns_never_wait_in_a_
         moved.result(20)
     assert [run.state for run in runs()] == [FlowState.DONE]
     assert (all_of(Lead)[0].owner_id, all_of(Lead)[0].job_title) == (alice.user_id, "Written")
+
+
+def test_a_transaction_without_events_does_not_ask_which_automations_are_on(cast):
+    asked = []
+    with write_session() as session:
+        listen(session.connection(), "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement))
+        session.add(SubmitKey(key="k", at=clock.utcnow(), result={}))
+        session.flush()
+        assert asked and not any("automation" in statement for statement in asked)
+        records.create(session, cast["root"], "account", {"name": "Northwind"})
+        session.flush()
+        assert sum("FROM automation" in statement for statement in asked) == 1
