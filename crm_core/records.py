@@ -104,16 +104,7 @@ def create(
     earlier = _earlier(session, submit_key, entity_key)
     if earlier is not None:
         return earlier
-    found = entity(entity_key)
-    specs = registry(session, entity_key)
-    given = {**_defaults(session, actor, specs), **values}
-    clean = parse_all(specs, given, partial=True, timezone=actor.timezone, currency=actor.currency)
-    check_references(session, actor, specs, clean)
-    record = found.model()
-    _apply(record, specs, {**clean, **(fixed or {})})
-    if prepare is not None:
-        prepare(session, actor, record, {})
-    _require_filled(specs, record)
+    record = _new(session, actor, entity_key, values, prepare, fixed)
     session.add(record)
     session.flush()
     search.index(session, entity_key, record, new=True)
@@ -127,20 +118,33 @@ def create(
 def create_many(session: Session, actor: Actor, entity_key: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Create many records of a kind whose service adds nothing of its own, as ``create`` would one by one."""
     require(actor, entity_key, Action.CREATE)
-    found, specs, made = entity(entity_key), registry(session, entity_key), []
-    for values in rows:
-        given = {**_defaults(session, actor, specs), **values}
-        clean = parse_all(specs, given, partial=True, timezone=actor.timezone, currency=actor.currency)
-        check_references(session, actor, specs, clean)
-        record = found.model()
-        _apply(record, specs, clean)
-        _require_filled(specs, record)
-        made.append(record)
+    made = [_new(session, actor, entity_key, values) for values in rows]
     session.add_all(made)
     session.flush()
     search.index_many(session, entity_key, made)
     events.record_many(session, actor, entity_key, [(f"{entity_key}.created", record, {}) for record in made])
     return made
+
+
+def _new(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    values: Mapping[str, Any],
+    prepare: Prepare | None = None,
+    fixed: Mapping[str, Any] | None = None,
+) -> Any:
+    """A record from raw values, checked, not in the session yet. Raises Invalid per field."""
+    specs = registry(session, entity_key)
+    given = {**_defaults(session, actor, specs), **values}
+    clean = parse_all(specs, given, partial=True, timezone=actor.timezone, currency=actor.currency)
+    check_references(session, actor, specs, clean)
+    record = entity(entity_key).model()
+    _apply(record, specs, {**clean, **(fixed or {})})
+    if prepare is not None:
+        prepare(session, actor, record, {})
+    _require_filled(specs, record)
+    return record
 
 
 def _earlier(session: Session, submit_key: str | None, entity_key: str) -> Any:
