@@ -107,7 +107,7 @@ def create(
     record = _new(session, actor, entity_key, values, prepare, fixed)
     session.add(record)
     session.flush()
-    search.index(session, entity_key, record, new=True)
+    search.index(session, entity_key, record)
     events.record(session, actor, f"{entity_key}.created", record, data=event_data)
     if submit_key:
         session.add(SubmitKey(key=submit_key, at=utcnow(), result={"entity": entity_key, "id": record.id}))

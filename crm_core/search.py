@@ -41,26 +41,18 @@ def concerns(entity_key: str, changed: Iterable[str]) -> bool:
     return not sources.isdisjoint(changed) or not sources <= builtin(entity_key).keys()  # what no field shows may change unseen
 
 
-def index(session: Session, entity_key: str, record: Any, *, new: bool = False) -> None:
-    """Write the search text and the match keys of one flushed record. ``new``: it has just come into being."""
+def index(session: Session, entity_key: str, record: Any) -> None:
+    """Write the search text and the match keys of one flushed record, whoever wrote them before (an earlier version, an import, a repair)."""
     matching_keys.index(session, entity_key, record)
     found = entity(entity_key)
     if not found.search:
         return
-    folded_text = text_of(found, record)
-    if new:
-        insert = sqlite.insert if is_sqlite(session) else postgresql.insert
-        made = insert(_DOCS).values(entity=entity_key, record_id=record.id, text=folded_text)
-        again = made.on_conflict_do_update(index_elements=["entity", "record_id"], set_={"text": folded_text})
-        session.execute(again)  # whoever wrote its words already (an import, a repair) is no reason to fail
-        return
-    row = session.execute(
-        select(_DOCS.c.id, _DOCS.c.text).where(_DOCS.c.entity == entity_key, _DOCS.c.record_id == record.id)
-    ).first()
-    if row is None:
-        session.execute(_DOCS.insert().values(entity=entity_key, record_id=record.id, text=folded_text))
-    elif row.text != folded_text:
-        session.execute(_DOCS.update().where(_DOCS.c.id == row.id).values(text=folded_text))
+    insert = sqlite.insert if is_sqlite(session) else postgresql.insert
+    made = insert(_DOCS).values(entity=entity_key, record_id=record.id, text=text_of(found, record))
+    fresh = made.excluded.text
+    session.execute(
+        made.on_conflict_do_update(index_elements=["entity", "record_id"], set_={"text": fresh}, where=_DOCS.c.text != fresh)
+    )
 
 
 def index_many(session: Session, entity_key: str, records: Iterable[Any]) -> None:
