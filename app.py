@@ -13,7 +13,7 @@ os.environ.setdefault(
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui import lean
+from ui import downloads, lean
 from ui.failure import on_script_error
 from web import gate, startup
 from web.middleware import Door
@@ -27,6 +27,7 @@ WARM = (
 
 startup.configure()
 lean.install()
+downloads.install()
 gate.install()
 app = st.App(
     "ui/main.py",

@@ -20,6 +20,7 @@ from ui.addresses import absolute
 from ui.cache import cached
 from ui.components.campaign_audience import ENTITIES, TABLES, funnel_of
 from ui.components.campaign_letter import unsaved
+from ui.downloads import asker
 from ui.session import current_actor
 
 TONES = {
@@ -29,7 +30,7 @@ _OTHER = {
     "stopped": "Not sent: the campaign was stopped",
     "gone": "Deleted meanwhile",
     "removed": "Taken out of the campaign",
-    sending.CALLED_BACK: "They left, or it was stopped, before its turn",
+    sending.CALLED_BACK: "They left, or it was taken out, before its turn",
     "no_letter": "No wording for them",
     "no_address": "No address",
 }
@@ -212,4 +213,4 @@ def _list(actor: Actor, campaign_id: int, plan: CampaignPlan) -> None:
 
 def _make(actor: Actor, campaign_id: int, form: str) -> Any:
     with write_session() as session:
-        return handouts.export(session, actor, campaign_id, form=form)
+        return handouts.export(session, asker(session, actor), campaign_id, form=form)

@@ -4,13 +4,13 @@ from functools import partial
 
 import streamlit as st
 
-from crm_core import access
 from crm_core.access import Actor
 from crm_core.db import read_session, write_session
 from crm_core.entities import entity
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.services import exports
+from ui.downloads import asker
 from ui.session import current_actor
 
 _TYPES = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -35,7 +35,7 @@ def export_button(entity_key: str, query: ListQuery) -> None:
 
 def _make(actor: Actor, entity_key: str, query: ListQuery, form: str) -> bytes:
     with read_session() as session:
-        now = access.load(session, actor.user_id or 0, via=actor.via, session_id=actor.session_id)  # the page may be hours old
+        now = asker(session, actor)
         made = exports.build(session, now, entity_key, query, form=form)
     with write_session() as session:
         exports.log(session, now, entity_key, made.rows, form=form)

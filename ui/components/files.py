@@ -11,6 +11,7 @@ from crm_core.services.collaboration.files import FileView
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.downloads import asker
 from ui.session import current_actor
 
 _ICONS = {
@@ -64,7 +65,7 @@ def _row(actor: Actor, one: FileView, may_edit: bool) -> None:
 def _content(actor: Actor, file_id: int) -> bytes:
     """Made when it is asked for, by the thread that serves the download: the check is the service's."""
     with read_session() as session:
-        return service.read(session, actor, file_id)[2]
+        return service.read(session, asker(session, actor), file_id)[2]
 
 
 def _remove(file_id: int, name: str) -> None:

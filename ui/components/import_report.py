@@ -12,6 +12,7 @@ from crm_core.services.admin.imports import jobs, outcome, runs, undo
 from crm_core.vocabulary import ImportState, RowOutcome
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.downloads import asker
 from ui.navigation import page_of
 from ui.session import current_actor
 
@@ -117,7 +118,7 @@ def _downloads(run: Any) -> None:
 
 def _file(actor: Actor, run_id: int, only: RowOutcome | None) -> bytes:
     with read_session() as session:
-        return ("\ufeff" + "".join(outcome.lines(session, actor, run_id, only=only))).encode()
+        return ("\ufeff" + "".join(outcome.lines(session, asker(session, actor), run_id, only=only))).encode()
 
 
 def _onwards(run: Any) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import streamlit as st
 
-from crm_core import access
 from crm_core.access import Actor
 from crm_core.db import write_session
 from crm_core.kit.text import clip
@@ -21,6 +20,7 @@ from ui import format as fmt
 from ui.actions import load
 from ui.components.figure import chart
 from ui.components.table import Cell, Column, table
+from ui.downloads import asker
 from ui.navigation import go, page_of
 
 PAGE = 20
@@ -187,5 +187,5 @@ def _tone(survey: Survey, score: int) -> str:
 def _file(actor: Actor, survey_id: int, wanted: dict[str, Any]) -> bytes:
     """The file, made when it is asked for: outside the page, with the rights of that moment."""
     with write_session() as session:
-        now = access.load(session, actor.user_id or 0, via=actor.via, session_id=actor.session_id)
+        now = asker(session, actor)
         return results.export(session, now, survey_id, **wanted)
