@@ -4,9 +4,9 @@ A claim may be taken over by anybody once its holder seems dead, since only the 
 to "handed" in a transaction of its own right before the closing dot. A sender that was only asleep finds the row gone from it and lets go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, exists, not_, or_, select, true, update
@@ -18,8 +18,9 @@ from crm_core.channels import email
 from crm_core.channels.email import Enclosure, Letter, MailError, Receipt, Transport
 from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Job, job
+from crm_core.kit.best_time import is_zone, next_instant
 from crm_core.kit.clock import utcnow
-from crm_core.models import Consent, Contact, Lead, Suppression
+from crm_core.models import Consent, Contact, Lead, Organisation, OutreachRules, Suppression
 from crm_core.services.collaboration import files, suppressions
 from crm_core.services.collaboration.outbox import MAIL
 from crm_core.vocabulary import ConsentStatus, ContactWay, MailState, PreferredChannel, SuppressionReason
@@ -69,9 +70,8 @@ def claim(job: Job, batch: str | None = None) -> list[Any]:
         clause = or_(_due(), mine_before)
         if batch is not None:
             clause = and_(clause, MAIL.c.batch == batch)
-        wanted = select(MAIL.c.id).where(clause).order_by(MAIL.c.next_at, MAIL.c.id).limit(BATCH)
         _drop_unwanted(session, or_(_due(), mine_before))
-        ids = list(session.execute(wanted.with_for_update(skip_locked=True)).scalars())
+        ids = _pick(session, clause)
         if not ids:
             return []
         now = utcnow()
@@ -79,6 +79,44 @@ def claim(job: Job, batch: str | None = None) -> list[Any]:
         session.execute(update(MAIL).where(MAIL.c.id.in_(ids)).values(**taken))
         db.bump(session, MAIL.name)
         return list(session.execute(select(MAIL).where(MAIL.c.id.in_(ids)).order_by(MAIL.c.next_at, MAIL.c.id)))
+
+
+def _pick(session: Session, clause: Any) -> list[int]:
+    """The next handful whose hour it is. News that waited for a server or was held back may have come into the night meanwhile: it waits on."""
+    while True:
+        wanted = select(MAIL.c.id, MAIL.c.purpose, MAIL.c.contact_id).where(clause).order_by(MAIL.c.next_at, MAIL.c.id).limit(BATCH)
+        rows = list(session.execute(wanted.with_for_update(skip_locked=True)))
+        late = _put_off(session, [row for row in rows if row.purpose is not None])
+        if not rows or len(late) < len(rows):
+            return [row.id for row in rows if row.id not in late]
+
+
+def _put_off(session: Session, rows: Sequence[Any]) -> set[int]:
+    """News whose reader is not to be disturbed now gets the first instant at which they may be; gives which."""
+    if not rows:
+        return set()
+    now = utcnow()
+    workspace = session.execute(select(OutreachRules)).scalars().first() or OutreachRules()
+    home = session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
+    asked = select(_CONTACTS.c.id, _CONTACTS.c.preferred_hours, _CONTACTS.c.timezone).where(
+        _CONTACTS.c.id.in_({row.contact_id for row in rows if row.contact_id is not None})
+    )
+    theirs = {row.id: (row.preferred_hours, row.timezone) for row in session.execute(asked)}
+    late: dict[datetime, list[int]] = {}
+    for row in rows:
+        hours, zone = theirs.get(row.contact_id, (None, None))
+        until = next_instant(
+            now, timezone=zone if zone and is_zone(zone) else home, quiet_from=workspace.quiet_from, quiet_until=workspace.quiet_until,
+            weekends=workspace.quiet_weekends, preferred=hours,
+        )  # fmt: skip
+        if until > now:
+            late.setdefault(until, []).append(row.id)
+    for until, ids in late.items():
+        waits = {"state": MailState.PENDING, "claim": None, "next_at": until, "updated_at": now}
+        session.execute(update(MAIL).where(MAIL.c.id.in_(ids)).values(**waits))
+    if late:
+        db.bump(session, MAIL.name)
+    return {one for ids in late.values() for one in ids}
 
 
 def _drop_unwanted(session: Session, which: Any) -> int:

@@ -174,8 +174,9 @@ def kinds(session: Session, actor: Actor) -> list[str]:
 
 
 def may_go_again(row: Mapping[str, Any]) -> bool:
-    """Whether a message can be sent once more. News that was taken out of the queue can't: its reader left, or was taken out of the campaign."""
-    return row["state"] in AGAIN and not (row["state"] is MailState.CANCELLED and row["purpose"] is not None)
+    """Whether a message can be sent once more. News that was called back can't, as its reader left or was taken out of the campaign: such a row
+    says why. What somebody took out of the queue by hand says nothing, and can."""
+    return row["state"] in AGAIN and not (row["state"] is MailState.CANCELLED and row["purpose"] is not None and row["message"])
 
 
 def retry(session: Session, actor: Actor, mail_id: int) -> None:
@@ -205,18 +206,21 @@ def retry_failed(session: Session, actor: Actor) -> int:
 def _again(session: Session, clause: Any) -> int:
     now = utcnow()
     fresh = {"state": MailState.PENDING, "attempts": 0, "next_at": now, "claim": None, "message": "", "updated_at": now}
-    changed = session.execute(update(MAIL).where(clause).values(**fresh)).rowcount  # type: ignore[attr-defined]
+    batches = session.execute(update(MAIL).where(clause).values(**fresh).returning(MAIL.c.kind, MAIL.c.batch)).all()
     db.bump(session, MAIL.name)
-    if changed:
+    campaigns = sorted({int(batch.partition(":")[2]) for kind, batch in batches if kind == "campaign" and batch})
+    for campaign_id in campaigns:  # its own job also notes with the campaign's people what went out
+        enqueue(session, "campaign.send", campaign_id)
+    if any(kind != "campaign" for kind, _ in batches):
         enqueue(session, "mail.send", unless_waiting=True)
-    return int(changed)
+    return len(batches)
 
 
 def cancel(session: Session, actor: Actor, mail_id: int) -> None:
-    """Take a message out of the queue that did not go out yet. Events: mail.cancelled."""
+    """Take a message out of the queue that did not go out yet; it can be sent again later. Events: mail.cancelled."""
     get(session, actor, mail_id)
     waiting = and_(MAIL.c.id == mail_id, MAIL.c.state.in_((MailState.PENDING, MailState.HELD)))
-    done = session.execute(update(MAIL).where(waiting).values(state=MailState.CANCELLED, updated_at=utcnow()))
+    done = session.execute(update(MAIL).where(waiting).values(state=MailState.CANCELLED, message="", updated_at=utcnow()))
     if done.rowcount != 1:  # type: ignore[attr-defined]
         raise Conflict("This message is on its way or was sent already.")
     db.bump(session, MAIL.name)
@@ -243,6 +247,10 @@ def recall(
     waiting = and_(mine, or_(MAIL.c.state.in_((MailState.PENDING, MailState.HELD)), again))
     gone = {"state": MailState.CANCELLED, "message": clip(why, 1000), "updated_at": utcnow()}
     found = list(session.execute(update(MAIL).where(waiting).values(**gone).returning(MAIL.c.id)).scalars())
+    by_hand = and_(mine, MAIL.c.state == MailState.CANCELLED, MAIL.c.purpose.is_not(None), MAIL.c.message == "")
+    session.execute(
+        update(MAIL).where(by_hand).values(message=gone["message"])
+    )  # was taken out before, and is now past sending again
     if found:
         db.bump(session, MAIL.name)
     return found

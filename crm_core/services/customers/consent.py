@@ -6,23 +6,21 @@ A person's word is given per purpose and way and only ever added to; the latest 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
-from zoneinfo import available_timezones
 
-from sqlalchemy import ColumnElement, and_, case, exists, false, func, insert, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, insert, literal, or_, select, true, union_all, update
 from sqlmodel import Session
 
 from crm_core import db, events, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
+from crm_core.kit.best_time import is_zone, next_instant, parse_time
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip
 from crm_core.models import Account, Contact, ContactPoint, MailDelivery, MatchKey, Organisation, OutreachRules
 from crm_core.services.collaboration import suppressions
 from crm_core.services.customers import withdrawing
-from crm_core.services.customers.consent_rules import next_instant, parse_time
 from crm_core.services.customers.withdrawing import CONSENT, PEOPLE
 from crm_core.vocabulary import (
     Action,
@@ -132,8 +130,8 @@ def append(
 def record_for_all(
     session: Session, actor: Actor, entity_key: str, clause: Any, *, purpose: Purpose, way: ContactWay, source: str
 ) -> int:
-    """Write down that everybody in ``clause`` who said nothing yet agreed; gives how many. Who declined stays declined, and so does who
-    unsubscribed, complained or doesn't want to be contacted this way."""
+    """Write down that everybody in ``clause`` who said nothing yet agreed; gives how many. Who declined stays declined, also on a record made
+    later with the same address, and so does who unsubscribed, complained or doesn't want to be contacted this way."""
     require(actor, _person(entity_key), Action.EDIT)
     if len(clean(source)) < 5:
         raise Invalid(fields={"source": "Say where this consent was given, so that you can answer for it later."})
@@ -142,7 +140,8 @@ def record_for_all(
         CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c[f"{entity_key}_id"].is_not(None)
     )
     theirs = _own_word(entity_key, table, way).values()
-    wanted = and_(clause, visible(actor, entity_key, table, Action.EDIT), table.c.id.not_in(said), *theirs)
+    silent = (table.c.id.not_in(said), _unrefused(table, way, purpose))
+    wanted = and_(clause, visible(actor, entity_key, table, Action.EDIT), *silent, *theirs)
     count = int(session.execute(select(func.count()).select_from(table).where(wanted)).scalar_one())
     fixed = {
         "purpose": purpose, "way": way, "status": ConsentStatus.GRANTED, "source": clip(clean(source), 300), "at": utcnow(),
@@ -201,7 +200,7 @@ def gates(
         found[Gate.OBJECTED] = ~_same_objects(table, way)
     found[Gate.NO_CONSENT] = _consented(entity_key, table, way, purpose, workspace.needs_consent)
     if way is not ContactWay.POST:
-        found[Gate.SUPPRESSED] = _key(_address(table, way)).not_in(suppressions.keys(way))
+        found[Gate.SUPPRESSED] = key_of(_address(table, way)).not_in(suppressions.keys(way))
     if way is ContactWay.EMAIL:
         found[Gate.OVER_CAP] = _under_cap(entity_key, table, at, workspace)
     return found
@@ -235,12 +234,13 @@ def _same_objects(table: Any, way: ContactWay) -> Any:
         return false()
     other, keys = _CONTACTS.alias(), _KEYS.alias()
     same = and_(
-        keys.c.entity == "contact", keys.c.kind == "email", keys.c.key == _key(table.c.email), keys.c.record_id == other.c.id
+        keys.c.entity == "contact", keys.c.kind == "email", keys.c.key == key_of(table.c.email), keys.c.record_id == other.c.id
     )
     return exists().where(same, ~_not_objected(other, way))
 
 
-def _key(column: Any) -> Any:
+def key_of(column: Any) -> Any:
+    """SQL: an address as lists of addresses hold it."""
     return func.lower(func.trim(func.coalesce(column, "")))
 
 
@@ -256,9 +256,30 @@ def _consented(entity_key: str, table: Any, way: ContactWay, purpose: Purpose, n
     said = and_(
         CONSENT.c[f"{entity_key}_id"] == table.c.id, CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c.is_latest
     )
+    agreed = exists().where(said, CONSENT.c.status == ConsentStatus.GRANTED)
     if needed:
-        return exists().where(said, CONSENT.c.status == ConsentStatus.GRANTED)
-    return ~exists().where(said, CONSENT.c.status == ConsentStatus.WITHDRAWN)
+        return agreed
+    never = ~exists().where(said, CONSENT.c.status == ConsentStatus.WITHDRAWN)
+    return and_(never, or_(agreed, _unrefused(table, way, purpose)))
+
+
+def _unrefused(table: Any, way: ContactWay, purpose: Purpose) -> Any:
+    """Nobody with this address said no to it, on a record that may be older than this one: it is the same person, who asked us once already."""
+    return key_of(table.c.email).not_in(refused(purpose)) if way is ContactWay.EMAIL else true()
+
+
+def refused(purpose: Purpose) -> Any:
+    """SELECT of the addresses that somebody has as their main one whose last word by e-mail about this purpose is no."""
+    last = and_(
+        CONSENT.c.purpose == purpose, CONSENT.c.way == ContactWay.EMAIL, CONSENT.c.is_latest, CONSENT.c.status == ConsentStatus.WITHDRAWN
+    )  # fmt: skip
+    each = (
+        select(_KEYS.c.key)
+        .join(CONSENT, CONSENT.c[f"{name}_id"] == _KEYS.c.record_id)
+        .where(_KEYS.c.entity == name, _KEYS.c.kind == "email", last)
+        for name in PEOPLE
+    )
+    return union_all(*each)
 
 
 def _under_cap(entity_key: str, table: Any, at: datetime, workspace: OutreachRules) -> Any:
@@ -338,24 +359,15 @@ def _own_word(entity_key: str, table: Any, way: ContactWay) -> dict[Gate, Column
     found = gates(entity_key, table, way=way, purpose=Purpose.MARKETING, at=utcnow(), workspace=asked)
     theirs: dict[Gate, ColumnElement[bool]] = {gate: clause for gate, clause in found.items() if gate == Gate.OBJECTED}
     if Gate.SUPPRESSED in found:
-        theirs[Gate.SUPPRESSED] = _key(_address(table, way)).not_in(suppressions.keys(way, reasons=OWN_WORD))
+        theirs[Gate.SUPPRESSED] = key_of(_address(table, way)).not_in(suppressions.keys(way, reasons=OWN_WORD))
     return theirs
-
-
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-def _is_zone(name: str) -> bool:
-    return name in _zones()
 
 
 def from_when(session: Session, actor: Actor, at: datetime, preferred: str | None, zone: str | None = None) -> datetime:
     """The first instant from ``at`` on outside quiet hours and within the hours a person prefers, in their time zone if it is known, else
     in the workspace's."""
     workspace = rules(session, actor)
-    timezone = zone if zone and _is_zone(zone) else None
+    timezone = zone if zone and is_zone(zone) else None
     timezone = timezone or session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
     return next_instant(
         at, timezone=timezone, quiet_from=workspace.quiet_from, quiet_until=workspace.quiet_until, weekends=workspace.quiet_weekends,

@@ -1,27 +1,14 @@
 """May this person be called or written to now? Decided from their own wishes; pure."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from crm_core.kit.best_time import days_of, hours_of, inside
 from crm_core.vocabulary import PreferredChannel, Verdict, Way
 
 MAX_ZONES = 3
 """A number without an area belongs to more zones than this: then nothing is known of the local time."""
-
-_SPAN = re.compile(
-    r"(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|h|uhr)?\s*(?:-|–|—|to|bis|until)\s*(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|h|uhr)?"
-)
-
-_DAY = r"(mon|tue|wed|thu|fri|sat|sun|mo|di|mi|(?:do|so)(?!\s+(?!bis|und|to|until)[a-z])|fr|sa)"
-_LONG = r"(?:d|s|sday|rsday|nesday|urday|day|ntag|enstag|ttwoch|nnerstag|eitag|mstag|nnabend)?s?"
-_DAYS = re.compile(rf"\b{_DAY}{_LONG}\b\.?(?:\s*(?:-|–|—|to|bis|until)\s*{_DAY}{_LONG}\b)?")
-_NUMBER = {
-    name: at % 7
-    for at, name in enumerate(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so"])
-}
 
 
 @dataclass(frozen=True)
@@ -46,44 +33,6 @@ class Reach:
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     local: datetime | None = None
-
-
-def hours_of(text: str) -> list[tuple[time, time]]:
-    """Spans of the day in a text such as ``09:00-12:00, 14-17``; empty when it names none (then it is only shown, not obeyed)."""
-    spans = []
-    for found in _SPAN.finditer(text.lower()):
-        after = found[6] if found[6] in ("am", "pm") else ""
-        begin, end = (
-            _clock(found[1], found[2], found[3] or ("" if int(found[1]) > int(found[4]) else after)),
-            _clock(found[4], found[5], after),
-        )
-        if begin is not None and end is not None and begin != end:
-            spans.append((begin, end))
-    return spans
-
-
-def days_of(text: str) -> frozenset[int]:
-    """Weekdays in a text such as ``Mon-Thu 9-12`` (Monday is 0); empty when it names none."""
-    named: set[int] = set()
-    for found in _DAYS.finditer(text.lower()):
-        first, last = _NUMBER[found[1]], _NUMBER[found[2] or found[1]]
-        named |= {(first + n) % 7 for n in range((last - first) % 7 + 1)}
-    return frozenset(named)
-
-
-def _clock(hour: str, minute: str | None, half: str | None) -> time | None:
-    h, m = int(hour), int(minute or 0)
-    if half == "pm" and h < 12:
-        h += 12
-    if half == "am" and h == 12:
-        h = 0
-    if h == 24 and m == 0:
-        return time(23, 59)
-    return time(h, m) if h < 24 and m < 60 else None
-
-
-def _inside(at: time, spans: Sequence[tuple[time, time]]) -> bool:
-    return any(begin <= at < end if begin < end else at >= begin or at < end for begin, end in spans)
 
 
 def may_reach(wishes: Wishes, way: Way, now: datetime, *, fallback_zone: str = "UTC") -> Reach:
@@ -116,7 +65,7 @@ def _wrong_hour(wishes: Wishes, now: datetime, local: datetime | None, fallback_
     clock = f"{here:%H:%M}"
     where = f"It is {clock} where they are" if local else f"It is {clock} by your clock (their time zone is not known)"
     if spans or days:
-        fits = (not spans or _inside(here.time(), spans)) and (not days or here.weekday() in days)
+        fits = (not spans or inside(here.time(), spans)) and (not days or here.weekday() in days)
         day = f" on {here:%A}" if days and here.weekday() not in days else ""
         return [] if fits else [f"{where}{day}; the best time is {wishes.hours}."]
     if local is not None and not time(7, 0) <= here.time() < time(21, 0):

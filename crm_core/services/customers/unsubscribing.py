@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from crm_core import db, events
 from crm_core.access import Actor, require
+from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit.text import email_key
 from crm_core.models import CampaignMember, Contact
@@ -50,13 +51,18 @@ def no(
 
 
 def agrees(session: Session, actor: Actor, entity_key: str, record_id: int, purpose: Purpose) -> bool:
-    """Whether a person may be written to for a purpose as far as their own word goes: their last one, or that none is needed."""
+    """Whether a person may be written to for a purpose as far as their own word goes: their last one, on whichever record with
+    their address, or that none is needed."""
     said = and_(
         CONSENT.c[f"{entity_key}_id"] == record_id, CONSENT.c.purpose == purpose, CONSENT.c.way == ContactWay.EMAIL,
         CONSENT.c.is_latest,
     )  # fmt: skip
     status = session.execute(select(CONSENT.c.status).where(said)).scalar()
-    return status == ConsentStatus.GRANTED or (status is None and not consent.rules(session, actor).needs_consent)
+    if status is not None or consent.rules(session, actor).needs_consent:
+        return status == ConsentStatus.GRANTED
+    table = entity(entity_key).table
+    no = and_(table.c.id == record_id, consent.key_of(table.c.email).in_(consent.refused(purpose)))
+    return session.execute(select(table.c.id).where(no)).first() is None
 
 
 # --- by hand ----------------------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ from crm_core.vocabulary import Channel, ConsentStatus, ContactWay, MemberStatus
 SITE = "site_visits"
 """Purpose of the key of the own web site."""
 _PAGE = "The person's own page"
+_LETTERS = 200
+"""Letters of automations to one person in which a link is looked for."""
 GONE = "It is not complete, or it is too old. Open it once more from the message; if that does not help, answer to whoever wrote to you."
 MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
 _MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
@@ -251,20 +253,30 @@ def reader(session: Session, text: str) -> Reader:
     member, person, key = _person(session, text)
     workspace = session.execute(select(Organisation.name)).scalar() or "Rapport"  # type: ignore[call-overload]
     agreed = frozenset(one for one in Purpose if unsubscribing.agrees(session, system(), key, person.id, one))
-    why = set(session.execute(_open_blocks(_address(member, person), _BLOCKS.c.reason)).scalars())
+    address = _address(session, text, member, person)
+    why = set(session.execute(_open_blocks(address, _BLOCKS.c.reason)).scalars())
     left = SuppressionReason.UNSUBSCRIBED in why
-    return Reader(_short(_address(member, person)), workspace, frozenset() if left else agreed, left, bool(why) and not left)
+    return Reader(_short(address), workspace, frozenset() if left else agreed, left, bool(why) and not left)
 
 
-def _address(member: Any, person: Any) -> str:
-    """The address that was written to, or the person's own where none was noted."""
-    return str(member.address or person.email or "")
+def _address(session: Session, text: str, member: Any, person: Any) -> str:
+    """The address to which the letter with this link went, or the last one that was noted, or the person's own. One member may get several letters of
+    automations, and their address may change between two: the link in the old one speaks for the old one."""
+    return _went_to(session, text, member) or str(member.address or (person.email if person is not None else "") or "")
+
+
+def _went_to(session: Session, text: str, member: Any) -> str:
+    if not text:
+        return ""
+    mine = and_(_MAIL.c.contact_id == member.contact_id, _MAIL.c.lead_id == member.lead_id, _MAIL.c.kind == "automation")
+    rows = session.execute(select(_MAIL.c.address, _MAIL.c.headers).where(mine).order_by(_MAIL.c.id.desc()).limit(_LETTERS))
+    return next((row.address for row in rows if f"/u/{text}>" in str((row.headers or {}).get("List-Unsubscribe", ""))), "")
 
 
 def leave(session: Session, text: str) -> None:
     """Unsubscribe: nothing for marketing goes to this address any more. Twice is as good as once. Events: <entity>.consent_changed."""
     member, _, _ = _person(session, text)
-    _leave(session, system(Via.FORM), member, f"Unsubscribed from {_called(session, member)}")
+    _leave(session, system(Via.FORM), member, f"Unsubscribed from {_called(session, member)}", text)
 
 
 def _called(session: Session, member: Any) -> str:
@@ -272,11 +284,11 @@ def _called(session: Session, member: Any) -> str:
     return f"“{campaign.name}”" if campaign is not None else "a campaign"
 
 
-def _leave(session: Session, actor: Actor, member: Any, source: str) -> None:
+def _leave(session: Session, actor: Actor, member: Any, source: str, text: str = "") -> None:
     key = "contact" if member.contact_id is not None else "lead"
     person = session.get(Contact if key == "contact" else Lead, getattr(member, f"{key}_id"))
     also = [(key, person.id)] if person is not None else []
-    if address := _address(member, person) if person is not None else member.address:
+    if address := _address(session, text, member, person):
         unsubscribing.leave(session, actor, address, reason=SuppressionReason.UNSUBSCRIBED, source=source, also=also)
     session.execute(
         update(MEMBERS).where(MEMBERS.c.id == member.id, MEMBERS.c.unsubscribed_at.is_(None)).values(unsubscribed_at=utcnow())
@@ -291,15 +303,15 @@ def choose(session: Session, text: str, wanted: frozenset[Purpose]) -> None:
     if not wanted:
         leave(session, text)
         return
-    actor = system(Via.FORM)
+    actor, address = system(Via.FORM), _address(session, text, member, person)
     others = [purpose for purpose in Purpose if purpose not in wanted]
-    unsubscribing.no(session, actor, _address(member, person), also=[(key, person.id)], purposes=others, source=_PAGE)
+    unsubscribing.no(session, actor, address, also=[(key, person.id)], purposes=others, source=_PAGE)
     for purpose in sorted(wanted):
         if not unsubscribing.agrees(session, actor, key, person.id, purpose):
             consent.record(
                 session, actor, key, person.id, purpose=purpose, way=ContactWay.EMAIL, status=ConsentStatus.GRANTED, source=_PAGE
             )
-    own = _open_blocks(_address(member, person), _BLOCKS.c.id).where(_BLOCKS.c.reason == SuppressionReason.UNSUBSCRIBED)
+    own = _open_blocks(address, _BLOCKS.c.id).where(_BLOCKS.c.reason == SuppressionReason.UNSUBSCRIBED)
     session.execute(update(_BLOCKS).where(_BLOCKS.c.id.in_(own)).values(lifted_at=utcnow(), updated_at=utcnow()))
     db.bump(session, _BLOCKS.name)
 

@@ -336,6 +336,25 @@ def test_links_and_answers_of_letters_hold_when_an_automation_takes_their_reader
     assert do(campaigns.add_members, root, gone, "contact", [late]) == (1, 0) and see(campaigns.members, root, gone)[1] == 1
 
 
+def test_the_link_of_an_older_letter_speaks_for_the_address_that_it_went_to(cast, news):
+    root, (mail, _) = cast["root"], news
+    (one,) = people(1)
+    switched_on(root, entity="ticket", does=[mail])
+    do(tickets.create, root, {"subject": "First", "contact_id": one})
+    work()
+    do(contacts.update, root, one, {"email": "new@example.com"})
+    with clock.frozen(clock.utcnow() + timedelta(days=1)):
+        do(tickets.create, root, {"subject": "Second", "contact_id": one})
+        work()
+    tokens = {row.address: row.headers["List-Unsubscribe"].rpartition("/u/")[2].rstrip(">") for row in all_of(MailDelivery)}
+    assert set(tokens) == {"ida0@example.com", "new@example.com"}
+    shown = {address: see(lambda s, a, token=token: tracking.reader(s, token), root).address for address, token in tokens.items()}
+    assert shown == {"ida0@example.com": "i…@example.com", "new@example.com": "n…@example.com"}
+    do(lambda s, a: tracking.leave(s, tokens["ida0@example.com"]), root)
+    assert [row["address_key"] for row in see(suppressions.find, root).rows] == ["ida0@example.com"]
+    assert see(consent.may_contact, root, one).gate is Gate.NO_CONSENT, "the person has left, at whichever address"
+
+
 def test_only_their_own_word_ends_a_journey_with_news_not_a_missing_or_a_failed_address(any_cast, monkeypatch):
     monkeypatch.setenv("RAPPORT_PUBLIC_URL", "https://crm.example.com")
     settings.cache_clear()

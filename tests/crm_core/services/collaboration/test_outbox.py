@@ -1,6 +1,6 @@
 """Mail: queued in the transaction that causes it, sent once per key, kept in the outbox folder when no server is set."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_string, policy
 
 import pytest
@@ -11,11 +11,12 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
-from crm_core.models import MailDelivery
+from crm_core.models import Contact, MailDelivery
 from crm_core.services.admin import users
 from crm_core.services.collaboration import mail_run, outbox, suppressions
 from crm_core.settings import settings
 from crm_core.vocabulary import MailState, Purpose, SuppressionReason
+from tests.crm_core.services.marketing.outreach import no_quiet_hours
 from tests.smtp_server import kept, smtp_in_settings
 
 
@@ -121,8 +122,31 @@ def test_a_sender_whose_claim_was_taken_over_can_not_close_the_message(cast, ser
     assert len(kept(server)) == 1 and row(mail_id).state is MailState.SENT
 
 
+def test_news_never_leaves_at_night_however_long_it_waited_and_business_does(cast, server):
+    no_quiet_hours(cast["root"], quiet_from="20:00", quiet_until="08:00")
+    evening = datetime(2026, 6, 3, 19, 58, tzinfo=UTC)
+    with write_session() as session:
+        early = Contact(name="Early", email="e@example.com", preferred_hours="Thu 10-12")
+        session.add(early)
+        session.flush()
+        early_id = early.id
+    with clock.frozen(evening):
+        news = put(cast["dana"], to="n@example.com", key="news", purpose=Purpose.MARKETING)
+        theirs = put(cast["dana"], to="e@example.com", key="theirs", purpose=Purpose.MARKETING, contact_id=early_id)
+        service = put(cast["dana"], to="s@example.com", key="service")
+    with clock.frozen(evening + timedelta(minutes=3)):
+        run()
+        assert [one["to"] for one in kept(server)] == [["s@example.com"]] and row(service).state is MailState.SENT
+        assert (row(news).state, row(news).next_at) == (MailState.PENDING, evening.replace(day=4, hour=8, minute=0))
+        assert row(theirs).next_at == evening.replace(day=4, hour=10, minute=0)
+    with clock.frozen(evening + timedelta(hours=12, minutes=3)):
+        run("mail.send:morning")
+    assert row(news).state is MailState.SENT and row(theirs).state is MailState.PENDING
+
+
 def test_news_is_asked_for_again_after_a_senders_death_and_right_before_it_leaves(cast, server):
     """Who unsubscribed after the claim gets nothing: of a sender that died, of an earlier try of the same job, the last of a handful."""
+    no_quiet_hours(cast["root"])
     news = {"purpose": Purpose.MARKETING}
     died, again, last, service = (
         put(cast["dana"], to=f"{key}@example.com", key=key, **more)
@@ -180,6 +204,24 @@ def test_what_waits_can_be_taken_out_once(cast, server):
         outbox.cancel(session, cast["root"], mail_id)
     run()
     assert kept(server) == []
+
+
+def test_news_taken_out_by_mistake_can_go_after_all_unless_it_was_called_back_since(cast, server):
+    no_quiet_hours(cast["root"])
+    mistake, gone = (put(cast["dana"], to=f"{key}@example.com", key=key, purpose=Purpose.MARKETING) for key in ("mistake", "gone"))
+    with write_session() as session:
+        for one in (mistake, gone):
+            outbox.cancel(session, cast["root"], one)
+        assert outbox.recall(session, cast["root"], "The campaign was stopped.", ids=[gone]) == []
+    run()
+    assert kept(server) == []
+    with write_session() as session:
+        assert outbox.may_go_again(outbox.get(session, cast["root"], mistake))
+        outbox.retry(session, cast["root"], mistake)
+        with pytest.raises(Conflict, match="left it since"):
+            outbox.retry(session, cast["root"], gone)
+    run("mail.send:again")
+    assert [one["to"] for one in kept(server)] == [["mistake@example.com"]]
 
 
 def test_an_address_must_be_one(cast):

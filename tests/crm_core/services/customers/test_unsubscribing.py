@@ -11,7 +11,7 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
-from crm_core.models import CampaignMember, Consent, Contact, MailDelivery, Suppression
+from crm_core.models import CampaignMember, Consent, Contact, MailDelivery, OutreachRules, Suppression
 from crm_core.services import bulk, crud
 from crm_core.services.admin.imports.driver import Options, import_file
 from crm_core.services.automation import record_runs
@@ -75,6 +75,14 @@ def says(contact_id):
             select(Consent).where(Consent.contact_id == contact_id, Consent.way == ContactWay.EMAIL, Consent.is_latest)
         )
         return {row.purpose: row.status is ConsentStatus.GRANTED for row in rows}
+
+
+def gate_without_consent(session, _actor, contact_id, purpose):
+    """The gate that stops somebody where nobody has to have agreed first, as surveys may be set up."""
+    table, free = Contact.__table__, OutreachRules(needs_consent=False)
+    found = consent.gates("contact", table, way=ContactWay.EMAIL, purpose=purpose, at=clock.utcnow(), workspace=free)
+    shut = session.execute(select(consent.first_closed(found)).where(table.c.id == contact_id)).scalar()
+    return Gate(shut) if shut else None
 
 
 def blocked(address):
@@ -280,7 +288,24 @@ def test_a_no_holds_on_every_record_with_the_main_address_and_no_later_import_of
     table = Contact.__table__
     everybody = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "source": "The old newsletter"}
     agreed = do(consent.record_for_all, root, "contact", table.c.id.in_(silents), **everybody)
-    assert (agreed, says(silents[-1])) == (2, {}), "who is blocked by their own word, or objected on another record, did not agree"
+    assert (agreed, says(silents[-1])) == (0, {}), "who is blocked by their own word, objected or said no on another record, did not agree"
+    late = do(contacts.create, root, {"name": "Made later", "email": f" {rows[ids[0]].address.upper()}"}).id
+    answered = {purpose: look(gate_without_consent, root, late, purpose) for purpose in Purpose}
+    assert answered == {Purpose.MARKETING: Gate.NO_CONSENT, Purpose.RESEARCH: Gate.NO_CONSENT, Purpose.EVENTS: None}, (
+        "what they said no to holds on a record that is made later"
+    )
+    assert do(consent.record_for_all, root, "contact", table.c.id == late, **everybody) == 0
+    do(
+        consent.record,
+        root,
+        "contact",
+        late,
+        purpose=Purpose.RESEARCH,
+        way=ContactWay.EMAIL,
+        status=ConsentStatus.GRANTED,
+        source="Call",
+    )
+    assert look(gate_without_consent, root, late, Purpose.RESEARCH) is None, "until they say yes again"
     wanted = do(bulk.preview, root, "contact", [ids[8]], "do_not_email", True)
     done = do(bulk.change, root, "contact", wanted.versions, "do_not_email", True)
     assert "stays ended" in do(bulk.undo, root, done.operation_id).note and says(ids[8])[Purpose.MARKETING] is False

@@ -1,0 +1,124 @@
+"""When a person may be contacted: the hours and days they prefer, in their own words, and the quiet hours of the workspace. Pure."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+_SPAN = re.compile(
+    r"(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|h|uhr)?\s*(?:-|–|—|to|bis|until)\s*(\d{1,2})(?:[:.](\d{2}))?\s*(am|pm|h|uhr)?"
+)
+
+_DAY = r"(mon|tue|wed|thu|fri|sat|sun|mo|di|mi|(?:do|so)(?!\s+(?!bis|und|to|until)[a-z])|fr|sa)"
+_LONG = r"(?:d|s|sday|rsday|nesday|urday|day|ntag|enstag|ttwoch|nnerstag|eitag|mstag|nnabend)?s?"
+_DAYS = re.compile(rf"\b{_DAY}{_LONG}\b\.?(?:\s*(?:-|–|—|to|bis|until)\s*{_DAY}{_LONG}\b)?")
+_NUMBER = {
+    name: at % 7
+    for at, name in enumerate(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so"])
+}
+
+
+def hours_of(text: str) -> list[tuple[time, time]]:
+    """Spans of the day in a text such as ``09:00-12:00, 14-17``; empty when it names none (then it is only shown, not obeyed)."""
+    spans = []
+    for found in _SPAN.finditer(text.lower()):
+        after = found[6] if found[6] in ("am", "pm") else ""
+        begin, end = (
+            _clock(found[1], found[2], found[3] or ("" if int(found[1]) > int(found[4]) else after)),
+            _clock(found[4], found[5], after),
+        )
+        if begin is not None and end is not None and begin != end:
+            spans.append((begin, end))
+    return spans
+
+
+def days_of(text: str) -> frozenset[int]:
+    """Weekdays in a text such as ``Mon-Thu 9-12`` (Monday is 0); empty when it names none."""
+    named: set[int] = set()
+    for found in _DAYS.finditer(text.lower()):
+        first, last = _NUMBER[found[1]], _NUMBER[found[2] or found[1]]
+        named |= {(first + n) % 7 for n in range((last - first) % 7 + 1)}
+    return frozenset(named)
+
+
+def _clock(hour: str, minute: str | None, half: str | None) -> time | None:
+    h, m = int(hour), int(minute or 0)
+    if half == "pm" and h < 12:
+        h += 12
+    if half == "am" and h == 12:
+        h = 0
+    if h == 24 and m == 0:
+        return time(23, 59)
+    return time(h, m) if h < 24 and m < 60 else None
+
+
+def inside(at: time, spans: Sequence[tuple[time, time]]) -> bool:
+    """Whether a time of day lies in one of the spans; a span may go over midnight."""
+    return any(begin <= at < end if begin < end else at >= begin or at < end for begin, end in spans)
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def is_zone(name: str) -> bool:
+    """Whether this is the name of a time zone that is known here."""
+    return name in _zones()
+
+
+def parse_time(text: str) -> time | None:
+    """``"8:00"`` or ``"8"`` as a time of day; None for anything else."""
+    match = re.fullmatch(r"\s*(\d{1,2})(?::(\d{2}))?\s*", text or "")
+    if match is None or int(match[1]) > 23 or int(match[2] or 0) > 59:
+        return None
+    return time(int(match[1]), int(match[2] or 0))
+
+
+def is_quiet(at: datetime, timezone: str, quiet_from: str, quiet_until: str, weekends: bool) -> bool:
+    """True when nobody is to be disturbed at this instant. Hours that can't be read, or equal ones, mean no quiet hours."""
+    local = at.astimezone(ZoneInfo(timezone))
+    if weekends and local.weekday() >= 5:
+        return True
+    start, end = parse_time(quiet_from), parse_time(quiet_until)
+    if start is None or end is None or start == end:
+        return False
+    now = local.time()
+    return start <= now < end if start < end else now >= start or now < end
+
+
+def next_instant(
+    at: datetime, *, timezone: str, quiet_from: str, quiet_until: str, weekends: bool = False, preferred: str | None = None
+) -> datetime:
+    """The first instant from ``at`` on that is neither quiet nor outside the person's hours and days (on a grid of 15 minutes).
+
+    When the two never meet within eight days, the person's hours give way: quiet hours are a promise of ours.
+    """
+    spans, days = hours_of(preferred or ""), days_of(preferred or "")
+
+    def theirs(local: datetime) -> bool:
+        return (not spans or inside(local.time(), spans)) and (not days or local.weekday() in days)
+
+    def free(instant: datetime, with_wishes: bool) -> bool:
+        if is_quiet(instant, timezone, quiet_from, quiet_until, weekends):
+            return False
+        return not with_wishes or theirs(instant.astimezone(ZoneInfo(timezone)))
+
+    for with_wishes in (True, False):
+        found = _first(at, lambda instant, wanted=with_wishes: free(instant, wanted))  # type: ignore[misc]
+        if found is not None:
+            return found
+    return at
+
+
+def _first(at: datetime, fits: Callable[[datetime], bool]) -> datetime | None:
+    step = timedelta(minutes=15)
+    instant = at
+    for n in range(8 * 96):
+        if fits(instant):
+            return instant
+        if n == 0:
+            instant = at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
+        instant += step
+    return None
