@@ -229,9 +229,9 @@ def _ks(k: int | str, k_max: int, sample: np.ndarray) -> list[int]:
     if k == "auto":
         return list(range(1, max(1, min(k_max, distinct - 1, len(sample) // 5)) + 1))
     if isinstance(k, str) or k != int(k) or k < 1:
-        raise DataError(repr(k), 'a number of segments of at least 1, or "auto"')
+        raise DataError(repr(k), 'a number of groups of at least 1, or "auto"')
     if k > distinct:
-        raise DataError(f"{distinct} different customers", f"at least {k} different customers for {k} segments")
+        raise DataError(f"{distinct} different customers", f"at least {k} different customers for {k} groups")
     return [1, int(k)] if k > 1 else [1]
 
 
@@ -251,7 +251,7 @@ def _all_evidence(
     results = []
     for done, k in enumerate(tried):
         if progress:
-            progress(done / len(tried), f"trying {k} segments")
+            progress(done / len(tried), f"trying {k} groups")
         results.append(evidence(sample, k, n_numeric=n_numeric, blocks=blocks, refits=refits, references=REFERENCES, seed=seed))
     if progress:
         progress(1.0, "done")
@@ -314,24 +314,26 @@ def _advice(
     sizes = labels.value_counts()
     small = sizes[sizes < SMALL_SEGMENT]
     if k > 1 and len(small):
-        advice.append(f"{len(small)} of the segments hold fewer than {SMALL_SEGMENT} customers: figures about them are shaky.")
+        advice.append(f"{len(small)} of the groups hold fewer than {SMALL_SEGMENT} customers: figures about them are shaky.")
     if k > 1 and sizes.min() < min_share * len(labels):
-        advice.append(f"The smallest segment holds {sizes.min() / len(labels):.1%}, less than the {min_share:.0%} asked for.")
+        advice.append(f"The smallest group holds {sizes.min() / len(labels):.1%}, less than the {min_share:.0%} asked for.")
     return (*advice, *encoder.notes)
 
 
 def _headline(results: list[Evidence], k: int, automatic: bool) -> str:
     if k == 1:
-        return "No stable segmentation beyond k = 1: treat these customers as one group, or bring other attributes."
+        return (
+            "No way to group these customers stays the same when the data is redrawn: treat them alike, or bring other attributes."
+        )
     chosen = next(result for result in results if result.k == k)
-    overlap = f"the weakest segment keeps {chosen.worst_jaccard:.0%} of its customers when the data is redrawn"
+    overlap = f"the weakest group keeps {chosen.worst_jaccard:.0%} of its customers when the data is redrawn"
     if not _beats_one(chosen, results[0]):
-        return f"{k} segments as asked, but one cloud of customers explains the data as well ({overlap}): don't target by them."
+        return f"{k} groups as asked, but one cloud of customers explains the data as well ({overlap}): don't target by them."
     if chosen.worst_jaccard < PATTERN:
-        return f"{k} segments as asked, but {overlap}: too little to target by."
+        return f"{k} groups as asked, but {overlap}: too little to target by."
     quality = "highly stable" if chosen.worst_jaccard >= HIGHLY_STABLE else "a pattern, not more"
-    tail = "" if not automatic else f" No stable segmentation beyond k = {k}."
-    return f"{k} segments, {quality}: {overlap}.{tail}"
+    tail = " More of them would not hold." if automatic else ""
+    return f"{k} groups, {quality}: {overlap}.{tail}"
 
 
 def _why_not(result: Evidence, one: Evidence, min_share: float) -> str:
@@ -342,4 +344,4 @@ def _why_not(result: Evidence, one: Evidence, min_share: float) -> str:
         reasons.append(f"the smallest holds {result.smallest:.1%} of the customers")
     if not _beats_one(result, one):
         reasons.append("one cloud of customers explains the data as well")
-    return f"k = {result.k} was refused: {' and '.join(reasons)}."
+    return f"{result.k} groups were refused: {' and '.join(reasons)}."

@@ -215,7 +215,7 @@ def _align(labels: pd.Series | np.ndarray | list[Any], frame: pd.DataFrame) -> n
         if len(values) != len(frame):
             raise DataError(f"{len(values)} labels for {len(frame)} customers", "a segment for every customer")
     if len(np.unique(values)) < 2:
-        raise DataError("1 segment", "at least 2 segments to tell apart")
+        raise DataError("1 group", "at least 2 groups to tell apart")
     return values
 
 
@@ -387,7 +387,7 @@ def _suggestion(channel: Preference | None, categories: tuple[Preference, ...]) 
 def _advice(fidelity: Rate, baseline: float, cards: list[Persona], useful: pd.DataFrame) -> tuple[str, ...]:
     advice = [f"The rules reproduce {fidelity.value:.0%} of the assignment ({baseline:.0%} would be one rule for all)."]
     if fidelity.value < FAITHFUL:
-        advice.append("That is too little to replace the segments by their rules; target by the assignment itself.")
+        advice.append("That is too little to replace the groups by their rules; target by the assignment itself.")
     lost = [card.name for card in cards if card.rule is None]
     if lost:
         advice.append(f"No short rule finds {'; '.join(lost)}.")

@@ -56,7 +56,7 @@ def fit_rules(customers: pd.DataFrame, labels: np.ndarray, *, depth: int = 3) ->
     """
     classes = np.unique(labels)
     if len(classes) < 2:
-        raise DataError(f"{len(classes)}", "at least 2 segments to tell apart")
+        raise DataError(f"{len(classes)}", "at least 2 groups to tell apart")
     matrix, tests = _matrix(customers)
     fewest = max(2, len(labels) // 200)
     tree = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=fewest, random_state=0).fit(matrix, labels)

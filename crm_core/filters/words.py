@@ -17,7 +17,7 @@ SEGMENT = FieldSpec("segment", "segment", "Segment", FieldKind.REFERENCE, to="se
 """Stands for the names of segments where ``show`` is asked for the text of a value."""
 
 MARKS = {
-    "cluster": "Cluster", "rfm": "RFM group", "persona": "Persona", "churn_risk": "Churn risk", "clv": "Lifetime value",
+    "cluster": "Customer group", "rfm": "RFM cell", "persona": "Persona", "churn_risk": "Churn risk", "clv": "Lifetime value",
     "lead_score": "Lead score", "deal_score": "Deal score", "next_offer": "Next best offer",
 }  # fmt: skip
 """Names for people of the results that analyses publish; other kinds are named after their key."""

@@ -19,16 +19,16 @@ def stability_line(segmentation: "Segmentation") -> go.Figure:
     return stability_curve(segmentation.stability, segmentation.k)
 
 
-def stability_curve(stability: pd.DataFrame, chosen: int) -> go.Figure:
-    """The same from the table alone; ``chosen`` is the number of segments that was taken."""
+def stability_curve(stability: pd.DataFrame, chosen: int, noun: str = "group") -> go.Figure:
+    """The same from the table alone; ``chosen`` is the number that was taken, ``noun`` what one of them is called."""
     table = stability[stability["k"] > 1]
     if table.empty:
-        return style.empty("Only one segment was tried.")
+        return style.empty(f"Only one {noun} was tried.")
     traces = [
-        go.Scatter(x=table["k"], y=table[column], name=name, mode="lines+markers", hovertemplate="k = %{x}: %{y:.2f}")
-        for column, name in (("worst_jaccard", "Weakest segment (Jaccard)"), ("ari", "All segments (adjusted Rand)"))
+        go.Scatter(x=table["k"], y=table[column], name=name, mode="lines+markers", hovertemplate=f"%{{x}} {noun}s: %{{y:.2f}}")
+        for column, name in (("worst_jaccard", f"Weakest {noun} (Jaccard)"), ("ari", f"All {noun}s (adjusted Rand)"))
     ]
-    fig = style.figure(*traces, x="Number of segments", y="Agreement of refits (1: always the same)")
+    fig = style.figure(*traces, x=f"Number of {noun}s", y="Agreement of refits (1: always the same)")
     for limit, name in ((PATTERN, "pattern"), (HIGHLY_STABLE, "highly stable")):
         fig.add_hline(
             y=limit,
@@ -46,14 +46,14 @@ def stability_curve(stability: pd.DataFrame, chosen: int) -> go.Figure:
 def segments_heatmap(segmentation: "Segmentation") -> go.Figure:
     """Where each segment lies, in standard deviations from the average customer; the most telling attributes first."""
     profile = segmentation.profile.set_index("segment")
-    names = {int(str(segment)): f"Segment {segment}<br>{share:.0%}" for segment, share in profile["share"].items()}
+    names = {int(str(segment)): f"Group {segment}<br>{share:.0%}" for segment, share in profile["share"].items()}
     return profile_heatmap(segmentation.centres, names)
 
 
 def profile_heatmap(centres: pd.DataFrame, names: dict[int, str]) -> go.Figure:
     """The same from segment × attribute and the words over each column."""
     if len(centres) < 2:
-        return style.empty("One segment: there is nothing to compare.")
+        return style.empty("One group: there is nothing to compare.")
     telling = (centres.max() - centres.min()).sort_values(ascending=False, kind="stable").index[:SHOWN_COLUMNS]
     shown = centres[telling[::-1]]
     trace = go.Heatmap(
@@ -77,7 +77,7 @@ def segments_bar(segmentation: "Segmentation") -> go.Figure:
     """Customers per segment."""
     profile = segmentation.profile
     trace = go.Bar(
-        x=profile["segment"].map("Segment {}".format),
+        x=profile["segment"].map("Group {}".format),
         y=profile["n"],
         text=profile["share"].map("{:.0%}".format),
         textposition="outside",
@@ -110,7 +110,7 @@ def migration_heatmap(table: pd.DataFrame) -> go.Figure:
         xgap=2,
         ygap=2,
     )
-    fig = style.figure(trace, x="Segment after", y="Segment before", height=120 + 34 * len(shares))
+    fig = style.figure(trace, x="After", y="Before", height=120 + 34 * len(shares))
     fig.update_yaxes(autorange="reversed", showgrid=False, type="category")
     fig.update_xaxes(type="category")
     return style.label_cells(fig, list(trace.x), list(trace.y), [[f"{v:.0%}" for v in row] for row in shares.to_numpy()])

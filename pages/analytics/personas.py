@@ -48,7 +48,7 @@ def _points(held, attribute: str, names: tuple[tuple[int, str], ...]):  # type: 
 
 def evidence(shown: Analysis) -> None:
     """Why so many and not more."""
-    fig = shown.figure(cluster_charts.stability_curve, "stability", chosen=int(shown.summary["personas"]))
+    fig = shown.figure(cluster_charts.stability_curve, "stability", chosen=int(shown.summary["personas"]), noun="persona")
     chart(
         shown.actor, fig, "How much stays when the data is redrawn", "Per number of personas; the line marks the one that was taken",
         key="stability", png="personas-stability",

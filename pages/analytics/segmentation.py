@@ -40,30 +40,30 @@ def figures(shown: Analysis) -> None:
     summary, actor = shown.summary, shown.actor
     with st.container(horizontal=True, gap="small", key="segmentation_figures"):
         st.metric("Customers with orders", fmt.number(actor, summary["customers"]), border=True)
-        st.metric("Clusters", fmt.number(actor, summary["clusters"]) if summary["clusters"] > 1 else "None", border=True)
+        st.metric("Groups", fmt.number(actor, summary["clusters"]) if summary["clusters"] > 1 else "None", border=True)
         worst = summary["worst_jaccard"]
         st.metric(
-            "Weakest cluster keeps", fmt.percent(actor, worst, 0), border=True,
+            "Weakest group keeps", fmt.percent(actor, worst, 0), border=True,
             help="Share of its customers that it keeps when the data is redrawn. From 75 % a pattern, from 85 % highly stable",
         )  # fmt: skip
         st.metric(
             "Rules find", fmt.percent(actor, summary["agreement"], 0), border=True,
-            help="Share of customers whom the editable rules put into their own cluster",
+            help="Share of customers whom the editable rules put into their own group",
         )  # fmt: skip
 
 
 def clusters(shown: Analysis) -> None:
-    """Where each cluster lies, and a card for each with its actions."""
+    """Where each group lies, and a card for each with its actions."""
     table = shown.table("clusters")
     if len(table) < 2:
-        st.caption("There are no clusters in this run. The grid beside this tab still tells customers apart by how they bought.")
+        st.caption("There are no groups in this run. The grid beside this tab still tells customers apart by how they bought.")
         return
     words = {int(row["segment"]): f"{row['name'].replace(', ', '<br>')}<br>{row['share']:.0%}" for row in table.to_dict("records")}
     centres = shown.table("centres").set_index("segment").rename(columns=BEHAVIOUR)
     fig = cluster_charts.profile_heatmap(centres, words)
     chart(
-        shown.actor, fig, "Where each cluster lies", "Standard deviations from the average customer; blue is more, red is less",
-        key="profile", png="clusters",
+        shown.actor, fig, "Where each group lies", "Standard deviations from the average customer; blue is more, red is less",
+        key="profile", png="customer-groups",
     )  # fmt: skip
     cluster_cards(shown, table)
 
@@ -96,10 +96,10 @@ def grid(shown: Analysis) -> None:
 
 
 def stability(shown: Analysis) -> None:
-    """The evidence for the number of clusters."""
+    """The evidence for the number of groups."""
     fig = shown.figure(cluster_charts.stability_curve, "stability", chosen=int(shown.summary["clusters"]))
     chart(
-        shown.actor, fig, "How much stays when the data is redrawn", "Per number of clusters; the line marks the one that was taken",
+        shown.actor, fig, "How much stays when the data is redrawn", "Per number of groups; the line marks the one that was taken",
         key="stability", png="stability",
     )  # fmt: skip
     st.dataframe(
@@ -107,20 +107,20 @@ def stability(shown: Analysis) -> None:
         hide_index=True,
         width="stretch",
         column_config={
-            "k": "Clusters",
+            "k": "Groups",
             "ari": st.column_config.NumberColumn("All agree (Rand)", format="%.2f"),
             "jaccard": st.column_config.NumberColumn("Average overlap", format="percent"),
             "worst_jaccard": st.column_config.NumberColumn("Weakest overlap", format="percent"),
             "gap": st.column_config.NumberColumn("Gap", format="%.3f"),
             "gap_error": st.column_config.NumberColumn("± error", format="%.3f"),
-            "smallest": st.column_config.NumberColumn("Smallest cluster", format="percent"),
+            "smallest": st.column_config.NumberColumn("Smallest group", format="percent"),
         },
     )
 
 
 shown = analysis_page("segmentation", caption="Whom to address differently, and who they are", nothing=NEEDS, on_nothing=buttons)
 figures(shown)
-names = ["Clusters", "Grid of recency, frequency, money", "Evidence", "Moves"]
+names = ["Groups", "Grid of recency, frequency, money", "Evidence", "Moves"]
 first, second, third, fourth = st.tabs(names, key="part", on_change="rerun", bind="query-params")
 for tab, draw in ((first, clusters), (second, grid), (third, stability), (fourth, moves)):
     if tab.open:

@@ -70,7 +70,7 @@ def kept_segment() -> None:
     if segment.description:
         st.caption(fmt.md(segment.description))
     trouble(segment)
-    may_address = key != "account" and page_of(actor, "campaign") is not None and actor.can("campaign", Action.CREATE)
+    may_address = page_of(actor, "campaign") is not None and actor.can("campaign", Action.CREATE)
     if may_address and actions.button("Start a campaign", type="primary", icon=":material/campaign:", key="campaign"):
         segment_dialogs.campaign(segment)
     more(actions, segment, may_edit, may_delete)

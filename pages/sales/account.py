@@ -93,7 +93,7 @@ with right:
     handover_card(account_id)
     next_steps("account", account_id)
     automations_card(automated, "account", account_id)
-    customer_suggestions(actor, "account", account_id, actor.can("account", Action.EDIT))
+    customer_suggestions(actor, "account", account_id, actor.can("account", Action.EDIT), {"account_id": account_id})
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     related(
         actor, "contact", where=here, columns=("name", "job_title"), title="People", list_url="contacts", preset={"account_id": account_id},

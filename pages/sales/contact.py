@@ -49,7 +49,8 @@ with left:
 with right:
     next_steps("contact", contact_id)
     automations_card(automated, "contact", contact_id)
-    customer_suggestions(actor, "contact", contact_id, actor.can("contact", Action.EDIT))
+    offer = {"contact_id": contact_id, "account_id": row["account_id"]}
+    customer_suggestions(actor, "contact", contact_id, actor.can("contact", Action.EDIT), offer)
     contact_points(actor, contact_id, row, wanted)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     if actor.can("deal", Action.READ):

@@ -88,7 +88,7 @@ def test_from_a_cluster_to_a_lift_with_its_interval_and_on_to_attribution(empty_
     # Who they are: the worker computes it, the page waits for it.
     page.open("/segmentation?p_clusters=2").click("Run").sees("You can leave this page")
     until_computed(1)
-    page.sees("Where each cluster lies")
+    page.sees("Where each group lies")
 
     # The rule of the cluster, changed by hand, becomes a segment.
     page.page.get_by_role("button", name="Edit as a segment").first.click()

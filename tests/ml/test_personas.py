@@ -224,7 +224,7 @@ class TestUsefulness:
 
 class TestBadInput:
     def test_one_segment(self, customers):
-        with pytest.raises(DataError, match="at least 2 segments"):
+        with pytest.raises(DataError, match="at least 2 groups"):
             build_personas(customers, np.ones(len(customers)))
 
     def test_labels_that_miss_customers(self, customers, labels):

@@ -108,5 +108,5 @@ def test_nothing_to_ask_is_refused(frame):
 
 
 def test_one_label_is_refused():
-    with pytest.raises(DataError, match="at least 2 segments"):
+    with pytest.raises(DataError, match="at least 2 groups"):
         fit_rules(pd.DataFrame({"x": np.arange(20.0)}), np.zeros(20))

@@ -321,7 +321,7 @@ def test_what_a_shared_analysis_tells_is_in_its_own_unit_rests_on_enough_people_
     assert "Alice" not in page and "Source = Event matters." in page and "Fair" not in page and "Numbers are few." in page
     page = shared(client, bob, "drivers", {"rows": 90, "kind": "linear", "y": "Amount"}, coefficients=found)
     assert "Alice" not in page and "Employees matters." in page, "a run of before says nothing of single values"
-    assert "Clusters" not in shared(client, bob, "segmentation", {}, clusters={"label": ["A"], "n": [30]}), (
+    assert "Groups" not in shared(client, bob, "segmentation", {}, clusters={"label": ["A"], "n": [30]}), (
         "other columns: no part, no fault"
     )
     with pytest.MonkeyPatch.context() as patch:

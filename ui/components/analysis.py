@@ -55,7 +55,7 @@ class Analysis:
 
     def finish(self) -> None:
         """Below the figures: how this is computed, files, another run beside it."""
-        extras(self.actor, self.method, self.run, self.other)
+        extras(self.actor, self.method, self.run, self.other, table_of)
 
 
 def analysis_page(

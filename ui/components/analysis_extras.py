@@ -5,7 +5,6 @@ from typing import Any
 
 import streamlit as st
 
-from crm_core import access
 from crm_core.access import Actor
 from crm_core.db import write_session
 from crm_core.entities import ENTITIES
@@ -16,11 +15,10 @@ from crm_core.vocabulary import RunState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.cache import cached
+from ui.components.analysis_compare import beside
 from ui.components.analysis_form import show_run, value_words
 from ui.components.share_dialogs import share_run_dialog
-
-_LABELS = {"worst_jaccard": "Weakest group keeps", "agreement": "Rules find"}
-"""Shares among the facts of a run, by their words."""
+from ui.downloads import asker
 
 _MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
@@ -132,8 +130,8 @@ def _archive(found: Method, shown: Run) -> None:
 # --- below the figures --------------------------------------------------------------------------------------------------------
 
 
-def extras(actor: Actor, found: Method, shown: Run, other: Run | None) -> None:
-    """How it was computed, the files, the comparison."""
+def extras(actor: Actor, found: Method, shown: Run, other: Run | None, table: Any) -> None:
+    """How it was computed, the files, the comparison. ``table(run, name)`` reads a table of a run."""
     st.space("small")
     with st.expander("How this is computed", icon=":material/function:", key="analysis_how", on_change="rerun") as how:
         if how.open:
@@ -143,9 +141,9 @@ def extras(actor: Actor, found: Method, shown: Run, other: Run | None) -> None:
             _files(actor, shown)
     with st.expander(
         "Beside another run", icon=":material/compare_arrows:", expanded=other is not None, key="analysis_with", on_change="rerun"
-    ) as beside:
-        if beside.open or other is not None:
-            _beside(actor, found, shown, other)
+    ) as fold:
+        if fold.open or other is not None:
+            _beside(actor, found, shown, other, table)
 
 
 def _how(actor: Actor, found: Method, shown: Run) -> None:
@@ -198,59 +196,10 @@ def _files(actor: Actor, shown: Run) -> None:
 def _make(actor: Actor, run_id: int, name: str, form: str) -> bytes:
     """Called when the browser asks for the file, outside any run of the page, which may be hours old by then."""
     with write_session() as session:
-        now = access.load(session, actor.user_id or 0, via=actor.via, session_id=actor.session_id)
+        now = asker(session, actor)
         return run_exports.export(session, now, run_id, name, form=form)
 
 
-def _beside(actor: Actor, found: Method, shown: Run, other: Run | None) -> None:
+def _beside(actor: Actor, found: Method, shown: Run, other: Run | None, table: Any) -> None:
     known = {row.id: row for row in load(runs.find, found.kind) if row.id != shown.id and row.state is RunState.DONE}
-    if not known:
-        st.caption(
-            "There is no other finished run that you may see. Change a setting, or choose an earlier day under More, and run again."
-        )
-        return
-    st.selectbox(
-        "Compare with",
-        list(known),
-        index=list(known).index(other.id) if other is not None and other.id in known else None,
-        format_func=lambda run_id: _title(actor, known[run_id]),
-        placeholder="Choose a run",
-        key=f"beside_{shown.id}",
-        on_change=_put_beside,
-        args=(f"beside_{shown.id}",),
-        width=420,
-    )
-    if other is not None:
-        st.table(_differences(actor, found, shown, other), border="horizontal", hide_index=True)
-
-
-def _put_beside(key: str) -> None:
-    chosen = st.session_state.get(key)
-    if chosen:
-        st.query_params["with"] = str(chosen)
-    else:
-        st.query_params.pop("with", None)
-
-
-def _differences(actor: Actor, found: Method, shown: Run, other: Run) -> list[dict[str, Any]]:
-    def both(label: str, mine: Any, theirs: Any) -> dict[str, Any]:
-        return {" ": fmt.md(label), "This run": fmt.md(mine), "The other": fmt.md(theirs)}
-
-    rows = [both("Data up to", fmt.day(actor, shown.as_of), fmt.day(actor, other.as_of))]
-    for param in found.params:
-        if shown.params.get(param.key) != other.params.get(param.key):
-            words = [value_words(actor, param, run.params.get(param.key)) or fmt.NOTHING for run in (shown, other)]
-            rows.append(both(param.label, *words))
-    rows.append(both("Verdict", shown.verdict, other.verdict))
-    for key, mine in shown.summary.items():
-        theirs = other.summary.get(key)
-        if isinstance(mine, int | float) and not isinstance(mine, bool) and isinstance(theirs, int | float):
-            label = _LABELS.get(key, key.replace("_", " ").capitalize())
-            rows.append(both(label, _figure(actor, key, mine), _figure(actor, key, theirs)))
-    return rows
-
-
-def _figure(actor: Actor, key: str, value: float) -> str:
-    if key in _LABELS:
-        return fmt.percent(actor, value, 0)
-    return fmt.number(actor, value, digits=3 if abs(value) < 10 else 0)
+    beside(actor, found, shown, other, known, partial(_title, actor), table)

@@ -1,5 +1,8 @@
 """Suggested products on a deal, an account or a contact: one click puts one on the deal, or turns it down for good."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from crm_core.access import Actor
@@ -8,6 +11,7 @@ from crm_core.services.analytics.suggestions import Suggestion
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.deal_dialogs import new_deal
 
 
 def deal_suggestions(actor: Actor, deal_id: int, version: int, may_edit: bool) -> None:
@@ -30,8 +34,8 @@ def deal_suggestions(actor: Actor, deal_id: int, version: int, may_edit: bool) -
                     _no("deal", deal_id, one)
 
 
-def customer_suggestions(actor: Actor, entity: str, record_id: int, may_edit: bool) -> None:
-    """The next offer for a customer. Draws nothing without one."""
+def customer_suggestions(actor: Actor, entity: str, record_id: int, may_edit: bool, deal: Mapping[str, Any]) -> None:
+    """The next offer for a customer, each the beginning of a deal with ``deal`` filled in. Draws nothing without one."""
     if not actor.can("product", Action.READ):
         return
     found = load(suggestions.for_customer, entity, record_id)
@@ -42,6 +46,10 @@ def customer_suggestions(actor: Actor, entity: str, record_id: int, may_edit: bo
         for one in found:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 _words(actor, one)
+                if actor.can("deal", Action.CREATE) and st.button(
+                    "Start a deal", icon=":material/add:", type="tertiary", key=f"offer_{entity}_{one.product_id}"
+                ):
+                    new_deal(name=one.name, **deal)
                 if may_edit:
                     _no(entity, record_id, one)
 
@@ -52,6 +60,7 @@ def _words(actor: Actor, one: Suggestion) -> None:
         why = f"instead of {one.because}: {one.confidence:.0%} of those who bought one of the two chose it"
     else:
         why = f"{one.confidence:.0%} of those with {one.because} have it too"
+        why += f", {one.confidence / one.lift:.0%} of all" if one.lift else ""
     box = st.container(gap=None, width="stretch")
     box.markdown(f"{fmt.md(one.name)} · {fmt.md(price)}")
     box.caption(fmt.md(why))

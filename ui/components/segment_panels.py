@@ -38,7 +38,7 @@ def numbers(entity_key: str, rule: Rule) -> int:
         st.metric(found.plural, f"{fmt.number(actor, seen.count)}", share or None, delta_color="off", delta_arrow="off")
         if seen.count:
             known = cached(insights.worth, entity_key, rule, **_behind_worth(entity_key, rule))
-            _worth(actor, known)
+            _worth(actor, known, entity_key)
         else:
             st.caption("Nobody matches. Loosen a condition, or put alternatives into a group of “any of these”.")
     return seen.count
@@ -53,16 +53,14 @@ def _behind_worth(entity_key: str, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _worth(actor: Actor, known: Worth) -> None:
+def _worth(actor: Actor, known: Worth, entity_key: str) -> None:
     lines = []
     if known.contactable is not None:
-        share = fmt.percent(actor, known.contactable / known.count, 0)
+        of_companies = entity_key == "account"
+        share = "" if of_companies else f" ({fmt.percent(actor, known.contactable / known.count, 0)})"
+        words = "People there who can be e-mailed" if of_companies else "Can be e-mailed"
         lines.append(
-            (
-                "Can be e-mailed",
-                f"{fmt.number(actor, known.contactable)} ({share})",
-                "After consent, opt-outs, blocked addresses and caps",
-            )
+            (words, f"{fmt.number(actor, known.contactable)}{share}", "After consent, opt-outs, blocked addresses and caps")
         )
     if known.revenue_minor is not None:
         lines.append(
@@ -81,17 +79,17 @@ def _worth(actor: Actor, known: Worth) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
             st.caption(label, width="content", help=why)
             st.markdown(f"**{fmt.md(text)}**", width="content")
-    sentence = _detectable(actor, known)
+    sentence = _detectable(actor, known, entity_key)
     if sentence:
         st.caption(fmt.md(sentence))
 
 
-def _detectable(actor: Actor, known: Worth) -> str:
-    """Which rise a campaign to these people could show, or that none could; nothing for accounts, whom no campaign addresses."""
+def _detectable(actor: Actor, known: Worth, entity_key: str) -> str:
+    """Which rise a campaign to these people could show, or that none could; nothing for companies, whose buyers are no people."""
     people = known.contactable
     if people == 0:
         return "Nobody of them may be e-mailed for marketing today: consent, opt-outs, blocked addresses and caps count."
-    if people is None or known.buyers is None:
+    if people is None or known.buyers is None or entity_key == "account":
         return ""
     held = load(insights.holdout_pct)
     base = 100 * known.buyers / known.count

@@ -1,4 +1,4 @@
-"""Parts of the segmentation page: a card per cluster, the cells of the grid as a table to choose from, moves between two runs."""
+"""Parts of the segmentation page: a card per group, the cells of the grid as a table to choose from, moves between two runs."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def money(actor: Actor, major: float, *, compact: bool = True) -> str:
 
 
 def cluster_cards(shown: Analysis, clusters: pd.DataFrame) -> None:
-    """Size, worth, typical values, rule and actions of each cluster."""
+    """Size, worth, typical values, rule and actions of each group."""
     columns = st.columns(2, gap="small")
     for n, row in enumerate(clusters.to_dict("records")):
         with columns[n % 2], st.container(border=True, key=f"cluster_{row['segment']}", gap="small"):
@@ -49,7 +49,7 @@ def _card(shown: Analysis, row: dict[Any, Any]) -> None:
         st.caption(f":material/rule: {fmt.md(_rule_words(rule))}")
         st.caption(fmt.md(_agreement(rule)))
     else:
-        st.caption("No short rule finds this cluster; freeze its customers instead.")
+        st.caption("No short rule finds this group; freeze its customers instead.")
     with st.container(horizontal=True, gap="small"):
         segment_buttons(
             f"cluster_{segment}",
@@ -87,7 +87,7 @@ def _rule_words(rule: dict[str, Any]) -> str:
 def _agreement(rule: dict[str, Any]) -> str:
     hits, both, members = rule["hits"], rule["both"], rule["members"]
     belong = f"{both / hits:.0%} of those whom the rule finds belong here" if hits else "The rule finds nobody"
-    return f"{belong}; it finds {both / members:.0%} of the cluster." if members else belong
+    return f"{belong}; it finds {both / members:.0%} of the group." if members else belong
 
 
 def rfm_rows(shown: Analysis, summary: pd.DataFrame) -> tuple[str, int, str] | None:

@@ -16,7 +16,7 @@ def members(session: Session, actor: Actor, run_id: int, *, cluster: int | None 
     """Ids of the customers of a cluster, or of a named cell of the grid."""
     table = runs.table(session, actor, run_id, "customers")
     if (cluster is None) == (rfm is None):
-        raise Invalid("Choose a cluster or a cell.")
+        raise Invalid("Choose a group or a cell.")
     chosen = table["cluster"] == cluster if cluster is not None else table["segment"] == rfm
     return [int(value) for value in table.loc[chosen, "customer_id"]]
 

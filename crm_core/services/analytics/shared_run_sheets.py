@@ -76,11 +76,11 @@ SHEETS: dict[str, tuple[Part, ...]] = {
     ),
     "segmentation": (
         told("customers", "Customers", "whole", cases=True),
-        told("clusters", "Clusters", "whole"),
+        told("clusters", "Groups", "whole"),
         told("worst_jaccard", "Weakest keeps", "percent", note="of its customers when the data is redrawn"),
         told("revenue", "Revenue", "money", of="customers"),
         listed(
-            "clusters", "Clusters",
+            "clusters", "Groups",
             (("name", "", ""), ("n", "Customers", "whole"), ("share", "Share", "percent"), ("revenue", "Revenue", "money"), ("revenue_share", "Of revenue", "percent")),
             cases="n",
         ),

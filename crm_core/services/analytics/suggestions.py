@@ -28,7 +28,8 @@ DECAY_AFTER, DECAY_DAYS = 5, 180
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One product to offer. ``because``: the product from which it follows; ``dearer``: instead of it rather than beside it."""
+    """One product to offer. ``because``: the product from which it follows; ``dearer``: instead of it rather than beside it; ``lift``: how many times
+    as often as among all, where it is known."""
 
     product_id: int
     name: str
@@ -39,6 +40,7 @@ class Suggestion:
     count: int
     run_id: int | None
     dearer: bool = False
+    lift: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _shown(
         kept.append(
             Suggestion(
                 product_id, row.name, row.price_minor, because, because_name, float(one["confidence"]), int(one.get("count", 0)), one.get("run"),
-                bool(one.get("dearer")),
+                bool(one.get("dearer")), float(one["lift"]) if one.get("lift") else None,
             )
         )  # fmt: skip
     return kept[:SHOWN]

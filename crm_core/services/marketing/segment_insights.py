@@ -32,8 +32,9 @@ _LEFT = {SegmentKind.LIVE: "Matches no longer", SegmentKind.STATIC: "Taken out b
 
 @dataclass(frozen=True)
 class Worth:
-    """What a group means, as far as the reader may see. ``contactable``: by e-mail for marketing; None where nobody can be written to
-    (accounts). Money in minor units; None where the role hides it. ``buyers``: who ordered in the last ``WINDOW_DAYS`` days."""
+    """What a group means, as far as the reader may see. ``contactable``: people by e-mail for marketing, of accounts the contacts there; None where
+    the role sees nobody who could be written to. Money in minor units; None where the role hides it. ``buyers``: who ordered in the last
+    ``WINDOW_DAYS`` days."""
 
     count: int
     contactable: int | None
@@ -50,6 +51,12 @@ def worth(session: Session, actor: Actor, entity_key: str, rule: Rule | None) ->
     if entity_key in ("contact", "lead"):
         may = consent.contactable(session, actor, entity_key, table)
         reachable = session.execute(select(func.count()).select_from(table).where(clause, may)).scalar_one()
+    elif actor.can("contact", Action.READ):
+        people = entity("contact").table
+        may = and_(
+            consent.contactable(session, actor, "contact", people), people.c.account_id.in_(select(table.c.id).where(clause))
+        )
+        reachable = session.execute(select(func.count()).select_from(people).where(may)).scalar_one()
     revenue, buyers = _orders(session, actor, entity_key, select(table.c.id).where(clause))
     return Worth(count, reachable, revenue, buyers)
 
@@ -93,7 +100,7 @@ def meetings(session: Session, actor: Actor, entity_key: str, rule: Rule | None,
         found += [
             Meeting("segment", row.id, row.name, sizes.get(row.id, 0), shared.get(row.id, 0)) for row in session.execute(seen)
         ]
-    if entity_key != "account" and actor.can("campaign", Action.READ):
+    if actor.can("campaign", Action.READ):
         found += _campaigns(session, actor, entity_key, everybody, mine)
     return sorted((item for item in found if item.shared), key=lambda item: (-item.shared, item.name, item.id))[:MAX_OTHERS]
 
@@ -103,10 +110,26 @@ def _campaigns(session: Session, actor: Actor, entity_key: str, everybody: Any, 
         visible(actor, "campaign", _CAMPAIGNS), _CAMPAIGNS.c.status.in_((CampaignStatus.RUNNING, CampaignStatus.SCHEDULED))
     )
     names = dict(session.execute(select(_CAMPAIGNS.c.id, _CAMPAIGNS.c.name).where(running)).tuples().all())
-    link, of = _CAMPAIGN_MEMBERS.c[f"{entity_key}_id"], _CAMPAIGN_MEMBERS.c.campaign_id
+    of = _CAMPAIGN_MEMBERS.c.campaign_id
     inside = of.in_(names)
-    sizes, shared = (_grouped(session, of, link, inside, people) for people in (everybody, mine))
+    if entity_key == "account":
+        sizes, shared = (_companies(session, inside, companies) for companies in (everybody, mine))
+    else:
+        link = _CAMPAIGN_MEMBERS.c[f"{entity_key}_id"]
+        sizes, shared = (_grouped(session, of, link, inside, people) for people in (everybody, mine))
     return [Meeting("campaign", key, name, sizes.get(key, 0), shared.get(key, 0)) for key, name in names.items()]
+
+
+def _companies(session: Session, clause: ColumnElement[bool], companies: Any) -> dict[int, int]:
+    """Companies whose people are in a campaign."""
+    people, of = entity("contact").table, _CAMPAIGN_MEMBERS.c.campaign_id
+    rows = (
+        select(of, func.count(func.distinct(people.c.account_id)))
+        .join(people, people.c.id == _CAMPAIGN_MEMBERS.c.contact_id)
+        .where(clause, people.c.account_id.in_(companies))
+        .group_by(of)
+    )
+    return dict(session.execute(rows).tuples().all())
 
 
 def _grouped(session: Session, of: Any, record: Any, clause: ColumnElement[bool], people: Any) -> dict[int, int]:

@@ -38,7 +38,7 @@ def test_from_the_question_to_the_clusters_and_their_actions(cast):
     app = open_screen(cast["dana"], "segmentation", run=run_id)
     assert not app.exception and not app.error
     shown = words(app)
-    assert "2 segments" in shown and "belong here; it finds 100% of the cluster" in shown
+    assert "2 groups" in shown and "belong here; it finds 100% of the group" in shown
     labels = [button.label for button in app.button]
     assert labels.count("Edit as a segment") == labels.count("Freeze as a segment") == 2
     assert [metric.value for metric in app.metric][:2] == ["80", "2"]
@@ -51,7 +51,7 @@ def test_each_role_opens_its_own_run(cast, who):
     app = open_screen(cast[who], "segmentation")
     assert not app.exception
     if who in ("alice", "dana", "root", "bob", "ana", "sam"):
-        assert ("2 segments" in words(app)) == (who != "charlie"), run_id
+        assert ("2 groups" in words(app)) == (who != "charlie"), run_id
 
 
 @pytest.mark.parametrize("raw", ["999", "-1", "abc", "9" * 40, "1; drop table"])
@@ -66,7 +66,7 @@ def test_a_reps_run_is_no_run_for_another_rep(cast):
     run_id = work(ask(cast["alice"]))
     app = open_screen(cast["charlie"], "segmentation", run=run_id)
     assert not app.exception
-    assert "2 segments" not in words(app) and not app.metric
+    assert "2 groups" not in words(app) and not app.metric
 
 
 def test_a_refusal_is_a_sentence_and_leaves_the_settings(cast):
@@ -85,8 +85,8 @@ def test_two_runs_of_one_minute_are_two_choices(cast):
     assert len(set(picker.options)) == 2 and picker.value == second
     picker.select(first).run()
     assert not app.exception
-    assert str(first) in app.query_params["run"] and "2 segments" in words(app)
-    assert next(box for box in app.selectbox if box.label == "Number of clusters").value == "2", "the settings are those of the run"
+    assert str(first) in app.query_params["run"] and "2 groups" in words(app)
+    assert next(box for box in app.selectbox if box.label == "Number of groups").value == "2", "the settings are those of the run"
     assert look(cast["bob"], second).id == second
 
 

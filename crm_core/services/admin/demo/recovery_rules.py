@@ -152,7 +152,7 @@ def kinds(facts: pd.DataFrame) -> Callable[[Mapping[str, Any], Tables, Truth], J
         if len(known) < 30:
             return Recovery.UNSURE, f"Only {len(known)} customers can be compared."
         same = agreement(known["industry"], known["cluster"])
-        words = f"{summary['clusters']} clusters; agreement with the kinds {same:.2f} (0 is chance, 1 is all)."
+        words = f"{summary['clusters']} groups; agreement with the kinds {same:.2f} (0 is chance, 1 is all)."
         return (Recovery.FOUND if same >= AGREES else Recovery.MISSED), words
 
     return judge

@@ -160,9 +160,7 @@ def _warnings(found: "Cut", credits: "pd.DataFrame", spent: "pd.DataFrame", para
         said.append("Costs and hold-outs are those of whole campaigns, not only of the people who match the filter.")
     weak = credits.loc[~credits["reliable"], "channel"].nunique()
     if weak:
-        said.append(
-            f"{weak} of {credits['channel'].nunique()} have fewer than {FEW} conversions and are drawn pale: their shares may be chance."
-        )
+        said.append(f"{weak} of {credits['channel'].nunique()} have fewer than {FEW} conversions: their shares may be chance.")
     idle = spent[~spent["channel"].isin(credits["channel"])]
     if not idle.empty:
         said.append(f"{len(idle)} cost something but touched nobody in this period; they stand at the end of the cost table.")

@@ -1,6 +1,6 @@
 """Personas: segments as people, named by what sets them apart, with a rule that finds them and a test of whether they are of use."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session
@@ -11,12 +11,12 @@ from crm_core.services.analytics import segment_rules
 from crm_core.services.analytics.methods.base import Method, Outcome, Param, Report
 from crm_core.services.analytics.methods.segmentation import (
     CLUSTER_COUNTS,
-    MONTH_DAYS,
     PERIODS,
     attribute_choices,
     editable,
     field_words,
     fields_of,
+    first_day,
 )
 from crm_core.services.analytics.segment_rules import BEHAVIOUR
 
@@ -27,8 +27,6 @@ ANSWERED, TICKETS = "answered a campaign", "tickets"
 
 
 def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: datetime, report: Report) -> Outcome:
-    from crm_core.frames.customers import query
-    from crm_core.frames.read import sql_of
     from ml.clusters import fit_segments
     from ml.errors import DataError
     from ml.personas import build_personas
@@ -48,10 +46,14 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
         k=k,
         k_max=params["most"],
         seed=params["seed"],
-        progress=lambda done, words: report(0.15 + 0.6 * done, words.replace("segments", "personas").capitalize()),
+        progress=lambda done, words: report(0.15 + 0.6 * done, _in_words(words).capitalize()),
     )
+    told = {
+        "sql": _sql(session, actor, params, [*used, *held], as_of),
+        "python": _snippet(chosen, [words[key] for key in held], params),
+    }
     if found.k < 2:
-        return _none(found, frame)
+        return _none(found, frame, told)
     report(0.8, "Who they are")
     extra = _observed(session, actor, params["customer"], frame, since, as_of)
     described = frame.merge(extra, on="customer_id", how="left")
@@ -66,10 +68,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     customers = found.labels.rename("persona").rename_axis("customer_id").reset_index()
     customers["name"] = customers["persona"].map(names)
     return Outcome(
-        verdict=found.advice[0]
-        .replace("segments", "personas")
-        .replace("segment", "persona")
-        .replace("personaation", "segmentation"),
+        verdict=_in_words(found.advice[0]),
         reliable=_reliable(found),
         summary={
             "customers": len(frame),
@@ -85,14 +84,29 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
             "stability": found.stability,
             "customers": customers,
         },
-        warnings=[*dict.fromkeys([*personas.advice, *found.advice[1:]])],
+        warnings=[*dict.fromkeys(_in_words(line) for line in (*personas.advice, *found.advice[1:]))],
         missing=[] if held_out else ["Hold something out (a response, complaints) to see whether the personas are of use."],
-        sql=sql_of(
-            session, query(session, actor, params["customer"], [_spec(session, actor, params, key) for key in [*used, *held]])
-        ),
+        sql=told["sql"],
         python=_snippet(chosen, held_out, params),
         marks=_marks(customers, params["customer"]),
     )
+
+
+def _sql(session: Session, actor: Actor, params: dict[str, Any], fields: list[str], as_of: datetime) -> str:
+    """The customers, and their orders where these were looked at."""
+    from crm_core.frames.orders import orders_query
+    from crm_core.frames.read import sql_of
+
+    specs = [_spec(session, actor, params, key) for key in fields]
+    asked = {"The customers": customer_frames.query(session, actor, params["customer"], specs, rule=params["filter"], now=as_of)}
+    if params["behaviour"]:
+        asked["Their orders"] = orders_query(actor, customer=params["customer"], since=first_day(params, as_of), until=as_of)
+    return ";\n\n".join(f"-- {words}\n{sql_of(session, statement)}" for words, statement in asked.items())
+
+
+def _in_words(line: str) -> str:
+    """A sentence about groups, said of personas."""
+    return line.replace("groups", "personas").replace("group", "persona")
 
 
 def _spec(session: Session, actor: Actor, params: dict[str, Any], key: str) -> Any:
@@ -106,8 +120,7 @@ def _customers(
     from crm_core.frames.orders import order_lines, orders
     from ml.rfm import rfm_table
 
-    customer, months = params["customer"], int(params["months"])
-    since = as_of - timedelta(days=round(months * MONTH_DAYS)) if months else None
+    customer, since = params["customer"], first_day(params, as_of)
     people = customer_frames.customers(session, actor, customer, fields=fields, rule=params["filter"], now=as_of)
     bought = orders(session, actor, customer=customer, since=since, until=as_of)
     bought = bought[bought["customer_id"].isin(people["customer_id"])]
@@ -163,13 +176,14 @@ def _card(session: Session, actor: Actor, card: Any, params: dict[str, Any], use
     }  # fmt: skip
 
 
-def _none(found: Any, frame: "pd.DataFrame") -> Outcome:
+def _none(found: Any, frame: "pd.DataFrame", told: dict[str, str]) -> Outcome:
     return Outcome(
-        verdict="There are no personas here: " + found.advice[0][0].lower() + found.advice[0][1:],
+        verdict="There are no personas here. " + found.advice[0],
         reliable="no",
         summary={"customers": len(frame), "personas": 1, "worst_jaccard": None, "agreement": None, "cards": []},
         tables={"stability": found.stability},
-        warnings=list(found.advice[1:]),
+        warnings=[_in_words(line) for line in found.advice[1:]],
+        **told,
     )
 
 

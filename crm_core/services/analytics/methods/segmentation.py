@@ -1,4 +1,4 @@
-"""Segmentation: the grid of recency, frequency and money, and clusters that stay the same when the data is redrawn."""
+"""Segmentation: the grid of recency, frequency and money, and groups that stay the same when the data is redrawn."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -34,13 +34,11 @@ def attribute_choices(session: Session, actor: Actor) -> dict[str, str]:
 def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: datetime, report: Report) -> Outcome:
     import pandas as pd
 
-    from crm_core.frames.orders import orders, orders_query
-    from crm_core.frames.read import sql_of
+    from crm_core.frames.orders import orders
     from ml.clusters import fit_segments
     from ml.rfm import rfm_segments, rfm_summary, rfm_table
 
-    customer, months = params["customer"], int(params["months"])
-    since = as_of - timedelta(days=round(months * MONTH_DAYS)) if months else None
+    customer, since = params["customer"], first_day(params, as_of)
     attributes = fields_of(params, "attributes")
     people = customer_frames.customers(session, actor, customer, fields=attributes, rule=params["filter"], now=as_of)
     bought = orders(session, actor, customer=customer, since=since, until=as_of)
@@ -50,7 +48,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     words = field_words(session, actor, customer, attributes)
     features = _features(rfm, people, [*params["behaviour"], *attributes]).rename(columns=words)
     k = params["clusters"] if params["clusters"] == "auto" else int(params["clusters"])
-    report(0.2, "Trying numbers of clusters")
+    report(0.2, "Trying numbers of groups")
     found = fit_segments(
         features, k=k, seed=params["seed"], progress=lambda done, words: report(0.2 + 0.7 * done, words.capitalize())
     )
@@ -83,12 +81,18 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
         },
         warnings=[*dict.fromkeys([*found.advice[1:], *rfm.attrs.get("warnings", [])])],
         missing=_missing(len(people), len(rfm)),
-        sql=sql_of(session, orders_query(actor, customer=customer, since=since, until=as_of)),
+        sql=_sql(session, actor, params, since, as_of),
         python=_snippet(params, as_of),
         marks=pd.concat([_marks(table, customer, "cluster", "cluster_name"), _marks(table, customer, "rfm", "segment")])
         if found.k > 1
         else _marks(table, customer, "rfm", "segment"),
     )
+
+
+def first_day(params: dict[str, Any], as_of: datetime) -> datetime | None:
+    """From when on orders count; None for all of them."""
+    months = int(params["months"])
+    return as_of - timedelta(days=round(months * MONTH_DAYS)) if months else None
 
 
 def fields_of(params: dict[str, Any], name: str) -> list[str]:
@@ -191,7 +195,7 @@ def _missing(people: int, buyers: int) -> list[str]:
     if silent <= 0:
         return []
     share = silent / people
-    return [f"{silent:,} of {people:,} customers ({share:.0%}) placed no order in the period and are in no cluster."]
+    return [f"{silent:,} of {people:,} customers ({share:.0%}) placed no order in the period and are in no group."]
 
 
 def _marks(table: "pd.DataFrame", customer: str, kind: str, label: str) -> "pd.DataFrame":
@@ -208,6 +212,21 @@ def _marks(table: "pd.DataFrame", customer: str, kind: str, label: str) -> "pd.D
             "detail": None,
         }
     )
+
+
+def _sql(session: Session, actor: Actor, params: dict[str, Any], since: datetime | None, as_of: datetime) -> str:
+    """The orders, and whom they are cut down to where a filter or fields were chosen."""
+    from crm_core.frames.orders import orders_query
+    from crm_core.frames.read import sql_of
+
+    customer, fields = params["customer"], fields_of(params, "attributes")
+    asked = {"The orders": orders_query(actor, customer=customer, since=since, until=as_of)}
+    if fields or params["filter"]:
+        specs = customer_frames.attributes(session, actor, customer)
+        asked["The customers"] = customer_frames.query(
+            session, actor, customer, [specs[key] for key in fields], rule=params["filter"], now=as_of
+        )
+    return ";\n\n".join(f"-- {words}\n{sql_of(session, statement)}" for words, statement in asked.items())
 
 
 def _snippet(params: dict[str, Any], as_of: datetime) -> str:
@@ -234,7 +253,7 @@ METHOD = Method(
     params=(
         Param("customer", "Customers", "choice", "contact", {"contact": "People", "account": "Companies"}),
         Param("months", "Orders of", "choice", "24", PERIODS),
-        Param("clusters", "Number of clusters", "choice", "auto", CLUSTER_COUNTS),
+        Param("clusters", "Number of groups", "choice", "auto", CLUSTER_COUNTS),
         Param(
             "behaviour",
             "Compare by",
@@ -250,7 +269,7 @@ METHOD = Method(
     compute=_compute,
     how=(
         "Each customer is scored from 1 to 5 by how lately, how often and for how much they bought; the grid of these scores has eleven named cells. "
-        "Clusters come from k-means on logged, standardised values. Their number is the finest cut that stays the same when the data is redrawn "
+        "Groups come from k-means on logged, standardised values. Their number is the finest cut that stays the same when the data is redrawn "
         "thirty times, and none when one cloud of customers explains the data as well."
     ),
 )

@@ -13,7 +13,8 @@ from tests.crm_core.services.marketing.test_segments import BERLIN, make, new, p
 
 def test_worth_counts_who_can_be_written_to_and_what_they_bought(any_cast):
     dana, root = any_cast["dana"], any_cast["root"]
-    first = make(dana, "contact", name="A", city="Berlin", email="a@example.com")
+    firm = make(root, "account", name="Firm")
+    first = make(dana, "contact", name="A", city="Berlin", email="a@example.com", account_id=firm)
     make(dana, "contact", name="B", city="Berlin", email="b@example.com", do_not_email=True)
     make(dana, "contact", name="C", city="Berlin")
     with write_session() as session:
@@ -31,7 +32,7 @@ def test_worth_counts_who_can_be_written_to_and_what_they_bought(any_cast):
     with read_session() as session:
         found = segment_insights.worth(session, dana, "contact", BERLIN)
         assert (found.count, found.contactable, found.revenue_minor, found.buyers) == (3, 1, 800, 1)
-        assert segment_insights.worth(session, dana, "account", None).contactable is None
+        assert segment_insights.worth(session, dana, "account", None).contactable == 1, "the people there, as a campaign addresses them"
         hidden = segment_insights.worth(session, any_cast["alice"], "contact", BERLIN)
         assert hidden.revenue_minor == 0, "a rep's sum holds own orders only"
 
@@ -48,6 +49,14 @@ def test_meetings_count_what_is_shared_and_hide_private_ones(cast):
         found = segment_insights.meetings(session, dana, "contact", BERLIN)
         assert [(m.kind, m.name, m.size, m.shared) for m in found] == [("segment", "Two", 2, 2), ("campaign", "Spring", 1, 1)]
         assert [m.id for m in segment_insights.meetings(session, dana, "contact", BERLIN, without=shared)] == [campaign.id]
+    firm = make(cast["root"], "account", name="Firm")
+    make(cast["root"], "account", name="Another")
+    with write_session() as session:
+        inside = [crud.create(session, dana, "contact", {"name": name, "account_id": firm}).id for name in ("D", "E")]
+        campaigns.add_members(session, dana, campaign.id, "contact", inside)
+    with read_session() as session:
+        found = segment_insights.meetings(session, dana, "account", None)
+        assert [(m.name, m.size, m.shared) for m in found] == [("Spring", 1, 1)], "companies whose people are in a campaign"
 
 
 def test_the_history_adds_up_and_names_who_moved(cast):
