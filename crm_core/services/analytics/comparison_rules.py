@@ -153,19 +153,19 @@ def _keyed(side: Side, frame: "pd.DataFrame") -> dict[Any, Value]:
     if not {side.by, side.value} <= set(frame.columns):
         return {}
     chosen = frame[frame[side.only[0]] == side.only[1]] if side.only is not None else frame
-    found = {}
+    found: dict[Any, Value] = {}
     for row in chosen.to_dict("records"):
         if (value := _of(row, side.value, side.low, side.high)) is not None:
             found.setdefault(row[side.by], value)
     return found
 
 
-def _of(of: Mapping[str, Any], middle: str, low: str, high: str) -> Value | None:
+def _of(of: Mapping[Any, Any], middle: str, low: str, high: str) -> Value | None:
     value = _number(of, middle)
     return Value(value, _number(of, low), _number(of, high)) if value is not None else None
 
 
-def _number(of: Mapping[str, Any], path: str) -> float | None:
+def _number(of: Mapping[Any, Any], path: str) -> float | None:
     """The number at a place, as ``base.0`` or ``statistics.cv_auc``; None where there is none."""
     found: Any = of.get(path)
     if found is None and "." in path:

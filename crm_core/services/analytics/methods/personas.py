@@ -183,7 +183,8 @@ def _none(found: Any, frame: "pd.DataFrame", told: dict[str, str]) -> Outcome:
         summary={"customers": len(frame), "personas": 1, "worst_jaccard": None, "agreement": None, "cards": []},
         tables={"stability": found.stability},
         warnings=[_in_words(line) for line in found.advice[1:]],
-        **told,
+        sql=told["sql"],
+        python=told["python"],
     )
 
 

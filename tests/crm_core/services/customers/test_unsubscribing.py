@@ -288,7 +288,9 @@ def test_a_no_holds_on_every_record_with_the_main_address_and_no_later_import_of
     table = Contact.__table__
     everybody = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "source": "The old newsletter"}
     agreed = do(consent.record_for_all, root, "contact", table.c.id.in_(silents), **everybody)
-    assert (agreed, says(silents[-1])) == (0, {}), "who is blocked by their own word, objected or said no on another record, did not agree"
+    assert (agreed, says(silents[-1])) == (0, {}), (
+        "who is blocked by their own word, objected or said no on another record, did not agree"
+    )
     late = do(contacts.create, root, {"name": "Made later", "email": f" {rows[ids[0]].address.upper()}"}).id
     answered = {purpose: look(gate_without_consent, root, late, purpose) for purpose in Purpose}
     assert answered == {Purpose.MARKETING: Gate.NO_CONSENT, Purpose.RESEARCH: Gate.NO_CONSENT, Purpose.EVENTS: None}, (

@@ -32,7 +32,9 @@ def test_worth_counts_who_can_be_written_to_and_what_they_bought(any_cast):
     with read_session() as session:
         found = segment_insights.worth(session, dana, "contact", BERLIN)
         assert (found.count, found.contactable, found.revenue_minor, found.buyers) == (3, 1, 800, 1)
-        assert segment_insights.worth(session, dana, "account", None).contactable == 1, "the people there, as a campaign addresses them"
+        assert segment_insights.worth(session, dana, "account", None).contactable == 1, (
+            "the people there, as a campaign addresses them"
+        )
         hidden = segment_insights.worth(session, any_cast["alice"], "contact", BERLIN)
         assert hidden.revenue_minor == 0, "a rep's sum holds own orders only"
 
