@@ -21,14 +21,20 @@ _ADDRESS = re.compile(r"^[^\s@<>,;\"]{1,64}@[^\s@<>,;\"]{1,255}$")
 _ANGLE = re.compile(r"<([^<>]*)>")
 _LOOSE = re.compile(r"(?<![^\s@<>,;\"'])[^\s@<>,;\"']+@[^\s@<>,;\"']+")
 _ADDR = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}"
+_WORDS = r"""[^()<>@,;:\\"\x00-\x08\x0a-\x1f\x7f]*"""
 _PLAIN_FROM = re.compile(
-    r"""(?:(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"[ \t]*|[^()<>@,;:\\"\x00-\x08\x0a-\x1f\x7f]*)<(?P<angle>"""
+    r"""(?:(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"[ \t]*|"""
+    + _WORDS
+    + r""")(?:\("""
+    + _WORDS
+    + r"""\)[ \t]*)*<(?P<angle>"""
     + _ADDR
     + r""")>|(?P<bare>"""
     + _ADDR
     + r"""))"""
 )
-"""The one form of a From that every program reads alike: a quoted string or plain words before ``<address>``, or a bare address; nothing behind it.
+"""The one form of a From that every program reads alike: a quoted string or plain words before ``<address>``, with remarks in brackets between them that
+hold plain words only, or a bare address; nothing behind it. Whoever takes a remark for a part of the name reads the same address.
 No repetition stands beside another that takes the same letters, so that a hostile header costs no more than its length."""
 MAX_FROM = 1000
 _CHECKED = "authentication-results"
