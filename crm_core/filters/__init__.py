@@ -18,6 +18,7 @@ Segment, mark and event take ``"on": "account"`` to ask the record behind a refe
 
 from crm_core.fields import to_json
 from crm_core.filters.binding import AGGREGATES, bind
+from crm_core.filters.first import first_fitting, unaskable
 from crm_core.filters.nodes import (
     COMPARISONS,
     COUNTED,
@@ -65,6 +66,7 @@ __all__ = [
     "Node",
     "bind",
     "comparison_words",
+    "first_fitting",
     "folded",
     "in_words",
     "is_choice",
@@ -72,5 +74,6 @@ __all__ = [
     "relative_day",
     "to_json",
     "to_sql",
+    "unaskable",
     "where",
 ]

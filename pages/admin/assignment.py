@@ -34,6 +34,8 @@ def rule_card(rule: RuleView, place: int, count: int) -> None:
             off = "" if rule.is_active else " :gray-badge[Switched off]"
             st.markdown(f"**{place + 1}. {fmt.md(rule.name)}** :blue-badge[{rule.method.label}]{off}")
             st.caption(fmt.md(f"{which(rule)} → {who(rule)}"))
+            if rule.broken:
+                st.markdown(f":orange[:material/error: Fits nothing: {fmt.md(rule.broken)}]")
             st.caption(fmt.md(f"{fmt.plural(rule.turns, 'record')} given so far · {waits_in(rule)}"))
         if may_edit:
             rule_buttons(rule, place, count)

@@ -23,6 +23,8 @@ def policy_card(policy: PolicyView, place: int, count: int) -> None:
             with st.container(width="content", gap=None):
                 st.markdown(f"**{fmt.md(policy.name)}**" + ("" if policy.is_active else " :gray-badge[Switched off]"))
                 st.caption(fmt.md(about(policy)))
+                if policy.broken:
+                    st.markdown(f":orange[:material/error: Holds for no ticket: {fmt.md(policy.broken)}]")
             if may_edit:
                 policy_buttons(policy, place, count)
         promised = [priority for priority in ORDER if policy.targets.get(priority.value)]

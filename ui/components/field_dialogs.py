@@ -85,8 +85,8 @@ def edit_field(field_id: int, ids: list[int]) -> None:
             if saved is not None:
                 _done()
         _place(field_id, ids)
-        if row.active and st.button("Take out of use", key="field_active", help="Hidden everywhere; what was entered stays"):
-            perform(custom_fields.deactivate, field_id)
+        taken = row.active and st.button("Take out of use", key="field_active", help="Hidden everywhere; what was entered stays")
+        if taken and perform(custom_fields.deactivate, field_id) is not None:
             _done()
         if not row.active and st.button("Use again", key="field_active"):
             perform(custom_fields.activate, field_id)

@@ -22,12 +22,14 @@ from crm_core.fields import CUSTOM_PREFIX, TEXTS, custom_spec, forget, registry
 from crm_core.kit.text import clean, fold
 from crm_core.models import CustomField, RoleFieldMask
 from crm_core.models.base import Customisable
+from crm_core.services.admin import field_uses
 from crm_core.vocabulary import Action, FieldKind
 
 KINDS: tuple[FieldKind, ...] = tuple(kind for kind in FieldKind if kind not in (FieldKind.REFERENCE, FieldKind.PICK))
 """Kinds that a custom field may have. A list of a custom field is always editable, so ``CHOICE`` covers both kinds of list."""
 
 MAX_FIELDS, MAX_OPTIONS, MAX_KEY = 150, 500, 40
+MOST_NAMED = 5
 
 
 def customisable() -> tuple[Entity, ...]:
@@ -139,9 +141,13 @@ def update(
 
 
 def deactivate(session: Session, actor: Actor, field_id: int) -> CustomField:
-    """Take a field out of use: hidden everywhere, its values stay in the records."""
+    """Take a field out of use: hidden everywhere, its values stay in the records. Not while something that works by itself asks for it."""
     row = get(session, actor, field_id, action=Action.MANAGE)
     if row.active:
+        if asking := field_uses.uses(session, actor, row.entity, row.key):
+            more = f" and {len(asking) - MOST_NAMED} more" if len(asking) > MOST_NAMED else ""
+            named = ", ".join(asking[:MOST_NAMED])
+            raise Conflict(f"Something still asks for “{row.label}”: {named}{more}. Change that first, or switch it off.")
         row.active = False
         drop_index(session, row)
         _save(session, actor, row, {"active": (True, False)})

@@ -4,6 +4,7 @@ The invitation and its message commit together, and both have a key: a worker th
 runs twice sends once.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from crm_core import db, events, records
 from crm_core.access import Actor, require, system
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid
-from crm_core.filters import where
+from crm_core.filters import unaskable, where
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.models import Contact, Organisation, OutreachRules, Survey, SurveyInvitation
@@ -30,6 +31,8 @@ from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.services.marketing import letter_rules
 from crm_core.settings import settings
 from crm_core.vocabulary import Action, ContactWay, Gate, OrderStatus, Purpose, StageKind, SurveyTrigger, Via
+
+log = logging.getLogger("rapport.surveys")
 
 BATCH = 100
 LOOK_BACK_DAYS = 14
@@ -110,6 +113,9 @@ def _due(session: Session, survey: Survey) -> list[Due]:
     table = entity(name).table
     parts = [table.c.deleted_at.is_(None), *_moment(session, survey, table)]
     if survey.filter:
+        if why := unaskable(session, name, survey.filter):
+            log.warning("the filter of survey %s can't be asked: %s", survey.id, why)
+            return []
         parts.append(where(session, name, survey.filter, system()))
     if survey.trigger is not SurveyTrigger.QUARTERLY:
         parts.append(table.c.contact_id.is_not(None))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from crm_core import events
@@ -16,6 +17,7 @@ from crm_core.vocabulary import Action
 TITLE = "How can we help?"
 ONLY = 1
 """The id of the one row."""
+CHANGED = "Somebody else changed the help centre meanwhile. Look at the new state and repeat your change."
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def save(session: Session, actor: Actor, values: Mapping[str, Any], *, base_vers
     require(actor, "help_centre", Action.MANAGE)
     row = known(session)
     if base_version is not None and base_version != (row.version if row.id else 0):
-        raise Conflict("Somebody else changed the help centre meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(CHANGED)
     title, intro = (clean(str(values.get(key, getattr(row, key)) or "")) for key in ("title", "intro"))
     wrong = {
         key: f"At most {most} characters fit."
@@ -75,7 +77,16 @@ def save(session: Session, actor: Actor, values: Mapping[str, Any], *, base_vers
     row.id = row.id or ONLY  # two first savings at the same instant are not two help centres
     row.title, row.intro, row.form_id = title, intro, form_id
     row.is_on, row.indexed = bool(values.get("is_on", row.is_on)), bool(values.get("indexed", row.indexed))
-    session.add(row)
-    session.flush()
+    _keep(session, row)
     events.record(session, actor, "help_centre.saved", entity="help_centre", record_id=row.id)
     return row
+
+
+def _keep(session: Session, row: HelpCentre) -> None:
+    """Write the row; of two first savings at the same instant the second one is told what happened."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()
+    except IntegrityError as error:
+        raise Conflict(CHANGED) from error

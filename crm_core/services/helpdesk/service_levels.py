@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from crm_core import events, jobs
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
-from crm_core.filters import where
+from crm_core.filters import unaskable, where
 from crm_core.kit.text import clean
 from crm_core.models import ServiceCalendar, SlaClock, SlaPolicy, User
 from crm_core.vocabulary import Action, Priority, SlaTarget
@@ -20,7 +20,7 @@ Targets = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class PolicyView:
-    """A service level as a screen edits it."""
+    """A service level as a screen edits it. ``broken``: why its filter can't be asked any more; it then holds for no ticket."""
 
     id: int
     version: int
@@ -30,12 +30,13 @@ class PolicyView:
     calendar_id: int | None
     targets: dict[str, dict[str, int]]
     escalate_to_id: int | None
+    broken: str = ""
 
 
 def find(session: Session, actor: Actor) -> list[PolicyView]:
     """All service levels in the order in which they are tried."""
     require(actor, "ticket", Action.READ)
-    return [_view(row) for row in _ordered(session)]
+    return [_view(session, row) for row in _ordered(session)]
 
 
 def save(
@@ -151,6 +152,9 @@ def _get(session: Session, policy_id: int) -> SlaPolicy:
     return row
 
 
-def _view(row: SlaPolicy) -> PolicyView:
+def _view(session: Session, row: SlaPolicy) -> PolicyView:
     targets = {priority: dict(minutes) for priority, minutes in row.targets.items()}
-    return PolicyView(row.id, row.version, row.name, row.is_active, row.filter, row.calendar_id, targets, row.escalate_to_id)
+    return PolicyView(
+        row.id, row.version, row.name, row.is_active, row.filter, row.calendar_id, targets, row.escalate_to_id,
+        unaskable(session, "ticket", row.filter),
+    )  # fmt: skip

@@ -1,20 +1,20 @@
 """The promises of service levels: kept in step with the ticket on every write, shown as they stand. ``sla_watch`` tells of them each minute."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, case, exists, func, or_, update
+from sqlalchemy import and_, case, func, or_, update
 from sqlalchemy import select as pick
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col, select
 
 from crm_core import records
-from crm_core.access import Actor, require, system, visible
+from crm_core.access import Actor, require, visible
 from crm_core.db import bump
 from crm_core.entities import entity
-from crm_core.filters import where
+from crm_core.filters import first_fitting
 from crm_core.jobs import Job, job
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.kit.clock import utcnow
@@ -78,7 +78,7 @@ def sync(session: Session, ticket: Ticket) -> None:
     policies = _active(session)
     if not policies and not clocks:
         return
-    policy = _policy_of(session, ticket.id, policies)
+    policy = first_fitting(session, "ticket", ticket.id, policies)
     calendar = calendar_of(session, policy.calendar_id if policy else None)
     now = utcnow()
     for promise in sla_rules.promises(ticket, _messages(session, ticket.id)):
@@ -133,16 +133,6 @@ def _minutes(policy: SlaPolicy | None, ticket: Ticket, target: SlaTarget) -> int
 
 def _active(session: Session) -> list[SlaPolicy]:
     return list(session.exec(select(SlaPolicy).where(SlaPolicy.is_active).order_by(col(SlaPolicy.rank), col(SlaPolicy.id))))
-
-
-def _policy_of(session: Session, ticket_id: int, policies: Sequence[SlaPolicy]) -> SlaPolicy | None:
-    """The first policy whose filter the ticket matches. Filters are read as the product itself: a promise depends on nobody's rights."""
-    table = entity("ticket").table
-    for policy in policies:
-        clause = where(session, "ticket", policy.filter, system()) if policy.filter else None
-        if clause is None or session.execute(pick(exists(pick(table.c.id).where(table.c.id == ticket_id, clause)))).scalar_one():
-            return policy
-    return None
 
 
 def _clocks(session: Session, ticket_id: int) -> list[SlaClock]:

@@ -12,7 +12,7 @@ from crm_core import records
 from crm_core.access import Actor, system
 from crm_core.entities import entity, label_of
 from crm_core.errors import Conflict, Invalid
-from crm_core.filters import where
+from crm_core.filters import first_fitting
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Event, QueueItem, RoutingDecision, RoutingRule, RoutingTurn, User
@@ -147,16 +147,8 @@ def _workable(session: Session, actor: Actor, entity_key: str, record_id: int) -
 
 def rule_for(session: Session, entity_key: str, record_id: int) -> RoutingRule | None:
     """The first active rule whose filter a record matches."""
-    table = entity(entity_key).table
     query = fetch(RoutingRule).where(RoutingRule.entity == entity_key, col(RoutingRule.is_active))
-    for rule in session.exec(query.order_by(col(RoutingRule.rank), col(RoutingRule.id))):
-        clause = where(session, entity_key, rule.filter, system()) if rule.filter else None
-        if (
-            clause is None
-            or session.execute(select(exists(select(table.c.id).where(table.c.id == record_id, clause)))).scalar_one()
-        ):
-            return rule
-    return None
+    return first_fitting(session, entity_key, record_id, session.exec(query.order_by(col(RoutingRule.rank), col(RoutingRule.id))))
 
 
 def _any_rule(session: Session, entity_key: str) -> bool:

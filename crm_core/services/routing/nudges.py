@@ -140,20 +140,28 @@ def _any_target(session: Session) -> bool:
 @job("routing.first_contact", title="Watch the first contact with new leads", cron="*/2 * * * *", when=_any_target, keep_days=2)
 def first_contact(job: Job) -> None:
     """Tell the owner of a lead that waits too long, once; after twice the time its owner's manager, or whom the target names."""
-    with job.transaction() as session:
-        known, now = _targets(session), utcnow()
-        fresh = and_(
-            _LEADS.c.created_at >= now - timedelta(days=WATCH_DAYS), _LEADS.c.first_response_at.is_(None), open_clause("lead")
-        )
-        watch = LeadWatch.__table__  # type: ignore[attr-defined]
-        settled = select(watch.c.lead_id).where(watch.c.escalated_at.is_not(None))
-        query = select(_LEADS.c.id, _LEADS.c.source, _LEADS.c.created_at, _LEADS.c.owner_id).where(
-            fresh, _LEADS.c.id.not_in(settled)
-        )
-        for row in session.execute(query.order_by(_LEADS.c.created_at).limit(FEW)).all():
-            target = known.get(row.source) or known.get(None)
-            if target is not None:
-                _look_at(session, row, target, now)
+    last = 0
+    while True:
+        with job.transaction() as session:
+            known, now = _targets(session), utcnow()
+            rows = session.execute(_unanswered_so_far(known, now).where(_LEADS.c.id > last).order_by(_LEADS.c.id).limit(FEW)).all()
+            for row in rows:
+                _look_at(session, row, known.get(row.source) or known[None], now)
+                last = row.id
+            job.report(len(rows))
+        if len(rows) < FEW:
+            return
+
+
+def _unanswered_so_far(known: Mapping[str | None, SpeedTarget], now: datetime) -> Any:
+    """New leads with a target that nobody has contacted, for which the shortest target is over, and of which not everybody was told."""
+    soonest = min((one.minutes for one in known.values()), default=0)
+    fresh = _LEADS.c.created_at.between(now - timedelta(days=WATCH_DAYS), now - timedelta(minutes=soonest))
+    watch = LeadWatch.__table__  # type: ignore[attr-defined]
+    settled = select(watch.c.lead_id).where(watch.c.escalated_at.is_not(None))
+    columns = [_LEADS.c[name] for name in ("id", "source", "created_at", "owner_id")]
+    query = select(*columns).where(fresh, _LEADS.c.first_response_at.is_(None), open_clause("lead"), _LEADS.c.id.not_in(settled))
+    return query if None in known else query.where(_LEADS.c.source.in_([source for source in known if source is not None]))
 
 
 def _look_at(session: Session, row: Any, target: SpeedTarget, now: datetime) -> None:

@@ -15,7 +15,7 @@ from crm_core.access import Actor, require, system, visible
 from crm_core.db import bump
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
-from crm_core.filters import where
+from crm_core.filters import unaskable, where
 from crm_core.jobs import Job, job
 from crm_core.jobs.tables import DONE, RUNS, statuses
 from crm_core.kit.clock import utcnow
@@ -248,6 +248,8 @@ def _part(rule: PointRule, lead_id: int, fits: Mapping[int, set[int]], seen: Seq
 
 
 def _fitting(session: Session, rule: PointRule, ids: Sequence[int]) -> set[int]:
+    if unaskable(session, "lead", rule.filter):  # a field of it is gone, which its card says; the other rules count on
+        return set()
     clause = where(session, "lead", rule.filter, system())
     return set(session.execute(select(_LEADS.c.id).where(_LEADS.c.id.in_(list(ids)), clause)).scalars())
 

@@ -10,7 +10,7 @@ from crm_core import events
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.fields import registry
-from crm_core.filters import in_words, where
+from crm_core.filters import in_words, unaskable, where
 from crm_core.kit.text import clean
 from crm_core.models import RoutingRule, RoutingTurn, Team, User, WorkQueue
 from crm_core.services.routing.choice_rules import TOP_SKILL, WEIGHTS
@@ -22,7 +22,8 @@ MOST_WEIGHT = 100
 
 @dataclass(frozen=True)
 class RuleView:
-    """A rule as screens show and edit it. Nothing in ``people``, ``team_id`` and ``territory``: it only fills its queue."""
+    """A rule as screens show and edit it. Nothing in ``people``, ``team_id`` and ``territory``: it only fills its queue. ``broken``: why its filter can't
+    be asked any more; it then fits nothing."""
 
     id: int
     version: int
@@ -38,13 +39,14 @@ class RuleView:
     skill: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     turns: int = 0
+    broken: str = ""
 
 
 def find(session: Session, actor: Actor, *, entity: str | None = None) -> list[RuleView]:
     """The rules in the order in which they are tried."""
     require(actor, "assignment", Action.READ)
     turns = {row.rule_id: row.turns for row in session.exec(select(RoutingTurn))}
-    return [_view(row, turns.get(row.id, 0)) for row in _ordered(session) if entity in (None, row.entity)]
+    return [_view(session, row, turns.get(row.id, 0)) for row in _ordered(session) if entity in (None, row.entity)]
 
 
 def save(
@@ -245,9 +247,9 @@ def _get(session: Session, rule_id: int) -> RoutingRule:
     return row
 
 
-def _view(row: RoutingRule, turns: int) -> RuleView:
+def _view(session: Session, row: RoutingRule, turns: int) -> RuleView:
     people = tuple((int(one["user_id"]), int(one.get("weight") or 1)) for one in row.people)
     return RuleView(
         row.id, row.version, row.name, row.entity, row.is_active, row.filter, row.method, people, row.team_id, row.queue_id, row.territory,
-        row.skill, row.weights, turns,
+        row.skill, row.weights, turns, unaskable(session, row.entity, row.filter),
     )  # fmt: skip

@@ -8,12 +8,15 @@ from sqlmodel import select
 from crm_core import jobs, records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.fields import forget
 from crm_core.kit import clock
 from crm_core.kit.business_calendar import BusinessCalendar, DayException
-from crm_core.models import Event, SlaClock, Task, Ticket
+from crm_core.models import CustomField, Event, SlaClock, Task, Ticket
+from crm_core.services.admin import custom_fields
 from crm_core.services.customers import accounts
 from crm_core.services.helpdesk import calendars, service_levels, sla_rules, sla_watch, slas, tickets
-from crm_core.vocabulary import SlaState, SlaTarget, TicketKind
+from crm_core.services.routing import assign, rules
+from crm_core.vocabulary import FieldKind, RouteMethod, SlaState, SlaTarget, TicketKind
 from tests.verbs import do
 
 OFFICE = [[(9 * 60, 12 * 60), (13 * 60, 17 * 60)]] * 5 + [[], []]
@@ -188,6 +191,39 @@ def test_a_new_service_level_reaches_open_tickets_and_the_first_that_matches_hol
         service_levels.remove(session, root, billing.id)
     jobs.execute("sweep-2", "helpdesk.sla_sweep", ())
     assert due(root, old.id) == MONDAY + timedelta(hours=1)
+
+
+def test_a_field_that_a_level_asks_for_stays_in_use_and_a_level_that_can_not_be_asked_keeps_nobody_from_working(cast, at):
+    root = cast["root"]
+    at(MONDAY)
+    field = do(custom_fields.create, root, "account", label="Plan", kind=FieldKind.CHOICE, options=["Gold"])
+    gold = {"op": "or", "items": [{"field": f"account.{field.key}", "cmp": "eq", "value": "Gold"}]}
+    promise(root, name="Gold", filter=gold, targets={"normal": {"first": 30}})
+    promise(root, name="All")
+    do(
+        rules.save,
+        root,
+        None,
+        name="Gold first",
+        entity="ticket",
+        method=RouteMethod.TURNS,
+        filter=gold,
+        people=[(root.user_id, 1)],
+    )
+    do(rules.save, root, None, name="Rest", entity="ticket", method=RouteMethod.TURNS, people=[(root.user_id, 1)])
+    with pytest.raises(Conflict, match="the service level “Gold”, the assignment rule “Gold first”"):
+        do(custom_fields.deactivate, root, field.id)
+    with write_session() as session:  # as an earlier version allowed
+        session.get(CustomField, field.id).active = False
+        session.flush()
+        forget(session)
+    ticket = do(tickets.create, root, {"subject": "Help", "owner_id": None})
+    assert due(root, ticket.id) == MONDAY + timedelta(hours=1), "the next level holds"
+    assert do(assign.route, root, "ticket", ticket.id).rule_name == "Rest"
+    with read_session() as session:
+        assert [bool(level.broken) for level in service_levels.find(session, root)] == [True, False]
+        assert [bool(rule.broken) for rule in rules.find(session, root)] == [True, False]
+        assert rules.words(session, root, "ticket", gold) == "a field that is no longer in use"
 
 
 def test_without_service_levels_nothing_runs(cast):

@@ -153,6 +153,17 @@ def test_the_past_counts_only_what_was_known_a_week_after_a_lead_came_in(cast):
     assert found == {"80 to 119": (1, 1, True), "0 to 19": (1, 0, True)}
 
 
+def test_late_leads_are_told_of_however_many_others_wait_for_nothing(cast, monkeypatch):
+    monkeypatch.setattr(nudges, "FEW", 2)
+    do(nudges.set_targets, cast["root"], [SpeedView("Website", 30, None, None)])
+    for name, source in (("a", "Event"), ("b", "Event"), ("c", "Event"), ("d", "Website"), ("e", "Website"), ("f", "Website")):
+        do(leads.create, cast["alice"], {"name": name, "source": source})
+    with frozen(utcnow() + timedelta(minutes=31)):
+        nudges.first_contact(Run())
+    with read_session() as session:
+        assert len(session.exec(select(Notification).where(Notification.kind == "lead.late")).all()) == 3
+
+
 def test_a_late_first_contact_is_told_once_and_then_goes_up(cast):
     do(nudges.set_targets, cast["root"], [SpeedView(None, 30, None, None)])
     lead = do(leads.create, cast["alice"], {"name": "L"}).id
