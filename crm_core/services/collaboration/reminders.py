@@ -24,6 +24,8 @@ LOOK_BACK = timedelta(hours=24)
 LONGEST_LEAD = timedelta(days=1)
 RENEWAL_DAYS = (60, 30, 7)
 RENEWAL_WORDS = ("contract", "renewal", "subscription")
+RENEWAL_FIELDS = {"account": ("renews_on",)}
+"""Built-in dates on which a contract can end, besides the custom ones that are called so."""
 LEAD_HOURS = 24
 _TASK = Task.__table__  # type: ignore[attr-defined]
 _ACTIVITY = Activity.__table__  # type: ignore[attr-defined]
@@ -139,17 +141,20 @@ def renewals(session: Session, day: date) -> int:
 
 
 def _contract_fields(session: Session, key: str) -> Iterable[str]:
-    return [
+    called_so = [
         name
         for name, spec in registry(session, key).items()
         if spec.custom and spec.kind is FieldKind.DATE and any(word in spec.label.casefold() for word in RENEWAL_WORDS)
     ]
+    return [*RENEWAL_FIELDS.get(key, ()), *called_so]
 
 
 def _renewing(session: Session, key: str, field: str, on: date, days: int) -> int:
     table = entity(key).table
-    fits = where(session, key, {"field": field, "cmp": "eq", "value": on.isoformat()}, system())
-    query = select(table.c.id, table.c.owner_id).where(fits, table.c.owner_id.is_not(None), table.c.deleted_at.is_(None))
+    fits = [where(session, key, {"field": field, "cmp": "eq", "value": on.isoformat()}, system())]
+    if "customer_until" in table.c:  # who is no customer by then has nothing to renew
+        fits.append(or_(table.c.customer_until.is_(None), table.c.customer_until >= on))
+    query = select(table.c.id, table.c.owner_id).where(*fits, table.c.owner_id.is_not(None), table.c.deleted_at.is_(None))
     return sum(
         _tell(session, row.owner_id, "reminder.renewal", key, row.id, f"renewal:{key}:{row.id}:{field}:{on}:{days}", days=days)
         for row in session.execute(query).all()

@@ -78,7 +78,10 @@ def test_birthdays_contracts_and_silence(cast):
     with clock.frozen(NOON):
         assert do(reminders.birthdays, date(2026, 2, 28)) == 1 and do(reminders.birthdays, date(2026, 2, 28)) == 0
         assert do(reminders.birthdays, date(2028, 2, 28)) == 0 and do(reminders.birthdays, date(2028, 2, 29)) == 1
-        assert do(reminders.renewals, date(2026, 3, 27)) == 1 and do(reminders.renewals, date(2026, 3, 28)) == 0
+        do(accounts.create, alice, {"name": "Beta", "renews_on": date(2026, 4, 26)})
+        do(accounts.create, alice, {"name": "Gone", "renews_on": date(2026, 4, 26), "customer_until": date(2026, 3, 1)})
+        assert do(reminders.renewals, date(2026, 3, 27)) == 2 and do(reminders.renewals, date(2026, 3, 28)) == 0
+        assert "The contract of Beta ends in 30 days" in texts(alice)
         assert do(reminders.unanswered_leads, date(2026, 3, 27)) == 1
         assert f"The contract of {account.name} ends in 30 days" in texts(alice)
 
