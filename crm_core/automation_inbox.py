@@ -7,16 +7,21 @@ Loaded by crm_core.db, so that no session can exist without it.
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from sqlalchemy import delete, event, insert, select
+from sqlalchemy import delete, event, exists, insert, select, update
 from sqlmodel import Session
 
-from crm_core.models import Automation, AutomationInbox, AutomationVersion, Event
-from crm_core.vocabulary import AutomationState, Via
+from crm_core.kit.clock import utcnow
+from crm_core.models import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion, Event
+from crm_core.vocabulary import AutomationState, FlowState, Via
 
 _AUTOMATIONS: Any = Automation.__table__  # type: ignore[attr-defined]
 _VERSIONS: Any = AutomationVersion.__table__  # type: ignore[attr-defined]
 _EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 _INBOX: Any = AutomationInbox.__table__  # type: ignore[attr-defined]
+_RUNS: Any = AutomationRun.__table__  # type: ignore[attr-defined]
+_STEPS: Any = AutomationStep.__table__  # type: ignore[attr-defined]
+BY_IMPORT = "import:"
+"""How the trigger key of a run begins that an import started; the number of the event follows."""
 _NEWS = "automation_news"
 _EARS = "automation_ears"
 _FOR_IMPORTS = "automation_ears_for_imports"
@@ -49,14 +54,22 @@ def listening(session: Session, entity: str, *, imported: bool = False) -> bool:
 
 
 def unhear(session: Session, import_id: int, entity: str, record_ids: Collection[int]) -> None:
-    """Take what an import said about records out of the inbox again: it is being undone, and nothing shall begin with it any more."""
+    """Take what an import said about records back: it is being undone, and nothing shall begin with it any more. Runs that wait for their turn end."""
     if not record_ids:
         return
-    news = select(_EVENTS.c.id, _EVENTS.c.data).join(_INBOX, _INBOX.c.event_id == _EVENTS.c.id)
-    about = news.where(_EVENTS.c.entity == entity, _EVENTS.c.record_id.in_(record_ids), _EVENTS.c.via == Via.IMPORT)
-    gone = [event_id for event_id, data in session.connection().execute(about).tuples() if data.get("import") == import_id]
-    if gone:
-        session.connection().execute(delete(_INBOX).where(_INBOX.c.event_id.in_(gone)))
+    about = (_EVENTS.c.entity == entity, _EVENTS.c.record_id.in_(record_ids), _EVENTS.c.via == Via.IMPORT)
+    said = session.connection().execute(select(_EVENTS.c.id, _EVENTS.c.data).where(*about)).tuples()
+    gone = [event_id for event_id, data in said if data.get("import") == import_id]
+    if not gone:
+        return
+    session.connection().execute(delete(_INBOX).where(_INBOX.c.event_id.in_(gone)))
+    waits = (
+        _RUNS.c.entity == entity, _RUNS.c.record_id.in_(record_ids), _RUNS.c.state == FlowState.WAITING,
+        _RUNS.c.trigger_key.in_([f"{BY_IMPORT}{event_id}" for event_id in gone]),
+    )  # fmt: skip
+    over = {"state": FlowState.STOPPED, "message": "The import was undone", "due_at": None, "ended_at": utcnow()}
+    begun = exists().where(_STEPS.c.run_id == _RUNS.c.id)
+    session.connection().execute(update(_RUNS).where(*waits, ~begun).values(**over, version=_RUNS.c.version + 1))
 
 
 def _wanted(ears: _Ears, one: Any) -> bool:

@@ -56,6 +56,11 @@ def replay_view(told: replay.Replay, entity_key: str) -> None:
             f"Up to {told.busiest:,} starts within one hour: more than its limit, at which it pauses until somebody looks.",
             icon=":material/speed:",
         )
+    if told.imported:
+        st.caption(
+            f"{told.imported:,} of them through imports. What an import brings begins at a pace: {told.hourly_cap:,} at once, the others behind each "
+            f"other, {told.hourly_cap:,} an hour."
+        )
     if not told.starts:
         words = "It would start for nobody now" if told.today_only else f"It would not have started once in {told.days} days"
         st.markdown(f":orange[:material/info: {words}. Look at *When* and *If* again, or take it as it is.]")

@@ -110,7 +110,8 @@ def _surveys(draft: Draft, trigger: dict[str, Any]) -> None:
 def _imports(draft: Draft, trigger: dict[str, Any]) -> None:
     shown = bool(trigger.get("imports"))
     words = f"Also for {entity(draft.entity).plural.lower()} that an import brings"
-    _put(trigger, "imports", st.checkbox(words, value=shown, key=f"{draft.tag}_imports"), shown)
+    told = f"Of a large import {draft.cap:,} begin at once, the others behind each other, {draft.cap:,} an hour"
+    _put(trigger, "imports", st.checkbox(words, value=shown, key=f"{draft.tag}_imports", help=told), shown)
 
 
 def _changed(draft: Draft, trigger: dict[str, Any]) -> None:
@@ -256,7 +257,7 @@ def limits(draft: Draft, wrong: Wrong) -> None:
             days = int(flow.get("rest_days") or 0)
             _put(flow, "rest_days", rest.number_input("Not again within days", 0, 3650, value=days, key=f"{draft.tag}_rest"), days)
         draft.cap = most.number_input(
-            "At most an hour", 1, 10_000, value=draft.cap, key=f"{draft.tag}_cap",
-            help="More runs within an hour look like a mistake: it pauses and tells you",
+            "At most an hour", 1, flow_rules.MOST_AN_HOUR, value=draft.cap, key=f"{draft.tag}_cap",
+            help="More runs within an hour look like a mistake: it pauses and tells you. What imports bring begins at that pace instead",
         )  # fmt: skip
         problem(wrong, "hourly_cap")

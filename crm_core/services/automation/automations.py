@@ -19,9 +19,22 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Automation, AutomationRun, AutomationVersion
 from crm_core.services.automation import flow_rules, steps
-from crm_core.services.automation.engine import AUTOMATIONS, OPEN, RUNS, STEPS, VERSIONS, active, alone, stop_run
+from crm_core.services.automation.engine import (
+    AUTOMATIONS,
+    EVENTS,
+    OPEN,
+    RUNS,
+    STEPS,
+    VERSIONS,
+    Known,
+    active,
+    alone,
+    end,
+    owner_of,
+    stop_run,
+)
 from crm_core.services.automation.steps.base import Names
-from crm_core.services.automation.taking_up import begin
+from crm_core.services.automation.taking_up import Cause, begin, fits
 from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
 
 
@@ -301,8 +314,11 @@ def save(
         _refuse(session, actor, tidy)
         row.owner_id = actor.user_id
     row.name, row.entity = _free_name(session, name, row.id), tidy["entity"]
-    row.hourly_cap = max(1, min(int(hourly_cap), 10_000))
-    if not row.current or _flow_of(session, row) != tidy:
+    row.hourly_cap = max(1, min(int(hourly_cap), flow_rules.MOST_AN_HOUR))
+    before = _flow_of(session, row) if row.current else None
+    if before is None or before["trigger"] != tidy["trigger"]:
+        row.active_since = row.checked_at = utcnow()  # what another trigger would have wanted until now is past
+    if before != tidy:
         row.current += 1
         row.listens = flow_rules.listens(tidy)
         session.add(row)
@@ -411,14 +427,29 @@ def retry(session: Session, actor: Actor, run_id: int) -> AutomationRun:
     run, row = _run(session, actor, run_id)
     if run.state is not FlowState.FAILED:
         raise Conflict("Only a failed run can be tried again.")
-    if not run.step_id:
-        run.step_id = flow_rules.first(_flow_of(session, row)["steps"])
     run.state, run.due_at, run.ended_at, run.attempts, run.message = FlowState.RUNNING, utcnow(), None, 0, ""
+    if not run.step_id:
+        _ask_again(session, run, row)
     session.add(run)
     session.flush()
     events.record(session, actor, "automation.run_retried", entity="automation", record_id=row.id, data={"name": row.name})
     call_worker(session)
     return run
+
+
+def _ask_again(session: Session, run: AutomationRun, row: Automation) -> None:
+    """A run whose condition could not be asked takes the flow of today, if its condition holds. Raises Conflict while it can't be asked."""
+    current, owner = _flow_of(session, row), owner_of(session, row)
+    if owner is None:
+        raise Conflict("The person it acts for was deactivated. Switch it on again first.")
+    event = session.execute(select(EVENTS).where(EVENTS.c.id == run.cause_id)).first()
+    try:
+        holds = fits(session, Known(row, current, owner), Cause(run.record_id, run.trigger_key, event))
+    except CrmError as error:
+        raise Conflict(f"The condition still can't be asked: {error.message}") from error
+    run.version_number, run.step_id = row.current, flow_rules.first(current["steps"])
+    if not holds:
+        end(run, FlowState.SKIPPED, "Its condition does not hold")
 
 
 def retry_all(session: Session, actor: Actor, automation_id: int) -> int:

@@ -26,6 +26,8 @@ INBOX: Any = AutomationInbox.__table__  # type: ignore[attr-defined]
 EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 
 STEPS_AT_ONCE = 60
+UNASKED = "The condition could not be asked"
+"""How the message of a run begins that failed before its first step."""
 OPEN = (FlowState.RUNNING, FlowState.WAITING)
 
 

@@ -20,6 +20,8 @@ ENTITIES = ("lead", "contact", "account", "deal", "ticket", "order", "task")
 ARMS = ("yes", "no")
 MAX_STEPS = 40
 MAX_NESTING = 3
+MOST_AN_HOUR = 10_000
+"""The highest limit of runs an hour that somebody may choose."""
 MAX_CHAIN = 5
 """Automations that start each other end after so many links."""
 _SURVEYS = {
@@ -192,8 +194,8 @@ def problems(flow: Flow) -> dict[str, str]:
         wrong["steps"] = f"Branches can be nested {MAX_NESTING} deep."
     if len({step.get("id") for step, _ in steps}) != len(steps):
         wrong["steps"] = "Two steps have the same name; remove one and add it again."
-    if not (1 <= int(flow.get("hourly_cap") or 200) <= 10_000):
-        wrong["hourly_cap"] = "Allow between 1 and 10,000 runs an hour."
+    if not (1 <= int(flow.get("hourly_cap") or 200) <= MOST_AN_HOUR):
+        wrong["hourly_cap"] = f"Allow between 1 and {MOST_AN_HOUR:,} runs an hour."
     return wrong
 
 

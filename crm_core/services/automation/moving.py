@@ -54,7 +54,7 @@ def advance(session: Session, limit: int = RUNS_AT_ONCE) -> int:
             return _Together(session, runs).move()
     except Exception as error:
         failed = {error.at: error.__cause__} if isinstance(error, _Stumbled) else {}
-        log.info("runs go one by one: %s", type(error).__name__)
+        log.debug("runs go one by one: %s", type(error).__name__)
         if not isinstance(error, (_Stumbled, OperationalError)):
             log.error("runs could not go together: %s", trouble(error))
         forget_notes(session)

@@ -30,6 +30,7 @@ def pick(session: Session, limit: int) -> list[Moving]:
         busy |= _turn_taken(session, found, nowait=bool(seen))
         seen += [run.id for run in found]
         busy |= _busy(session, found)
+        busy |= _kept_earlier(session, found, seen)
         free = [run for run in found if (run.entity, run.record_id) not in busy]
         runs += free
         if len(free) == len(found):
@@ -62,6 +63,19 @@ def _busy(session: Session, runs: Sequence[Moving]) -> set[tuple[str, int]]:
         if missing := ids - set(session.execute(mine).scalars()):
             busy |= {(key, record_id) for record_id in session.execute(select(column).where(column.in_(missing))).scalars()}
     return busy
+
+
+def _kept_earlier(session: Session, runs: Sequence[Moving], seen: Sequence[int]) -> set[tuple[str, int]]:
+    """Records of these runs of which another worker keeps an earlier run that is due: it may wait for its turn of assignment and come in a moment."""
+    if db.is_sqlite(session) or not runs:
+        return set()
+    mine = {(run.entity, run.record_id): (run.due_at, run.id) for run in reversed(runs)}  # of each record the first
+    theirs = due_runs(RUNS.c.entity, RUNS.c.record_id, RUNS.c.due_at, RUNS.c.id).where(
+        tuple_(RUNS.c.entity, RUNS.c.record_id).in_(list(mine)), RUNS.c.id.not_in(seen)
+    )
+    return {
+        (row.entity, row.record_id) for row in session.execute(theirs) if (row.due_at, row.id) < mine[row.entity, row.record_id]
+    }
 
 
 def _turn_taken(session: Session, runs: Sequence[Moving], *, nowait: bool) -> set[tuple[str, int]]:

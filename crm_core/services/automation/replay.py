@@ -24,18 +24,21 @@ from crm_core.services.automation import automations, flow_rules, steps
 from crm_core.services.automation.engine import EVENTS
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.taking_up import before_test
-from crm_core.services.automation.upkeep import MOST_AT_ONCE, on_day
+from crm_core.services.automation.upkeep import on_day
 from crm_core.vocabulary import Action, Reentry, TriggerKind, Via
 
 DAYS = 90
 MOST_EVENTS = 200_000
+MOST_AT_ONCE = flow_rules.MOST_AN_HOUR + 1
+"""Records of one day that are counted: more are too many for any limit."""
 _PART = 5_000
 
 
 @dataclass(frozen=True)
 class Replay:
     """``starts``: how often it would have begun; ``per_day``: the same by day; ``examples``: (instant, record, name); ``mails``: steps that write to
-    customers per run, at most; ``busiest``: most starts within one hour; ``looked_at``: events or records that were examined."""
+    customers per run, at most; ``busiest``: most starts within one hour, without those of imports, which keep a pace of their own (``imported``: how
+    many); ``looked_at``: events or records that were examined."""
 
     days: int
     starts: int
@@ -48,6 +51,8 @@ class Replay:
     over_cap: bool = False
     cut: bool = False
     today_only: bool = False
+    imported: int = 0
+    hourly_cap: int = 200
 
 
 Report = Callable[[float], object]
@@ -78,7 +83,8 @@ def run(
     return _told(session, actor, tidy, found, looked, cut, hourly_cap, days, kind)
 
 
-Starts = list[tuple[datetime, int]]
+Starts = list[tuple[datetime, int, bool]]
+"""Instant, record, and whether an import would have brought it about."""
 
 
 def _of_events(session: Session, actor: Actor, flow: Mapping[str, Any], days: int, report: Report) -> tuple[Starts, int, bool]:
@@ -87,7 +93,7 @@ def _of_events(session: Session, actor: Actor, flow: Mapping[str, Any], days: in
     clause += [EVENTS.c.type.in_(listens["types"])] if listens["types"] else [EVENTS.c.type.not_like("%.created")]
     if not flow["trigger"].get("imports"):
         clause.append(EVENTS.c.via != Via.IMPORT)
-    columns = (EVENTS.c.id, EVENTS.c.type, EVENTS.c.at, EVENTS.c.record_id, EVENTS.c.changes, EVENTS.c.data)
+    columns = [EVENTS.c[name] for name in ("id", "type", "at", "via", "record_id", "changes", "data")]
     rows = session.execute(select(*columns).where(*clause).order_by(EVENTS.c.id.desc()).limit(MOST_EVENTS)).all()
     heard = [row for row in reversed(rows) if flow_rules.starts(flow, row.type, row.changes, row.data)]
     report(0.4)
@@ -95,7 +101,7 @@ def _of_events(session: Session, actor: Actor, flow: Mapping[str, Any], days: in
     kept = [row for row in heard if row.record_id in allowed]
     if flow.get("before") and kept:
         kept = _before(session, actor, flow, kept, lambda share: report(0.7 + share * 0.3))
-    return _rested(flow, [(row.at, row.record_id) for row in kept]), len(rows), len(rows) == MOST_EVENTS
+    return _rested(flow, [(row.at, row.record_id, row.via == Via.IMPORT) for row in kept]), len(rows), len(rows) == MOST_EVENTS
 
 
 def _allowed(session: Session, actor: Actor, flow: Mapping[str, Any], ids: set[int], report: Report) -> set[int]:
@@ -142,12 +148,12 @@ def _rested(flow: Mapping[str, Any], starts: Starts) -> Starts:
     pause = max(rest, _waits(flow) if reentry == Reentry.IDLE.value else timedelta())
     last: dict[int, datetime] = {}
     kept: Starts = []
-    for at, record_id in starts:
+    for at, record_id, imported in starts:
         before = last.get(record_id)
         if before is not None and (reentry == Reentry.ONCE.value or at - before < pause):
             continue
         last[record_id] = at
-        kept.append((at, record_id))
+        kept.append((at, record_id, imported))
     return kept
 
 
@@ -174,7 +180,7 @@ def _of_dates(session: Session, actor: Actor, flow: Mapping[str, Any], days: int
         )
         at = datetime(day.year, day.month, day.day, flow_rules.hour_of(trigger), tzinfo=zone)
         ids = session.execute(select(found.table.c.id).where(and_(meant, *clause)).limit(MOST_AT_ONCE)).scalars()
-        starts += [(at, record_id) for record_id in ids]
+        starts += [(at, record_id, False) for record_id in ids]
         report((days - back + 1) / (days + 1))
     return _rested(flow, starts), days + 1, False
 
@@ -184,21 +190,22 @@ def _of_today(session: Session, actor: Actor, flow: Mapping[str, Any]) -> tuple[
     clause = wanted(session, actor, found.key, flow.get("if"))
     ids = list(session.execute(select(found.table.c.id).where(*clause).limit(MOST_AT_ONCE + 1)).scalars())
     total = session.execute(select(func.count()).select_from(found.table).where(clause[0])).scalar_one()
-    return [(utcnow(), record_id) for record_id in ids[:MOST_AT_ONCE]], int(total), len(ids) > MOST_AT_ONCE
+    return [(utcnow(), record_id, False) for record_id in ids[:MOST_AT_ONCE]], int(total), len(ids) > MOST_AT_ONCE
 
 
 def _told(
     session: Session, actor: Actor, flow: Mapping[str, Any], found: Starts, looked: int, cut: bool, cap: int, days: int, kind: str
 ) -> Replay:
     zone = ZoneInfo(actor.timezone)
-    hours = Counter(at.replace(minute=0, second=0, microsecond=0) for at, _ in found)
+    hours = Counter(at.replace(minute=0, second=0, microsecond=0) for at, _, imported in found if not imported)
     latest = found[-12:][::-1]
-    names = lists.titles(session, actor, flow["entity"], {record_id for _, record_id in latest})
+    names = lists.titles(session, actor, flow["entity"], {record_id for _, record_id, _ in latest})
     today_only = kind in (TriggerKind.SCHEDULE.value, TriggerKind.MANUAL.value)
     busiest = max(hours.values(), default=0)
     return Replay(
-        days, len(found), len({record_id for _, record_id in found}), looked, dict(Counter(at.astimezone(zone).date() for at, _ in found)),
-        [(at, record_id, names.get(record_id, "")) for at, record_id in latest], _mails(flow["steps"]), busiest, busiest > cap, cut, today_only,
+        days, len(found), len({record_id for _, record_id, _ in found}), looked, dict(Counter(at.astimezone(zone).date() for at, _, _ in found)),
+        [(at, record_id, names.get(record_id, "")) for at, record_id, _ in latest], _mails(flow["steps"]), busiest, busiest > cap, cut, today_only,
+        sum(imported for _, _, imported in found), cap,
     )  # fmt: skip
 
 

@@ -3,22 +3,26 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from crm_core import db, filters
 from crm_core.access import Actor
+from crm_core.automation_inbox import BY_IMPORT
 from crm_core.entities import entity
+from crm_core.errors import CrmError
 from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
+from crm_core.kit.text import clip
 from crm_core.services.automation import flow_rules
-from crm_core.services.automation.engine import EVENTS, INBOX, OPEN, RUNS, Known, active, alone, pause, words
+from crm_core.services.automation.engine import EVENTS, INBOX, OPEN, RUNS, STEPS, UNASKED, Known, active, alone, pause, words
 from crm_core.services.automation.sight import wanted
+from crm_core.services.collaboration import notifications
 from crm_core.vocabulary import FlowState, Reentry, Via
 
 log = logging.getLogger("rapport.automation")
@@ -38,15 +42,20 @@ class Cause:
     def depth(self) -> int:
         return (self.event.depth if self.event is not None else 0) + 1
 
+    @property
+    def imported(self) -> bool:
+        return self.key.startswith(BY_IMPORT)
+
 
 @dataclass(frozen=True)
 class Start:
-    """A run to be: one that begins, or one that is only written down with the reason why not."""
+    """A run to be: one that begins, at ``due_at`` if not now, or one that is only written down with the reason why not."""
 
     known: Known
     cause: Cause
     state: FlowState = FlowState.RUNNING
     message: str = ""
+    due_at: datetime | None = None
 
 
 def hear(session: Session, limit: int = EVENTS_AT_ONCE) -> int:
@@ -59,11 +68,15 @@ def hear(session: Session, limit: int = EVENTS_AT_ONCE) -> int:
     alone(session, *{f"{event.entity}:{event.record_id}" for event in heard})
     starts: list[Start] = []
     for known in active(session):
-        causes = [Cause(event.record_id, f"event:{event.id}", event) for event in heard if _starts(known, event)]
+        causes = [Cause(event.record_id, _key(event), event) for event in heard if _starts(known, event)]
         starts += _chosen(session, known, causes, utcnow()) if causes else []
     _insert(session, sorted(starts, key=lambda start: (start.cause.event.id, start.known.row.id)))
     session.execute(delete(INBOX).where(INBOX.c.event_id.in_(ids)))
     return len(ids)
+
+
+def _key(event: Any) -> str:
+    return f"{BY_IMPORT if event.via == Via.IMPORT else 'event:'}{event.id}"
 
 
 def _starts(known: Known, event: Any) -> bool:
@@ -100,7 +113,7 @@ def _chosen(session: Session, known: Known, causes: Sequence[Cause], now: dateti
         if cause.record_id not in taken:
             fresh.append(Start(known, cause))
             taken |= {cause.record_id} if _rests(known) else set()
-    return [*deep, *failed, *_within_cap(session, known, fresh)]
+    return [*deep, *_within_cap(session, known, [*failed, *fresh])]
 
 
 def _new(session: Session, known: Known, causes: Sequence[Cause]) -> list[Cause]:
@@ -152,7 +165,8 @@ def _row(start: Start, now: datetime) -> dict[str, Any]:
     row, cause, begins = start.known.row, start.cause, start.state in OPEN
     return {
         "automation_id": row.id, "version_number": row.current, "trigger_key": cause.key, "entity": row.entity, "record_id": cause.record_id,
-        "state": start.state, "step_id": flow_rules.first(start.known.flow["steps"]) if begins else "", "due_at": now if begins else None,
+        "state": start.state, "step_id": flow_rules.first(start.known.flow["steps"]) if begins else "",
+        "due_at": (start.due_at or now) if begins else None,
         "ended_at": None if begins else now, "attempts": 0, "message": start.message, "depth": cause.depth,
         "cause_id": cause.event.id if cause.event is not None else None, "created_at": now, "updated_at": now, "version": 1,
     }  # fmt: skip
@@ -168,10 +182,20 @@ def _asked(session: Session, known: Known, causes: Sequence[Cause], now: datetim
             return _fitting(session, known, causes, now), []
     except Exception as error:
         log.warning("the condition of automation %s failed for %d: %s", known.row.id, len(causes), type(error).__name__)
-        if len(causes) == 1:
-            return [], [Start(known, causes[0], FlowState.FAILED, f"The condition could not be asked: {words(error)}")]
+        if len(causes) == 1 or isinstance(error, CrmError):  # what is wrong with the condition itself is wrong for every record
+            told = f"{UNASKED}: {words(error)}"
+            _tell(session, known, told)
+            return [], [Start(known, cause, FlowState.FAILED, told) for cause in causes]
     each = [_asked(session, known, [cause], now) for cause in causes]
     return [cause for fitting, _ in each for cause in fitting], [start for _, failed in each for start in failed]
+
+
+def _tell(session: Session, known: Known, told: str) -> None:
+    """The owner hears once of each version whose condition can't be asked."""
+    notifications.notify(
+        session, known.row.owner_id, kind="automation.failed", params={"name": known.row.name, "reason": clip(told, 200)},
+        dedupe_key=f"automation-unasked-{known.row.id}-{known.row.current}",
+    )  # fmt: skip
 
 
 def _fitting(session: Session, known: Known, causes: Sequence[Cause], now: datetime) -> list[Cause]:
@@ -186,6 +210,11 @@ def _fitting(session: Session, known: Known, causes: Sequence[Cause], now: datet
         for cause in fitting
         if not before or cause.event is None or _before(session, known, found[cause.record_id], cause.event)
     ]
+
+
+def fits(session: Session, known: Known, cause: Cause) -> bool:
+    """Whether the record of a cause meets the conditions now. Raises what is wrong with them."""
+    return bool(_fitting(session, known, [cause], utcnow()))
 
 
 def _before(session: Session, known: Known, row: Any, event: Any) -> bool:
@@ -220,25 +249,47 @@ def _value(spec: Any, row: Any) -> Any:
 
 
 def _within_cap(session: Session, known: Known, starts: list[Start]) -> list[Start]:
-    """As many as the hour still allows; an automation that wants more is paused."""
-    if not starts:
-        return []
+    """As many as the hour still allows; an automation that wants more is paused. Many that an import brings are no mistake: they wait their turn."""
+    own = [start for start in starts if not start.cause.imported or start.state is FlowState.FAILED]
+    brought = [start for start in starts if start.cause.imported and start.state is not FlowState.FAILED]
+    if not own:
+        return _paced(session, known, brought)
     room = max(0, known.row.hourly_cap - _lately(session, known))
-    session.info["automation_runs_lately"][known.row.id] += len(starts[:room])
-    if len(starts) > room:
+    session.info["automation_runs_lately"][known.row.id] += len(own[:room])
+    if len(own) > room:
         told = f"More than {known.row.hourly_cap:,} runs within an hour. It was stopped so that you can look whether that is right."
         pause(session, known.row.id, told)
-    return starts[:room]
+    return [*own[:room], *_paced(session, known, brought)]
 
 
 def _lately(session: Session, known: Known) -> int:
-    """Runs of an automation within the last hour, counted once per transaction and carried on in it."""
+    """Runs of an automation within the last hour, counted once per transaction and carried on in it. Those of imports have their own pace."""
     counted: Counter[int] = session.info.setdefault("automation_runs_lately", Counter())
     if known.row.id not in counted:
-        clause = (
-            RUNS.c.automation_id == known.row.id,
-            RUNS.c.created_at > utcnow() - timedelta(hours=1),
-            RUNS.c.state != FlowState.SKIPPED,
-        )
+        clause = (*_of_last_hour(known), RUNS.c.trigger_key.not_like(f"{BY_IMPORT}%") | (RUNS.c.state == FlowState.FAILED))
         counted[known.row.id] = session.execute(select(func.count()).select_from(RUNS).where(*clause)).scalar_one()
     return counted[known.row.id]
+
+
+def _of_last_hour(known: Known) -> tuple[Any, ...]:
+    since = utcnow() - timedelta(hours=1)
+    return (RUNS.c.automation_id == known.row.id, RUNS.c.created_at > since, RUNS.c.state != FlowState.SKIPPED)
+
+
+def _paced(session: Session, known: Known, starts: list[Start]) -> list[Start]:
+    """What imports bring: as many as the limit of an hour begin at once, the others behind each other, so many an hour."""
+    if not starts:
+        return []
+    imported, cap, now = RUNS.c.trigger_key.like(f"{BY_IMPORT}%"), known.row.hourly_cap, utcnow()
+    lately = session.execute(select(func.count()).select_from(RUNS).where(*_of_last_hour(known), imported)).scalar_one()
+    waits = (
+        RUNS.c.automation_id == known.row.id,
+        RUNS.c.state == FlowState.WAITING,
+        imported,
+        ~exists().where(STEPS.c.run_id == RUNS.c.id),
+    )
+    last = session.execute(select(func.max(RUNS.c.due_at)).where(*waits)).scalar()
+    room = 0 if last is not None and last > now else max(0, cap - lately)
+    later = starts[room:]
+    behind = [max(now, last or now) + timedelta(hours=1) * number / cap for number in range(1, len(later) + 1)]
+    return [*starts[:room], *(replace(one, state=FlowState.WAITING, due_at=at) for one, at in zip(later, behind, strict=True))]

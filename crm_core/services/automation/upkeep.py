@@ -1,7 +1,9 @@
 """What the clock and the queue do for automations: hear and move on, look at dates and schedules, forget old runs."""
 
-from collections.abc import Iterator
+from calendar import isleap
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,13 +14,14 @@ from crm_core.access import visible
 from crm_core.automation_inbox import call_worker
 from crm_core.db import is_sqlite
 from crm_core.entities import entity
-from crm_core.fields import FieldSpec, registry
+from crm_core.errors import CrmError, Invalid
+from crm_core.fields import FieldSpec, registry, to_json
 from crm_core.jobs import Job, job
 from crm_core.jobs.tables import RUNNING, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.models import WorkerHeartbeat
 from crm_core.services.automation import flow_rules
-from crm_core.services.automation.engine import AUTOMATIONS, INBOX, RUNS, Known, active, alone
+from crm_core.services.automation.engine import AUTOMATIONS, INBOX, RUNS, Known, active, alone, pause
 from crm_core.services.automation.moving import advance
 from crm_core.services.automation.picking import due_runs
 from crm_core.services.automation.sight import wanted
@@ -28,8 +31,10 @@ from crm_core.vocabulary import AutomationState, FieldKind, TriggerKind
 
 BEATS: Any = WorkerHeartbeat.__table__  # type: ignore[attr-defined]
 KEPT_DAYS = 400
-MOST_AT_ONCE = 2_000
-"""Records that one look at the clock takes up for one automation; the hourly cap is usually lower."""
+AT_ONCE = 2_000
+"""Records that are asked about together; the hourly cap usually ends it after the first of them."""
+YEARS_BACK = 60
+"""How old an instant may be that is celebrated every year."""
 LATE_DAYS = 3
 """Dates that passed while no worker ran are made up for this long."""
 
@@ -88,21 +93,34 @@ def look_at_the_clock(job: Job) -> None:
 
 
 def _look(session: Session, known: Known, now: datetime) -> None:
-    kind = known.flow["trigger"].get("kind")
+    """Take up what the clock wants of one automation. One whose condition can't be asked is paused, and the others go on."""
     alone(session, f"clock:{known.row.id}")
-    if kind == TriggerKind.DATE.value:
-        due = [Cause(record_id, f"date:{record_id}:{day.isoformat()}") for record_id, day in dates(session, known, now)]
-        take_up(session, known, due, now=now)
-    elif kind == TriggerKind.SCHEDULE.value:
-        looked = session.execute(
-            select(AUTOMATIONS.c.checked_at).where(AUTOMATIONS.c.id == known.row.id)
-        ).scalar()  # perhaps just now
-        slot = slot_of(known.flow["trigger"], looked or now, now, known.actor.timezone)
-        if slot is None:
+    kind = known.flow["trigger"].get("kind")
+    try:
+        if kind == TriggerKind.DATE.value:
+            _take_all(session, known, (Cause(one, f"date:{one}:{day.isoformat()}") for one, day in dates(session, known, now)), now)
+        elif kind == TriggerKind.SCHEDULE.value:
+            _look_at_slot(session, known, now)
+    except CrmError as error:
+        pause(session, known.row.id, f"Its condition could not be asked: {error.message}")
+
+
+def _look_at_slot(session: Session, known: Known, now: datetime) -> None:
+    mine = AUTOMATIONS.c.id == known.row.id
+    looked = session.execute(select(AUTOMATIONS.c.checked_at).where(mine)).scalar()  # perhaps just now
+    slot = slot_of(known.flow["trigger"], looked or now, now, known.actor.timezone)
+    if slot is not None:
+        _take_all(session, known, (Cause(one, f"clock:{slot:%Y-%m-%dT%H:%M}:{one}") for one in matching(session, known, now)), now)
+        session.execute(update(AUTOMATIONS).where(mine).values(checked_at=now))
+
+
+def _take_all(session: Session, known: Known, due: Iterable[Cause], now: datetime) -> None:
+    """Some thousand at a time, until there are no more or too many began: what is up to date already takes nobody's place."""
+    waiting = iter(due)
+    while part := list(islice(waiting, AT_ONCE)):
+        take_up(session, known, part, now=now)
+        if all(one.row.id != known.row.id for one in active(session)):
             return
-        due = [Cause(record_id, f"clock:{slot:%Y-%m-%dT%H:%M}:{record_id}") for record_id in matching(session, known, now)]
-        take_up(session, known, due, now=now)
-        session.execute(update(AUTOMATIONS).where(AUTOMATIONS.c.id == known.row.id).values(checked_at=now))
 
 
 def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, date]]:
@@ -110,11 +128,11 @@ def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, 
     trigger = known.flow["trigger"]
     found = entity(known.row.entity)
     spec = registry(session, found.key).get(trigger["field"])
-    local = now.astimezone(ZoneInfo(known.actor.timezone))
-    if spec is None or local.hour < flow_rules.hour_of(trigger):
-        local -= timedelta(days=1)
     if spec is None:
-        return
+        raise Invalid("The date to count from is gone.")
+    local = now.astimezone(ZoneInfo(known.actor.timezone))
+    if local.hour < flow_rules.hour_of(trigger):
+        local -= timedelta(days=1)
     since = (known.row.active_since or now).astimezone(ZoneInfo(known.actor.timezone)).date()
     for back in range(LATE_DAYS):
         due_on = local.date() - timedelta(days=back)
@@ -123,25 +141,38 @@ def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, 
         meant = due_on - timedelta(days=int(trigger.get("days") or 0))
         clause = on_day(spec, found.table, meant, bool(trigger.get("yearly")), known.actor.timezone)
         query = select(found.table.c.id).where(clause, visible(known.actor, found.key, found.table)).order_by(found.table.c.id)
-        for record_id in session.execute(query.limit(MOST_AT_ONCE)).scalars().all():
+        for record_id in session.execute(query).scalars().all():
             yield record_id, meant
 
 
 def on_day(spec: FieldSpec, table: Any, day: date, yearly: bool, timezone: str) -> Any:
+    """The records whose date is that day, or its day of any year; an instant counts on its day in that time zone."""
     column = spec.expression(table)
-    if spec.custom:  # kept as text: 2026-04-30
-        return column.like(f"%-{day:%m-%d}") if yearly else column == day.isoformat()
     if spec.kind is FieldKind.DATETIME:
-        start = datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC)
-        return and_(column >= start, column < start + timedelta(days=1))
-    if yearly:
-        days = [(day.month, day.day), *([(2, 29)] if (day.month, day.day) == (2, 28) and not _leap(day.year) else [])]
-        return or_(*(and_(extract("month", column) == month, extract("day", column) == number) for month, number in days))
-    return column == day
+        return or_(*(_within(spec, column, one, timezone) for one in (_each_year(day) if yearly else [day])))
+    if not yearly:
+        return column == (day.isoformat() if spec.custom else day)  # a custom one is kept as text: 2026-04-30
+    if spec.custom:
+        return or_(*(column.like(f"%-{month:02}-{number:02}") for month, number in _same_days(day)))
+    return or_(*(and_(extract("month", column) == month, extract("day", column) == number) for month, number in _same_days(day)))
 
 
-def _leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+def _within(spec: FieldSpec, column: Any, day: date, timezone: str) -> Any:
+    """Instants from midnight to midnight, which may be 23 or 25 hours."""
+    start, end = (datetime.combine(one, time(), ZoneInfo(timezone)).astimezone(UTC) for one in (day, day + timedelta(days=1)))
+    return and_(column >= to_json(start), column < to_json(end)) if spec.custom else and_(column >= start, column < end)
+
+
+def _same_days(day: date) -> list[tuple[int, int]]:
+    """Month and day of what comes back on this day each year: the 29th of February on the 28th where there is none."""
+    more = [(2, 29)] if (day.month, day.day) == (2, 28) and not isleap(day.year) else []
+    return [(day.month, day.day), *more]
+
+
+def _each_year(day: date) -> list[date]:
+    """The same day of this year and of those before it."""
+    years = range(day.year - YEARS_BACK, day.year + 1)
+    return [date(year, *one) for year in years for one in _same_days(day) if one != (2, 29) or isleap(year)]
 
 
 def slot_of(trigger: dict[str, Any], checked_at: datetime, now: datetime, timezone: str) -> datetime | None:
@@ -162,7 +193,7 @@ def matching(session: Session, known: Known, now: datetime) -> list[int]:
     query = (
         select(table.c.id).where(*wanted(session, known.actor, known.row.entity, known.flow.get("if"), now)).order_by(table.c.id)
     )
-    return list(session.execute(query.limit(MOST_AT_ONCE)).scalars())
+    return list(session.execute(query).scalars())
 
 
 @job("automation.purge", title="Forget old runs of automations", cron="40 3 * * *", keep_days=7)

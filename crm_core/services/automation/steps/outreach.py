@@ -67,12 +67,12 @@ def _note_letter(context: Context, campaign_id: int, key: str, person_id: int, m
 
 
 def ended(context: Context, flow: flow_rules.Flow, since: datetime) -> str:
-    """``over``, with what waits in the outbox called back: news and offers, where the person left; where the goal is reached, all that was queued
-    before the transaction that began at ``since``. What the run wrote a moment ago is no leftover, and business under way goes on."""
+    """``over``, with what waits in the outbox called back: news and offers. Mail about business under way goes on, whatever the journey's end. Where the
+    goal is reached, what the run wrote in the transaction that began at ``since`` is no leftover either."""
     if not (why := over(context, flow)):
         return ""
-    goal = why == _GOAL
-    mine = outbox.MAIL.c.created_at < since if goal else outbox.MAIL.c.purpose.is_not(None)
+    news = outbox.MAIL.c.purpose.is_not(None)
+    mine = and_(news, outbox.MAIL.c.created_at < since) if why == _GOAL else news
     gone = outbox.recall(context.session, context.actor, f"{why}.", batch=context.batch, only=mine)
     told = "one waiting e-mail was called back" if len(gone) == 1 else f"{len(gone)} waiting e-mails were called back"
     return f"{why}; {told}" if gone else why

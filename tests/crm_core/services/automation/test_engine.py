@@ -11,6 +11,7 @@ from sqlmodel import col
 from crm_core import jobs
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.fields import FieldSpec, builtin, to_json
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import (
@@ -19,6 +20,7 @@ from crm_core.models import (
     AutomationRun,
     AutomationStep,
     Event,
+    Lead,
     MailDelivery,
     Notification,
     Task,
@@ -28,7 +30,7 @@ from crm_core.services.automation import automations, engine, one_by_one, pickin
 from crm_core.services.automation.steps.base import Done, StepKind
 from crm_core.services.customers import contacts
 from crm_core.services.sales import deals, leads
-from crm_core.vocabulary import AutomationState, FlowState, StepOutcome, Via
+from crm_core.vocabulary import AutomationState, FieldKind, FlowState, StepOutcome, Via
 from tests.crm_core.services.automation.automating import TASK, all_of, flow, runs, switched_on, work
 from tests.crm_core.services.marketing.outreach import no_quiet_hours
 from tests.verbs import do
@@ -227,6 +229,18 @@ def test_a_condition_that_can_not_be_asked_is_a_failure_that_is_seen(cast):
     (run,) = runs()
     assert run.state is FlowState.FAILED
     assert "condition could not be asked" in run.message
+    do(leads.create, root, {"name": "Ada", "source": "Website"})
+    work()
+    assert len(all_of(Notification, col(Notification.kind) == "automation.failed")) == 1, "its owner hears once"
+    with pytest.raises(Conflict, match="still can't be asked"):
+        do(automations.retry_all, root, row.id)
+    mended = flow(does=[{**TASK, "id": "another"}], **{"if": {"field": "source", "cmp": "eq", "value": "Website"}})
+    do(automations.save, root, row.id, name=row.name, flow=mended)
+    assert do(automations.retry_all, root, row.id) == 2
+    work()
+    grace, ada = runs()
+    assert (grace.state, ada.state) == (FlowState.SKIPPED, FlowState.DONE)
+    assert [task.lead_id for task in all_of(Task)] == [ada.record_id], "the condition holds for those that are tried again too"
 
 
 def test_a_step_that_fails_is_tried_again_later_then_stands_among_the_failures_until_somebody_retries(cast, monkeypatch):
@@ -331,6 +345,83 @@ def test_a_schedule_takes_up_what_matches_once_per_slot(cast, monkeypatch):
         upkeep.look_at_the_clock(begin("automation.clock:test", "automation.clock"))
     assert [run.record_id for run in runs()] == [idle.id]
     assert all_of(Automation)[0].version == row.version
+
+
+def look():
+    upkeep.look_at_the_clock(begin("automation.clock:test", "automation.clock"))
+
+
+def change_all(**values):
+    with write_session() as session:
+        session.execute(update(Automation).values(**values))
+
+
+def test_what_the_clock_finds_is_taken_up_to_the_last_record_however_many_were_before(cast, monkeypatch):
+    root, today = cast["root"], clock.utcnow().date()
+    monkeypatch.setattr(upkeep, "AT_ONCE", 2)
+    for n in range(5):
+        do(contacts.create, root, {"name": f"Born {n}", "birthday": today.replace(year=1984)})
+    trigger = {"kind": "date", "field": "birthday", "days": 0, "yearly": True, "hour": 0}
+    told = {"id": "n", "kind": "tell", "who": root.user_id, "text": "Today"}
+    row = switched_on(root, entity="contact", trigger=trigger, does=[told])
+    look()
+    look()
+    assert len(runs(FlowState.DONE)) == 5 and all_of(Automation)[0].state is AutomationState.ACTIVE
+    daily, everybody = {"kind": "schedule", "every": "day", "hour": 0}, {"field": "name", "cmp": "starts", "value": "Born"}
+    change_all(checked_at=clock.utcnow() - timedelta(days=2))
+    do(automations.save, root, row.id, name=row.name, flow=flow("contact", daily, [told], **{"if": everybody}))
+    look()
+    assert len(runs()) == 5, "what another trigger would have wanted before is past"
+    change_all(checked_at=clock.utcnow() - timedelta(days=2))
+    look()
+    assert len(runs(FlowState.DONE)) == 10
+
+
+def test_one_that_the_clock_can_not_ask_is_paused_and_the_others_go_on(cast):
+    root, daily, named = cast["root"], {"kind": "schedule", "every": "day", "hour": 0}, {"field": "name", "cmp": "not_empty"}
+    do(leads.create, root, {"name": "Grace"})
+    broken = switched_on(root, trigger=daily, **{"if": named})
+    switched_on(root, name="Sound", trigger=daily, **{"if": named})
+    gone = flow(trigger=daily, **{"if": {"field": "no_longer_there", "cmp": "eq", "value": 1}})
+    with write_session() as session:
+        session.execute(update(engine.VERSIONS).where(engine.VERSIONS.c.automation_id == broken.id).values(flow=gone))
+    change_all(checked_at=clock.utcnow() - timedelta(days=2))
+    look()
+    first, sound = all_of(Automation)
+    assert (first.state, sound.state) == (AutomationState.PAUSED, AutomationState.ACTIVE)
+    assert "could not be asked" in first.reason
+    assert [run.automation_id for run in runs(FlowState.DONE)] == [sound.id]
+
+
+INSTANTS = {
+    "autumn, first": datetime(2026, 10, 24, 22, tzinfo=UTC), "autumn, last": datetime(2026, 10, 25, 22, 59, tzinfo=UTC),
+    "the day after": datetime(2026, 10, 25, 23, tzinfo=UTC), "spring": datetime(2026, 3, 29, 21, 59, tzinfo=UTC),
+    "the day after spring": datetime(2026, 3, 29, 22, tzinfo=UTC), "leap": datetime(2024, 2, 29, 12, tzinfo=UTC),
+}  # fmt: skip
+DAYS = [
+    (date(2026, 10, 25), False, ["autumn, first", "autumn, last"]),  # 25 hours
+    (date(2026, 10, 26), False, ["the day after"]),
+    (date(2027, 10, 25), True, ["autumn, first", "autumn, last"]),
+    (date(2026, 3, 29), False, ["spring"]),  # 23 hours
+    (date(2026, 3, 30), False, ["the day after spring"]),
+    (date(2027, 2, 28), True, ["leap"]),
+    (date(2028, 2, 28), True, []),
+    (date(2028, 2, 29), True, ["leap"]),
+]
+
+
+def test_an_instant_counts_on_its_day_in_that_time_zone_also_where_the_clocks_change(any_cast):
+    table, own = Lead.__table__, FieldSpec("lead", "x_at", "At", FieldKind.DATETIME, custom=True)
+    for name, at in INSTANTS.items():
+        made = do(leads.create, any_cast["root"], {"name": name})
+        with write_session() as session:
+            session.execute(update(Lead).where(col(Lead.id) == made.id).values(created_at=at, extra={"x_at": to_json(at)}))
+    for spec in (builtin("lead")["created_at"], own):
+        for day, yearly, meant in DAYS:
+            with read_session() as session:
+                that_day = upkeep.on_day(spec, table, day, yearly, "Europe/Berlin")
+                found = session.execute(select(table.c.name).where(that_day).order_by(table.c.id))
+                assert list(found.scalars()) == meant, (spec.key, day)
 
 
 def test_imports_start_nothing_unless_wanted(cast):

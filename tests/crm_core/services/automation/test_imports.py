@@ -1,15 +1,20 @@
 """What automations make of a real import: only who takes imports begins, once per record, and nothing that was undone meanwhile."""
 
+from datetime import timedelta
+
 import pytest
 
 from crm_core.db import read_session, write_session
 from crm_core.jobs import find_jobs
-from crm_core.models import AutomationInbox, Event, Task
+from crm_core.kit import clock
+from crm_core.models import Automation, AutomationInbox, Event, Task
 from crm_core.services.admin.imports import writing
 from crm_core.services.automation import automations, taking_up
-from crm_core.vocabulary import Via
+from crm_core.services.sales import leads
+from crm_core.vocabulary import AutomationState, FlowState, Via
 from tests.crm_core.services.admin.imports.conftest import imports as imports
 from tests.crm_core.services.automation.automating import all_of, runs, see, switched_on, work
+from tests.verbs import do
 
 LEADS = "Name,Email,Source\nAda,ada@x.example,Website\nBob,bob@x.example,Event\nCy,cy@x.example,Website\n"
 TOO = {"kind": "event", "events": ["lead.created"], "imports": True}
@@ -71,6 +76,29 @@ def test_an_import_undone_before_it_was_heard_starts_nothing(any_cast, imports):
     assert inbox() == []
     work()
     assert runs() == [] and all_of(Task) == [] and imports.count(root, "lead") == 3
+
+
+def test_a_large_import_pauses_nothing_its_runs_wait_their_turn_and_end_when_it_is_undone(any_cast, imports):
+    root, began = any_cast["root"], clock.utcnow()
+    switched_on(root, cap=2, trigger=TOO)
+    imports.run(root, "lead", "Name,Email\n" + "".join(f"Lead {n},lead{n}@x.example\n" for n in range(7)))
+    work()
+
+    def turns():
+        """Half hours until the runs that wait begin."""
+        return [round((one.due_at - began).total_seconds() / 1800) for one in runs(FlowState.WAITING)]
+
+    assert len(runs(FlowState.DONE)) == 2 and turns() == [1, 2, 3, 4, 5], "two an hour"
+    more = imports.run(root, "lead", "Name,Email\nLate,late@x.example\n")
+    for n in range(2):
+        do(leads.create, root, {"name": f"By hand {n}"})
+    work()
+    assert len(runs(FlowState.DONE)) == 4 and turns() == [1, 2, 3, 4, 5, 6], "others keep their own room"
+    imports.undo(root, more)
+    assert [one.message for one in runs(FlowState.STOPPED)] == ["The import was undone"] and turns() == [1, 2, 3, 4, 5]
+    with clock.frozen(began + timedelta(minutes=75)):
+        work()
+    assert len(runs(FlowState.DONE)) == 6 and all_of(Automation)[0].state is AutomationState.ACTIVE
 
 
 def test_an_import_undone_while_a_run_is_under_way_leaves_no_trace_on_records_that_are_gone(any_cast, imports):

@@ -299,6 +299,20 @@ def test_who_leaves_still_gets_mail_about_business_and_a_goal_takes_back_only_wh
     told = sorted(run.message for run in runs(FlowState.DONE))
     assert told[0].startswith("Left the automation") and told[0].endswith("; one waiting e-mail was called back")
     assert told[1] == "The goal is reached", "what the run wrote a moment before is no leftover"
+    boils = {"op": "and", "items": [{"field": "job_title", "cmp": "eq", "value": "boils"}]}
+    switched_on(root, name="Until it boils", does=[mail, service, wait, TASK], goal=boils)
+    warm = do(leads.create, root, {"name": "warm", "email": "warm@example.com"})
+    do(consent.record, root, "lead", warm.id, status=ConsentStatus.GRANTED, **say)
+    work()
+    do(leads.update, root, warm.id, {"job_title": "boils"})
+    with clock.frozen(clock.utcnow() + timedelta(days=1, minutes=1)):
+        work()
+    (over,) = [run for run in runs() if "called back" in run.message and run.record_id == warm.id]
+    theirs = [(one.subject, one.state) for one in all_of(MailDelivery) if one.batch == f"auto:{over.id}"]
+    assert theirs == [("News", MailState.CANCELLED), ("Your visit", MailState.PENDING)], (
+        "business goes on, whatever ends the journey"
+    )
+    assert over.message == "The goal is reached; one waiting e-mail was called back"
 
 
 def test_links_and_answers_of_letters_hold_when_an_automation_takes_their_reader_out(cast, news):

@@ -17,6 +17,7 @@ from crm_core.models import Automation, AutomationInbox, AutomationStep, Lead, N
 from crm_core.services.automation import one_by_one, places, steps, upkeep
 from crm_core.services.automation.engine import RUNS
 from crm_core.services.automation.steps.base import Done, StepKind
+from crm_core.services.automation.taking_up import hear
 from crm_core.services.customers import contacts
 from crm_core.services.routing import assign, rules
 from crm_core.services.sales import leads
@@ -143,6 +144,16 @@ def test_a_record_that_somebody_keeps_for_long_holds_nobody_else_up(any_cast):
             assert other.execute(select(AutomationInbox)).first() is None, "all was heard"
     work()
     assert len(runs(FlowState.DONE)) == 3 and len(all_of(Task)) == 3
+    third = do(leads.create, root, {"name": "Third"})
+    do(leads.qualify, root, third.id)
+    with write_session() as session:
+        hear(session)
+    with ThreadPoolExecutor(1) as worker, write_session() as session:  # another worker has the earlier run, and waits to assign
+        session.execute(select(RUNS.c.id).where(RUNS.c.record_id == third.id).order_by(RUNS.c.id).limit(1).with_for_update())
+        worker.submit(work).result(20)
+        assert [run.record_id for run in runs(FlowState.RUNNING)] == [third.id] * 2, "what comes later stays later"
+    work()
+    assert len(runs(FlowState.DONE)) == 5
 
 
 @only_postgres
