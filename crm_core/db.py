@@ -22,6 +22,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 from crm_core.errors import Conflict, Invalid, Unavailable
+from crm_core.kit.text import sort_key
 from crm_core.models import TableVersion
 from crm_core.settings import settings
 
@@ -42,9 +43,15 @@ def _fold_lower(text: str | None) -> str | None:
     return text.lower() if isinstance(text, str) else text
 
 
+@lru_cache(maxsize=50_000)
+def _sort_key(text: str | None) -> str | None:
+    return sort_key(text) if isinstance(text, str) else text
+
+
 def _on_sqlite_connect(connection: sqlite3.Connection, read_only: bool) -> None:
     connection.isolation_level = None
     connection.create_function("rapport_lower", 1, _fold_lower, deterministic=True)
+    connection.create_function("rapport_sort_key", 1, _sort_key, deterministic=True)
     cursor = connection.cursor()
     for pragma in (
         "foreign_keys=ON",

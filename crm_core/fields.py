@@ -75,6 +75,11 @@ class FieldSpec:
     filterable: bool = True
 
     @property
+    def textual(self) -> bool:
+        """True when its values are words that people chose, sorted as in an address book."""
+        return self.kind in (*TEXTS, FieldKind.PICK) or (self.custom and self.kind is FieldKind.CHOICE)
+
+    @property
     def maskable(self) -> bool:
         """True when a role may be kept from reading it. What screens steer by (states, links, switches, instants) must stay readable."""
         steers = self.enum is not None or self.to is not None or self.kind in (FieldKind.BOOLEAN, FieldKind.DATETIME)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
 from sqlmodel import Session
 
 from crm_core import search
@@ -15,6 +15,7 @@ from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, registry
 from crm_core.filters import where
 from crm_core.kit.paging import Page
+from crm_core.ordering import alphabetical, sort_text
 from crm_core.vocabulary import Action, Scope
 
 MASK = "•••"
@@ -22,6 +23,9 @@ MAX_SIZE = 500
 NEAREST = 500
 FEW = 500
 """So many rows are sorted after they were found, not found along the order."""
+
+AS_WRITTEN = ("number",)
+"""Numbers of orders and tickets look alike: a list follows the index that keeps them unique."""
 
 SHORT = 2_000
 """So many names of people, stages and the like are kept in memory; longer lists are asked name by name."""
@@ -123,7 +127,9 @@ def _page_ids(
     if total is not None and total <= FEW and (query.filter or query.q):
         return _few_ids(session, found, spec, key, descending, clause, size, offset)
     order = _order(found, spec, key, descending)
-    return list(session.execute(select(found.table.c.id).where(clause).order_by(*order).limit(size).offset(offset)).scalars())
+    # No index gives the order of such texts. SQLite reads the table then, but only when it can see how few rows are wanted.
+    few = literal_column(str(size)) if isinstance(sorted_by(found, spec, key), sort_text) else size
+    return list(session.execute(select(found.table.c.id).where(clause).order_by(*order).limit(few).offset(offset)).scalars())
 
 
 def _few_ids(
@@ -137,18 +143,25 @@ def _few_ids(
     offset: int,
 ) -> list[int]:
     """Few rows are found first and sorted then. The limit inside keeps the database from walking the whole list in its order to meet them."""
-    _order(found, spec, key, descending)  # refuses what can't be sorted by
-    column = found.table.c[key] if spec is None else spec.expression(found.table)
+    column = sorted_by(found, spec, key)
     rows = select(found.table.c.id, column.label("sorted_by")).where(clause).limit(2 * FEW).subquery()
     by, tie = (rows.c.sorted_by.desc(), rows.c.id.desc()) if descending else (rows.c.sorted_by.asc(), rows.c.id.asc())
     return list(session.execute(select(rows.c.id).order_by(by.nulls_last(), tie).limit(size).offset(offset)).scalars())
 
 
-def _order(found: Entity, spec: FieldSpec | None, key: str, descending: bool) -> list[Any]:
-    table = found.table
+def sorted_by(found: Entity, spec: FieldSpec | None, key: str) -> ColumnElement[Any]:
+    """What a list of the entity is ordered by when it is sorted by a field; Invalid when it can't be."""
     if spec is None and key not in ("id", "position"):
         raise Invalid(f"The list can't be sorted by “{key}”.")
-    column = table.c[key] if spec is None else spec.expression(table)
+    if spec is None or key in AS_WRITTEN:
+        return found.table.c[key]
+    value = spec.expression(found.table)
+    return alphabetical(value) if spec.textual else value
+
+
+def _order(found: Entity, spec: FieldSpec | None, key: str, descending: bool) -> list[Any]:
+    table = found.table
+    column = sorted_by(found, spec, key)
     directed = column.desc() if descending else column.asc()
     tie = table.c.id.desc() if descending else table.c.id.asc()
     nullable = spec is not None and (spec.custom or table.c[key].nullable)
@@ -168,7 +181,7 @@ def _ids_by_lookup(
     """Sorted by a short list (people, stages): count per value, then read only the values that this page touches."""
     link, target = found.table.c[spec.key], entity(spec.to or "").table
     counts = dict(session.execute(select(link, func.count()).where(clause).group_by(link)).tuples().all())
-    title = target.c.position if spec.to in ("stage", "lead_status") else target.c[entity(spec.to or "").title]
+    title = target.c.position if spec.to in ("stage", "lead_status") else alphabetical(target.c[entity(spec.to or "").title])
     if actor.masked(spec.to or "", entity(spec.to or "").title):
         title = target.c.id
     ranked = list(session.execute(select(target.c.id).order_by(title.desc() if descending else title, target.c.id)).scalars())
@@ -202,7 +215,7 @@ def _ids_by_title(
     table, other = found.table, entity(spec.to or "")
     target = other.table.alias()
     link = table.c[spec.key]
-    title = target.c.id if actor.masked(other.key, other.title) else target.c[other.title]
+    title = target.c.id if actor.masked(other.key, other.title) else _by_title(other, target)
     seen = visible(actor, other.key, target, with_deleted=True)
     joined = target.join(table, link == target.c.id)
     order = (title.desc(), target.c.id.desc(), table.c.id.desc()) if descending else (title, target.c.id, table.c.id)
@@ -213,6 +226,10 @@ def _ids_by_title(
     named = session.execute(select(func.count()).select_from(joined).where(clause, seen)).scalar_one()
     bare = select(table.c.id).where(clause, link.is_(None) | link.not_in(select(target.c.id).where(seen))).order_by(table.c.id)
     return ids + list(session.execute(bare.limit(size - len(ids)).offset(max(0, offset - named))).scalars())
+
+
+def _by_title(found: Entity, table: Any) -> ColumnElement[Any]:
+    return table.c[found.title] if found.title in AS_WRITTEN else alphabetical(table.c[found.title])
 
 
 def rows_of(
@@ -289,10 +306,10 @@ def choices(
     statement = select(table.c.id, table.c[found.title])
     if found.lookup:
         statement = statement.where(table.c.is_active) if "is_active" in table.c else statement
-        order = [table.c[found.sort[0]], table.c.id]
+        order = [alphabetical(table.c[found.sort[0]]), table.c.id]
     else:
         statement = statement.where(visible(actor, entity_key, table))
-        order = [table.c.id] if actor.masked(entity_key, found.title) else [table.c[found.title], table.c.id]
+        order = [table.c.id] if actor.masked(entity_key, found.title) else [_by_title(found, table), table.c.id]
     hits = search.within(session, actor, entity_key, q) if q and found.search else None
     if hits is not None:
         if found.lookup or Scope.ALL in actor.scopes(entity_key, Action.READ):

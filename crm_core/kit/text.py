@@ -6,7 +6,12 @@ from functools import lru_cache
 
 import phonenumbers
 
-_EXTRA = str.maketrans({"đ": "d", "Đ": "d", "ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "ß": "ss", "æ": "ae", "œ": "oe"})
+_EXTRA = str.maketrans(
+    {"đ": "d", "Đ": "d", "ł": "l", "Ł": "l", "ø": "o", "Ø": "o", "ß": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe"}
+)
+SORTED = 200
+"""So many characters of a text decide where it stands in a list."""
+
 _WORD = re.compile(r"\w+", re.UNICODE)
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -18,6 +23,14 @@ def fold(text: str) -> str:
         return text.lower()
     plain = unicodedata.normalize("NFKD", text.translate(_EXTRA)).casefold()
     return "".join(c for c in plain if not unicodedata.combining(c))
+
+
+def sort_key(text: str) -> str:
+    """By what a text is sorted, as in an address book, whatever its case and diacritics: ``"Äpfel"`` and ``"apfel"`` stand at the same place.
+
+    Only its beginning counts: an index of PostgreSQL takes no long texts.
+    """
+    return fold(text[:SORTED])[:SORTED]
 
 
 def words(text: str) -> list[str]:

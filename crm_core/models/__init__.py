@@ -3,7 +3,7 @@
 from crm_core.models.analysis import AnalysisMark, AnalysisRun, AnalysisTable, ProductSuggestion
 from crm_core.models.articles import Article, ArticleProduct, ArticleUse, ArticleVote, HelpCentre
 from crm_core.models.automation import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion
-from crm_core.models.base import Base, Customisable, Record, thin_out
+from crm_core.models.base import Base, Customisable, Record, keep_sorted, thin_out
 from crm_core.models.booking import Booking, BookingPage, MeetingGuest
 from crm_core.models.capture import FormSubmission, LeadForm
 from crm_core.models.collaboration import Activity, Attachment, Task
@@ -96,5 +96,6 @@ from crm_core.models.service_levels import ServiceCalendar, SlaClock, SlaPolicy
 from crm_core.models.telephony import VoiceCall, VoiceMenu, VoiceVersion
 
 thin_out(Base.metadata)
+keep_sorted(Base._sa_registry)
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]

@@ -4,17 +4,20 @@ A column made with ``field(...)`` carries its label, kind and privacy mark in ``
 there, so that forms, lists, filters, import and export all know a column from the one place where it is defined.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
-from sqlalchemy import JSON, BigInteger, Date, Enum, MetaData, Text, text
+from sqlalchemy import JSON, BigInteger, Date, Enum, MetaData, Table, Text, event, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import declared_attr, registry
+from sqlalchemy.orm import Mapper, declared_attr, registry
 from sqlmodel import Field, SQLModel
 
 from crm_core.kit.clock import utcnow
+from crm_core.kit.text import sort_key
 from crm_core.vocabulary import Choice, FieldKind
 
 NAMING = {
@@ -63,12 +66,13 @@ def field(
     index: bool = False,
     max_length: int | None = None,
     ondelete: str | None = None,
+    sorted_by: str = "",
     **kwargs: Any,
 ) -> Any:
     """A column that the field registry shows to people.
 
     ``to`` names the referred entity (its table has the same name, ``user`` is ``app_user``); ``low``/``high`` bound a number inclusively;
-    ``default=...`` means None unless ``required``.
+    ``default=...`` means None unless ``required``. ``sorted_by``: the column (made with ``sort_column``) that lists follow instead of this one.
     """
     info: dict[str, Any] = {
         "label": label,
@@ -81,6 +85,7 @@ def field(
         "help": help,
         "low": low,
         "high": high,
+        "sorted_by": sorted_by,
     }
     if enum is not None:
         kwargs["sa_type"] = choice_type(enum)
@@ -99,6 +104,37 @@ def field(
     elif default is not ...:
         kwargs["default"] = default
     return Field(index=index, sa_column_kwargs={"info": info}, **kwargs)
+
+
+def sort_column(of: str) -> Any:
+    """The column that keeps where a row stands in the order of its text ``of`` (``kit.text.sort_key``), so that lists follow an index of plain
+    characters, the same on both databases. Written with the text: by ``keep_sorted`` for the mapper, by bulk writers with ``sort_values``."""
+    kept = Text().with_variant(Text(collation="C"), "postgresql")
+    return Field(default="", sa_type=kept, sa_column_kwargs={"info": {"sorts": of}, "server_default": ""})  # type: ignore[call-overload]
+
+
+def sort_values(table: Table, row: Mapping[str, Any]) -> dict[str, str]:
+    """The values of a table's ``sort_column``s that go with those of ``row``; none for texts that it does not hold."""
+    return {key: sort_key(row[of] or "") for key, of in sort_columns(table) if of in row}
+
+
+@lru_cache(maxsize=256)
+def sort_columns(table: Table) -> tuple[tuple[str, str], ...]:
+    """The sort columns of a table, each with the text that it follows."""
+    return tuple((column.key, column.info["sorts"]) for column in table.c if "sorts" in column.info)
+
+
+def keep_sorted(models: registry) -> None:
+    """Let the mapper write sort columns with their texts."""
+
+    def write(mapper: Mapper[Any], _connection: Any, row: Any) -> None:
+        for key, value in sort_values(mapper.local_table, vars(row)).items():  # type: ignore[arg-type]
+            setattr(row, key, value)
+
+    for mapper in models.mappers:
+        if sort_columns(mapper.local_table):  # type: ignore[arg-type]
+            event.listen(mapper, "before_insert", write)
+            event.listen(mapper, "before_update", write)
 
 
 def described(label: str, kind: FieldKind = FieldKind.TEXT, *, to: str | None = None) -> dict[str, Any]:
@@ -165,4 +201,19 @@ def thin_out(metadata: MetaData) -> None:
                     index.dialect_options[dialect]["where"] = text(f"{first.name} IS NOT NULL")
 
 
-__all__ = ["Base", "Customisable", "Json", "Record", "choice_type", "date", "described", "field", "table_args", "thin_out"]
+__all__ = [
+    "Base",
+    "Customisable",
+    "Json",
+    "Record",
+    "choice_type",
+    "date",
+    "described",
+    "field",
+    "keep_sorted",
+    "sort_column",
+    "sort_columns",
+    "sort_values",
+    "table_args",
+    "thin_out",
+]

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from crm_core.models.base import Customisable, Record, choice_type, field, table_args
+from crm_core.models.base import Customisable, Record, choice_type, field, sort_column, table_args
 from crm_core.vocabulary import (
     AccountKind,
     FieldKind,
@@ -21,12 +21,14 @@ class Account(Customisable, table=True):
     """One row per company (or household) that buys or may buy."""
 
     __table_args__ = table_args(
-        Index("ix_account_list", "deleted_at", "name"),
-        Index("ix_account_owner", "owner_id", "deleted_at", "name"),
+        Index("ix_account_list", "deleted_at", "name_sort"),
+        Index("ix_account_owner", "owner_id", "deleted_at", "name_sort"),
+        Index("ix_account_name", "name_sort"),
         Index("ix_account_changed", "updated_at", "id"),
     )
 
-    name: str = field("Name", required=True, index=True)
+    name: str = field("Name", required=True, sorted_by="name_sort")
+    name_sort: str = sort_column("name")
     kind: AccountKind = field("Type", enum=AccountKind, default=AccountKind.PROSPECT, index=True)
     industry: str | None = field("Industry", FieldKind.PICK)
     website: str | None = field("Website", FieldKind.URL)
@@ -55,12 +57,14 @@ class Contact(Customisable, table=True):
     """One row per person. Main e-mail and phone stand here for lists; all of them are contact points."""
 
     __table_args__ = table_args(
-        Index("ix_contact_list", "deleted_at", "name"),
-        Index("ix_contact_owner", "owner_id", "deleted_at", "name"),
+        Index("ix_contact_list", "deleted_at", "name_sort"),
+        Index("ix_contact_owner", "owner_id", "deleted_at", "name_sort"),
+        Index("ix_contact_name", "name_sort"),
         Index("ix_contact_changed", "updated_at", "id"),
     )
 
-    name: str = field("Name", required=True, index=True, pii=True)
+    name: str = field("Name", required=True, sorted_by="name_sort", pii=True)
+    name_sort: str = sort_column("name")
     salutation: str | None = field("Salutation", max_length=40)
     job_title: str | None = field("Job title")
     account_id: int | None = field("Account", to="account")

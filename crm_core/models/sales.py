@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, Numeric, UniqueConstraint, text
 from sqlmodel import Field
 
-from crm_core.models.base import Customisable, Json, Record, choice_type, described, field, table_args
+from crm_core.models.base import Customisable, Json, Record, choice_type, described, field, sort_column, table_args
 from crm_core.vocabulary import CommitteeRole, FieldKind, ForecastCategory, LeadKind, OrderStatus, StageKind, Stance
 
 Quantity = Numeric(14, 3)
@@ -31,9 +31,11 @@ class Lead(Customisable, table=True):
         Index("ix_lead_owner", "owner_id", "deleted_at", "created_at", "status_id", "estimated_minor"),
         Index("ix_lead_created", "created_at"),
         Index("ix_lead_changed", "updated_at", "id"),
+        Index("ix_lead_name", "name_sort"),
         Index("ix_lead_points", "deleted_at", "points", "id"),
     )
-    name: str = field("Name", required=True, pii=True, index=True)
+    name: str = field("Name", required=True, sorted_by="name_sort", pii=True)
+    name_sort: str = sort_column("name")
     company: str | None = field("Company")
     job_title: str | None = field("Job title")
     email: str | None = field("E-mail", FieldKind.EMAIL, pii=True, index=True)
@@ -154,9 +156,10 @@ class Deal(Customisable, table=True):
         ),
         Index("ix_deal_amount", "deleted_at", "amount_minor", "id", "owner_id", "outcome"),
         Index("ix_deal_changed", "updated_at", "id"),
-        Index("ix_deal_name", "deleted_at", "name", "id"),
+        Index("ix_deal_name", "deleted_at", "name_sort", "id"),
     )
-    name: str = field("Deal", required=True)
+    name: str = field("Deal", required=True, sorted_by="name_sort")
+    name_sort: str = sort_column("name")
     account_id: int | None = field("Account", to="account")
     contact_id: int | None = field("Main contact", to="contact")
     pipeline_id: int = field("Pipeline", to="pipeline", required=True)
@@ -249,9 +252,12 @@ class Product(Customisable, table=True):
     """One row per thing or service that is sold."""
 
     __table_args__ = table_args(
-        CheckConstraint("price_minor >= 0", name="price_not_negative"), Index("ix_product_list", "deleted_at", "name")
+        CheckConstraint("price_minor >= 0", name="price_not_negative"),
+        Index("ix_product_list", "deleted_at", "name_sort"),
+        Index("ix_product_name", "name_sort"),
     )
-    name: str = field("Name", required=True, index=True)
+    name: str = field("Name", required=True, sorted_by="name_sort")
+    name_sort: str = sort_column("name")
     sku: str | None = field("Article number", max_length=80, index=True)
     category_id: int | None = field("Category", to="product_category")
     price_minor: int = field("List price", FieldKind.MONEY, default=0, low=0)

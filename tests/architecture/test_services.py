@@ -271,3 +271,23 @@ def _looks_like_an_event(text):
 def test_lists_of_exceptions_name_files_that_exist():
     named = [*OPEN, *(entry.split(" ")[0] for entry in (*EXCUSED, *HELPERS))]
     assert [where for where in named if not (SERVICES / where).exists()] == []
+
+
+def test_texts_are_sorted_as_in_an_address_book():
+    """SQLite sorts by code point, PostgreSQL by the database's locale: ``ordering.alphabetical`` sorts alike on both."""
+    found = [
+        f"{source.name(path)}:{node.lineno} orders by {source.dotted(column)}; take alphabetical(…)"
+        for path in source.files("crm_core")
+        for node in ast.walk(source.tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "order_by"
+        for column in map(_bare, node.args)
+        if source.dotted(column).rpartition(".")[2] in ("name", "title", "subject", "label")
+    ]
+    assert found == []
+
+
+def _bare(node: ast.AST) -> ast.AST:
+    """A column without ``col(…)``, ``func.lower(…)`` and ``.desc()`` around it."""
+    while isinstance(node, ast.Call) and source.dotted(node.func) != "alphabetical":
+        node = node.args[0] if node.args else node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    return node

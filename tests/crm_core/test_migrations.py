@@ -17,6 +17,7 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Unavailable
 from crm_core.models import Automation, AutomationRun, AutomationStep, Base, Deal, Order, Pipeline, Stage
 from crm_core.vocabulary import StageKind, StepOutcome
+from tests.crm_core.test_ordering import assert_kept
 from tests.crm_core.test_summaries import AT, DAY, assert_exact
 
 
@@ -74,6 +75,8 @@ def test_down_to_the_first_and_up_again_with_data_loses_nothing(filled):
     changed = {name for name in before if before[name] != after.get(name)} - new_marks
     assert changed <= TABLES_ADDED_LATER
     assert_exact()
+    with read_session() as session:
+        assert_kept(session)
 
 
 TABLES_ADDED_LATER = {"job_run", "deal_daily", "order_daily", "sale_daily"}

@@ -9,6 +9,7 @@ import streamlit as st
 
 from crm_core.entities import label_of
 from crm_core.kit import clock
+from crm_core.kit.text import sort_key
 from crm_core.services.helpdesk import calendars
 from crm_core.services.routing import people
 from crm_core.services.routing.choice_rules import TOP_SKILL
@@ -73,7 +74,7 @@ def about(person: PersonView) -> str:
         for key in KINDS
         if person.load[key] or key in person.capacity
     ]
-    skills = ", ".join(f"{name} {level}" for name, level in sorted(person.skills.items()))
+    skills = ", ".join(f"{name} {level}" for name, level in sorted(person.skills.items(), key=lambda skill: sort_key(skill[0])))
     return " · ".join(part for part in (", ".join(load_) or "nothing open", skills or "no skills entered", person.shift) if part)
 
 
@@ -93,7 +94,7 @@ def person_dialog(person: PersonView) -> None:
         f"Skills with a level from 1 to {TOP_SKILL}. A rule may ask for one by name, or for the one called like a ticket’s category."
     )
     table = st.data_editor(
-        pd.DataFrame([{"Skill": name, "Level": level} for name, level in sorted(person.skills.items())] or [{"Skill": "", "Level": 3}]),
+        pd.DataFrame([{"Skill": name, "Level": level} for name, level in sorted(person.skills.items(), key=lambda skill: sort_key(skill[0]))] or [{"Skill": "", "Level": 3}]),
         hide_index=True, num_rows="dynamic", key=f"pd_skills_{person.id}",
         column_config={
             "Skill": st.column_config.TextColumn(max_chars=60),

@@ -19,7 +19,7 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import FieldSpec, builtin, forget, registry
 from crm_core.kit.clock import utcnow
-from crm_core.kit.text import clean
+from crm_core.kit.text import clean, sort_key
 from crm_core.models import CustomField, PickOption
 from crm_core.vocabulary import Action, FieldKind
 
@@ -55,7 +55,7 @@ def values(session: Session, actor: Actor, entity_key: str, key: str) -> list[Va
     offered = _offered(session, spec)
     used = _used(session, spec)
     known = [Value(value, active, used.pop(value, 0)) for value, active in offered.items()]
-    stray = [Value(value, False, count) for value, count in sorted(used.items())]
+    stray = [Value(value, False, count) for value, count in sorted(used.items(), key=lambda pair: sort_key(pair[0]))]
     return sorted(known, key=lambda value: not value.active) + stray
 
 

@@ -10,6 +10,7 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.text import clean
 from crm_core.models import Team, User
+from crm_core.ordering import alphabetical
 from crm_core.vocabulary import Action
 
 
@@ -28,7 +29,7 @@ def find(session: Session, actor: Actor) -> list[TeamRow]:
     """All teams with the number of their active people, by name."""
     require(actor, "user", Action.MANAGE)
     count = select(func.count()).where(User.team_id == Team.id, User.is_active).correlate(Team).scalar_subquery()  # type: ignore[arg-type]
-    found = session.exec(select(Team, count).order_by(Team.name))
+    found = session.exec(select(Team, count).order_by(alphabetical(Team.name)))
     return [TeamRow(team.id, team.name, team.office, people, team.version) for team, people in found]
 
 

@@ -15,6 +15,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
 from crm_core.kit.text import clean
 from crm_core.models import AuthSession, Role, Team, User, UserRole
+from crm_core.ordering import alphabetical
 from crm_core.services.admin import hierarchy, link_mail, links, passwords, sessions
 from crm_core.services.admin.founding import timezones
 from crm_core.services.admin.people import check_email, get, require_an_administrator
@@ -99,7 +100,7 @@ def _people(session: Session, clause: ColumnElement[bool], *, limit: int | None 
         .outerjoin(manager, manager.c.id == _USERS.c.manager_id)
         .outerjoin(team, team.c.id == _USERS.c.team_id)
         .where(clause)
-        .order_by(_USERS.c.name, _USERS.c.id)
+        .order_by(alphabetical(_USERS.c.name), _USERS.c.id)
         .limit(limit)
         .offset(offset)
     )
@@ -143,7 +144,7 @@ def _add_roles(session: Session, people: list[dict[str, Any]]) -> None:
         select(_USER_ROLES.c.user_id, _ROLES.c.id, _ROLES.c.name)
         .join(_ROLES, _ROLES.c.id == _USER_ROLES.c.role_id)
         .where(_USER_ROLES.c.user_id.in_(by_id))
-        .order_by(_ROLES.c.name)
+        .order_by(alphabetical(_ROLES.c.name))
     )
     for user_id, role_id, name in session.execute(statement):
         by_id[user_id]["role_ids"].append(role_id)
@@ -398,7 +399,7 @@ def _place(session: Session, user: User, changes: Mapping[str, Any]) -> None:
 def _roles_of(session: Session, user_id: int) -> list[tuple[int, str]]:
     joined = _ROLES.c.id == _USER_ROLES.c.role_id
     statement = select(_ROLES.c.id, _ROLES.c.name).join(_USER_ROLES, joined).where(_USER_ROLES.c.user_id == user_id)
-    return [(role_id, name) for role_id, name in session.execute(statement.order_by(_ROLES.c.name))]
+    return [(role_id, name) for role_id, name in session.execute(statement.order_by(alphabetical(_ROLES.c.name)))]
 
 
 def _give_roles(session: Session, actor: Actor, user_id: int, role_ids: Iterable[int]) -> None:

@@ -11,6 +11,7 @@ from crm_core.access import Actor, require
 from crm_core.entities import ENTITIES
 from crm_core.errors import Invalid, NotFound
 from crm_core.fields import FieldSpec, builtin
+from crm_core.kit.text import sort_key
 from crm_core.models import Pipeline, Stage
 from crm_core.services.analytics import deal_facts, marketing_facts, order_facts, ticket_facts
 from crm_core.services.analytics.metric_rules import METRICS, Facts, Metric, list_filter, total
@@ -125,7 +126,7 @@ def _order(session: Session, metric: Metric, by: str, groups: dict[Any, Facts], 
         position = {stage_id: number for number, stage_id in enumerate(rows)}
         return sorted(groups, key=lambda value: position.get(value, len(position)))
     size: Callable[[Facts], Any] = metric.cases if metric.counts else lambda facts: metric.value(facts) or 0
-    return sorted(groups, key=lambda value: (-size(groups[value]), labels[value].casefold()))
+    return sorted(groups, key=lambda value: (-size(groups[value]), sort_key(labels[value])))
 
 
 def narrowed(base: dict[str, Any], by: str, value: Any) -> dict[str, Any]:

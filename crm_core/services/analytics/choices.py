@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor, owned_within, require
 from crm_core.models import Pipeline, ProductCategory, User
+from crm_core.ordering import alphabetical
 from crm_core.vocabulary import Action, Scope
 
 _USERS: Any = User.__table__  # type: ignore[attr-defined]
@@ -23,7 +24,7 @@ def owners(session: Session, actor: Actor) -> dict[int, str]:
     if scopes <= {Scope.OWN}:
         return everyone
     people = select(_USERS.c.id, _USERS.c.name).where(_USERS.c.is_active, owned_within(actor, _USERS.c.id, scopes))
-    return everyone | dict(session.execute(people.order_by(_USERS.c.name)).tuples().all())
+    return everyone | dict(session.execute(people.order_by(alphabetical(_USERS.c.name))).tuples().all())
 
 
 def pipelines(session: Session, actor: Actor) -> dict[int, str]:
@@ -39,5 +40,5 @@ def categories(session: Session, actor: Actor) -> dict[int, str]:
     """Product categories by name."""
     if not actor.can("product", Action.READ):
         return {0: "All products"}
-    rows = session.execute(select(_CATEGORIES.c.id, _CATEGORIES.c.name).order_by(_CATEGORIES.c.name))
+    rows = session.execute(select(_CATEGORIES.c.id, _CATEGORIES.c.name).order_by(alphabetical(_CATEGORIES.c.name)))
     return {0: "All products"} | dict(rows.tuples().all())

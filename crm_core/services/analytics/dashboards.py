@@ -23,6 +23,7 @@ from crm_core.models import (
     SubmitKey,
     UserRole,
 )
+from crm_core.ordering import alphabetical
 from crm_core.services.analytics.tile_rules import HEIGHTS, MAX_TILES, WIDTHS, checked, moved
 from crm_core.vocabulary import Action, Against, PeriodPreset, ShownTo, TileKind
 
@@ -90,7 +91,7 @@ def may_publish(actor: Actor) -> bool:
 def find(session: Session, actor: Actor, q: str = "") -> list[DashboardRow]:
     """The dashboards that a person finds: own ones first, then by name."""
     require(actor, "analytics", Action.READ)
-    statement = select(Dashboard).where(_reach(session, actor)).order_by(col(Dashboard.name), col(Dashboard.id))
+    statement = select(Dashboard).where(_reach(session, actor)).order_by(alphabetical(Dashboard.name), col(Dashboard.id))
     rows = [row for row in session.exec(statement) if clean(q).casefold() in f"{row.name} {row.description}".casefold()]
     return sorted(_rows(session, actor, rows), key=lambda row: not row.mine)
 

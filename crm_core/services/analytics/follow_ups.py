@@ -13,7 +13,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import CrmError, Invalid
 from crm_core.kit import clock
-from crm_core.kit.text import clean
+from crm_core.kit.text import clean, sort_key
 from crm_core.models import BulkOperation, SubmitKey, Task, User
 from crm_core.services.collaboration import tasks
 from crm_core.vocabulary import Action, Priority, TaskStatus
@@ -48,7 +48,7 @@ class Plan:
         found: dict[str, int] = {}
         for task in self.tasks:
             found[task.owner] = found.get(task.owner, 0) + 1
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        return dict(sorted(found.items(), key=lambda item: (-item[1], sort_key(item[0]))))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from crm_core.frames.arrow import unpack
 from crm_core.jobs import Job, job
 from crm_core.kit import clock
 from crm_core.models import AnalysisMark, AnalysisRun, AnalysisTable
+from crm_core.ordering import alphabetical
 from crm_core.services.analytics import runs
 from crm_core.vocabulary import Action, RunState, Scope
 
@@ -137,6 +138,6 @@ def labels(session: Session, actor: Actor, kind: str, entity_key: str) -> dict[s
         .join(table, table.c.id == _MARKS.c.record_id)
         .where(_MARKS.c.kind == kind, _MARKS.c.entity == entity_key, visible(actor, entity_key, table))
         .group_by(_MARKS.c.label)
-        .order_by(func.count().desc(), _MARKS.c.label)
+        .order_by(func.count().desc(), alphabetical(_MARKS.c.label))
     )
     return dict(rows.tuples().all())

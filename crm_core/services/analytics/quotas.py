@@ -12,6 +12,7 @@ from crm_core import events
 from crm_core.access import Actor, owned_within, require
 from crm_core.errors import Conflict, Invalid
 from crm_core.models import Quota, RolePermission, User, UserRole
+from crm_core.ordering import alphabetical
 from crm_core.services.analytics.periods import Period, add_months
 from crm_core.vocabulary import Action
 
@@ -70,7 +71,7 @@ def find(session: Session, actor: Actor, months: Sequence[date]) -> list[PersonQ
         (_USERS.c.is_active & _USERS.c.id.in_(sells)) | _USERS.c.id.in_([owner for owner, _ in known]),
     )
     may = set(session.execute(select(_USERS.c.id).where(_reach(actor, _USERS.c.id, Action.MANAGE))).scalars())
-    rows = session.execute(people.order_by(_USERS.c.name, _USERS.c.id)).all()
+    rows = session.execute(people.order_by(alphabetical(_USERS.c.name), _USERS.c.id)).all()
     return [PersonQuotas(key, name, tuple(known.get((key, month)) for month in months), key in may) for key, name in rows]
 
 

@@ -16,8 +16,9 @@ from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.fields import registry
 from crm_core.format import instant
 from crm_core.kit.clock import utcnow
-from crm_core.kit.text import clean, fold
+from crm_core.kit.text import clean, fold, sort_key
 from crm_core.models import Automation, AutomationRun, AutomationVersion
+from crm_core.ordering import alphabetical
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.engine import (
     AUTOMATIONS,
@@ -84,7 +85,7 @@ def find(session: Session, actor: Actor) -> list[Row]:
     owners = lists.titles(session, actor, "user", {row.owner_id for row in rows})
     made = [Row(row, owners.get(row.owner_id or 0, ""), counts.get(row.id, {}), last.get(row.id)) for row in rows]
     order = {AutomationState.PAUSED: 0, AutomationState.ACTIVE: 1, AutomationState.DRAFT: 2}
-    return sorted(made, key=lambda row: (order[row.automation.state], fold(row.automation.name)))
+    return sorted(made, key=lambda row: (order[row.automation.state], sort_key(row.automation.name)))
 
 
 def get(session: Session, actor: Actor, automation_id: int | None) -> Automation:
@@ -402,7 +403,7 @@ def manual(session: Session, actor: Actor, entity_key: str) -> list[Any]:
     current = and_(VERSIONS.c.automation_id == AUTOMATIONS.c.id, VERSIONS.c.number == AUTOMATIONS.c.current)
     on = (AUTOMATIONS.c.entity == entity_key, AUTOMATIONS.c.state == AutomationState.ACTIVE)
     query = select(AUTOMATIONS.c.id, AUTOMATIONS.c.name, VERSIONS.c.flow).join(VERSIONS, current).where(*on)
-    rows = session.execute(query.order_by(AUTOMATIONS.c.name)).all()
+    rows = session.execute(query.order_by(alphabetical(AUTOMATIONS.c.name))).all()
     return [row for row in rows if row.flow["trigger"].get("kind") == TriggerKind.MANUAL.value]
 
 

@@ -19,6 +19,7 @@ from crm_core.kit.business_calendar import check_hours
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, slug
 from crm_core.models import Activity, Booking, BookingPage, ServiceCalendar, User
+from crm_core.ordering import alphabetical
 from crm_core.services.booking import hosts, slot_rules
 from crm_core.vocabulary import Action, BookingPlace, BookingState, Scope
 
@@ -71,7 +72,7 @@ def may_edit(actor: Actor, page: BookingPage) -> bool:
 def find(session: Session, actor: Actor) -> list[PageRow]:
     """All pages by name, the actor's own first."""
     require(actor, "booking", Action.READ)
-    rows = list(session.exec(select(BookingPage).order_by(func.lower(BookingPage.name))))
+    rows = list(session.exec(select(BookingPage).order_by(alphabetical(BookingPage.name))))
     names = {user.id: user.name for user in session.exec(select(User).where(User.is_active))}
     rows.sort(key=lambda page: page.owner_id != actor.user_id and actor.user_id not in page.host_ids)
     return [_row(session, actor, page, names) for page in rows]

@@ -16,6 +16,7 @@ from crm_core.errors import Conflict, CrmError, Invalid, NotFound, TooMany
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip, email_key
 from crm_core.models import Activity, Booking, BookingPage, Contact, Lead, MeetingGuest, Organisation, Touchpoint, User
+from crm_core.ordering import alphabetical
 from crm_core.services.booking import hosts, slot_rules, tokens
 from crm_core.services.booking.slot_rules import Host
 from crm_core.services.collaboration import activities, invitation_rules, invitations
@@ -127,7 +128,7 @@ def offer(session: Session, slug: str) -> Offer:
 
 def _people(session: Session, page: BookingPage) -> list[str]:
     query = select(User.name).where(col(User.id).in_([int(one) for one in page.host_ids]), User.is_active)
-    return list(session.exec(query.order_by(User.name)))
+    return list(session.exec(query.order_by(alphabetical(User.name))))
 
 
 def month(session: Session, slug: str, zone: ZoneInfo, wanted: date | None, *, token: str = "") -> Month:

@@ -14,6 +14,7 @@ from crm_core.access import Actor, owned_within, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.models import Activity, User
+from crm_core.ordering import alphabetical
 from crm_core.services.collaboration import activities, tasks
 from crm_core.vocabulary import Action, ActivityKind, StageKind, TaskStatus, TicketKind
 
@@ -52,7 +53,7 @@ def kinds(session: Session, actor: Actor) -> dict[str, str]:
 def people(session: Session, actor: Actor) -> dict[int, str]:
     """Id → name of the active colleagues whose meetings the actor may see, themselves first."""
     table = User.__table__  # type: ignore[attr-defined]
-    owners = select(table.c.id, table.c.name).where(table.c.is_active).order_by(func.lower(table.c.name))
+    owners = select(table.c.id, table.c.name).where(table.c.is_active).order_by(alphabetical(table.c.name))
     scopes = actor.scopes("activity", Action.READ)
     seen = owners.where(owned_within(actor, table.c.id, scopes)) if scopes else owners.where(table.c.id == actor.user_id)
     found = dict(session.execute(seen.limit(500)).tuples().all())

@@ -132,7 +132,7 @@ def _column(session: Session, actor: Actor, entity_key: str, key: str) -> tuple[
     spec = registry(session, entity_key).get(key)
     if spec is None or spec.to is not None or spec.kind is FieldKind.LONG_TEXT or actor.masked(entity_key, key):
         raise Invalid(fields={"sort": f"The list can't be sorted by “{key[:60]}”."})
-    return spec.expression(table), spec
+    return lists.sorted_by(entity(entity_key), spec, key), spec
 
 
 def _beyond(

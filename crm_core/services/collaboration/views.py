@@ -15,6 +15,7 @@ from crm_core.fields import registry
 from crm_core.filters import Context, bind
 from crm_core.kit.text import clean
 from crm_core.models import SavedView
+from crm_core.ordering import alphabetical
 from crm_core.vocabulary import Action, Visibility
 
 MAX_VIEWS = 100
@@ -40,7 +41,9 @@ class View:
 def find(session: Session, actor: Actor, entity_key: str) -> list[View]:
     """The person's own views and those that are shared with everyone, own ones first."""
     require(actor, entity_key, Action.READ)
-    rows = session.exec(select(SavedView).where(SavedView.entity == entity_key, _reach(actor)).order_by(col(SavedView.name)))
+    rows = session.exec(
+        select(SavedView).where(SavedView.entity == entity_key, _reach(actor)).order_by(alphabetical(SavedView.name))
+    )
     found = list(rows)
     people = lists.titles(session, actor, "user", (row.owner_id for row in found))
     views = [_view(actor, row, people.get(row.owner_id, "")) for row in found]

@@ -20,6 +20,7 @@ from crm_core.jobs import enqueue as enqueue_job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import User, Webhook, WebhookDelivery
+from crm_core.ordering import alphabetical
 from crm_core.services.collaboration import webhook_rules as rules
 from crm_core.vocabulary import Action, HookState
 
@@ -43,14 +44,14 @@ def find(session: Session, actor: Actor) -> list[HookRow]:
     query = select(DELIVERIES.c.webhook_id, DELIVERIES.c.state, func.count()).where(DELIVERIES.c.created_at >= since)
     for hook_id, state, n in session.execute(query.group_by(DELIVERIES.c.webhook_id, DELIVERIES.c.state)).tuples():
         counts.setdefault(hook_id, {})[HookState(state)] = n
-    rows = session.exec(pick(Webhook, User.name).join(User, col(User.id) == Webhook.owner_id).order_by(col(Webhook.name)))
+    rows = session.exec(pick(Webhook, User.name).join(User, col(User.id) == Webhook.owner_id).order_by(alphabetical(Webhook.name)))
     return [HookRow(hook, owner, counts.get(hook.id, {})) for hook, owner in rows]
 
 
 def choices(session: Session, actor: Actor) -> dict[int, str]:
     """Id → name of the webhooks that are on: what an automation can send to."""
     require(actor, "integration", Action.READ)
-    return dict(session.exec(pick(Webhook.id, Webhook.name).where(Webhook.is_active).order_by(col(Webhook.name))).all())
+    return dict(session.exec(pick(Webhook.id, Webhook.name).where(Webhook.is_active).order_by(alphabetical(Webhook.name))).all())
 
 
 def save(

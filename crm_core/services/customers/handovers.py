@@ -15,6 +15,7 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import Account, Contact, Handover, HandoverItem, SubmitKey, User
+from crm_core.ordering import alphabetical
 from crm_core.services.collaboration import notifications
 from crm_core.services.customers import handover_rules
 from crm_core.vocabulary import Action, HandoverCheck, HandoverEdge, HandoverState, PreferredChannel
@@ -72,7 +73,7 @@ class HandoverView:
 def receivers(session: Session, actor: Actor, account_id: int) -> dict[int, str]:
     """Id → name of the people who can take an account over: active, not the owner, and allowed to see accounts."""
     account = records.get(session, actor, "account", account_id, action=Action.EDIT)
-    people = session.exec(select(User).where(User.is_active).order_by(User.name))  # type: ignore[arg-type]
+    people = session.exec(select(User).where(User.is_active).order_by(alphabetical(User.name)))  # type: ignore[arg-type]
     return {person.id: person.name for person in people if person.id != account.owner_id and _can_receive(session, person.id)}
 
 

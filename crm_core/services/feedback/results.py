@@ -16,6 +16,7 @@ from crm_core import db, events, lists
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit import csvio
+from crm_core.kit.text import sort_key
 from crm_core.models import Contact, Survey, SurveyAnswer, SurveyInvitation
 from crm_core.services.feedback import surveys
 from crm_core.services.feedback.survey_rules import LEAST_ANSWERS, SCALES
@@ -118,7 +119,7 @@ def groups(session: Session, actor: Actor, survey_id: int, dimension: str, *, si
         found.setdefault(key, {})[int(score)] = int(n)
     titles = _titles(session, actor, dimension, found)
     rows = [_group(survey, key, titles.get(key, ""), counts) for key, counts in found.items()]
-    return sorted(rows, key=lambda row: (-row.n, row.title))
+    return sorted(rows, key=lambda row: (-row.n, sort_key(row.title)))
 
 
 def _dimension(name: str) -> tuple[Any, Any]:

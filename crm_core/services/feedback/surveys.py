@@ -14,6 +14,7 @@ from crm_core.filters import where
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Survey, SurveyAnswer, SurveyInvitation, User
+from crm_core.ordering import alphabetical
 from crm_core.services.feedback import survey_rules
 from crm_core.vocabulary import Action, SurveyKind, SurveyTrigger
 
@@ -46,7 +47,7 @@ def find(session: Session, actor: Actor) -> list[SurveyRow]:
         .group_by(col(SurveyInvitation.survey_id)),
     )
     answered = _counts(session, select(SurveyAnswer.survey_id, func.count()).group_by(col(SurveyAnswer.survey_id)))
-    rows = session.exec(select(Survey).order_by(col(Survey.name)))
+    rows = session.exec(select(Survey).order_by(alphabetical(Survey.name)))
     return [SurveyRow(row, asked.get(row.id, 0), answered.get(row.id, 0)) for row in rows]
 
 
@@ -57,7 +58,7 @@ def _counts(session: Session, query: Any) -> dict[int, int]:
 def choices(session: Session, actor: Actor) -> dict[int, str]:
     """Id → name of the surveys that are on: what an automation can send."""
     require(actor, "survey", Action.READ)
-    return dict(session.exec(select(Survey.id, Survey.name).where(Survey.is_active).order_by(col(Survey.name))).all())
+    return dict(session.exec(select(Survey.id, Survey.name).where(Survey.is_active).order_by(alphabetical(Survey.name))).all())
 
 
 def get(session: Session, actor: Actor, survey_id: int | None) -> Survey:

@@ -14,6 +14,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit import markdown
 from crm_core.models import Article, ArticleProduct, TicketMessage
+from crm_core.ordering import alphabetical
 from crm_core.services.helpdesk import article_rules, tickets
 from crm_core.services.helpdesk.article_rules import Doc, Index
 from crm_core.services.helpdesk.articles import public_clause
@@ -143,7 +144,7 @@ def _title(actor: Actor, row: Any) -> str:
 
 def _by_title(actor: Actor, table: Any) -> Any:
     """Whoever may not read titles learns nothing of them by the order."""
-    return table.c.id if actor.masked("article", "title") else table.c.title
+    return table.c.id if actor.masked("article", "title") else alphabetical(table.c.title)
 
 
 # --- aloud ------------------------------------------------------------------------------------------------------------------

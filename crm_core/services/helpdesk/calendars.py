@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from crm_core import events, jobs
 from crm_core.access import Actor, require
@@ -14,6 +14,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes, check_hours, the_same
 from crm_core.kit.text import clean
 from crm_core.models import Organisation, ServiceCalendar, SlaPolicy
+from crm_core.ordering import alphabetical
 from crm_core.services.helpdesk.sla_rules import ALWAYS
 from crm_core.vocabulary import Action
 
@@ -35,7 +36,7 @@ def find(session: Session, actor: Actor) -> list[CalendarView]:
     """All sets of working hours by name."""
     require(actor, "ticket", Action.READ)
     used = list(session.exec(select(SlaPolicy.calendar_id)))
-    rows = session.exec(select(ServiceCalendar).order_by(col(ServiceCalendar.name)))
+    rows = session.exec(select(ServiceCalendar).order_by(alphabetical(ServiceCalendar.name)))
     return [CalendarView(row.id, row.version, row.name, hours_of(row), used.count(row.id)) for row in rows]
 
 

@@ -12,6 +12,7 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit.text import clean
 from crm_core.models import HelpCentre, LeadForm
+from crm_core.ordering import alphabetical
 from crm_core.vocabulary import Action
 
 TITLE = "How can we help?"
@@ -53,7 +54,7 @@ def is_on(session: Session, actor: Actor) -> bool:
 def forms(session: Session, actor: Actor) -> dict[int, str]:
     """The public forms to which the help centre may lead."""
     require(actor, "help_centre", Action.MANAGE)
-    rows = session.exec(select(LeadForm.id, LeadForm.name).where(LeadForm.is_active).order_by(col(LeadForm.name)))
+    rows = session.exec(select(LeadForm.id, LeadForm.name).where(LeadForm.is_active).order_by(alphabetical(LeadForm.name)))
     return {int(key or 0): name for key, name in rows}
 
 

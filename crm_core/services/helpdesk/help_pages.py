@@ -14,8 +14,9 @@ from crm_core.fields import registry
 from crm_core.kit import markdown, secret
 from crm_core.kit.clock import utcnow
 from crm_core.kit.network import network_of
-from crm_core.kit.text import clip
+from crm_core.kit.text import clip, sort_key
 from crm_core.models import Article, ArticleVote, HelpCentre, LeadForm
+from crm_core.ordering import alphabetical
 from crm_core.services.helpdesk import article_finding, articles, help_centre
 
 PURPOSE = "help-votes"
@@ -89,13 +90,13 @@ def categories(session: Session) -> list[str]:
 
 def _in_order(session: Session, names: Iterable[str | None]) -> list[str]:
     place = {value: n for n, value in enumerate(registry(session, "article")["category"].options or {})}
-    return sorted({one for one in names if one}, key=lambda one: (place.get(one, len(place)), one.casefold()))
+    return sorted({one for one in names if one}, key=lambda one: (place.get(one, len(place)), sort_key(one)))
 
 
 def find(session: Session, query: str = "", category: str = "") -> dict[str, list[Item]]:
     """Category → its articles by title. With words: the best first, under one heading."""
     columns = (Article.id, Article.title, Article.summary, Article.slug, Article.language, Article.category)
-    statement = select(*columns).where(*articles.public_clause()).order_by(func.lower(Article.title))  # type: ignore[call-overload]
+    statement = select(*columns).where(*articles.public_clause()).order_by(alphabetical(Article.title))  # type: ignore[call-overload]
     if category:
         statement = statement.where(Article.category == category)
     rows = list(session.exec(statement))
@@ -120,7 +121,7 @@ def article(session: Session, slug: str) -> Page:
     where = centre(session)
     row = _row(session, slug)
     others = select(Article).where(*articles.public_clause(), Article.category == row.category, Article.id != row.id)
-    beside = list(session.exec(others.order_by(func.lower(Article.title)).limit(5))) if row.category else []
+    beside = list(session.exec(others.order_by(alphabetical(Article.title)).limit(5))) if row.category else []
     return Page(
         where, row.title, row.summary or "", markdown.safe_html(row.body or ""), row.slug, row.language.value, row.category or "", row.reviewed_on,
         [_item(one) for one in beside],

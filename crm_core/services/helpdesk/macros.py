@@ -14,6 +14,7 @@ from crm_core.fields import FieldSpec, parse_one, registry, to_json
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip
 from crm_core.models import Macro, Organisation, Ticket, TicketMessage
+from crm_core.ordering import alphabetical
 from crm_core.services.helpdesk import answer_rules, answers, slas, ticket_rules, tickets
 from crm_core.vocabulary import Action, FieldKind, TicketKind, Visibility
 
@@ -49,7 +50,7 @@ def usable(session: Session, actor: Actor) -> list[MacroView]:
     """The macros that the actor may use: shared ones and their own, those used most first."""
     require(actor, "ticket", Action.EDIT)
     clause = or_(_MACROS.c.visibility == Visibility.SHARED, _MACROS.c.owner_id == actor.user_id)
-    rows = list(session.exec(select(Macro).where(clause).order_by(col(Macro.used_count).desc(), col(Macro.name))))
+    rows = list(session.exec(select(Macro).where(clause).order_by(col(Macro.used_count).desc(), alphabetical(Macro.name))))
     people = lists.titles(session, actor, "user", (row.owner_id for row in rows))
     return [_view(actor, row, people.get(row.owner_id or 0, "")) for row in rows]
 

@@ -19,6 +19,7 @@ from crm_core.kit import sealed
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip, email_key
 from crm_core.models import InboundMail, Mailbox, Team, User
+from crm_core.ordering import alphabetical
 from crm_core.services.helpdesk import answer_rules
 from crm_core.services.inbox import writing
 from crm_core.vocabulary import Action, InboundState, Level, MailBecomes, MailSource, MailTls, UnknownSender
@@ -50,7 +51,7 @@ def find(session: Session, actor: Actor) -> list[MailboxView]:
     query = select(InboundMail.mailbox_id, InboundMail.state, func.count()).where(InboundMail.created_at >= since)
     for box_id, state, n in session.exec(query.group_by(col(InboundMail.mailbox_id), col(InboundMail.state))):
         counts.setdefault(box_id or 0, {})[InboundState(state)] = n
-    rows = session.exec(select(Mailbox).order_by(col(Mailbox.name), col(Mailbox.id)))
+    rows = session.exec(select(Mailbox).order_by(alphabetical(Mailbox.name), col(Mailbox.id)))
     return [
         MailboxView(_bare(session, row), bool(row.secret_sealed), bool(row.signing_sealed), counts.get(row.id, {})) for row in rows
     ]

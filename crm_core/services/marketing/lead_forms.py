@@ -18,6 +18,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import FieldSpec, parse_all, registry
 from crm_core.kit.text import clean, clip, fold
 from crm_core.models import FormSubmission, LeadForm, User
+from crm_core.ordering import alphabetical
 from crm_core.records import check_references
 from crm_core.vocabulary import Action, FieldKind, SubmissionState, Via
 
@@ -60,7 +61,7 @@ def find(session: Session, actor: Actor) -> list[FormRow]:
     )
     for form_id, state, n in session.exec(query):
         counts.setdefault(form_id, {})[SubmissionState(state)] = n
-    rows = session.exec(select(LeadForm).order_by(col(LeadForm.name)))
+    rows = session.exec(select(LeadForm).order_by(alphabetical(LeadForm.name)))
     return [_row(form, counts.get(form.id or 0, {})) for form in rows]
 
 

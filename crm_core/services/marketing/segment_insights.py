@@ -13,8 +13,10 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.kit import clock
+from crm_core.kit.text import sort_key
 from crm_core.lists import ListQuery
 from crm_core.models import AnalysisMark, Campaign, CampaignMember, Segment, SegmentMember
+from crm_core.ordering import alphabetical
 from crm_core.services.customers import consent
 from crm_core.services.marketing import segments
 from crm_core.services.marketing.segments import Rule
@@ -102,7 +104,9 @@ def meetings(session: Session, actor: Actor, entity_key: str, rule: Rule | None,
         ]
     if actor.can("campaign", Action.READ):
         found += _campaigns(session, actor, entity_key, everybody, mine)
-    return sorted((item for item in found if item.shared), key=lambda item: (-item.shared, item.name, item.id))[:MAX_OTHERS]
+    return sorted((item for item in found if item.shared), key=lambda item: (-item.shared, sort_key(item.name), item.id))[
+        :MAX_OTHERS
+    ]
 
 
 def _campaigns(session: Session, actor: Actor, entity_key: str, everybody: Any, mine: Any) -> list[Meeting]:
@@ -258,7 +262,7 @@ def results(session: Session, actor: Actor, entity_key: str) -> dict[str, tuple[
         .join(table, table.c.id == _MARKS.c.record_id)
         .where(_MARKS.c.entity == entity_key, visible(actor, entity_key, table))
         .group_by(_MARKS.c.kind, _MARKS.c.label)
-        .order_by(_MARKS.c.kind, func.count().desc(), _MARKS.c.label)
+        .order_by(_MARKS.c.kind, func.count().desc(), alphabetical(_MARKS.c.label))
         .limit(2_000)
     ).all()
     found: dict[str, tuple[list[str], bool]] = {}

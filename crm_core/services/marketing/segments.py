@@ -14,6 +14,7 @@ from crm_core.errors import Conflict, CrmError, Invalid
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Segment, SegmentMember, SubmitKey
+from crm_core.ordering import alphabetical
 from crm_core.services.marketing import segment_members, segment_rules, segment_upkeep
 from crm_core.vocabulary import Action, MembershipReason, SegmentKind, SegmentOf, Visibility
 
@@ -43,7 +44,7 @@ def find(session: Session, actor: Actor, *, entity_key: str | None = None, q: st
         clause.append(_SEGMENTS.c.entity == entity_key)
     if q.strip():
         clause.append(filters.folded(_SEGMENTS.c.name).contains(q.strip().lower(), autoescape=True))
-    found = session.execute(select(Segment).where(*clause).order_by(_SEGMENTS.c.name, _SEGMENTS.c.id).limit(limit))
+    found = session.execute(select(Segment).where(*clause).order_by(alphabetical(_SEGMENTS.c.name), _SEGMENTS.c.id).limit(limit))
     return list(found.scalars())
 
 

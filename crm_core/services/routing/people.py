@@ -12,8 +12,9 @@ from crm_core import events, jobs
 from crm_core.access import Actor, owned_within, require
 from crm_core.errors import Invalid, NotFound
 from crm_core.kit.clock import utcnow
-from crm_core.kit.text import clean
+from crm_core.kit.text import clean, sort_key
 from crm_core.models import Absence, ServiceCalendar, Team, User, WorkProfile
+from crm_core.ordering import alphabetical
 from crm_core.services.routing import standing
 from crm_core.services.routing.choice_rules import TOP_SKILL
 from crm_core.services.routing.standing import KINDS
@@ -58,7 +59,9 @@ def find(session: Session, actor: Actor) -> list[PersonView]:
     require(actor, "assignment", Action.READ)
     reach = owned_within(actor, col(User.id), actor.scopes("assignment", Action.MANAGE) or actor.scopes("assignment", Action.READ))
     users = list(
-        session.exec(select(User).where(col(User.is_active), or_(reach, col(User.id) == actor.user_id)).order_by(User.name))
+        session.exec(
+            select(User).where(col(User.is_active), or_(reach, col(User.id) == actor.user_id)).order_by(alphabetical(User.name))
+        )
     )
     ids = [user.id for user in users]
     profiles = {row.user_id: row for row in session.exec(select(WorkProfile).where(col(WorkProfile.user_id).in_(ids)))}
@@ -141,7 +144,7 @@ def remove_absence(session: Session, actor: Actor, absence_id: int) -> None:
 def skill_names(session: Session, actor: Actor) -> list[str]:
     """Every skill that somebody has, to choose from."""
     require(actor, "assignment", Action.READ)
-    return sorted({name for row in session.exec(select(WorkProfile)) for name in row.skills}, key=str.casefold)
+    return sorted({name for row in session.exec(select(WorkProfile)) for name in row.skills}, key=sort_key)
 
 
 def _editable(session: Session, actor: Actor) -> set[int]:

@@ -13,6 +13,7 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.text import clean
 from crm_core.models import QueueItem, RoutingRule, Team, WorkQueue
+from crm_core.ordering import alphabetical
 from crm_core.services.routing.rules import require_all
 from crm_core.services.routing.standing import KINDS
 from crm_core.vocabulary import Action
@@ -54,7 +55,7 @@ def find(session: Session, actor: Actor) -> list[QueueView]:
         queue_id: (number, oldest)
         for queue_id, number, oldest in session.exec(select(QueueItem.queue_id, func.count(), func.min(QueueItem.since)).group_by(col(QueueItem.queue_id)))
     }  # fmt: skip
-    rows = session.exec(select(WorkQueue).order_by(WorkQueue.name))
+    rows = session.exec(select(WorkQueue).order_by(alphabetical(WorkQueue.name)))
     return [
         QueueView(row.id, row.version, row.name, row.team_id, row.max_wait_minutes, *counted.get(row.id, (0, None))) for row in rows
     ]

@@ -17,6 +17,7 @@ from crm_core.entities import entity
 from crm_core.filters import where
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.kit.clock import utcnow
+from crm_core.kit.text import sort_key
 from crm_core.models import Absence, RoutingRule, ServiceCalendar, WorkProfile
 from crm_core.services.helpdesk.calendars import hours_of
 from crm_core.services.routing import assign, choice_rules, standing
@@ -130,7 +131,7 @@ def _rows(
 ) -> tuple[ReplayRow, ...]:
     names = lists.titles(session, actor, "user", ids)
     made = [ReplayRow(names.get(one, "Somebody"), would[one], had[one], most[one]) for one in ids if would[one] or had[one]]
-    return tuple(sorted(made, key=lambda row: (-row.would, -row.had, row.name)))
+    return tuple(sorted(made, key=lambda row: (-row.would, -row.had, sort_key(row.name))))
 
 
 def _records(session: Session, actor: Actor, rule: RoutingRule, since: datetime) -> list[Any]:

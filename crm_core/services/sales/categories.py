@@ -13,6 +13,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import ProductCategory
+from crm_core.ordering import alphabetical
 from crm_core.vocabulary import Action
 
 MAX_LENGTH = 300
@@ -37,7 +38,7 @@ def find(session: Session, actor: Actor) -> list[CategoryView]:
     offered = func.sum(func.coalesce(func.cast(table.c.is_active, table.c.id.type), 0))
     query = core_select(table.c.category_id, func.count(), offered).where(visible(actor, "product", table))
     counted = {row[0]: (row[1], int(row[2] or 0)) for row in session.execute(query.group_by(table.c.category_id))}
-    rows = session.exec(select(ProductCategory).order_by(col(ProductCategory.is_active).desc(), col(ProductCategory.name)))
+    rows = session.exec(select(ProductCategory).order_by(col(ProductCategory.is_active).desc(), alphabetical(ProductCategory.name)))
     return [CategoryView(row.id, row.version, row.name, row.is_active, *counted.get(row.id, (0, 0))) for row in rows]
 
 

@@ -17,6 +17,7 @@ from crm_core.jobs import enqueue
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Campaign, Shop, ShopDelivery, ShopLink, User
+from crm_core.ordering import alphabetical
 from crm_core.vocabulary import Action, ShopKind, ShopState
 
 _SECRET = re.compile(r"^[\x21-\x7e]{8,200}$")
@@ -48,7 +49,7 @@ def find(session: Session, actor: Actor) -> list[ShopRow]:
     )
     open_articles = select(ShopLink.shop_id, func.count()).where(ShopLink.kind == "product", col(ShopLink.record_id).is_(None))
     unknown = dict(session.exec(open_articles.group_by(col(ShopLink.shop_id))).all())
-    rows = session.exec(select(Shop, User.name).join(User, col(User.id) == Shop.owner_id).order_by(col(Shop.name)))
+    rows = session.exec(select(Shop, User.name).join(User, col(User.id) == Shop.owner_id).order_by(alphabetical(Shop.name)))
     return [ShopRow(shop, who, counts.get(shop.id, {}), unknown.get(shop.id, 0), last.get(shop.id)) for shop, who in rows]
 
 
@@ -166,7 +167,7 @@ def articles(session: Session, actor: Actor, shop_id: int) -> list[ShopLink]:
     """Articles of a shop that are no product here, by name."""
     require(actor, "integration", Action.MANAGE)
     query = select(ShopLink).where(ShopLink.shop_id == shop_id, ShopLink.kind == "product", col(ShopLink.record_id).is_(None))
-    return list(session.exec(query.order_by(col(ShopLink.title)).limit(200)))
+    return list(session.exec(query.order_by(alphabetical(ShopLink.title)).limit(200)))
 
 
 def map_article(session: Session, actor: Actor, link_id: int, product_id: int) -> None:

@@ -16,6 +16,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import sealed
 from crm_core.kit.text import clean, fold, phone_key
 from crm_core.models import ServiceCalendar, Team, User, VoiceCall, VoiceMenu, VoiceVersion
+from crm_core.ordering import alphabetical
 from crm_core.services.helpdesk import article_finding
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.telephony import flow_rules
@@ -69,7 +70,8 @@ def find(session: Session, actor: Actor) -> list[MenuRow]:
     require(actor, "telephony", Action.READ)
     calls = {int(key): int(n) for key, n in session.exec(select(VoiceCall.menu_id, func.count()).group_by(col(VoiceCall.menu_id)))}
     return [
-        _row(session, actor, menu, calls.get(menu.id, 0)) for menu in session.exec(select(VoiceMenu).order_by(col(VoiceMenu.name)))
+        _row(session, actor, menu, calls.get(menu.id, 0))
+        for menu in session.exec(select(VoiceMenu).order_by(alphabetical(VoiceMenu.name)))
     ]
 
 
@@ -133,7 +135,7 @@ def reading(session: Session, actor: Actor, article_id: int) -> list[str]:
     if not actor.can("telephony", Action.READ):
         return []
     found = []
-    for menu in session.exec(select(VoiceMenu).order_by(col(VoiceMenu.name))):
+    for menu in session.exec(select(VoiceMenu).order_by(alphabetical(VoiceMenu.name))):
         published = version(session, menu.id, menu.published_no) or {}
         if article_id in {*flow_rules.articles_in(published), *flow_rules.articles_in(menu.flow)}:
             found.append(menu.name)

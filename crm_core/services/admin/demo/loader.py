@@ -9,7 +9,9 @@ from sqlalchemy import Column, Table, text
 from sqlmodel import Session
 
 from crm_core import db
+from crm_core.kit.text import sort_key
 from crm_core.models import Base
+from crm_core.models.base import sort_columns
 
 BATCH = 50_000
 LARGE, CACHE_KIB = 1_000_000, 2_000_000
@@ -36,6 +38,7 @@ def insert(
     """Write all rows of a table; a scalar stands for a whole column, 0 in a link means no link, NaT and None mean empty. Returns their number."""
     table = Base.metadata.tables[table_name]
     filled = {**_defaults(table, now), **columns}
+    filled |= {key: [sort_key(text) for text in filled[of]] for key, of in sort_columns(table) if of in columns}
     length = next(len(values) for values in filled.values() if isinstance(values, np.ndarray | list))
     write = _write_sqlite if db.is_sqlite(session) else _write_postgres
     for start in range(0, length, BATCH):

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from crm_core.access import Actor
 from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec
-from crm_core.kit.text import fold
+from crm_core.kit.text import sort_key
 from crm_core.models import ImportRun
 from crm_core.services.admin import pick_lists
 from crm_core.services.admin.imports import checking, matching, runs, suggest
@@ -203,7 +203,7 @@ def questions(session: Session, actor: Actor, run_id: int) -> tuple[list[Questio
     ]
     found = [*decided, *fresh]
     choices = {
-        column.header: sorted(suggest.known_values(session, actor, specs[column.to], column.by), key=fold)[:1000]
+        column.header: sorted(suggest.known_values(session, actor, specs[column.to], column.by), key=sort_key)[:1000]
         for column in plan.columns
         if column.to in specs and any(each.header == column.header for each in found)
     }

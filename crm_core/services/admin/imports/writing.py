@@ -15,6 +15,7 @@ from crm_core.entities import Entity, entity
 from crm_core.events import sentence_of
 from crm_core.fields import FieldSpec, to_json
 from crm_core.models import Event, MatchKey, SearchDocument
+from crm_core.models.base import sort_values
 from crm_core.services.admin.imports.kinds.base import Written
 from crm_core.summary_marks import day_of, mark, mark_all, zone_of
 
@@ -47,7 +48,7 @@ def defaults(found: Entity) -> dict[str, Any]:
 def insert_records(session: Session, entity_key: str, rows: Sequence[Written]) -> None:
     """Insert new records with their keys already set, their search documents and their match keys."""
     found = entity(entity_key)
-    fast_insert(session, found.table, [row.columns for row in rows])
+    fast_insert(session, found.table, [row.columns | sort_values(found.table, row.columns) for row in rows])
     _mark_days(session, entity_key, rows)
     things = [SimpleNamespace(**row.columns) for row in rows]
     if found.search:
@@ -98,8 +99,11 @@ def update_records(session: Session, entity_key: str, rows: Sequence[Written]) -
     table = found.table
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        keys = tuple(sorted({*row.old, "version", "updated_at"}))
-        groups.setdefault(keys, []).append({"at_id": row.id, **{f"to_{key}": row.columns[key] for key in keys}})
+        written = {key: row.columns[key] for key in (*row.old, "version", "updated_at")}
+        written |= sort_values(table, written)
+        groups.setdefault(tuple(sorted(written)), []).append(
+            {"at_id": row.id, **{f"to_{key}": value for key, value in written.items()}}
+        )
     for keys, parameters in groups.items():
         values = {key: bindparam(f"to_{key}", type_=table.c[key].type) for key in keys}
         session.connection().execute(update(table).where(table.c.id == bindparam("at_id")).values(**values), parameters)

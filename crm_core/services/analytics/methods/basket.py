@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
 from crm_core.models import Product, ProductCategory
+from crm_core.ordering import alphabetical
 from crm_core.services.analytics.methods.base import Method, Outcome, Param, Report
 from crm_core.services.analytics.methods.segmentation import MONTH_DAYS, PERIODS
 from crm_core.vocabulary import Action
@@ -30,7 +31,7 @@ def categories(session: Session, actor: Actor) -> dict[str, str]:
     """Product categories by id."""
     table = ProductCategory.__table__  # type: ignore[attr-defined]
     require(actor, "product", Action.READ)
-    rows = session.execute(select(table.c.id, table.c.name).order_by(table.c.name))
+    rows = session.execute(select(table.c.id, table.c.name).order_by(alphabetical(table.c.name)))
     return {str(row.id): row.name for row in rows}
 
 
@@ -41,7 +42,7 @@ def products(session: Session, actor: Actor) -> dict[str, str]:
     rows = session.execute(
         select(table.c.id, table.c.name)
         .where(visible(actor, "product", table))
-        .order_by(table.c.name, table.c.id)
+        .order_by(alphabetical(table.c.name), table.c.id)
         .limit(MOST_NAMED)
     )
     return {str(row.id): row.name for row in rows}

@@ -19,6 +19,7 @@ from crm_core.models import Account, Base
 from crm_core.services.admin import demo, setup
 from crm_core.services.admin.demo import scales
 from crm_core.services.admin.demo.draft import line_totals
+from tests.crm_core.test_ordering import assert_kept
 
 MONDAY = datetime(2026, 3, 16, 10, 30, tzinfo=UTC)
 
@@ -61,6 +62,8 @@ def test_every_table_has_the_promised_rows(company):
     }  # fmt: skip
     assert {table: company.rows[table] for table in promised} == promised
     assert {table: one(f"select count(*) from {table}") for table in company.rows} == company.rows
+    with db.read_session() as session:
+        assert_kept(session)
 
 
 def test_there_is_a_person_for_every_role_and_nobody_has_a_password(company):

@@ -14,6 +14,7 @@ from crm_core.services.admin.imports import outcome, runs, store
 from crm_core.services.admin.imports.undo import CHANGED, USED, summary
 from crm_core.services.customers import accounts
 from crm_core.vocabulary import ImportState, RowOutcome
+from tests.crm_core.test_ordering import assert_kept
 
 FIRMS = "Name,Industry,City,Employees\nAcme,Retail,Oslo,5\nBeta,Software,Rome,7\n"
 
@@ -147,6 +148,7 @@ def test_the_same_file_again_changes_nothing_and_a_changed_cell_updates_one_reco
     assert (rows["Acme"]["city"], rows["Beta"]["city"], rows["Beta"]["version"]) == ("Oslo", "Milan", 2)
     with read_session() as session:
         changes = session.execute(text("select changes from event_log where type = 'account.updated'")).scalar()
+        assert_kept(session)
     assert "Milan" in str(changes)
 
 
@@ -434,6 +436,8 @@ def test_an_undo_leaves_the_tables_as_they_were(any_cast, imports):
         assert after[name] == before[name], name
     now = imports.find(root, "account")
     assert [{**row, "version": 0} for row in now] == [{**row, "version": 0} for row in rows]
+    with read_session() as session:
+        assert_kept(session)
     assert not [path for path in store.folder().iterdir() if path.name.startswith(run.file_path.split("/")[1][:32])]
 
 
