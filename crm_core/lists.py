@@ -128,7 +128,7 @@ def _page_ids(
         return _few_ids(session, found, spec, key, descending, clause, size, offset)
     order = _order(found, spec, key, descending)
     # No index gives the order of such texts. SQLite reads the table then, but only when it can see how few rows are wanted.
-    few = literal_column(str(size)) if isinstance(sorted_by(found, spec, key), sort_text) else size
+    few: Any = literal_column(str(size)) if isinstance(sorted_by(found, spec, key), sort_text) else size
     return list(session.execute(select(found.table.c.id).where(clause).order_by(*order).limit(few).offset(offset)).scalars())
 
 
