@@ -317,6 +317,16 @@ def _merge(
     return tuple(sorted(theirs - set(mine)))
 
 
+def refuse_stale_rows(what: str, now: Sequence[Any], *, stale: bool, base: Sequence[Any] | None) -> None:
+    """Raise Conflict when rows that are saved as a whole are no longer those that were drawn. ``base``: the rows that the caller saw; what
+    somebody else changed elsewhere in the record is then no conflict. Without them the version decides (``stale``: it is an old one).
+    ``details["rows"]``: the rows as they stand."""
+    if base is not None:
+        stale = list(now) != list(base)
+    if stale:
+        raise Conflict(f"Somebody else changed {what} meanwhile. Look at the new state before you save.", rows=list(now))
+
+
 def archive(session: Session, actor: Actor, entity_key: str, record_id: int, *, base_version: int | None = None) -> Any:
     """Move a record to the bin. It can be restored; nothing that points at it is touched."""
     record = get(session, actor, entity_key, record_id, action=Action.DELETE)
@@ -373,6 +383,7 @@ __all__ = [
     "difference",
     "get",
     "next_number",
+    "refuse_stale_rows",
     "restore",
     "snapshot",
     "update",

@@ -51,7 +51,7 @@ with right:
     automations_card(automated, "contact", contact_id)
     offer = {"contact_id": contact_id, "account_id": row["account_id"]}
     customer_suggestions(actor, "contact", contact_id, actor.can("contact", Action.EDIT), offer)
-    contact_points(actor, contact_id, row, wanted)
+    contact_points(actor, contact_id, wanted)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     if actor.can("deal", Action.READ):
         tones = {"stage_id": stage_tones(load(deals.stages))}

@@ -14,8 +14,9 @@ from crm_core.services.marketing import campaigns
 from crm_core.services.marketing.campaigns import ChannelView
 from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, show_problems, show_refusal
 from ui.components.picker import picker
+from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.table import Cell, Column, table
 from ui.navigation import go, page_of
 from ui.session import current_actor
@@ -105,7 +106,8 @@ def channels(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**Channels**", width="content")
             if may_edit and st.button("Change" if rows else "Add", icon=":material/edit:", type="tertiary", key="edit_channels"):
-                _channels_dialog(actor, row["id"], row["version"], rows)
+                begin("channels", rows)
+                _channels_dialog(actor, row["id"])
         if not rows:
             st.caption("No channels yet. Their cost is what the return is measured against.")
             return
@@ -137,8 +139,8 @@ def _channel_cells(actor: Actor, one: ChannelView) -> list[Cell]:
 
 
 @st.dialog("Channels of this campaign", width="large")
-def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequence[ChannelView]) -> None:
-    words = Channel.options()
+def _channels_dialog(actor: Actor, campaign_id: int) -> None:
+    words, grid = Channel.options(), grid_of("channels")
     places = exponent(actor.currency)
     money = st.column_config.NumberColumn
     start = [
@@ -149,13 +151,13 @@ def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequenc
             "starts_on": one.starts_on,
             "ends_on": one.ends_on,
         }
-        for one in rows
+        for one in grid.seen
     ] or [{"channel": "email", "planned": 0.0, "actual": 0.0, "starts_on": None, "ends_on": None}]
     edited = st.data_editor(
         start,
         num_rows="dynamic",
         hide_index=True,
-        key="channels_editor",
+        key=f"channels_editor_{grid.turn}",
         column_config={
             "channel": st.column_config.SelectboxColumn("Channel", options=list(words), format_func=lambda one: words.get(str(one), ""), required=True, default="email"),
             "planned": money(f"Planned cost ({actor.currency})", min_value=0.0, max_value=most_major(actor.currency), format=f"%.{places}f", default=0.0),
@@ -164,7 +166,8 @@ def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequenc
             "ends_on": st.column_config.DateColumn("Ends"),
         },
     )  # fmt: skip
-    if st.button("Save channels", type="primary", key="channels_save"):
+    pressed = st.button("Save channels", type="primary", key="channels_save", disabled=grid.theirs is not None)
+    if mine_stay("channels", "these channels", lambda rows: _listed(actor, rows)) or pressed:
         given = [
             {
                 "channel": one.get("channel"),
@@ -176,9 +179,17 @@ def _channels_dialog(actor: Actor, campaign_id: int, version: int, rows: Sequenc
             for one in edited
             if one.get("channel")
         ]
-        if perform(campaigns.set_channels, campaign_id, given, base_version=version, success="Channels saved.") is not None:
-            st.rerun()
-        show_problems()
+        done = "Channels saved."
+        save_rows("channels", lambda seen: perform(campaigns.set_channels, campaign_id, given, base_channels=seen, success=done))
+    show_refusal()
+
+
+def _listed(actor: Actor, rows: Sequence[ChannelView]) -> str:
+    shown = [
+        f"{one.channel.label} ({fmt.money(actor, one.planned_cost_minor)} planned, {fmt.money(actor, one.actual_cost_minor)} spent)"
+        for one in rows
+    ]
+    return ", ".join(shown) or "no channels"
 
 
 # --- members ----------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """All e-mail addresses and phone numbers of a person; one of each is the main one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,11 +10,12 @@ from crm_core.services.customers import contacts
 from crm_core.services.customers.preferences import Preferences
 from crm_core.vocabulary import Action, PointKind, Way
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load, perform, show_refusal
+from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.wishes import reach_button
 
 
-def contact_points(actor: Actor, contact_id: int, row: Mapping[str, Any], wanted: Preferences) -> None:
+def contact_points(actor: Actor, contact_id: int, wanted: Preferences) -> None:
     """The card. The person's wishes are obeyed: no call link where calls are not wanted, no mail link where mail is not."""
     points = load(contacts.points, contact_id)
     may_edit = actor.can("contact", Action.EDIT) and not actor.masked("contact", "email") and not actor.masked("contact", "phone")
@@ -22,10 +23,8 @@ def contact_points(actor: Actor, contact_id: int, row: Mapping[str, Any], wanted
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**Reach**", width="content")
             if may_edit and st.button("Change", icon=":material/edit:", type="tertiary", key="edit_points"):
-                st.session_state["_points"] = [
-                    {"kind": p.kind.value, "value": p.value, "label": p.label or "", "is_primary": p.is_primary} for p in points
-                ]
-                _dialog(contact_id, row["version"])
+                begin("points", contacts.rows_of(points))
+                _dialog(contact_id)
         if actor.masked("contact", "email") and actor.masked("contact", "phone"):
             st.caption("Contact details are hidden from your role.")
         elif not points:
@@ -51,13 +50,13 @@ def _point(actor: Actor, point: Any, wanted: Preferences) -> None:
 
 
 @st.dialog("E-mail addresses and phone numbers", width="large")
-def _dialog(contact_id: int, version: int) -> None:
-    options = PointKind.options()
+def _dialog(contact_id: int) -> None:
+    options, grid = PointKind.options(), grid_of("points")
     edited = st.data_editor(
-        st.session_state["_points"] or [{"kind": "email", "value": "", "label": "", "is_primary": True}],
+        grid.seen or [{"kind": "email", "value": "", "label": "", "is_primary": True}],
         num_rows="dynamic",
         hide_index=True,
-        key="points_editor",
+        key=f"points_editor_{grid.turn}",
         column_config={
             "kind": st.column_config.SelectboxColumn(
                 "Kind", options=list(options), format_func=lambda one: options[str(one)], required=True, default="email"
@@ -67,8 +66,14 @@ def _dialog(contact_id: int, version: int) -> None:
             "is_primary": st.column_config.CheckboxColumn("Main", default=False),
         },
     )
-    if st.button("Save", type="primary", key="points_save"):
+    pressed = st.button("Save", type="primary", key="points_save", disabled=grid.theirs is not None)
+    if mine_stay("points", "these addresses and numbers", _listed) or pressed:
         rows = [row for row in edited if row.get("value")]
-        if perform(contacts.set_points, contact_id, rows, base_version=version, success="Contact details saved.") is not None:
-            st.rerun()
-        st.rerun(scope="fragment")
+        words = "Contact details saved."
+        save_rows("points", lambda seen: perform(contacts.set_points, contact_id, rows, base_points=seen, success=words))
+    show_refusal()
+
+
+def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
+    shown = [f"{row['value']}{' (main)' if row['is_primary'] else ''}" for row in rows]
+    return ", ".join(shown) or "no address and no number"

@@ -15,6 +15,7 @@ from crm_core.services.sales.lines import LineView
 from ui import format as fmt
 from ui.actions import hush, load, perform, show_problems
 from ui.components.picker import picker
+from ui.components.rows_clash import rows_clash
 from ui.components.table import Cell, Column, table
 
 
@@ -143,22 +144,17 @@ def _save(of: LinesOf, record_id: int, seen: list[LineView] | None = None) -> No
 
 def _choose(actor: Actor, of: LinesOf, record_id: int, lines: Sequence[LineView]) -> None:
     """Somebody else changed the products meanwhile: theirs and what stood there before, and whose stay."""
-    with st.container(border=True, key="lines_clash"):
-        st.warning("Somebody else changed these products while you were editing. Choose whose stay.", icon=":material/call_split:")
-        st.markdown("Theirs: " + _listed(actor, lines))
-        st.markdown("Before: " + _listed(actor, st.session_state["_lines_seen"]))
-        st.caption("Mine are the lines above.")
-        with st.container(horizontal=True, horizontal_alignment="distribute"):
-            if st.button("Take theirs to edit", type="tertiary", key="lines_theirs"):
-                _start(lines)
-                st.rerun(scope="fragment")
-            if st.button("Save mine", type="primary", key="lines_mine"):
-                _save(of, record_id, list(lines))
+    answer = rows_clash("these products", _listed(actor, lines), _listed(actor, st.session_state["_lines_seen"]), key="lines")
+    if answer == "theirs":
+        _start(lines)
+        st.rerun(scope="fragment")
+    if answer == "mine":
+        _save(of, record_id, list(lines))
 
 
 def _listed(actor: Actor, lines: Sequence[LineView]) -> str:
     shown = [f"{fmt.number(actor, line.quantity)} × {line.name} ({fmt.money(actor, line.total_minor)})" for line in lines]
-    return fmt.md(", ".join(shown) or "no products") + fmt.md(f"; sum {fmt.money(actor, sum_of(lines))}" if lines else "")
+    return ", ".join(shown) + f"; sum {fmt.money(actor, sum_of(lines))}" if lines else "no products"
 
 
 def _line(actor: Actor, line: dict[str, Any]) -> int:

@@ -81,15 +81,26 @@ def points(session: Session, actor: Actor, contact_id: int) -> list[ContactPoint
     return [point for point in found if not actor.masked("contact", point.kind.value)]
 
 
-def set_points(
-    session: Session, actor: Actor, contact_id: int, rows: Sequence[Mapping[str, Any]], *, base_version: int | None = None
-) -> Contact:
-    """Replace the contact points. Each row: ``kind``, ``value``, ``label``, ``is_primary``. The main ones are copied to the contact."""
-    contact: Contact = records.get(session, actor, "contact", contact_id, action=Action.EDIT)
-    if base_version is not None and base_version != contact.version:
-        from crm_core.errors import Conflict
+def rows_of(found: Sequence[ContactPoint]) -> list[dict[str, Any]]:
+    """Contact points as ``set_points`` takes them."""
+    return [{"kind": p.kind.value, "value": p.value, "label": p.label or "", "is_primary": p.is_primary} for p in found]
 
-        raise Conflict("Somebody else changed this contact meanwhile. Look at the new state before you save.")
+
+def set_points(
+    session: Session,
+    actor: Actor,
+    contact_id: int,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    base_version: int | None = None,
+    base_points: Sequence[Mapping[str, Any]] | None = None,
+) -> Contact:
+    """Replace the contact points. Each row: ``kind``, ``value``, ``label``, ``is_primary``. The main ones are copied to the contact.
+    ``base_points``: the rows that the caller saw."""
+    contact: Contact = records.get(session, actor, "contact", contact_id, action=Action.EDIT)
+    now = rows_of(points(session, actor, contact_id))
+    stale = base_version not in (None, contact.version)
+    records.refuse_stale_rows("these addresses and numbers", now, stale=stale, base=base_points)
     if actor.masked("contact", "email") or actor.masked("contact", "phone"):
         raise Invalid("Contact details are hidden from your role.")
     if len(rows) > MAX_POINTS:

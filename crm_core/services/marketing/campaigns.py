@@ -1,7 +1,7 @@
 """Campaigns: channels with their cost, members with their responses, what came of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -125,12 +125,20 @@ def channels(session: Session, actor: Actor, campaign_id: int) -> list[ChannelVi
 
 
 def set_channels(
-    session: Session, actor: Actor, campaign_id: int, rows: Sequence[Mapping[str, Any]], *, base_version: int | None = None
+    session: Session,
+    actor: Actor,
+    campaign_id: int,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    base_version: int | None = None,
+    base_channels: Sequence[ChannelView] | None = None,
 ) -> Campaign:
-    """Replace the channels. Each row: ``channel``, ``planned_cost_minor``, ``actual_cost_minor``, ``starts_on``, ``ends_on``."""
+    """Replace the channels. Each row: ``channel``, ``planned_cost_minor``, ``actual_cost_minor``, ``starts_on``, ``ends_on``.
+    ``base_channels``: those that the caller saw."""
     campaign = get(session, actor, campaign_id, action=Action.EDIT)
-    if base_version is not None and base_version != campaign.version:
-        raise Conflict("Somebody else changed this campaign meanwhile. Look at the new state before you save the channels.")
+    now = _without_ids(channels(session, actor, campaign_id))  # saved again as they were, they have other ids and nothing else
+    base = None if base_channels is None else _without_ids(base_channels)
+    records.refuse_stale_rows("these channels", now, stale=base_version not in (None, campaign.version), base=base)
     if actor.masked("campaign", "budget_minor"):
         raise Invalid("The budget is hidden from your role, so you can't change the costs of the channels.")
     made = [_channel(campaign_id, row) for row in rows]
@@ -142,6 +150,10 @@ def set_channels(
     session.flush()
     events.record(session, actor, "campaign.channels_changed", campaign, data={"channels": len(made)})
     return campaign
+
+
+def _without_ids(found: Sequence[ChannelView]) -> list[ChannelView]:
+    return [replace(one, id=0) for one in found]
 
 
 def _channel(campaign_id: int, row: Mapping[str, Any]) -> CampaignChannel:

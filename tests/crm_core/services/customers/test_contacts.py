@@ -6,7 +6,7 @@ from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid
 from crm_core.services.customers import accounts, contacts
 from crm_core.vocabulary import PointKind
-from tests.verbs import do
+from tests.verbs import do, look
 
 
 def points(actor, contact_id):
@@ -37,6 +37,20 @@ def test_a_stale_list_of_addresses_is_refused(any_cast):
     do(contacts.update, any_cast["root"], person.id, {"job_title": "CEO"})
     with pytest.raises(Conflict):
         do(contacts.set_points, alice, person.id, [], base_version=person.version)
+
+
+def test_addresses_that_two_people_save_are_a_question_and_other_fields_merge(cast):
+    alice, root = cast["alice"], cast["root"]
+    person = do(contacts.create, alice, {"name": "Maria", "email": "m@example.com"})
+    drawn = look(lambda session, actor: contacts.rows_of(contacts.points(session, actor, person.id)), alice)
+    do(contacts.update, root, person.id, {"job_title": "CEO"})
+    mine = [*drawn, {"kind": "phone", "value": "+49 30 1234567"}]
+    do(contacts.set_points, alice, person.id, mine, base_points=drawn)
+    with pytest.raises(Conflict, match="these addresses") as clash:
+        do(contacts.set_points, root, person.id, [], base_points=drawn)
+    theirs = clash.value.details["rows"]
+    assert [row["value"] for row in theirs] == ["m@example.com", "+49 30 1234567"]
+    assert do(contacts.set_points, root, person.id, [], base_points=theirs).job_title == "CEO"
 
 
 def test_wrong_addresses_are_named(cast):

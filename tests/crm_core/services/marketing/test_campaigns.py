@@ -48,6 +48,13 @@ def test_channels_replace_each_other_and_wrong_ones_leave_the_old(any_cast):
     assert [row.actual_cost_minor for row in look(campaigns.channels, dana, campaign.id)] == [120]
     with pytest.raises(Conflict, match="meanwhile"):
         do(campaigns.set_channels, dana, campaign.id, [], base_version=1)
+    drawn = look(campaigns.channels, dana, campaign.id)
+    row = {"channel": "email", "planned_cost_minor": 100, "actual_cost_minor": 120}
+    do(campaigns.set_channels, dana, campaign.id, [row])  # as it was, under another id
+    do(campaigns.set_channels, dana, campaign.id, [{**row, "actual_cost_minor": 130}], base_channels=drawn)
+    with pytest.raises(Conflict, match="meanwhile") as clash:
+        do(campaigns.set_channels, dana, campaign.id, [], base_channels=drawn)
+    assert [one.actual_cost_minor for one in clash.value.details["rows"]] == [130]
 
 
 def test_members_are_added_once_by_hand_and_by_filter(any_cast):
