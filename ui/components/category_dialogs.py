@@ -5,8 +5,7 @@ import streamlit as st
 from crm_core.services.sales import categories
 from crm_core.services.sales.categories import CategoryView
 from ui import format as fmt
-from ui.actions import load, perform
-from ui.components.handover_cards import show_wrong
+from ui.actions import load, perform, show_refusal
 
 
 @st.dialog("New category", icon=":material/category:")
@@ -16,7 +15,7 @@ def new_category() -> None:
     if st.button("Create category", type="primary", key="category_yes"):
         if perform(categories.create, name, success=fmt.md(f"Category {name.strip()} created.")) is not None:
             st.rerun()
-        show_wrong()
+        show_refusal()
 
 
 def rename_category(category: CategoryView) -> None:
@@ -29,7 +28,7 @@ def rename_category(category: CategoryView) -> None:
         if st.button("Rename", type="primary", key="category_rename_yes"):
             if perform(categories.rename, category.id, name, base_version=category.version, success="Renamed.") is not None:
                 st.rerun()
-            show_wrong()
+            show_refusal()
 
     show()
 
@@ -61,7 +60,7 @@ def merge_category(category: CategoryView) -> None:
             )
             if done is not None:
                 st.rerun()
-            show_wrong()
+            show_refusal()
 
     show()
 

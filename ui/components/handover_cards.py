@@ -9,7 +9,7 @@ from crm_core.services.customers import handover_rules, handovers
 from crm_core.services.customers.handovers import HandoverView, ItemView
 from crm_core.vocabulary import Action, HandoverEdge, HandoverState
 from ui import format as fmt
-from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.actions import load, perform, renew, show_problems, show_refusal, submit_key
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
@@ -129,7 +129,7 @@ def offer_dialog(account_id: int) -> None:
         if made is not None:
             renew(f"handover_{account_id}")
             st.rerun()
-        show_wrong()
+        show_refusal()
 
 
 def _wanted(item: handover_rules.Item, edge: HandoverEdge) -> bool:
@@ -150,16 +150,7 @@ def decline_dialog(handover_id: int, version: int, account: str) -> None:
         )
         if done is not None:
             st.rerun()
-        show_wrong()
-
-
-def show_wrong() -> None:
-    """What a dialog's command refused, sentence by sentence, at once."""
-    wrong: dict[str, str] = st.session_state.pop("_invalid", None) or {}
-    if wrong:
-        st.session_state["_toasts"] = [item for item in st.session_state.get("_toasts", []) if item[0] == "ok"]
-        st.error("  \n".join(fmt.md(sentence) for sentence in wrong.values()), icon=":material/error:")
-    show_problems()
+        show_refusal()
 
 
 def waiting_handovers(actor: Actor) -> None:
@@ -185,7 +176,9 @@ def _line(actor: Actor, found: HandoverView, who: str) -> None:
             state = f"declined: {found.reason}" if found.state is HandoverState.DECLINED else f"{done} of {len(found.items)} ticked"
             st.caption(fmt.md(f"{who} · {fmt.ago(actor, found.offered_at)} · {state}"))
         words = "Decide" if found.mine else "Open"
-        if st.button(words, key=f"today_handover_{found.id}", type="primary" if found.mine else "secondary"):
+        if (found.mine or found.may_open) and st.button(
+            words, key=f"today_handover_{found.id}", type="primary" if found.mine else "secondary"
+        ):
             _decide_dialog(found.id) if found.mine else go("account", id=found.account_id)
 
 
@@ -213,6 +206,6 @@ def _decide_dialog(handover_id: int) -> None:
                 is not None
             ):
                 st.rerun()
-        if st.button("Open the account", type="tertiary", icon=":material/apartment:", key="decide_open"):
+        if found.may_open and st.button("Open the account", type="tertiary", icon=":material/apartment:", key="decide_open"):
             go("account", id=found.account_id)
-    show_wrong()
+    show_refusal()

@@ -60,7 +60,7 @@ _ALL = (
     Kind("mail.unreachable", WORK, "An answer of mine does not arrive", "An answer on {title} did not arrive", "unsubscribe", mail=NOW),
     Kind("queue.waiting", WORK, "Work waits in a queue", "{count} waiting in {queue}: nobody is free", "hourglass_top", page="tickets"),
     Kind("mention", TEAM, "Somebody mentions me", "{by} mentioned you on {title}", "alternate_email", mail=NOW),
-    Kind("handover.received", TEAM, "An account is handed over to me", "{by} wants to hand {title} over to you", "move_down", mail=NOW),
+    Kind("handover.received", TEAM, "An account is handed over to me", "{by} wants to hand {title} over to you", "move_down", mail=NOW, page="today"),
     Kind("handover.accepted", TEAM, "My hand-over is accepted", "{by} took {title} over", "check_circle"),
     Kind("handover.declined", TEAM, "My hand-over is declined", "{by} declined to take {title} over", "cancel", mail=NOW),
     Kind("reminder.task", DUE, "A task of mine is due", "Due now: {title}", "alarm"),

@@ -43,7 +43,8 @@ class ItemView:
 
 @dataclass(frozen=True)
 class HandoverView:
-    """A hand-over as people see it. ``mine``: it waits for the reader; ``may_prepare``: the reader may tick and withdraw it."""
+    """A hand-over as people see it. ``mine``: it waits for the reader; ``may_prepare``: the reader may tick and withdraw it; ``may_open``:
+    the reader sees the account itself."""
 
     id: int
     version: int
@@ -60,6 +61,7 @@ class HandoverView:
     items: tuple[ItemView, ...]
     mine: bool
     may_prepare: bool
+    may_open: bool
 
     @property
     def open_required(self) -> list[str]:
@@ -115,7 +117,7 @@ def offer(
         session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"entity": "handover", "id": handover.id}))
     name = session.get(User, to_user_id).name  # type: ignore[union-attr]
     _mark(session, actor, account, HandoverState.PENDING, "account.handed_over", {"to": name})
-    _tell(session, actor, handover, to_user_id, "handover.received")
+    _tell(session, actor, handover, account, to_user_id, "handover.received")
     return handover
 
 
@@ -202,7 +204,7 @@ def accept(session: Session, actor: Actor, handover_id: int, *, base_version: in
     handover_rules.check_can_accept([item.label for item in items if item.required and not item.done])
     _decide(session, handover, HandoverState.ACCEPTED)
     _mark(session, actor, account, HandoverState.ACCEPTED, "account.handover_accepted", {}, owner_id=actor.user_id)
-    _tell(session, actor, handover, handover.from_user_id, "handover.accepted")
+    _tell(session, actor, handover, account, handover.from_user_id, "handover.accepted")
     return handover
 
 
@@ -215,7 +217,7 @@ def decline(session: Session, actor: Actor, handover_id: int, *, reason: str, ba
     handover.reason = words
     _decide(session, handover, HandoverState.DECLINED)
     _mark(session, actor, account, HandoverState.DECLINED, "account.handover_declined", {"reason": words})
-    _tell(session, actor, handover, handover.from_user_id, "handover.declined")
+    _tell(session, actor, handover, account, handover.from_user_id, "handover.declined")
     return handover
 
 
@@ -228,13 +230,29 @@ def withdraw(session: Session, actor: Actor, handover_id: int, *, base_version: 
     handover_rules.check_pending(handover.state)
     _decide(session, handover, HandoverState.WITHDRAWN)
     _mark(session, actor, account, HandoverState.WITHDRAWN, "account.handover_withdrawn", {})
+    notifications.withdraw(session, actor, key="account", record_id=account.id, kinds=("handover.received",))
     return handover
 
 
-def _tell(session: Session, actor: Actor, handover: Handover, user_id: int | None, kind: str) -> None:
-    """What became of the offer, to the other of its two people."""
-    about = {"entity": "account", "record_id": handover.account_id}
-    notifications.notify(session, user_id, kind=kind, params={"by": actor.user_id}, dedupe_key=f"{kind}:{handover.id}", **about)  # type: ignore[arg-type]
+def _tell(session: Session, actor: Actor, handover: Handover, account: Account, user_id: int | None, kind: str) -> None:
+    """What became of the offer, to the other of its two people: also where their role shows them the account only before or after it is
+    theirs. The offer itself has named it to both."""
+    reader = _reader(session, user_id)
+    if reader is None:
+        return
+    told: dict[str, Any] = {"params": {"by": actor.user_id}, "entity": "account", "record_id": account.id}
+    if not _reaches(session, reader, account, Action.READ):
+        told = {"params": {"by": actor.user_id, "title": _name(reader, account)}}
+    notifications.notify(session, user_id, kind=kind, dedupe_key=f"{kind}:{handover.id}", **told)
+
+
+def _reader(session: Session, user_id: int | None) -> Actor | None:
+    person = session.get(User, user_id) if user_id is not None else None
+    return access.load(session, person.id) if person is not None and person.is_active else None
+
+
+def _name(reader: Actor, account: Account) -> str:
+    return f"Account {account.id}" if reader.masked("account", "name") else account.name
 
 
 def _deciding(session: Session, actor: Actor, handover_id: int, base_version: int | None) -> tuple[Handover, Account]:
@@ -375,12 +393,11 @@ def _view(
         )
         for item in items
     )  # fmt: skip
-    hidden = actor.masked("account", "name")
     return HandoverView(
         handover.id,
         handover.version,
         account.id,
-        f"Account {account.id}" if hidden else account.name,
+        _name(actor, account),
         handover.edge,
         handover.state,
         names.get(handover.from_user_id or 0, "Somebody"),
@@ -392,6 +409,7 @@ def _view(
         shown,
         _is_mine(actor, handover),
         _may_prepare(session, actor, account),
+        _reaches(session, actor, account, Action.READ),
     )
 
 

@@ -1,13 +1,15 @@
 """An account changes hands only when its receiver accepts, with everything that they need to know."""
 
 import pytest
+from sqlmodel import select
 
+from crm_core.access import load
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
-from crm_core.models import Account, Handover
-from crm_core.services.collaboration import timeline
+from crm_core.models import Account, Handover, RolePermission
+from crm_core.services.collaboration import notifications, timeline
 from crm_core.services.customers import accounts, contacts, handovers
-from crm_core.vocabulary import HandoverEdge, HandoverState
+from crm_core.vocabulary import Action, HandoverEdge, HandoverState, Scope
 from tests.verbs import do
 
 
@@ -130,3 +132,32 @@ def test_a_stale_decision_and_a_binned_account_are_refused(cast, account):
     with pytest.raises(NotFound):
         do(handovers.accept, sam, offer.id)
     assert see(handovers.waiting, sam) == []
+
+
+def test_who_sees_only_their_own_accounts_is_told_before_it_is_theirs_and_after_it_was(cast, account):
+    with write_session() as session:
+        for row in session.exec(
+            select(RolePermission).where(RolePermission.entity == "account", RolePermission.action == Action.READ)
+        ):
+            row.scope = Scope.OWN
+    alice, sam = see(lambda session, actor: load(session, actor.user_id), cast["alice"]), cast["sam"]
+    offer = do(handovers.offer, alice, account.id, to_user_id=sam.user_id)
+    sam = see(lambda session, actor: load(session, actor.user_id), sam)
+    note = see(notifications.find, sam)[0][0]
+    assert (note.text(), note.page) == ("Alice Rep wants to hand Acme over to you", "today")
+    waiting = see(handovers.waiting, sam)[0]
+    assert waiting.account == "Acme" and not waiting.may_open
+    prepare(cast, account, offer)
+    do(handovers.accept, sam, offer.id)
+    with pytest.raises(NotFound):
+        see(accounts.figures, alice, account.id)
+    assert see(accounts.figures, sam, account.id) is not None
+    note = see(notifications.find, alice)[0][0]
+    assert (note.text(), note.page) == ("Sam Agent took Acme over", "")
+
+
+def test_what_was_told_of_an_offer_is_taken_back_with_it(cast, account):
+    offer = do(handovers.offer, cast["alice"], account.id, to_user_id=cast["sam"].user_id)
+    assert see(notifications.unread, cast["sam"]) == 1
+    do(handovers.withdraw, cast["alice"], offer.id)
+    assert see(notifications.unread, cast["sam"]) == 0
