@@ -120,7 +120,7 @@ def update(
     if layout is not None:
         row.layout = checked(session, actor, row.entity, layout)
     if shared is not None:
-        _may_share(actor, shared)
+        _may_share(actor, shared and row.visibility is not Visibility.SHARED)
         row.visibility = Visibility.SHARED if shared else Visibility.PRIVATE
     session.add(row)
     session.flush()

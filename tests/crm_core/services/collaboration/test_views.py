@@ -1,8 +1,13 @@
 """Saved views: mine, shared, default, and what happens when a field or a right is gone."""
 
 import pytest
+from sqlmodel import select
 
+from crm_core.access import load
+from crm_core.db import write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.models import UserRole
+from crm_core.services.admin import users
 from crm_core.services.collaboration import views
 from tests.verbs import do, look
 
@@ -98,3 +103,25 @@ def test_a_list_that_is_to_open_like_this_from_now_on_has_one_view_that_is_overw
     opening = look(views.default_of, alice, "deal")
     assert again.id == first.id == opening.id != other.id and opening.layout["columns"] == ["name"]
     assert look(views.default_of, cast["charlie"], "deal") is None
+
+
+def test_shared_views_outlive_the_person_and_the_right_to_share(cast):
+    """Whoever left or lost the right leaves behind what everybody works with; it is an administrator's to change then."""
+    alice, bob, root = cast["alice"], cast["bob"], cast["root"]
+    view = do(views.create, bob, "deal", name="Team", layout=BIG, shared=True, is_default=True)
+    with write_session() as session:
+        role = session.exec(select(UserRole).where(UserRole.user_id == bob.user_id)).one()
+        role.role_id = session.exec(select(UserRole.role_id).where(UserRole.user_id == alice.user_id)).one()
+    rep = look(lambda session, actor: load(session, actor.user_id), bob)
+    assert do(views.update, rep, view.id, name="Our deals", shared=True).shared
+    do(views.update, rep, view.id, shared=False)
+    with pytest.raises(NotPermitted, match="share"):
+        do(views.update, rep, view.id, shared=True)
+    do(views.update, bob, view.id, shared=True)
+    do(users.deactivate, root, bob.user_id)
+    left = look(views.default_of, alice, "deal")
+    assert (left.name, left.owner, left.may_edit) == ("Our deals", "Bob Manager", False)
+    do(views.update, root, view.id, is_default=False)
+    assert look(views.default_of, alice, "deal") is None and look(views.get, alice, view.id).shared
+    do(views.remove, root, view.id)
+    assert look(views.find, alice, "deal") == []
