@@ -66,23 +66,28 @@ def tell(message: str, kind: str = "error") -> None:
 def show_messages() -> None:
     """Show what ``perform`` and ``tell`` left; called once per run by the entry script."""
     for kind, text in st.session_state.pop("_toasts", []):
-        icon = ":material/check_circle:" if kind == "ok" else ":material/error:"
-        st.toast(text, icon=icon, duration="short" if kind == "ok" else "long")
+        _toast(kind, text)
+
+
+def _toast(kind: str, text: str) -> None:
+    icon = ":material/check_circle:" if kind == "ok" else ":material/error:"
+    st.toast(text, icon=icon, duration="short" if kind == "ok" else "long")
 
 
 def show_problems() -> None:
-    """Inside a dialog or fragment: show at once why ``perform`` did not do it (a toast would wait for the next full run)."""
-    left = st.session_state.get("_toasts", [])
-    hush()
-    for _, text in (item for item in left if item[0] != "ok"):
-        st.error(text, icon=":material/error:")
+    """At the end of a dialog or fragment: say at once what ``perform`` left, which would wait for the next full run. Why it did not do
+    something stands in the dialog; what it did is a toast."""
+    for kind, text in st.session_state.pop("_toasts", []):
+        _toast(kind, text) if kind == "ok" else st.error(text, icon=":material/error:")
     st.session_state.pop("_invalid", None)
 
 
 def show_refusal() -> None:
-    """Inside a dialog or fragment whose form marks no fields: the sentence of each one that was refused, and what else ``perform`` left."""
-    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-        st.error(md(sentence), icon=":material/error:")
+    """Like ``show_problems``, with the sentences of the refused fields one below the other rather than in one line."""
+    wrong = dict.fromkeys((st.session_state.pop("_invalid", None) or {}).values())
+    if wrong:
+        hush()
+        st.error("  \n".join(md(sentence) for sentence in wrong), icon=":material/error:")
     show_problems()
 
 

@@ -7,7 +7,7 @@ from crm_core.services.admin import pipelines
 from crm_core.services.admin.pipelines import PipelineRow, StageRow
 from crm_core.vocabulary import Action, ForecastCategory, StageKind
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load, perform, show_refusal
 from ui.components.header import header
 from ui.session import current_actor
 
@@ -78,7 +78,7 @@ def new_pipeline() -> None:
     if st.button("Create", type="primary", key="pipeline_create"):
         if perform(pipelines.create, name, success=fmt.md(f"Pipeline {name} created.")) is not None:
             st.rerun()
-        st.rerun(scope="fragment")
+        show_refusal()
 
 
 actor = current_actor()

@@ -79,7 +79,7 @@ if actions.button("New role", type="primary", icon=":material/add:", shortcut="n
 if st.session_state.get("role") not in known:
     st.session_state["role"] = next((row.id for row in known.values() if not row.is_fixed), next(iter(known)))
 role_id = st.pills(
-    "Role", list(known), format_func=lambda one: known[one].name, key="role", required=True, label_visibility="collapsed"
+    "Role", list(known), format_func=lambda one: fmt.md(known[one].name), key="role", required=True, label_visibility="collapsed"
 )
 rights = load(roles.rights, role_id)
 row = rights.role

@@ -9,7 +9,7 @@ from crm_core.kit.money import most_major, to_major, to_minor
 from crm_core.kit.week import WEEKDAYS
 from crm_core.services.admin import organisation
 from crm_core.vocabulary import Action
-from ui.actions import load, perform
+from ui.actions import load, perform, show_refusal
 from ui.components.header import header
 from ui.session import current_actor
 
@@ -117,5 +117,4 @@ if may_edit and actions.button("Save settings", type="primary", key="save_settin
     if perform(organisation.update, changes, base_version=settings.version, success="Settings saved.") is not None:
         forget()
         st.rerun()
-    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-        st.error(sentence)
+    show_refusal()

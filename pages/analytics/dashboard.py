@@ -48,7 +48,11 @@ def top(found: DashboardRow) -> None:
     if editing():
         words = load(dashboards.last_change, found.id)
         if actions.button(
-            "Undo", icon=":material/undo:", key="undo", disabled=not words, help=f"Take back: {words.lower()}" if words else None
+            "Undo",
+            icon=":material/undo:",
+            key="undo",
+            disabled=not words,
+            help=fmt.md(f"Take back: {words.lower()}") if words else None,
         ):
             perform(dashboards.undo, found.id, success="Undone.")
             st.rerun()

@@ -12,7 +12,7 @@ from crm_core.services.collaboration import activities, timeline
 from crm_core.services.collaboration.timeline import Item
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
-from ui.actions import load, perform, renew, submit_key
+from ui.actions import load, perform, renew, show_refusal, submit_key
 from ui.components.wishes import reach_note
 from ui.session import current_actor
 
@@ -78,7 +78,7 @@ def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> N
             )
         if pressed:
             _log(entity_key, record_id, name, turn, kind, text, follow_up, due, minutes, outcome)
-        _wrong()
+        show_refusal()
 
 
 def _log(
@@ -110,11 +110,6 @@ def _log(
         renew(name)
         st.session_state[f"_turn_{name}"] = turn + 1
         st.rerun()
-
-
-def _wrong() -> None:
-    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-        st.error(fmt.md(sentence))
 
 
 @st.fragment

@@ -9,7 +9,7 @@ from crm_core.services.helpdesk import answers, macros, ticket_rules, tickets
 from crm_core.services.helpdesk.answers import Envelope, NewFile
 from crm_core.vocabulary import TicketKind, Way
 from ui import format as fmt
-from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.actions import load, perform, renew, show_refusal, submit_key
 from ui.components.article_picker import add_words, article_picker, forget, insert, inserted
 from ui.components.wishes import reach_note
 
@@ -61,7 +61,7 @@ def answer_box(ticket_id: int, status: TicketKind, contact_id: int | None = None
             reach_note(contact_id, Way.EMAIL)
             if not by_mail:
                 st.caption("The answer is kept here; no e-mail leaves Rapport.")
-        show_problems()
+        show_refusal()
 
 
 def _canned(ticket_id: int, key: str, kind: str) -> None:
@@ -156,8 +156,6 @@ def _send(
             tickets.reply, ticket_id, body, internal=kind == "note", then=then, submit_key=key, articles=used, success=words
         )
     if saved is None:
-        for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-            st.error(fmt.md(sentence), icon=":material/error:")
         return
     if mail is not None:
         st.session_state[_PLACE] = {"ticket": ticket_id, "message": saved.id, "at": fmt.clock.utcnow()}

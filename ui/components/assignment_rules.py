@@ -15,7 +15,7 @@ from crm_core.services.routing.rules import RuleView
 from crm_core.services.routing.standing import CATEGORY, KINDS
 from crm_core.vocabulary import FieldKind, RouteMethod
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.session import current_actor
 
@@ -71,16 +71,7 @@ def rule_dialog(rule: RuleView | None) -> None:
         if done is not None:
             forget_inline()
             st.rerun()
-    if tried or saved:
-        _show_fields()
-    show_problems()
-
-
-def _show_fields() -> None:
-    for sentence in dict.fromkeys((st.session_state.get("_invalid") or {}).values()):
-        st.error(fmt.md(sentence), icon=":material/error:")
-    if st.session_state.get("_invalid"):
-        st.session_state["_toasts"] = [one for one in st.session_state.get("_toasts", []) if one[0] == "ok"]
+    show_refusal()
 
 
 def _who(rule: RuleView | None, method: RouteMethod, entity: str, tag: str) -> dict[str, Any]:

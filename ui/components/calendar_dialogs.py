@@ -146,7 +146,9 @@ def settings() -> None:
     with st.container(horizontal=True):
         if st.button("Make a new address" if mine.feed_sha256 else "Make an address", key="feed_new", icon=":material/link:", help="An earlier one stops working"):  # fmt: skip
             st.session_state["_feed_token"] = perform(feeds.renew)
-            st.rerun(scope="fragment")
+            if st.session_state["_feed_token"]:
+                st.rerun(scope="fragment")
         if mine.feed_sha256 and st.button("Switch it off", key="feed_off", icon=":material/link_off:"):
             perform(feeds.revoke, success="The address opens nothing any more.")
             st.rerun()
+    show_problems()

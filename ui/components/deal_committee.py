@@ -11,7 +11,7 @@ from crm_core.services.admin import workspace
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, CommitteeRole, StageKind, Stance
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load, perform, show_refusal
 from ui.components.picker import picker
 from ui.components.table import Cell, Column, table
 from ui.navigation import go
@@ -98,3 +98,4 @@ def _dialog(deal_id: int, account_id: int | None) -> None:
         )
         if done is not None:
             st.rerun()
+        show_refusal()

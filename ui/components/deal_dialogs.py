@@ -7,7 +7,7 @@ from crm_core.kit import clock
 from crm_core.services.sales import deals
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
-from ui.actions import hush, load, perform, show_problems, tell
+from ui.actions import hush, load, perform, show_refusal, tell
 from ui.components.record_page import new_dialog
 from ui.session import current_actor
 
@@ -120,11 +120,9 @@ def _moved_twice(deal_id: int, version: int, name: str, places: tuple[int, int, 
         if st.button(fmt.md(f"Move to {mine}"), type="primary", key="clash_mine"):
             done = perform(deals.move, deal_id, places[0], base_version=version, success=fmt.md(f"{name} moved to {mine}."))
             _after(done is not None)
-            show_problems()
 
 
 def _after(done: bool) -> None:
     if done or st.session_state.get("_conflict") is not None:
         st.rerun()
-    for sentence in (st.session_state.pop("_invalid", None) or {}).values():
-        st.error(fmt.md(sentence))
+    show_refusal()

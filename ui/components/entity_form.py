@@ -244,8 +244,8 @@ def _inputs(
 
 def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: str = "") -> Any:
     """The input for a field. Values come and go as they are stored; money is shown in major units."""
-    label = spec.label + (" *" if spec.required else "")
-    hint = spec.help or None
+    label = (fmt.md(spec.label) if spec.custom else spec.label) + (" *" if spec.required else "")  # labels are read as Markdown
+    hint = fmt.md(spec.help) if spec.help else None
     if spec.key == "timezone" and not spec.custom:
         return _timezone_input(label, value, key, hint)
     match spec.kind:

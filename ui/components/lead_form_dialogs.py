@@ -186,7 +186,8 @@ def key_dialog(form: LeadForm) -> None:
         key = perform(lead_forms.new_key, form.id)
         if key is not None:
             st.session_state["_form_key"] = (form.id, key)
-        st.rerun(scope="fragment")
+            st.rerun(scope="fragment")
+        show_refusal()
 
 
 @st.dialog("What came through", width="large", icon=":material/list:")
@@ -219,5 +220,6 @@ def log_dialog(form_id: int, name: str) -> None:
     failed = [row for row in rows if row.state is SubmissionState.FAILED] if actor.can("lead_form", Action.MANAGE) else []
     for row in failed:
         if st.button(fmt.md(f"Try {row.who} again"), key=f"retry_{row.id}", icon=":material/refresh:"):
-            perform(capture.retry, row.id, success="Tried again.")
-            st.rerun(scope="fragment")
+            if perform(capture.retry, row.id, success="Tried again.") is not None:
+                st.rerun(scope="fragment")
+            show_refusal()

@@ -8,7 +8,7 @@ from crm_core.services.routing import point_rules, points
 from crm_core.services.routing.points import PointRuleView
 from crm_core.vocabulary import LeadPointKind
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.header import empty_state
 from ui.session import current_actor
@@ -128,9 +128,7 @@ def points_dialog(rule: PointRuleView | None) -> None:
         if done is not None:
             forget_inline()
             st.rerun()
-        for sentence in dict.fromkeys((st.session_state.get("_invalid") or {}).values()):
-            st.error(fmt.md(sentence), icon=":material/error:")
-        show_problems()
+        show_refusal()
 
 
 def _bands(may_edit: bool) -> None:

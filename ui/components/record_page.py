@@ -17,7 +17,7 @@ from crm_core.services import crud
 from crm_core.services.collaboration import tasks
 from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
-from ui.actions import load, perform, renew, submit_key
+from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import number
 from ui.components.entity_form import close_form, create_form, edit_form
 from ui.components.first_field import first_field
@@ -197,8 +197,9 @@ def next_steps(entity_key: str, record_id: int) -> None:
                 subject = st.text_input(
                     "New task", key=f"task_new_{turn}", placeholder="Add a task", label_visibility="collapsed", max_chars=300
                 )
-                if st.button("Add", key="task_add", disabled=False) and subject.strip():
+                if st.button("Add", key="task_add") and subject.strip():
                     _add_task(entity_key, record_id, subject)
+        show_problems()
 
 
 def _tick(task_id: int) -> None:

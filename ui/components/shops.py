@@ -159,10 +159,13 @@ def log_dialog(shop_id: int, name: str) -> None:
         go("order", id=order_id)
         st.rerun()
     failed = sum(row.state is ShopState.FAILED for row in rows)
-    if failed and st.button("Try all again that need a look", icon=":material/refresh:", key=f"shop_retry_{shop_id}"):
-        perform(shops.retry_all, shop_id, success="They are being taken in again.")
-        show_problems()
+    if (
+        failed
+        and st.button("Try all again that need a look", icon=":material/refresh:", key=f"shop_retry_{shop_id}")
+        and perform(shops.retry_all, shop_id, success="They are being taken in again.") is not None
+    ):
         st.rerun(scope="fragment")
+    show_problems()
 
 
 def _cells(row: Any) -> list[Cell]:
@@ -186,5 +189,6 @@ def articles_dialog(shop_id: int) -> None:
         )
         if product and perform(shops.map_article, one.id, product, success="Noted.") is not None:
             st.rerun(scope="fragment")
+    show_problems()
     if len(found) > 20:
         st.caption(fmt.plural(len(found) - 20, "more article"))

@@ -4,7 +4,7 @@ import streamlit as st
 
 from crm_core.services.marketing import visits
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 
 
@@ -13,6 +13,7 @@ def visits_dialog() -> None:
     """What it does, the lines to copy, and whether they work."""
     key = perform(visits.open_key)
     if not key:
+        show_problems()
         return
     st.markdown(
         "Put these lines before `</body>` on every page of your web site. From then on a visit counts as a touch in *Attribution*, with the channel and "

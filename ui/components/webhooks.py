@@ -168,8 +168,11 @@ def secret_dialog(hook: Webhook) -> None:
     with st.popover("Make a new one", icon=":material/refresh:"):
         st.markdown("The receiver refuses our messages until it knows the new secret.")
         if st.button("Make it", type="primary", key=f"secret_yes_{hook.id}"):
-            st.session_state[f"_secret_{hook.id}"] = perform(webhooks.new_secret, hook.id)
-            st.rerun(scope="fragment")
+            made = perform(webhooks.new_secret, hook.id)
+            if made is not None:
+                st.session_state[f"_secret_{hook.id}"] = made
+                st.rerun(scope="fragment")
+            show_problems()
 
 
 @st.dialog("What was sent", width="large", icon=":material/list:")
@@ -215,10 +218,13 @@ def _one(delivery_id: int) -> None:
     if found.answer:
         st.caption("What came back")
         st.code(found.answer, language=None, wrap_lines=True)
-    if row.state in webhook_rules.AGAIN and st.button("Send again", type="primary", icon=":material/replay:", key="hook_again"):
-        perform(webhooks.replay, row.id, success="It is on its way again.")
-        show_problems()
+    if (
+        row.state in webhook_rules.AGAIN
+        and st.button("Send again", type="primary", icon=":material/replay:", key="hook_again")
+        and perform(webhooks.replay, row.id, success="It is on its way again.") is not None
+    ):
         st.rerun(scope="fragment")
+    show_problems()
 
 
 def _back() -> None:

@@ -41,10 +41,15 @@ def test_a_field_is_added_in_the_dialog_and_a_wrong_one_gets_a_sentence(cast):
 
 def test_a_field_with_a_hostile_name_is_shown_as_text(cast):
     with write_session() as session:
-        custom_fields.create(session, cast["root"], "account", label=EVIL, kind="text")
+        custom_fields.create(session, cast["root"], "account", label=EVIL, kind="text", help=EVIL)
+        acme = records.create(session, cast["root"], "account", {"name": "Acme"})
     app = open_screen(cast["root"], "fields")
     assert not app.exception
     assert "![x](" not in "".join(element.value for kind in ("markdown", "caption") for element in app.get(kind))
+    app = open_screen(cast["root"], "account", id=acme.id)
+    app.button(key="edit").click().run()
+    shown = [text for box in app.text_input for text in (box.label, box.help) if text and "evil" in text]
+    assert len(shown) == 2 and not any("![x](" in text for text in shown)
 
 
 def test_a_value_is_added_to_a_list(cast):

@@ -1,8 +1,13 @@
 """The sales screens: every role, an empty database, the main action, a name that means harm."""
 
+from datetime import timedelta
+
 import pytest
+from sqlmodel import select
 
 from crm_core.db import read_session, write_session
+from crm_core.kit import clock
+from crm_core.models import Stage
 from crm_core.services import crud
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, StageKind
@@ -15,6 +20,12 @@ EVIL = "![x](http://e/i.png) <script>alert(1)</script> **b** =1+1 $x$ :red[y] م
 def make(actor, entity, **values):
     with write_session() as session:
         return crud.create(session, actor, entity, values)
+
+
+def press(app, opener, button):
+    """Press a button in a dialog: the test runner draws whole pages, so that the dialog must be opened with it."""
+    app.button(key=button).click()
+    app.button(key=opener).click().run()
 
 
 @pytest.mark.parametrize("who", ["root", "bob", "alice", "dana", "sam", "ana"])
@@ -85,6 +96,22 @@ def test_a_click_on_a_stage_does_not_reopen_what_a_colleague_won_meanwhile(cast)
     assert any("closed meanwhile" in toast.value for toast in app.toast)
     with read_session() as session:
         assert deals.get(session, cast["alice"], deal.id).outcome is StageKind.WON
+
+
+def test_what_a_dialog_refused_is_said_in_it_once(cast):
+    """Of a field and of the record as a whole: both would else wait, unseen, for the next full run."""
+    deal = make(cast["alice"], "deal", name="Big one")
+    app = open_screen(cast["alice"], "deal", id=deal.id)
+    app.button(key="win").click().run()
+    app.date_input(key="win_on").set_value(clock.today("UTC") + timedelta(days=9))
+    press(app, "win", "win_yes")
+    assert [error.value for error in app.error] == ["The closing day can't lie in the future\\."]
+    with write_session() as session:
+        for stage in session.exec(select(Stage).where(Stage.kind == StageKind.WON)):
+            stage.kind = StageKind.LOST
+    app.date_input(key="win_on").set_value(clock.today("UTC"))
+    press(app, "win", "win_yes")
+    assert len(app.error) == 1 and "no stage that means" in app.error[0].value and not app.toast
 
 
 def test_a_call_is_logged_from_the_record(cast):
