@@ -16,8 +16,8 @@ NOTHING = "–"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$~:&@=^])")
 
 
-_REPLACED = re.compile(r":(?=material/|streamlit:)|(?<!\S)(?:<-?|[->~])(?=(?:[->=]|->)(?!\S))")
-"""What is turned into an icon or an arrow however it is escaped: something invisible behind it keeps the letters."""
+_REPLACED = re.compile(r":(?=material/|streamlit:)|(?<!\S)(?:<-?|[->~])(?=(?:[->=]|->)(?!\S))|https?://|www(?=\.)", re.IGNORECASE)
+"""What is turned into an icon, an arrow or a link however it is escaped: something invisible behind it keeps the letters."""
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import streamlit as st
 
+from crm_core import lists
 from crm_core.services.sales import board as boards
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, StageKind
 from ui import format as fmt
-from ui.actions import load
+from ui.actions import load, tell
 from ui.components.board import BoardColumn, Card, board
 from ui.components.deal_dialogs import lose_dialog, move_to, new_deal, reopen_dialog, win_dialog
 from ui.components.filter_bar import filter_button, filter_from_url, filter_words
@@ -56,7 +57,10 @@ def moved(move: dict[str, Any], columns: list[boards.StageColumn]) -> None:
     origin = next((column.stage for column in columns if column.stage.id == move["from"]), None)
     if target is None or origin is None:
         return
-    name = next((card.name for column in columns for card in column.cards if card.id == move["id"]), "")
+    name = load(lists.titles, "deal", [move["id"]]).get(move["id"])
+    if name is None:
+        tell("This deal is gone, or no longer shared with you.")
+        st.rerun()
     if target.kind is StageKind.WON:
         win_dialog(move["id"], move["version"], name, bool(load(deals.lines, move["id"])))
     elif target.kind is StageKind.LOST:

@@ -38,7 +38,9 @@ def _point(actor: Actor, point: Any, wanted: Preferences) -> None:
     icon = ":material/call:" if point.kind is PointKind.PHONE else ":material/mail:"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if point.opted_out or point.invalid:
-            st.markdown(f"{icon} {fmt.md(point.value)}", width="content")
+            st.button(
+                fmt.md(point.value), icon=icon, type="tertiary", disabled=True, key=f"point_{point.id}_no"
+            )  # no text: it would be a link
             st.badge("Not valid" if point.invalid else "Not wanted", color="red")
         else:
             href = f"tel:{point.value_key}" if point.kind is PointKind.PHONE else f"mailto:{point.value}"

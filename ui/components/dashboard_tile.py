@@ -20,7 +20,7 @@ from crm_core.services.analytics.metrics import Figure, Selection
 from crm_core.services.analytics.tile_facts import day_field
 from crm_core.services.analytics.tile_rules import TIME
 from crm_core.services.analytics.tiles import Look, Tile
-from crm_core.services.analytics.wording import change_text, number_text, period_text, step_text, value_text
+from crm_core.services.analytics.wording import NO_CHANGE, change_text, number_text, period_text, step_text, value_text
 from crm_core.vocabulary import TileChart, TileKind
 from ui import format as fmt
 from ui.actions import load
@@ -110,8 +110,8 @@ def _number(actor: Actor, figure: Figure, look: Look) -> None:
         metric.label,
         value_text(actor, metric.unit, figure.value),
         change,
-        delta_color=colour_of(figure),
-        delta_arrow="off" if not figure.change else "auto",
+        delta_color="off" if change == NO_CHANGE else colour_of(figure),
+        delta_arrow="off" if change == NO_CHANGE else "auto",
         delta_description=against_text(actor, figure, look.selection).split(" · ")[0] if change else None,
         label_visibility="collapsed",
     )

@@ -9,7 +9,7 @@ from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.kit.money import to_major
 from crm_core.services.analytics.metrics import Figure, Selection
-from crm_core.services.analytics.wording import change_text, period_text, value_text
+from crm_core.services.analytics.wording import NO_CHANGE, change_text, period_text, value_text
 from crm_core.vocabulary import Against, MetricUnit
 from ui import format as fmt
 from ui.components.list_link import list_link
@@ -38,8 +38,8 @@ def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
             metric.label,
             value_text(actor, metric.unit, figure.value),
             change,
-            delta_color=colour_of(figure),
-            delta_arrow="off" if not figure.change else "auto",
+            delta_color="off" if change == NO_CHANGE else colour_of(figure),
+            delta_arrow="off" if change == NO_CHANGE else "auto",
             delta_description=against_text(actor, figure, selection) if change else None,
             icon=f":material/{ICONS[figure.key]}:",
             chart_data=_spark(actor, figure),

@@ -29,19 +29,26 @@ def value_text(actor: Actor, unit: MetricUnit, value: Number | None, *, compact:
     return fmt.number(actor, value, compact=compact)
 
 
+NO_CHANGE = "no change"
+
+
 def change_text(actor: Actor, figure: Figure) -> str | None:
-    """The change with its sign, against the comparison; None without one."""
+    """The change with its sign, against the comparison; None without one. What rounds to nothing is none."""
     if figure.change is None:
         return None
-    if not figure.change:
-        return "no change"
-    sign = "-" if figure.change < 0 else "+"
-    unit, size = figure.metric.unit, abs(figure.change)
+    size = _size(actor, figure, abs(figure.change))
+    if not any(digit in size for digit in "123456789"):
+        return NO_CHANGE
+    return ("-" if figure.change < 0 else "+") + size
+
+
+def _size(actor: Actor, figure: Figure, size: Number) -> str:
+    unit = figure.metric.unit
     if unit in (MetricUnit.SHARE, MetricUnit.RETURN):
-        return f"{sign}{fmt.number(actor, size * 100, digits=1)} pp"
+        return f"{fmt.number(actor, size * 100, digits=1)} pp"
     if unit in (MetricUnit.DAYS, MetricUnit.SECONDS) or figure.relative is None:
-        return sign + value_text(actor, unit, size)
-    return sign + fmt.percent(actor, abs(figure.relative))
+        return value_text(actor, unit, size)
+    return fmt.percent(actor, abs(figure.relative))
 
 
 def period_text(actor: Actor, period: Period) -> str:
