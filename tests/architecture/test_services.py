@@ -105,6 +105,7 @@ EXCUSED = {
 """Use cases that touch nothing but the actor's own, with the reason."""
 
 HELPERS = {
+    "customers/handover_views.py told_of": "whether an account has such a contact at all; the hand-over around it asks",
     "collaboration/invitations.py anybody_waits": "whether the clock must start the job",
     "collaboration/invitations.py tell": "the job that tells guests what changed",
     "collaboration/invitations.py as_known": "part of telling a guest",

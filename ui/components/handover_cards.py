@@ -6,7 +6,7 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.services.customers import handover_rules, handovers
-from crm_core.services.customers.handovers import HandoverView, ItemView
+from crm_core.services.customers.handover_views import HandoverView, ItemView
 from crm_core.vocabulary import Action, HandoverEdge, HandoverState
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, show_refusal, submit_key

@@ -1,24 +1,23 @@
 """Hand-overs: an account goes from one person to another with a checklist, and is theirs only once they accept."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, or_
-from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
-from crm_core import access, events, lists, records
-from crm_core.access import Actor, require, visible
+from crm_core import access, events, records
+from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.kit.text import clean
-from crm_core.models import Account, Contact, Handover, HandoverItem, SubmitKey, User
+from crm_core.models import Account, Handover, HandoverItem, SubmitKey, User
 from crm_core.ordering import alphabetical
 from crm_core.services.collaboration import notifications
-from crm_core.services.customers import handover_rules
-from crm_core.vocabulary import Action, HandoverCheck, HandoverEdge, HandoverState, PreferredChannel
+from crm_core.services.customers import handover_rules, handover_views
+from crm_core.services.customers.handover_views import HandoverView
+from crm_core.vocabulary import Action, HandoverCheck, HandoverEdge, HandoverState
 
 MAX_NOTE, MAX_REASON = 4_000, 1_000
 DECLINED_DAYS = 14
@@ -26,47 +25,6 @@ DECLINED_DAYS = 14
 
 _HANDOVER = Handover.__table__  # type: ignore[attr-defined]
 _ACCOUNT = Account.__table__  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class ItemView:
-    """An item of the checklist. ``missing``: why it can't be ticked yet; ``done_by``: who ticked it."""
-
-    id: int
-    label: str
-    required: bool
-    done: bool
-    done_by: str = ""
-    done_at: datetime | None = None
-    missing: str = ""
-
-
-@dataclass(frozen=True)
-class HandoverView:
-    """A hand-over as people see it. ``mine``: it waits for the reader; ``may_prepare``: the reader may tick and withdraw it; ``may_open``:
-    the reader sees the account itself."""
-
-    id: int
-    version: int
-    account_id: int
-    account: str
-    edge: HandoverEdge
-    state: HandoverState
-    from_name: str
-    to_name: str
-    note: str
-    reason: str
-    offered_at: datetime
-    decided_at: datetime | None
-    items: tuple[ItemView, ...]
-    mine: bool
-    may_prepare: bool
-    may_open: bool
-
-    @property
-    def open_required(self) -> list[str]:
-        """Labels of the required items that are not ticked."""
-        return [item.label for item in self.items if item.required and not item.done]
 
 
 # --- offering --------------------------------------------------------------------------------------------------------------
@@ -139,13 +97,7 @@ def _add_item(session: Session, actor: Actor, handover: Handover, position: int,
 
 
 def _in_records(session: Session, account_id: int, check: HandoverCheck) -> bool:
-    contact = Contact.__table__  # type: ignore[attr-defined]
-    said: ColumnElement[bool] = contact.c.goals.is_not(None) & (contact.c.goals != "")
-    if check is HandoverCheck.PREFERENCES:
-        texts = [contact.c[key].is_not(None) & (contact.c[key] != "") for key in ("preferred_hours", "language", "do_not")]
-        said = or_(contact.c.preferred_channel != PreferredChannel.ANY, contact.c.do_not_call, contact.c.do_not_email, *texts)
-    clause = and_(contact.c.account_id == account_id, contact.c.deleted_at.is_(None), said)
-    return bool(session.execute(core_select(exists().where(clause))).scalar())
+    return account_id in handover_views.told_of(session, [account_id], check)
 
 
 def _mark(
@@ -181,7 +133,7 @@ def tick(session: Session, actor: Actor, item_id: int, *, done: bool) -> Handove
     if item is None:
         raise NotFound("This item does not exist, or is not shared with you.")
     handover, account = _open(session, actor, item.handover_id)
-    if not (_is_mine(actor, handover) or _may_prepare(session, actor, account)):
+    if not (handover_views.is_mine(actor, handover) or _may_prepare(session, actor, account)):
         raise NotPermitted("Only the two people of a hand-over tick its items.")
     handover_rules.check_pending(handover.state)
     if item.done == done:
@@ -242,7 +194,7 @@ def _tell(session: Session, actor: Actor, handover: Handover, account: Account, 
         return
     told: dict[str, Any] = {"params": {"by": actor.user_id}, "entity": "account", "record_id": account.id}
     if not _reaches(session, reader, account, Action.READ):
-        told = {"params": {"by": actor.user_id, "title": _name(reader, account)}}
+        told = {"params": {"by": actor.user_id, "title": handover_views.shown_name(reader, account)}}
     notifications.notify(session, user_id, kind=kind, dedupe_key=f"{kind}:{handover.id}", **told)
 
 
@@ -251,13 +203,9 @@ def _reader(session: Session, user_id: int | None) -> Actor | None:
     return access.load(session, person.id) if person is not None and person.is_active else None
 
 
-def _name(reader: Actor, account: Account) -> str:
-    return f"Account {account.id}" if reader.masked("account", "name") else account.name
-
-
 def _deciding(session: Session, actor: Actor, handover_id: int, base_version: int | None) -> tuple[Handover, Account]:
     handover, account = _open(session, actor, handover_id)
-    if not _is_mine(actor, handover):
+    if not handover_views.is_mine(actor, handover):
         raise NotPermitted("Only the person it is offered to can accept or decline.")
     handover_rules.check_pending(handover.state)
     _check_version(handover, base_version)
@@ -288,7 +236,7 @@ def _text(text: str, limit: int, *, key: str = "note") -> str:
 def get(session: Session, actor: Actor, handover_id: int) -> HandoverView:
     """One hand-over: for its two people, and for whoever may see the account."""
     handover, account = _open(session, actor, handover_id)
-    return _views(session, actor, [(handover, account)])[0]
+    return handover_views.views(session, actor, [(handover, account)])[0]
 
 
 def of_account(session: Session, actor: Actor, account_id: int) -> HandoverView | None:
@@ -296,7 +244,7 @@ def of_account(session: Session, actor: Actor, account_id: int) -> HandoverView 
     account = records.get(session, actor, "account", account_id)
     query = select(Handover).where(Handover.account_id == account_id).order_by(col(Handover.id).desc()).limit(1)
     handover = session.exec(query).first()
-    return None if handover is None else _views(session, actor, [(handover, account)])[0]
+    return None if handover is None else handover_views.views(session, actor, [(handover, account)])[0]
 
 
 def waiting(session: Session, actor: Actor, *, limit: int = 20) -> list[HandoverView]:
@@ -328,7 +276,7 @@ def _find(session: Session, actor: Actor, clause: ColumnElement[bool], limit: in
         .order_by(_HANDOVER.c.created_at, _HANDOVER.c.id)
         .limit(limit)
     )
-    return _views(session, actor, [(handover, account) for handover, account in session.exec(query)])
+    return handover_views.views(session, actor, [(handover, account) for handover, account in session.exec(query)])
 
 
 def _open(session: Session, actor: Actor, handover_id: int) -> tuple[Handover, Account]:
@@ -338,7 +286,11 @@ def _open(session: Session, actor: Actor, handover_id: int) -> tuple[Handover, A
     account = session.get(Account, handover.account_id) if handover is not None else None
     if handover is None or account is None or account.deleted_at is not None:
         raise NotFound("This hand-over does not exist, or is not shared with you.")
-    if not (_is_mine(actor, handover) or handover.from_user_id == actor.user_id or _reaches(session, actor, account, Action.READ)):
+    if not (
+        handover_views.is_mine(actor, handover)
+        or handover.from_user_id == actor.user_id
+        or _reaches(session, actor, account, Action.READ)
+    ):
         raise NotFound("This hand-over does not exist, or is not shared with you.")
     return handover, account
 
@@ -352,67 +304,9 @@ def _pending(session: Session, account_id: int) -> Handover | None:
     return session.exec(query).first()
 
 
-def _is_mine(actor: Actor, handover: Handover) -> bool:
-    return actor.user_id is not None and handover.to_user_id == actor.user_id
-
-
 def _reaches(session: Session, actor: Actor, account: Account, action: Action) -> bool:
-    clause = and_(_ACCOUNT.c.id == account.id, visible(actor, "account", _ACCOUNT, action))
-    return session.execute(core_select(_ACCOUNT.c.id).where(clause)).first() is not None
+    return account.id in handover_views.reached(session, actor, [account.id], action)
 
 
 def _may_prepare(session: Session, actor: Actor, account: Account) -> bool:
     return _reaches(session, actor, account, Action.EDIT)
-
-
-def _views(session: Session, actor: Actor, found: Sequence[tuple[Handover, Account]]) -> list[HandoverView]:
-    ids = [handover.id for handover, _ in found]
-    items: dict[int, list[HandoverItem]] = {}
-    for item in session.exec(
-        select(HandoverItem).where(col(HandoverItem.handover_id).in_(ids)).order_by(col(HandoverItem.position))
-    ):
-        items.setdefault(item.handover_id, []).append(item)
-    people = {person for handover, _ in found for person in (handover.from_user_id, handover.to_user_id)}
-    people |= {item.done_by_id for rows in items.values() for item in rows}
-    names = lists.titles(session, actor, "user", people)
-    return [_view(session, actor, handover, account, items.get(handover.id, []), names) for handover, account in found]
-
-
-def _view(
-    session: Session,
-    actor: Actor,
-    handover: Handover,
-    account: Account,
-    items: Sequence[HandoverItem],
-    names: Mapping[int, str],
-) -> HandoverView:
-    shown = tuple(
-        ItemView(
-            item.id, item.label, item.required, item.done, names.get(item.done_by_id or 0, ""), item.done_at,
-            _missing(session, handover, item),
-        )
-        for item in items
-    )  # fmt: skip
-    return HandoverView(
-        handover.id,
-        handover.version,
-        account.id,
-        _name(actor, account),
-        handover.edge,
-        handover.state,
-        names.get(handover.from_user_id or 0, "Somebody"),
-        names.get(handover.to_user_id or 0, "nobody"),
-        handover.note,
-        handover.reason,
-        handover.created_at,
-        handover.decided_at,
-        shown,
-        _is_mine(actor, handover),
-        _may_prepare(session, actor, account),
-        _reaches(session, actor, account, Action.READ),
-    )
-
-
-def _missing(session: Session, handover: Handover, item: HandoverItem) -> str:
-    waits = handover.state is HandoverState.PENDING and not item.done and item.looks_at is not HandoverCheck.MANUAL
-    return handover_rules.MISSING[item.looks_at] if waits and not _in_records(session, handover.account_id, item.looks_at) else ""

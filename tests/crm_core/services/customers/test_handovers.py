@@ -1,6 +1,7 @@
 """An account changes hands only when its receiver accepts, with everything that they need to know."""
 
 import pytest
+from sqlalchemy.event import listen
 from sqlmodel import select
 
 from crm_core.access import load
@@ -161,3 +162,27 @@ def test_what_was_told_of_an_offer_is_taken_back_with_it(cast, account):
     assert see(notifications.unread, cast["sam"]) == 1
     do(handovers.withdraw, cast["alice"], offer.id)
     assert see(notifications.unread, cast["sam"]) == 0
+
+
+def test_many_hand_overs_are_read_with_no_more_statements_than_one_each_with_what_it_lacks(cast, account):
+    alice, sam, asked = cast["alice"], cast["sam"], []
+
+    def waiting():
+        with read_session() as session:
+            listen(session.connection(), "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement))
+            found = handovers.waiting(session, sam)
+            count = len(asked)
+            asked.clear()
+        return count, {view.account: [bool(item.missing) for item in view.items[:2]] for view in found}
+
+    do(handovers.offer, alice, account.id, to_user_id=sam.user_id)
+    few, lacking = waiting()
+    assert lacking == {"Acme": [True, True]}
+    for number in range(3):
+        other = do(accounts.create, alice, {"name": f"Other {number}"})
+        do(handovers.offer, alice, other.id, to_user_id=sam.user_id)
+    do(contacts.create, alice, {"name": "Maria", "account_id": account.id, "goals": "Fewer outages"})
+    do(contacts.create, alice, {"name": "Ida", "account_id": other.id, "language": "German"})
+    many, lacking = waiting()
+    assert many <= few
+    assert lacking == {"Acme": [False, True], "Other 0": [True, True], "Other 1": [True, True], "Other 2": [True, False]}
