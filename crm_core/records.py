@@ -21,6 +21,8 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import Event, SubmitKey, User
 from crm_core.vocabulary import Action
 
+LASTING = "lasting:"
+"""How a submit key begins that stands for a cause and not for a click: it is remembered for more than a year, the others for a week."""
 LINKABLE = "records_linkable"
 """Where a worker that takes many steps in one transaction remembers what somebody may link to: (entity, id, id of the person)."""
 

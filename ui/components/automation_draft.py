@@ -55,6 +55,7 @@ class Draft:
     tried: dict[str, tuple[str, Replay]] = field(default_factory=dict)
     trial: Trial | None = None
     refused: dict[str, str] = field(default_factory=dict)
+    redrawn: bool = False
 
     def __post_init__(self) -> None:
         self.flow = flow_rules.tidy(deepcopy(self.flow))

@@ -98,7 +98,8 @@ def _write(draft: Draft, row: Automation | None) -> None:
     draft.inputs.clear()
     left, right = st.columns([7, 5], gap="medium")
     begun = draft.dirty or draft.automation_id is not None or bool(draft.steps)
-    wrong = (load(automations.problems, draft.flow) if begun else {}) | draft.refused  # an empty page is no mistake yet
+    before = load(automations.problems, draft.flow) if begun else {}  # an empty page is no mistake yet
+    wrong = before | draft.refused
     with left:
         about(draft, wrong)
         when(draft, wrong)
@@ -107,7 +108,16 @@ def _write(draft: Draft, row: Automation | None) -> None:
         limits(draft, wrong)
     with right:
         now = load(automations.problems, draft.flow)  # the inputs on the left may have changed it
+        _once_more(draft, begun and now != before)
         desk(draft, row, load(automations.told, draft.flow), now)
+
+
+def _once_more(draft: Draft, stale: bool) -> None:
+    """Draw again when what stands at the inputs is not wrong any more, or something else is; never twice in a row."""
+    again = stale and not draft.redrawn
+    draft.redrawn = again
+    if again:
+        automation_draft.redraw()
 
 
 @st.fragment

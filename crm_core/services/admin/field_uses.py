@@ -11,7 +11,7 @@ from crm_core.access import Actor, require
 from crm_core.entities import relations
 from crm_core.errors import Invalid
 from crm_core.fields import resolve
-from crm_core.models import Automation, AutomationVersion, PointRule, RoutingRule, Segment, SlaPolicy, Survey, Webhook
+from crm_core.models import Automation, AutomationVersion, LeadForm, PointRule, RoutingRule, Segment, SlaPolicy, Survey, Webhook
 from crm_core.services.automation import flow_rules
 from crm_core.services.collaboration import webhook_rules
 from crm_core.services.feedback import survey_rules
@@ -52,6 +52,8 @@ def _askers(session: Session) -> Iterator[_Asker]:
         yield _Asker(f"the lead points “{points.name}”", "lead", [points.filter])
     for survey in session.exec(select(Survey).where(Survey.is_active)):
         yield _Asker(f"the survey “{survey.name}”", survey_rules.ENTITY_OF[survey.trigger], [survey.filter])
+    for form in session.exec(select(LeadForm).where(LeadForm.is_active)):
+        yield _Asker(f"the form “{form.name}”", "lead", (), [row["key"] for row in form.fields])
     for hook in session.exec(select(Webhook).where(Webhook.is_active)):
         for key in webhook_rules.entities_of(hook.events):
             yield _Asker(f"the webhook “{hook.name}”", key, [hook.filter])

@@ -14,12 +14,13 @@ from crm_core.jobs.registry import REGISTRY
 from crm_core.jobs.tables import CANCELLED, DONE, FAILED, GIVEN_UP, RUNS, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.models import OneTimeLink, SubmitKey
+from crm_core.records import LASTING
 from crm_core.services.admin import api_door, sessions, signin
 from crm_core.services.collaboration import webhook_run
 from crm_core.services.helpdesk import help_pages
 from crm_core.services.sales import shop_door
 
-FAILED_DAYS = 60
+FAILED_DAYS, KEYS_DAYS, LASTING_DAYS = 60, 7, 400
 _BATCH = 500
 
 
@@ -47,7 +48,8 @@ def _stale() -> list[Any]:
     keys: Any = SubmitKey.__table__  # type: ignore[attr-defined]
     links: Any = OneTimeLink.__table__  # type: ignore[attr-defined]
     return [
-        delete(keys).where(keys.c.at < now - timedelta(days=7)),
+        delete(keys).where(keys.c.at < now - timedelta(days=KEYS_DAYS), keys.c.key.not_like(f"{LASTING}%")),
+        delete(keys).where(keys.c.at < now - timedelta(days=LASTING_DAYS)),
         delete(links).where(or_(links.c.expires_at < now - timedelta(days=30), links.c.used_at < now - timedelta(days=30))),
     ]
 

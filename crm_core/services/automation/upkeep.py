@@ -21,13 +21,13 @@ from crm_core.jobs.tables import RUNNING, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.models import WorkerHeartbeat
 from crm_core.services.automation import flow_rules
-from crm_core.services.automation.engine import AUTOMATIONS, INBOX, RUNS, Known, active, alone, pause
+from crm_core.services.automation.engine import AUTOMATIONS, INBOX, RUNS, VERSIONS, Known, active, alone, pause
 from crm_core.services.automation.moving import advance
 from crm_core.services.automation.picking import due_runs
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.taking_up import EVENTS_AT_ONCE, Cause, hear, take_up
 from crm_core.settings import settings
-from crm_core.vocabulary import AutomationState, FieldKind, TriggerKind
+from crm_core.vocabulary import AutomationState, FieldKind, Reentry, TriggerKind
 
 BEATS: Any = WorkerHeartbeat.__table__  # type: ignore[attr-defined]
 KEPT_DAYS = 400
@@ -198,6 +198,16 @@ def matching(session: Session, known: Known, now: datetime) -> list[int]:
 
 @job("automation.purge", title="Forget old runs of automations", cron="40 3 * * *", keep_days=7)
 def purge(job: Job) -> None:
-    """Runs that ended long ago go with their steps."""
+    """Runs that ended long ago go with their steps, unless their automation has to know of them for ever."""
     with job.transaction() as session:
-        session.execute(delete(RUNS).where(RUNS.c.ended_at < utcnow() - timedelta(days=KEPT_DAYS)))
+        current = (VERSIONS.c.automation_id == AUTOMATIONS.c.id) & (VERSIONS.c.number == AUTOMATIONS.c.current)
+        flows = session.execute(select(AUTOMATIONS.c.id, VERSIONS.c.flow).join(VERSIONS, current)).tuples()
+        kept = [automation_id for automation_id, flow in flows if _remembers(flow)]
+        old = RUNS.c.ended_at < utcnow() - timedelta(days=KEPT_DAYS)
+        session.execute(delete(RUNS).where(old, RUNS.c.automation_id.not_in(kept)))
+
+
+def _remembers(flow: flow_rules.Flow) -> bool:
+    """Whether what was long ago still counts: once per record, a rest of years, offers that are counted in all."""
+    rest, kinds = int(flow.get("rest_days") or 0), {step["kind"] for step, _ in flow_rules.walk(flow["steps"])}
+    return flow.get("reentry") == Reentry.ONCE.value or rest >= KEPT_DAYS or "offer" in kinds

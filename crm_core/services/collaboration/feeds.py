@@ -17,7 +17,7 @@ from crm_core.services.collaboration import agenda, notifications
 from crm_core.services.collaboration.agenda import Entry
 from crm_core.vocabulary import Via
 
-BACK, AHEAD = timedelta(days=60), timedelta(days=365)
+BACK, AHEAD, MONTH = timedelta(days=60), timedelta(days=365), timedelta(days=31)
 GONE = "This address opens no calendar."
 _PREFERENCE = UserPreference.__table__  # type: ignore[attr-defined]
 
@@ -52,10 +52,21 @@ def open_feed(session: Session, token: str) -> bytes:
         actor = access.load(session, user_id or 0, via=Via.API)
     except CrmError as error:
         raise NotFound(GONE) from error
-    day = today(actor.timezone)
-    entries, _ = agenda.find(session, actor, day - BACK, day + AHEAD, owners=[user_id or 0], only=("meeting", "task", "campaign"))
+    entries = _entries(session, actor)
     lead = notifications.preference(session, actor).meeting_minutes
     return file_of([_event(entry, lead, uid_place(session)) for entry in entries], f"Rapport: {actor.name}")
+
+
+def _entries(session: Session, actor: Actor) -> list[Entry]:
+    """What is theirs, month by month: however much there is in one, the months ahead are there too."""
+    since, end = today(actor.timezone) - BACK, today(actor.timezone) + AHEAD
+    found: dict[tuple[str, int], Entry] = {}
+    while since < end:
+        until = min(since + MONTH, end)
+        entries, _ = agenda.find(session, actor, since, until, owners=[actor.user_id or 0], only=("meeting", "task", "campaign"))
+        found |= {(entry.kind, entry.record_id): entry for entry in entries}  # what reaches into the next month is one thing
+        since = until
+    return list(found.values())
 
 
 def uid_place(session: Session) -> str:

@@ -129,7 +129,7 @@ def _typed(session: Session, form: LeadForm, payload: Mapping[str, str]) -> dict
     wrong = {
         row["key"]: f"{row['label'] or specs[row['key']].label} is needed."
         for row in form.fields
-        if row["required"] and not payload[row["key"]].strip()
+        if row["required"] and row["key"] in specs and not payload[row["key"]].strip()  # one out of use is asked of nobody
     }
     given = {key: value for key, value in payload.items() if value.strip() and key in specs}
     try:

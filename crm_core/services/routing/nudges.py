@@ -17,6 +17,7 @@ from crm_core.errors import Invalid
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.models import LeadWatch, RoutingSetting, ServiceCalendar, SpeedTarget, Stage, User
+from crm_core.records import LASTING
 from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.routing.rules import require_all
@@ -195,7 +196,9 @@ def raise_tasks(job: Job) -> None:
             found = _switches(session)
             rows = find(session, found) if found[key] else []
             for submit_key, values in rows:
-                tasks.create(session, system(), {**values, "due_at": utcnow() + timedelta(hours=8)}, submit_key=submit_key)
+                tasks.create(
+                    session, system(), {**values, "due_at": utcnow() + timedelta(hours=8)}, submit_key=LASTING + submit_key
+                )
             job.report(len(rows))
 
 

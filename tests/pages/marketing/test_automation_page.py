@@ -98,10 +98,14 @@ def test_every_way_to_begin_can_be_chosen_from_lists(cast):
     app.multiselect(key="au0_outcome_to").set_value(["lost"]).run()
     assert "Changed: State to Lost, Amount" in words(app) or "Changed: Amount, State to Lost" in words(app)
     app.button_group(key="au0_kind").set_value("date").run()
+    assert "Choose the date to count from" in words(app) and "Choose the field to watch" not in words(app), (
+        "never the words of before"
+    )
     app.selectbox(key="au0_deal_date").set_value("close_on").run() if "close_on" in app.selectbox(
         key="au0_deal_date"
     ).options else None
     app.selectbox(key="au0_deal_date").select_index(0).run()
+    assert "Choose the date to count from" not in words(app), "what is mended is no longer said to be wrong"
     app.selectbox(key="au0_side").set_value("before").run()
     app.number_input(key="au0_days").set_value(60).run()
     assert "60 days before" in words(app)

@@ -12,6 +12,7 @@ from crm_core.errors import NotPermitted
 from crm_core.jobs.queue import client
 from crm_core.kit import clock
 from crm_core.models import AuthSession, SigninAttempt, SubmitKey
+from crm_core.records import LASTING
 from crm_core.services.admin import audit, backups, health
 from crm_core.services.admin import upkeep as upkeep  # declares the job
 from crm_core.settings import settings
@@ -41,6 +42,10 @@ def test_old_tries_keys_and_sessions_go_and_young_ones_stay(any_cast):
             )  # fmt: skip
     run_purge()
     assert [count(name) for name in ("signin_attempt", "submit_key", "auth_session")] == [1, 1, 1]
+    with write_session() as session:
+        session.add_all(SubmitKey(key=f"{LASTING}{days}", at=now - timedelta(days=days)) for days in (300, 500))
+    run_purge()
+    assert count("submit_key") == 2, "what stands for a cause is remembered for more than a year"
 
 
 def test_finished_jobs_go_when_their_time_is_over_and_waiting_ones_never(any_cast):

@@ -552,6 +552,11 @@ def test_the_purge_forgets_old_runs_only(cast):
         session.execute(
             update(AutomationRun).where(col(AutomationRun.id) == old.id).values(ended_at=clock.utcnow() - timedelta(days=500))
         )
+    (row,) = all_of(Automation)
+    do(automations.save, root, row.id, name=row.name, flow=flow(reentry="once"))
+    upkeep.purge(begin("automation.purge:test", "automation.purge"))
+    assert len(runs()) == 2, "once is for ever"
+    do(automations.save, root, row.id, name=row.name, flow=flow())
     upkeep.purge(begin("automation.purge:test", "automation.purge"))
     assert [run.id for run in runs()] != [old.id]
     assert len(runs()) == 1

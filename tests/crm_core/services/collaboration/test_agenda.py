@@ -56,7 +56,7 @@ def test_moving_and_resizing_and_what_can_not_move(cast):
         do(agenda.meet, alice, {"subject": " ", "at": MONDAY})
 
 
-def test_the_feed_is_a_calendar_that_others_read_and_ends_with_its_secret(cast):
+def test_the_feed_is_a_calendar_that_others_read_and_ends_with_its_secret(cast, monkeypatch):
     alice = cast["alice"]
     do(notifications.choose, alice, meeting_minutes=30)
     with clock.frozen(MONDAY):
@@ -73,6 +73,9 @@ def test_the_feed_is_a_calendar_that_others_read_and_ends_with_its_secret(cast):
         do(agenda.move, alice, "meeting", meeting.id, MONDAY + timedelta(hours=1))
         moved = next(one for one in Calendar.from_ical(see(feeds.open_feed, token)).walk("VEVENT") if one["uid"] == first["uid"])
         assert moved["sequence"] == 1 and moved.decoded("dtstart") == MONDAY + timedelta(hours=1)
+        monkeypatch.setattr(agenda, "MOST", 1)
+        do(agenda.meet, alice, {"subject": "Next month", "at": MONDAY + timedelta(days=40)})
+        assert b"Next month" in see(feeds.open_feed, token), "however much there is before"
         newer = do(feeds.renew, alice)
         with pytest.raises(NotFound):
             see(feeds.open_feed, token)

@@ -9,9 +9,11 @@ from sqlmodel import select
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
-from crm_core.models import Activity, Consent, FormSubmission, Lead, LeadForm, MailDelivery, Touchpoint, User
+from crm_core.models import Activity, Consent, CustomField, FormSubmission, Lead, LeadForm, MailDelivery, Touchpoint, User
+from crm_core.services.admin import custom_fields
 from crm_core.services.marketing import capture, lead_forms
 from crm_core.services.marketing.capture import Sender
+from crm_core.vocabulary import FieldKind
 from crm_core.vocabulary import SubmissionState as State
 from tests.verbs import do
 
@@ -52,6 +54,19 @@ def test_a_sending_becomes_a_lead_with_the_defaults_of_the_form_and_a_touch(any_
     with read_session() as session:
         assert session.exec(select(Touchpoint)).one().lead_id == lead.id
         assert session.exec(select(FormSubmission)).one().payload["description"] == ADA["description"]
+
+
+def test_a_field_that_a_form_asks_for_stays_in_use_and_one_that_is_gone_is_asked_of_nobody(cast):
+    root = cast["root"]
+    size = do(custom_fields.create, root, "lead", label="Size", kind=FieldKind.INTEGER)
+    made = form(cast["dana"], fields=[*FIELDS, {"key": size.key, "required": True}])
+    with pytest.raises(Invalid):
+        send(made)
+    with pytest.raises(Conflict, match="the form “Contact us”"):
+        do(custom_fields.deactivate, root, size.id)
+    with write_session() as session:  # as an earlier version allowed
+        session.get(CustomField, size.id).active = False
+    assert send(made) is State.LEAD
 
 
 def test_the_same_click_three_times_is_one_lead_and_the_same_person_later_a_note_on_it(any_cast):
