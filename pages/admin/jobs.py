@@ -119,7 +119,8 @@ state = st.pills(
 page = load(jobs.find_jobs, state=state or "", page=int(st.session_state.get("page") or 1), size=25)
 rows = [row["job"] for row in page.rows]
 if not rows:
-    empty_state("No jobs", "Imports, backups and refreshes will stand here.", icon="work_history")
+    words = "Choose another state, or none to see all." if state else "Imports, backups and refreshes will stand here."
+    empty_state(f"No {state} jobs" if state else "No jobs", words, icon="work_history")
 else:
     hrefs = {n: f"/jobs?job={quote(job.id)}" for n, job in enumerate(rows, 1)}
     happened = table(COLUMNS, [(n, cells(job)) for n, job in enumerate(rows, 1)], key="table_jobs", label="Jobs", hrefs=hrefs)
