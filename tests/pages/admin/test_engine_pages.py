@@ -60,7 +60,7 @@ def test_the_list_is_narrowed_by_state(cast):
     app = open_screen(cast["root"], "jobs")
     assert "No jobs" not in words(app)
     app.session_state["state"] = "failed"
-    assert "No jobs" in words(app.run())
+    assert "No failed jobs" in words(app.run())
 
 
 def test_an_unknown_job_in_the_address_opens_nothing(cast):

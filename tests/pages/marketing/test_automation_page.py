@@ -86,7 +86,7 @@ def test_an_automation_with_a_branch_and_a_wait_is_written_from_nothing(cast):
     assert (told["steps"][0]["amount"], told["steps"][1]["yes"][0]["text"]) == (3, "*Look*")
     assert told["steps"][1]["no"][0]["who"] == dana.user_id and told["steps"][1]["if"]["items"][0]["value"] == "Acme"
     app = open_screen(dana, "automation", id=row.id)
-    assert not app.exception and app.title[0].value.replace("\\", "") == EVIL
+    assert not app.exception and app.title[0].value.replace("\\", "").replace("\u2060", "") == EVIL
 
 
 def test_every_way_to_begin_can_be_chosen_from_lists(cast):
@@ -221,7 +221,7 @@ def test_those_who_only_read_see_what_it_does_and_no_inputs(cast, who):
     row = saved(cast["dana"], name=EVIL)
     assert screen_of("automation") in screens_for(cast[who])
     app = open_screen(cast[who], "automation", id=row.id)
-    assert not app.exception and "Create the task “Call them”" in words(app) and EVIL in words(app)
+    assert not app.exception and "Create the task “Call them”" in words(app) and EVIL in words(app).replace("\u2060", "")
     assert not app.text_input and not any(str(button.key).startswith(("au", "auto_")) for button in app.button)
     assert "writes no automations" in words(open_screen(cast[who], "automation"))
 
