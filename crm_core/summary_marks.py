@@ -23,16 +23,18 @@ from crm_core.models import (
     Organisation,
     Product,
     ProductCategory,
+    ProductDaily,
     SaleDaily,
     SummaryDirty,
 )
 from crm_core.vocabulary import StageKind
 
-DEAL, ORDER, SALE = "deal", "order", "sale"
+DEAL, ORDER, SALE, PRODUCT = "deal", "order", "sale", "product"
 SUMMARIES: dict[str, Any] = {
     DEAL: DealDaily.__table__,  # type: ignore[attr-defined]
     ORDER: OrderDaily.__table__,  # type: ignore[attr-defined]
     SALE: SaleDaily.__table__,  # type: ignore[attr-defined]
+    PRODUCT: ProductDaily.__table__,  # type: ignore[attr-defined]
 }
 """Summary → the table that holds its figures."""
 
@@ -43,8 +45,9 @@ _LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
 
 _DEAL_KEYS = ("closed_on", "created_on", "outcome", "owner_id", "pipeline_id", "product_id", "source", "amount_minor", "deleted_at")
 _ORDER_KEYS = ("ordered_at", "status", "owner_id", "source", "total_minor", "deleted_at")
-_LINE_KEYS = ("order_id", "product_id", "total_minor")
-_WATCHED = {"deal": (DEAL,), "sales_order": (ORDER, SALE), "order_line": (SALE,), "product": (SALE,)}
+_LINE_KEYS = ("order_id", "product_id", "quantity", "total_minor")
+_OF_ORDERS, _OF_LINES = (ORDER, SALE, PRODUCT), (SALE, PRODUCT)
+_WATCHED = {"deal": (DEAL,), "sales_order": _OF_ORDERS, "order_line": _OF_LINES, "product": _OF_LINES}
 _CLOSED = (StageKind.WON, StageKind.LOST)
 _CHUNK = 500
 
@@ -77,7 +80,7 @@ def day_of(instant: datetime, zone: ZoneInfo) -> date:
 
 
 def mark(session: Session, summary: str, days: Iterable[date | None]) -> None:
-    """Note that these days of a summary (``deal``, ``order``, ``sale``) must be computed anew. Part of the session's transaction."""
+    """Note that these days of a summary (``deal``, ``order``, ``sale``, ``product``) must be computed anew. Part of the session's transaction."""
     seen = session.info.setdefault("summary_marks", set())
     fresh = sorted({day for day in days if day is not None and (summary, day) not in seen})
     if not fresh:
@@ -124,13 +127,13 @@ def _mark_lines(session: Session, order_ids: Iterable[int | None]) -> None:
     for start in range(0, len(wanted), _CHUNK):
         chunk = wanted[start : start + _CHUNK]
         _mark_orders(
-            session, session.connection().execute(select(_ORDERS.c.ordered_at).where(_ORDERS.c.id.in_(chunk))).scalars(), SALE
+            session, session.connection().execute(select(_ORDERS.c.ordered_at).where(_ORDERS.c.id.in_(chunk))).scalars(), *_OF_LINES
         )
 
 
-def _mark_products(session: Session, product_ids: Any) -> None:
+def _mark_products(session: Session, product_ids: Any, *summaries: str) -> None:
     sold = select(_ORDERS.c.ordered_at).distinct().join(_LINES, _LINES.c.order_id == _ORDERS.c.id)
-    _mark_orders(session, session.connection().execute(sold.where(_LINES.c.product_id.in_(product_ids))).scalars(), SALE)
+    _mark_orders(session, session.connection().execute(sold.where(_LINES.c.product_id.in_(product_ids))).scalars(), *summaries)
 
 
 # --- the nets ---------------------------------------------------------------------------------------------------------------
@@ -151,10 +154,10 @@ def _before_flush(session: Session, _context: Any, _instances: Any) -> None:
     """A deleted product or category leaves its order lines without one; afterwards nobody could tell which lines these were."""
     for instance in session.deleted:
         if isinstance(instance, Product):
-            _mark_products(session, [instance.id])
+            _mark_products(session, [instance.id], *_OF_LINES)
         elif isinstance(instance, ProductCategory):
             products: Any = Product.__table__  # type: ignore[attr-defined]
-            _mark_products(session, select(products.c.id).where(products.c.category_id == instance.id))
+            _mark_products(session, select(products.c.id).where(products.c.category_id == instance.id), SALE)
 
 
 @event.listens_for(Session, "after_flush")
@@ -166,13 +169,13 @@ def _on_flush(session: Session, _context: Any) -> None:
                 mark(session, DEAL, _values(instance, "closed_on"))
         elif isinstance(instance, Order):
             if id(instance) in whole or _changed(instance, _ORDER_KEYS):
-                _mark_orders(session, _values(instance, "ordered_at"), ORDER, SALE)
+                _mark_orders(session, _values(instance, "ordered_at"), *_OF_ORDERS)
         elif isinstance(instance, OrderLine):
             if id(instance) in whole or _changed(instance, _LINE_KEYS):
                 _mark_lines(session, _values(instance, "order_id"))
         elif isinstance(instance, Product):
             if id(instance) not in whole and _changed(instance, ("category_id",)):
-                _mark_products(session, [instance.id or 0])
+                _mark_products(session, [instance.id or 0], SALE)
         elif isinstance(instance, Organisation) and id(instance) not in whole and _changed(instance, ("timezone",)):
             _move_days(session)
 
@@ -181,8 +184,8 @@ def _move_days(session: Session) -> None:
     """Another time zone of the workspace gives every order another day's bounds: earlier marks with the old ones go."""
     session.info.pop("summary_zone", None)
     session.info.pop("summary_marks", None)
-    session.connection().execute(delete(_DIRTY).where(_DIRTY.c.summary.in_((ORDER, SALE))))
-    mark_all(session, ORDER, SALE)
+    session.connection().execute(delete(_DIRTY).where(_DIRTY.c.summary.in_(_OF_ORDERS)))
+    mark_all(session, *_OF_ORDERS)
 
 
 def _counts(deal: Deal) -> bool:
@@ -209,7 +212,7 @@ def _mark_rows(session: Session, name: str, rows: list[Mapping[str, Any]]) -> No
     if name == "deal":
         mark(session, DEAL, (row.get("closed_on") for row in rows))
     elif name == "sales_order":
-        _mark_orders(session, (row.get("ordered_at") for row in rows), ORDER, SALE)
+        _mark_orders(session, (row.get("ordered_at") for row in rows), *_OF_ORDERS)
     elif name == "order_line":
         _mark_lines(session, (row.get("order_id") for row in rows))
 

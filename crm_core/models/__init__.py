@@ -55,6 +55,7 @@ from crm_core.models.platform import (
     JobRun,
     OrderDaily,
     PickOption,
+    ProductDaily,
     SaleDaily,
     SavedView,
     SearchDocument,

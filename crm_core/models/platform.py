@@ -231,6 +231,22 @@ class SaleDaily(Base, table=True):
     revenue_minor: int = Field(sa_type=BigInteger)
 
 
+class ProductDaily(Base, table=True):
+    """One row per day and product that was sold on it, whoever owns the orders: thousandths of a piece, so that days add up exactly."""
+
+    __tablename__ = "product_daily"
+    __table_args__ = table_args(
+        Index("ix_product_daily_product", "product_id", "day", "orders", "quantity_milli", "revenue_minor"),
+        Index("ix_product_daily_day", "day"),
+    )
+    id: int = Field(default=None, primary_key=True)
+    day: date
+    product_id: int
+    orders: int
+    quantity_milli: int = Field(sa_type=BigInteger)
+    revenue_minor: int = Field(sa_type=BigInteger)
+
+
 class SummaryDirty(Base, table=True):
     """One row per write that touched a day of a summary; reads take such days from the records themselves until a refresh computed them.
 

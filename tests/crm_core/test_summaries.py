@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,7 @@ NUMBERS = count()
 
 def by_hand(session):
     zone = ZoneInfo(session.exec(load(Organisation)).one().timezone)
-    deals, orders, sales = Counter(), Counter(), Counter()
+    deals, orders, sales, products = Counter(), Counter(), Counter(), Counter()
     for deal in session.exec(load(Deal)):
         if deal.deleted_at is None and deal.closed_on is not None and deal.outcome in (StageKind.WON, StageKind.LOST):
             cycle = (deal.closed_on - deal.created_on).days
@@ -47,12 +48,24 @@ def by_hand(session):
             key = (order.ordered_at.astimezone(zone).date(), order.owner_id, category.get(line.product_id))
             sales[key, "lines"] += 1
             sales[key, "revenue_minor"] += line.total_minor
-    return [Counter({key: value for key, value in found.items() if value}) for found in (deals, orders, sales)]
+            if line.product_id is not None:
+                key = (key[0], line.product_id)
+                products[key, "quantity_milli"] += int(line.quantity * 1000)
+                products[key, "revenue_minor"] += line.total_minor
+    for day, product in {(key[0], key[1]) for key, _ in products}:
+        of = {line.order_id for line in session.exec(load(OrderLine)) if line.product_id == product and line.order_id in counted}
+        products[(day, product), "orders"] = sum(counted[each].ordered_at.astimezone(zone).date() == day for each in of)
+    return [Counter({key: value for key, value in found.items() if value}) for found in (deals, orders, sales, products)]
 
 
 def from_summaries(session):
     found = []
-    for figures in (summaries.deal_daily_exact(), summaries.order_daily_exact(), summaries.sale_daily_exact()):
+    for figures in (
+        summaries.deal_daily_exact(),
+        summaries.order_daily_exact(),
+        summaries.sale_daily_exact(),
+        summaries.product_daily_exact(),
+    ):
         values = [column.key for column in figures.c if column.key in summaries._VALUES]
         counter = Counter()
         for row in session.execute(select(figures)):
@@ -67,7 +80,7 @@ def assert_exact():
     with read_session() as session:
         for ours, theirs in zip(from_summaries(session), by_hand(session), strict=True):
             assert ours == theirs
-        assert summaries.differences(session) == {"deal": 0, "order": 0, "sale": 0}
+        assert summaries.differences(session) == {"deal": 0, "order": 0, "sale": 0, "product": 0}
 
 
 # --- the world of the tests ---------------------------------------------------------------------------------------------------
@@ -147,6 +160,7 @@ class Writer:
     def change_line(self, n):
         if line := self.any(OrderLine, n):
             line.total_minor, line.product_id, line.order_id = n, self.world["products"][n % 4], self.any(Order, n + 1).id
+            line.quantity = Decimal(n) / 8
 
     def bin_it(self, n):
         for model in (Deal, Order):

@@ -123,7 +123,7 @@ def _mark_days(session: Session, entity_key: str, rows: Sequence[Written]) -> No
         mark(session, "deal", {state["closed_on"] for state in states})
     elif entity_key == "order":
         zone = zone_of(session)
-        for summary in ("order", "sale"):
+        for summary in ("order", "sale", "product"):
             mark(session, summary, {day_of(state["ordered_at"], zone) for state in states})
     elif entity_key == "product" and any("category_id" in row.old for row in rows):
         mark_all(session, "sale")

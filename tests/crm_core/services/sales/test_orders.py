@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from crm_core import summaries
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.services import crud
 from crm_core.services.sales import deals, orders, products
@@ -72,7 +73,7 @@ def test_others_orders_are_missing_and_readers_may_not_write(cast):
         do(orders.move, cast["alice"], 999, OrderStatus.PLACED)
 
 
-def test_a_products_sales_count_placed_orders_within_sight(any_cast):
+def test_a_products_sales_count_placed_orders_within_sight(any_cast, monkeypatch):
     alice, charlie, root = (any_cast[key] for key in ("alice", "charlie", "root"))
     product = do(crud.create, root, "product", {"name": "Chai", "price_minor": 18_00})
     for actor, status in ((alice, "placed"), (alice, "draft"), (charlie, "placed")):
@@ -83,7 +84,11 @@ def test_a_products_sales_count_placed_orders_within_sight(any_cast):
             order.id,
             [{"product_id": product.id, "quantity": 2}, {"product_id": product.id, "quantity": 1}],
         )
-    assert look(products.sales, root, product.id) == products.ProductSales(2, Decimal(6), 6 * 18_00)
+    for refreshed in (False, True):
+        assert look(products.sales, root, product.id) == products.ProductSales(2, Decimal(6), 6 * 18_00), refreshed
+        summaries.refresh()
+    monkeypatch.setattr(summaries, "MOST_LIVE", -1)
+    assert look(products.sales, root, product.id) == products.ProductSales(2, Decimal(6), 6 * 18_00), "too many days wait"
     assert look(products.sales, alice, product.id) == products.ProductSales(1, Decimal(3), 3 * 18_00)
     with pytest.raises(NotFound):
         look(products.sales, root, 999)
