@@ -6,11 +6,13 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.entities import RECORDS, entity
+from crm_core.services import setting_back
 from crm_core.services.admin import audit
 from crm_core.services.admin.audit import Change, Entry
 from ui import format as fmt
 from ui.actions import load
 from ui.addresses import number
+from ui.components.earlier_values import earlier_values
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
 from ui.navigation import page_of
@@ -66,6 +68,7 @@ def details(entry: Entry) -> None:
             "After": [fmt.md(new) for _, new in pairs],
         }  # fmt: skip
         st.table(columns, border="horizontal")
+        earlier_values(actor, load(setting_back.of_change, entry.id), key="back")
     page = page_of(actor, entity(entry.entity).page) if entry.entity in RECORDS and entry.title else None
     if page is not None:
         st.page_link(page, label="Open the record", icon=":material/open_in_new:", query_params={"id": str(entry.record_id)})

@@ -13,6 +13,7 @@ from crm_core.services.collaboration.timeline import Item
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
+from ui.components.earlier_values import earlier_dialog
 from ui.components.wishes import reach_note
 from ui.session import current_actor
 
@@ -117,15 +118,25 @@ def feed(entity_key: str, record_id: int) -> None:
     """The timeline of a record, newest first, with a filter and "show more"."""
     actor = current_actor()
     names = {"all": "Everything", "activities": "Activities", "changes": "Changes"}
-    kinds = st.segmented_control(
-        "Show",
-        list(names),
-        default="all",
-        format_func=lambda k: names[k],
-        required=True,
-        key=f"feed_{entity_key}",
-        label_visibility="collapsed",
-    )
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        kinds = st.segmented_control(
+            "Show",
+            list(names),
+            default="all",
+            format_func=lambda k: names[k],
+            required=True,
+            key=f"feed_{entity_key}",
+            label_visibility="collapsed",
+            width="content",
+        )
+        if actor.can(entity_key, Action.EDIT) and st.button(
+            "Earlier values",
+            icon=":material/history:",
+            type="tertiary",
+            key="earlier_values",
+            help="Set a field back to what it was",
+        ):
+            earlier_dialog(entity_key, record_id)
     limit = st.session_state.setdefault(f"_feed_{entity_key}_{record_id}", 20)
     items, more = load(timeline.find, entity_key, record_id, kinds=kinds, limit=limit)
     if not items:

@@ -20,7 +20,8 @@ LINKS = {"account": "account_id", "contact": "contact_id", "deal": "deal_id", "l
 """Entities on which an activity or a task can hang, and the column that says so."""
 
 KINDS = ("all", "activities", "changes")
-_QUIET = {"stage_since", "last_activity_at", "version", "updated_at", "probability_own", "amount_locked", "outcome"}
+QUIET = {"stage_id", "stage_since", "last_activity_at", "version", "updated_at", "probability_own", "amount_locked", "outcome"}
+"""Fields whose change is told otherwise (a stage has its own sentence), or follows from another one."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def _changes(session: Session, actor: Actor, row: Event) -> Iterable[Change]:
     specs = registry(session, row.entity) if row.entity in ENTITIES else {}
     for key, (old, new) in row.changes.items():
         spec = specs.get(key)
-        if spec is None or key in _QUIET or key == "stage_id":
+        if spec is None or key in QUIET:
             continue
         if actor.masked(row.entity, key):
             yield Change(spec, lists.MASK, lists.MASK)
@@ -237,10 +238,11 @@ def _changes(session: Session, actor: Actor, row: Event) -> Iterable[Change]:
             known = lists.titles(session, actor, spec.to or "", [old, new])
             yield Change(spec, known.get(old), known.get(new))
         else:
-            yield Change(spec, _typed(spec, old), _typed(spec, new))
+            yield Change(spec, typed(spec, old), typed(spec, new))
 
 
-def _typed(spec: FieldSpec, value: Any) -> Any:
+def typed(spec: FieldSpec, value: Any) -> Any:
+    """A value of the log as the record holds it."""
     if value is None or not isinstance(value, str):
         return value
     if spec.enum is not None:
@@ -253,4 +255,4 @@ def _people(session: Session, actor: Actor, ids: Iterable[int | None]) -> dict[i
     return lists.titles(session, actor, "user", ids)
 
 
-__all__ = ["KINDS", "LINKS", "Change", "Item", "find", "hangs_on", "on_my_records"]
+__all__ = ["KINDS", "LINKS", "Change", "Item", "find", "hangs_on", "on_my_records", "typed"]
