@@ -1,6 +1,6 @@
 """Reminders: what falls due, told once per due time. A moved due time is a new key, so it is told again; what is done is told no more."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,8 @@ from crm_core.filters import where
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import today, utcnow
 from crm_core.models import Activity, Article, Contact, Deal, Lead, Organisation, Stage, Task, UserPreference
-from crm_core.services.collaboration.notifications import notify
+from crm_core.services.collaboration.incoming import came_in
+from crm_core.services.collaboration.notifications import NOTES, News, notify, notify_many
 from crm_core.vocabulary import ActivityKind, ArticleState, FieldKind, StageKind, TaskStatus
 
 TASK_KINDS = ("reminder.task", "reminder.overdue")
@@ -27,6 +28,7 @@ RENEWAL_WORDS = ("contract", "renewal", "subscription")
 RENEWAL_FIELDS = {"account": ("renews_on",)}
 """Built-in dates on which a contract can end, besides the custom ones that are called so."""
 LEAD_HOURS = 24
+_PART = 1_000
 _TASK = Task.__table__  # type: ignore[attr-defined]
 _ACTIVITY = Activity.__table__  # type: ignore[attr-defined]
 _CONTACT = Contact.__table__  # type: ignore[attr-defined]
@@ -72,11 +74,12 @@ def remind_now(session: Session, now: datetime) -> int:
     """Tell everything that is due at an instant and was not told yet; gives how much that was."""
     columns = (_TASK.c.id, _TASK.c.owner_id, _TASK.c.due_at)
     told = 0
-    for row in session.execute(select(*columns).where(_due_tasks(now, now - LOOK_BACK)).order_by(_TASK.c.due_at)).all():
-        told += _tell(session, row.owner_id, "reminder.task", "task", row.id, f"due:{row.id}:{_stamp(row.due_at)}")
-    late = _due_tasks(now - LOOK_BACK, now - 2 * LOOK_BACK)
-    for row in session.execute(select(*columns).where(late).order_by(_TASK.c.due_at)).all():
-        told += _tell(session, row.owner_id, "reminder.overdue", "task", row.id, f"overdue:{row.id}:{_stamp(row.due_at)}")
+    for kind, word, due in (
+        ("reminder.task", "due", _due_tasks(now, now - LOOK_BACK)),
+        ("reminder.overdue", "overdue", _due_tasks(now - LOOK_BACK, now - 2 * LOOK_BACK)),
+    ):
+        rows = session.execute(select(*columns).where(due).order_by(_TASK.c.due_at)).all()
+        told += _tell_all(session, kind, "task", [(row.owner_id, row.id, f"{word}:{row.id}:{_stamp(row.due_at)}") for row in rows])
     return told + _meetings(session, now)
 
 
@@ -88,9 +91,22 @@ def _meetings(session: Session, now: datetime) -> int:
         .where(_coming_meetings(now))
     )
     soon = [row for row in session.execute(query).all() if row.lead and row.at - timedelta(minutes=row.lead) <= now]
-    return sum(
-        _tell(session, row.owner_id, "reminder.meeting", "activity", row.id, f"meeting:{row.id}:{_stamp(row.at)}") for row in soon
+    return _tell_all(
+        session, "reminder.meeting", "activity", [(row.owner_id, row.id, f"meeting:{row.id}:{_stamp(row.at)}") for row in soon]
     )
+
+
+def _tell_all(session: Session, kind: str, key: str, found: Sequence[tuple[int, int, str]]) -> int:
+    """Tell each person (user, record, dedupe key) what was not told yet: each minute asks again about everything of two days."""
+    told: set[tuple[int, str]] = set()
+    for at in range(0, len(found), _PART):
+        ids = [record_id for _, record_id, _ in found[at : at + _PART]]
+        known = select(NOTES.c.user_id, NOTES.c.dedupe_key).where(
+            NOTES.c.entity == key, NOTES.c.record_id.in_(ids), NOTES.c.kind == kind
+        )
+        told |= set(session.execute(known).tuples())
+    fresh = [News(user_id, kind, once, {}, key, record_id) for user_id, record_id, once in found if (user_id, once) not in told]
+    return notify_many(session, fresh) if fresh else 0
 
 
 def _tell(session: Session, user_id: int, kind: str, key: str, record_id: int, dedupe: str, **params: Any) -> bool:
@@ -188,7 +204,7 @@ def unanswered_leads(session: Session, day: date) -> int:
     clause = and_(
         _LEAD.c.created_at <= now - timedelta(hours=LEAD_HOURS), _LEAD.c.created_at > now - timedelta(hours=3 * LEAD_HOURS),
         _LEAD.c.first_response_at.is_(None), _LEAD.c.converted_at.is_(None), _LEAD.c.disqualified_reason.is_(None),
-        _LEAD.c.owner_id.is_not(None), _LEAD.c.deleted_at.is_(None),
+        _LEAD.c.owner_id.is_not(None), _LEAD.c.deleted_at.is_(None), came_in("lead", _LEAD),
     )  # fmt: skip
     rows = session.execute(select(_LEAD.c.id, _LEAD.c.owner_id).where(clause)).all()
     return sum(_tell(session, row.owner_id, "reminder.follow_lead", "lead", row.id, f"unanswered:{row.id}") for row in rows)

@@ -19,6 +19,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import LeadWatch, RoutingSetting, ServiceCalendar, SpeedTarget, Stage, User
 from crm_core.records import LASTING
 from crm_core.services.collaboration import notifications, tasks
+from crm_core.services.collaboration.incoming import came_in
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.routing.rules import require_all
 from crm_core.services.routing.standing import open_clause
@@ -103,7 +104,8 @@ def figures(session: Session, actor: Actor, *, days: int = 30) -> SpeedFigures |
     if not known:
         return None
     columns = [_LEADS.c[name] for name in ("source", "created_at", "first_response_at")]
-    query = select(*columns).where(visible(actor, "lead", _LEADS), _LEADS.c.created_at >= now - timedelta(days=days))
+    lately = _LEADS.c.created_at >= now - timedelta(days=days)
+    query = select(*columns).where(visible(actor, "lead", _LEADS), lately, came_in("lead", _LEADS))
     rows = list(session.execute(query.order_by(_LEADS.c.created_at.desc()).limit(5_000)))
     number = decided = within = 0
     took: list[float] = []
@@ -157,7 +159,9 @@ def first_contact(job: Job) -> None:
 def _unanswered_so_far(known: Mapping[str | None, SpeedTarget], now: datetime) -> Any:
     """New leads with a target that nobody has contacted, for which the shortest target is over, and of which not everybody was told."""
     soonest = min((one.minutes for one in known.values()), default=0)
-    fresh = _LEADS.c.created_at.between(now - timedelta(days=WATCH_DAYS), now - timedelta(minutes=soonest))
+    fresh = and_(
+        _LEADS.c.created_at.between(now - timedelta(days=WATCH_DAYS), now - timedelta(minutes=soonest)), came_in("lead", _LEADS)
+    )
     watch = LeadWatch.__table__  # type: ignore[attr-defined]
     settled = select(watch.c.lead_id).where(watch.c.escalated_at.is_not(None))
     columns = [_LEADS.c[name] for name in ("id", "source", "created_at", "owner_id")]
@@ -257,7 +261,9 @@ def _unanswered(session: Session, switches: Mapping[str, Any]) -> list[tuple[str
     now = utcnow()
     limit, oldest = now - timedelta(days=int(switches["leads_days"])), now - timedelta(days=180)
     waiting = and_(_LEADS.c.first_response_at.is_(None), _LEADS.c.created_at <= limit, _LEADS.c.created_at >= oldest)
-    clause = and_(open_clause("lead"), waiting, _LEADS.c.owner_id.in_(_here()), ~_open_task("lead_id", _LEADS.c.id))
+    clause = and_(
+        open_clause("lead"), waiting, _LEADS.c.owner_id.in_(_here()), ~_open_task("lead_id", _LEADS.c.id), came_in("lead", _LEADS)
+    )
     rows = session.execute(select(_LEADS).where(clause).order_by(_LEADS.c.id).limit(FEW))
     return [
         (f"lead-{row.id}-{row.owner_id}", {"subject": f"Contact {row.name}"[:300], "owner_id": row.owner_id, "lead_id": row.id})

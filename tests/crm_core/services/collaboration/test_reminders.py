@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy.event import listen
 from sqlmodel import select
 
 from crm_core import jobs
@@ -15,7 +16,7 @@ from crm_core.services.collaboration import activities, assignments, mentions, n
 from crm_core.services.customers import accounts, contacts, handovers
 from crm_core.services.helpdesk import tickets
 from crm_core.services.sales import leads
-from crm_core.vocabulary import ActivityKind, FieldKind
+from crm_core.vocabulary import ActivityKind, FieldKind, Via
 from tests.verbs import do
 
 NOON = datetime(2026, 3, 27, 12, tzinfo=UTC)
@@ -54,6 +55,18 @@ def test_a_task_is_due_once_moved_again_and_never_when_it_is_done(any_cast):
             assert notifications.unread(session, alice) == 0
 
 
+def test_a_minute_in_which_nothing_is_new_costs_the_same_however_much_was_told_before(cast):
+    alice, asked = cast["alice"], []
+    with clock.frozen(NOON):
+        for n in range(12):
+            do(tasks.create, alice, {"subject": f"Call {n}", "due_at": NOON - timedelta(minutes=n)})
+        assert do(reminders.remind_now, NOON) == 12
+        with write_session() as session:
+            listen(session.connection(), "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement))
+            assert reminders.remind_now(session, NOON) == 0
+    assert len([one for one in asked if "notification" in one]) == 1 and len(asked) < 10
+
+
 def test_a_meeting_is_announced_as_early_as_its_owner_wants(cast):
     alice = cast["alice"]
     with clock.frozen(NOON):
@@ -75,6 +88,7 @@ def test_birthdays_contracts_and_silence(cast):
     account = do(accounts.create, alice, {"name": "Acme", "x_contract_end": date(2026, 4, 26)})
     with clock.frozen(NOON - timedelta(hours=30)):
         do(leads.create, alice, {"name": "Waiting lead"})
+        do(leads.create, alice.through(Via.IMPORT), {"name": "From a list"})
     with clock.frozen(NOON):
         assert do(reminders.birthdays, date(2026, 2, 28)) == 1 and do(reminders.birthdays, date(2026, 2, 28)) == 0
         assert do(reminders.birthdays, date(2028, 2, 28)) == 0 and do(reminders.birthdays, date(2028, 2, 29)) == 1

@@ -17,7 +17,7 @@ from crm_core.services.collaboration import activities, tasks
 from crm_core.services.routing import nudges, point_rules, points
 from crm_core.services.routing.nudges import SpeedView
 from crm_core.services.sales import deals, leads
-from crm_core.vocabulary import ActivityKind, Channel, LeadPointKind
+from crm_core.vocabulary import ActivityKind, Channel, LeadPointKind, Via
 from tests.crm_core.services.routing.test_assign import Run, see
 from tests.verbs import do
 
@@ -158,10 +158,14 @@ def test_late_leads_are_told_of_however_many_others_wait_for_nothing(cast, monke
     do(nudges.set_targets, cast["root"], [SpeedView("Website", 30, None, None)])
     for name, source in (("a", "Event"), ("b", "Event"), ("c", "Event"), ("d", "Website"), ("e", "Website"), ("f", "Website")):
         do(leads.create, cast["alice"], {"name": name, "source": source})
+    for name in ("old", "older"):
+        do(leads.create, cast["alice"].through(Via.IMPORT), {"name": name, "source": "Website"})
     with frozen(utcnow() + timedelta(minutes=31)):
         nudges.first_contact(Run())
     with read_session() as session:
-        assert len(session.exec(select(Notification).where(Notification.kind == "lead.late")).all()) == 3
+        told = session.exec(select(Notification).where(Notification.kind == "lead.late")).all()
+    assert len(told) == 3, "what an import brings did not just come in"
+    assert see(nudges.figures, cast["alice"]).leads == 3
 
 
 def test_a_late_first_contact_is_told_once_and_then_goes_up(cast):
