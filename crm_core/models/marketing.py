@@ -48,6 +48,7 @@ class CampaignMember(Record, table=True):
         UniqueConstraint("campaign_id", "lead_id", name="uq_campaign_member_lead"),
         CheckConstraint("(contact_id is null) <> (lead_id is null)", name="one_person"),
         Index("ix_campaign_member_step", "campaign_id", "step", "due_at"),
+        Index("ix_campaign_member_list", "campaign_id", "id"),
     )
     campaign_id: int = Field(foreign_key="campaign.id", ondelete="CASCADE")
     contact_id: int | None = Field(default=None, foreign_key="contact.id", ondelete="CASCADE", index=True)

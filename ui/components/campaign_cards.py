@@ -15,6 +15,7 @@ from crm_core.services.marketing.campaigns import ChannelView
 from crm_core.vocabulary import Action, CampaignStatus, Channel, MemberStatus
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
+from ui.cache import cached
 from ui.components.picker import picker
 from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.table import Cell, Column, table
@@ -22,6 +23,7 @@ from ui.navigation import go, page_of
 from ui.session import current_actor
 
 SIZE = 25
+_BEHIND = ("campaign", "campaign_channel", "campaign_member", "contact", "lead", "deal", "sales_order")
 _VERBS = {
     CampaignStatus.DRAFT: "Back to draft",
     CampaignStatus.SCHEDULED: "Mark as scheduled",
@@ -49,7 +51,7 @@ def status_buttons(where: Any, row: Mapping[str, Any]) -> None:
 
 def figures(actor: Actor, campaign_id: int, row: Mapping[str, Any]) -> None:
     """What it cost and what came of it."""
-    found = load(campaigns.figures, campaign_id)
+    found = cached(campaigns.figures, campaign_id, entities=("campaign", "contact", "lead", "deal", "order"), tables=_BEHIND)
     rate = found.responded / found.members if found.members else None
     named = "Attributed by the campaign named on the record, over what you may see"
     with st.grid(6, min_column_width=150):

@@ -26,6 +26,7 @@ from crm_core.vocabulary import (
     MemberStatus,
     PlanState,
     RecipientStep,
+    Scope,
     StageKind,
 )
 
@@ -209,12 +210,15 @@ def members(
 
 
 def _people(actor: Actor, table: Any) -> Any:
-    contact, lead = entity("contact").table, entity("lead").table
-    return or_(
-        # EXISTS looks up the members' people; IN would list everybody first.
-        exists().where(contact.c.id == table.c.contact_id, visible(actor, "contact", contact)).correlate(table),
-        exists().where(lead.c.id == table.c.lead_id, visible(actor, "lead", lead)).correlate(table),
-    )
+    return or_(_seen(actor, "contact", table, table.c.contact_id), _seen(actor, "lead", table, table.c.lead_id))
+
+
+def _seen(actor: Actor, entity_key: str, table: Any, link: Any) -> Any:
+    """Members whose person the actor may see. Who sees all of them misses only the bin, a short list; otherwise each is looked up."""
+    people = entity(entity_key).table
+    if Scope.ALL in actor.scopes(entity_key, Action.READ):
+        return and_(link.is_not(None), link.not_in(select(people.c.id).where(people.c.deleted_at.is_not(None))))
+    return exists().where(people.c.id == link, visible(actor, entity_key, people)).correlate(table)
 
 
 def add_members(session: Session, actor: Actor, campaign_id: int, entity_key: str, ids: Iterable[int]) -> tuple[int, int]:

@@ -72,6 +72,10 @@ def test_members_are_added_once_by_hand_and_by_filter(any_cast):
     assert do(campaigns.add_matching, dana, campaign.id, "lead", ListQuery()) == (2, 0)
     rows, total = look(campaigns.members, dana, campaign.id)
     assert total == 7 and {row.status for row in rows} == {MemberStatus.PLANNED}
+    do(crud.archive, any_cast["root"], "contact", ids[0])
+    assert look(campaigns.members, dana, campaign.id)[1] == look(campaigns.figures, dana, campaign.id).members == 6, (
+        "nobody who lies in the bin"
+    )
     with pytest.raises(NotFound, match="Nobody was added"):
         do(campaigns.add_members, dana, campaign.id, "contact", [9999])
     with pytest.raises(Invalid):
