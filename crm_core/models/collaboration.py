@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Record, field, table_args
@@ -74,3 +74,12 @@ class Attachment(Record, table=True):
     sha256: str = Field(max_length=64, index=True)
     uploaded_by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
     deleted_at: datetime | None = None
+
+
+class Pin(Record, table=True):
+    """One row per entry of a timeline that stands on top of it."""
+
+    __table_args__ = table_args(UniqueConstraint("entity", "record_id", "activity_id"))
+    entity: str = Field(max_length=40)
+    record_id: int
+    activity_id: int = Field(foreign_key="activity.id", ondelete="CASCADE", index=True)

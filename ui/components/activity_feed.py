@@ -8,12 +8,13 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.kit import clock
-from crm_core.services.collaboration import activities, timeline
+from crm_core.services.collaboration import activities, pins, timeline
 from crm_core.services.collaboration.timeline import Item
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
 from ui.components.earlier_values import earlier_dialog
+from ui.components.entry_tools import entry_tools
 from ui.components.wishes import reach_note
 from ui.session import current_actor
 
@@ -129,6 +130,34 @@ def feed(entity_key: str, record_id: int) -> None:
             label_visibility="collapsed",
             width="content",
         )
+        sorting = _feed_tools(actor, entity_key, record_id)
+    limit = st.session_state.setdefault(f"_feed_{entity_key}_{record_id}", 20)
+    items, more = load(timeline.find, entity_key, record_id, kinds=kinds, limit=limit)
+    on_top = load(pins.find, entity_key, record_id) if kinds != "changes" else []
+    pinned = {item.record_id for item in on_top}
+    tools = entry_tools(entity_key, record_id, [*on_top, *items], pinned) if sorting else None
+    for item in on_top:
+        entry(actor, item, pinned=True)
+        if tools:
+            tools(item)
+    items = [item for item in items if item.entity != "activity" or item.record_id not in pinned]
+    if not items and not on_top:
+        logged = "What you log above, and every change," if entity_key in timeline.LINKS else "Every change"
+        st.caption(f"Nothing here yet. {logged} will stand here.")
+    for item in items:
+        entry(actor, item)
+        if tools:
+            tools(item)
+    if sorting:
+        show_refusal()
+    if more and st.button("Show more", key=f"feed_more_{entity_key}", type="tertiary"):
+        st.session_state[f"_feed_{entity_key}_{record_id}"] = limit + 40
+        st.rerun(scope="fragment")
+
+
+def _feed_tools(actor: Actor, entity_key: str, record_id: int) -> bool:
+    """The buttons above a timeline; True while its entries are being sorted and put right."""
+    with st.container(horizontal=True, width="content", gap="small"):
         if actor.can(entity_key, Action.EDIT) and st.button(
             "Earlier values",
             icon=":material/history:",
@@ -137,19 +166,18 @@ def feed(entity_key: str, record_id: int) -> None:
             help="Set a field back to what it was",
         ):
             earlier_dialog(entity_key, record_id)
-    limit = st.session_state.setdefault(f"_feed_{entity_key}_{record_id}", 20)
-    items, more = load(timeline.find, entity_key, record_id, kinds=kinds, limit=limit)
-    if not items:
-        logged = "What you log above, and every change," if entity_key in timeline.LINKS else "Every change"
-        st.caption(f"Nothing here yet. {logged} will stand here.")
-    for item in items:
-        entry(actor, item)
-    if more and st.button("Show more", key=f"feed_more_{entity_key}", type="tertiary"):
-        st.session_state[f"_feed_{entity_key}_{record_id}"] = limit + 40
-        st.rerun(scope="fragment")
+        if entity_key not in timeline.LINKS or not (actor.can("activity", Action.EDIT) or actor.can(entity_key, Action.EDIT)):
+            return False
+        name = f"_sorting_{entity_key}_{record_id}"
+        sorting = bool(st.session_state.get(name))
+        label, icon = ("Done", ":material/check:") if sorting else ("Edit entries", ":material/edit_note:")
+        if st.button(label, icon=icon, type="tertiary", key="edit_entries", help="Pin, correct or delete what was logged"):
+            st.session_state[name] = not sorting
+            st.rerun(scope="fragment")
+    return sorting
 
 
-def entry(actor: Actor, item: Item) -> None:
+def entry(actor: Actor, item: Item, *, pinned: bool = False) -> None:
     """One entry of a timeline: icon, sentence, when and how, the user's own words, changed fields."""
     icon, colour = ICONS[item.kind]
     if item.kind == "event":
@@ -165,7 +193,8 @@ def entry(actor: Actor, item: Item) -> None:
         old, new = (fmt.value(actor, change.spec, raw, raw if change.spec.to else None) for raw in (change.old, change.new))
         small.append(f"{fmt.md(change.spec.label)}: {fmt.md(_short(old))} → **{fmt.md(_short(new))}**")
     # One element for all of it: a page has dozens of entries, and each element costs the server and the browser alike.
-    lines = [f":{colour}[:material/{icon}:]  {_headline(item)}", *(f":gray[:small[{line}]]" for line in small)]
+    mark = ":orange[:material/keep:] " if pinned else ""
+    lines = [f"{mark}:{colour}[:material/{icon}:]  {_headline(item)}", *(f":gray[:small[{line}]]" for line in small)]
     own_words = item.text if item.text and item.text.strip() != item.title.strip() else ""
     with st.container(gap=None) if own_words else nullcontext():
         st.markdown("  \n".join(lines))

@@ -1,6 +1,6 @@
 """The one feed of a record: what people did (activities, tasks done, messages) and what changed, newest first, in sentences."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -125,7 +125,11 @@ def _activities(session: Session, actor: Actor, entity_key: str, record_id: int,
         .order_by(table.c.at.desc())
         .limit(limit)
     )
-    found = list(session.execute(query).scalars())
+    return of_activities(session, actor, list(session.execute(query).scalars()))
+
+
+def of_activities(session: Session, actor: Actor, found: Sequence[Activity]) -> list[Item]:
+    """Entries of activities that the actor was found to see."""
     people = _people(session, actor, (row.owner_id for row in found))
     return [
         Item(
@@ -255,4 +259,4 @@ def _people(session: Session, actor: Actor, ids: Iterable[int | None]) -> dict[i
     return lists.titles(session, actor, "user", ids)
 
 
-__all__ = ["KINDS", "LINKS", "Change", "Item", "find", "hangs_on", "on_my_records", "typed"]
+__all__ = ["KINDS", "LINKS", "Change", "Item", "find", "hangs_on", "of_activities", "on_my_records", "typed"]
