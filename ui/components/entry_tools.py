@@ -7,7 +7,7 @@ import streamlit as st
 from crm_core.services.collaboration import activities, pins
 from crm_core.services.collaboration.timeline import Item
 from crm_core.vocabulary import Action
-from ui.actions import load, perform
+from ui.actions import load, perform, show_problems
 from ui.components.record_page import edit_dialog
 from ui.session import current_actor
 
@@ -51,5 +51,6 @@ def _delete(number: int, title: str) -> None:
         if st.button("Keep it", key="entry_keep"):
             st.rerun()
         if st.button("Delete", type="primary", key="entry_delete"):
-            perform(activities.remove, number, success="Moved to the bin.")
-            st.rerun()
+            if perform(activities.remove, number, success="Moved to the bin.") is not None:
+                st.rerun()
+            show_problems()
