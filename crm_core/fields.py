@@ -20,7 +20,7 @@ from crm_core.db import shared
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
 from crm_core.kit import money
-from crm_core.kit.text import clean
+from crm_core.kit.text import clean, one_line
 from crm_core.models import CustomField, PickOption
 from crm_core.vocabulary import Choice, FieldKind
 
@@ -277,6 +277,10 @@ def _text(spec: FieldSpec, raw: Any, *_: Any) -> str:
     return text
 
 
+def _line(spec: FieldSpec, raw: Any, *_: Any) -> str:
+    return _text(spec, one_line(str(raw)))
+
+
 _PLAIN_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 
 
@@ -422,7 +426,7 @@ def _reference(spec: FieldSpec, raw: Any, *_: Any) -> int:
 
 
 _PARSERS: dict[FieldKind, Any] = {
-    FieldKind.TEXT: _text,
+    FieldKind.TEXT: _line,
     FieldKind.LONG_TEXT: _text,
     FieldKind.EMAIL: _email,
     FieldKind.PHONE: _phone,

@@ -14,6 +14,7 @@ SORTED = 200
 
 _WORD = re.compile(r"\w+", re.UNICODE)
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
+_BREAK = re.compile("[^\\S\n]*[\t\n\r\x85\u2028\u2029]+\\s*")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -48,6 +49,14 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text.strip()
     return unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
+
+
+def one_line(text: str) -> str:
+    """Text fit for storage where one line is meant: ``clean``, with every break or tab as one space. A name with a break in it would end the
+    line of a calendar file or the head of a message."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    return _BREAK.sub(" ", clean(text))
 
 
 def has_control(text: str) -> bool:

@@ -1,11 +1,15 @@
 """Values as people read them: text of strangers made harmless, and changes that are none."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from icalendar import Calendar
 
 from crm_core.format import md
+from crm_core.kit.text import one_line
 from crm_core.services.analytics.wording import change_text
+from crm_core.services.collaboration.invitation_rules import REQUEST, Guest, Meeting, file_of
 from crm_core.vocabulary import MetricUnit
 
 READER = SimpleNamespace(locale="en_US", currency="USD", timezone="UTC")
@@ -42,3 +46,30 @@ def test_text_of_people_is_read_letter_by_letter_and_leads_nowhere(text, made):
 def test_a_change_that_rounds_to_nothing_is_none(unit, change, relative, words):
     figure = SimpleNamespace(metric=SimpleNamespace(unit=unit), change=change, relative=relative)
     assert change_text(READER, figure) == words
+
+
+def test_names_that_mean_harm_do_not_break_out_of_a_calendar_file():
+    """A visitor of a booking page writes their own name; so does whoever names a meeting."""
+    evil = '=1+1 "q"; a,b:c\r\nATTENDEE:mailto:evil@example.com مرحبا 😀 ' + "long " * 50
+    meeting = Meeting(1, evil, datetime(2026, 12, 1, 10, tzinfo=UTC), 30, evil, evil, "host@example.com")
+    guest = Guest(evil, "guest@example.com")
+    made = file_of(meeting, guest, method=REQUEST, place="here", sequence=1, changed=datetime(2026, 11, 26, tzinfo=UTC))
+    event = Calendar.from_ical(made).walk("VEVENT")[0]
+    assert str(event["attendee"]) == "MAILTO:guest@example.com" and event["attendee"].params["CN"].startswith(
+        "=1+1 ”q”; a,b:c ATTENDEE"
+    )
+    assert str(event["summary"]).startswith('=1+1 "q"; a,b:c') and "😀" in str(event["summary"])
+
+
+@pytest.mark.parametrize(
+    "raw, kept",
+    [
+        (" a\r\n b\tc ", "a b c"),
+        ("a  b", "a  b"),
+        ("Zeile 1\u2028Zeile 2", "Zeile 1 Zeile 2"),
+        ("👩\u200d👧  x", "👩\u200d👧  x"),
+        ("\n", ""),
+    ],
+)
+def test_what_is_meant_for_one_line_holds_no_break(raw, kept):
+    assert one_line(raw) == kept

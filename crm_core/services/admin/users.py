@@ -13,7 +13,7 @@ from crm_core.access import Actor, load, require
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
-from crm_core.kit.text import clean
+from crm_core.kit.text import one_line
 from crm_core.models import AuthSession, Role, Team, User, UserRole
 from crm_core.ordering import alphabetical
 from crm_core.services.admin import hierarchy, link_mail, links, passwords, sessions
@@ -182,9 +182,9 @@ def invite(
     where this site is. Events: user.invited."""
     require(actor, "user", Action.MANAGE)
     key = _free_email(session, email)
-    if not clean(name):
+    if not one_line(name):
         raise Invalid(fields={"name": "The name is needed."})
-    user = User(name=clean(name)[:200], email=email.strip(), email_key=key)
+    user = User(name=one_line(name)[:200], email=email.strip(), email_key=key)
     _place(session, user, {"team_id": team_id, "manager_id": manager_id})
     session.add(user)
     session.flush()
@@ -367,7 +367,7 @@ def set_roles(session: Session, actor: Actor, user_id: int, role_ids: Sequence[i
 
 def _set_names(session: Session, user: User, changes: Mapping[str, Any]) -> None:
     if "name" in changes:
-        user.name = clean(str(changes["name"] or ""))[:200]
+        user.name = one_line(str(changes["name"] or ""))[:200]
         if not user.name:
             raise Invalid(fields={"name": "The name is needed."})
     if "email" in changes:

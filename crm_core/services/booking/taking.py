@@ -14,7 +14,7 @@ from crm_core import records
 from crm_core.access import Actor, system
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound, TooMany
 from crm_core.kit.clock import utcnow
-from crm_core.kit.text import clean, clip, email_key
+from crm_core.kit.text import clip, email_key, one_line
 from crm_core.models import Activity, Booking, BookingPage, Contact, Lead, MeetingGuest, Organisation, Touchpoint, User
 from crm_core.ordering import alphabetical
 from crm_core.services.booking import hosts, slot_rules, tokens
@@ -196,7 +196,9 @@ def _taken(people: Sequence[Host], page: BookingPage, at: datetime) -> JustTaken
 
 def _typed(page: BookingPage, values: Mapping[str, str]) -> dict[str, str]:
     """The fields as they are kept. Raises Invalid with a sentence per field."""
-    typed = {key: clip(clean(str(values.get(key) or "")), limit) for key, limit in (("name", 200), ("email", 254), ("phone", 60))}
+    typed = {
+        key: clip(one_line(str(values.get(key) or "")), limit) for key, limit in (("name", 200), ("email", 254), ("phone", 60))
+    }
     typed["note"] = clip(str(values.get("note") or "").strip(), _NOTE)
     wrong: dict[str, str] = {}
     local, _, domain = typed["email"].partition("@")

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from icalendar import Alarm, Calendar, Event
+from icalendar import Alarm, Calendar, Event, vText
 from sqlalchemy import select
 from sqlmodel import Session
 
@@ -12,6 +12,7 @@ from crm_core import access
 from crm_core.access import Actor
 from crm_core.errors import CrmError, NotFound
 from crm_core.kit.clock import today, utcnow
+from crm_core.kit.text import one_line
 from crm_core.models import Organisation, UserPreference
 from crm_core.services.collaboration import agenda, notifications
 from crm_core.services.collaboration.agenda import Entry
@@ -81,7 +82,7 @@ def file_of(events: list[Event], name: str, method: str = "PUBLISH") -> bytes:
     calendar.add("prodid", "-//Rapport//Calendar//EN")
     calendar.add("version", "2.0")
     calendar.add("method", method)
-    calendar.add("x-wr-calname", name)
+    calendar.add("x-wr-calname", vText(one_line(name)), encode=False)  # an X property is written as it is given
     for event in events:
         calendar.add_component(event)
     return bytes(calendar.to_ical())

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, vCalAddress, vText
 
-from crm_core.kit.text import clip, email_key
+from crm_core.kit.text import clip, email_key, one_line
 from crm_core.services.collaboration import feeds
 from crm_core.vocabulary import GuestState
 
@@ -138,7 +138,7 @@ def file_of(meeting: Meeting, guest: Guest, *, method: str, place: str, sequence
 
 def _person(name: str, address: str) -> vCalAddress:
     found = vCalAddress(f"MAILTO:{address}")
-    found.params["CN"] = vText(name)
+    found.params["CN"] = vText(one_line(name).replace('"', "”"))  # a parameter knows no way to write a quotation mark
     return found
 
 

@@ -154,7 +154,7 @@ def accept(session: Session, actor: Actor, handover_id: int, *, base_version: in
     handover, account = _deciding(session, actor, handover_id, base_version)
     items = session.exec(select(HandoverItem).where(HandoverItem.handover_id == handover.id).order_by(col(HandoverItem.position)))
     handover_rules.check_can_accept([item.label for item in items if item.required and not item.done])
-    _decide(session, handover, HandoverState.ACCEPTED)
+    _decide(session, actor, handover, HandoverState.ACCEPTED)
     _mark(session, actor, account, HandoverState.ACCEPTED, "account.handover_accepted", {}, owner_id=actor.user_id)
     _tell(session, actor, handover, account, handover.from_user_id, "handover.accepted")
     return handover
@@ -167,7 +167,7 @@ def decline(session: Session, actor: Actor, handover_id: int, *, reason: str, ba
     if not words:
         raise Invalid(fields={"reason": "Say what is missing, so that it can be put right."})
     handover.reason = words
-    _decide(session, handover, HandoverState.DECLINED)
+    _decide(session, actor, handover, HandoverState.DECLINED)
     _mark(session, actor, account, HandoverState.DECLINED, "account.handover_declined", {"reason": words})
     _tell(session, actor, handover, account, handover.from_user_id, "handover.declined")
     return handover
@@ -180,9 +180,8 @@ def withdraw(session: Session, actor: Actor, handover_id: int, *, base_version: 
         raise NotPermitted("Only who may edit the account can withdraw its hand-over.")
     _check_version(handover, base_version)
     handover_rules.check_pending(handover.state)
-    _decide(session, handover, HandoverState.WITHDRAWN)
+    _decide(session, actor, handover, HandoverState.WITHDRAWN)
     _mark(session, actor, account, HandoverState.WITHDRAWN, "account.handover_withdrawn", {})
-    notifications.withdraw(session, actor, key="account", record_id=account.id, kinds=("handover.received",))
     return handover
 
 
@@ -217,10 +216,12 @@ def _check_version(handover: Handover, base_version: int | None) -> None:
         raise Conflict("Somebody else changed this hand-over meanwhile. Look at it again.")
 
 
-def _decide(session: Session, handover: Handover, state: HandoverState) -> None:
+def _decide(session: Session, actor: Actor, handover: Handover, state: HandoverState) -> None:
+    """Once it is decided nobody need be reminded of the offer."""
     handover.state, handover.decided_at = state, clock.utcnow()
     session.add(handover)
     session.flush()
+    notifications.withdraw(session, actor, key="account", record_id=handover.account_id, kinds=("handover.received",))
 
 
 def _text(text: str, limit: int, *, key: str = "note") -> str:

@@ -157,13 +157,6 @@ def test_who_sees_only_their_own_accounts_is_told_before_it_is_theirs_and_after_
     assert (note.text(), note.page) == ("Sam Agent took Acme over", "")
 
 
-def test_what_was_told_of_an_offer_is_taken_back_with_it(cast, account):
-    offer = do(handovers.offer, cast["alice"], account.id, to_user_id=cast["sam"].user_id)
-    assert see(notifications.unread, cast["sam"]) == 1
-    do(handovers.withdraw, cast["alice"], offer.id)
-    assert see(notifications.unread, cast["sam"]) == 0
-
-
 def test_many_hand_overs_are_read_with_no_more_statements_than_one_each_with_what_it_lacks(cast, account):
     alice, sam, asked = cast["alice"], cast["sam"], []
 
@@ -186,3 +179,15 @@ def test_many_hand_overs_are_read_with_no_more_statements_than_one_each_with_wha
     many, lacking = waiting()
     assert many <= few
     assert lacking == {"Acme": [False, True], "Other 0": [True, True], "Other 1": [True, True], "Other 2": [True, False]}
+
+
+def test_nobody_is_reminded_of_an_offer_once_it_is_decided(cast, account):
+    alice, sam = cast["alice"], cast["sam"]
+    for decide in (
+        lambda offer: do(handovers.withdraw, alice, offer),
+        lambda offer: do(handovers.decline, sam, offer, reason="No"),
+    ):
+        offer = do(handovers.offer, alice, account.id, to_user_id=sam.user_id)
+        assert see(notifications.unread, sam) == 1
+        decide(offer.id)
+        assert see(notifications.unread, sam) == 0
