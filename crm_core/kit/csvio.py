@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from crm_core.kit.text import clip
+
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+
+
+MOST_IN_CELL = 32_767
+"""Characters that a cell of a workbook takes; a longer text would leave it empty."""
 
 
 def harmless(value: Any) -> Any:
@@ -89,6 +95,6 @@ def _write(page: Any, row: int, column: int, value: Any, look: Any) -> None:
     if value is None or value == "":
         return
     if isinstance(value, str):
-        page.write_string(row, column, value)
+        page.write_string(row, column, clip(value, MOST_IN_CELL))
     else:
         page.write(row, column, value, look)

@@ -6,9 +6,11 @@ meaning rather than an identity (a limit, a band, the average) uses the half-tra
 and on dark.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import plotly.graph_objects as go
 
 COLORWAY = (
@@ -109,7 +111,7 @@ def figure(
     **layout
         Anything else that ``update_layout`` takes.
     """
-    fig = go.Figure(data=list(traces))
+    fig = go.Figure(data=[_letters(trace) for trace in traces])
     shown = legend if legend is not None else sum(bool(trace.name) for trace in fig.data) > 1
     fig.update_layout(template=TEMPLATE, height=height, showlegend=shown)
     if x:
@@ -119,6 +121,32 @@ def figure(
     if layout:
         fig.update_layout(**layout)
     return fig
+
+
+_TAG = re.compile(r"<(?!br>)")
+_WORDS = ("x", "y", "text", "customdata", "name")
+
+
+def _letters(trace: Any) -> Any:
+    """The trace with the names in it read letter by letter: plotly takes tags, links among them, out of whatever people typed."""
+    for key in _WORDS:
+        if key in trace and trace[key] is not None:
+            found = _without_tags(trace[key])
+            if found is not trace[key]:
+                trace[key] = found
+    return trace
+
+
+def _without_tags(value: Any) -> Any:
+    if isinstance(value, str):
+        return _TAG.sub("&lt;", value)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "OU":
+            return value
+        made = np.empty(value.shape, dtype=object)
+        made.ravel()[:] = [_without_tags(one) for one in value.ravel()]
+        return made
+    return tuple(_without_tags(one) for one in value) if isinstance(value, (list, tuple)) else value
 
 
 def label_cells(fig: go.Figure, x: Sequence[Any], y: Sequence[Any], text: Sequence[Sequence[str]]) -> go.Figure:

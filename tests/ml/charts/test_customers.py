@@ -72,7 +72,7 @@ def test_one_group_has_nothing_to_compare_and_the_figure_says_so():
     single = fit_segments(synthetic.one_blob(100, 2, 1), k=1)
     for fig in (cluster_charts.segments_heatmap(single), cluster_charts.stability_line(single)):
         assert not fig.data
-        assert "segment" in fig.layout.annotations[0].text
+        assert "One group" in fig.layout.annotations[0].text
 
 
 def test_migration_rows_add_up_to_one(company, segmentation, rfm):
@@ -81,7 +81,7 @@ def test_migration_rows_add_up_to_one(company, segmentation, rfm):
     for table in (moved, rfm_migration(earlier, rfm)):
         fig = cluster_charts.migration_heatmap(table)
         assert fig.data[0].z.sum(axis=1) == pytest.approx(1)
-        assert fig.layout.yaxis.title.text == "Segment before"
+        assert fig.layout.yaxis.title.text == "Before"
 
 
 def test_traits_carry_their_intervals(personas):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
@@ -55,3 +56,12 @@ def test_cells_are_labelled_by_annotations_in_the_themes_text_colour():
 def test_no_chart_fixes_a_colour_in_hex(path):
     if path.name != "style.py":
         assert not re.findall(r"#[0-9a-fA-F]{6}\b", path.read_text(encoding="utf-8"))
+
+
+def test_names_are_read_letter_by_letter_and_lines_of_ours_stay_lines():
+    evil = '<a href="http://e">x</a> & <b>y</b>'
+    shown = '&lt;a href="http://e">x&lt;/a> & &lt;b>y&lt;/b>'
+    bar = go.Bar(x=[1.0, 2.0], y=[evil, "Group 1<br>20%"], text=np.array([evil, "b"]), customdata=[[evil, 3], ["c", 4]], name=evil)
+    drawn = style.figure(bar).data[0]
+    assert list(drawn.y) == [shown, "Group 1<br>20%"] and drawn.text[0] == shown and drawn.name == shown
+    assert drawn.customdata[0][0] == shown and drawn.customdata[1][1] == 4 and list(drawn.x) == [1.0, 2.0]
