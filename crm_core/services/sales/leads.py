@@ -322,6 +322,8 @@ def _grown(session: Session, actor: Actor, lead: Lead, made: list[tuple[str, int
     found = []
     for key, record_id in made:
         for relation in relations(key).values():
+            if relation.through is not None:  # parts of a child that is looked at itself
+                continue
             table = entity(relation.child).table
             clause = table.c[relation.foreign_key] == record_id
             if "deleted_at" in table.c:

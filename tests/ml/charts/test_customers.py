@@ -72,7 +72,7 @@ def test_one_group_has_nothing_to_compare_and_the_figure_says_so():
     single = fit_segments(synthetic.one_blob(100, 2, 1), k=1)
     for fig in (cluster_charts.segments_heatmap(single), cluster_charts.stability_line(single)):
         assert not fig.data
-        assert "One group" in fig.layout.annotations[0].text
+        assert "one group" in fig.layout.annotations[0].text.lower()
 
 
 def test_migration_rows_add_up_to_one(company, segmentation, rfm):

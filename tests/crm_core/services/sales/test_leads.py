@@ -12,7 +12,7 @@ from crm_core.models import LeadStatus, Touchpoint, User
 from crm_core.services import crud
 from crm_core.services.collaboration import activities, timeline
 from crm_core.services.customers import contacts, duplicates
-from crm_core.services.sales import leads
+from crm_core.services.sales import leads, orders
 from crm_core.vocabulary import ActivityKind, LeadKind
 from tests.verbs import do
 
@@ -85,15 +85,18 @@ def touched():
 
 
 def test_a_conversion_can_be_taken_back_until_somebody_works_on(any_cast):
-    alice = any_cast["alice"]
+    alice, root = any_cast["alice"], any_cast["root"]
     lead = new(alice)
     do(leads.qualify, alice, lead.id)
+    other = do(crud.create, root, "order", {})  # of nobody, but it has the number that the account will have
+    do(orders.set_lines, root, other.id, [{"name": "Beans", "unit_price_minor": 100}])
     do(lambda session, actor: session.add(Touchpoint(lead_id=lead.id, channel="web", at=clock.utcnow())), alice)
     became = do(leads.convert, alice, lead.id, deal_name="First order")
     assert touched() == [became.contact_id], "what the lead did was done by the contact"
+    assert became.account_id == other.id
     back = do(leads.undo_conversion, alice, lead.id)
     assert kind(back) is LeadKind.QUALIFIED and back.converted_at is None and touched() == [None]
-    assert [count(any_cast["root"], entity) for entity in ("account", "contact", "deal")] == [0, 0, 0]
+    assert [count(root, entity) for entity in ("account", "contact", "deal")] == [0, 0, 0]
     made = do(leads.convert, alice, lead.id)
     do(contacts.update, alice, made.contact_id, {"job_title": "CEO"})
     with pytest.raises(Conflict, match="changed since"):
