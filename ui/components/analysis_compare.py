@@ -37,10 +37,16 @@ def beside(
     if pairs:
         _compared(actor, shown, other, [(str(pair.label), pair) for pair in pairs], "")
     side = comparison_rules.comparable(found.kind, shown.params, other.params)
+    rows = []
     if side is not None and side.table in shown.tables and side.table in other.tables:
         rows = comparison_rules.rows(side, table(shown, side.table), table(other, side.table))
         if rows:
             _compared(actor, shown, other, [(_name(actor, side.names, pair.label), pair) for pair in rows], side.title)
+    if any(pair.apart is False for pair in (*pairs, *rows)):
+        st.caption(
+            "In brackets the intervals. Where those of both runs overlap, the difference may be chance. Two runs over the same records are "
+            "no two samples: then it comes from the settings."
+        )
 
 
 def _put_beside(key: str) -> None:
@@ -76,11 +82,6 @@ def _compared(actor: Actor, shown: Run, other: Run, rows: list[tuple[str, Pair]]
         for name, pair in rows
     ]  # fmt: skip
     st.table(told, border="horizontal", hide_index=True)
-    if any(pair.apart is False for _, pair in rows):
-        st.caption(
-            "In brackets the intervals. Where those of both runs overlap, the difference may be chance. Two runs over the same records are "
-            "no two samples: then it comes from the settings."
-        )
 
 
 def _name(actor: Actor, how: str, key: Any) -> str:
@@ -103,12 +104,13 @@ def _difference(actor: Actor, shown: Run, other: Run, pair: Pair) -> str:
     gap = pair.difference
     if gap is None or (pair.unit == "series" and shown.params.get("series") != other.params.get("series")):
         return fmt.NOTHING
-    sign = "+" if gap > 0 else "−" if gap < 0 else "±"
     if pair.unit == "share":
         text = f"{fmt.number(actor, abs(gap) * 100, digits=1)} points"
     else:
         text = _one(actor, shown, pair.unit, abs(gap))
-    return f"{sign}{text}" + (" (may be chance)" if pair.apart is False and gap else "")
+    if not any(sign in text for sign in "123456789"):
+        return "none"
+    return f"{'+' if gap > 0 else '−'}{text}" + (" (may be chance)" if pair.apart is False else "")
 
 
 def _one(actor: Actor, run: Run, unit: str, value: float) -> str:

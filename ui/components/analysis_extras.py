@@ -2,6 +2,7 @@
 
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -62,7 +63,7 @@ def run_menu(actor: Actor, found: Method, shown: Run) -> None:
     ) as menu:
         if menu.open:
             st.caption("A link to this run, for colleagues who see the same records")
-            st.code(f"{(st.context.url or '').split('?')[0]}?run={shown.id}", language=None, wrap_lines=True)
+            st.code(f"{(st.context.url or '').split('?')[0]}?{urlencode(found.address(shown.id))}", language=None, wrap_lines=True)
             for what, words, icon, offered in (
                 ("share", "Share outside", "share", done and shown.may_manage),
                 ("rename", "Name it", "edit", may_change),

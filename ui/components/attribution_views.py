@@ -122,8 +122,9 @@ def _credit(shown: Analysis, row: dict[Any, Any], what: str) -> str:
         return whole(shown, row["value"])
     if what == "conversions":
         return fmt.number(shown.actor, row["conversions"], digits=1)
-    share = f"{100 * row['share']:.{0 if row['share'] >= 0.1 else 1}f}"
-    return share if pd.isna(row["low"]) else f"{share} ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
+    digits = 0 if row["share"] >= 0.1 else 1
+    share, *ends = (f"{100 * row[name]:.{digits}f}" for name in ("share", "low", "high"))
+    return share if pd.isna(row["low"]) else f"{share} ({'–'.join(ends)})"
 
 
 def _word(shown: Analysis) -> str:

@@ -10,6 +10,7 @@ from crm_core.models import CampaignPlan
 from crm_core.services.marketing import audience, outcomes, plans, segments
 from crm_core.services.marketing.audience import Funnel
 from crm_core.vocabulary import Action, Gate, Outlet, Purpose
+from ml.lift import ENOUGH_PEOPLE
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.cache import cached
@@ -20,6 +21,7 @@ TABLES = (
     "campaign_plan", "outreach_rules",
 )  # fmt: skip
 ENTITIES = ("contact", "lead", "account", "segment")
+MOST_HELD = 50
 
 
 def funnel_of(campaign_id: int) -> Funnel:
@@ -95,7 +97,7 @@ def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disabled: bo
         "Purpose", purposes, index=purposes.index(plan.purpose), format_func=lambda one: one.label, help="People agree per purpose; only those who agreed to this one are addressed", **saved("purpose")
     )  # fmt: skip
     st.slider(
-        "Hold-out (%)", 0, 50, value=plan.holdout_pct, step=5,
+        "Hold-out (%)", 0, MOST_HELD, value=plan.holdout_pct, step=5,
         help="A random part that gets nothing. Only against them can be seen what the campaign added. 0 means you will never know", **saved("holdout_pct"),
     )  # fmt: skip
     a, b = st.columns(2)
@@ -103,7 +105,7 @@ def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disabled: bo
     a.selectbox("Success is", goals, index=goals.index(plan.goal), format_func=lambda one: plans.GOALS[one], **saved("goal"))
     b.number_input("Within days", 1, 365, value=plan.window_days, **saved("window_days"))
     a.number_input(
-        "Would do so anyway (%)", 0.1, 99.0, value=plan.expected_base_pct, step=0.5, placeholder="from your data", help="Empty: taken from your own contacts", **saved("expected_base_pct")
+        "Would do so anyway (%)", 0.1, 99.0, value=plan.expected_base_pct, step=0.5, placeholder="from your data", help="Empty: what these people did in the days before today, as many as the window has", **saved("expected_base_pct")
     )  # fmt: skip
     b.number_input(
         "Expected lift (points)",
@@ -163,16 +165,26 @@ def _power(actor: Actor, campaign_id: int, plan: CampaignPlan, found: Funnel) ->
     if not plan.holdout_pct:
         st.warning("Without a hold-out nobody will ever know what this campaign added.", icon=":material/help:")
         return
+    if found.held_out < ENOUGH_PEOPLE:
+        wanted = -(-100 * ENOUGH_PEOPLE // found.eligible)
+        how = f"Raise the hold-out to {wanted} %, or address more people." if wanted <= MOST_HELD else "Address more people."
+        words = f"Only {found.held_out:,} would be held out, and of fewer than {ENOUGH_PEOPLE} nothing will be told of the result. {how}"
+        st.warning(words, icon=":material/group_off:")
     power = cached(
         _power_of,
         campaign_id,
         found.eligible,
-        entities=("contact", "order", "deal"),
-        tables=("contact", "sales_order", "deal", "campaign_plan"),
+        entities=(*ENTITIES, "order", "deal"),
+        tables=(*TABLES, "sales_order", "deal"),
     )
     base = fmt.percent(actor, power.base)
     if not power.base:
-        st.caption("Nobody did this in a window of that length before, so no sample size can be named. Type in what you expect.")
+        before = (
+            "Opening and answering is not known before"
+            if plan.goal == "response"
+            else f"None of these people did so in the last {plan.window_days} days"
+        )
+        st.caption(f"{before}, so no sample size can be named. Type in how many would do so anyway.")
         return
     can = "With this many people and this hold-out no lift can be told from chance." if power.detectable >= 1 else (
         f"With this many people a lift of {fmt.number(actor, power.detectable * 100, digits=1)} points or more shows (80 % of the time)."

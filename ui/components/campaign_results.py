@@ -96,7 +96,7 @@ def _figures(actor: Actor, found: Outcome) -> None:
             )
         if found.may_see_money and found.cost_minor is not None:
             back = found.return_on_cost
-            words = "needs cost and enough data" if back is None else "extra revenue less cost, per cost"
+            words = "needs cost and data" if back is None else "extra revenue less cost, per cost"
             _metric(
                 "Return on cost",
                 fmt.percent(actor, back, 0),

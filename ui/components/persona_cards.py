@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from crm_core.services.analytics import segmentation_rows
-from crm_core.services.analytics.segment_rules import readable
+from crm_core.services.analytics.segment_rules import readable, rule_words
 from crm_core.vocabulary import Channel
 from ui import format as fmt
 from ui.actions import load
@@ -33,12 +33,12 @@ def _card(shown: Analysis, card: dict[str, Any]) -> None:
         worth = f" · {middle} a head in 12 months ({low} to {high})"
     st.caption(fmt.md(f"{fmt.plural(card['n'], 'customer')} ({card['share']:.0%}){worth}"))
     if card["traits"]:
-        st.markdown("\n".join(f"- {fmt.md(readable(trait))}" for trait in card["traits"]))
+        st.markdown("\n".join(f"- {fmt.md(readable(trait, actor.currency))}" for trait in card["traits"]))
     _likes(card)
     if card["held_out"]:
         st.caption("**Not used to make the personas**\n" + "\n".join(f"- {fmt.md(readable(text))}" for text in card["held_out"]))
     if card["rule"] is not None:
-        st.caption(f":material/rule: {fmt.md(readable(card['rule_words']))}")
+        st.caption(f":material/rule: {fmt.md(rule_words(card['rule_words'], actor.currency))}")
         if card["precision"] is not None and card["recall"] is not None:
             st.caption(
                 f"{card['precision']:.0%} of those whom this rule finds belong here; it finds {card['recall']:.0%} of the persona."

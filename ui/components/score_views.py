@@ -57,7 +57,12 @@ def switch(shown: Analysis) -> None:
     with st.container(
         border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="score_switch"
     ):
-        st.markdown(_state(shown, live, noun), width="stretch")
+        who = (
+            ""
+            if may or not shown.summary["usable"]
+            else f" Somebody who sees all {noun} and manages analytics can switch it {'on' if live is None else 'off'}."
+        )
+        st.markdown(_state(shown, live, noun) + who, width="stretch")
         if may and shown.summary["usable"] and (live is None or live.run_id != shown.run.id):
             words = "Switch on" if live is None else "Use this one instead"
             if st.button(words, type="primary", icon=":material/toggle_on:", key="score_on"):

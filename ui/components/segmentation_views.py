@@ -8,7 +8,7 @@ import streamlit as st
 from crm_core.access import Actor
 from crm_core.kit.money import exponent
 from crm_core.services.analytics import segmentation_rows
-from crm_core.services.analytics.methods.segmentation import BEHAVIOUR
+from crm_core.services.analytics.segment_rules import BEHAVIOUR, rule_words
 from ml.charts import clusters as charts
 from ui import format as fmt
 from ui.actions import load
@@ -46,7 +46,7 @@ def _card(shown: Analysis, row: dict[Any, Any]) -> None:
     st.markdown(fmt.md(" · ".join(_typical(shown, row))))
     rule = shown.summary["rules"].get(str(segment))
     if rule:
-        st.caption(f":material/rule: {fmt.md(_rule_words(rule))}")
+        st.caption(f":material/rule: {fmt.md(rule_words(str(rule['words']), actor.currency))}")
         st.caption(fmt.md(_agreement(rule)))
     else:
         st.caption("No short rule finds this group; freeze its customers instead.")
@@ -73,15 +73,8 @@ def _typical(shown: Analysis, row: dict[Any, Any]) -> list[str]:
             text = money(shown.actor, value)
         else:
             text = fmt.number(shown.actor, value, digits=1) if isinstance(value, int | float) else str(value)
-        found.append(f"{label} {text}")
-    return ["Typically: " + found[0].lower() if found else "", *[text.lower() for text in found[1:]]]
-
-
-def _rule_words(rule: dict[str, Any]) -> str:
-    words = str(rule["words"])
-    for key, label in BEHAVIOUR.items():
-        words = words.replace(key.replace("_", " "), label.lower())
-    return words[0].upper() + words[1:]
+        found.append(f"{label.lower()} {text}")
+    return [f"Typically: {found[0]}", *found[1:]] if found else [""]
 
 
 def _agreement(rule: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ class Fact:
 @dataclass(frozen=True)
 class Side:
     """A table of both runs, row by row: ``by`` names the row (``names`` in words), ``value`` is compared, ``only`` narrows the table first,
-    ``same``: settings that must be equal, or the rows would mean different things."""
+    ``scale`` multiplies (a coefficient by the spread of its number), ``same``: settings that must be equal, or the rows would mean different things."""
 
     table: str
     title: str
@@ -37,6 +37,7 @@ class Side:
     only: tuple[str, str] | None = None
     names: str = ""
     same: tuple[str, ...] = ()
+    scale: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ SIDES: Mapping[str, Side] = {
     "churn": Side("groups", "Leavers per hundred customer years", "group", "rate", "rate", "low", "high", same=("group",)),
     "deal_score": Side("coefficients", "What raises and lowers the score (log-odds)", "term", "coefficient", "two"),
     "lead_score": Side("coefficients", "What raises and lowers the score (log-odds)", "term", "coefficient", "two"),
-    "drivers": Side("coefficients", "Coefficients", "term", "coef", "two", "low", "high", same=("goal",)),
+    "drivers": Side("coefficients", "Coefficients, numbers per standard deviation", "term", "coef", "two", "low", "high", same=("goal",), scale="spread"),
     "forecast": Side("forecast", "Expected", "ds", "yhat", "series", "low", "high", names="day", same=("series", "grain")),
     "outlook": Side("ways", "What each way expects", "way", "estimate", "money", "low", "high", names="way", same=("unit", "which")),
     "segmentation": Side("rfm_summary", "Customers in each cell of the grid", "segment", "customers", "count", same=("customer",)),
@@ -155,6 +156,10 @@ def _keyed(side: Side, frame: "pd.DataFrame") -> dict[Any, Value]:
     chosen = frame[frame[side.only[0]] == side.only[1]] if side.only is not None else frame
     found: dict[Any, Value] = {}
     for row in chosen.to_dict("records"):
+        if str(row[side.by]).lower() == "intercept":
+            continue
+        by = (_number(row, side.scale) or 1.0) if side.scale else 1.0
+        row = {**row, **{name: row[name] * by for name in (side.value, side.low, side.high) if by != 1.0 and name in row}}
         if (value := _of(row, side.value, side.low, side.high)) is not None:
             found.setdefault(row[side.by], value)
     return found

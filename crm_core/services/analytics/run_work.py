@@ -129,7 +129,8 @@ def _tell(session: Session, run: AnalysisRun, kind: str) -> None:
     """The asker hears of what took long enough to walk away from."""
     if run.finished_at is None or run.finished_at - run.created_at < WORTH_TELLING:
         return
-    params = {"name": run.name or run.kind.replace("_", " ").capitalize()}
+    found = method(run.kind)
+    params = {"name": run.name or found.title, "page": found.page or found.kind, **found.address(run.id)}
     notifications.notify(session, run.requested_by, kind=kind, params=params, dedupe_key=f"analysis:{run.id}:{kind}")
 
 

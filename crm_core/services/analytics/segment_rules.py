@@ -13,6 +13,7 @@ BEHAVIOUR = {
     "average_order": "Average order",
 }
 """What is computed from a customer's orders, with its words."""
+MONEY = ("monetary", "average_order")
 
 
 def as_filter(rule: Rule, *, months: int = 0, money: Callable[[float], int], money_fields: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -47,12 +48,25 @@ def with_fields(rule: Rule, fields: Mapping[str, str]) -> dict[str, Any]:
     return {**rule, "field": fields.get(str(rule["field"]), rule["field"])}
 
 
-def readable(text: str) -> str:
-    """Keys of fields and measures as words."""
+def readable(text: str, currency: str = "") -> str:
+    """Keys of fields and measures as words, amounts with their currency where it is given."""
     for key, label in BEHAVIOUR.items():
-        text = text.replace(key.replace("_", " "), label.lower())
+        unit = f" ({currency})" if currency and key in MONEY else ""
+        text = text.replace(key.replace("_", " "), label.lower() + unit)
     text = text.replace(" minor", "").removeprefix("x ")
     return text[0].upper() + text[1:] if text else text
+
+
+def rule_words(text: str, currency: str) -> str:
+    """The words of a rule of the mathematics as people say it: “orders at most 12 and revenue (EUR) above 2,490”."""
+    for wordy, short in (
+        (" is at most ", " at most "),
+        (" is above ", " above "),
+        (" is at least ", " at least "),
+        (" is below ", " below "),
+    ):
+        text = text.replace(wordy, short)
+    return readable(text, currency)
 
 
 def readable_fields(labels: Mapping[str, str]) -> dict[str, str]:

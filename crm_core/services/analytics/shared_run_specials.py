@@ -114,7 +114,9 @@ def cards_of(on: Draw) -> Markup | None:
         if n not in gone:
             size = f"{card['n']:,} customers ({on.text(card['share'], 'percent')})"
             made += paper.section(
-                str(card["name"]), small_print(size) + paragraphs([readable(str(one)) for one in card.get("traits") or []][:6]), 6
+                str(card["name"]),
+                small_print(size) + paragraphs([readable(str(one), on.actor.currency) for one in card.get("traits") or []][:6]),
+                6,
             )
     return made or None
 

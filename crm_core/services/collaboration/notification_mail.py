@@ -6,6 +6,7 @@ person and the youngest row in it.
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import and_, exists, select, update
 from sqlmodel import Session
@@ -102,7 +103,7 @@ def _text(actor: Actor, told: Sequence[Told]) -> str:
 def _link(one: Told) -> str:
     if not one.page:
         return ""
-    query = "&".join(f"{name}={value}" for name, value in one.query.items())
+    query = urlencode(dict(one.query))
     return _absolute(f"/{one.page}{f'?{query}' if query else ''}")
 
 

@@ -17,7 +17,8 @@ from crm_core.vocabulary import MailWay
 @dataclass(frozen=True)
 class Kind:
     """One kind of thing to be told. ``label``: on the page of settings; ``mail``: how it goes by e-mail unless the person says otherwise;
-    ``page`` and ``query``: the screen it opens when it is about no record (query name → key of ``params``)."""
+    ``page`` and ``query``: the screen it opens when it is about no record (``@key``: the one that ``params`` names there; query name → key of
+    ``params``)."""
 
     key: str
     group: str
@@ -36,6 +37,7 @@ class Kind:
 
 
 WORK, DUE, SERVICE, TEAM, SYSTEM = "My work", "Reminders", "Service levels", "Colleagues", "Background work"
+_RUN = {"run": "run", "of": "of"}
 OFF, NOW, DAILY = MailWay.OFF, MailWay.NOW, MailWay.DAILY
 
 _ALL = (
@@ -76,8 +78,8 @@ _ALL = (
     Kind("sla.breached", SERVICE, "A promise of mine is broken", "{title}: the {target} is overdue", "timer_off", mail=NOW),
     Kind("import.finished", SYSTEM, "My import is ready", "Your import of {file} is ready: {rows} rows", "upload_file", page="import", query={"run": "run"}),
     Kind("import.failed", SYSTEM, "My import stops", "Your import of {file} stopped: {reason}", "error", mail=NOW, page="import", query={"run": "run"}),
-    Kind("analysis.finished", SYSTEM, "My analysis is ready", "Your analysis is ready: {name}", "insights"),
-    Kind("analysis.failed", SYSTEM, "My analysis stops", "Your analysis stopped: {name}", "error"),
+    Kind("analysis.finished", SYSTEM, "My analysis is ready", "Your analysis is ready: {name}", "insights", page="@page", query=_RUN),
+    Kind("analysis.failed", SYSTEM, "My analysis stops", "Your analysis stopped: {name}", "error", page="@page", query=_RUN),
     Kind("automation.message", SYSTEM, "An automation tells me something", "{text}", "bolt"),
     Kind("automation.paused", SYSTEM, "An automation of mine is paused", "The automation {name} was paused: {reason}", "pause_circle", mail=NOW, page="automations"),
     Kind("automation.failed", SYSTEM, "A step of my automation fails", "A step of the automation {name} failed: {reason}", "error", mail=DAILY, page="automations"),

@@ -215,7 +215,8 @@ def told(session: Session, actor: Actor, rows: Iterable[Any]) -> list[Told]:
 def _told(row: Any, names: Mapping[int, str], people: Mapping[int, str]) -> Told:
     kind = KINDS[row.kind]
     values = {**row.params, "by": people.get(row.params.get("by") or 0, "Rapport")}
-    page, query = kind.page, {name: row.params[key] for name, key in kind.query.items() if key in row.params}
+    page = str(row.params.get(kind.page[1:], "")) if kind.page.startswith("@") else kind.page
+    query = {name: row.params[key] for name, key in kind.query.items() if key in row.params}
     if row.entity in ENTITIES:
         values |= {"record": label_of(row.entity).lower(), "plural": label_of(row.entity, plural=True).lower()}
     if row.record_id is not None and row.entity in ENTITIES:

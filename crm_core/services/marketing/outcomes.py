@@ -11,7 +11,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
 from crm_core.models import CampaignChannel, CampaignPlan, MailDelivery
-from crm_core.services.marketing import plans
+from crm_core.services.marketing import audience, plans
 from crm_core.services.marketing.audience import MEMBERS
 from crm_core.vocabulary import SOLD, Action, MailState, StageKind
 from ml import lift
@@ -230,7 +230,8 @@ class Power:
 def power(session: Session, actor: Actor, plan: CampaignPlan, eligible: int) -> Power:
     """The sample size that the expected lift needs, and the lift that this audience can show.
 
-    The base is what was typed in, else the share of all visible contacts who reached the goal in a window of the same length before today.
+    The base is what was typed in, else the share of this very audience who reached the goal in a window of the same length before today: people
+    who were chosen because they buy seldom do not do as everybody does.
     """
     require(actor, "campaign", Action.READ)
     base, words = _base_share(session, actor, plan)
@@ -247,11 +248,11 @@ def _base_share(session: Session, actor: Actor, plan: CampaignPlan) -> tuple[flo
         return plan.expected_base_pct / 100, "as typed in"
     end = utcnow()
     start = end - timedelta(days=plan.window_days)
-    people = entity("contact").table
-    all_people = session.execute(select(func.count()).select_from(people).where(visible(actor, "contact", people))).scalar_one()
     if plan.goal == "response":
         return 0.0, ""
+    people = audience.recipients(session, actor, plan, "contact", end).subquery()
     deeds = _deeds(actor, plan.goal, start, end).subquery()
-    buyers = session.execute(select(func.count(func.distinct(deeds.c.person_id)))).scalar_one()
-    share = min(0.99, buyers / all_people) if all_people else 0.0
-    return share, f"share of all contacts in the last {plan.window_days} days"
+    did = case((people.c.id.in_(select(deeds.c.person_id)), 1), else_=0)
+    buyers, everybody = session.execute(select(func.coalesce(func.sum(did), 0), func.count()).select_from(people)).one()
+    share = min(0.99, buyers / everybody) if everybody else 0.0
+    return share, f"share of these people in the last {plan.window_days} days"

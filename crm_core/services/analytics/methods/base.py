@@ -92,7 +92,8 @@ class Method:
     ``entities``: whose visibility the result depends on (the asker needs to read each); ``also``: entities that it reads only where the
     asker may (``compute`` asks), so that its scope depends on them too; ``tables``: whose change makes it stale;
     ``compute(session, actor, params, as_of, report)``: ``as_of`` is the instant at which the chosen day ends, later rows stay unseen;
-    ``version`` rises when the same data would give another result; ``how``: the definition in a few sentences.
+    ``version`` rises when the same data would give another result; ``how``: the definition in a few sentences; ``page`` and ``part``: the screen
+    that shows its runs, where that isn't named like the kind, and which half of it (``of`` in the address).
     """
 
     kind: str
@@ -104,6 +105,12 @@ class Method:
     version: int = 1
     how: str = ""
     also: tuple[str, ...] = ()
+    page: str = ""
+    part: str = ""
+
+    def address(self, run_id: int) -> dict[str, Any]:
+        """What the address of a run says after the name of its screen."""
+        return {"of": self.part, "run": run_id} if self.part else {"run": run_id}
 
     @property
     def reads(self) -> tuple[str, ...]:

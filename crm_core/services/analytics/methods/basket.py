@@ -22,6 +22,8 @@ UNITS = {"order": "An order", "customer": "All that a customer bought"}
 MAX_RULES = 20_000
 MAX_CUSTOMERS = 50_000
 PARTNERS = 6
+CANDIDATES = 5
+"""Suggestions per customer among which the first one is taken that can't be chance."""
 MOST_NAMED = 2_000
 """Products that can be chosen from a menu."""
 MIN_BASKETS = 100
@@ -197,7 +199,7 @@ def _next_offers(
     every: "pd.DataFrame",
     report: Report,
 ) -> "pd.DataFrame":
-    """customer_id, product_id, because, confidence, lift, count: what each customer lacks that goes best with what they have."""
+    """customer_id, product_id, because, confidence, lift, count: what each customer lacks that goes best with what they have, beyond chance."""
     import pandas as pd
 
     from crm_core.frames.orders import order_lines
@@ -219,10 +221,23 @@ def _next_offers(
     parts = []
     for start in range(0, len(owned), 5_000):
         part = owned.iloc[start : start + 5_000]
-        parts.append(model.recommend({key: list(items) for key, items in part.items()}, n=1))
+        parts.append(_clearly_more(model.recommend({key: list(items) for key, items in part.items()}, n=CANDIDATES)))
         report(0.75 + 0.2 * start / len(owned), "The next offer for each customer")
     found = pd.concat(parts, ignore_index=True).rename(columns={"basket": "customer_id"})
-    return found[found["because"].notna() & (found["lift"] > 1)][columns].reset_index(drop=True)
+    return found[columns].reset_index(drop=True)
+
+
+def _clearly_more(found: "pd.DataFrame") -> "pd.DataFrame":
+    """The first suggestion of each customer that goes with what they have more often than with everybody, beyond chance: the lower end of its
+    confidence lies above its share among all. What everybody buys is no news."""
+    from ml.kpis import wilson
+
+    pairs = found[found["because"].notna() & (found["lift"] > 1) & (found["confidence"] > 0)].reset_index(drop=True)
+    if pairs.empty:
+        return pairs
+    count, confidence = pairs["count"].to_numpy(dtype=float), pairs["confidence"].to_numpy(dtype=float)
+    low, _ = wilson(count, (count / confidence).round())
+    return pairs[low > confidence / pairs["lift"].to_numpy(dtype=float)].drop_duplicates("basket")
 
 
 def _verdict(table: "pd.DataFrame", n: int, later: int, checked: bool) -> str:
@@ -318,6 +333,7 @@ print(rules[rules.productive & (rules.q_value < 0.05)].head(20))
 
 METHOD = Method(
     kind="basket",
+    version=2,
     title="Baskets and offers",
     entities=("order", "product", "contact", "account"),
     tables=("sales_order", "order_line", "product", "product_category"),
@@ -369,6 +385,7 @@ METHOD = Method(
         "A rule says: who has A in the basket has C too. Rules are mined on the earlier baskets and measured again on the later ones, which had no part in "
         "finding them. A rule holds when the whole 95 % interval of its lift on the later baskets lies above 1. Rules are ordered by confidence: lift explains "
         "a rule, but ordering by it puts coincidences first. A dearer product is offered when buyers of the two chose it often enough; its worth is the lower "
-        "end of that share times the difference in price."
+        "end of that share times the difference in price. The next offer of a customer is what goes best with something they have: only where the whole 95 % "
+        "interval of that share lies above the product's share among all customers."
     ),
 )

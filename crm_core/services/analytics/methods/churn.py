@@ -31,6 +31,8 @@ def group_choices(session: Session, actor: Actor) -> dict[str, str]:
 
 METHOD = Method(
     kind="churn",
+    page="value",
+    part="Under contract",
     title="Contracts at risk",
     entities=("account",),
     also=("order", "ticket"),

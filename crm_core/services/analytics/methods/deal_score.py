@@ -26,6 +26,8 @@ def compute(session: Session, actor: Actor, params: dict[str, Any], as_of: datet
 
 METHOD = Method(
     kind="deal_score",
+    page="scoring",
+    part="Deals",
     title="Deal score",
     entities=("deal", "account", "contact", "order", "product"),
     tables=("deal", "deal_contact", "touchpoint", "account", "sales_order", "custom_field", "product"),

@@ -35,6 +35,8 @@ def compute(session: Session, actor: Actor, params: dict[str, Any], as_of: datet
 
 METHOD = Method(
     kind="lead_score",
+    page="scoring",
+    part="Leads",
     title="Lead score",
     entities=("lead", "deal"),
     tables=("lead", "lead_status", "touchpoint", "custom_field", "deal"),

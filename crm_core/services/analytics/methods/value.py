@@ -235,6 +235,7 @@ print(lifetime.holdout_report(orders, "{(moment - timedelta(weeks=weeks)).date()
 
 METHOD = Method(
     kind="value",
+    part="Without a contract",
     title="Churn and lifetime value",
     entities=("contact", "account", "order"),
     tables=("contact", "account", "sales_order"),

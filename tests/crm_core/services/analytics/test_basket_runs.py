@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pandas as pd
 import pytest
 from sqlalchemy import insert
 
@@ -11,6 +12,7 @@ from crm_core.errors import NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.models import Account, Contact, Order, OrderLine, Product, ProductCategory
 from crm_core.services.analytics import basket_rows, marks, run_exports, runs, suggestions
+from crm_core.services.analytics.methods.basket import _clearly_more
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, OrderStatus
 from tests.crm_core.services.analytics.buying import NOW, ask, look, work
@@ -105,6 +107,16 @@ def test_a_rule_ends_in_the_list_of_those_who_lack_the_second_part(cast):
         assert "contacts, which your role may not export" in run_exports.refusals(session, bound, found.id)["next_offers"]
         with pytest.raises(NotPermitted):
             run_exports.export(session, bound, found.id, "next_offers")
+
+
+def test_what_everybody_buys_is_no_offer_however_sure_it_looks():
+    """Candidates of two customers, the surest first: one goes with tea by chance at best, one clearly, one is seen too rarely to tell."""
+    rows = [
+        ("a", "bread", "tea", 0.60, 1.05, 60), ("a", "cup", "tea", 0.30, 3.0, 30), ("b", "bread", "rum", 0.60, 1.05, 60), ("b", "tin", "rum", 0.25, 2.0, 2),
+        ("b", "jar", None, 0.0, 0.0, 0),
+    ]  # fmt: skip
+    found = _clearly_more(pd.DataFrame(rows, columns=["basket", "product_id", "because", "confidence", "lift", "count"]))
+    assert found[["basket", "product_id"]].values.tolist() == [["a", "cup"]]
 
 
 def test_a_suggestion_is_taken_turned_down_counted_and_wears_out(cast):

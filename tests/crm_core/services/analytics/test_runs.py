@@ -18,8 +18,10 @@ from crm_core.models import AnalysisRun, Contact, Order, RolePermission, UserRol
 from crm_core.services.analytics import marks, run_keys, run_snippet, run_work, runs
 from crm_core.services.analytics.methods import Method, Outcome, Param, kinds
 from crm_core.services.analytics.methods import method as method_of
+from crm_core.services.collaboration import notifications
 from crm_core.vocabulary import Action, RunState
 from tests.crm_core.services.analytics.buying import NOW, ask, look, two_kinds, work
+from ui.navigation import PAGES
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +152,17 @@ def test_a_refusal_keeps_its_sentence_and_is_not_computed_again(cast):
     assert refused.state is RunState.REFUSED
     assert "needs at least one row of orders" in refused.verdict
     assert ask(cast["bob"]) == run_id and look(cast["bob"], run_id).state is RunState.REFUSED
+
+
+def test_whoever_walked_away_is_told_with_the_way_back(cast, buyers):
+    run_id = ask(cast["bob"])
+    with clock.frozen(clock.utcnow() + timedelta(minutes=1)):
+        work(run_id)
+        with read_session() as session:
+            (told,), _ = notifications.find(session, cast["bob"], kinds=("analysis.finished",))
+    assert told.page == "segmentation" and dict(told.query) == {"run": run_id} and "Segmentation" in told.values["name"]
+    assert method_of("churn").address(7) == {"of": "Under contract", "run": 7}, "half a page has its half in the address"
+    assert {found.page or found.kind for found in kinds().values()} <= {screen.url for screen in PAGES}
 
 
 def test_a_failure_is_told_and_asking_again_tries_again(cast, buyers, monkeypatch):

@@ -78,12 +78,18 @@ def test_people_see_only_what_their_role_reaches(cast, finished):
 
 
 def test_before_the_launch_there_is_a_sample_size_instead(cast):
-    made = campaign(cast["dana"], people(50))
+    inside = people(50)
+    made = campaign(cast["dana"], inside)
     assert look(outcomes.get, cast["dana"], made) is None
     do(plans.save, cast["dana"], made, {"expected_base_pct": 5, "expected_lift_points": 2, "holdout_pct": 10})
     found = look(lambda session, actor: outcomes.power(session, actor, plans.get(session, actor, made), 45), cast["dana"])
     assert (found.base, found.base_from) == (0.05, "as typed in")
     assert found.needed > 5_000 and found.detectable > 0.2
+    order(inside[:5] + people(30, first=100), clock.utcnow() - timedelta(days=3))
+    order(inside[5:20], clock.utcnow() - timedelta(days=40))
+    do(plans.save, cast["dana"], made, {"expected_base_pct": None, "window_days": 30})
+    found = look(lambda session, actor: outcomes.power(session, actor, plans.get(session, actor, made), 50), cast["dana"])
+    assert found.base == 0.1 and "these people" in found.base_from, "what the audience itself did, not everybody"
 
 
 def test_wordings_are_compared_with_each_other_and_only_where_enough_was_seen(cast):
