@@ -415,7 +415,8 @@ def compare(period_a: object, period_b: object, *, level: float = 0.95) -> Compa
     Notes
     -----
     Shares: Newcombe's interval. Sequences: differences position by position (so that Mondays meet Mondays when both
-    start on the same weekday), t interval, widened for the autocorrelation of the differences at lag one.
+    start on the same weekday), t interval, widened for the autocorrelation of the differences at lag one. A change that grows makes that interval
+    wide; where every single step lies on the same side (sign test), it is told all the same.
 
     Raises
     ------
@@ -433,7 +434,14 @@ def compare(period_a: object, period_b: object, *, level: float = 0.95) -> Compa
     if len(a) < 3:
         raise DataError(f"{len(a)}", "at least 3 values per period")
     low, high, p_value = _paired(b - a, level)
-    return _comparison(float(a.mean()), float(b.mean()), low, high, p_value)
+    p_value = min(p_value, _one_side(b - a))
+    return _comparison(float(a.mean()), float(b.mean()), low, high, p_value, sure=p_value < 1 - level)
+
+
+def _one_side(difference: np.ndarray) -> float:
+    """Sign test where all steps agree: how rarely chance makes that; 1 where they don't."""
+    same = bool((difference > 0).all() or (difference < 0).all())
+    return float(2 * 0.5 ** len(difference)) if same else 1.0
 
 
 def _paired(difference: np.ndarray, level: float) -> tuple[float, float, float]:
@@ -447,9 +455,9 @@ def _paired(difference: np.ndarray, level: float) -> tuple[float, float, float]:
     return mean - float(half), mean + float(half), float(2 * stats.t.sf(abs(mean) / error, n - 1))
 
 
-def _comparison(before: float, after: float, low: float, high: float, p_value: float) -> Comparison:
+def _comparison(before: float, after: float, low: float, high: float, p_value: float, *, sure: bool = False) -> Comparison:
     change = after - before
-    told = bool(low > 0 or high < 0)
+    told = bool(low > 0 or high < 0 or sure)
     relative = change / abs(before) if before else float("nan")
     by = f" by {abs(relative):.1%}" if before else ""
     verdict = f"{'Up' if change > 0 else 'Down'}{by}: more than noise." if told else "No change that noise couldn't make."

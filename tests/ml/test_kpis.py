@@ -234,6 +234,12 @@ class TestCompare:
         noise = np.random.default_rng(1).normal(0, 3, (2, 28))
         assert compare(week + noise[0], week * 1.05 + noise[1]).distinguishable
 
+    def test_growth_on_every_step_is_a_change_however_uneven_it_is(self):
+        before, after = [0, 2, 3, 5, 1, 2, 0, 3, 5, 2, 7, 19], [21, 23, 17, 26, 31, 23, 21, 15, 21, 27, 139, 186]
+        found = compare(before, after)
+        assert found.low < 0 and found.distinguishable and found.p_value < 0.001
+        assert not compare([0, 0, 0, 0, 0], [1, 50, 2, 1, 60]).distinguishable, "of five steps one can not be as sure"
+
     def test_equal_periods_of_equal_values_have_not_changed(self):
         found = compare([5, 5, 5], [5, 5, 5])
         assert (found.change, found.p_value, found.distinguishable) == (0, 1, False)

@@ -158,8 +158,8 @@ def _pivot(actor: Actor, row: TileRow, tile: Tile) -> None:
         )
     else:
         names = [Column("label", found.row_label, sortable=False)]
-        names += [Column(f"c{n}", name, right=True, sortable=False) for n, name in enumerate(found.columns)]
-        names.append(Column("all", "All" if found.columns else _measure_name(tile), right=True, sortable=False))
+        names += [Column(f"c{n}", name, right=True, sortable=False, named=True) for n, name in enumerate(found.columns)]
+        names.append(Column("all", "All" if found.columns else _measure_name(tile), right=True, sortable=False, named=True))
         lines = [
             (
                 label,

@@ -49,7 +49,7 @@ def customer_suggestions(actor: Actor, entity: str, record_id: int, may_edit: bo
                 if actor.can("deal", Action.CREATE) and st.button(
                     "Start a deal", icon=":material/add:", type="tertiary", key=f"offer_{entity}_{one.product_id}"
                 ):
-                    new_deal(name=one.name, **deal)
+                    new_deal(name=one.name, amount_minor=one.price_minor, **deal)
                 if may_edit:
                     _no(entity, record_id, one)
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from crm_core.access import Actor
+from crm_core.services.analytics.breakdowns import Part
 from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.analytics.paper import Sheet
 from crm_core.services.analytics.tile_rules import TIME
 from crm_core.services.analytics.tiles import Tile
 from crm_core.services.analytics.wording import change_text, number_text, step_text, value_text
+from crm_core.vocabulary import MetricUnit
 
 LONGEST = 40
 _TEXT, _SOFT, _LINE, _BAR = "#111827", "#4B5563", "#E5E7EB", "#4F46E5"
@@ -41,7 +43,7 @@ def lines(actor: Actor, tile: Tile) -> list[tuple[str, str, float]]:
         ]
     elif tile.parts:
         unit = METRICS[tile.metric].unit
-        pairs = [(part.label, part.value, value_text(actor, unit, part.value)) for part in tile.parts]
+        pairs = [(part.label, part.value, _ranged(actor, unit, part)) for part in tile.parts]
     elif tile.figure is not None and tile.by == TIME:
         unit = tile.figure.metric.unit
         pairs = [
@@ -51,6 +53,22 @@ def lines(actor: Actor, tile: Tile) -> list[tuple[str, str, float]]:
         return []
     top = max((abs(value) for _, value, _ in pairs if value is not None), default=0) or 1
     return [(label, text, abs(value or 0) / top) for label, value, text in pairs[:LONGEST]]
+
+
+def _ranged(actor: Actor, unit: MetricUnit, part: Part) -> str:
+    """A value, with its range where it has one."""
+    text = value_text(actor, unit, part.value)
+    if part.low is None or part.high is None:
+        return text
+    return f"{text} ({value_text(actor, unit, part.low)} to {value_text(actor, unit, part.high)})"
+
+
+def _below(tile: Tile) -> str:
+    """What has to be said of the numbers of a tile."""
+    if tile.pivot is not None and tile.pivot.columns:
+        return "All columns together; the whole table stands on the dashboard."
+    ranged = any(part.low is not None for part in tile.parts or ())
+    return "In brackets the 95 % intervals: where they overlap, chance may have ranked them." if ranged else ""
 
 
 def _headline(actor: Actor, tile: Tile) -> tuple[str, str]:
@@ -70,6 +88,7 @@ def _plain(actor: Actor, sheet: Sheet, leave: str) -> str:
         big, note = _headline(actor, tile)
         parts.append(f"{tile.title}: {big} {f'({note})' if note else ''}".rstrip(": ") if big else tile.title or "")
         parts += [f"  {label}: {text}" for label, text, _ in lines(actor, tile)]
+        parts += [f"  {note}" for note in [_below(tile)] if note]
         if tile.reason or tile.text:
             parts.append(f"  {tile.reason or tile.text}")
         parts.append("")
@@ -140,6 +159,8 @@ def _tile(actor: Actor, tile: Tile, more: str = "") -> Markup:
         inner += Markup('<table role="presentation" style="width:100%;margin-top:8px;border-collapse:collapse">{}</table>').format(
             rows
         )
+    if rows and (below := _below(tile)):
+        inner += Markup('<p style="margin:6px 0 0;font-size:12px;color:{}">{}</p>').format(_SOFT, below)
     return Markup(
         '<div style="{}box-sizing:border-box;padding:14px 16px;background:#FFFFFF;border:1px solid {};border-radius:8px"><strong>{}</strong>{}</div>'
     ).format(more, _LINE, tile.title, inner)

@@ -104,7 +104,8 @@ def evaluate(
         made = _pivot(session, actor, spec, own) if kind is TileKind.PIVOT else _figure(session, actor, spec, own, overview)
         return replace(made, title=title or made.title, period=own.selection.period)
     except CrmError as error:
-        return Tile(kind, str(spec.get("chart") or ""), title or "This tile", reason=error.message)
+        known = METRICS.get(str(spec.get("metric")))
+        return Tile(kind, str(spec.get("chart") or ""), title or (known.label if known else "This tile"), reason=error.message)
 
 
 def _own_period(spec: dict[str, Any], seen: Look) -> Look:
