@@ -20,7 +20,7 @@ from crm_core.entities import ENTITIES, Entity, entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import CUSTOM_PREFIX, TEXTS, custom_spec, forget, registry
 from crm_core.kit.text import clean, fold
-from crm_core.models import CustomField, RoleFieldMask
+from crm_core.models import CustomField, LeadForm, RoleFieldMask
 from crm_core.models.base import Customisable
 from crm_core.services.admin import field_uses
 from crm_core.vocabulary import Action, FieldKind
@@ -89,6 +89,7 @@ def create(
     row.options = _checked_options(row.kind, options)
     if sum(found.active for found in present) >= MAX_FIELDS:
         raise Invalid(f"{entity(entity_key).plural} already have {MAX_FIELDS} custom fields, which is the limit.")
+    _check_forms(session, row)
     session.add(row)
     session.flush()
     forget(session)
@@ -98,6 +99,20 @@ def create(
         _hide(session, row)
     _log(session, actor, "custom_field.created", row)
     return row
+
+
+def _check_forms(session: Session, row: CustomField) -> None:
+    """A public form that does not ask for what leads must have would lose every lead of its visitors."""
+    if not row.required or row.entity != "lead":
+        return
+    open_forms = session.exec(select(LeadForm).where(LeadForm.is_active).order_by(LeadForm.name))
+    if silent := [form.name for form in open_forms if not any(one["key"] == row.key for one in form.fields)]:
+        named = ", ".join(f"“{name}”" for name in silent[:MOST_NAMED])
+        raise Invalid(
+            fields={
+                "required": f"The form {named} does not ask for it, so no lead of its visitors could be kept. Let it ask first."
+            }
+        )
 
 
 def _hide(session: Session, row: CustomField) -> None:
@@ -131,6 +146,8 @@ def update(
     for key in ("required", "pii", "filterable"):
         if key in changes:
             setattr(row, key, bool(changes[key]))
+    if before.get("required") is False:
+        _check_forms(session, row)
     if row.pii and before.get("pii") is False:
         _hide(session, row)
     if row.filterable != before.get("filterable", row.filterable):

@@ -23,7 +23,7 @@ from crm_core.kit.text import clip, email_key
 from crm_core.models import Consent, FormSubmission, Lead, LeadForm, Organisation, Touchpoint
 from crm_core.services.collaboration import activities, outbox
 from crm_core.services.customers import consent, withdrawing
-from crm_core.services.marketing import signing, tracking
+from crm_core.services.marketing import lead_forms, signing, tracking
 from crm_core.services.sales import leads
 from crm_core.settings import settings
 from crm_core.vocabulary import Action, ActivityKind, Channel, ConsentStatus, ContactWay, Purpose, SubmissionState, Via
@@ -73,7 +73,9 @@ def public(session: Session, slug: str) -> PublicForm:
         raise NotFound(CLOSED)
     specs = registry(session, "lead")
     asked = [
-        (specs[row["key"]], row["label"] or specs[row["key"]].label, row["required"]) for row in form.fields if row["key"] in specs
+        (specs[row["key"]], row["label"] or specs[row["key"]].label, row["required"] or lead_forms.needed(specs[row["key"]]))
+        for row in form.fields
+        if row["key"] in specs
     ]
     organisation = session.exec(select(Organisation)).first()
     return PublicForm(
@@ -129,7 +131,9 @@ def _typed(session: Session, form: LeadForm, payload: Mapping[str, str]) -> dict
     wrong = {
         row["key"]: f"{row['label'] or specs[row['key']].label} is needed."
         for row in form.fields
-        if row["required"] and row["key"] in specs and not payload[row["key"]].strip()  # one out of use is asked of nobody
+        if row["key"] in specs
+        and (row["required"] or lead_forms.needed(specs[row["key"]]))
+        and not payload[row["key"]].strip()  # one out of use is asked of nobody
     }
     given = {key: value for key, value in payload.items() if value.strip() and key in specs}
     try:

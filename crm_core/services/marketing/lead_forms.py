@@ -175,6 +175,8 @@ def _checked(session: Session, actor: Actor, given: Mapping[str, Any], own_id: i
     defaults = _defaults(session, given.get("defaults") or {}, wrong)
     if given.get("is_active", True) and not any(field["key"] == "name" for field in fields):
         wrong.setdefault("fields", "A lead needs a name: ask for it.")
+    if given.get("is_active", True) and (missing := _missing(session, fields)):
+        wrong.setdefault("fields", f"A lead needs {' and '.join(missing)}: ask for it, or let the field be empty.")
     if given.get("ask_consent") and not any(field["key"] == "email" for field in fields):
         wrong["ask_consent"] = "To ask for consent, ask for the e-mail address too."
     if wrong:
@@ -182,6 +184,17 @@ def _checked(session: Session, actor: Actor, given: Mapping[str, Any], own_id: i
     texts = {key: clean(str(given.get(key) or ""))[:limit] for key, limit in (("title", 200), ("intro", 1000), ("thanks", 1000))}
     switches = {key: bool(given.get(key)) for key in ("ask_consent", "confirm_by_mail", "asks_price", "is_active")}
     return {"name": name, "fields": fields, "embed_hosts": hosts, "defaults": defaults, **texts, **switches}
+
+
+def needed(spec: FieldSpec) -> bool:
+    """No lead is made without it, and nothing but the form says what it is."""
+    return spec.required and spec.editable and spec.custom and spec.default in (None, "")
+
+
+def _missing(session: Session, fields: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What leads must have and the form does not ask: each of its sendings would fail."""
+    asked = {field["key"] for field in fields}
+    return [f"“{spec.label}”" for key, spec in registry(session, "lead").items() if needed(spec) and key not in asked]
 
 
 def _fields(session: Session, actor: Actor, rows: Sequence[Mapping[str, Any]], wrong: dict[str, str]) -> list[dict[str, Any]]:
@@ -193,7 +206,11 @@ def _fields(session: Session, actor: Actor, rows: Sequence[Mapping[str, Any]], w
             wrong["fields"] = "Ask for each field once, and only for fields of leads."
             continue
         found.append(
-            {"key": key, "label": clean(str(row.get("label") or ""))[:80], "required": bool(row.get("required")) or key == "name"}
+            {
+                "key": key,
+                "label": clean(str(row.get("label") or ""))[:80],
+                "required": bool(row.get("required")) or key == "name" or needed(known[key]),
+            }
         )
     if len(found) > MAX_FIELDS:
         wrong["fields"] = f"A form with more than {MAX_FIELDS} fields is filled in by nobody."

@@ -69,6 +69,27 @@ def test_a_field_that_a_form_asks_for_stays_in_use_and_one_that_is_gone_is_asked
     assert send(made) is State.LEAD
 
 
+def test_what_leads_must_have_is_asked_by_every_open_form(cast):
+    root, dana = cast["root"], cast["dana"]
+    made = form(dana)
+    with pytest.raises(Invalid):
+        do(custom_fields.create, root, "lead", label="Size", kind=FieldKind.INTEGER, required=True)
+    size = do(custom_fields.create, root, "lead", label="Size", kind=FieldKind.INTEGER)
+    with pytest.raises(Invalid) as refused:
+        do(custom_fields.update, root, size.id, {"required": True})
+    assert "“Contact us” does not ask for it" in refused.value.fields["required"]
+    do(lead_forms.save, dana, made.id, {"fields": [*FIELDS, {"key": size.key}]})
+    do(custom_fields.update, root, size.id, {"required": True})
+    with pytest.raises(Invalid) as refused:
+        send(made)
+    assert refused.value.fields.keys() == {size.key}
+    assert send(made, {**ADA, size.key: "12"}) is State.LEAD
+    with pytest.raises(Invalid) as refused:
+        do(lead_forms.save, dana, made.id, {"fields": FIELDS})
+    assert "“Size”" in refused.value.fields["fields"]
+    do(lead_forms.save, dana, made.id, {"fields": FIELDS, "is_active": False})
+
+
 def test_the_same_click_three_times_is_one_lead_and_the_same_person_later_a_note_on_it(any_cast):
     made = form(any_cast["dana"])
     assert [send(made) for _ in range(3)] == [State.LEAD, State.TWICE, State.TWICE]
