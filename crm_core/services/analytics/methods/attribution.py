@@ -153,7 +153,7 @@ def _warnings(found: "Cut", credits: "pd.DataFrame", spent: "pd.DataFrame", para
         )
     if found.partial:
         said.append(
-            "You see only some of the conversions, so a journey that ended with a colleague would look lost: "
+            "Only some of the conversions are seen here, so a journey that ended with a colleague would look lost: "
             "journeys without a conversion are left out."
         )
     if params["filter"]:
