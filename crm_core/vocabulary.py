@@ -69,6 +69,13 @@ class StageKind(Choice):
     LOST = "lost", "Lost"
 
 
+class GateStrictness(Choice):
+    """What a stage does with a deal that lacks something it asks for."""
+
+    REFUSE = "refuse", "It stays where it is"
+    WARN = "warn", "Ask whether to go on"
+
+
 class LeadKind(Choice):
     """What a lead status means, whatever its name."""
 

@@ -32,9 +32,11 @@ def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: 
     """Run ``command(session, actor, *args)`` as one unit of work. Returns its result, or None after telling the user why not.
 
     ``success`` is shown as a toast (Markdown: escape names with ``md``). An Invalid's sentences per field are left in
-    ``st.session_state["_invalid"]``, a Conflict in ``st.session_state["_conflict"]``, for the form that called.
+    ``st.session_state["_invalid"]`` (the gate of a stage that refused in ``"_gate"``), a Conflict in ``st.session_state["_conflict"]``, for the
+    form that called.
     """
     st.session_state.pop("_invalid", None)
+    st.session_state.pop("_gate", None)
     st.session_state.pop("_conflict", None)
     try:
         actor = current_actor()
@@ -42,6 +44,7 @@ def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: 
             result = command(session, actor, *args, **kwargs)
     except Invalid as error:
         st.session_state["_invalid"] = error.fields
+        st.session_state["_gate"] = error.details.get("gate")
         tell(error.message)
         return None
     except Conflict as error:

@@ -8,7 +8,16 @@ from sqlalchemy import CheckConstraint, Index, Numeric, UniqueConstraint, text
 from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Json, Record, choice_type, described, field, sort_column, table_args
-from crm_core.vocabulary import CommitteeRole, FieldKind, ForecastCategory, LeadKind, OrderStatus, StageKind, Stance
+from crm_core.vocabulary import (
+    CommitteeRole,
+    FieldKind,
+    ForecastCategory,
+    GateStrictness,
+    LeadKind,
+    OrderStatus,
+    StageKind,
+    Stance,
+)
 
 Quantity = Numeric(14, 3)
 Percent = Numeric(6, 3)
@@ -72,7 +81,7 @@ class Pipeline(Record, table=True):
 
 
 class Stage(Record, table=True):
-    """One row per stage of a pipeline; ``kind`` is what it means to reports."""
+    """One row per stage of a pipeline; ``kind`` is what it means to reports, ``gate`` the filter that a deal must match to come in."""
 
     __table_args__ = table_args(UniqueConstraint("pipeline_id", "name", name="uq_stage_name"))
     pipeline_id: int = field("Pipeline", to="pipeline", required=True)
@@ -84,6 +93,7 @@ class Stage(Record, table=True):
     forecast_category: ForecastCategory = field("Forecast category", enum=ForecastCategory, default=ForecastCategory.PIPELINE)
     gate: dict[str, Any] | None = Field(default=None, sa_type=Json)
     gate_message: str | None = Field(default=None, max_length=300)
+    gate_strictness: GateStrictness = Field(default=GateStrictness.REFUSE, sa_type=choice_type(GateStrictness))
 
 
 class Deal(Customisable, table=True):

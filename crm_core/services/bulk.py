@@ -21,7 +21,8 @@ from crm_core.models import BulkOperation
 from crm_core.services import crud
 from crm_core.services.customers import unsubscribing
 from crm_core.services.helpdesk import macros
-from crm_core.vocabulary import Action
+from crm_core.services.sales import gates
+from crm_core.vocabulary import Action, GateStrictness
 
 MAX_RECORDS = 1_000
 UNDO_HOURS = 24
@@ -42,12 +43,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a bulk change would do. ``versions``: record → the version looked at; ``same``: already have the value; ``blocked``: may be seen but not changed."""
+    """What a bulk change would do. ``versions``: record → the version looked at; ``same``: already have the value; ``blocked``: may be seen but not
+    changed; ``gated``: title of each deal that stays because of what its new stage asks for; ``warned``: how many go on although they lack it;
+    ``asked``: what that stage says."""
 
     versions: Mapping[int, int]
     same: int
     blocked: int
     sample: tuple[Change, ...] = ()
+    gated: tuple[str, ...] = ()
+    warned: int = 0
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,24 @@ def preview(session: Session, actor: Actor, entity_key: str, ids: Sequence[int],
     wanted = _typed(actor, spec, value)
     rows, blocked = _within_reach(session, actor, entity_key, ids, Action.EDIT, [spec])
     changing = [row for row in rows if to_json(row[spec.key]) != to_json(wanted)]
+    same = len(rows) - len(changing)
+    asked, lacking, warned = _gate(session, actor, entity_key, field, changing, wanted)
+    changing = [row for row in changing if row["id"] not in lacking]
     sample = _sample(session, actor, entity_key, spec, changing[:SAMPLE], wanted)
-    return Preview({row["id"]: row["version"] for row in changing}, len(rows) - len(changing), blocked, sample)
+    gated = tuple(lists.titles(session, actor, entity_key, sorted(lacking)).values()) if lacking else ()
+    return Preview({row["id"]: row["version"] for row in changing}, same, blocked, sample, gated, warned, asked)
+
+
+def _gate(
+    session: Session, actor: Actor, entity_key: str, field: str, rows: Sequence[Mapping[str, Any]], wanted: Any
+) -> tuple[str, set[int], int]:
+    """What a stage says, the deals that it would refuse, and the number of those that it would warn of."""
+    if (entity_key, field) != ("deal", "stage_id") or wanted is None or not rows:
+        return "", set(), 0
+    said, strictness, lacking = gates.unmet(session, actor, [row["id"] for row in rows], wanted)
+    if strictness is GateStrictness.WARN:
+        return said, set(), len(lacking)
+    return said, lacking, 0
 
 
 def versions(session: Session, actor: Actor, entity_key: str, ids: Sequence[int]) -> dict[int, int]:
@@ -104,7 +126,8 @@ def change(session: Session, actor: Actor, entity_key: str, versions: Mapping[in
     def one(record_id: int) -> dict[str, Any] | None:
         record = crud.records.get(session, actor, entity_key, record_id, action=Action.EDIT)
         before = to_json(spec.value(record))
-        saved = crud.update(session, actor, entity_key, record_id, {field: wanted}, base_version=versions[record_id])
+        with gates.answered(session, gates.Answer(anyway=True)):  # the preview has warned
+            saved = crud.update(session, actor, entity_key, record_id, {field: wanted}, base_version=versions[record_id])
         session.flush()
         return {"id": record_id, "version": saved.record.version, "field": field, "before": before} if saved.changed else None
 
@@ -209,7 +232,8 @@ def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[st
         ).scalars()
         if any(field in changes for changes in log):
             raise Conflict(f"Somebody changed {spec.label} since.")
-    crud.update(session, actor, entity_key, record.id, {field: patch["before"]})
+    with gates.answered(session, gates.Answer(back=True)):
+        crud.update(session, actor, entity_key, record.id, {field: patch["before"]})
 
 
 def _take_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from crm_core.vocabulary import Action, ForecastCategory, StageKind
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.header import header
+from ui.components.stage_gates import stage_gates
 from ui.session import current_actor
 
 KINDS = {kind.value: kind.label for kind in StageKind}
@@ -113,3 +114,4 @@ for pipeline in load(pipelines.find):
             ):
                 st.rerun()
             st.rerun()
+        stage_gates(pipeline, may_edit)

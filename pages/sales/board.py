@@ -31,6 +31,7 @@ def as_column(column: boards.StageColumn, tones: dict[int, str]) -> BoardColumn:
         fmt.money(actor, column.amount_minor, compact=True) + weighted,
         tuple(as_card(card, column.stage.kind) for card in column.cards),
         f"Show {min(left, boards.PER_COLUMN)} more of {left:,}" if left else "",
+        column.stage.asks,
     )
 
 

@@ -4,14 +4,17 @@ import re
 
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import text
+from sqlmodel import select
 
 from crm_core.access import load
 from crm_core.db import write_session
 from crm_core.kit import clock
+from crm_core.models import Stage
 from crm_core.services import crud
 from crm_core.services.helpdesk import tickets
 from crm_core.services.sales import deals
-from crm_core.vocabulary import TicketKind
+from crm_core.vocabulary import GateStrictness, TicketKind
 from tests.journeys.hands import Hands, becomes, says, settled
 from tests.journeys.looks import one, row
 
@@ -92,7 +95,7 @@ def test_a_rep_enters_a_lead_and_is_told_that_a_colleague_was_faster(demo_app, t
 def test_a_rep_moves_a_deal_in_one_gesture_and_presses_faster_than_the_board_draws(demo_app, tab, meanwhile):
     rep = demo_app.people()["sales_rep"]
     query = """select deal.id, deal.name, deal.version from deal join stage on stage.id = stage_id
-        where owner_id = :rep and outcome = 'open' and stage.name = 'Qualified' order by deal.id limit 1"""
+        where owner_id = :rep and outcome = 'open' and stage.name = 'Qualified' and next_step_on is not null order by deal.id limit 1"""
     deal = row(query, rep=rep)
     stage = lambda: one("select stage.name from deal join stage on stage.id = stage_id where deal.id = :id", id=deal.id)  # noqa: E731
     page = tab(demo_app, rep).open("/pipeline").heading("Pipeline")
@@ -117,6 +120,36 @@ def test_a_rep_moves_a_deal_in_one_gesture_and_presses_faster_than_the_board_dra
     says(page, "Somebody else")
     assert stage() == "Negotiation"
     expect(column("Negotiation").locator(f'[data-id="{deal.id}"]')).to_be_visible()
+
+
+def test_a_manager_lets_a_deal_into_a_stage_that_asks_for_more(demo_app, tab):
+    """Of the demo's own gate, by keyboard on the board; and wins in spite of a warning, from the deal."""
+    deal = row(
+        "select deal.id, name from deal where stage_id = (select id from stage where name = 'Proposal') order by expected_close_on, id limit 1"
+    )
+    with write_session() as session:
+        session.execute(text("update deal set amount_minor = 2000000, next_step = null where id = :id"), {"id": deal.id})
+        won = session.exec(select(Stage).where(Stage.name == "Won")).one()
+        won.gate, won.gate_message = {"field": "name", "cmp": "ne", "value": deal.name}, "Say what comes after the signature."
+        won.gate_strictness = GateStrictness.WARN
+        session.add(won)
+    stage = lambda: one("select stage.name from deal join stage on stage.id = stage_id where deal.id = :id", id=deal.id)  # noqa: E731
+    page = tab(demo_app, "manager").open("/pipeline").heading("Pipeline")
+    card = page.page.locator(f'article.card[data-id="{deal.id}"]')
+    card.focus()
+    page.page.keyboard.press("Shift+ArrowRight")
+    dialog = page.page.get_by_role("dialog")
+    expect(dialog.get_by_text("need a next step with a day")).to_be_visible()
+    dialog.get_by_label("Why does it go on all the same?").fill("Signed on paper")
+    dialog.get_by_role("button", name="Move anyway").click()
+    becomes(page, stage, "Negotiation")
+    page.idle().visit(f"/deal?id={deal.id}")
+    expect(page.page.get_by_text("let the deal into Negotiation all the same: Signed on paper")).to_be_visible()
+    page.page.locator(".st-key-win button").click()
+    dialog.get_by_role("button", name="Mark as won").click()
+    expect(dialog.get_by_text("Say what comes after the signature.")).to_be_visible()
+    dialog.get_by_role("button", name="Win anyway").click()
+    becomes(page, stage, "Won")
 
 
 def test_an_agent_answers_a_ticket_in_four_actions(demo_app, tab, meanwhile):

@@ -95,7 +95,7 @@ def test_a_card_that_somebody_else_has_moved_meanwhile_asks_whose_move_counts(de
     stage_of = "select stage.name from deal join stage on stage.id = stage_id where deal.id = :id"
     found = row(
         "select deal.id, deal.name from deal join stage on stage.id = stage_id where owner_id = :rep and outcome = 'open'"
-        " and stage.name = 'Prospecting' order by expected_close_on, deal.id limit 1",
+        " and stage.name = 'Prospecting' and next_step_on is not null order by expected_close_on, deal.id limit 1",
         rep=rep,
     )
     page = tab(demo_app, "sales_rep").open("/pipeline?mine=true")

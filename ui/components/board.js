@@ -30,7 +30,17 @@ export default function (component) {
     dot.style.setProperty("--tone", `var(--st-${column.tone}-color)`)
     const count = document.createElement("span")
     count.textContent = column.count
-    title.append(dot, column.label, count)
+    title.append(dot, column.label)
+    if (column.asks) {
+      const gate = document.createElement("button")
+      gate.type = "button"
+      gate.className = "gate"
+      gate.textContent = "?"
+      gate.setAttribute("aria-label", `What ${column.label} asks for: ${column.asks}`)
+      gate.dataset.asks = column.asks
+      title.append(gate)
+    }
+    title.append(count)
     const sum = document.createElement("div")
     sum.className = "sum"
     sum.textContent = column.total

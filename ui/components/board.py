@@ -30,7 +30,7 @@ class Card:
 
 @dataclass(frozen=True)
 class BoardColumn:
-    """A stage with its first cards, its count and sum as text, and the words of its "show more" button."""
+    """A stage with its first cards, its count and sum as text, the words of its "show more" button, and what it asks of deals that come in."""
 
     id: int
     label: str
@@ -39,6 +39,7 @@ class BoardColumn:
     total: str
     cards: Sequence[Card] = field(default_factory=tuple)
     more: str = ""
+    asks: str = ""
 
 
 def board(columns: Sequence[BoardColumn], *, key: str) -> Any:

@@ -176,13 +176,28 @@ def _say(actor: Actor, spec: FieldSpec, seen: Preview, number: int) -> None:
     parts = [f"{len(seen.versions):,} will change"]
     parts += [f"{seen.same:,} have this value already"] if seen.same else []
     parts += [f"{seen.blocked:,} you may see but not change"] if seen.blocked else []
-    gone = number - len(seen.versions) - seen.same - seen.blocked
+    parts += [f"{len(seen.gated):,} stay where they are"] if seen.gated else []
+    gone = number - len(seen.versions) - seen.same - seen.blocked - len(seen.gated)
     parts += [f"{gone:,} no longer there"] if gone > 0 else []
     st.markdown(f"**{fmt.md(' · '.join(parts))}**")
     for row in seen.sample:
         st.caption(f"{fmt.md(row.title[:60])}: {_word(actor, spec, row, old=True)} → **{_word(actor, spec, row, old=False)}**")
     if len(seen.versions) > len(seen.sample):
         st.caption(f"and {len(seen.versions) - len(seen.sample):,} more")
+    _say_gate(seen)
+
+
+def _say_gate(seen: Preview) -> None:
+    """Which deals the new stage keeps outside and why; and how many it only warns of."""
+    if seen.gated:
+        first = ", ".join(title[:60] for title in seen.gated[: bulk.SAMPLE])
+        more = f" and {len(seen.gated) - bulk.SAMPLE:,} more" if len(seen.gated) > bulk.SAMPLE else ""
+        st.error(f"{fmt.md(seen.asked)}  \n**Not moved:** {fmt.md(first + more)}", icon=":material/block:")
+    if seen.warned:
+        note = (
+            f"{fmt.plural(seen.warned, 'of them lacks', 'of them lack')} this. They move all the same, and their timeline says so."
+        )
+        st.warning(f"{fmt.md(seen.asked)}  \n{fmt.md(note)}", icon=":material/warning:")
 
 
 def _word(actor: Actor, spec: FieldSpec, row: Change, *, old: bool) -> str:

@@ -4,11 +4,13 @@ import streamlit as st
 
 from crm_core.fields import registry
 from crm_core.kit import clock
-from crm_core.services.sales import deals
+from crm_core.services.sales import deals, gates
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, show_refusal, tell
+from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside, may_go_on
 from ui.components.record_page import new_dialog
+from ui.navigation import go
 from ui.session import current_actor
 
 NEW_FIELDS = ("name", "account_id", "amount_minor", "expected_close_on", "stage_id", "owner_id", "next_step", "next_step_on")
@@ -17,6 +19,7 @@ MORE_FIELDS = ("contact_id", "source", "campaign_id", "forecast_category", "desc
 
 def new_deal(pipeline_id: int | None = None, **preset: object) -> None:
     """The dialog for a new deal; it begins in the first stage of the pipeline (None: the usual one)."""
+    forget_gate("new_deal")
     first = next((stage.id for stage in load(deals.stages, pipeline_id) if stage.kind is StageKind.OPEN), None)
     new_dialog("deal", NEW_FIELDS, preset={"stage_id": first, **preset}, more=MORE_FIELDS)
 
@@ -25,16 +28,22 @@ def _options(field: str) -> list[str]:
     return list((load(lambda session, _actor: registry(session, "deal")[field]).options or {}).values())
 
 
-@st.dialog("Win this deal", icon=":material/trophy:")
 def win_dialog(deal_id: int, version: int, name: str, has_lines: bool = False) -> None:
     """Day, reason, and whether its products become an order."""
+    forget_gate("win")
+    _win(deal_id, version, name, has_lines)
+
+
+@st.dialog("Win this deal", icon=":material/trophy:")
+def _win(deal_id: int, version: int, name: str, has_lines: bool) -> None:
     st.text(name)
     closed_on = st.date_input("Closed on", value=clock.today(current_actor().timezone), key="win_on")
     reason = st.selectbox("Why did we win?", _options("won_reason"), index=None, placeholder="–", key="win_reason")
     create_order = st.toggle("Create an order from its products", value=True, key="win_order") if has_lines else False
-    if st.button("Mark as won", type="primary", key="win_yes", icon=":material/trophy:"):
+    answer = gate_question("win")
+    if st.button(gate_words("win", "Mark as won", "Win anyway"), type="primary", key="win_yes", icon=":material/trophy:"):
         done = perform(
-            deals.win,
+            gates.answering(deals.win, answer),
             deal_id,
             closed_on=closed_on,
             reason=reason,
@@ -42,7 +51,7 @@ def win_dialog(deal_id: int, version: int, name: str, has_lines: bool = False) -
             base_version=version,
             success=fmt.md(f"{name} won."),
         )
-        _after(done is not None)
+        _after(done is not None, "win")
 
 
 @st.dialog("Lose this deal")
@@ -74,23 +83,35 @@ def lose_dialog(deal_id: int, version: int, name: str) -> None:
         _after(done is not None)
 
 
-@st.dialog("Re-open this deal")
 def reopen_dialog(deal_id: int, version: int, name: str, pipeline_id: int) -> None:
     """Into which stage it goes back."""
+    forget_gate("reopen")
+    _reopen(deal_id, version, name, pipeline_id)
+
+
+@st.dialog("Re-open this deal")
+def _reopen(deal_id: int, version: int, name: str, pipeline_id: int) -> None:
     st.text(name)
     stages = {stage.id: stage.name for stage in load(deals.stages, pipeline_id) if stage.kind is StageKind.OPEN}
     stage_id = st.selectbox("Back into stage", list(stages), format_func=lambda one: stages[one], key="reopen_stage")
-    if st.button("Re-open", type="primary", key="reopen_yes"):
-        done = perform(deals.reopen, deal_id, stage_id=stage_id, base_version=version, success=fmt.md(f"{name} is open again."))
-        _after(done is not None)
+    answer = gate_question("reopen")
+    if st.button(gate_words("reopen", "Re-open", "Re-open anyway"), type="primary", key="reopen_yes"):
+        reopen, again = gates.answering(deals.reopen, answer), fmt.md(f"{name} is open again.")
+        done = perform(reopen, deal_id, stage_id=stage_id, base_version=version, success=again)
+        _after(done is not None, "reopen")
 
 
-def move_to(deal_id: int, version: int, name: str, stage_id: int, pipeline_id: int) -> None:
-    """Put a deal into another open stage; when somebody else has moved it meanwhile, ask whose move counts."""
+def move_to(deal_id: int, version: int, name: str, stage_id: int, pipeline_id: int, *, elsewhere: bool = True) -> None:
+    """Put a deal into another open stage; when that asks for more, say so; when somebody else has moved the deal meanwhile, ask whose move counts.
+    ``elsewhere``: the page is not the deal's own, so that a refusal leads there."""
     there = {stage.id: stage for stage in load(deals.stages, pipeline_id)}
     stages = {known: stage.name for known, stage in there.items()}
     moved = fmt.md(f"{name} moved to {stages.get(stage_id, 'another stage')}.")
+    forget_gate("move")
     if perform(deals.move, deal_id, stage_id, base_version=version, success=moved) is None:
+        if kept_outside("move"):
+            _at_the_gate(deal_id, version, name, stage_id, moved, elsewhere)
+            return
         conflict = st.session_state.get("_conflict")
         if conflict is not None and "stage_id" in conflict.details.get("fields", {}):
             hush()
@@ -101,6 +122,21 @@ def move_to(deal_id: int, version: int, name: str, stage_id: int, pipeline_id: i
             _moved_twice(deal_id, conflict.details["version"], name, (stage_id, theirs, before), stages)
             return
     st.rerun()
+
+
+@st.dialog("Not yet", icon=":material/rule:", on_dismiss="rerun")
+def _at_the_gate(deal_id: int, version: int, name: str, stage_id: int, moved: str, elsewhere: bool) -> None:
+    """What the stage asks for; the deal stays where it is unless the person goes on."""
+    st.text(name)
+    answer = gate_question("move")
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        if st.button("Leave it where it is", type="tertiary", key="gate_stay"):
+            st.rerun()
+        if elsewhere and st.button("Open the deal", key="gate_open"):
+            go("deal", id=deal_id)
+        if may_go_on("move") and st.button("Move anyway", type="primary", key="gate_go"):
+            done = perform(gates.answering(deals.move, answer), deal_id, stage_id, base_version=version, success=moved)
+            _after(done is not None, "move")
 
 
 def closed_meanwhile(name: str, stage: str) -> None:
@@ -114,15 +150,20 @@ def _moved_twice(deal_id: int, version: int, name: str, places: tuple[int, int, 
     mine, theirs, before = (stages.get(one, "a stage of another pipeline") for one in places)
     st.text(name)
     st.table({"Mine": fmt.md(mine), "Theirs": fmt.md(theirs), "Before": fmt.md(before)}, border="horizontal")
+    answer = gate_question("move")
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button(fmt.md(f"Leave it in {theirs}"), type="tertiary", key="clash_theirs"):
             st.rerun()
         if st.button(fmt.md(f"Move to {mine}"), type="primary", key="clash_mine"):
-            done = perform(deals.move, deal_id, places[0], base_version=version, success=fmt.md(f"{name} moved to {mine}."))
-            _after(done is not None)
+            move = gates.answering(deals.move, answer)
+            done = perform(move, deal_id, places[0], base_version=version, success=fmt.md(f"{name} moved to {mine}."))
+            _after(done is not None, "move")
 
 
-def _after(done: bool) -> None:
+def _after(done: bool, gate: str = "") -> None:
+    """After a try: on with the page when it worked or when the page has changed; otherwise say in the dialog why not."""
     if done or st.session_state.get("_conflict") is not None:
         st.rerun()
+    if gate and kept_outside(gate):
+        st.rerun(scope="fragment")
     show_refusal()

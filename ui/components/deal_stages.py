@@ -1,12 +1,13 @@
 """The way of a deal through its pipeline, as a row of stages; a click moves it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.services.sales import deals
+from crm_core.services.sales.deals import StageView
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
 from ui.actions import load
@@ -17,7 +18,8 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
     """The open stages of the deal's pipeline. Choosing another one is the same service as the board and the form."""
     click = st.session_state.pop("_stage_click", None)
     clicked = click[1:] if click is not None and click[0] == deal_id else None
-    stages = {stage.id: stage.name for stage in load(deals.stages, row["pipeline_id"]) if stage.kind is StageKind.OPEN}
+    known = load(deals.stages, row["pipeline_id"])
+    stages = {stage.id: stage.name for stage in known if stage.kind is StageKind.OPEN}
     if row["outcome"] is not StageKind.OPEN or row["stage_id"] not in stages:
         if clicked is not None:
             closed_meanwhile(row["name"], row["stage_id.title"] or row["outcome"].label)
@@ -37,10 +39,20 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
             on_change=_note,
             args=(deal_id, row["version"], key),
         )
-        st.caption(f"In this stage since {fmt.md(fmt.ago(actor, row['stage_since']))}", width="content")
+        st.caption(
+            f"In this stage since {fmt.md(fmt.ago(actor, row['stage_since']))}",
+            width="content",
+            help=_asked(known, row["stage_id"]),
+        )
     if clicked is not None and clicked[1] in stages:
         version, stage_id = clicked
-        move_to(deal_id, version, row["name"], stage_id, row["pipeline_id"])
+        move_to(deal_id, version, row["name"], stage_id, row["pipeline_id"], elsewhere=False)
+
+
+def _asked(stages: Sequence[StageView], now: int) -> str | None:
+    """What the stages ask of a deal that comes in, as Markdown; the one in which it stands has let it in."""
+    asking = [stage for stage in stages if stage.asks and stage.id != now]
+    return "  \n".join(f"**{fmt.md(stage.name)}:** {fmt.md(stage.asks)}" for stage in asking) or None
 
 
 def _note(deal_id: int, version: int, key: str) -> None:

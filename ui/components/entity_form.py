@@ -16,10 +16,12 @@ from crm_core.fields import FieldSpec, registry, to_json
 from crm_core.kit.money import exponent, most_major, to_major, to_minor
 from crm_core.services import crud
 from crm_core.services.admin.founding import timezones
+from crm_core.services.sales import gates
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, renew, show_problems, submit_key
 from ui.components.duplicate_hints import duplicate_hints, forget_hints
+from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside
 from ui.components.picker import picker
 from ui.session import current_actor
 
@@ -72,7 +74,8 @@ def create_form(
             values.update(_inputs(actor, specs, rest, starting, titles, name))
     _invalid_note(specs)
     doubtful, seen = duplicate_hints(entity_key, values, name=name)
-    words = "Create anyway" if doubtful else f"Create {entity(entity_key).label.lower()}"
+    answer = gate_question(name)
+    words = "Create anyway" if doubtful else gate_words(name, f"Create {entity(entity_key).label.lower()}", "Create anyway")
     pressed = st.button(words, type="primary", key=f"{name}_save")
     made = st.session_state.get(f"_made_{name}")
     if pressed and made is not None:  # a second click cut the first one's run off before it had led on
@@ -83,11 +86,13 @@ def create_form(
         given = {
             key: value for key, value in {**(preset or {}), **values}.items() if value not in (None, "") or specs[key].required
         }
-        record = perform(crud.create, entity_key, given, submit_key=submit_key(name))
+        record = perform(gates.answering(crud.create, answer), entity_key, given, submit_key=submit_key(name))
         if record is not None:
             st.session_state[f"_made_{name}"] = record
+            forget_gate(name)
             forget_hints(name)
             return record
+        kept_outside(name)
         st.rerun(scope="fragment")
     elif st.session_state.pop(f"_made_{name}", None) is not None:
         renew(name)
@@ -114,8 +119,10 @@ def edit_form(entity_key: str, record_id: int, *, fields: Sequence[str] | None =
         return _resolve(actor, entity_key, drawn, specs, conflict, name)
     values = _inputs(actor, specs, keys, drawn.values, drawn.titles, f"{name}_{drawn.version}")
     _invalid_note(specs)
+    answer = gate_question(name)
     with st.container(horizontal=True, horizontal_alignment="right"):
-        pressed = st.button("Save", type="primary", key=f"{name}_save", shortcut="ctrl+enter")
+        words = gate_words(name, "Save", "Save anyway")
+        pressed = st.button(words, type="primary", key=f"{name}_save", shortcut="ctrl+enter")
     if not pressed:
         return False
     changes = {
@@ -123,7 +130,7 @@ def edit_form(entity_key: str, record_id: int, *, fields: Sequence[str] | None =
         for key, value in values.items()
         if to_json(value) != to_json(drawn.values.get(key)) and not (_blank(value) and _blank(drawn.values.get(key)))
     }
-    return _save(entity_key, drawn, changes, name, specs)
+    return _save(entity_key, drawn, changes, name, specs, answer)
 
 
 def _blank(value: Any) -> bool:
@@ -131,12 +138,15 @@ def _blank(value: Any) -> bool:
     return value is None or value == "" or value is False
 
 
-def _save(entity_key: str, drawn: Drawn, changes: Mapping[str, Any], name: str, specs: Mapping[str, FieldSpec]) -> bool:
+def _save(
+    entity_key: str, drawn: Drawn, changes: Mapping[str, Any], name: str, specs: Mapping[str, FieldSpec], answer: gates.Answer
+) -> bool:
     if not changes:
         close_form(entity_key, drawn.id)
         return True
-    saved = perform(crud.update, entity_key, drawn.id, changes, base_version=drawn.version)
+    saved = perform(gates.answering(crud.update, answer), entity_key, drawn.id, changes, base_version=drawn.version)
     if saved is None:
+        kept_outside(name)
         conflict: Conflict | None = st.session_state.get("_conflict")
         if conflict is not None and conflict.details.get("fields"):
             st.session_state[f"_clash_{name}"] = (conflict.details["fields"], conflict.details["version"], dict(changes))
@@ -172,6 +182,7 @@ def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, Fi
             label_visibility="collapsed",
         )
         chosen[key] = {"mine": changes[key], "theirs": theirs, "original": original}[pick]
+    answer = gate_question(name)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button("Discard mine", type="tertiary", key=f"{name}_discard"):
             close_form(entity_key, drawn.id)
@@ -181,7 +192,7 @@ def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, Fi
                 key: value for key, value in {**changes, **chosen}.items() if key not in clash or to_json(value) != clash[key][1]
             }
             st.session_state.pop(f"_clash_{name}", None)
-            return _save(entity_key, Drawn(drawn.id, version, drawn.values, drawn.titles), final, name, specs)
+            return _save(entity_key, Drawn(drawn.id, version, drawn.values, drawn.titles), final, name, specs, answer)
     return False
 
 
@@ -202,6 +213,7 @@ def _shown(actor: Actor, spec: FieldSpec, raw: Any) -> str:
 def close_form(entity_key: str, record_id: int) -> None:
     """Forget the drawn state of a form, so that the next opening starts from the stored record."""
     name = f"edit_{entity_key}_{record_id}"
+    forget_gate(name)
     for prefix in ("_drawn_", "_clash_"):
         st.session_state.pop(prefix + name, None)
     for key in [key for key in st.session_state if str(key).startswith(name + "_")]:

@@ -17,7 +17,7 @@ from crm_core.services.collaboration import activities, tasks
 from crm_core.services.collaboration.timeline import LINKS
 from crm_core.services.helpdesk import tickets
 from crm_core.services.marketing import campaigns
-from crm_core.services.sales import deals, leads, orders
+from crm_core.services.sales import deals, gates, leads, orders
 from crm_core.vocabulary import Action, ActivityKind, Choice, OrderStatus, TicketKind
 from web.api import document
 from web.api.answers import Answer, check_version, versions_asked, write
@@ -50,7 +50,8 @@ class Verb:
 
 
 def _win(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> None:
-    deals.win(session, actor, record_id, **given)
+    with gates.answered(session, _answer(given)):
+        deals.win(session, actor, record_id, **given)
 
 
 def _lose(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> None:
@@ -58,11 +59,17 @@ def _lose(session: Session, actor: Actor, record_id: int, given: dict[str, Any])
 
 
 def _move_deal(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> None:
-    deals.move(session, actor, record_id, given["stage_id"])
+    with gates.answered(session, _answer(given)):
+        deals.move(session, actor, record_id, given["stage_id"])
 
 
 def _reopen_deal(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> None:
-    deals.reopen(session, actor, record_id, **given)
+    with gates.answered(session, _answer(given)):
+        deals.reopen(session, actor, record_id, **given)
+
+
+def _answer(given: dict[str, Any]) -> gates.Answer:
+    return gates.Answer(reason=given.pop("override", ""))
 
 
 def _convert(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> Mapping[str, Any]:
@@ -98,18 +105,19 @@ def _log_on(entity_key: str) -> Run:
     return run
 
 
+OVERRIDE = Param("override", "text", "Why the deal goes on although the stage asks for more, from who works on deals of others")
 BODY = Param("body", "text", "The words", needed=True, most=50_000)
 VERBS: tuple[Verb, ...] = (
     Verb(
         "deal", "win", "Close a deal as won", _win,
-        (Param("closed_on", "day"), Param("reason", "text", most=120), Param("create_order", "yes", "Make an order of its lines")),
+        (Param("closed_on", "day"), Param("reason", "text", most=120), Param("create_order", "yes", "Make an order of its lines"), OVERRIDE),
     ),
     Verb(
         "deal", "lose", "Close a deal as lost", _lose,
         (Param("reason", "text", needed=True, most=120), Param("competitor", "text", most=120), Param("closed_on", "day")),
     ),
-    Verb("deal", "move", "Move a deal to a stage", _move_deal, (Param("stage_id", "whole", needed=True),)),
-    Verb("deal", "reopen", "Take a closed deal up again", _reopen_deal, (Param("stage_id", "whole"),)),
+    Verb("deal", "move", "Move a deal to a stage", _move_deal, (Param("stage_id", "whole", needed=True), OVERRIDE)),
+    Verb("deal", "reopen", "Take a closed deal up again", _reopen_deal, (Param("stage_id", "whole"), OVERRIDE)),
     Verb("lead", "qualify", "Say that a lead is worth a deal", lambda s, a, n, g: _nothing(leads.qualify(s, a, n))),
     Verb(
         "lead", "disqualify", "Say that a lead is not worth a deal", _disqualify,

@@ -11,7 +11,18 @@ from crm_core.access import Actor, require
 from crm_core.entities import relations
 from crm_core.errors import Invalid
 from crm_core.fields import resolve
-from crm_core.models import Automation, AutomationVersion, LeadForm, PointRule, RoutingRule, Segment, SlaPolicy, Survey, Webhook
+from crm_core.models import (
+    Automation,
+    AutomationVersion,
+    LeadForm,
+    PointRule,
+    RoutingRule,
+    Segment,
+    SlaPolicy,
+    Stage,
+    Survey,
+    Webhook,
+)
 from crm_core.services.automation import flow_rules
 from crm_core.services.collaboration import webhook_rules
 from crm_core.services.feedback import survey_rules
@@ -57,6 +68,8 @@ def _askers(session: Session) -> Iterator[_Asker]:
     for hook in session.exec(select(Webhook).where(Webhook.is_active)):
         for key in webhook_rules.entities_of(hook.events):
             yield _Asker(f"the webhook “{hook.name}”", key, [hook.filter])
+    for stage in session.exec(select(Stage).where(col(Stage.gate_message).is_not(None))):
+        yield _Asker(f"the stage “{stage.name}”", "deal", [stage.gate])
     for segment in session.exec(select(Segment).where(Segment.kind == SegmentKind.LIVE, col(Segment.deleted_at).is_(None))):
         yield _Asker(f"the segment “{segment.name}”", segment.entity.value, [segment.rule])
     yield from _automations(session)

@@ -10,18 +10,21 @@ from sqlmodel import Session, col, select
 from crm_core import events
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.filters import unaskable, where
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import Deal, Pipeline, Stage, StageEvent
 from crm_core.services.admin import setup
-from crm_core.vocabulary import Action, ForecastCategory, StageKind
+from crm_core.vocabulary import Action, ForecastCategory, GateStrictness, StageKind
 
 MAX_STAGES = 20
+MAX_MESSAGE = 300
 
 
 @dataclass(frozen=True)
 class StageRow:
-    """A stage as the page edits it. ``deals``: how many deals stand in it (the bin included), and so keep it from being removed."""
+    """A stage as the page edits it. ``deals``: how many deals stand in it (the bin included), and so keep it from being removed. ``gate``: what it
+    asks of deals that come in, read only here and changed by ``set_gate``; ``broken``: why that can't be asked any more."""
 
     id: int | None
     name: str
@@ -30,6 +33,11 @@ class StageRow:
     max_idle_days: int | None
     forecast_category: ForecastCategory
     deals: int = 0
+    version: int = 0
+    gate: Mapping[str, Any] | None = None
+    gate_message: str = ""
+    gate_strictness: GateStrictness = GateStrictness.REFUSE
+    broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ def find(session: Session, actor: Actor) -> list[PipelineRow]:
             row.name,
             row.is_default,
             row.is_active,
-            tuple(_stage_row(stage, counts) for stage in _stages(session, row.id)),
+            tuple(_stage_row(session, stage, counts) for stage in _stages(session, row.id)),
         )
         for row in rows
     ]
@@ -66,7 +74,7 @@ def _stages(session: Session, pipeline_id: int) -> list[Stage]:
     return list(session.exec(select(Stage).where(Stage.pipeline_id == pipeline_id).order_by(col(Stage.position), col(Stage.id))))
 
 
-def _stage_row(stage: Stage, counts: Mapping[int, int]) -> StageRow:
+def _stage_row(session: Session, stage: Stage, counts: Mapping[int, int]) -> StageRow:
     return StageRow(
         stage.id,
         stage.name,
@@ -75,6 +83,11 @@ def _stage_row(stage: Stage, counts: Mapping[int, int]) -> StageRow:
         stage.max_idle_days,
         stage.forecast_category,
         counts.get(stage.id, 0),
+        stage.version,
+        stage.gate or None,
+        stage.gate_message or "",
+        stage.gate_strictness,
+        unaskable(session, "deal", stage.gate) if stage.gate else "",
     )
 
 
@@ -155,6 +168,44 @@ def set_stages(
     session.flush()
     events.record(session, actor, "pipeline.stages_changed", pipeline, data={"stages": len(rows)})
     return pipeline
+
+
+def set_gate(
+    session: Session,
+    actor: Actor,
+    stage_id: int,
+    gate: Mapping[str, Any] | None,
+    *,
+    message: str = "",
+    strictness: GateStrictness = GateStrictness.REFUSE,
+    base_version: int | None = None,
+) -> Stage:
+    """Say what a stage asks of deals that come in, with the sentence for deals that lack it; None asks for nothing. Deals that stand in it already
+    stay. Events: pipeline.gate_set, pipeline.gate_removed."""
+    require(actor, "pipeline", Action.MANAGE)
+    stage = session.get(Stage, stage_id)
+    if stage is None:
+        raise NotFound("This stage no longer exists.")
+    if base_version is not None and base_version != stage.version:
+        raise Conflict("Somebody else changed this stage meanwhile. Look at the new state and repeat your change.")
+    words = clean(message)[:MAX_MESSAGE]
+    if gate:
+        _check_gate(session, actor, stage, gate, words)
+    stage.gate, stage.gate_message = (dict(gate), words) if gate else (None, None)
+    stage.gate_strictness = strictness if gate else GateStrictness.REFUSE
+    session.add(stage)
+    session.flush()
+    pipeline = session.get(Pipeline, stage.pipeline_id)
+    events.record(session, actor, f"pipeline.gate_{'set' if gate else 'removed'}", pipeline, data={"stage": stage.name})
+    return stage
+
+
+def _check_gate(session: Session, actor: Actor, stage: Stage, gate: Mapping[str, Any], words: str) -> None:
+    if stage.kind is StageKind.LOST:
+        raise Invalid("A lost deal is lost, whatever it lacks: this stage can't ask for anything.")
+    if not words:
+        raise Invalid(fields={"message": "Say in a sentence what is missing. Whoever moves a deal too early reads it."})
+    where(session, "deal", gate, actor)  # raises Invalid with the sentence
 
 
 def _check(rows: Sequence[StageRow]) -> None:

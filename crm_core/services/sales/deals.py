@@ -15,7 +15,7 @@ from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Pipeline, Stage, StageEvent
 from crm_core.services.collaboration import incoming
-from crm_core.services.sales import deal_rules
+from crm_core.services.sales import deal_rules, gates
 from crm_core.services.sales import lines as line_rules
 from crm_core.services.sales.lines import MAX_LINES, LineView
 from crm_core.vocabulary import Action, CommitteeRole, OrderStatus, StageKind, Stance
@@ -27,7 +27,8 @@ def get(session: Session, actor: Actor, deal_id: int | None, *, action: Action =
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Deal:
-    """Open a deal. Without a stage it starts in the first one of the pipeline (the default pipeline when none is given)."""
+    """Open a deal. Without a stage it starts in the first one of the pipeline (the default pipeline when none is given), whatever that asks for;
+    a stage that was chosen asks before it lets the deal in."""
     given = dict(values)
     stage = _first_stage(session, given.get("pipeline_id"), given.get("stage_id"))
     given["pipeline_id"], given["stage_id"] = stage.pipeline_id, stage.id
@@ -35,17 +36,23 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
     if stage.kind is not StageKind.OPEN:
         raise Invalid(fields={"stage_id": "A new deal starts in an open stage; win or lose it afterwards."})
 
+    missing: list[gates.Unmet | None] = []
+
     def prepare(_session: Session, _actor: Actor, deal: Deal, _old: Mapping[str, Any]) -> None:
         own, given_pct = "probability_pct" in values and values["probability_pct"] is not None, deal.probability_pct
         deal_rules.enter_stage(deal, stage, clock.utcnow(), None)
         deal.currency = actor.currency
         if own and given_pct != stage.probability_pct:
             deal.probability_pct, deal.probability_own = given_pct, True
+        if values.get("stage_id") is not None:
+            missing.append(gates.check(session, actor, deal, stage))
 
     fixed = {"stage_since": clock.utcnow()}
     deal = records.create(session, actor, "deal", given, prepare=prepare, submit_key=submit_key, fixed=fixed)
     if session.exec(select(StageEvent).where(StageEvent.deal_id == deal.id)).first() is None:
         session.add(StageEvent(deal_id=deal.id, to_stage_id=deal.stage_id, at=clock.utcnow(), by_id=actor.user_id))
+    for one in missing:
+        gates.note(session, actor, deal, one)
     incoming.route_later(session, "deal", deal)
     return deal
 
@@ -85,7 +92,8 @@ def _arrival(session: Session, deal: Deal) -> Stage:
 def update(
     session: Session, actor: Actor, deal_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> records.Saved:
-    """Change facts of a deal. A new stage among them is a move, with all that follows; closing needs ``win`` or ``lose``."""
+    """Change facts of a deal. A new stage among them is a move, with all that follows; closing needs ``win`` or ``lose``. A stage that asks for
+    something refuses, or asks back, through ``gates``."""
     stage = None
     if changes.get("stage_id") is not None:
         stage = _stage(session, parse_one("deal", "stage_id", changes["stage_id"]))
@@ -196,8 +204,10 @@ def _save(
     base_version: int | None,
 ) -> records.Saved:
     left: list[tuple[int, datetime, StageKind]] = []
+    missing: list[gates.Unmet | None] = []
 
     def prepare(_session: Session, _actor: Actor, deal: Deal, old: Mapping[str, Any]) -> None:
+        entered = stage
         if stage is not None:
             origin = int(old["stage_id"]) if "stage_id" in old else deal.stage_id
             deal_rules.check_stage_of_pipeline(deal, stage)
@@ -210,12 +220,15 @@ def _save(
             arrival = _arrival(session, deal)
             left.append((deal.stage_id, deal.stage_since, deal.outcome))
             deal_rules.enter_stage(deal, arrival, clock.utcnow(), deal.closed_on)
+            entered = arrival if arrival.kind is StageKind.OPEN else None  # one that was closed before stays as closed as it was
         if "probability_pct" in old:
             deal.probability_own = True
         if "amount_minor" in old and _has_lines(session, deal):
             deal.amount_locked = True
         elif old.get("amount_locked") is True and not deal.amount_locked:
             deal.amount_minor = deal_rules.amount_of(_lines(session, deal_id))
+        if entered is not None:
+            missing.append(gates.check(session, actor, deal, entered))
 
     event_type = (
         None
@@ -234,6 +247,8 @@ def _save(
     )
     for origin, since, _outcome in left:
         _log_move(session, actor, saved.record, origin, since)
+    for one in missing:
+        gates.note(session, actor, saved.record, one)
     return saved
 
 
@@ -394,13 +409,14 @@ def remove_committee_member(session: Session, actor: Actor, deal_id: int, contac
 
 @dataclass(frozen=True)
 class StageView:
-    """A stage as the board and menus need it."""
+    """A stage as the board and menus need it. ``asks``: what it says to deals that come too early, "" where it lets everybody in."""
 
     id: int
     pipeline_id: int
     name: str
     kind: StageKind
     probability_pct: int
+    asks: str = ""
 
 
 def stages(session: Session, actor: Actor, pipeline_id: int | None = None) -> list[StageView]:
@@ -415,7 +431,10 @@ def _stages(session: Session, pipeline_id: int | None) -> list[StageView]:
     found = session.exec(
         query.order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Stage.pipeline_id), col(Stage.position))
     )
-    return [StageView(s.id or 0, s.pipeline_id, s.name, s.kind, s.probability_pct) for s in found]
+    return [
+        StageView(s.id or 0, s.pipeline_id, s.name, s.kind, s.probability_pct, gates.sentence(s) if gates.holds(s) else "")
+        for s in found
+    ]
 
 
 def pipelines(session: Session, actor: Actor) -> dict[int, str]:

@@ -9,8 +9,9 @@ from crm_core.db import read_session, write_session
 from crm_core.kit import clock
 from crm_core.models import Stage
 from crm_core.services import crud
+from crm_core.services.admin.pipelines import set_gate
 from crm_core.services.sales import deals
-from crm_core.vocabulary import Action, StageKind
+from crm_core.vocabulary import Action, GateStrictness, StageKind
 from tests.pages.app import open_screen, words
 from ui.navigation import screen_of, screens_for
 
@@ -161,3 +162,41 @@ def test_a_broken_filter_in_the_address_leaves_the_list_standing(cast, raw):
 def test_digits_that_are_none_are_no_record(cast):
     app = open_screen(cast["root"], "account", id="²")
     assert not app.exception and app.error
+
+
+def _gated(cast, strictness=GateStrictness.REFUSE, name="Proposal"):
+    asked = {"op": "and", "items": [{"field": "next_step", "cmp": "not_empty"}]}
+    with write_session() as session:
+        found = session.exec(select(Stage).where(Stage.name == name)).one()
+        set_gate(session, cast["root"], found.id, asked, message="Say *what* comes next.", strictness=strictness)
+        return found.id
+
+
+def _stage_of(actor, deal):
+    with read_session() as session:
+        return deals.get(session, actor, deal.id).stage_id
+
+
+def _click_stage(app, deal, stage_id):
+    next(group for group in app.get("button_group") if group.key == f"stage_{deal.id}_{deal.version}").set_value(stage_id).run()
+
+
+def test_a_stage_that_asks_for_more_says_so_beforehand_and_keeps_the_deal_outside(cast):
+    target = _gated(cast)
+    deal = make(cast["alice"], "deal", name="Big one")
+    app = open_screen(cast["alice"], "deal", id=deal.id)
+    assert any("Say \\*what\\* comes next" in (caption.help or "") for caption in app.caption)
+    _click_stage(app, deal, target)
+    assert ["Say \\*what\\* comes next" in error.value for error in app.error] == [True] and not app.toast
+    assert not {"gate_go", "gate_reason_move"} & {one.key for one in (*app.button, *app.text_input)}, "a rep has no way round"
+    assert _stage_of(cast["alice"], deal) == deal.stage_id
+
+
+def test_a_manager_is_asked_for_a_reason_and_a_warning_asks_everybody(cast):
+    target = _gated(cast)
+    deal = make(cast["alice"], "deal", name="Big one")
+    for who, strictness, keys in (("bob", "refuse", {"gate_go", "gate_reason_move"}), ("alice", "warn", {"gate_go"})):
+        _gated(cast, GateStrictness(strictness))
+        app = open_screen(cast[who], "deal", id=deal.id)
+        _click_stage(app, deal, target)
+        assert keys == {"gate_go", "gate_reason_move"} & {one.key for one in (*app.button, *app.text_input)}

@@ -42,6 +42,7 @@ from crm_core.services.admin.demo import (
     booking,
     buying,
     customers,
+    gating,
     groups,
     handing,
     helping,
@@ -118,6 +119,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         draft = make(session, scale, seed)
         rows = _write(session, draft, progress)
         summaries.mark_all(session)
+        gating.add(session)
         promising.add(session, spec["timezone"])
         written = helping.add(session, seed, spec["timezone"])
         asking.add(session, seed)
