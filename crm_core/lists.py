@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
@@ -23,6 +24,9 @@ MAX_SIZE = 500
 NEAREST = 500
 FEW = 500
 """So many rows are sorted after they were found, not found along the order."""
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before everything that was deleted."""
 
 AS_WRITTEN = ("number",)
 """Numbers of orders and tickets look alike: a list follows the index that keeps them unique."""
@@ -52,10 +56,12 @@ def condition(
     table = entity(entity_key).table
     parts = [visible(actor, entity_key, table, action, with_deleted=query.deleted)]
     if query.deleted:
-        parts.append(table.c.deleted_at.is_not(None))
+        parts.append(table.c.deleted_at > EVER)  # "is not null" is no range of an index to SQLite
     if query.filter:
         parts.append(where(session, entity_key, query.filter, actor))
-    found = search.within(session, actor, entity_key, query.q) if query.q else None
+    if query.q and query.deleted:
+        parts.append(search.among(session, actor, entity_key, query.q))
+    found = search.within(session, actor, entity_key, query.q) if query.q and not query.deleted else None
     if found is not None:
         parts.append(table.c.id.in_(found))
     return and_(*parts)

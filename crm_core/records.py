@@ -65,19 +65,22 @@ def _read(session: Session, actor: Actor, entity_key: str, record_id: int | None
     if isinstance(record_id, int) and 0 < record_id < 2**31:
         clause = visible(actor, entity_key, found.table, action, with_deleted=with_deleted)
         record = session.exec(select(found.model).where(found.table.c.id == record_id, clause)).first()
-        if record is None and action is not Action.READ and _readable(session, actor, entity_key, record_id):
+        if record is None and action is not Action.READ and _readable(session, actor, entity_key, record_id, with_deleted):
             require_reach(actor, entity_key, action)
+        if record is None and not with_deleted and _readable(session, actor, entity_key, record_id, True):
+            raise NotFound(
+                f"This {found.label.lower()} is in the bin. Whoever may delete it can restore it there.",
+                bin=(entity_key, record_id),
+            )
     if record is None:
         raise NotFound(f"This {found.label.lower()} does not exist, or is not shared with you.")
     return record
 
 
-def _readable(session: Session, actor: Actor, entity_key: str, record_id: int) -> bool:
+def _readable(session: Session, actor: Actor, entity_key: str, record_id: int, with_deleted: bool) -> bool:
     table = entity(entity_key).table
-    return (
-        session.execute(core_select(table.c.id).where(table.c.id == record_id, visible(actor, entity_key, table))).first()
-        is not None
-    )
+    clause = visible(actor, entity_key, table, with_deleted=with_deleted)
+    return session.execute(core_select(table.c.id).where(table.c.id == record_id, clause)).first() is not None
 
 
 def require_reach(actor: Actor, entity_key: str, action: Action) -> None:

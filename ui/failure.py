@@ -7,6 +7,7 @@ from typing import NoReturn
 import streamlit as st
 
 from crm_core.errors import CrmError
+from crm_core.vocabulary import Action
 from ui import run
 from ui.components.header import header
 from ui.format import md
@@ -16,11 +17,16 @@ from ui.session import current_actor
 log = logging.getLogger("rapport.ui")
 
 
-def dead_end(message: str, icon: str = "error") -> NoReturn:
-    """End the page with a sentence: under its heading, or with a heading and the way back when nothing is drawn yet."""
+def dead_end(message: str, icon: str = "error", *, deleted: tuple[str, int] | None = None) -> NoReturn:
+    """End the page with a sentence: under its heading, or with a heading and the way back when nothing is drawn yet. ``deleted``: kind and number
+    of a record in the bin, for the way there."""
     if run.wants_head():
         _heading()
     st.error(md(message), icon=f":material/{icon}:")
+    if deleted is not None and current_actor().can(deleted[0], Action.DELETE):
+        page = page_of(current_actor(), "bin")
+        params = {"kind": deleted[0], "record": str(deleted[1])}
+        st.page_link(page, label="Look at it in the bin", icon=":material/delete:", query_params=params)  # type: ignore[arg-type]
     st.stop()
 
 

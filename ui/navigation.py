@@ -41,7 +41,7 @@ class Screen:
         return _PAGES / self.path
 
 
-R, M, I = Action.READ, Action.MANAGE, Action.IMPORT  # noqa: E741
+R, M, I, D = Action.READ, Action.MANAGE, Action.IMPORT, Action.DELETE  # noqa: E741
 
 PAGES: tuple[Screen, ...] = (
     Screen("home/start.py", "start", "Start", "home", "", hidden=True, default=True),
@@ -74,6 +74,7 @@ PAGES: tuple[Screen, ...] = (
     ),
     Screen("analytics/report.py", "report", "Report", "pivot_table_chart", "", ("analytics", R), hidden=True, parent="dashboards"),
     Screen("analytics/links.py", "links", "Links and reports", "share", "", ("analytics", R), hidden=True, parent="dashboards"),
+    Screen("home/bin.py", "bin", "Bin", "delete", "", hidden=True, parent="today", any_of=tuple((key, D) for key in RECORDS)),
     Screen("home/profile.py", "profile", "Your account", "manage_accounts", "", hidden=True, parent="today"),
     Screen("sales/deals.py", "deals", "Deals", "handshake", "Sales", ("deal", R)),
     Screen("sales/deal.py", "deal", "Deal", "handshake", "Sales", ("deal", R), hidden=True, parent="deals"),

@@ -177,7 +177,7 @@ def undo(session: Session, actor: Actor, operation_id: int) -> Outcome:
         _put_back(session, actor, operation.entity, patches[record_id])
         return {}
 
-    done, refused = _each(session, patches, named, one)
+    done, refused = run_each(session, patches, named, one)
     operation.undone_at = clock.utcnow()
     session.add(operation)
     events.record(session, actor, "bulk.undone", entity=operation.entity, data={"count": len(done), "operation": operation.id})
@@ -262,7 +262,7 @@ def _run(
         raise Invalid("There is nothing to change.")
     if len(versions) > MAX_RECORDS:
         raise Invalid(f"At most {MAX_RECORDS:,} records can be changed at once.")
-    done, refused = _each(session, versions, named, one)
+    done, refused = run_each(session, versions, named, one)
     if not done:
         return Outcome(None, 0, tuple(refused))
     operation = BulkOperation(entity=entity_key, user_id=actor.user_id, title=title[:200], count=len(done), inverse=done)
@@ -272,9 +272,10 @@ def _run(
     return Outcome(operation.id, len(done), tuple(refused))
 
 
-def _each(
+def run_each(
     session: Session, ids: Iterable[int], named: Mapping[int, str], one: Callable[[int], dict[str, Any] | None]
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Run ``one`` for each record by itself: what is refused leaves the others alone. Gives what was done, and name and sentence of the refused."""
     done: list[dict[str, Any]] = []
     refused: list[tuple[str, str]] = []
     for record_id in sorted(ids):

@@ -108,6 +108,7 @@ EXCUSED = {
 
 HELPERS = {
     "sales/gates.py answered": "marks the session; the service that moves the deal asks",
+    "bulk.py run_each": "for the functions around it, which ask",
     "customers/handover_views.py told_of": "whether an account has such a contact at all; the hand-over around it asks",
     "collaboration/invitations.py anybody_waits": "whether the clock must start the job",
     "collaboration/invitations.py tell": "the job that tells guests what changed",

@@ -221,7 +221,9 @@ def _delete_dialog(entity_key: str, ids: list[int]) -> None:
             st.caption(fmt.md(row.title[:80]))
         if len(seen.versions) > len(seen.sample):
             st.caption(f"and {len(seen.versions) - len(seen.sample):,} more")
-        st.caption(f"They go to the bin. You can take this back for {bulk.UNDO_HOURS} hours.")
+        st.caption(
+            f"They go to the bin and can be restored from there. All at once you can take it back for {bulk.UNDO_HOURS} hours."
+        )
         if st.button(f"Delete {len(seen.versions):,}", type="primary", key="bulk_delete_yes", disabled=not seen.versions):
             outcome = perform(bulk.archive, entity_key, seen.versions)
             if outcome is not None:

@@ -17,6 +17,7 @@ from ui import format as fmt
 from ui.actions import load
 from ui.addresses import number
 from ui.cache import behind, cached
+from ui.components.bin_views import deleted_note
 from ui.components.bulk_bar import bulk_bar, may_bulk
 from ui.components.export import export_button
 from ui.components.filter_bar import PARAM, filter_button, filter_from_url, filter_words
@@ -105,6 +106,7 @@ def record_list(
         )
         view_menu(entity_key, opened, shape, quick_key)
     filter_words(entity_key, typed)
+    deleted_note(entity_key)
     query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=_page(), size=shape.size)
     total, sums = _totals(entity_key, query)
     if total == 0:

@@ -19,6 +19,7 @@ from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import number
+from ui.components.bin_views import just_deleted
 from ui.components.entity_form import close_form, create_form, edit_form
 from ui.components.first_field import first_field
 from ui.components.record_list import cell
@@ -165,10 +166,8 @@ def delete_dialog(entity_key: str, record_id: int, version: int, title: str, lis
             if st.button("Keep it", key="delete_no"):
                 st.rerun()
             if st.button("Delete", type="primary", key="delete_yes"):
-                if (
-                    perform(crud.archive, entity_key, record_id, base_version=version, success=f"{found.label} moved to the bin.")
-                    is not None
-                ):
+                if perform(crud.archive, entity_key, record_id, base_version=version) is not None:
+                    just_deleted(entity_key, record_id, title)
                     go(list_url)
                 st.rerun()
 

@@ -14,6 +14,7 @@ from crm_core.vocabulary import Action, SegmentKind, Visibility
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key, tell
 from ui.components import rule_editor
+from ui.components.bin_views import just_deleted
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -97,15 +98,13 @@ def copy(segment: Segment) -> None:
 def delete(segment: Segment) -> None:
     """Ask before it goes to the bin."""
     st.text(segment.name)
-    st.caption("It goes to the bin and can be restored from its page. Campaigns keep the recipients they have.")
+    st.caption("It goes to the bin and can be restored from there. Campaigns keep the recipients they have.")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it", key="delete_no"):
             st.rerun()
         if st.button("Delete", type="primary", key="delete_yes"):
-            if (
-                perform(segments.archive, segment.id, base_version=segment.version, success="The segment is in the bin.")
-                is not None
-            ):
+            if perform(segments.archive, segment.id, base_version=segment.version) is not None:
+                just_deleted("segment", segment.id, segment.name)
                 go("segments")
             show_problems()
 

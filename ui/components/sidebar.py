@@ -65,6 +65,9 @@ def sidebar(actor: Actor) -> None:
             with st.container(gap=None, width="content"):
                 st.page_link(page_of(actor, "profile"), label=f"**{md(actor.name)}**", help="Your account")  # type: ignore[arg-type]
                 st.caption(md(space.name))
+            bin_page = page_of(actor, "bin")
+            if bin_page is not None:
+                st.page_link(bin_page, label="Bin", icon=":material/delete:", help="What was deleted, and the way back")
             if st.button("Sign out", key="sign_out", type="tertiary", icon=":material/logout:"):
                 st.logout()
                 st.stop()

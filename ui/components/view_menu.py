@@ -17,6 +17,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import number
 from ui.cache import cached
+from ui.components.bin_views import bin_link
 from ui.components.bulk_bar import may_bulk, undo_menu
 from ui.components.filter_bar import PARAM, set_filter
 from ui.session import current_actor
@@ -126,6 +127,7 @@ def view_menu(entity_key: str, opened: View | None, shape: Shape, quick_key: str
             st.rerun()
         if may_bulk(actor, entity_key):
             undo_menu(entity_key)
+        bin_link(actor, entity_key)
     asked = st.session_state.pop("_view_dialog", "")
     if asked == "save":
         _save_dialog(actor, entity_key, shape)

@@ -41,7 +41,7 @@ def document(error: CrmError) -> dict[str, Any]:
     if isinstance(error, Invalid) and error.fields:
         made["errors"] = [{"field": key, "message": text} for key, text in error.fields.items()]
     if isinstance(error, Refused):
-        made |= {key: value for key, value in error.details.items() if key != "headers"}
+        made |= {key: value for key, value in error.details.items() if key not in ("headers", "bin")}
     return made
 
 

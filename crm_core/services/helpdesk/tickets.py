@@ -94,6 +94,13 @@ def update(
     return saved
 
 
+def restore(session: Session, actor: Actor, ticket_id: int) -> Ticket:
+    """Take a ticket back from the bin; what was promised runs on as its facts say."""
+    ticket: Ticket = records.restore(session, actor, "ticket", ticket_id)
+    slas.sync(session, ticket)
+    return ticket
+
+
 def messages(session: Session, actor: Actor, ticket_id: int) -> list[TicketMessage]:
     """The conversation, oldest first."""
     get(session, actor, ticket_id)

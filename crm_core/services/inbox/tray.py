@@ -285,4 +285,4 @@ def _drop(session: Session, actor: Actor, key: str, model: type[Any], record_id:
     record.deleted_at = utcnow()
     session.add(record)
     session.flush()
-    events.record(session, actor, f"{key}.archived", record)
+    events.record(session, actor, f"{key}.archived", record, data={"tray": True} if key == "ticket" else None)
