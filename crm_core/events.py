@@ -114,6 +114,7 @@ SENTENCES = {
     "pipeline.stages_changed": "changed the stages of the pipeline",
     "pipeline.gate_set": "changed what deals must meet to enter {stage}",
     "pipeline.gate_removed": "let every deal into {stage} again",
+    "lead_status.retired": "retired the lead status {name}; {records} leads went to {to}",
     "file.attached": "attached {name}",
     "file.removed": "removed {name}",
     "product_category.merged": "merged the category {name} into {to}, {records} products",

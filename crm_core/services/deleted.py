@@ -133,6 +133,6 @@ def _who(session: Session, actor: Actor, entity_key: str, ids: Iterable[int]) ->
         .group_by(_EVENTS.c.record_id)
     )
     logged = select(_EVENTS.c.record_id, _EVENTS.c.actor_id).where(_EVENTS.c.id.in_(last))
-    did = dict(session.execute(logged).tuples().all())
+    did: dict[int, int | None] = dict(session.execute(logged).tuples().all())
     people = lists.titles(session, actor, "user", did.values())
-    return {record_id: people.get(did.get(record_id), "Rapport") for record_id in wanted}  # type: ignore[call-overload]
+    return {record_id: people.get(did.get(record_id) or 0, "Rapport") for record_id in wanted}

@@ -18,7 +18,7 @@ from ui.components.table import Cell, Column, table
 from ui.navigation import page_of
 from ui.session import current_actor
 
-KINDS = (*RECORDS, "user", "role", "organisation", "pipeline", "job")
+KINDS = (*RECORDS, "user", "role", "organisation", "pipeline", "lead_status", "job")
 COLUMNS = [
     Column("record", "Record", sortable=False),
     Column("did", "What happened", sortable=False),

@@ -10,9 +10,11 @@ from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.header import header
 from ui.components.stage_gates import stage_gates
+from ui.components.lead_statuses import lead_statuses
 from ui.session import current_actor
 
 KINDS = {kind.value: kind.label for kind in StageKind}
+PARTS = {"pipelines": "Deals", "statuses": "Lead statuses"}
 CATEGORIES = {category.value: category.label for category in ForecastCategory}
 
 
@@ -73,6 +75,24 @@ def whole(value: float | None) -> int | None:
     return int(value) if value is not None and not pd.isna(value) else None
 
 
+def choose_part() -> str:
+    """Pipelines of deals or statuses of leads, as the address says."""
+    part = "statuses" if st.query_params.get("part") == "statuses" else "pipelines"
+    chosen = st.segmented_control(
+        "Of",
+        list(PARTS),
+        default=part,
+        format_func=lambda one: PARTS[one],
+        required=True,
+        key=f"part_{part}",
+        label_visibility="collapsed",
+    )
+    if chosen and chosen != part:
+        st.query_params["part"] = chosen
+        st.rerun()
+    return part
+
+
 @st.dialog("New pipeline")
 def new_pipeline() -> None:
     name = st.text_input("Name", key="pipeline_name", max_chars=80, placeholder="Partners")
@@ -84,7 +104,12 @@ def new_pipeline() -> None:
 
 actor = current_actor()
 may_edit = actor.can("pipeline", Action.MANAGE)
-actions = header("Pipelines", "The ways your deals go. What a stage means is what reports count; its name is yours.")
+actions = header(
+    "Pipelines", "The ways your deals and leads go. What a stage or status means is what reports count; its name is yours."
+)
+if choose_part() == "statuses":
+    lead_statuses(actions, may_edit)
+    st.stop()
 if may_edit and actions.button("New pipeline", type="primary", icon=":material/add:", key="new_pipeline"):
     new_pipeline()
 

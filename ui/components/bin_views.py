@@ -96,7 +96,11 @@ def _named(entity_key: str, back: dict[int, str]) -> str:
     return f"{counted(entity_key, len(back))} are back."
 
 
-@st.dialog("In the bin", width="large", icon=":material/delete:", on_dismiss=lambda: st.query_params.pop("record", None))
+def _looked() -> None:
+    st.query_params.pop("record", None)
+
+
+@st.dialog("In the bin", width="large", icon=":material/delete:", on_dismiss=_looked)
 def look_at(entity_key: str, gone: Gone) -> None:
     """A record as it was when it was deleted, and the way back for whoever may."""
     actor = current_actor()

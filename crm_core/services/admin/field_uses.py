@@ -110,3 +110,28 @@ def _ends(session: Session, entity_key: str, path: str) -> Iterator[tuple[str, s
     except Invalid:
         return
     yield spec.entity, spec.key
+
+
+def uses_of_value(session: Session, actor: Actor, key: str, value: int) -> list[str]:
+    """What works by itself and asks for this value of a field that only one kind of record has, or sets it: words as of ``uses``."""
+    require(actor, "pipeline", Action.READ)
+    filters = [(one.words, list(one.filters)) for one in _askers(session)]
+    current = and_(col(AutomationVersion.automation_id) == Automation.id, col(AutomationVersion.number) == Automation.current)
+    flows = select(Automation.name, AutomationVersion.flow).join(AutomationVersion, current)
+    whole = [
+        (f"the automation “{name}”", flow) for name, flow in session.exec(flows.where(Automation.state == AutomationState.ACTIVE))
+    ]
+    return list(dict.fromkeys(words for words, told in (*filters, *whole) if _names_value(told, key, value)))
+
+
+def _names_value(told: Any, key: str, value: int) -> bool:
+    """Whether something written as JSON names the field together with the value, at any depth."""
+    if isinstance(told, Mapping):
+        if str(told.get("field") or "").rsplit(".", 1)[-1] == key and any(
+            str(value) in {str(one) for one in (held if isinstance(held, list) else [held])}
+            for name, held in told.items()
+            if name != "field"
+        ):
+            return True
+        return any(_names_value(item, key, value) for item in told.values())
+    return isinstance(told, list) and any(_names_value(item, key, value) for item in told)

@@ -311,9 +311,15 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
             row.account_id = row.contact_id = row.deal_id = None
             session.add(row)
     _share_touches(session, lead_id, None)
-    fixed = {"status_id": data.get("from_status") or status_of(session, LeadKind.QUALIFIED).id, "converted_at": None}
+    fixed = {"status_id": _status_before(session, data), "converted_at": None}
     fixed.update(dict.fromkeys(("converted_account_id", "converted_contact_id", "converted_deal_id")))
     return records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.conversion_undone").record
+
+
+def _status_before(session: Session, data: Mapping[str, Any]) -> int:
+    """The status that the lead had when it was converted, or one that means qualified when that was retired since."""
+    before = session.get(LeadStatus, data.get("from_status") or 0)
+    return (before or status_of(session, LeadKind.QUALIFIED)).id
 
 
 def _grown(session: Session, actor: Actor, lead: Lead, made: list[tuple[str, int]]) -> list[str]:
