@@ -9,8 +9,8 @@ from crm_core.vocabulary import Action, ForecastCategory, StageKind
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.header import header
-from ui.components.stage_gates import stage_gates
 from ui.components.lead_statuses import lead_statuses
+from ui.components.stage_gates import stage_gates
 from ui.session import current_actor
 
 KINDS = {kind.value: kind.label for kind in StageKind}

@@ -22,6 +22,7 @@ from crm_core.fields import CUSTOM_PREFIX, TEXTS, custom_spec, forget, registry
 from crm_core.kit.text import clean, fold
 from crm_core.models import CustomField, LeadForm, RoleFieldMask
 from crm_core.models.base import Customisable
+from crm_core.ordering import alphabetical
 from crm_core.services.admin import field_uses
 from crm_core.vocabulary import Action, FieldKind
 
@@ -105,7 +106,7 @@ def _check_forms(session: Session, row: CustomField) -> None:
     """A public form that does not ask for what leads must have would lose every lead of its visitors."""
     if not row.required or row.entity != "lead":
         return
-    open_forms = session.exec(select(LeadForm).where(LeadForm.is_active).order_by(LeadForm.name))
+    open_forms = session.exec(select(LeadForm).where(LeadForm.is_active).order_by(alphabetical(LeadForm.name)))
     if silent := [form.name for form in open_forms if not any(one["key"] == row.key for one in form.fields)]:
         named = ", ".join(f"“{name}”" for name in silent[:MOST_NAMED])
         raise Invalid(
