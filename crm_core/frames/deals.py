@@ -11,12 +11,11 @@ from crm_core.access import Actor, require, visible
 from crm_core.fields import registry, to_json
 from crm_core.frames.read import read_frame
 from crm_core.kit.money import exponent
-from crm_core.models import Deal, Event, StageEvent
+from crm_core.models import Deal, Event
 from crm_core.vocabulary import Action
 
 _DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
 _EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
-_MOVES: Any = StageEvent.__table__  # type: ignore[attr-defined]
 _COLUMNS = (
     "account_id", "contact_id", "owner_id", "pipeline_id", "stage_id", "outcome", "amount_minor", "probability_pct", "created_on",
     "expected_close_on", "closed_on", "stage_since", "last_activity_at", "source", "campaign_id", "product_id", "lost_reason",
@@ -30,19 +29,6 @@ def deals(session: Session, actor: Actor) -> pd.DataFrame:
     frame = read_frame(session, select(*columns).where(visible(actor, "deal", _DEALS)).order_by(_DEALS.c.id))
     frame["amount"] = frame.pop("amount_minor").astype(float) / 10 ** exponent(actor.currency)
     return frame
-
-
-def stage_moves(session: Session, actor: Actor) -> pd.DataFrame:
-    """One row per move of a deal to another stage: deal_id, at, from_stage_id, to_stage_id, seconds_in_from."""
-    require(actor, "deal", Action.READ)
-    names = ("deal_id", "at", "from_stage_id", "to_stage_id", "seconds_in_from")
-    statement = (
-        select(*[_MOVES.c[name] for name in names])
-        .join(_DEALS, _DEALS.c.id == _MOVES.c.deal_id)
-        .where(visible(actor, "deal", _DEALS))
-        .order_by(_MOVES.c.deal_id, _MOVES.c.at, _MOVES.c.id)
-    )
-    return read_frame(session, statement)
 
 
 def changes(session: Session, actor: Actor, fields: Iterable[str] | None = None) -> pd.DataFrame:

@@ -241,7 +241,11 @@ class StageEvent(Record, table=True):
     """One row per move of a deal from a stage to another: append-only, the only source of velocity and funnels."""
 
     __tablename__ = "stage_event"
-    __table_args__ = table_args(Index("ix_stage_event_deal", "deal_id", "at"), Index("ix_stage_event_at", "at"))
+    __table_args__ = table_args(
+        Index("ix_stage_event_deal", "deal_id", "at"),
+        Index("ix_stage_event_at", "at"),
+        Index("ix_stage_event_flow", "from_stage_id", "to_stage_id", "at", "seconds_in_from", "deal_id"),
+    )
     deal_id: int = Field(foreign_key="deal.id", ondelete="CASCADE")
     from_stage_id: int | None = Field(default=None, foreign_key="stage.id", ondelete="SET NULL")
     to_stage_id: int | None = Field(default=None, foreign_key="stage.id", ondelete="SET NULL", index=True)

@@ -13,6 +13,7 @@ from ui.components.kpi_cards import kpi_cards
 from ui.components.overview_figures import ENTITIES, TABLES, figures, groups, trend
 from ui.components.overview_sections import closing_table, hint_of_another_time, split_chart
 from ui.components.period_bar import period_bar
+from ui.components.stage_flow import stages_section
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -51,6 +52,8 @@ def show(area: str, selection: Selection) -> None:
     else:
         trend_chart(area, found, selection)
     split_chart(actor, area, selection, found)
+    if area == "sales":
+        stages_section(actor, selection)
 
 
 def show_sales(found: dict[str, Figure], selection: Selection) -> None:

@@ -12,6 +12,7 @@ from crm_core.vocabulary import StageKind
 from ui import format as fmt
 from ui.actions import load
 from ui.components.deal_dialogs import closed_meanwhile, move_to
+from ui.components.stage_times import stage_times_button
 
 
 def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool) -> None:
@@ -24,6 +25,7 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
         if clicked is not None:
             closed_meanwhile(row["name"], row["stage_id.title"] or row["outcome"].label)
             st.rerun()
+        stage_times_button(actor, deal_id)
         return
     key = f"stage_{deal_id}_{row['version']}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -44,6 +46,7 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
             width="content",
             help=_asked(known, row["stage_id"]),
         )
+        stage_times_button(actor, deal_id)
     if clicked is not None and clicked[1] in stages:
         version, stage_id = clicked
         move_to(deal_id, version, row["name"], stage_id, row["pipeline_id"], elsewhere=False)

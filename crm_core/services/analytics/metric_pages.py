@@ -4,6 +4,7 @@ import sys
 
 from crm_core.entities import entity
 from crm_core.fields import builtin
+from crm_core.services.analytics import stage_flow, velocity
 from crm_core.services.analytics.attention import REMINDERS
 from crm_core.services.analytics.metric_rules import AREAS, METRICS, Metric
 from crm_core.vocabulary import Against, MetricUnit, PeriodPreset
@@ -35,6 +36,23 @@ this page can't disagree. After a change there: `python -m crm_core.services.ana
 Compared with: {against}. The running quarter and year are compared with as many days of the one before. All time has no comparison.
 The steps of a trend are days (up to 31), weeks (up to about six months), months (up to three years), quarters or years.
 """
+_STAGES = f"""## Stages and velocity
+
+Folded under the sales figures of the overview; the time that a single deal spent in each stage is on its page, beside the stages.
+
+* **What is counted.** Stays in a stage of the chosen pipeline that *began* in the period, by the reader's days. A deal that comes back into a
+  stage begins another stay. Entered = went on + lost from here + moved elsewhere + still there.
+* **Went on**: the stay ended with a later open stage of the pipeline, or with winning. **Lost here**: with losing. **Elsewhere**: with an earlier
+  stage, or with another pipeline. **Still there**: it has not ended; its number opens the list of exactly these deals.
+* **Days in the stage.** The age by which half, and nine of ten, have left, by whatever way: the quantiles of the Kaplan–Meier estimate. Stays that
+  last are censored: they count as "at least so long", so neither leaving them out nor taking them for ended bends the figure. "Not known yet" where
+  so many still stand there that the share has not been reached; no days at all where fewer than {stage_flow.FEW} stays have ended. Calendar days, weekends included, to a tenth.
+* **Where it comes from.** Each move writes when it was and how long the stay before it took. Imported deals have no way before their import. A
+  stage that was removed since counts as elsewhere.
+* **Sales velocity** = open deals × win rate × average won value ÷ mean days from opening to winning × {float(velocity.MONTH):.1f} (the days of a month). Open deals of
+  this moment, or of the last day of the compared period; won and lost deals by their closing day in the period. The mean of the days and not the median of
+  *Sales cycle*, since only means multiply. No figure with fewer than {velocity.FEW} won deals. It says what the pipeline yields if it turns as it did; it is no forecast.
+"""
 _PERIODS = {
     PeriodPreset.DAYS_30: "the last 30 days, today included",
     PeriodPreset.DAYS_90: "the last 90 days, today included",
@@ -59,6 +77,7 @@ def page() -> str:
     for area, label in AREAS.items():
         parts.append(f"## {label}\n")
         parts += [_entry(metric) for metric in METRICS.values() if metric.area == area]
+    parts.append(_STAGES)
     parts.append("## Needs attention\n")
     parts += [
         f"* **{reminder.many.capitalize()}** ({entity(reminder.entity).plural.lower()}): {reminder.why.lower()}."

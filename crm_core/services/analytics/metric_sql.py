@@ -51,6 +51,26 @@ def _minutes(element: Any, compiler: Any, **kw: Any) -> str:
     return f"CAST(round(extract(epoch FROM {later} - {earlier}) / 60) AS BIGINT)"
 
 
+class seconds_between(GenericFunction):  # noqa: N801
+    """Whole seconds from the second instant to the first one."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "seconds_between"
+
+
+@compiles(seconds_between, "sqlite")
+def _seconds_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
+    later, earlier = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"CAST(round((julianday({later}) - julianday({earlier})) * 86400) AS INTEGER)"
+
+
+@compiles(seconds_between)
+def _seconds(element: Any, compiler: Any, **kw: Any) -> str:
+    later, earlier = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"CAST(round(extract(epoch FROM {later} - {earlier})) AS BIGINT)"
+
+
 def step_of(column: Any, starts: Sequence[Any]) -> ColumnElement[int]:
     """The index of the step that a value falls into, given where each step begins; what lies before the first counts as step 0."""
     if len(starts) < 2:

@@ -174,14 +174,3 @@ def test_deals_as_they_were_are_rebuilt_from_the_log(any_cast):
     assert snapshots(log, moments)["amount_minor"].tolist() == [100, 300, 900]
     assert now["amount"].tolist() == [9.0]
     assert now["closed_on"].isna().all()
-
-
-def test_moves_between_stages_come_in_order(any_cast):
-    with read_session() as session:
-        assert list(deals.stage_moves(session, any_cast["root"]).columns) == [
-            "deal_id",
-            "at",
-            "from_stage_id",
-            "to_stage_id",
-            "seconds_in_from",
-        ]

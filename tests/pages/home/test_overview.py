@@ -170,3 +170,12 @@ def test_names_that_mean_harm_stay_letters_on_the_overview(cast):
     for element in (*app.markdown, *app.caption):
         assert "](http" not in element.value
     assert "&lt;b&gt;" in "".join(str(chart.proto) for chart in app.get("plotly_chart"))
+
+
+def test_the_stages_open_when_asked_and_tell_what_became_of_their_deals(cast):
+    fill(cast, 33, size=40)
+    folded = open_screen(cast["bob"], "overview", period="All")
+    assert "Through the stages" not in words(folded)
+    app = open_screen(cast["bob"], "overview", period="All", stages_open="true")
+    assert not app.exception and not app.error
+    assert "Through the stages" in words(app) and "Sales velocity" in words(app)
