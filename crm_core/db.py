@@ -289,4 +289,5 @@ def _bump_after_commit(session: Session) -> None:
 
 
 from crm_core import automation_inbox as automation_inbox  # noqa: E402
+from crm_core import contact_marks as contact_marks  # noqa: E402
 from crm_core import summary_marks as summary_marks  # noqa: E402  (its listeners belong to every session)

@@ -4,9 +4,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,13 +18,14 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 from sqlmodel import Session, select
 
+from crm_core import idleness
 from crm_core.db import shared
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
 from crm_core.kit import money
 from crm_core.kit.text import clean, one_line
 from crm_core.models import CustomField, PickOption
-from crm_core.vocabulary import Choice, FieldKind
+from crm_core.vocabulary import Choice, FieldKind, StageKind
 
 CUSTOM_PREFIX = "x_"
 NUMBERS = (FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.MONEY, FieldKind.PERCENT)
@@ -118,6 +121,37 @@ class FieldSpec:
     @property
     def numeric(self) -> bool:
         return self.kind in NUMBERS
+
+
+@dataclass(frozen=True)
+class Reckoned(FieldSpec):
+    """A field that no column holds: it follows from others and from the moment at which it is asked for. Only filters know it."""
+
+    limits: Mapping[int, datetime] = dataclass_field(default_factory=dict)
+
+    def at(self, session: Session, now: datetime) -> "Reckoned":
+        """The field as of a moment."""
+        return replace(self, limits=idleness.limits(session, now))
+
+    def expression(self, table: Any) -> ColumnElement[Any]:
+        return idleness.clause(table, self.limits)
+
+    def of(self, row: Mapping[str, Any]) -> bool | None:
+        """Its value in a row of fields; None where the row lacks what it follows from."""
+        if row.get("stage_since") is None:
+            return None
+        seen = SimpleNamespace(**{key: row.get(key) for key in ("stage_id", "stage_since", "last_contact_at")})
+        return row.get("outcome") is StageKind.OPEN and idleness.is_idle(seen, self.limits)
+
+
+_IDLE = Reckoned(
+    "deal", "idle", "Idle", FieldKind.BOOLEAN, editable=False, help="No contact for as many working days as the stage allows"
+)
+
+
+def reckoned(entity_key: str) -> Mapping[str, Reckoned]:
+    """Fields of an entity that filters know beyond its registry."""
+    return {_IDLE.key: _IDLE} if entity_key == "deal" else {}
 
 
 def to_json(value: Any) -> Any:
@@ -233,7 +267,7 @@ def resolve(session: Session, entity_key: str, path: str) -> tuple[FieldSpec, tu
             raise Invalid(f"There is no field “{path}”.")
         trail.append(reference.key)
         here = reference.to
-    spec = registry(session, here).get(steps[-1])
+    spec = registry(session, here).get(steps[-1]) or reckoned(here).get(steps[-1])
     if spec is None or len(trail) > 2:
         raise Invalid(f"There is no field “{path}”.")
     return spec, tuple(trail)

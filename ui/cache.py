@@ -65,6 +65,8 @@ def behind(entity_key: str, ast: Any) -> dict[str, Any]:
     wide = any(sign in str(ast) for sign in BEYOND)
     keys = tuple(ENTITIES) if wide else (entity_key,)
     tables = (*(ENTITIES[key].table.name for key in keys), "search_document", "custom_field")
+    if "'idle'" in str(ast):  # reckoned from the days of the stages and the working hours
+        tables = (*tables, "stage", "organisation")
     return {
         "entities": keys,
         "tables": (*tables, "order_line", "segment_member", "analysis_mark", "event_log", "touchpoint") if wide else tables,

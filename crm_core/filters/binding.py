@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from crm_core.entities import label_of, relations
 from crm_core.errors import Invalid
-from crm_core.fields import registry, resolve
+from crm_core.fields import Reckoned, registry, resolve
 from crm_core.filters.nodes import COMPARISONS, COUNTED, MAX_DEPTH, MAX_LEAVES, Aggregate, Ast, Context, Group, Node
 from crm_core.filters.special import bind_special, number_of
 from crm_core.filters.values import Maker
@@ -54,6 +54,8 @@ def _bind_leaf(session: Session, entity_key: str, ast: Mapping[str, Any], contex
     cmp = str(ast.get("cmp", "eq"))
     if cmp not in COMPARISONS[spec.kind]:
         raise Invalid(f"“{spec.label}” can't be compared with “{cmp}”.")
+    if isinstance(spec, Reckoned):
+        spec = spec.at(session, context.now)
     return Maker(path, spec, trail, tuple(hops), context).node(cmp, ast.get("value"))
 
 

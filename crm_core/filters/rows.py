@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crm_core.errors import Invalid
-from crm_core.fields import to_json
+from crm_core.fields import Reckoned, to_json
 from crm_core.filters.nodes import Aggregate, Group, Happened, InSegment, Leaf, Linked, Marked, Node, Row, compare
 
 Children = Callable[[Row, Aggregate], list[Row]]
@@ -21,6 +21,9 @@ def predicate(node: Node, children: Children | None = None, facts: Facts | None 
         if children is None:
             raise Invalid("This filter counts related records and can't be used here.")
         return lambda row: _aggregate_matches(node, children(row, node))
+    if isinstance(node, Leaf) and isinstance(node.spec, Reckoned) and not node.trail:
+        spec = node.spec
+        return lambda row: _leaf_matches(node, spec.of(row))
     if isinstance(node, Leaf):
         return lambda row: _leaf_matches(node, row.get(node.path))
     if facts is None:

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
-from crm_core.fields import FieldSpec
+from crm_core.fields import FieldSpec, Reckoned
 from crm_core.filters.binding import bind
 from crm_core.filters.nodes import Aggregate, Ast, Context, Group, Happened, InSegment, Leaf, Linked, Marked, Node, compare
 from crm_core.filters.special_sql import happened, in_segment, marked
@@ -99,6 +99,11 @@ def _through(
 def _leaf_sql(leaf: Leaf, table: Any) -> ColumnElement[bool]:
     column = leaf.spec.expression(table)
     value = leaf.value
+    if isinstance(leaf.spec, Reckoned) and leaf.cmp in (
+        "eq",
+        "ne",
+    ):  # a condition as it stands leads to an index, one that is compared does not
+        return column if value == (leaf.cmp == "eq") else not_(column)
     textual = leaf.spec.kind in _TEXTUAL or (leaf.spec.kind is FieldKind.CHOICE and leaf.spec.enum is None)
     if leaf.cmp == "empty":
         return or_(column.is_(None), column == "") if textual else column.is_(None)

@@ -152,7 +152,7 @@ class Deal(Customisable, table=True):
                 "stage_id",
                 "pipeline_id",
                 "stage_since",
-                "last_activity_at",
+                "last_contact_at",
                 "next_step_on",
                 "next_step",
                 "expected_close_on",
@@ -196,6 +196,12 @@ class Deal(Customisable, table=True):
     closed_on: date | None = field("Closed on", FieldKind.DATE, editable=False)
     stage_since: datetime = field("In stage since", FieldKind.DATETIME, required=True, editable=False)
     last_activity_at: datetime | None = field("Last activity", FieldKind.DATETIME, editable=False)
+    last_contact_at: datetime | None = field(
+        "Last contact",
+        FieldKind.DATETIME,
+        editable=False,
+        help="The last call, e-mail or meeting; not a note, not an attempt that reached nobody. A planned meeting counts already",
+    )
     next_step: str | None = field("Next step")
     next_step_on: date | None = field("Next step due", FieldKind.DATE)
     source: str | None = field("Source", FieldKind.PICK)

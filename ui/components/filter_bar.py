@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.errors import CrmError
-from crm_core.fields import TEXTS, FieldSpec, registry
+from crm_core.fields import TEXTS, FieldSpec, reckoned, registry
 from crm_core.filters import Context, bind, comparison_words
 from crm_core.kit.money import to_minor
 from crm_core.vocabulary import FieldKind
@@ -138,7 +138,8 @@ def _builder(entity_key: str) -> None:
 
 
 def _usable(session: Session, actor: Actor, entity_key: str) -> dict[str, FieldSpec]:
-    return {key: spec for key, spec in registry(session, entity_key).items() if not actor.masked(entity_key, key)}
+    known = {**registry(session, entity_key), **reckoned(entity_key)}
+    return {key: spec for key, spec in known.items() if not actor.masked(entity_key, key)}
 
 
 def _group(entity_key: str, specs: Mapping[str, FieldSpec], group: dict[str, Any], depth: int) -> None:

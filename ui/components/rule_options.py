@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.entities import ENTITIES, PARTS, entity, label_of, relations
-from crm_core.fields import FieldSpec, registry
+from crm_core.fields import FieldSpec, reckoned, registry
 from crm_core.filters.words import event_label, mark_label
 from crm_core.services.marketing import segment_insights, segments
 from crm_core.vocabulary import Action
@@ -54,7 +54,7 @@ def options(session: Session, actor: Actor, entity_key: str, *, inner: bool = Fa
 def _fields(session: Session, actor: Actor, entity_key: str, path: str, before: str) -> list[Choice]:
     return [
         Choice(f"field:{path}{key}", f"{before}{spec.label}", spec)
-        for key, spec in registry(session, entity_key).items()
+        for key, spec in {**registry(session, entity_key), **reckoned(entity_key)}.items()
         if spec.filterable and not actor.masked(entity_key, key) and not (entity_key in PARTS and key.endswith("order_id"))
     ]
 

@@ -6,21 +6,18 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, func, literal_column, select
-from sqlmodel import Session, col
-from sqlmodel import select as select_rows
+from sqlmodel import Session
 
-from crm_core import filters, lists
+from crm_core import filters, idleness, lists
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import NotFound
 from crm_core.kit import clock
 from crm_core.kit.paging import Page
 from crm_core.lists import ListQuery
-from crm_core.models import Stage
 from crm_core.vocabulary import Action, HandoverState, LeadKind, StageKind, TicketKind
 
 Ast = dict[str, Any]
-_IDLE_GROUPS = 12
 
 
 @dataclass(frozen=True)
@@ -61,24 +58,6 @@ def _leaf(field: str, cmp: str, value: Any = None) -> Ast:
 _IS_OPEN = _leaf("outcome", "eq", StageKind.OPEN.value)
 
 
-def _idle(session: Session) -> list[Ast]:
-    """Open deals in which nothing happened for longer than their stage allows, by the rule of the deal page (``deal_rules.is_idle``)."""
-    stages: dict[int, list[int]] = {}
-    rows = session.exec(
-        select_rows(Stage.id, Stage.max_idle_days).where(Stage.kind == StageKind.OPEN, col(Stage.max_idle_days).is_not(None))
-    )
-    for stage_id, days in rows:
-        stages.setdefault(int(days or 0), []).append(int(stage_id or 0))
-    # Full minutes: the filter travels in an address, and two readers within a minute share one cached answer.
-    now = clock.utcnow().replace(second=0, microsecond=0)
-    groups = []
-    for days, ids in sorted(stages.items())[:_IDLE_GROUPS]:
-        limit = (now - timedelta(days=days)).isoformat()
-        quiet = {"op": "or", "items": [_leaf("last_activity_at", "empty"), _leaf("last_activity_at", "le", limit)]}
-        groups.append({"op": "and", "items": [_leaf("stage_id", "in", ids), _leaf("stage_since", "le", limit), quiet]})
-    return [_IS_OPEN, {"op": "or", "items": groups}]
-
-
 def _fixed(*leaves: Ast) -> Callable[[Session], list[Ast]]:
     return lambda _session: list(leaves)
 
@@ -97,11 +76,11 @@ _ALL = (
     ),
     Reminder(
         "no_next_step", "deal", "deal has no next step", "deals have no next step", "Open, and nobody wrote down what comes next",
-        "schedule", "orange", "stage_since", _fixed(_IS_OPEN, _leaf("next_step", "empty")),
+        "schedule", "orange", "stage_since", _fixed(_IS_OPEN, idleness.NO_NEXT_STEP),
     ),
     Reminder(
-        "idle", "deal", "deal is idle", "deals are idle", "Nothing happened for longer than the stage allows",
-        "hotel", "orange", "stage_since", _idle,
+        "idle", "deal", "deal is idle", "deals are idle", "No contact with the customer for as many working days as the stage allows",
+        "hotel", "orange", "stage_since", _fixed(_IS_OPEN, idleness.IDLE),
     ),
     Reminder(
         "no_account", "deal", "open deal has no account", "open deals have no account", "They are missing in the figures of every account",

@@ -66,18 +66,18 @@ RECIPES: tuple[Recipe, ...] = (
         ),
     ),
     Recipe(
-        "idle_deal", "Wake idle deals", "Open deals on which nothing happened for two weeks: their owner is told, at most every two weeks.", "bedtime",
+        "idle_deal", "Wake idle deals", "Open deals without contact for as many working days as their stage allows: their owner is told, at most every two weeks.", "bedtime",
         {
             "entity": "deal", "trigger": {"kind": "schedule", "every": "day", "hour": 8}, "reentry": "idle", "rest_days": 14,
-            "if": _and(("outcome", "eq", "open"), ("last_activity_at", "lt", "-14d")),
-            "steps": [_tell("Nothing happened on this deal for two weeks. What is the next step?")],
+            "if": _and(("outcome", "eq", "open"), ("idle", "eq", True)),
+            "steps": [_tell("This deal has gone quiet. What is the next step?")],
         },
     ),
     Recipe(
         "next_step", "Ask for the next step", "Every Monday, owners hear of open deals without a next step.", "footprint",
         {
             "entity": "deal", "trigger": {"kind": "schedule", "every": "week", "weekday": 0, "hour": 8}, "reentry": "idle", "rest_days": 6,
-            "if": _and(("outcome", "eq", "open"), ("next_step", "empty")), "steps": [_tell("This deal has no next step. Agree on one.")],
+            "if": _and(("outcome", "eq", "open"), ("next_step", "empty"), ("next_step_on", "empty")), "steps": [_tell("This deal has no next step. Agree on one.")],
         },
     ),
     Recipe(

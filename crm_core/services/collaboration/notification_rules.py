@@ -68,7 +68,7 @@ _ALL = (
     Kind("reminder.task", DUE, "A task of mine is due", "Due now: {title}", "alarm"),
     Kind("reminder.overdue", DUE, "A task of mine is overdue", "Overdue since yesterday: {title}", "alarm", mail=DAILY),
     Kind("reminder.meeting", DUE, "A meeting begins soon", "{title} begins soon", "event"),
-    Kind("reminder.follow_up", DUE, "A deal of mine needs a next step", "{title} has gone without a next step for {days} days", "update", mail=DAILY),
+    Kind("reminder.follow_up", DUE, "A deal of mine has gone quiet", "{title}: no contact with the customer for {days} working days", "update", mail=DAILY),
     Kind("reminder.renewal", DUE, "A contract ends soon", "The contract of {title} ends in {days} days", "autorenew", mail=DAILY),
     Kind("reminder.birthday", DUE, "A contact has a birthday", "{title} has a birthday today", "cake"),
     Kind("reminder.follow_lead", DUE, "A lead of mine waits for its first answer", "{title} still waits for a first answer", "update"),

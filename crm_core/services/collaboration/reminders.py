@@ -7,16 +7,17 @@ from typing import Any
 from sqlalchemy import and_, exists, extract, func, or_, select
 from sqlmodel import Session
 
+from crm_core import idleness
 from crm_core.access import system
 from crm_core.entities import entity
 from crm_core.fields import registry
 from crm_core.filters import where
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import today, utcnow
-from crm_core.models import Activity, Article, Contact, Deal, Lead, Organisation, Stage, Task, UserPreference
+from crm_core.models import Activity, Article, Contact, Deal, Lead, Organisation, Task, UserPreference
 from crm_core.services.collaboration.incoming import came_in
 from crm_core.services.collaboration.notifications import NOTES, News, notify, notify_many
-from crm_core.vocabulary import ActivityKind, ArticleState, FieldKind, StageKind, TaskStatus
+from crm_core.vocabulary import ActivityKind, ArticleState, FieldKind, TaskStatus
 
 TASK_KINDS = ("reminder.task", "reminder.overdue")
 LOOK_BACK = timedelta(hours=24)
@@ -34,7 +35,6 @@ _ACTIVITY = Activity.__table__  # type: ignore[attr-defined]
 _CONTACT = Contact.__table__  # type: ignore[attr-defined]
 _LEAD = Lead.__table__  # type: ignore[attr-defined]
 _DEAL = Deal.__table__  # type: ignore[attr-defined]
-_STAGE = Stage.__table__  # type: ignore[attr-defined]
 _ARTICLE = Article.__table__  # type: ignore[attr-defined]
 _PREFERENCE = UserPreference.__table__  # type: ignore[attr-defined]
 
@@ -178,22 +178,18 @@ def _renewing(session: Session, key: str, field: str, on: date, days: int) -> in
 
 
 def idle_deals(session: Session, day: date) -> int:
-    """Open deals in which nothing happened for as long as their stage allows: once per stretch of silence."""
+    """Open deals that have become idle within the last two working days, by the rule of ``idleness``: once per stretch of silence."""
     now = utcnow()
-    query = (
-        select(_DEAL.c.id, _DEAL.c.owner_id, _DEAL.c.stage_since, _DEAL.c.last_activity_at, _STAGE.c.max_idle_days)
-        .join(_STAGE, _STAGE.c.id == _DEAL.c.stage_id)
-        .where(
-            _DEAL.c.outcome == StageKind.OPEN, _DEAL.c.deleted_at.is_(None), _DEAL.c.owner_id.is_not(None),
-            _STAGE.c.max_idle_days.is_not(None), _DEAL.c.stage_since <= now - timedelta(days=1),
-        )
-    )  # fmt: skip
+    limits, calendar = idleness.limits(session, now), idleness.working_hours(session)
+    query = select(_DEAL.c.id, _DEAL.c.owner_id, _DEAL.c.stage_id, _DEAL.c.stage_since, _DEAL.c.last_contact_at).where(
+        idleness.clause(_DEAL, limits), _DEAL.c.deleted_at.is_(None), _DEAL.c.owner_id.is_not(None)
+    )
+    earlier = {limit: idleness.back(calendar, limit, [2])[2] for limit in set(limits.values())}
     told = 0
     for row in session.execute(query).all():
-        latest = max(row.last_activity_at or row.stage_since, row.stage_since)
-        if (
-            days := (now - latest).days
-        ) == row.max_idle_days or days == row.max_idle_days + 1:  # older silence was told, or is no news
+        latest = idleness.since(row)
+        if latest > earlier[limits[row.stage_id]]:  # older silence was told, or is no news
+            days = idleness.quiet_days(calendar, latest, now)
             told += _tell(session, row.owner_id, "reminder.follow_up", "deal", row.id, f"idle:{row.id}:{_stamp(latest)}", days=days)
     return told
 

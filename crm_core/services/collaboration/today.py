@@ -7,16 +7,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select as core_select
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from crm_core import lists
+from crm_core import idleness, lists
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.filters import where
 from crm_core.kit import clock
 from crm_core.kit.paging import Page
 from crm_core.lists import ListQuery
-from crm_core.models import Stage, Task
+from crm_core.models import Task
 from crm_core.services.collaboration import tasks, timeline
 from crm_core.services.collaboration.timeline import LINKS
 from crm_core.vocabulary import Action, LeadKind, Scope, StageKind, TicketKind
@@ -82,8 +82,8 @@ def deals(session: Session, actor: Actor) -> Block | None:
     reasons = {
         "Closing date passed": _leaf("expected_close_on", "lt", "today"),
         "Next step overdue": _leaf("next_step_on", "lt", "today"),
-        "No next step": _all(_leaf("next_step", "empty"), _leaf("next_step_on", "empty")),
-        **_idle(session),
+        "No next step": idleness.NO_NEXT_STEP,
+        "Idle": idleness.IDLE,
     }
     mine = (_leaf("owner_id", "eq", "@me"), _leaf("outcome", "eq", StageKind.OPEN.value))
     ast = _all(*mine, {"op": "or", "items": list(reasons.values())})
@@ -97,23 +97,6 @@ def deals(session: Session, actor: Actor) -> Block | None:
     )
     why = _reasons(session, actor, block, reasons)
     return replace(block, why=why)
-
-
-def _idle(session: Session) -> dict[str, Ast]:
-    """Deals in which nothing happened for as long as their stage calls idle."""
-    stages = session.exec(
-        select(Stage.id, Stage.max_idle_days).where(Stage.kind == StageKind.OPEN, col(Stage.max_idle_days).is_not(None))
-    )
-    by_days: dict[int, list[int]] = {}
-    for stage_id, days in stages:
-        by_days.setdefault(int(days or 0), []).append(stage_id)
-    now = clock.utcnow().replace(second=0, microsecond=0)
-    groups = []
-    for days, ids in sorted(by_days.items()):
-        limit = (now - timedelta(days=days)).isoformat()
-        quiet = {"op": "or", "items": [_leaf("last_activity_at", "empty"), _leaf("last_activity_at", "le", limit)]}
-        groups.append(_all(_leaf("stage_id", "in", ids), _leaf("stage_since", "le", limit), quiet))
-    return {"Idle": {"op": "or", "items": groups}} if groups else {}
 
 
 def _reasons(session: Session, actor: Actor, block: Block, reasons: Mapping[str, Ast]) -> dict[int, tuple[str, ...]]:

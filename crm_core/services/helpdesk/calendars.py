@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlmodel import Session, select
 
-from crm_core import events, jobs
+from crm_core import events, idleness, jobs
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes, check_hours, the_same
 from crm_core.kit.text import clean
-from crm_core.models import Organisation, ServiceCalendar, SlaPolicy
+from crm_core.models import ServiceCalendar, SlaPolicy
 from crm_core.ordering import alphabetical
 from crm_core.services.helpdesk.sla_rules import ALWAYS
 from crm_core.vocabulary import Action
@@ -88,16 +88,7 @@ def calendar_of(session: Session, calendar_id: int | None) -> BusinessCalendar:
 
 def of_the_workspace(session: Session) -> BusinessCalendar:
     """The working hours in the settings of the workspace; nine to five before there are any."""
-    row = session.exec(select(Organisation.working_hours, Organisation.timezone)).first()
-    if row is None:
-        return BusinessCalendar("UTC", (((9 * 60, 17 * 60),),) * 5 + ((), ()))
-    week = tuple(tuple((_minute(start), _minute(end)) for start, end in row[0].get(str(n), ())) for n in range(7))
-    return BusinessCalendar(row[1], week)
-
-
-def _minute(text: str) -> int:
-    hour, _, minute = text.partition(":")
-    return int(hour) * 60 + int(minute or 0)
+    return idleness.working_hours(session)
 
 
 def hours_of(row: ServiceCalendar) -> BusinessCalendar:

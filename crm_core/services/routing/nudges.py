@@ -6,24 +6,24 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, exists, select
 from sqlmodel import Session, col
 from sqlmodel import select as fetch
 
-from crm_core import events
+from crm_core import events, filters, idleness
 from crm_core.access import Actor, require, system, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
-from crm_core.models import LeadWatch, RoutingSetting, ServiceCalendar, SpeedTarget, Stage, User
+from crm_core.models import LeadWatch, RoutingSetting, ServiceCalendar, SpeedTarget, User
 from crm_core.records import LASTING
 from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.collaboration.incoming import came_in
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.routing.rules import require_all
 from crm_core.services.routing.standing import open_clause
-from crm_core.vocabulary import Action, StageKind, TaskStatus
+from crm_core.vocabulary import Action, TaskStatus
 
 START = {"idle": False, "steps": False, "steps_days": 7, "leads": False, "leads_days": 2}
 """Switches of the tasks that are raised by themselves; all are off until somebody switches them on. Idle days stand at each stage."""
@@ -217,31 +217,25 @@ def _open_task(column: str, record: Any) -> Any:
 
 
 def _idle(session: Session, _switches: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Open deals in which nothing happened for longer than their stage allows, and for which nothing is planned."""
-    now, rows = utcnow(), list[Any]()
-    for stage in session.exec(fetch(Stage).where(Stage.kind == StageKind.OPEN, col(Stage.max_idle_days).is_not(None))):
-        limit = now - timedelta(days=stage.max_idle_days or 0)
-        quiet = and_(_DEALS.c.stage_since <= limit, or_(_DEALS.c.last_activity_at.is_(None), _DEALS.c.last_activity_at <= limit))
-        clause = and_(
-            open_clause("deal"),
-            _DEALS.c.stage_id == stage.id,
-            quiet,
-            _DEALS.c.owner_id.in_(_here()),
-            ~_open_task("deal_id", _DEALS.c.id),
-        )
-        rows += session.execute(select(_DEALS).where(clause).order_by(_DEALS.c.id).limit(FEW)).all()
+    """Open deals that are idle, and for which nothing is planned."""
+    now, calendar = utcnow(), idleness.working_hours(session)
+    clause = and_(
+        open_clause("deal"),
+        idleness.clause(_DEALS, idleness.limits(session, now)),
+        _DEALS.c.owner_id.in_(_here()),
+        ~_open_task("deal_id", _DEALS.c.id),
+    )
     made = []
-    for row in rows:
-        latest = max(row.stage_since, row.last_activity_at or row.stage_since)
-        made.append(
-            (f"idle-{row.id}-{latest:%Y%m%d%H%M}", _deal_task(row, f"Pick up {row.name}: quiet for {(now - latest).days} days"))
-        )
+    for row in session.execute(select(_DEALS).where(clause).order_by(_DEALS.c.id).limit(FEW)).all():
+        latest = idleness.since(row)
+        days = idleness.quiet_days(calendar, latest, now)
+        made.append((f"idle-{row.id}-{latest:%Y%m%d%H%M}", _deal_task(row, f"Pick up {row.name}: quiet for {days} working days")))
     return made
 
 
 def _without_step(session: Session, switches: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     limit = utcnow() - timedelta(days=int(switches["steps_days"]))
-    missing = or_(_DEALS.c.next_step.is_(None), _DEALS.c.next_step == "")
+    missing = filters.where(session, "deal", idleness.NO_NEXT_STEP, system())
     clause = and_(
         open_clause("deal"),
         missing,

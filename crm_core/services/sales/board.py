@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, select, true
 from sqlmodel import Session
 
-from crm_core import lists
+from crm_core import idleness, lists
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.filters import where
@@ -62,8 +62,7 @@ def columns(
     narrowed = where(session, "deal", filter, actor) if filter else true()
     base = and_(visible(actor, "deal", table), narrowed)
     found = deals.stages(session, actor, pipeline_id)
-    stage_table = entity("stage").table
-    idle_days = dict(session.execute(select(stage_table.c.id, stage_table.c.max_idle_days)).tuples().all())
+    limits_of_idleness = idleness.limits(session)
     sums = _sums(session, base, table, found, actor)
     hidden = actor.masked("deal", "amount_minor")
     unweighted = hidden or actor.masked("deal", "probability_pct")
@@ -72,7 +71,7 @@ def columns(
         n, amount, weighted = sums.get(stage.id, (0, 0, 0))
         clause = and_(base, *_standing(table, stage, actor))
         rows = _rows(session, clause, table, stage, (limits or {}).get(stage.id, PER_COLUMN)) if n else []
-        cards = _cards(session, actor, rows, stage, idle_days.get(stage.id))
+        cards = _cards(session, actor, rows, stage, limits_of_idleness)
         made.append(StageColumn(stage, n, None if hidden else amount, None if unweighted else weighted // 100, cards))
     return made
 
@@ -105,15 +104,14 @@ def _sums(session: Session, base: Any, table: Any, stages: list[StageView], acto
 def _rows(session: Session, clause: Any, table: Any, stage: StageView, limit: int) -> list[Any]:
     order = table.c.expected_close_on.asc().nulls_last() if stage.kind is StageKind.OPEN else table.c.closed_on.desc()
     fields = (
-        "id", "version", "name", "account_id", "owner_id", "amount_minor", "expected_close_on", "stage_since", "last_activity_at", "next_step", "next_step_on",
+        "id", "version", "name", "account_id", "owner_id", "amount_minor", "expected_close_on", "stage_id", "stage_since", "last_contact_at", "next_step", "next_step_on",
     )  # fmt: skip
     return list(session.execute(select(*[table.c[name] for name in fields]).where(clause).order_by(order, table.c.id).limit(limit)))
 
 
-def _cards(session: Session, actor: Actor, rows: list[Any], stage: StageView, idle_days: int | None) -> tuple[DealCard, ...]:
+def _cards(session: Session, actor: Actor, rows: list[Any], stage: StageView, limits: idleness.Limits) -> tuple[DealCard, ...]:
     accounts = lists.titles(session, actor, "account", (row.account_id for row in rows))
     people = lists.titles(session, actor, "user", (row.owner_id for row in rows))
-    now = clock.utcnow()
     hidden = actor.masked("deal", "amount_minor")
     return tuple(
         DealCard(
@@ -124,13 +122,8 @@ def _cards(session: Session, actor: Actor, rows: list[Any], stage: StageView, id
             people.get(row.owner_id, ""),
             None if hidden else row.amount_minor,
             row.expected_close_on,
-            stage.kind is StageKind.OPEN and idle_days is not None and _days_idle(row, now) >= idle_days,
+            stage.kind is StageKind.OPEN and idleness.is_idle(row, limits),
             stage.kind is StageKind.OPEN and not row.next_step and row.next_step_on is None,
         )
         for row in rows
     )
-
-
-def _days_idle(row: Any, now: datetime) -> int:
-    latest = max(row.last_activity_at or row.stage_since, row.stage_since)
-    return (now - latest).days

@@ -46,11 +46,3 @@ def enter_stage(deal: Deal, stage: Stage, now: datetime, closed_on: date | None)
 def amount_of(lines: list[DealLine]) -> int:
     """Sum of the lines in minor units."""
     return sum(line.total_minor for line in lines)
-
-
-def is_idle(deal: Deal, stage: Stage, now: datetime) -> bool:
-    """True when nothing happened for longer than the stage allows."""
-    if deal.outcome is not StageKind.OPEN or stage.max_idle_days is None:
-        return False
-    latest = max(deal.last_activity_at or deal.stage_since, deal.stage_since)
-    return (now - latest).days >= stage.max_idle_days

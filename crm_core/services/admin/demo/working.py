@@ -46,7 +46,10 @@ def add_activities(draft: Draft) -> None:
         "updated_at": at,
     }
     draft.put("activity", **{key: values[order] for key, values in columns.items()})
-    _last_activity(draft, deal[on_deal], at[on_deal])
+    in_vain = np.isin(columns["outcome"].astype(str), ("no_answer", "voicemail", "wrong_number"))
+    _last(draft, "last_activity_at", deal[on_deal], at[on_deal])
+    both = on_deal & (kind != KINDS.index("note")) & ~in_vain
+    _last(draft, "last_contact_at", deal[both], at[both])
 
 
 def _subjects(rng: np.random.Generator, kind: Array) -> Array:
@@ -58,11 +61,11 @@ def _subjects(rng: np.random.Generator, kind: Array) -> Array:
     return subjects
 
 
-def _last_activity(draft: Draft, deal: Array, at: Array) -> None:
+def _last(draft: Draft, column: str, deal: Array, at: Array) -> None:
     never = np.iinfo(np.int64).min
     last = np.full(draft.sizes.deals, never)
     np.maximum.at(last, deal, at.astype(np.int64))
-    draft.tables["deal"]["last_activity_at"] = np.where(last == never, np.datetime64("NaT", "us"), last.astype("datetime64[us]"))
+    draft.tables["deal"][column] = np.where(last == never, np.datetime64("NaT", "us"), last.astype("datetime64[us]"))
 
 
 def add_tasks(draft: Draft) -> None:

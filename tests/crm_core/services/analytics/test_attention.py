@@ -6,14 +6,13 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
-from crm_core import lists
+from crm_core import idleness, lists
 from crm_core.db import read_session, write_session
 from crm_core.errors import NotFound
 from crm_core.kit.clock import frozen
 from crm_core.lists import ListQuery
 from crm_core.models import Deal, Stage
 from crm_core.services.analytics import attention
-from crm_core.services.sales.deal_rules import is_idle
 from crm_core.vocabulary import StageKind
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
 
@@ -37,12 +36,12 @@ def test_each_reminder_counts_the_records_of_its_list_for_every_role(any_cast, s
     assert seen == set(attention.REMINDERS) - {"overdue_step"}  # no deal of the random company has a dated next step
 
 
-def test_idle_deals_are_those_that_the_deal_page_calls_idle(cast):
+def test_idle_deals_are_those_of_the_one_rule(cast):
     fill(cast, 23)
     with read_session() as session:
-        stages = {stage.id: stage for stage in session.exec(select(Stage))}
-        deals = [deal for deal in session.exec(select(Deal)) if deal.deleted_at is None]
-    idle = [deal for deal in deals if is_idle(deal, stages[deal.stage_id], NOW)]
+        limits = idleness.limits(session, NOW)
+        deals = [deal for deal in session.exec(select(Deal)) if deal.deleted_at is None and deal.outcome is StageKind.OPEN]
+    idle = [deal for deal in deals if idleness.is_idle(deal, limits)]
     found = waiting(cast["root"])["idle"]
     assert found.count == len(idle) > 0
     assert found.oldest == min(deal.stage_since for deal in idle)
