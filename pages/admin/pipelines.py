@@ -44,7 +44,9 @@ def stage_table(pipeline: PipelineRow) -> list[StageRow]:
             "probability": st.column_config.NumberColumn(
                 "Probability %", min_value=0, max_value=100, step=1, required=True, default=10
             ),
-            "idle": st.column_config.NumberColumn("Idle after days", min_value=1, max_value=3650, step=1),
+            "idle": st.column_config.NumberColumn(
+                "Idle after days", help="Working days without contact with the customer", min_value=1, max_value=3650, step=1
+            ),
             "category": st.column_config.SelectboxColumn(
                 "Forecast",
                 options=list(CATEGORIES),

@@ -90,7 +90,7 @@ def _tasks(may_edit: bool) -> None:
     st.markdown("**Tasks that are raised by themselves**")
     st.caption("Every morning, for the owner, once for each quiet spell, and only where no task is open.")
     idle = st.toggle(
-        "Deals that are idle: longer than their stage allows (set under Pipelines)",
+        "Deals that are idle: no contact for as many working days as their stage allows (set under Pipelines)",
         value=found["idle"],
         key="nudge_idle",
         disabled=not may_edit,

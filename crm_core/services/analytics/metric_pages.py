@@ -53,6 +53,19 @@ Folded under the sales figures of the overview; the time that a single deal spen
   this moment, or of the last day of the compared period; won and lost deals by their closing day in the period. The mean of the days and not the median of
   *Sales cycle*, since only means multiply. No figure with fewer than {velocity.FEW} won deals. It says what the pipeline yields if it turns as it did; it is no forecast.
 """
+_IDLE = """## Idle deals
+
+One rule (`crm_core/idleness.py`) for the overview, *Today*, the cards of the board, reminders, tasks that are raised by themselves, automations and the filter
+*Idle* of lists, saved views and dashboard tiles.
+
+* An open deal is **idle** when as many *working days* as *Idle after* of its stage says (*Admin → Pipelines*) have passed since its last contact, or since it came
+  into the stage when that was later. A stage without such a number knows no idle deals.
+* **Contact goes both ways**: a call, an e-mail or a meeting that is logged on the deal. A note is none; nor is a call whose outcome is *No answer*, *Left a voicemail*
+  or *Wrong number*. A meeting that is planned counts already, at its own time. Whoever changes, moves or removes an activity changes *Last contact* with it.
+* **Working days** are those with working hours in the workspace's settings, in its time zone, counted back from now at the same time of day: a call on Friday at 16:00 is one
+  working day old on Monday at 16:00. On a free day the clock stands at the end of the last working day. Without any working hours every day counts.
+* A deal has **no next step** when it has neither words nor a day for one.
+"""
 _PERIODS = {
     PeriodPreset.DAYS_30: "the last 30 days, today included",
     PeriodPreset.DAYS_90: "the last 90 days, today included",
@@ -77,7 +90,7 @@ def page() -> str:
     for area, label in AREAS.items():
         parts.append(f"## {label}\n")
         parts += [_entry(metric) for metric in METRICS.values() if metric.area == area]
-    parts.append(_STAGES)
+    parts += [_STAGES, _IDLE]
     parts.append("## Needs attention\n")
     parts += [
         f"* **{reminder.many.capitalize()}** ({entity(reminder.entity).plural.lower()}): {reminder.why.lower()}."
