@@ -116,8 +116,9 @@ def _flow(actor: Actor, selection: Selection) -> None:
                 label_visibility="collapsed",
                 width=200,
             )
-        only = {"owner_id": selection.owner_id}
-        rows = cached(stage_flow.flow, pipeline_id, selection.period, **only, entities=("deal",), tables=TABLES)
+        rows = cached(
+            stage_flow.flow, pipeline_id, selection.period, owner_id=selection.owner_id, entities=("deal",), tables=TABLES
+        )
         empty = not any(row.entered for row in rows)
         _extras(actor, pipeline_id, selection.period, selection.owner_id, rows, empty)
     with outer:

@@ -146,10 +146,20 @@ def _list(stage_id: int, period: Period, owner_id: int | None) -> dict[str, Any]
 
 
 def _told(stage_id: int, name: str, stays: _Stays, ast: dict[str, Any]) -> Flow:
-    counts = [each.total() for each in (stays.went_on, stays.lost, stays.elsewhere, stays.standing)]
     ended = stays.went_on + stays.lost + stays.elsewhere
     middle, most = quantiles(ended, stays.standing, (0.5, 0.9)) if ended.total() >= FEW else (None, None)
-    return Flow(stage_id, name, sum(counts), *counts, middle, most, ast)
+    return Flow(
+        stage_id=stage_id,
+        stage=name,
+        entered=ended.total() + stays.standing.total(),
+        went_on=stays.went_on.total(),
+        lost=stays.lost.total(),
+        elsewhere=stays.elsewhere.total(),
+        standing=stays.standing.total(),
+        median_days=middle,
+        p90_days=most,
+        filter=ast,
+    )
 
 
 def quantiles(ended: Counter[int], lasting: Counter[int], shares: Iterable[float]) -> tuple[float | None, ...]:
