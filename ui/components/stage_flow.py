@@ -73,11 +73,11 @@ def _velocity(actor: Actor, selection: Selection, found: Velocity) -> None:
             return
         pace = found.pace
         compared = selection.comparison is not None and found.before is not None
-        with st.container(horizontal=True, gap="large", vertical_alignment="center"):
+        with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
             st.metric(
                 "Per month",
                 fmt.money(actor, pace.monthly_minor, compact=True),
-                f"{found.relative:+.1%}" if found.relative is not None else None,
+                _signed(actor, found.relative),
                 delta_description=_against(actor, found) if compared else None,
                 width="content",
             )
@@ -87,6 +87,12 @@ def _velocity(actor: Actor, selection: Selection, found: Velocity) -> None:
             _part(actor, "Mean days to win", fmt.number(actor, pace.cycle_days, digits=0), found.won_filter, "timelapse")
         if compared and found.relative is None:
             st.caption("The period before had too few won deals to compare with.")
+
+
+def _signed(actor: Actor, relative: float | None) -> str | None:
+    if relative is None:
+        return None
+    return f"{'+' if relative > 0 else ''}{fmt.percent(actor, relative, 0)}"
 
 
 def _against(actor: Actor, found: Velocity) -> str:
