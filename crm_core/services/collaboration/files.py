@@ -78,6 +78,17 @@ def attach(session: Session, actor: Actor, entity_key: str, record_id: int, *, n
     return row
 
 
+def carry_over(session: Session, entity_key: str, record_id: int, to_entity: str, to_record_id: int) -> None:
+    """The files of a record hang on another one too: what it became. Part of what has asked for permission; the contents are kept once."""
+    for row in reversed(_of(session, entity_key, record_id)):
+        session.add(
+            Attachment(
+                entity=to_entity, record_id=to_record_id, uploaded_by_id=row.uploaded_by_id, name=row.name, media_type=row.media_type,
+                size_bytes=row.size_bytes, sha256=row.sha256,
+            )
+        )  # fmt: skip
+
+
 def read(session: Session, actor: Actor, file_id: int) -> tuple[str, str, bytes]:
     """Name, type to hand out and content of a file, for whoever may see its record."""
     row = _live(session, file_id)

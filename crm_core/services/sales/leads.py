@@ -13,9 +13,11 @@ from crm_core.access import Actor, require
 from crm_core.db import bump, shared
 from crm_core.entities import entity, label_of, relations
 from crm_core.errors import Conflict, Invalid
+from crm_core.fields import FieldSpec, registry
 from crm_core.kit import clock
+from crm_core.kit.text import fold
 from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task, Touchpoint, User
-from crm_core.services.collaboration import incoming
+from crm_core.services.collaboration import files, incoming
 from crm_core.services.customers import accounts, contacts, duplicates, unsubscribing
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LeadKind
@@ -161,7 +163,8 @@ def convert(
 ) -> Converted:
     """Turn a lead into account, contact and (with ``deal_name``) deal, all or nothing.
 
-    ``account_id`` and ``contact_id`` choose existing ones; otherwise they are created from the lead. Activities and open tasks come along.
+    ``account_id`` and ``contact_id`` choose existing ones; otherwise they are created from the lead, with its values of custom fields that go by the
+    same name there. Activities and open tasks come along; description and files go to the deal, or to the contact where there is none.
     """
     lead = get(session, actor, lead_id, action=Action.EDIT)
     _refuse_if_converted(lead)
@@ -169,13 +172,15 @@ def convert(
         raise Conflict("Somebody else changed this lead meanwhile. Look at it again before you convert it.")
     owner_id = _heir(session, actor, lead)
     account = _account(session, actor, lead, account_id, account_name, owner_id)
-    contact = _contact(session, actor, lead, contact_id, account, owner_id)
+    contact = _contact(session, actor, lead, contact_id, account, owner_id, told=not deal_name)
     deal = _deal(session, actor, lead, account, contact, deal_name, amount_minor, owner_id)
     for model in (Activity, Task):
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
             row.account_id, row.contact_id = account.id if account else None, contact.id
             row.deal_id = deal.id if deal else None
             session.add(row)
+    heir = ("deal", deal.id) if deal else ("contact", contact.id)
+    files.carry_over(session, "lead", lead_id, *heir)
     unsubscribing.carry_over(session, actor, lead_id, contact.id)
     _share_touches(session, lead_id, contact.id)
     fixed: dict[str, Any] = {
@@ -216,7 +221,25 @@ def _account(
     if not title.strip():
         return None
     copied = {key: getattr(lead, key) for key in ("website", "phone", "city", "country") if getattr(lead, key)}
-    return accounts.create(session, actor, {"name": title, **copied, **_owned(owner_id)})
+    return accounts.create(session, actor, {"name": title, **copied, **_same_fields(session, lead, "account"), **_owned(owner_id)})
+
+
+def _same_fields(session: Session, lead: Lead, entity_key: str) -> dict[str, Any]:
+    """Values of a lead's custom fields for the custom fields of the same name and kind of what it becomes."""
+    there = {
+        (fold(spec.label), spec.kind): spec for spec in registry(session, entity_key).values() if spec.custom and spec.editable
+    }
+    found: dict[str, Any] = {}
+    for spec in registry(session, "lead").values():
+        twin, value = there.get((fold(spec.label), spec.kind)), spec.value(lead) if spec.custom else None
+        if twin is not None and value not in (None, "", []) and _offers(twin, value):
+            found[twin.key] = value
+    return found
+
+
+def _offers(spec: FieldSpec, value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return spec.options is None or all(one in spec.options for one in values)
 
 
 def _owned(owner_id: int | None) -> dict[str, Any]:
@@ -224,12 +247,20 @@ def _owned(owner_id: int | None) -> dict[str, Any]:
 
 
 def _contact(
-    session: Session, actor: Actor, lead: Lead, contact_id: int | None, account: Account | None, owner_id: int | None
+    session: Session,
+    actor: Actor,
+    lead: Lead,
+    contact_id: int | None,
+    account: Account | None,
+    owner_id: int | None,
+    *,
+    told: bool,
 ) -> Contact:
     if contact_id is not None:
         return records.get(session, actor, "contact", contact_id)
-    names = ("name", "job_title", "email", "phone", "city", "country", "source")
-    copied = {**{key: getattr(lead, key) for key in names if getattr(lead, key)}, **_owned(owner_id)}
+    names = ("name", "job_title", "email", "phone", "city", "country", "source", *(["description"] if told else []))
+    copied = {key: getattr(lead, key) for key in names if getattr(lead, key)}
+    copied |= {**_same_fields(session, lead, "contact"), **_owned(owner_id)}
     if account is not None:
         copied["account_id"] = account.id
     return contacts.create(session, actor, copied)
@@ -250,10 +281,8 @@ def _deal(
     values: dict[str, Any] = {"name": name, "contact_id": contact.id, "amount_minor": amount_minor or lead.estimated_minor or 0}
     if account is not None:
         values["account_id"] = account.id
-    for key in ("source", "campaign_id"):
-        if getattr(lead, key):
-            values[key] = getattr(lead, key)
-    return deals.create(session, actor, {**values, **_owned(owner_id)})
+    values |= {key: getattr(lead, key) for key in ("source", "campaign_id", "description") if getattr(lead, key)}
+    return deals.create(session, actor, {**values, **_same_fields(session, lead, "deal"), **_owned(owner_id)})
 
 
 @dataclass(frozen=True)

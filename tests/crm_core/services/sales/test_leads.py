@@ -10,10 +10,11 @@ from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import LeadStatus, Touchpoint, User
 from crm_core.services import crud
-from crm_core.services.collaboration import activities, timeline
+from crm_core.services.admin import custom_fields
+from crm_core.services.collaboration import activities, files, timeline
 from crm_core.services.customers import contacts, duplicates
 from crm_core.services.sales import leads, orders
-from crm_core.vocabulary import ActivityKind, LeadKind
+from crm_core.vocabulary import ActivityKind, FieldKind, LeadKind
 from tests.verbs import do
 
 
@@ -70,6 +71,30 @@ def test_conversion_makes_account_contact_and_deal_and_takes_the_history_along(a
         do(leads.convert, alice, lead.id)
     with pytest.raises(Conflict, match="was converted"):
         do(leads.update, alice, lead.id, {"company": "x"})
+
+
+def test_what_was_written_down_on_a_lead_stands_on_what_it_becomes(cast):
+    root, alice = cast["root"], cast["alice"]
+    size = do(custom_fields.create, root, "lead", label="Size", kind=FieldKind.INTEGER)
+    grade = do(custom_fields.create, root, "lead", label="Tier", kind=FieldKind.CHOICE, options=["A", "B"])
+    staff = do(custom_fields.create, root, "account", label=" size ", kind=FieldKind.INTEGER)
+    note = do(custom_fields.create, root, "contact", label="Size", kind=FieldKind.TEXT)
+    rank = do(custom_fields.create, root, "deal", label="Tier", kind=FieldKind.CHOICE, options=["B", "C"])
+    for given, ranked in (("A", None), ("B", "B")):
+        lead = new(
+            alice, name=f"Maria {given}", email=f"{given}@new.example", description="Wants two", **{size.key: 12, grade.key: given}
+        )
+        do(files.attach, alice, "lead", lead.id, name="plan.txt", content=b"plan")
+        made = do(leads.convert, alice, lead.id, deal_name="First order" if ranked else None)
+        with read_session() as session:
+            account, contact = (records.get(session, alice, key, getattr(made, f"{key}_id")) for key in ("account", "contact"))
+            deal = records.get(session, alice, "deal", made.deal_id) if made.deal_id else None
+            assert account.extra == {staff.key: 12} and note.key not in (contact.extra or {}), "another kind is another field"
+            assert contact.description == (None if deal else "Wants two")
+            assert deal is None or (deal.description, deal.extra.get(rank.key)) == ("Wants two", ranked)
+            heir = ("deal", made.deal_id) if deal else ("contact", made.contact_id)
+            (file,) = files.find(session, alice, *heir)
+            assert files.read(session, alice, file.id)[2] == b"plan"
 
 
 def test_a_failed_conversion_leaves_nothing(cast):
