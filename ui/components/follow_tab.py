@@ -17,6 +17,8 @@ from ui.components.sla_card import minutes_of, span
 from ui.session import current_actor
 
 OTHERS = "All other sources"
+ENOUGH = 10
+"""From so many leads on each side it is said what became of them."""
 
 
 def follow_tab(may_edit: bool) -> None:
@@ -35,7 +37,15 @@ def _speed(may_edit: bool) -> None:
         parts = [f"{fmt.plural(found.leads, 'lead')} of the last 30 days"]
         parts += [f"{found.within} of {found.decided} within target"] if found.decided else []
         parts += [f"median {fmt.duration(found.median_seconds)}"] if found.median_seconds is not None else []
+        parts += [f"nine of ten within {fmt.duration(found.p90_seconds)}"] if found.p90_seconds is not None else []
         st.markdown(fmt.md(" · ".join(parts)))
+        if min(found.in_time.leads, found.late.leads) >= ENOUGH:
+            words = " · ".join((_became("reached in time", found.in_time), _became("later or not yet", found.late)))
+            st.caption(
+                fmt.md(
+                    f"Of the leads of the last {nudges.OUTCOME_DAYS} days were converted: {words}. That speed is the reason is not proven by it."
+                )
+            )
     people, hours = load(lists.choices, "user", limit=500), _hours()
     sources = [OTHERS, *(load(lambda session, _actor: registry(session, "lead")["source"]).options or {}).values()]
     rows = [
@@ -55,6 +65,13 @@ def _speed(may_edit: bool) -> None:
     if may_edit and st.button("Save targets", key="save_speed"):
         _save(table, {name: one for one, name in people.items()}, {name: one for one, name in hours.items()})
         show_problems()
+
+
+def _became(words: str, found: nudges.Became) -> str:
+    from ml.lift import wilson  # loads libraries that the page needs for this line alone
+
+    low, high = wilson(found.converted, found.leads)
+    return f"{words} {found.converted} of {found.leads} ({found.converted / found.leads:.0%}, {low:.0%} to {high:.0%})"
 
 
 def _hours() -> dict[int | None, str]:

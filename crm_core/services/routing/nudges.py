@@ -1,6 +1,6 @@
 """What is watched about deals and leads: idle deals, missing next steps, leads that nobody has answered, first contact that comes too late."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -29,6 +29,8 @@ START = {"idle": False, "steps": False, "steps_days": 7, "leads": False, "leads_
 """Switches of the tasks that are raised by themselves; all are off until somebody switches them on. Idle days stand at each stage."""
 FEW = 500
 WATCH_DAYS = 14
+OUTCOME_DAYS = 90
+"""So far back leads are asked what became of them: a conversion takes its time."""
 _DEALS: Any = entity("deal").table
 _LEADS: Any = entity("lead").table
 _TASKS: Any = entity("task").table
@@ -45,13 +47,25 @@ class SpeedView:
 
 
 @dataclass(frozen=True)
+class Became:
+    """Leads that were reached in time, or later or not at all: how many, and how many of them were converted since."""
+
+    leads: int
+    converted: int
+
+
+@dataclass(frozen=True)
 class SpeedFigures:
-    """First contact with the leads of the last 30 days that have a target. ``median_seconds``: working time it took."""
+    """First contact with the leads of the last 30 days that have a target. ``median_seconds``, ``p90_seconds``: working time it took, at the median
+    and the 90th percentile. ``in_time``, ``late``: what became of the leads of the last ``OUTCOME_DAYS`` days, since a conversion takes its time."""
 
     leads: int
     decided: int
     within: int
     median_seconds: float | None
+    p90_seconds: float | None
+    in_time: Became
+    late: Became
 
 
 def switches(session: Session, actor: Actor) -> dict[str, Any]:
@@ -103,25 +117,33 @@ def figures(session: Session, actor: Actor, *, days: int = 30) -> SpeedFigures |
     known, now = _targets(session), utcnow()
     if not known:
         return None
-    columns = [_LEADS.c[name] for name in ("source", "created_at", "first_response_at")]
-    lately = _LEADS.c.created_at >= now - timedelta(days=days)
+    columns = [_LEADS.c[name] for name in ("source", "created_at", "first_response_at", "converted_at")]
+    lately = _LEADS.c.created_at >= now - timedelta(days=max(days, OUTCOME_DAYS))
     query = select(*columns).where(visible(actor, "lead", _LEADS), lately, came_in("lead", _LEADS))
-    rows = list(session.execute(query.order_by(_LEADS.c.created_at.desc()).limit(5_000)))
-    number = decided = within = 0
+    number = 0
     took: list[float] = []
-    for row in rows:
+    kept: list[bool] = []
+    became: dict[bool, list[bool]] = {True: [], False: []}
+    for row in session.execute(query.order_by(_LEADS.c.created_at.desc()).limit(5_000)):
         target = known.get(row.source) or known.get(None)
         if target is None:
             continue
+        seconds = calendar_of(session, target.calendar_id).between(row.created_at, row.first_response_at or now)
+        reached, over = row.first_response_at is not None, seconds > target.minutes * 60
+        if reached or over:
+            became[not over].append(row.converted_at is not None)
+        if row.created_at < now - timedelta(days=days):
+            continue
         number += 1
-        calendar = calendar_of(session, target.calendar_id)
-        seconds = calendar.between(row.created_at, row.first_response_at or now)
-        if row.first_response_at is not None:
-            took.append(seconds)
-        if row.first_response_at is not None or seconds > target.minutes * 60:
-            decided += 1
-            within += row.first_response_at is not None and seconds <= target.minutes * 60
-    return SpeedFigures(number, decided, within, median(took) if took else None)
+        took += [seconds] if reached else []
+        kept += [not over] if reached or over else []
+    in_time, late = (Became(len(became[kind]), sum(became[kind])) for kind in (True, False))
+    return SpeedFigures(number, len(kept), sum(kept), median(took) if took else None, _p90(took), in_time, late)
+
+
+def _p90(took: Sequence[float]) -> float | None:
+    """The least time within which nine of ten were reached."""
+    return sorted(took)[-(-9 * len(took) // 10) - 1] if took else None
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------------

@@ -188,6 +188,24 @@ def test_a_late_first_contact_is_told_once_and_then_goes_up(cast):
         do(nudges.set_targets, cast["bob"], [])
 
 
+def test_nine_of_ten_are_reached_within_and_what_became_of_them_is_told_apart(cast):
+    alice, started = cast["alice"], utcnow()
+    do(nudges.set_targets, cast["root"], [SpeedView(None, 30, None, None)])
+    made = [do(leads.create, alice, {"name": f"L{n}", "company": "Acme"}).id for n in range(11)]
+    for n, lead in enumerate(made[:10], start=1):
+        with frozen(started + timedelta(minutes=5 * n + 1)):
+            do(activities.log, alice, "lead", lead, kind=ActivityKind.CALL, text="Reached")
+    for lead in (made[0], made[9]):
+        do(leads.convert, alice, lead)
+    with frozen(started + timedelta(minutes=45)):
+        found = see(nudges.figures, alice)
+    assert round(found.median_seconds / 60) in (28, 29) and round(found.p90_seconds / 60) == 46
+    assert (found.in_time, found.late) == (nudges.Became(5, 1), nudges.Became(6, 1)), "one that still waits is late by now"
+    with frozen(started + timedelta(days=60)):
+        later = see(nudges.figures, alice)
+    assert (later.leads, later.median_seconds, later.p90_seconds, later.in_time) == (0, None, None, nudges.Became(5, 1))
+
+
 def test_quiet_deals_and_leads_raise_a_task_once_for_each_quiet_spell(cast):
     def mine():
         with read_session() as session:
