@@ -106,18 +106,17 @@ def look_at(entity_key: str, gone: Gone) -> None:
     actor = current_actor()
     st.markdown(f"**{fmt.md(gone.title)}**")
     st.caption(fmt.md(f"{entity(entity_key).label}, deleted by {gone.by} on {fmt.instant(actor, gone.at)}"))
-    facts(actor, "What it held", gone.specs, gone.row, [key for key in gone.specs if key not in ("created_at", "updated_at")])
     if not gone.mine:
         st.caption(f"You may see this {entity(entity_key).label.lower()}, but only who may delete it can restore it.")
-        return
-    if entity_key in EFFECTS:
-        st.caption(EFFECTS[entity_key])
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Restore", type="primary", icon=":material/restore_from_trash:", key="bin_restore_one"):
-            if take_back(entity_key, [gone.id]):
-                st.query_params.pop("record", None)
-                st.rerun()
-            show_problems()
+    elif st.button(
+        "Restore", type="primary", icon=":material/restore_from_trash:", key="bin_restore_one", help=EFFECTS.get(entity_key)
+    ):
+        if take_back(entity_key, [gone.id]):
+            st.query_params.pop("record", None)
+            st.rerun()
+        show_problems()
+    held = [key for key in gone.specs if key not in ("created_at", "updated_at") and gone.row.get(key) is not False]
+    facts(actor, "What it held", gone.specs, gone.row, held)
 
 
 # --- right after deleting ---------------------------------------------------------------------------------------------------

@@ -149,7 +149,6 @@ def _heir(status: int, leads: int) -> int | None:
         format_func=lambda one: f"{fit[one].label} ({fit[one].kind.label})",
         key=f"retire_into_{status}",
     )
-    st.caption(
-        f"{fmt.plural(leads, 'lead')} will go there, those in the bin too. Forms and lists offer the status no longer. This can't be undone."
-    )
+    going = f"{fmt.plural(leads, 'lead')} will go there, those in the bin too." if leads else "No lead has it now."
+    st.caption(f"{going} Forms and lists offer the status no longer. This can't be undone.")
     return into
