@@ -196,6 +196,13 @@ class SlaState(Choice):
     CANCELLED = "cancelled", "No longer needed"
 
 
+class PromiseOutcome(Choice):
+    """How a promise about a ticket ended. One that was broken and then kept stays late."""
+
+    KEPT = "kept", "Kept"
+    LATE = "late", "Late"
+
+
 class SubmissionState(Choice):
     """What became of a filled-in lead form."""
 

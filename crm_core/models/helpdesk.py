@@ -7,7 +7,7 @@ from sqlalchemy import Index, Text
 from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Json, Record, choice_type, field, table_args
-from crm_core.vocabulary import FieldKind, Level, MessageDirection, Priority, TicketKind, Visibility
+from crm_core.vocabulary import FieldKind, Level, MessageDirection, Priority, PromiseOutcome, TicketKind, Visibility
 
 
 class Ticket(Customisable, table=True):
@@ -25,8 +25,35 @@ class Ticket(Customisable, table=True):
             "solved_at",
             "category",
             "priority",
+            "team_id",
+            "response_promise",
+            "resolution_promise",
+            "response_minutes",
         ),
-        Index("ix_ticket_solved", "deleted_at", "solved_at", "status", "owner_id", "opened_at", "category", "priority"),
+        Index(
+            "ix_ticket_solved",
+            "deleted_at",
+            "solved_at",
+            "status",
+            "owner_id",
+            "opened_at",
+            "category",
+            "priority",
+            "team_id",
+            "resolution_minutes",
+        ),
+        Index(
+            "ix_ticket_first_solved",
+            "deleted_at",
+            "first_solved_at",
+            "reopened_count",
+            "answer_count",
+            "owner_id",
+            "category",
+            "priority",
+            "team_id",
+        ),
+        Index("ix_ticket_rated", "deleted_at", "rated_at", "satisfaction", "owner_id", "category", "priority", "team_id"),
         Index("ix_ticket_status", "status", "deleted_at", "opened_at"),
         Index("ix_ticket_due", "deleted_at", "sla_due_at", "id"),
         Index("ix_ticket_owner", "owner_id", "deleted_at", "status"),
@@ -52,6 +79,31 @@ class Ticket(Customisable, table=True):
     )
     closed_at: datetime | None = field("Closed", FieldKind.DATETIME, editable=False)
     reopened_count: int = field("Re-opened", FieldKind.INTEGER, default=0, editable=False)
+    first_solved_at: datetime | None = field(
+        "First solved", FieldKind.DATETIME, editable=False, help="Stays when the ticket is opened again"
+    )
+    answer_count: int = field("Answers", FieldKind.INTEGER, default=0, editable=False, help="Answers of ours to the customer")
+    response_promise: PromiseOutcome | None = field("First response promise", enum=PromiseOutcome, editable=False)
+    resolution_promise: PromiseOutcome | None = field("Resolution promise", enum=PromiseOutcome, editable=False)
+    response_minutes: int | None = field(
+        "First response in working minutes",
+        FieldKind.INTEGER,
+        editable=False,
+        help="Working hours of the service level, waiting left out",
+    )
+    resolution_minutes: int | None = field(
+        "Resolution in working minutes",
+        FieldKind.INTEGER,
+        editable=False,
+        help="Working hours of the service level, waiting left out",
+    )
+    satisfaction: int | None = field(
+        "Satisfaction",
+        FieldKind.INTEGER,
+        editable=False,
+        help="1 to 5: the latest answer of the customer to a survey about this ticket",
+    )
+    rated_at: datetime | None = field("Rated", FieldKind.DATETIME, editable=False)
     mailbox_id: int | None = Field(
         default=None, index=True
     )  # no foreign keys here: SQLite can't add one without rebuilding the table

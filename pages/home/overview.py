@@ -6,6 +6,7 @@ from crm_core.services.analytics import attention, metrics
 from crm_core.services.analytics.metrics import Figure, Selection
 from crm_core.vocabulary import Action
 from ui.cache import cached
+from ui.components.agent_table import agent_table
 from ui.components.attention_list import attention_list
 from ui.components.figure import chart
 from ui.components.header import empty_state, header
@@ -54,6 +55,8 @@ def show(area: str, selection: Selection) -> None:
     split_chart(actor, area, selection, found)
     if area == "sales":
         stages_section(actor, selection)
+    if area == "service":
+        agent_table(actor, selection)
 
 
 def show_sales(found: dict[str, Figure], selection: Selection) -> None:

@@ -19,15 +19,24 @@ ICONS = {
     "sales_cycle": "timelapse", "new_leads": "person_add", "lead_conversion": "conversion_path", "campaign_cost": "request_quote",
     "campaign_return": "campaign", "orders": "receipt_long", "order_revenue": "point_of_sale", "average_order": "shopping_basket",
     "open_tickets": "confirmation_number", "first_response": "forum", "resolution": "task_alt", "open_handovers": "move_down",
+    "first_response_p90": "forum", "first_response_work": "forum", "first_response_work_p90": "forum", "resolution_p90": "task_alt",
+    "resolution_work": "task_alt", "resolution_work_p90": "task_alt", "response_kept": "handshake", "resolution_kept": "verified",
+    "reopen_rate": "replay", "first_contact": "looks_one", "satisfaction": "sentiment_satisfied",
 }  # fmt: skip
 _FEW = 30
 
 
 def kpi_cards(actor: Actor, figures: Sequence[Figure], selection: Selection) -> None:
-    """A card for each figure; on a phone two beside each other."""
+    """A card for each figure that the overview has room for; on a phone two beside each other."""
+    figures = [figure for figure in figures if _shown(figure)]
     with st.grid(3 if len(figures) in (3, 5, 6) else 4, min_column_width=160, key="kpi_cards"):
         for figure in figures:
             _card(actor, figure, selection)
+
+
+def _shown(figure: Figure) -> bool:
+    """Some figures stand in breakdowns and on dashboards only, some not before there is something to show."""
+    return figure.metric.card == "always" or (figure.metric.card == "filled" and bool(figure.cases or figure.before_cases))
 
 
 def _card(actor: Actor, figure: Figure, selection: Selection) -> None:

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.kit.money import to_major
-from crm_core.services.analytics import breakdowns, metrics
+from crm_core.services.analytics import backlog, breakdowns, metrics
 from crm_core.services.analytics.breakdowns import Part
 from crm_core.services.analytics.metric_rules import METRICS, list_filter
 from crm_core.services.analytics.metrics import Figure, Number, Point, Selection
@@ -46,6 +46,8 @@ def figures(area: str, selection: Selection) -> tuple[Figure, ...]:
 def parts(key: str, by: str, selection: Selection) -> tuple[Part, ...]:
     """A breakdown, remembered."""
     area = METRICS[key].area
+    if by == backlog.AGE:
+        return cached(backlog.by_age, selection, entities=ENTITIES[area], tables=TABLES[area])
     return cached(breakdowns.breakdown, key, by, selection, entities=ENTITIES[area], tables=TABLES[area])
 
 

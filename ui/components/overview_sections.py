@@ -5,6 +5,7 @@ import streamlit as st
 from crm_core.access import Actor
 from crm_core.fields import builtin
 from crm_core.services.analytics import attention, metrics
+from crm_core.services.analytics.backlog import AGE
 from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.analytics.metrics import Figure, Selection
 from crm_core.services.analytics.wording import period_text
@@ -36,12 +37,18 @@ SPLITS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "orders": {"Revenue by source": ("order_revenue", "source"), "Revenue by owner": ("order_revenue", "owner_id")},
     "service": {
+        "Open by age": ("open_tickets", AGE),
         "Open by priority": ("open_tickets", "priority"),
         "Open by category": ("open_tickets", "category"),
         "First response by person": ("first_response", "owner_id"),
         "Resolution by category": ("resolution", "category"),
+        "In time by priority": ("response_kept", "priority"),
+        "Re-opened by category": ("reopen_rate", "category"),
+        "One answer by category": ("first_contact", "category"),
     },
 }
+OPTIONAL = ("response_kept",)
+"""Splits that wait for the first service level."""
 _CLOSING = ("name", "owner_id", "stage_id", "amount_minor", "expected_close_on")
 _INTERVALS = "Dots with 95 % intervals: where they overlap, chance may have ranked them. Dotted: all together"
 
@@ -51,7 +58,10 @@ def split_chart(actor: Actor, area: str, selection: Selection, found: dict[str, 
     choices = {
         label: (key, by)
         for label, (key, by) in SPLITS[area].items()
-        if key in found and not found[key].hidden and not (by == "owner_id" and _only_own(actor, METRICS[key].entity))
+        if key in found
+        and not found[key].hidden
+        and (key not in OPTIONAL or found[key].cases)
+        and not (by == "owner_id" and _only_own(actor, METRICS[key].entity))
     }
     if not choices:
         return

@@ -9,6 +9,7 @@ from crm_core.access import Actor
 from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec
 from crm_core.services.analytics import dimensions, metrics, pivots
+from crm_core.services.analytics.backlog import AGE
 from crm_core.services.analytics.dashboards import TileRow
 from crm_core.services.analytics.dimensions import Dimension
 from crm_core.services.analytics.metric_rules import AREAS, METRICS
@@ -81,6 +82,7 @@ def _figure(actor: Actor, spec: Spec, name: str) -> Spec:
     )  # fmt: skip
     metric = METRICS[key]
     splits = {"": "As one number"} | ({TIME: "Over time"} if metric.history and key != "campaign_return" else {})
+    splits |= {AGE: "By age"} if key == "open_tickets" else {}
     if key in COUNTED:
         splits |= {
             path: f"By {found.label[:1].lower()}{found.label[1:]}" for path, found in load(dimensions.find, metric.entity).items()

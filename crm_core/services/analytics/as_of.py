@@ -35,8 +35,15 @@ CANNOT = {
     "weighted_pipeline": "Win probabilities of the past are not kept for every deal, so this figure can't be rebuilt for a past day.",
     "campaign_cost": "Costs of campaigns are kept as they are now, so this figure can't be rebuilt for a past day.",
     "campaign_return": "Costs of campaigns are kept as they are now, so this figure can't be rebuilt for a past day.",
+    **dict.fromkeys(
+        (
+            "first_response_work", "first_response_work_p90", "resolution_work", "resolution_work_p90", "response_kept", "resolution_kept",
+            "reopen_rate", "first_contact", "satisfaction",
+        ),
+        "What followed a ticket (answers, kept promises, coming back) is kept as it is now, so this figure can't be rebuilt for a past day.",
+    ),
     "open_handovers": "Hand-overs are kept as they are now, so this figure can't be rebuilt for a past day.",
-}
+}  # fmt: skip
 """Figures that nothing kept would rebuild, with the reason for people."""
 PIVOT = "A report reads the records as they are now. It can't be rebuilt for a past day; key figures can."
 FAR = "For a past day, filters and splits must be fields of the records themselves: linked records are known only as they are now."
@@ -108,7 +115,7 @@ def _then(metric: Metric, table: Any, at: Moment, cut: Cut) -> list[Any]:
     if metric.key == "open_tickets":
         left = and_(table.c.status.in_(DONE), table.c.solved_at >= at.end)
         return [table.c.opened_at < at.end, or_(table.c.status.not_in(DONE), left)]
-    if metric.key == "first_response":
+    if metric.key in ("first_response", "first_response_p90"):
         return [table.c.first_response_at < at.end]
     born = table.c[_BORN[metric.entity]]
     return [born <= at.day if metric.entity == "deal" else born < at.end]

@@ -31,14 +31,23 @@ _LOADERS: dict[str, Callable[[Session, Actor, Slot], Grouped]] = {
     "order_revenue": order_facts.orders,
     "average_order": order_facts.orders,
     "open_tickets": ticket_facts.open_tickets,
-    "first_response": ticket_facts.tickets,
-    "resolution": ticket_facts.solved_tickets,
-}
+    **dict.fromkeys(
+        (
+            "first_response", "first_response_p90", "first_response_work", "first_response_work_p90", "response_kept", "resolution_kept",
+        ),
+        ticket_facts.tickets,
+    ),
+    **dict.fromkeys(("resolution", "resolution_p90", "resolution_work", "resolution_work_p90"), ticket_facts.solved_tickets),
+    "reopen_rate": ticket_facts.first_solved_tickets,
+    "first_contact": ticket_facts.first_solved_tickets,
+    "satisfaction": ticket_facts.rated_tickets,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Part:
-    """One group of a breakdown. ``key`` is the value of the column (None: not filled in); ``rest`` marks the sum of the smaller groups."""
+    """One group of a breakdown. ``key`` is the value of the column (None: not filled in); ``rest`` marks the sum of the smaller groups. Of a
+    person with too few cases there is no value, and the label says so."""
 
     key: Any
     label: str
@@ -86,13 +95,24 @@ def arrange(
     require(actor, "analytics", Action.READ)
     groups = {value: facts for value, facts in merged(groups).items() if metric.cases(facts)}
     named = labels(session, actor, spec, list(groups))
+    named |= {
+        value: f"{named[value]} (too few: {metric.cases(groups[value])})" for value in groups if _few(metric, by, value, groups)
+    }
     order = _order(session, metric, by, groups, named)
     shown, small = (order, []) if len(order) <= limit else (order[: limit - 1], order[limit - 1 :])
-    parts = [_part(metric, value, named[value], groups[value], narrowed(base, by, value)) for value in shown]
+    parts = [
+        _part(metric, value, named[value], groups[value], narrowed(base, by, value), few=_few(metric, by, value, groups))
+        for value in shown
+    ]
     if small:
         rest = total(groups[value] for value in small)
         parts.append(_part(metric, None, f"{len(small)} others", rest, _remaining(base, by, shown), rest=True))
     return _with_intervals(parts)
+
+
+def _few(metric: Metric, by: str, value: Any, groups: Grouped) -> bool:
+    """Whether a group is a single person of whom too few cases say nothing."""
+    return by == metric.owner_path and value is not None and metric.few(groups[value])
 
 
 def merged(groups: Grouped) -> dict[Any, Facts]:
@@ -126,7 +146,12 @@ def _order(session: Session, metric: Metric, by: str, groups: dict[Any, Facts], 
         position = {stage_id: number for number, stage_id in enumerate(rows)}
         return sorted(groups, key=lambda value: position.get(value, len(position)))
     size: Callable[[Facts], Any] = metric.cases if metric.counts else lambda facts: metric.value(facts) or 0
-    return sorted(groups, key=lambda value: (-size(groups[value]), sort_key(labels[value])))
+
+    def place(value: Any) -> Any:
+        few = _few(metric, by, value, groups)
+        return few, 0 if few else -size(groups[value]), sort_key(labels[value])
+
+    return sorted(groups, key=place)
 
 
 def narrowed(base: dict[str, Any], by: str, value: Any) -> dict[str, Any]:
@@ -142,17 +167,24 @@ def _remaining(base: dict[str, Any], by: str, shown: list[Any]) -> dict[str, Any
     return {"op": "and", "items": [*base["items"], *leaves]}
 
 
-def _part(metric: Metric, key: Any, label: str, facts: Facts, ast: dict[str, Any], *, rest: bool = False) -> Part:
+def _part(
+    metric: Metric, key: Any, label: str, facts: Facts, ast: dict[str, Any], *, rest: bool = False, few: bool = False
+) -> Part:
+    if few:
+        return Part(key, label, None, metric.cases(facts), ast)
     numerator, denominator = metric.counts(facts) if metric.counts else (None, None)
     return Part(key, label, metric.value(facts), metric.cases(facts), ast, numerator, denominator, rest=rest)
 
 
 def _with_intervals(parts: list[Part]) -> tuple[Part, ...]:
-    if not parts or parts[0].denominator is None:
+    told = [n for n, part in enumerate(parts) if part.denominator]
+    if not told:
         return tuple(parts)
     import numpy as np
 
     from ml.kpis import wilson  # brings scipy, which a start without figures need not wait for
 
-    low, high = wilson(np.array([part.numerator for part in parts]), np.array([part.denominator for part in parts]))
-    return tuple(replace(part, low=float(a), high=float(b)) for part, a, b in zip(parts, low, high, strict=True))
+    low, high = wilson(np.array([parts[n].numerator for n in told]), np.array([parts[n].denominator for n in told]))
+    for n, a, b in zip(told, low, high, strict=True):
+        parts[n] = replace(parts[n], low=float(a), high=float(b))
+    return tuple(parts)

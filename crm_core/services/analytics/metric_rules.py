@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from crm_core.services.analytics.periods import Period
 from crm_core.vocabulary import SOLD, HandoverState, MetricUnit, StageKind, TicketKind
@@ -36,6 +36,18 @@ class Facts:
     response_minutes: Counter[int] = field(default_factory=Counter)
     resolution_minutes: Counter[int] = field(default_factory=Counter)
     open_tickets: int = 0
+    response_promised: int = 0
+    response_kept: int = 0
+    resolution_promised: int = 0
+    resolution_kept: int = 0
+    response_work: Counter[int] = field(default_factory=Counter)
+    resolution_work: Counter[int] = field(default_factory=Counter)
+    first_solved: int = 0
+    reopened: int = 0
+    answered_solved: int = 0
+    first_contact: int = 0
+    rated: int = 0
+    satisfied: int = 0
     open_handovers: int = 0
     campaigns: int = 0
     cost_minor: int = 0
@@ -67,7 +79,8 @@ class Metric:
 
     ``value`` and ``counts`` (numerator, denominator) read facts; ``cases`` is the number of records that the value rests on.
     ``leaves`` gives the filter of the list behind it; ``needs`` the fields without which it must not be shown; ``now`` marks figures of
-    this moment rather than of a period; ``better`` is "up", "down" or "" where neither is good in itself.
+    this moment rather than of a period; ``better`` is "up", "down" or "" where neither is good in itself. ``card`` says when the overview has a
+    card for it; ``least``: with fewer cases nothing is said about a single person.
     """
 
     key: str
@@ -89,6 +102,12 @@ class Metric:
     breakdowns: tuple[str, ...] = ()
     owner_path: str = "owner_id"
     pipeline_path: str = ""
+    card: Literal["always", "filled", "never"] = "always"
+    least: int = 0
+
+    def few(self, facts: Facts) -> bool:
+        """Whether these are too few cases to say something about one person."""
+        return self.cases(facts) < self.least
 
 
 def median(counted: Counter[int]) -> float | None:
@@ -106,6 +125,24 @@ def median(counted: Counter[int]) -> float | None:
     return None
 
 
+def ninetieth(counted: Counter[int]) -> float | None:
+    """The exact 90th percentile of counted values, between two of them in proportion; None of none."""
+    n = counted.total()
+    if n == 0:
+        return None
+    place, tenths = divmod((n - 1) * 9, 10)
+    found: list[int] = []
+    seen = 0
+    for value in sorted(counted):
+        seen += counted[value]
+        while len(found) < 2 and seen > place + len(found):
+            found.append(value)
+        if len(found) == 2:
+            break
+    low, high = found[0], found[-1]
+    return low + (high - low) * tenths / 10
+
+
 def ratio_minor(amount: int, by: int) -> int | None:
     """An amount divided by a count, rounded once to a whole minor unit, half to even."""
     return round(Fraction(amount, by)) if by else None
@@ -114,6 +151,15 @@ def ratio_minor(amount: int, by: int) -> int | None:
 def _median_seconds(counted: Counter[int]) -> float | None:
     middle = median(counted)
     return None if middle is None else middle * 60
+
+
+def _ninetieth_seconds(counted: Counter[int]) -> float | None:
+    late = ninetieth(counted)
+    return None if late is None else late * 60
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def within(key: str, period: Period) -> list[Ast]:
@@ -168,6 +214,26 @@ def _solved(period: Period) -> list[Ast]:
     ]
 
 
+def _filled(leaves: Callable[[Period], list[Ast]], key: str) -> Callable[[Period], list[Ast]]:
+    return lambda period: [*leaves(period), {"field": key, "cmp": "not_empty"}]
+
+
+def _opened(period: Period) -> list[Ast]:
+    return within("opened_at", period)
+
+
+def _first_solved(period: Period) -> list[Ast]:
+    return within("first_solved_at", period)
+
+
+def _solved_with_answers(period: Period) -> list[Ast]:
+    return [*_first_solved(period), {"field": "answer_count", "cmp": "ge", "value": 1}]
+
+
+def _rated(period: Period) -> list[Ast]:
+    return within("rated_at", period)
+
+
 def _campaigns(period: Period) -> list[Ast]:
     return within("starts_on", period)
 
@@ -181,7 +247,15 @@ _COST = (("campaign", "budget_minor"),)
 """Who may not see a campaign's budget sees no sum of its costs either."""
 _CLOSED = ("owner_id", "product_id", "source")
 _DEALS: dict[str, Any] = {"area": "sales", "entity": "deal", "pipeline_path": "pipeline_id"}
-_TICKETS: dict[str, Any] = {"area": "service", "entity": "ticket", "breakdowns": ("owner_id", "category", "priority")}
+LEAST = 10
+"""With fewer tickets nothing is said about a single agent."""
+_TICKETS: dict[str, Any] = {"area": "service", "entity": "ticket", "breakdowns": ("owner_id", "category", "priority", "team_id")}
+_OF_TICKETS: dict[str, Any] = {**_TICKETS, "least": LEAST}
+_RANGE = "The range is the 95 % Wilson interval."
+_WORKED = (
+    "Working hours of the service level, without the time spent waiting for others, by the hours that held when the promise was kept. Only "
+    "tickets with a service level count."
+)
 
 _ALL = (
     Metric(
@@ -279,18 +353,96 @@ _ALL = (
         value=lambda f: f.open_tickets, cases=lambda f: f.open_tickets, leaves=_waiting, now=True, missing="",
     ),
     Metric(
-        "first_response", "Median first response", unit=MetricUnit.SECONDS, better="down", **_TICKETS,
+        "first_response", "Median first response", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS,
         formula="Median time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now.",
         note="Elapsed time, nights and weekends included, to the minute. Tickets that still wait for an answer do not count yet.",
         value=lambda f: _median_seconds(f.response_minutes), counts=None, cases=lambda f: f.response_minutes.total(), leaves=_answered,
         missing="No ticket of this period has been answered.",
     ),
     Metric(
-        "resolution", "Median resolution", unit=MetricUnit.SECONDS, better="down", **_TICKETS,
+        "first_response_p90", "First response, slowest tenth", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
+        formula="90th percentile of the time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now.",
+        note="One customer in ten waited longer than this. Elapsed time, nights and weekends included, to the minute.",
+        value=lambda f: _ninetieth_seconds(f.response_minutes), cases=lambda f: f.response_minutes.total(), leaves=_answered,
+        missing="No ticket of this period has been answered.",
+    ),
+    Metric(
+        "first_response_work", "Median first response, working time", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
+        formula="Median working time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now.",
+        note=_WORKED, value=lambda f: _median_seconds(f.response_work), cases=lambda f: f.response_work.total(),
+        leaves=_filled(_opened, "response_minutes"), missing="No ticket of this period has an answer and a service level.",
+    ),
+    Metric(
+        "first_response_work_p90", "First response, slowest tenth, working time", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS,
+        card="never",
+        formula="90th percentile of the working time from the opening of a ticket to the first answer, over the tickets opened in the period and "
+        "answered by now.",
+        note=_WORKED, value=lambda f: _ninetieth_seconds(f.response_work), cases=lambda f: f.response_work.total(),
+        leaves=_filled(_opened, "response_minutes"), missing="No ticket of this period has an answer and a service level.",
+    ),
+    Metric(
+        "resolution", "Median resolution", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS,
         formula="Median time from the opening of a ticket to its solution, over the tickets solved in the period.",
         note="Elapsed time, waiting for the customer included, to the minute. A re-opened ticket counts when it is solved again.",
         value=lambda f: _median_seconds(f.resolution_minutes), cases=lambda f: f.resolution_minutes.total(), leaves=_solved,
         missing="No ticket was solved in this period.",
+    ),
+    Metric(
+        "resolution_p90", "Resolution, slowest tenth", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
+        formula="90th percentile of the time from the opening of a ticket to its solution, over the tickets solved in the period.",
+        note="One ticket in ten took longer than this. Elapsed time, waiting for the customer included, to the minute.",
+        value=lambda f: _ninetieth_seconds(f.resolution_minutes), cases=lambda f: f.resolution_minutes.total(), leaves=_solved,
+        missing="No ticket was solved in this period.",
+    ),
+    Metric(
+        "resolution_work", "Median resolution, working time", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
+        formula="Median working time from the opening of a ticket to its solution, over the tickets solved in the period.",
+        note=_WORKED, value=lambda f: _median_seconds(f.resolution_work), cases=lambda f: f.resolution_work.total(),
+        leaves=_filled(_solved, "resolution_minutes"), missing="No ticket with a service level was solved in this period.",
+    ),
+    Metric(
+        "resolution_work_p90", "Resolution, slowest tenth, working time", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
+        formula="90th percentile of the working time from the opening of a ticket to its solution, over the tickets solved in the period.",
+        note=_WORKED, value=lambda f: _ninetieth_seconds(f.resolution_work), cases=lambda f: f.resolution_work.total(),
+        leaves=_filled(_solved, "resolution_minutes"), missing="No ticket with a service level was solved in this period.",
+    ),
+    Metric(
+        "response_kept", "First responses in time", unit=MetricUnit.SHARE, better="up", **_OF_TICKETS, card="filled",
+        formula="Of the tickets opened in the period whose promise of a first response was kept or broken by now, the share that was kept.",
+        note=f"A promise that was broken and kept later is broken; one that still runs does not count yet. {_RANGE}",
+        value=lambda f: _share(f.response_kept, f.response_promised), counts=lambda f: (f.response_kept, f.response_promised),
+        cases=lambda f: f.response_promised, leaves=_filled(_opened, "response_promise"),
+        missing="No service level promised a first response about tickets of this period.",
+    ),
+    Metric(
+        "resolution_kept", "Resolutions in time", unit=MetricUnit.SHARE, better="up", **_OF_TICKETS, card="filled",
+        formula="Of the tickets opened in the period whose promise of a resolution was kept or broken by now, the share that was kept.",
+        note=f"A promise that was broken and kept later is broken; one that still runs does not count yet. {_RANGE}",
+        value=lambda f: _share(f.resolution_kept, f.resolution_promised), counts=lambda f: (f.resolution_kept, f.resolution_promised),
+        cases=lambda f: f.resolution_promised, leaves=_filled(_opened, "resolution_promise"),
+        missing="No service level promised a resolution of tickets of this period.",
+    ),
+    Metric(
+        "reopen_rate", "Re-open rate", unit=MetricUnit.SHARE, better="down", **_OF_TICKETS,
+        formula="Of the tickets solved for the first time in the period, the share that was opened again.",
+        note=f"A solved ticket can come back for 14 days, so the last two weeks look better than they will. Merged tickets do not count. {_RANGE}",
+        value=lambda f: _share(f.reopened, f.first_solved), counts=lambda f: (f.reopened, f.first_solved), cases=lambda f: f.first_solved,
+        leaves=_first_solved, missing="No ticket was solved for the first time in this period.",
+    ),
+    Metric(
+        "first_contact", "Solved with one answer", unit=MetricUnit.SHARE, better="up", **_OF_TICKETS, card="never",
+        formula="First-contact resolution: of the tickets solved for the first time in the period with at least one answer of ours, the share that "
+        "took a single answer and was not opened again.",
+        note=f"A solved ticket can come back for 14 days, so the last two weeks look better than they will. Merged tickets do not count. {_RANGE}",
+        value=lambda f: _share(f.first_contact, f.answered_solved), counts=lambda f: (f.first_contact, f.answered_solved),
+        cases=lambda f: f.answered_solved, leaves=_solved_with_answers, missing="No answered ticket was solved for the first time in this period.",
+    ),
+    Metric(
+        "satisfaction", "Satisfaction", unit=MetricUnit.SHARE, better="up", **_OF_TICKETS, card="filled", needs=(("ticket", "satisfaction"),),
+        formula="CSAT: of the tickets about which a customer answered a satisfaction survey in the period, the share with a happy answer (4 or 5 of 5).",
+        note=f"The latest answer about each ticket; most customers say nothing. Single surveys stand on their own page. {_RANGE}",
+        value=lambda f: _share(f.satisfied, f.rated), counts=lambda f: (f.satisfied, f.rated), cases=lambda f: f.rated, leaves=_rated,
+        missing="No customer answered a satisfaction survey about a ticket in this period.",
     ),
     Metric(
         "open_handovers", "Hand-overs not accepted", "service", "account", MetricUnit.COUNT, "down",

@@ -141,10 +141,17 @@ def figure_of(
     reason = hidden_reason(actor, metric)
     if reason:
         return Figure(metric.key, None, 0, ast, reason=reason, hidden=True)
+    one = _one_person(actor, metric, selection)
+    if one and metric.few(found.whole) and metric.cases(found.whole):
+        records = entity(metric.entity).plural.lower()
+        few = (
+            f"Too few {records} of one person ({metric.cases(found.whole)}): below {metric.least} chance says more than the person."
+        )
+        return Figure(metric.key, None, metric.cases(found.whole), ast, reason=few, before_cases=_cases_before(metric, before))
     value = metric.value(found.whole)
-    earlier = _earlier(metric, before)
+    earlier = None if one and before and metric.few(before.whole) else _earlier(metric, before)
     numerator, denominator = metric.counts(found.whole) if metric.counts else (None, None)
-    interval = _interval(numerator, denominator)
+    bounds = interval(numerator, denominator)
     return Figure(
         metric.key,
         value,
@@ -152,13 +159,13 @@ def figure_of(
         ast,
         numerator,
         denominator,
-        *interval,
+        *bounds,
         before=earlier,
         change=None if value is None or earlier is None else value - earlier,
         relative=(value - earlier) / abs(earlier) if value is not None and earlier else None,
         distinguishable=_distinguishable(metric, found, before),
-        points=_points(metric, found),
-        before_points=_points(metric, before) if before and not metric.now else (),
+        points=_points(metric, found, one=one),
+        before_points=_points(metric, before, one=one) if before and not metric.now else (),
         reason=metric.missing if value is None else "",
         before_cases=_cases_before(metric, before),
     )
@@ -178,14 +185,23 @@ def _cases_before(metric: Metric, before: Measured | None) -> int:
     return metric.cases(before.standing[-1] if metric.now and before.standing else before.whole)
 
 
-def _points(metric: Metric, found: Measured) -> tuple[Point, ...]:
+def _one_person(actor: Actor, metric: Metric, selection: Selection) -> bool:
+    """Whether a figure is about a single person: one was chosen, or somebody sees nothing but their own."""
+    return selection.owner_id is not None or actor.scopes(metric.entity, Action.READ) == {Scope.OWN}
+
+
+def _points(metric: Metric, found: Measured, *, one: bool = False) -> tuple[Point, ...]:
     if not metric.history or metric.key == "campaign_return":
         return ()
     parts = found.standing if metric.now else found.parts
-    return tuple(Point(step, metric.value(part), metric.cases(part)) for step, part in zip(found.steps, parts, strict=False))
+    return tuple(
+        Point(step, None if one and metric.few(part) else metric.value(part), metric.cases(part))
+        for step, part in zip(found.steps, parts, strict=False)
+    )
 
 
-def _interval(numerator: int | None, denominator: int | None) -> tuple[float | None, float | None]:
+def interval(numerator: int | None, denominator: int | None) -> tuple[float | None, float | None]:
+    """The 95 % Wilson interval of a share; nothing without cases."""
     if numerator is None or not denominator:
         return None, None
     from ml.kpis import rate  # brings scipy, which a start without figures need not wait for

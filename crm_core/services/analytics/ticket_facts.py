@@ -4,42 +4,84 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, literal_column, or_, select
+from sqlalchemy import and_, case, func, literal_column, or_, select
 from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.filters import Context
 from crm_core.models import Ticket
 from crm_core.services.analytics.metric_rules import DONE, Facts
-from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, histogram, instants_within, pieces, reach, union_rows
-from crm_core.services.analytics.metric_sql import minutes_between, packed
+from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, instants_within, pieces, reach, union_rows
+from crm_core.services.analytics.metric_sql import minutes_between, packed, unpacked
+from crm_core.vocabulary import PromiseOutcome
 
 _TICKET = Ticket.__table__  # type: ignore[attr-defined]
 
 
 def tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
-    """Tickets by the day they were opened, with the minutes to their first answer."""
-    minutes = minutes_between(_TICKET.c.first_response_at, _TICKET.c.opened_at)
-    return _durations(session, actor, slot, _TICKET.c.opened_at, minutes, "response_minutes")
+    """Tickets by the day they were opened: minutes to their first answer, and how their promises ended."""
+    response, resolution = _TICKET.c.response_promise, _TICKET.c.resolution_promise
+    columns = (
+        packed(minutes_between(_TICKET.c.first_response_at, _TICKET.c.opened_at)), packed(_TICKET.c.response_minutes), func.count(response),
+        func.count(case((response == PromiseOutcome.KEPT, 1))), func.count(resolution), func.count(case((resolution == PromiseOutcome.KEPT, 1))),
+    )  # fmt: skip
+    names = ("response_minutes", "response_work", "response_promised", "response_kept", "resolution_promised", "resolution_kept")
+    return _by_day(session, actor, slot, _TICKET.c.opened_at, names, columns)
 
 
 def solved_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
     """Tickets by the day they were solved, with the minutes that it took."""
-    minutes = minutes_between(_TICKET.c.solved_at, _TICKET.c.opened_at)
-    return _durations(session, actor, slot, _TICKET.c.solved_at, minutes, "resolution_minutes", _TICKET.c.status.in_(DONE))
+    columns = (packed(minutes_between(_TICKET.c.solved_at, _TICKET.c.opened_at)), packed(_TICKET.c.resolution_minutes))
+    names = ("resolution_minutes", "resolution_work")
+    return _by_day(session, actor, slot, _TICKET.c.solved_at, names, columns, _TICKET.c.status.in_(DONE))
 
 
-def _durations(session: Session, actor: Actor, slot: Slot, at: Any, minutes: Any, target: str, *only: Any) -> Grouped:
-    values = packed(minutes)
+def first_solved_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
+    """Tickets by the day they were first solved: what came back, and what took a single answer."""
+    return _by_day(session, actor, slot, _TICKET.c.first_solved_at, SOLVED_ONCE, solved_once(_TICKET))
+
+
+def rated_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
+    """Tickets by the day on which the customer said how happy they were."""
+    return _by_day(session, actor, slot, _TICKET.c.rated_at, RATED, rated(_TICKET))
+
+
+SOLVED_ONCE = ("first_solved", "reopened", "answered_solved", "first_contact")
+RATED = ("rated", "satisfied")
+CONTENT_FROM = 4
+"""Of 5: from this score on a customer is counted as happy, as on the page of a survey."""
+
+
+def solved_once(table: Any) -> tuple[Any, ...]:
+    """Columns of ``SOLVED_ONCE``."""
+    answers, again = table.c.answer_count, table.c.reopened_count > 0
+    at_once = and_(answers == 1, table.c.reopened_count == 0)
+    return func.count(), func.count(case((again, 1))), func.count(case((answers >= 1, 1))), func.count(case((at_once, 1)))
+
+
+def rated(table: Any) -> tuple[Any, ...]:
+    """Columns of ``RATED``."""
+    return func.count(), func.count(case((table.c.satisfaction >= CONTENT_FROM, 1)))
+
+
+def _by_day(
+    session: Session, actor: Actor, slot: Slot, at: Any, names: Sequence[str], columns: Sequence[Any], *only: Any
+) -> Grouped:
+    """Counts and packed numbers into the facts of ``names``, by the step of an instant or by a column."""
     kept = (reach(actor, "ticket", _TICKET, slot), *only)
     parts: list[Any]
     if slot.by:
         column = _TICKET.c[slot.by]
-        parts = [select(column, values).where(*kept, instants_within(at, slot.period, actor)).group_by(column)]
+        parts = [select(column, *columns).where(*kept, instants_within(at, slot.period, actor)).group_by(column)]
     else:
         days = pieces(at, slot, Context(actor).start_of)
-        parts = [select(literal_column(str(n)), values).where(*kept, inside) for n, inside in days]
-    return histogram(session, parts, target)
+        parts = [select(literal_column(str(n)), *columns).where(*kept, inside) for n, inside in days]
+
+    def put(facts: Facts, row: Any) -> None:
+        for name, value in zip(names, row[1:], strict=True):
+            setattr(facts, name, int(value or 0) if isinstance(getattr(facts, name), int) else unpacked(value))
+
+    return collect(union_rows(session, parts), put)
 
 
 def open_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:

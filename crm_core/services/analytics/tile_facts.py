@@ -19,12 +19,12 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.fields import resolve
 from crm_core.models import CampaignChannel
-from crm_core.services.analytics import dimensions
+from crm_core.services.analytics import dimensions, ticket_facts
 from crm_core.services.analytics.metric_rules import Facts, Metric, list_filter, within
 from crm_core.services.analytics.metric_slots import Grouped, beginning
 from crm_core.services.analytics.metric_sql import broad, days_between, minutes_between, packed, step_of, unpacked
 from crm_core.services.analytics.periods import Bucket, Period
-from crm_core.vocabulary import StageKind
+from crm_core.vocabulary import PromiseOutcome, StageKind
 
 _CHANNEL = CampaignChannel.__table__  # type: ignore[attr-defined]
 _PROBE = Period(date(2000, 1, 1), date(2000, 1, 2))
@@ -196,9 +196,18 @@ def _closed(table: Any) -> Sequence[Any]:
     return (func.count(case((won, 1))), func.count(case((lost, 1))), func.sum(case((won, table.c.amount_minor), else_=0)))
 
 
+def _kept(name: str) -> Callable[[Any], Sequence[Any]]:
+    return lambda table: (func.count(), func.count(case((table.c[name] == PromiseOutcome.KEPT, 1))))
+
+
 _CLOSED = _Sums(_closed, _put("won", "lost", "won_minor"))
 _LEADS = _Sums(lambda table: (func.count(), func.count(table.c.converted_at)), _put("leads", "converted"))
 _ORDERS = _Sums(lambda table: (func.count(), func.sum(table.c.total_minor)), _put("orders", "order_minor"))
+_RESPONSE = _spread(lambda table: minutes_between(table.c.first_response_at, table.c.opened_at), "response_minutes")
+_RESOLUTION = _spread(lambda table: minutes_between(table.c.solved_at, table.c.opened_at), "resolution_minutes")
+_RESPONSE_WORK = _spread(lambda table: table.c.response_minutes, "response_work")
+_RESOLUTION_WORK = _spread(lambda table: table.c.resolution_minutes, "resolution_work")
+_SOLVED_ONCE = _Sums(ticket_facts.solved_once, _put(*ticket_facts.SOLVED_ONCE))
 _READERS: dict[str, Reader] = {
     "revenue_won": _CLOSED,
     "win_rate": _CLOSED,
@@ -214,8 +223,19 @@ _READERS: dict[str, Reader] = {
     "average_order": _ORDERS,
     "open_handovers": _Sums(lambda _table: (func.count(),), _put("open_handovers")),
     "open_tickets": _Sums(lambda _table: (func.count(),), _put("open_tickets")),
-    "first_response": _spread(lambda table: minutes_between(table.c.first_response_at, table.c.opened_at), "response_minutes"),
-    "resolution": _spread(lambda table: minutes_between(table.c.solved_at, table.c.opened_at), "resolution_minutes"),
+    "first_response": _RESPONSE,
+    "first_response_p90": _RESPONSE,
+    "first_response_work": _RESPONSE_WORK,
+    "first_response_work_p90": _RESPONSE_WORK,
+    "resolution": _RESOLUTION,
+    "resolution_p90": _RESOLUTION,
+    "resolution_work": _RESOLUTION_WORK,
+    "resolution_work_p90": _RESOLUTION_WORK,
+    "response_kept": _Sums(_kept("response_promise"), _put("response_promised", "response_kept")),
+    "resolution_kept": _Sums(_kept("resolution_promise"), _put("resolution_promised", "resolution_kept")),
+    "reopen_rate": _SOLVED_ONCE,
+    "first_contact": _SOLVED_ONCE,
+    "satisfaction": _Sums(ticket_facts.rated, _put(*ticket_facts.RATED)),
 }
 
 COUNTED = frozenset(_READERS)
@@ -239,9 +259,9 @@ def of_row(metric: Metric, row: dict[str, Any]) -> Facts:
             facts.orders, facts.order_minor = 1, row["total_minor"]
         case "open_tickets":
             facts.open_tickets = 1
-        case "first_response":
+        case "first_response" | "first_response_p90":
             facts.response_minutes = Counter({_minutes(row["first_response_at"] - row["opened_at"]): 1})
-        case "resolution":
+        case "resolution" | "resolution_p90":
             facts.resolution_minutes = Counter({_minutes(row["solved_at"] - row["opened_at"]): 1})
     return facts
 

@@ -6,10 +6,12 @@ from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session
 
+from crm_core import filters
 from crm_core.access import Actor, require
 from crm_core.entities import entity
 from crm_core.errors import Invalid, NotFound
-from crm_core.services.analytics import as_of, metrics, pivots, tile_facts
+from crm_core.services.analytics import as_of, backlog, metrics, pivots, tile_facts
+from crm_core.services.analytics.backlog import AGE
 from crm_core.services.analytics.metric_measure import steps_of
 from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.analytics.tile_facts import Cut
@@ -49,6 +51,10 @@ def _run(session: Session, actor: Actor, kind: TileKind, spec: dict[str, Any], s
         raise NotFound("There is no such figure.")
     if reason := metrics.hidden_reason(actor, metric):
         raise Invalid(reason)
+    if spec["by"] == AGE:
+        only = filters.where(session, "ticket", spec["filter"], actor) if spec["filter"] else None
+        backlog.by_age(session, actor, chosen, only)
+        return
     by = "" if spec["by"] == TIME else spec["by"]
     steps = steps_of(session, actor, metric.area, chosen, chosen.period) if spec["by"] == TIME and not metric.now else ()
     cut = Cut(chosen.period, chosen.owner_id, chosen.pipeline_id, spec["filter"], by, steps)

@@ -14,6 +14,7 @@ from crm_core.errors import CrmError, Invalid, NotFound
 from crm_core.fields import registry
 from crm_core.services.analytics import (
     as_of,
+    backlog,
     breakdowns,
     deal_facts,
     dimensions,
@@ -24,6 +25,7 @@ from crm_core.services.analytics import (
     tile_facts,
 )
 from crm_core.services.analytics.as_of import Moment
+from crm_core.services.analytics.backlog import AGE
 from crm_core.services.analytics.breakdowns import Part
 from crm_core.services.analytics.metric_measure import Measured, steps_of
 from crm_core.services.analytics.metric_rules import METRICS, Metric, total
@@ -130,7 +132,8 @@ def _figure(session: Session, actor: Actor, spec: dict[str, Any], seen: Look, ov
         raise Invalid(hidden)
     label = ""
     if spec["by"] and spec["by"] != TIME:
-        label = dimensions.one(session, actor, metric.entity, spec["by"]).label
+        aged = spec["by"] == AGE and metric.key == "open_tickets"
+        label = AGE if aged else dimensions.one(session, actor, metric.entity, spec["by"]).label
     if spec["filter"]:
         filters.where(session, metric.entity, spec["filter"], actor)
     tile = Tile(
@@ -217,6 +220,8 @@ def _standing_then(session: Session, actor: Actor, metric: Metric, chosen: Selec
 
 def _parts(session: Session, actor: Actor, metric: Metric, spec: dict[str, Any], seen: Look) -> tuple[Part, ...]:
     by, chosen = spec["by"], seen.selection
+    if by == AGE:
+        return _aged(session, actor, spec, seen)
     quick = seen.as_of is None and not spec["filter"] and by in metric.breakdowns
     if quick:
         return breakdowns.breakdown(session, actor, metric.key, by, chosen, limit=spec["limit"])
@@ -229,6 +234,14 @@ def _parts(session: Session, actor: Actor, metric: Metric, spec: dict[str, Any],
     return breakdowns.arrange(
         session, actor, metric, dimension.spec, by, groups, tile_facts.listed(metric, cut), limit=spec["limit"]
     )
+
+
+def _aged(session: Session, actor: Actor, spec: dict[str, Any], seen: Look) -> tuple[Part, ...]:
+    """Open tickets by age; of a past day nothing kept would tell it."""
+    if seen.as_of is not None:
+        raise Invalid("How old the open tickets were can't be rebuilt for a past day.")
+    clause = filters.where(session, "ticket", spec["filter"], actor) if spec["filter"] else None
+    return backlog.by_age(session, actor, seen.selection, clause, spec["filter"])
 
 
 # --- what a tile depends on ------------------------------------------------------------------------------------------------

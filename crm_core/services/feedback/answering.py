@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import update
 from sqlmodel import Session, select
 
 from crm_core import db, events
@@ -19,7 +20,7 @@ from crm_core.services.collaboration.timeline import LINKS
 from crm_core.services.customers import consent
 from crm_core.services.feedback import survey_rules, tokens
 from crm_core.services.feedback.survey_rules import CHANGE_HOURS, SCALES, Scale
-from crm_core.vocabulary import ConsentStatus, ContactWay, Priority, Purpose, SurveyWay, Via
+from crm_core.vocabulary import ConsentStatus, ContactWay, Priority, Purpose, SurveyKind, SurveyWay, Via
 
 MAX_COMMENT = 4_000
 CLOSED = "This survey is closed: the link was good for a while only. Thank you all the same."
@@ -88,9 +89,21 @@ def answer(session: Session, token: str, values: Mapping[str, str]) -> PublicSur
         session.add(row)
         session.flush()
     db.bump(session, "survey_answer")
+    _note_satisfaction(session, survey, invitation, row)
     if survey_rules.is_unhappy(survey.kind, score) and row.detractor_at is None:
         _raise_task(session, survey, invitation, row)
     return show(session, token)
+
+
+def _note_satisfaction(session: Session, survey: Survey, invitation: SurveyInvitation, row: SurveyAnswer) -> None:
+    """On the ticket too, for lists and figures to read; no change of it that anybody made, so its version stays."""
+    if survey.kind is not SurveyKind.CSAT or invitation.entity != "ticket":
+        return
+    table = entity("ticket").table
+    known = session.execute(select(table.c.rated_at).where(table.c.id == invitation.record_id)).scalar()
+    if known is None or known <= row.at:
+        session.execute(update(table).where(table.c.id == invitation.record_id).values(satisfaction=row.score, rated_at=row.at))
+        db.bump(session, table.name)
 
 
 def stop(session: Session, token: str) -> None:

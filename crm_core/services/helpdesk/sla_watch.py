@@ -21,7 +21,7 @@ from crm_core.services.collaboration import notifications
 from crm_core.services.collaboration.notifications import News
 from crm_core.services.helpdesk import sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
-from crm_core.vocabulary import SlaTarget
+from crm_core.vocabulary import PromiseOutcome, SlaTarget
 
 log = logging.getLogger("rapport.helpdesk")
 
@@ -120,6 +120,7 @@ def _look(session: Session, clocks: Sequence[_Clock]) -> None:
     ]
     session.connection().execute(_MOVE, moved)
     db.bump(session, _CLOCKS.name)
+    _note_late(session, clocks)
     events.record_many(session, system(), "ticket", told.log)
     notifications.notify_many(session, told.news)
     session.info[records.LINKABLE] = {("ticket", ticket_id, None) for ticket_id in around.tickets}
@@ -127,6 +128,16 @@ def _look(session: Session, clocks: Sequence[_Clock]) -> None:
         _give_tasks(session, told.tasks)
     finally:
         session.info.pop(records.LINKABLE, None)
+
+
+def _note_late(session: Session, clocks: Sequence[_Clock]) -> None:
+    """On the tickets too, for lists and figures to read; no change of a ticket that anybody made, so its version stays."""
+    for target, name in ((SlaTarget.FIRST, "response_promise"), (SlaTarget.RESOLVE, "resolution_promise")):
+        late = {clock.ticket_id for clock in clocks if clock.target is target and clock.breached_at is not None}
+        if late:
+            open_ones = _TICKETS.c.id.in_(late) & _TICKETS.c.merged_into_id.is_(None)
+            session.execute(update(_TICKETS).where(open_ones).values({name: PromiseOutcome.LATE}))
+            db.bump(session, _TICKETS.name)
 
 
 def _give_tasks(session: Session, tasks: Sequence[dict[str, Any]]) -> None:

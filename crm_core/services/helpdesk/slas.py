@@ -1,9 +1,10 @@
 """The promises of service levels: kept in step with the ticket on every write, shown as they stand. ``sla_watch`` tells of them each minute."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, case, func, or_, update
 from sqlalchemy import select as pick
@@ -19,7 +20,7 @@ from crm_core.jobs import Job, job
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.kit.clock import utcnow
 from crm_core.models import SlaClock, SlaPolicy, Ticket, TicketMessage
-from crm_core.services.helpdesk import sla_rules
+from crm_core.services.helpdesk import sla_rules, ticket_marks
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.sla_rules import Promise
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
@@ -72,11 +73,12 @@ def standing(session: Session, actor: Actor) -> Counter[SlaState]:
 def sync(session: Session, ticket: Ticket) -> None:
     """Bring the clocks of a ticket in step with its facts: start, pause, meet, plan anew. Called by every verb that writes a ticket.
 
-    Costs one statement while no service level is defined. What was over before a service level held gets no clock.
+    Also writes down what the figures read (``ticket_marks``). What was over before a service level held gets no clock.
     """
     clocks = {(clock.target, clock.seq): clock for clock in _clocks(session, ticket.id)}
     policies = _active(session)
     if not policies and not clocks:
+        _write_down(session, ticket, ticket_marks.of(session, ticket, (), sla_rules.ALWAYS))
         return
     policy = first_fitting(session, "ticket", ticket.id, policies)
     calendar = calendar_of(session, policy.calendar_id if policy else None)
@@ -84,7 +86,8 @@ def sync(session: Session, ticket: Ticket) -> None:
     for promise in sla_rules.promises(ticket, _messages(session, ticket.id)):
         _keep_up(session, ticket, promise, clocks.get((promise.target, promise.seq)), policy, calendar, now)
     session.flush()
-    _note_due(session, ticket)
+    standing = _clocks(session, ticket.id)
+    _write_down(session, ticket, {"sla_due_at": _due(ticket, standing), **ticket_marks.of(session, ticket, standing, calendar)})
 
 
 def _keep_up(
@@ -145,16 +148,22 @@ def _messages(session: Session, ticket_id: int) -> list[TicketMessage]:
     return list(session.exec(query))
 
 
-def _note_due(session: Session, ticket: Ticket) -> None:
-    """Write the next due time on the ticket for lists to sort by; no change of the ticket that anybody made, so its version stays."""
-    ahead = [clock.due_at for clock in _clocks(session, ticket.id) if sla_rules.running(clock) and clock.paused_at is None]
-    due = min(ahead) if ahead and ticket.status not in DONE else None
-    if due == ticket.sla_due_at:
+def _due(ticket: Ticket, clocks: Iterable[SlaClock]) -> datetime | None:
+    """The next due time, for lists to sort by."""
+    ahead = [clock.due_at for clock in clocks if sla_rules.running(clock) and clock.paused_at is None]
+    return min(ahead) if ahead and ticket.status not in DONE else None
+
+
+def _write_down(session: Session, ticket: Ticket, values: Mapping[str, Any]) -> None:
+    """Write what follows from clocks and messages on the ticket; no change of it that anybody made, so its version stays."""
+    changed = {name: value for name, value in values.items() if getattr(ticket, name) != value}
+    if not changed:
         return
     table = entity("ticket").table
-    session.execute(update(table).where(table.c.id == ticket.id).values(sla_due_at=due))
+    session.execute(update(table).where(table.c.id == ticket.id).values(changed))
     bump(session, table.name)
-    set_committed_value(ticket, "sla_due_at", due)
+    for name, value in changed.items():
+        set_committed_value(ticket, name, value)
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------------------

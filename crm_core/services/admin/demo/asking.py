@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session, col, select
 
 from crm_core.kit.clock import utcnow
@@ -65,6 +65,25 @@ def _after_support(session: Session, rng: np.random.Generator, now: datetime) ->
         for one in session.exec(query.order_by(col(Ticket.solved_at).desc(), col(Ticket.id)).limit(MOST))
     ]  # fmt: skip
     _write(session, survey, rows, rng, now, low=1, unhappy=2)
+    _note_satisfaction(session, survey)
+
+
+def _note_satisfaction(session: Session, survey: Survey) -> None:
+    """The score on the ticket, as an answer to a real survey writes it."""
+    table: Any = Ticket.__table__  # type: ignore[attr-defined]
+    query = select(SurveyInvitation.record_id, SurveyAnswer.score, SurveyAnswer.at).join(
+        SurveyAnswer, col(SurveyAnswer.invitation_id) == SurveyInvitation.id
+    )
+    rows = [
+        {"row": row, "satisfaction": score, "rated_at": at}
+        for row, score, at in session.exec(query.where(SurveyInvitation.survey_id == survey.id))
+    ]
+    if rows:
+        change = update(table).where(table.c.id == bindparam("row"))
+        values = {"satisfaction": bindparam("satisfaction"), "rated_at": bindparam("rated_at")}
+        session.connection().execute(change.values(values), rows)
+        session.flush()
+        session.expire_all()
 
 
 def _relationship(session: Session, rng: np.random.Generator, now: datetime) -> None:

@@ -35,6 +35,9 @@ def add(draft: Draft) -> None:
     closed = np.where(status == "closed", solved + np.timedelta64(7, "D"), never)
     machines = np.flatnonzero(known["category"] == known["themes"][0])
     contact = known["contact_start"][account] + (rng.random(n) * known["contact_count"][account]).astype(int)
+    product = np.where(category == CATEGORIES.index("Problem"), rng.choice(machines, n) + 1, 0)
+    again = ~np.isnat(solved) & (rng.random(n) < 0.05)
+    more = _more_answers(draft, solved, again, troubled)
     draft.put(
         "ticket",
         number=[f"T-{i:06d}" for i in range(1, n + 1)],
@@ -46,14 +49,16 @@ def add(draft: Draft) -> None:
         category=np.array(CATEGORIES, dtype=object)[category],
         account_id=account + 1,
         contact_id=contact + 1,
-        product_id=np.where(category == CATEGORIES.index("Problem"), rng.choice(machines, n) + 1, 0),
+        product_id=product,
         owner_id=owner,
         team_id=known["support_team"],
         opened_at=opened,
         first_response_at=first,
         solved_at=solved,
         closed_at=closed,
-        reopened_count=(~np.isnat(solved) & (rng.random(n) < 0.05)).astype(int),
+        reopened_count=again.astype(int),
+        first_solved_at=np.where(again, first + (solved - first) // 4, solved),
+        answer_count=(~np.isnat(first)).astype(int) + more,
         created_at=opened,
         updated_at=np.fmax(np.fmax(opened, first), solved),
     )
@@ -98,6 +103,12 @@ def _course(draft: Draft, rng: np.random.Generator, opened: Array, troubled: Arr
     return first, solved, status
 
 
+def _more_answers(draft: Draft, solved: Array, again: Array, troubled: Array) -> Array:
+    """1 where it took a second answer: always after a re-opening, more often where there was trouble."""
+    drawn = draft.stream(31).random(len(solved))
+    return (~np.isnat(solved) & (again | (drawn < np.where(troubled, 0.45, 0.24)))).astype(int)
+
+
 def _hours(hours: Array) -> Array:
     return (np.round(hours * 3_600) * US_PER_SECOND).astype("timedelta64[us]")
 
@@ -113,6 +124,12 @@ def _messages(draft: Draft, rng: np.random.Generator, chosen: list[Any], contact
         (np.ones(n, dtype=bool), ticket["opened_at"], "inbound", [text[1] for text in chosen]),
         (noted, ticket["first_response_at"] - minute, "internal", pick(rng, words("texts")["internal_notes"], n)),
         (answered, ticket["first_response_at"], "outbound", [text[2] for text in chosen]),
+        (
+            ticket["answer_count"] > 1,
+            ticket["solved_at"] - 2 * minute,
+            "outbound",
+            pick(draft.stream(32), words("texts")["second_answers"], n),
+        ),
         (thanked, ticket["solved_at"] - minute, "inbound", pick(rng, words("texts")["follow_ups"], n)),
     ]
     who = np.concatenate([number[rows] for rows, *_ in parts])

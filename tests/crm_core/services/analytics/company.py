@@ -21,7 +21,7 @@ from crm_core.models import (
     Ticket,
 )
 from crm_core.services.admin import setup
-from crm_core.vocabulary import Channel, HandoverState, OrderStatus, StageKind, TicketKind
+from crm_core.vocabulary import Channel, HandoverState, OrderStatus, PromiseOutcome, StageKind, TicketKind
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 TODAY = NOW.date()
@@ -129,7 +129,19 @@ def _order(rng, owners, n):
 def _ticket(rng, owners, n):
     opened, status = _instant(rng), rng.choice(list(TicketKind))
     solved = opened + timedelta(minutes=rng.randrange(1, 90_000)) if status in (TicketKind.SOLVED, TicketKind.CLOSED) else None
+    own = random.Random(f"{n} {opened}")
+    again = own.choice((0, 0, 0, 1, 2)) if solved else own.choice((0, 0, 0, 1))
+    rated = own.choice((None, None, opened + timedelta(minutes=own.randrange(50_000))))
     return Ticket(
+        reopened_count=again,
+        first_solved_at=solved if solved and not again else opened + timedelta(minutes=own.randrange(1, 9_000)) if again else None,
+        answer_count=own.randrange(4),
+        response_promise=own.choice((None, PromiseOutcome.KEPT, PromiseOutcome.LATE)),
+        resolution_promise=own.choice((None, PromiseOutcome.KEPT, PromiseOutcome.LATE)),
+        response_minutes=own.choice((None, own.randrange(500))),
+        resolution_minutes=own.choice((None, own.randrange(5_000))),
+        satisfaction=own.randrange(1, 6) if rated else None,
+        rated_at=rated,
         number=f"T-{n}",
         subject="t",
         status=status,

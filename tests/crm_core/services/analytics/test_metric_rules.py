@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from statistics import median as plain_median
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from crm_core.fields import builtin
 from crm_core.services.analytics import metric_pages
 from crm_core.services.analytics.attention import REMINDERS
 from crm_core.services.analytics.breakdowns import _LOADERS
-from crm_core.services.analytics.metric_rules import AREAS, METRICS, Facts, list_filter, median, ratio_minor, total
+from crm_core.services.analytics.metric_rules import AREAS, METRICS, Facts, list_filter, median, ninetieth, ratio_minor, total
 from crm_core.services.analytics.periods import Period
 from ui.components.kpi_cards import ICONS
 
@@ -48,6 +49,12 @@ def test_a_definition_is_complete_and_names_fields_that_exist(metric):
 @given(st.lists(st.integers(-50, 50), max_size=60))
 def test_the_median_of_counted_values_is_the_plain_median(values):
     assert median(Counter(values)) == (plain_median(values) if values else None)
+
+
+@given(st.lists(st.integers(-50, 50), max_size=60))
+def test_the_ninetieth_percentile_of_counted_values_is_that_of_numpy(values):
+    found = ninetieth(Counter(values))
+    assert found == (pytest.approx(np.quantile(values, 0.9), abs=1e-9) if values else None)
 
 
 def test_an_average_is_rounded_once_half_to_even_and_never_through_floats():

@@ -7,6 +7,7 @@ from fractions import Fraction
 from statistics import median
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
@@ -19,7 +20,7 @@ from crm_core.lists import ListQuery
 from crm_core.models import Account, Campaign, CampaignChannel, Deal, Lead, Order, Organisation, Stage, Ticket
 from crm_core.services.analytics import breakdowns, metrics
 from crm_core.services.analytics.metric_rules import AREAS, METRICS
-from crm_core.vocabulary import SOLD, Against, HandoverState, PeriodPreset, StageKind, TicketKind
+from crm_core.vocabulary import SOLD, Against, HandoverState, PeriodPreset, PromiseOutcome, StageKind, TicketKind
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
 
 EVERYBODY = ("root", "bob", "alice", "charlie", "dana", "sam", "ana")
@@ -94,16 +95,6 @@ def expected(name, cast, actor, period, owner_id, pipeline_id):
     ]
     tickets = mine(rows_of(Ticket, SEES_TICKETS_OF[name], cast))
     done = (TicketKind.SOLVED, TicketKind.CLOSED)
-    answers = [
-        minutes(t.first_response_at - t.opened_at)
-        for t in tickets
-        if inside(local(t.opened_at, actor), period) and t.first_response_at
-    ]
-    solutions = [
-        minutes(t.solved_at - t.opened_at)
-        for t in tickets
-        if t.status in done and t.solved_at and inside(local(t.solved_at, actor), period)
-    ]
     revenue, order_revenue = sum(d.amount_minor for d in won), sum(o.total_minor for o in orders)
     return {
         "revenue_won": revenue,
@@ -118,9 +109,49 @@ def expected(name, cast, actor, period, owner_id, pipeline_id):
         "order_revenue": order_revenue,
         "average_order": round(Fraction(order_revenue, len(orders))) if orders else None,
         "open_tickets": sum(t.status not in done for t in tickets),
-        "first_response": median(answers) * 60 if answers else None,
-        "resolution": median(solutions) * 60 if solutions else None,
+        **service(tickets, actor, period, least=10 if owner_id else 0),
         "open_handovers": sum(a.handover_state is HandoverState.PENDING and a.deleted_at is None for a in mine(all_of(Account))),
+    }
+
+
+def service(tickets, actor, period, least):
+    """The figures of service by plain pandas; None for fewer than ``least`` tickets."""
+    names = (
+        "status", "first_response_at", "opened_at", "solved_at", "first_solved_at", "rated_at", "reopened_count", "answer_count",
+        "response_promise", "resolution_promise", "response_minutes", "resolution_minutes", "satisfaction",
+    )  # fmt: skip
+    rows = pd.DataFrame([[getattr(t, name) for name in names] for t in tickets], columns=names, dtype=object)
+
+    def of(at, mask=True):
+        return rows[pd.Series([inside(local(each, actor), period) for each in rows[at]], index=rows.index, dtype=bool) & mask]
+
+    def spans(part, column):
+        return pd.Series([minutes(row[column] - row["opened_at"]) for _, row in part.iterrows()], dtype=float)
+
+    def share(part, hits):
+        return None if part.empty or len(part) < least else float(hits(part).mean())
+
+    def times(key, values):
+        told = not values.empty and len(values) >= least
+        late = values.quantile(0.9) * 60 if told else None
+        return {key: values.median() * 60 if told else None, f"{key}_p90": None if late is None else pytest.approx(late, rel=1e-12)}
+
+    done = rows["status"].isin([TicketKind.SOLVED, TicketKind.CLOSED])
+    opened, solved, first = of("opened_at"), of("solved_at", done), of("first_solved_at")
+    return {
+        **times("first_response", spans(opened[opened["first_response_at"].notna()], "first_response_at")),
+        **times("resolution", spans(solved, "solved_at")),
+        **times("first_response_work", opened["response_minutes"].dropna().astype(float)),
+        **times("resolution_work", solved["resolution_minutes"].dropna().astype(float)),
+        **{
+            f"{key}_kept": share(
+                opened[opened[f"{key}_promise"].notna()], lambda p, key=key: p[f"{key}_promise"] == PromiseOutcome.KEPT
+            )
+            for key in ("response", "resolution")
+        },
+        "reopen_rate": share(first, lambda p: p["reopened_count"] > 0),
+        "first_contact": share(first[first["answer_count"] > 0], lambda p: (p["answer_count"] == 1) & (p["reopened_count"] == 0)),
+        "satisfaction": share(of("rated_at"), lambda p: p["satisfaction"] >= 4),
     }
 
 
