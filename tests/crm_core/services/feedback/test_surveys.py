@@ -154,6 +154,7 @@ def test_an_unhappy_answer_raises_one_task_for_the_owner(cast):
     with pytest.raises(Conflict):
         answer(invitation, 4, at=NOON + 2 * DAY)
     assert [row.score for row in rows(SurveyAnswer)] == [2]
+    assert [(row.satisfaction, row.rated_at) for row in rows(Ticket)] == [(2, rows(SurveyAnswer)[0].at)]
 
 
 def test_a_worker_that_dies_in_the_middle_sends_nothing_twice(any_cast, monkeypatch):

@@ -14,9 +14,9 @@ from crm_core.kit.business_calendar import BusinessCalendar, DayException
 from crm_core.models import CustomField, Event, SlaClock, Task, Ticket
 from crm_core.services.admin import custom_fields
 from crm_core.services.customers import accounts
-from crm_core.services.helpdesk import calendars, service_levels, sla_rules, sla_watch, slas, tickets
+from crm_core.services.helpdesk import calendars, merging, service_levels, sla_rules, sla_watch, slas, tickets
 from crm_core.services.routing import assign, rules
-from crm_core.vocabulary import FieldKind, RouteMethod, SlaState, SlaTarget, TicketKind
+from crm_core.vocabulary import FieldKind, PromiseOutcome, RouteMethod, SlaState, SlaTarget, TicketKind
 from tests.verbs import do
 
 OFFICE = [[(9 * 60, 12 * 60), (13 * 60, 17 * 60)]] * 5 + [[], []]
@@ -70,6 +70,40 @@ def test_promises_start_in_working_time_and_are_met_by_an_answer_and_a_solution(
     do(tickets.solve, root, ticket.id)
     assert states(root, ticket.id)[SlaTarget.RESOLVE].state is SlaState.MET
     assert due(root, ticket.id) is None
+    assert marks(root, ticket.id) == (MONDAY + timedelta(minutes=40), 1, PromiseOutcome.KEPT, PromiseOutcome.KEPT, 30, 40)
+
+
+def marks(actor, ticket_id):
+    """What the figures read off a ticket."""
+    with read_session() as session:
+        one = tickets.get(session, actor, ticket_id)
+        return (
+            one.first_solved_at, one.answer_count, one.response_promise, one.resolution_promise, one.response_minutes, one.resolution_minutes,
+        )  # fmt: skip
+
+
+def test_the_figures_of_a_ticket_follow_it_through_breaking_coming_back_and_merging(any_cast, at):
+    root = any_cast["root"]
+    promise(root)
+    at(MONDAY)
+    one, other = (do(tickets.create, root, {"subject": name}, message="Help") for name in ("One", "Other"))
+    assert marks(root, one.id) == (None, 0, None, None, None, None)
+    at(MONDAY + timedelta(minutes=90))
+    do(tickets.reply, root, one.id, "Late, sorry", then=TicketKind.OPEN)
+    assert marks(root, one.id)[2:5] == (PromiseOutcome.LATE, None, 90), "late stays late, and the resolution still runs"
+    solved = MONDAY + timedelta(minutes=100)
+    at(solved)
+    do(tickets.solve, root, one.id)
+    assert marks(root, one.id) == (solved, 1, PromiseOutcome.LATE, PromiseOutcome.KEPT, 90, 100)
+    at(MONDAY + timedelta(days=1))
+    do(tickets.receive, root, one.id, "It is back")
+    assert marks(root, one.id) == (solved, 1, PromiseOutcome.LATE, None, 90, None), "the first solution is remembered"
+    at(MONDAY + timedelta(days=1, minutes=20))
+    do(tickets.reply, root, one.id, "Again", then=TicketKind.SOLVED)
+    assert marks(root, one.id) == (solved, 2, PromiseOutcome.LATE, PromiseOutcome.KEPT, 90, 120)
+    do(merging.merge, root, one.id, other.id)
+    assert marks(root, one.id) == (None, 0, None, None, None, None), "a merged ticket was not solved; the other one will be"
+    assert marks(root, other.id)[1] == 2
 
 
 def test_waiting_for_the_customer_stops_the_clock_and_their_answer_starts_it_and_a_next_response(any_cast, at):
@@ -139,6 +173,7 @@ def test_each_step_is_told_once_and_a_breach_becomes_a_task(any_cast, at):
         clock_row = session.exec(select(SlaClock).where(SlaClock.target == SlaTarget.FIRST)).one()
         assert clock_row.breached_at == MONDAY + timedelta(hours=1) and clock_row.policy_id == policy.id
     assert states(root, ticket.id)[SlaTarget.FIRST].state is SlaState.BREACHED
+    assert marks(root, ticket.id)[2:4] == (PromiseOutcome.LATE, None)
 
 
 def test_one_task_that_can_not_be_made_and_one_company_in_the_bin_keep_no_alarm_from_anybody(cast, at, monkeypatch):

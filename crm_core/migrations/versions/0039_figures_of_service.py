@@ -1,7 +1,7 @@
 """tickets keep what the figures of service read: first solved, answers, how promises ended, working minutes, satisfaction
 
-Revision ID: 0037
-Revises: 0036
+Revision ID: 0039
+Revises: 0038
 """
 
 import json
@@ -15,8 +15,8 @@ from alembic import op
 
 from crm_core.kit.business_calendar import BusinessCalendar, DayException
 
-revision = "0037"
-down_revision = "0036"
+revision = "0039"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 
