@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from crm_core.services.telephony import calls, menus
+from crm_core.services.telephony import calls, drop_off, menus
 from crm_core.services.telephony.menus import MenuRow
 from crm_core.vocabulary import Action, CallEnd
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.cache import cached
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
 from ui.components.voice_dialogs import menu_dialog, settings_dialog
@@ -55,6 +56,31 @@ def card(row: MenuRow) -> None:
             st.button(
                 "Put to use", type="primary", icon=":material/publish:", key=f"publish_{menu.id}", on_click=publish, args=(menu.id,)
             )
+
+
+def hung_up(row: MenuRow) -> None:
+    """Where callers leave the menu, counted when somebody unfolds it."""
+    if not row.calls:
+        return
+    with st.expander("Where callers hang up", icon=":material/filter_alt:", key=f"left_{row.menu.id}", on_change="rerun") as fold:
+        if not fold.open:
+            return
+        calls_of, steps = cached(drop_off.of_menu, row.menu.id, entities=(), tables=("voice_call", "voice_menu"), own=True)
+        if not steps:
+            st.caption(f"No call ended in the last {drop_off.DAYS} days.")
+            return
+        columns = [
+            Column("step", "Step", sortable=False),
+            Column("reached", "Calls that came here", right=True, sortable=False, named=True),
+            Column("left", "Hung up here", right=True, sortable=False, named=True),
+            Column("share", "Share", right=True, sortable=False, named=True),
+        ]
+        cells = [
+            (n, [Cell(one.title), Cell(f"{one.reached:,}", share=100 * one.reached / calls_of), Cell(f"{one.left:,}"), Cell("too few" if one.share is None else fmt.percent(actor, one.share))])
+            for n, one in enumerate(steps)
+        ]  # fmt: skip
+        table(columns, cells, key=f"steps_left_{row.menu.id}", label="Where callers hang up")
+        st.caption(f"{calls_of:,} calls of the last {drop_off.DAYS} days. Below {drop_off.LEAST} a share says nothing.")
 
 
 def publish(menu_id: int) -> None:
@@ -128,5 +154,6 @@ if not rows:
         settings_dialog(None)
 for row in rows:
     card(row)
+    hung_up(row)
 if rows:
     log()

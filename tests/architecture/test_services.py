@@ -147,6 +147,7 @@ HELPERS = {
     "helpdesk/answers.py headers": "part of send, which asks",
     "inbox/mailboxes.py get": "for the services around it, which ask",
     "helpdesk/slas.py sync": "called by the ticket's own verbs, after they asked",
+    "helpdesk/ticket_marks.py of": "part of slas.sync: what follows from a ticket that its own verbs wrote",
     "collaboration/assignments.py tell_new": "the job that reads the log; notify asks what the addressee may see",
     "collaboration/reminders.py remind_now": "the job; notify asks what the addressee may see",
     "collaboration/reminders.py birthdays": "the job; notify asks what the addressee may see",

@@ -32,7 +32,7 @@ def selection(session, actor, **more):
 def test_few_tickets_say_nothing_of_a_person_and_chance_colours_nothing(any_cast):
     alice, bob, charlie, sam = (any_cast[name].user_id for name in ("alice", "bob", "charlie", "sam"))
     with clock.frozen(NOW), write_session() as session:
-        session.add_all([*tickets(alice, 40, reopened=2), *tickets(bob, 40, reopened=20), *tickets(charlie, 9, reopened=9)])
+        session.add_all([*tickets(alice, 40, reopened=12), *tickets(bob, 40, reopened=30), *tickets(charlie, 9, reopened=9)])
         session.add_all([*tickets(sam, 40, reopened=3, late=2), *tickets(None, 12)])
     with clock.frozen(NOW), read_session() as session:
         root = any_cast["root"]
@@ -66,8 +66,8 @@ def test_few_tickets_say_nothing_of_a_person_and_chance_colours_nothing(any_cast
         assert {one.key for one in seen.agents} == {alice, bob}, "a manager sees the team's tickets only"
 
 
-def test_the_backlog_by_age_counts_every_open_ticket_once_and_leads_to_it(any_cast):
-    root = any_cast["root"]
+def test_the_backlog_by_age_counts_every_open_ticket_once_and_leads_to_it(cast):
+    root = cast["root"]
     ages = (0, 1, 2, 3, 6, 7, 13, 14, 27, 28, 83, 84, 400)
     with clock.frozen(NOW), write_session() as session:
         for n, days in enumerate(ages):

@@ -11,7 +11,7 @@ from crm_core import records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
-from crm_core.models import Consent, Event, MailDelivery, Notification, SurveyAnswer, SurveyInvitation, Task
+from crm_core.models import Consent, Event, MailDelivery, Notification, SurveyAnswer, SurveyInvitation, Task, Ticket
 from crm_core.services.customers import unsubscribing
 from crm_core.services.feedback import answering, inviting, results, survey_rules, surveys
 from crm_core.services.helpdesk import tickets

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm_core.services.telephony import flow_rules, signature_rules
+from crm_core.services.telephony import drop_off, flow_rules, signature_rules
 from crm_core.services.telephony.menus import START
 from crm_core.vocabulary import CallEnd
 
@@ -132,3 +132,20 @@ def test_articles_that_lead_to_each_other_only_are_no_way_out():
     assert len(told) == 2 and all("round in circles" in words for words in told)
     turn = flow_rules.begin(flow_rules.spoken(circle, {}, "de-AT"), is_open=True)
     assert turn.said == (flow_rules.UNAVAILABLE["de"], "Goodbye.") and turn.end is CallEnd.ABANDONED
+
+
+def test_a_call_counts_once_at_each_step_and_leaves_where_it_hung_up():
+    def call(*nodes, end=CallEnd.QUEUED):
+        return [{"node": node, "title": node.title()} for node in nodes], nodes[-1], end
+
+    calls = (
+        [call("hours", "main", "main", end=CallEnd.ABANDONED)] * 3
+        + [call("hours", "main", "help")] * 8
+        + [call("hours", end=CallEnd.ABANDONED)]
+    )
+    total, steps = drop_off.counted(calls)
+    assert total == 12
+    assert [(step.node, step.title, step.reached, step.left) for step in steps] == [
+        ("hours", "Hours", 12, 1), ("main", "Main", 11, 3), ("help", "Help", 8, 0),
+    ]  # fmt: skip
+    assert [step.share for step in steps] == [1 / 12, 3 / 11, None]
