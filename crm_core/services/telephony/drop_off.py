@@ -44,8 +44,8 @@ def of_menu(session: Session, actor: Actor, menu_id: int) -> tuple[int, list[Ste
     return counted(session.exec(query.order_by(col(VoiceCall.started_at).desc(), col(VoiceCall.id).desc()).limit(MOST)).all())
 
 
-def counted(calls: Iterable[tuple[list[dict[str, Any]], str, CallEnd | None]]) -> tuple[int, list[Step]]:
-    """The steps of calls, the latest first: a step is called what it was called last."""
+def counted(calls: Iterable[Any]) -> tuple[int, list[Step]]:
+    """The steps of calls (steps, node where it ended, what became of it), the latest first: a step is called what it was called last."""
     reached: Counter[str] = Counter()
     left: Counter[str] = Counter()
     titles: dict[str, str] = {}

@@ -80,7 +80,7 @@ def _note_satisfaction(session: Session, survey: Survey) -> None:
     ]
     if rows:
         change = update(table).where(table.c.id == bindparam("row"))
-        values = {"satisfaction": bindparam("satisfaction"), "rated_at": bindparam("rated_at")}
+        values: dict[str, Any] = {"satisfaction": bindparam("satisfaction"), "rated_at": bindparam("rated_at")}
         session.connection().execute(change.values(values), rows)
         session.flush()
         session.expire_all()
