@@ -1,7 +1,7 @@
 """tickets keep what the figures of service read: first solved, answers, how promises ended, working minutes, satisfaction
 
-Revision ID: 0039
-Revises: 0038
+Revision ID: 0040
+Revises: 0039
 """
 
 import json
@@ -15,8 +15,8 @@ from alembic import op
 
 from crm_core.kit.business_calendar import BusinessCalendar, DayException
 
-revision = "0039"
-down_revision = "0038"
+revision = "0040"
+down_revision = "0039"
 branch_labels = None
 depends_on = None
 
