@@ -55,7 +55,7 @@ def counted(calls: Iterable[Any]) -> tuple[int, list[Step]]:
         seen = dict.fromkeys(str(step["node"]) for step in steps)
         for step in steps:
             titles.setdefault(str(step["node"]), str(step.get("title") or step["node"]))
-        reached.update(seen)
+        reached.update(list(seen))
         if outcome is CallEnd.ABANDONED and node in seen:
             left[node] += 1
     return total, [Step(node, titles[node], many, left[node]) for node, many in reached.most_common()]
