@@ -17,7 +17,6 @@ from crm_core.services.analytics.wording import period_text, value_text
 from crm_core.vocabulary import Action, Scope
 from ui import format as fmt
 from ui.cache import cached
-from ui.components.figure import box
 from ui.components.filter_bar import PARAM
 from ui.components.overview_figures import ENTITIES, TABLES
 from ui.components.table import Cell, Column, table
@@ -34,16 +33,24 @@ _MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocume
 
 
 def agent_table(actor: Actor, selection: Selection) -> None:
-    """The table in its box; nothing for somebody who sees just their own tickets, or while nobody solved any."""
+    """The table, counted when somebody unfolds it; not for somebody who sees just their own tickets."""
     if actor.scopes("ticket", Action.READ) == {Scope.OWN}:
         return
-    found = cached(agent_quality.table, selection, entities=ENTITIES["service"], tables=TABLES["service"])
-    if not found.agents:
-        return
-    outer, head = box("Agents", f"{period_text(actor, selection.period)}, median and shares with 95 % range", key="box_agents")
-    with head:
-        _files(actor, selection)
-    with outer:
+    with st.expander("Agents side by side", icon=":material/groups:", key="agents_fold", on_change="rerun") as fold:
+        if not fold.open:
+            return
+        found = cached(agent_quality.table, selection, entities=ENTITIES["service"], tables=TABLES["service"])
+        if not found.agents:
+            st.caption("No ticket of this period was answered or solved by anybody.")
+            return
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+            st.caption(
+                fmt.md(
+                    f"{period_text(actor, selection.period)}. Shares with their 95 % range in per cent and the number of tickets."
+                ),
+                width="content",
+            )
+            _files(actor, selection)
         _rows(actor, found)
         st.caption(
             f"Below {LEAST} tickets nothing is said about a person, and nobody is sorted by them. Coloured only where a share differs from everybody "
