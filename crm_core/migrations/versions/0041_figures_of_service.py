@@ -1,7 +1,7 @@
 """tickets keep what the figures of service read: first solved, answers, how promises ended, working minutes, satisfaction
 
-Revision ID: 0040
-Revises: 0039
+Revision ID: 0041
+Revises: 0040
 """
 
 import json
@@ -15,8 +15,8 @@ from alembic import op
 
 from crm_core.kit.business_calendar import BusinessCalendar, DayException
 
-revision = "0040"
-down_revision = "0039"
+revision = "0041"
+down_revision = "0040"
 branch_labels = None
 depends_on = None
 
