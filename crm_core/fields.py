@@ -141,7 +141,7 @@ class Reckoned(FieldSpec):
         if row.get("stage_since") is None:
             return None
         seen = SimpleNamespace(**{key: row.get(key) for key in ("stage_id", "stage_since", "last_contact_at")})
-        return row.get("outcome") is StageKind.OPEN and idleness.is_idle(seen, self.limits)
+        return row.get("outcome") == StageKind.OPEN and idleness.is_idle(seen, self.limits)
 
 
 _IDLE = Reckoned(
