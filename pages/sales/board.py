@@ -11,7 +11,7 @@ from crm_core.vocabulary import Action, StageKind
 from ui import format as fmt
 from ui.actions import load, tell
 from ui.components.board import BoardColumn, Card, board
-from ui.components.deal_dialogs import lose_dialog, move_to, new_deal, reopen_dialog, win_dialog
+from ui.components.deal_dialogs import STAGE_TURN, lose_dialog, move_to, new_deal, reopen_dialog, stays_perhaps, win_dialog
 from ui.components.filter_bar import filter_button, filter_from_url, filter_words
 from ui.components.header import empty_state, header
 from ui.navigation import go, page_of
@@ -62,6 +62,8 @@ def moved(move: dict[str, Any], columns: list[boards.StageColumn]) -> None:
     if name is None:
         tell("This deal is gone, or no longer shared with you.")
         st.rerun()
+    if target.kind is not StageKind.OPEN or origin.kind is not StageKind.OPEN:
+        stays_perhaps()
     if target.kind is StageKind.WON:
         win_dialog(move["id"], move["version"], name, bool(load(deals.lines, move["id"])))
     elif target.kind is StageKind.LOST:
@@ -119,7 +121,7 @@ if not any(column.count for column in columns):
     ):
         go("import", kind="deal")
 tones = stage_tones(column.stage for column in columns)
-happened = board([as_column(column, tones) for column in columns], key="board")
+happened = board([as_column(column, tones) for column in columns], key="board", turn=st.session_state.get(STAGE_TURN, 0))
 st.caption(f"Won and lost show the last {boards.CLOSED_DAYS} days.")
 if happened.opened:
     go("deal", id=happened.opened["id"])

@@ -11,7 +11,7 @@ from ui import format as fmt
 from ui.actions import load
 from ui.components.activity_feed import feed, log_box
 from ui.components.deal_committee import committee
-from ui.components.deal_dialogs import lose_dialog, reopen_dialog, win_dialog
+from ui.components.deal_dialogs import FILL_IN, lose_dialog, reopen_dialog, win_dialog
 from ui.components.deal_stages import stage_path
 from ui.components.decision_card import decision_card
 from ui.components.facts import facts
@@ -69,7 +69,8 @@ if may_edit and outcome is StageKind.OPEN:
         win_dialog(deal_id, row["version"], row["name"], bool(lines))
 elif may_edit and actions.button("Re-open", key="reopen", icon=":material/undo:"):
     reopen_dialog(deal_id, row["version"], row["name"], row["pipeline_id"])
-if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+fill_in = st.session_state.pop(FILL_IN, None) == deal_id
+if may_edit and (actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e") or fill_in):
     edit_dialog(
         "deal",
         deal_id,

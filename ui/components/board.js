@@ -8,6 +8,8 @@ export default function (component) {
   const focused = parentElement.querySelector(".card:focus")?.dataset.id || root.dataset.keep
   const left = root.scrollLeft
   root.replaceChildren()
+  if (root.dataset.turn !== String(data.turn)) going.clear()
+  root.dataset.turn = String(data.turn)
   // A second press may come before the first one is drawn: its version would be stale. It waits here and is sent with the new drawing.
   const under = (card) => { const one = going.get(card.id); return one && Date.now() - one.at < PATIENCE_MS ? one : undefined }
   const move = (card, from, to) => {

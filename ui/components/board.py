@@ -42,11 +42,11 @@ class BoardColumn:
     asks: str = ""
 
 
-def board(columns: Sequence[BoardColumn], *, key: str) -> Any:
-    """Draw the board; the result has ``moved`` ({id, version, from, to}), ``opened`` ({id}) and ``more`` ({stage}) or None each."""
+def board(columns: Sequence[BoardColumn], *, key: str, turn: int = 0) -> Any:
+    """Draw the board. A new ``turn`` draws it anew although nothing has changed: a card that was dropped somewhere may have stayed. The result has ``moved`` ({id, version, from, to}), ``opened`` ({id}) and ``more`` ({stage}) or None each."""
     return _BOARD(
         key=key,
-        data={"columns": [asdict(column) for column in columns]},
+        data={"columns": [asdict(column) for column in columns], "turn": turn},
         on_moved_change=_nothing,
         on_opened_change=_nothing,
         on_more_change=_nothing,

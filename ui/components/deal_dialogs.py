@@ -14,6 +14,10 @@ from ui.navigation import go
 from ui.session import current_actor
 
 NEW_FIELDS = ("name", "account_id", "amount_minor", "expected_close_on", "stage_id", "owner_id", "next_step", "next_step_on")
+FILL_IN = "_fill_in"
+"""Where the page of a deal finds that its form is to be open."""
+STAGE_TURN = "_stage_turn"
+"""Counts the moves that were refused or ask something first: after each, what showed the wanted stage is drawn anew with the real one."""
 MORE_FIELDS = ("contact_id", "source", "campaign_id", "forecast_category", "description")
 
 
@@ -34,7 +38,7 @@ def win_dialog(deal_id: int, version: int, name: str, has_lines: bool = False) -
     _win(deal_id, version, name, has_lines)
 
 
-@st.dialog("Win this deal", icon=":material/trophy:")
+@st.dialog("Win this deal", icon=":material/trophy:", on_dismiss="rerun")
 def _win(deal_id: int, version: int, name: str, has_lines: bool) -> None:
     st.text(name)
     closed_on = st.date_input("Closed on", value=clock.today(current_actor().timezone), key="win_on")
@@ -54,7 +58,7 @@ def _win(deal_id: int, version: int, name: str, has_lines: bool) -> None:
         _after(done is not None, "win")
 
 
-@st.dialog("Lose this deal")
+@st.dialog("Lose this deal", on_dismiss="rerun")
 def lose_dialog(deal_id: int, version: int, name: str) -> None:
     """The reason is needed; a competitor is welcome."""
     st.text(name)
@@ -89,7 +93,7 @@ def reopen_dialog(deal_id: int, version: int, name: str, pipeline_id: int) -> No
     _reopen(deal_id, version, name, pipeline_id)
 
 
-@st.dialog("Re-open this deal")
+@st.dialog("Re-open this deal", on_dismiss="rerun")
 def _reopen(deal_id: int, version: int, name: str, pipeline_id: int) -> None:
     st.text(name)
     stages = {stage.id: stage.name for stage in load(deals.stages, pipeline_id) if stage.kind is StageKind.OPEN}
@@ -101,16 +105,16 @@ def _reopen(deal_id: int, version: int, name: str, pipeline_id: int) -> None:
         _after(done is not None, "reopen")
 
 
-def move_to(deal_id: int, version: int, name: str, stage_id: int, pipeline_id: int, *, elsewhere: bool = True) -> None:
-    """Put a deal into another open stage; when that asks for more, say so; when somebody else has moved the deal meanwhile, ask whose move counts.
-    ``elsewhere``: the page is not the deal's own, so that a refusal leads there."""
+def move_to(deal_id: int, version: int, name: str, stage_id: int, pipeline_id: int) -> None:
+    """Put a deal into another open stage; when that asks for more, say so; when somebody else has moved the deal meanwhile, ask whose move counts."""
     there = {stage.id: stage for stage in load(deals.stages, pipeline_id)}
     stages = {known: stage.name for known, stage in there.items()}
     moved = fmt.md(f"{name} moved to {stages.get(stage_id, 'another stage')}.")
     forget_gate("move")
     if perform(deals.move, deal_id, stage_id, base_version=version, success=moved) is None:
         if kept_outside("move"):
-            _at_the_gate(deal_id, version, name, stage_id, moved, elsewhere)
+            stays_perhaps()
+            _at_the_gate(deal_id, version, name, stage_id, moved)
             return
         conflict = st.session_state.get("_conflict")
         if conflict is not None and "stage_id" in conflict.details.get("fields", {}):
@@ -124,19 +128,26 @@ def move_to(deal_id: int, version: int, name: str, stage_id: int, pipeline_id: i
     st.rerun()
 
 
+def stays_perhaps() -> None:
+    """A move is refused, or asks something first: the board and the stages of a deal must not go on showing the wanted stage."""
+    st.session_state[STAGE_TURN] = st.session_state.get(STAGE_TURN, 0) + 1
+
+
 @st.dialog("Not yet", icon=":material/rule:", on_dismiss="rerun")
-def _at_the_gate(deal_id: int, version: int, name: str, stage_id: int, moved: str, elsewhere: bool) -> None:
+def _at_the_gate(deal_id: int, version: int, name: str, stage_id: int, moved: str) -> None:
     """What the stage asks for; the deal stays where it is unless the person goes on."""
     st.text(name)
     answer = gate_question("move")
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button("Leave it where it is", type="tertiary", key="gate_stay"):
             st.rerun()
-        if elsewhere and st.button("Open the deal", key="gate_open"):
-            go("deal", id=deal_id)
+        fill_in = st.button("Fill it in", key="gate_fill")
         if may_go_on("move") and st.button("Move anyway", type="primary", key="gate_go"):
             done = perform(gates.answering(deals.move, answer), deal_id, stage_id, base_version=version, success=moved)
             _after(done is not None, "move")
+    if fill_in:
+        st.session_state[FILL_IN] = deal_id
+        go("deal", id=deal_id)
 
 
 def closed_meanwhile(name: str, stage: str) -> None:

@@ -11,7 +11,7 @@ from crm_core.services.sales.deals import StageView
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
 from ui.actions import load
-from ui.components.deal_dialogs import closed_meanwhile, move_to
+from ui.components.deal_dialogs import STAGE_TURN, closed_meanwhile, move_to
 from ui.components.stage_times import stage_times_button
 
 
@@ -27,7 +27,8 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
             st.rerun()
         stage_times_button(actor, deal_id)
         return
-    key = f"stage_{deal_id}_{row['version']}"
+    turn = st.session_state.get(STAGE_TURN, 0)
+    key = f"stage_{deal_id}_{row['version']}" + (f"_{turn}" if turn else "")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.segmented_control(
             "Stage",
@@ -49,7 +50,7 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
         stage_times_button(actor, deal_id)
     if clicked is not None and clicked[1] in stages:
         version, stage_id = clicked
-        move_to(deal_id, version, row["name"], stage_id, row["pipeline_id"], elsewhere=False)
+        move_to(deal_id, version, row["name"], stage_id, row["pipeline_id"])
 
 
 def _asked(stages: Sequence[StageView], now: int) -> str | None:

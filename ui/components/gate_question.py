@@ -23,11 +23,13 @@ def gate_question(name: str) -> Answer:
     if not missing.may_override:
         return Answer()
     reason = st.text_input(
-        "Why does it go on all the same?",
+        "Why does it go on all the same? *",
         key=f"gate_reason_{name}",
         max_chars=MAX_REASON,
         placeholder="Stands in the timeline of the deal",
     )
+    if st.session_state.get(f"_gate_again_{name}") and not (reason or "").strip():
+        st.caption(":red[Say why, or fill in what is missing.]")
     return Answer(reason=reason or "")
 
 
@@ -46,9 +48,10 @@ def gate_words(name: str, usual: str, anyway: str) -> str:
 def kept_outside(name: str) -> bool:
     """After a try that failed: whether a gate was the reason. Its sentence is then kept for the question, and said nowhere else."""
     missing = st.session_state.pop("_gate", None)
-    st.session_state.pop(f"_gate_{name}", None)
+    before = st.session_state.pop(f"_gate_{name}", None)
     if missing is None:
         return False
+    st.session_state[f"_gate_again_{name}"] = before is not None
     st.session_state[f"_gate_{name}"] = missing
     st.session_state.pop("_invalid", None)
     hush()
@@ -57,5 +60,5 @@ def kept_outside(name: str) -> bool:
 
 def forget_gate(name: str) -> None:
     """The form is opened anew, or is done."""
-    for key in (f"_gate_{name}", f"gate_reason_{name}"):
+    for key in (f"_gate_{name}", f"_gate_again_{name}", f"gate_reason_{name}"):
         st.session_state.pop(key, None)
