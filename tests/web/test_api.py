@@ -15,8 +15,10 @@ from crm_core.kit import clock
 from crm_core.models import Account, ApiCall, ApiKey, CustomField, Deal, Event
 from crm_core.services import crud
 from crm_core.services.admin import api_key_rules, api_keys, upkeep
+from crm_core.services.admin.pipelines import set_gate
+from crm_core.services.sales import deals
 from crm_core.settings import settings
-from crm_core.vocabulary import Action, FieldKind, Via
+from crm_core.vocabulary import Action, FieldKind, StageKind, Via
 from tests.web.conftest import visitor
 from web.api import pace
 from web.api.records import path_of
@@ -437,6 +439,13 @@ def test_business_verbs_go_through_their_services(alice, cast):
     )
     assert alice("POST", f"{deal}/move", {"stage_id": stage["id"]}).json()["record"]["stage_id"] == stage["id"]
     assert alice("POST", f"{deal}/lose", {}).json()["errors"][0]["field"] == "reason"
+    with write_session() as session:
+        won = next(one for one in deals.stages(session, cast["root"]) if one.kind is StageKind.WON)
+        set_gate(session, cast["root"], won.id, {"field": "next_step", "cmp": "not_empty"}, message="What comes next?")
+    refused, named = alice("POST", f"{deal}/win", {}), [{"field": "stage_id", "message": "What comes next?"}]
+    assert (refused.status_code, refused.json()["errors"]) == (422, named)
+    assert alice("POST", f"{deal}/win", {"override": "I want to"}).status_code == 403
+    assert alice("PATCH", deal, {"next_step": "Deliver"}, if_match="*").status_code == 200
     assert alice("POST", f"{deal}/win", {"closed_on": "yesterday"}).status_code == 422
     won = alice("POST", f"{deal}/win", {"create_order": True}, if_match='"v1"')
     assert won.status_code == 412

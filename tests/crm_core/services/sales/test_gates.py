@@ -45,8 +45,8 @@ def told(deal_id):
         return [(one.type, sentence_of(one.type).format(**one.data)) for one in log if one.type.startswith("deal.gate")]
 
 
-def test_every_door_refuses_with_the_administrators_sentence_and_changes_nothing(any_cast):
-    alice, target = any_cast["alice"], gated(any_cast["root"])
+def test_every_door_refuses_with_the_administrators_sentence_and_changes_nothing(cast):
+    alice, target = cast["alice"], gated(cast["root"])
     deal = new(alice)
     for actor in (alice, alice.through(Via.API), alice.through(Via.WORKER)):
         for door in (
@@ -61,8 +61,8 @@ def test_every_door_refuses_with_the_administrators_sentence_and_changes_nothing
     assert told(deal.id) == []
 
 
-def test_the_values_after_the_change_count_and_also_those_that_leave(any_cast):
-    alice, target = any_cast["alice"], gated(any_cast["root"])
+def test_the_values_after_the_change_count_and_also_those_that_leave(cast):
+    alice, target = cast["alice"], gated(cast["root"])
     deal = new(alice)
     do(deals.update, alice, deal.id, {"stage_id": target, "next_step": "Call Ida"})
     assert state(deal.id) == (target, "Call Ida")
@@ -107,8 +107,8 @@ def test_conditions_of_every_kind_are_asked_of_a_deal_that_no_statement_has_writ
         assert look(gates.unmet, alice, [deal.id], target) == (SAID, GateStrictness.REFUSE, {deal.id}), one
 
 
-def test_who_works_on_deals_of_others_lets_one_in_with_a_reason_that_the_timeline_tells(any_cast):
-    alice, bob, target = any_cast["alice"], any_cast["bob"], gated(any_cast["root"])
+def test_who_works_on_deals_of_others_lets_one_in_with_a_reason_that_the_timeline_tells(cast):
+    alice, bob, target = cast["alice"], cast["bob"], gated(cast["root"])
     deal = new(alice)
     with pytest.raises(NotPermitted, match="with a reason"):
         do(gates.answering(deals.move, Answer(reason="I want to")), alice, deal.id, target)
@@ -121,8 +121,8 @@ def test_who_works_on_deals_of_others_lets_one_in_with_a_reason_that_the_timelin
     ]
 
 
-def test_a_warning_asks_people_and_lets_everybody_else_through_with_a_word(any_cast):
-    alice, target = any_cast["alice"], gated(any_cast["root"], strictness=GateStrictness.WARN)
+def test_a_warning_asks_people_and_lets_everybody_else_through_with_a_word(cast):
+    alice, target = cast["alice"], gated(cast["root"], strictness=GateStrictness.WARN)
     one, two = new(alice), new(alice)
     with pytest.raises(Invalid, match=SAID):
         do(deals.move, alice, one.id, target)
@@ -133,8 +133,8 @@ def test_a_warning_asks_people_and_lets_everybody_else_through_with_a_word(any_c
         assert told(deal.id) == [("deal.gate_warned", f"moved the deal on to Negotiation in spite of the warning: {SAID}")]
 
 
-def test_winning_and_reopening_ask_too_but_losing_and_the_first_stage_of_a_new_deal_do_not(any_cast):
-    root, alice = any_cast["root"], any_cast["alice"]
+def test_winning_and_reopening_ask_too_but_losing_and_the_first_stage_of_a_new_deal_do_not(cast):
+    root, alice = cast["root"], cast["alice"]
     gated(root, "Won"), gated(root, "Prospecting")
     deal = new(alice)  # converted leads and web forms begin there: nobody chose it
     with pytest.raises(Invalid, match=SAID):
@@ -150,8 +150,8 @@ def test_winning_and_reopening_ask_too_but_losing_and_the_first_stage_of_a_new_d
         gated(root, "Lost")
 
 
-def test_a_bulk_change_says_beforehand_which_deals_stay_and_its_undo_asks_nothing(any_cast):
-    root, alice = any_cast["root"], any_cast["alice"]
+def test_a_bulk_change_says_beforehand_which_deals_stay_and_its_undo_asks_nothing(cast):
+    root, alice = cast["root"], cast["alice"]
     target = gated(root)
     ready, bare = new(alice, next_step="Call"), new(alice, name="Bare")
     seen = look(bulk.preview, alice, "deal", [ready.id, bare.id], "stage_id", target)
@@ -167,8 +167,8 @@ def test_a_bulk_change_says_beforehand_which_deals_stay_and_its_undo_asks_nothin
     assert do(bulk.change, alice, "deal", seen.versions, "stage_id", target).done == 2
 
 
-def test_what_a_stage_asks_is_checked_when_it_is_saved_and_keeps_nobody_out_once_it_is_broken(any_cast):
-    root, alice = any_cast["root"], any_cast["alice"]
+def test_what_a_stage_asks_is_checked_when_it_is_saved_and_keeps_nobody_out_once_it_is_broken(cast):
+    root, alice = cast["root"], cast["alice"]
     found = stage("Negotiation")
     with pytest.raises(NotPermitted):
         gated(alice)
