@@ -107,6 +107,7 @@ EXCUSED = {
 """Use cases that touch nothing but the actor's own, with the reason."""
 
 HELPERS = {
+    "collaboration/files.py carry_over": "part of converting a lead, which asks",
     "sales/gates.py answered": "marks the session; the service that moves the deal asks",
     "bulk.py run_each": "for the functions around it, which ask",
     "customers/handover_views.py told_of": "whether an account has such a contact at all; the hand-over around it asks",
