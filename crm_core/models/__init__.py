@@ -6,7 +6,7 @@ from crm_core.models.automation import Automation, AutomationInbox, AutomationRu
 from crm_core.models.base import Base, Customisable, Record, keep_sorted, thin_out
 from crm_core.models.booking import Booking, BookingPage, MeetingGuest
 from crm_core.models.capture import FormSubmission, LeadForm
-from crm_core.models.collaboration import Activity, Attachment, Pin, Task
+from crm_core.models.collaboration import Activity, Attachment, Follow, Pin, Task
 from crm_core.models.customers import Account, Contact, ContactPoint, Handover, HandoverItem, MatchKey
 from crm_core.models.dashboards import (
     Dashboard,

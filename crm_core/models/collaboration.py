@@ -83,3 +83,14 @@ class Pin(Record, table=True):
     entity: str = Field(max_length=40)
     record_id: int
     activity_id: int = Field(foreign_key="activity.id", ondelete="CASCADE", index=True)
+
+
+class Follow(Record, table=True):
+    """One row per record that a person wants to hear of."""
+
+    __table_args__ = table_args(
+        UniqueConstraint("user_id", "entity", "record_id"), Index("ix_follow_record", "entity", "record_id")
+    )
+    user_id: int = Field(foreign_key="app_user.id", ondelete="CASCADE")
+    entity: str = Field(max_length=40)
+    record_id: int

@@ -6,6 +6,7 @@ from crm_core.services.collaboration import notifications
 from crm_core.services.collaboration.notification_rules import KINDS
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.followed import followed
 from ui.components.header import empty_state, header
 from ui.components.note_settings import wishes
 from ui.components.notes import note_line
@@ -68,15 +69,19 @@ def nothing(filtered: bool) -> None:
 
 actor = current_actor()
 actions = header("Notifications", "What happened for you, and how you want to hear of it")
-first, second = st.tabs(
-    ["List", "Settings"],
-    default="Settings" if st.query_params.get("tab") == "settings" else "List",
+TABS = {"following": "Following", "settings": "Settings"}
+first, second, third = st.tabs(
+    ["List", "Following", "Settings"],
+    default=TABS.get(st.query_params.get("tab", ""), "List"),
     on_change="rerun",
     key="notes_tab",
 )
-if second.open:
-    with second:
+if third.open:
+    with third:
         wishes(actor.timezone)
+elif second.open:
+    with second:
+        followed(actor)
 else:
     with first:
         everything()

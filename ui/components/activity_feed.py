@@ -8,13 +8,14 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.kit import clock
-from crm_core.services.collaboration import activities, pins, timeline
+from crm_core.services.collaboration import activities, following, pins, timeline
 from crm_core.services.collaboration.timeline import Item
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
 from ui.components.earlier_values import earlier_dialog
 from ui.components.entry_tools import entry_tools
+from ui.components.followed import follow_button
 from ui.components.wishes import reach_note
 from ui.session import current_actor
 
@@ -158,6 +159,8 @@ def feed(entity_key: str, record_id: int) -> None:
 def _feed_tools(actor: Actor, entity_key: str, record_id: int) -> bool:
     """The buttons above a timeline; True while its entries are being sorted and put right."""
     with st.container(horizontal=True, width="content", gap="small"):
+        if entity_key in following.FOLLOWED:
+            follow_button(entity_key, record_id)
         if actor.can(entity_key, Action.EDIT) and st.button(
             "Earlier values",
             icon=":material/history:",

@@ -1,5 +1,5 @@
 """The nightly purge of what nobody needs any more: finished jobs, old tries to sign in, keys of submitted forms, ended sessions, used links,
-requests of programs, from where readers of the help centre answered."""
+requests of programs, from where readers of the help centre answered, who followed what is gone for good."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import OneTimeLink, SubmitKey
 from crm_core.records import LASTING
 from crm_core.services.admin import api_door, sessions, signin
-from crm_core.services.collaboration import webhook_run
+from crm_core.services.collaboration import following, webhook_run
 from crm_core.services.helpdesk import help_pages
 from crm_core.services.sales import shop_door
 
@@ -33,6 +33,7 @@ def purge(job: Job) -> None:
         webhook_run.purge(session)
         shop_door.purge(session)
         help_pages.forget_places(session)
+        following.forget(session)
         for statement in (*_stale(), *api_door.stale()):
             session.execute(statement)
     planner.count_anew()

@@ -18,7 +18,7 @@ from crm_core.jobs import Job, job
 from crm_core.jobs.tables import RUNS
 from crm_core.kit.clock import utcnow
 from crm_core.models import Event
-from crm_core.services.collaboration import notifications
+from crm_core.services.collaboration import followers, notifications
 from crm_core.vocabulary import Via
 
 NAME = "collaboration.assignments"
@@ -55,13 +55,13 @@ def _something_new(session: Session) -> bool:
     return newest is not None and newest >= _last_look(session)
 
 
-@job(NAME, title="Tell people what became theirs", cron="* * * * *", when=_something_new, keep_days=2)
+@job(NAME, title="Tell people what became theirs, and of what they follow", cron="* * * * *", when=_something_new, keep_days=2)
 def tell(job: Job) -> None:
-    """Read what happened and tell the new owners."""
+    """Read what happened and tell the new owners and the followers."""
     with job.transaction() as session:
         until = utcnow().replace(second=0, microsecond=0)
         since = _last_look(session, job.id).replace(second=0, microsecond=0)
-        job.report(tell_new(session, since, until))
+        job.report(tell_new(session, since, until) + followers.tell_news(session, since, until))
 
 
 def tell_new(session: Session, since: datetime, until: datetime) -> int:

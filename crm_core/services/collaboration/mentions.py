@@ -1,12 +1,14 @@
 """``@name`` in a note: whom it means, and telling them."""
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.kit.text import fold
 from crm_core.models import User
-from crm_core.services.collaboration import notifications
+from crm_core.services.collaboration import following, notifications
 
 _USERS = User.__table__  # type: ignore[attr-defined]
 MOST = 20
@@ -14,10 +16,15 @@ MOST = 20
 
 
 def tell(session: Session, actor: Actor, text: str, *, key: str, record_id: int, source: str) -> int:
-    """Tell everybody whom a text about a record mentions; gives how many. ``source`` names the text, so that each is told once of it."""
-    about = {"kind": "mention", "params": {"by": actor.user_id}, "entity": key, "record_id": record_id}
+    """Tell everybody whom a text about a record mentions; gives how many. ``source`` names the text, so that each is told once of it.
+
+    Who is told follows the record from then on.
+    """
+    about: dict[str, Any] = {"kind": "mention", "params": {"by": actor.user_id}, "entity": key, "record_id": record_id}
     ids = mentioned(session, actor, text)[:MOST]
-    return sum(notifications.notify(session, user_id, dedupe_key=f"mention:{source}", **about) for user_id in ids)  # type: ignore[arg-type]
+    told = [user_id for user_id in ids if notifications.notify(session, user_id, dedupe_key=f"mention:{source}", **about)]
+    following.begin(session, actor, key, record_id, told)
+    return len(told)
 
 
 def mentioned(session: Session, actor: Actor, text: str) -> list[int]:

@@ -62,6 +62,11 @@ _ALL = (
     Kind("mail.unreachable", WORK, "An answer of mine does not arrive", "An answer on {title} did not arrive", "unsubscribe", mail=NOW),
     Kind("queue.waiting", WORK, "Work waits in a queue", "{count} waiting in {queue}: nobody is free", "hourglass_top", page="tickets"),
     Kind("mention", TEAM, "Somebody mentions me", "{by} mentioned you on {title}", "alternate_email", mail=NOW),
+    Kind(
+        "follow.news", TEAM, "Something happens on a record that I follow", "{title}: {by} {what}", "visibility",
+        many="{count} {plural} that you follow have news",
+    ),
+    Kind("follow.answer", TEAM, "A customer writes on a ticket that I follow", "The customer wrote on {title}", "mark_email_unread"),
     Kind("handover.received", TEAM, "An account is handed over to me", "{by} wants to hand {title} over to you", "move_down", mail=NOW, page="today"),
     Kind("handover.accepted", TEAM, "My hand-over is accepted", "{by} took {title} over", "check_circle"),
     Kind("handover.declined", TEAM, "My hand-over is declined", "{by} declined to take {title} over", "cancel", mail=NOW),

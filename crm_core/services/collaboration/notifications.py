@@ -71,7 +71,7 @@ def notify(
     note = News(user_id or 0, kind, dedupe_key, params or {}, entity, record_id, at)
     if user_id is None or note.params.get("by") == user_id:
         return False
-    actor = _reader(session, user_id)
+    actor = reader(session, user_id)
     return actor is not None and _news(session, actor, note) and _insert(session, [_values(session, actor, note)]) == 1
 
 
@@ -92,7 +92,7 @@ def notify_many(session: Session, news: Sequence[News]) -> int:
     """Tell many things at once, as ``notify`` would one by one; gives how many were new."""
     rows = []
     for user_id in dict.fromkeys(note.user_id for note in news):
-        actor = _reader(session, user_id)
+        actor = reader(session, user_id)
         if actor is not None:
             mine = [note for note in news if note.user_id == user_id and note.params.get("by") != user_id]
             rows += [_values(session, actor, note) for note in _seen_by(session, actor, mine)]
@@ -134,7 +134,7 @@ def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
     return new
 
 
-def _reader(session: Session, user_id: int) -> Actor | None:
+def reader(session: Session, user_id: int) -> Actor | None:
     """The person with their rights, once per session; None for who left."""
     kept: dict[int, Actor | None] = session.info.setdefault("readers", {})
     if user_id not in kept:
