@@ -46,9 +46,9 @@ def _mine(session: Session, actor: Actor) -> set[tuple[str, int]]:
 
 def follow(session: Session, actor: Actor, entity_key: str, record_id: int) -> None:
     """Hear of what happens on a record the actor may see. Twice is once."""
-    records.get(session, actor, entity_key, record_id)
     if entity_key not in FOLLOWED or actor.user_id is None:
         raise Invalid("This can't be followed.")
+    records.get(session, actor, entity_key, record_id)
     if session.execute(select(func.count()).where(_FOLLOW.c.user_id == actor.user_id)).scalar_one() >= MOST:
         raise Invalid(f"You follow {MOST} records already. Stop following some first: Notifications, Following.")
     _add(session, entity_key, record_id, [actor.user_id])
