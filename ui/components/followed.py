@@ -53,7 +53,7 @@ def followed(actor: Actor) -> None:
 
 def _line(actor: Actor, row: Followed) -> None:
     name, page = f"{row.entity}_{row.record_id}", ENTITIES[row.entity].page
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"followed_{name}"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"note_followed_{name}"):
         label = f"**{fmt.md(row.title)}**  :gray[{label_of(row.entity)} · changed {fmt.md(fmt.ago(actor, row.changed_at))}]"
         with st.container(width="stretch"):
             if page and page_of(actor, page) is not None:
