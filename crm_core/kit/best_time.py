@@ -18,28 +18,45 @@ _NUMBER = {
     for at, name in enumerate(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so"])
 }
 
+_NOT = re.compile(r"\b(?:not|no|never|except|nicht|nie|kein\w*|außer|ausser)\b")
+
 
 def hours_of(text: str) -> list[tuple[time, time]]:
     """Spans of the day in a text such as ``09:00-12:00, 14-17``; empty when it names none (then it is only shown, not obeyed)."""
-    spans = []
-    for found in _SPAN.finditer(text.lower()):
-        after = found[6] if found[6] in ("am", "pm") else ""
-        begin, end = (
-            _clock(found[1], found[2], found[3] or ("" if int(found[1]) > int(found[4]) else after)),
-            _clock(found[4], found[5], after),
-        )
+    lower, spans = text.lower(), []
+    for found in _SPAN.finditer(lower, 0, _turn(lower)):
+        begin, end = _ends(found)
         if begin is not None and end is not None and begin != end:
             spans.append((begin, end))
     return spans
 
 
+def _turn(lower: str) -> int:
+    """Where a text begins to say when not."""
+    turn = _NOT.search(lower)
+    return turn.start() if turn else len(lower)
+
+
+def _ends(found: re.Match[str]) -> tuple[time | None, time | None]:
+    """Both ends of a span; an end without a half of the day takes that of the other where people mean it: 2-5 pm, 9 am-5."""
+    first, last = int(found[1]), int(found[4])
+    before, after = (half if half in ("am", "pm") else "" for half in (found[3], found[6]))
+    if before == "am" and not after and last <= first:
+        after = "pm"
+    elif after and not found[3] and first <= last and (last, after) != (12, "pm"):  # 10-12 pm ends at noon
+        before = after
+    return _clock(found[1], found[2], before), _clock(found[4], found[5], after)
+
+
 def days_of(text: str) -> frozenset[int]:
-    """Weekdays in a text such as ``Mon-Thu 9-12`` (Monday is 0); empty when it names none."""
-    named: set[int] = set()
-    for found in _DAYS.finditer(text.lower()):
+    """Weekdays in a text such as ``Mon-Thu 9-12`` (Monday is 0), or all but those behind a “not”; empty when it names none."""
+    lower, wanted, refused = text.lower(), set[int](), set[int]()
+    turn = _turn(lower)
+    for found in _DAYS.finditer(lower):
         first, last = _NUMBER[found[1]], _NUMBER[found[2] or found[1]]
-        named |= {(first + n) % 7 for n in range((last - first) % 7 + 1)}
-    return frozenset(named)
+        span = {(first + n) % 7 for n in range((last - first) % 7 + 1)}
+        (wanted if found.start() < turn else refused).update(span)
+    return frozenset((wanted or set(range(7))) - refused) if refused else frozenset(wanted)
 
 
 def _clock(hour: str, minute: str | None, half: str | None) -> time | None:

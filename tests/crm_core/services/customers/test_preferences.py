@@ -23,6 +23,9 @@ NINE_UTC = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)  # a Wednesday: 10:00 in Ber
         ("10 - 2pm", [(time(10), time(14))]),
         ("9-12 Uhr", [(time(9), time(12))]),
         ("22:00-06:00", [(time(22), time(6))]),
+        ("8-12pm", [(time(8), time(12))]),
+        ("9am-5", [(time(9), time(17))]),
+        ("9-17, not 12-13", [(time(9), time(17))]),
         ("after lunch", []),
         ("25-99", []),
         ("", []),
@@ -36,6 +39,7 @@ def test_hours_are_read_as_people_write_them(text, spans):
     ("text", "days"),
     [
         ("Mon-Thu 9-12", {0, 1, 2, 3}), ("Tuesdays and Thursdays", {1, 3}), ("Mo, Do 9-11", {0, 3}), ("Montag bis Mittwoch", {0, 1, 2}),
+        ("not Mondays", {1, 2, 3, 4, 5, 6}), ("nicht Fr", {0, 1, 2, 3, 5, 6}), ("Mon-Fri except Tue", {0, 2, 3, 4}), ("9-12, nie So", {0, 1, 2, 3, 4, 5}),
         ("Fri-Mon", {4, 5, 6, 0}), ("do not call before 9", set()), ("sunny mornings", set()), ("9-12", set()),
     ],
 )  # fmt: skip
