@@ -109,11 +109,9 @@ def _check_forms(session: Session, row: CustomField) -> None:
     open_forms = session.exec(select(LeadForm).where(LeadForm.is_active).order_by(alphabetical(LeadForm.name)))
     if silent := [form.name for form in open_forms if not any(one["key"] == row.key for one in form.fields)]:
         named = ", ".join(f"“{name}”" for name in silent[:MOST_NAMED])
-        raise Invalid(
-            fields={
-                "required": f"The form {named} does not ask for it, so no lead of its visitors could be kept. Let it ask first."
-            }
-        )
+        do = "form does" if len(silent) == 1 else "forms do"
+        way = "Let a field that may be empty be asked there first, then make it required."
+        raise Invalid(fields={"required": f"The {do} not ask for it ({named}), so no lead of their visitors could be kept. {way}"})
 
 
 def _hide(session: Session, row: CustomField) -> None:
@@ -177,6 +175,7 @@ def activate(session: Session, actor: Actor, field_id: int) -> CustomField:
     row = get(session, actor, field_id, action=Action.MANAGE)
     if not row.active:
         _checked_label(session, row.entity, row.label)
+        _check_forms(session, row)
         row.active = True
         if row.filterable:
             create_index(session, row)

@@ -77,7 +77,7 @@ def test_what_leads_must_have_is_asked_by_every_open_form(cast):
     size = do(custom_fields.create, root, "lead", label="Size", kind=FieldKind.INTEGER)
     with pytest.raises(Invalid) as refused:
         do(custom_fields.update, root, size.id, {"required": True})
-    assert "“Contact us” does not ask for it" in refused.value.fields["required"]
+    assert "The form does not ask for it (“Contact us”)" in refused.value.fields["required"]
     do(lead_forms.save, dana, made.id, {"fields": [*FIELDS, {"key": size.key}]})
     do(custom_fields.update, root, size.id, {"required": True})
     with pytest.raises(Invalid) as refused:
@@ -88,6 +88,10 @@ def test_what_leads_must_have_is_asked_by_every_open_form(cast):
         do(lead_forms.save, dana, made.id, {"fields": FIELDS})
     assert "“Size”" in refused.value.fields["fields"]
     do(lead_forms.save, dana, made.id, {"fields": FIELDS, "is_active": False})
+    do(custom_fields.deactivate, root, size.id)
+    do(lead_forms.save, dana, made.id, {"is_active": True})
+    with pytest.raises(Invalid):
+        do(custom_fields.activate, root, size.id)
 
 
 def test_the_same_click_three_times_is_one_lead_and_the_same_person_later_a_note_on_it(any_cast):
