@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from sqlmodel import Session
 
 from crm_core import db
+from crm_core.access import visible
 from crm_core.entities import entity
 from crm_core.models import Activity, Event, Follow
 from crm_core.services.collaboration import follow_rules, notifications, timeline
@@ -127,7 +128,8 @@ def _news(session: Session, found: Sequence[Heard]) -> Iterable[News]:
     groups: dict[tuple[int, str], list[Heard]] = {}
     for one in found:
         groups.setdefault((one.user_id, one.entity), []).append(one)
-    for (user_id, key), group in groups.items():
+    for (user_id, key), everything in groups.items():
+        group = _within_sight(session, user_id, key, everything)
         if len(group) > MANY:
             last = max(group, key=lambda one: one.event_id)
             yield News(user_id, "follow.news", f"follow:{key}:many:{last.at:%Y%m%d%H}", {"count": len(group)}, key, None, last.at)
@@ -135,6 +137,16 @@ def _news(session: Session, found: Sequence[Heard]) -> Iterable[News]:
         for one in group:
             if _makes_room(session, one):
                 yield _of(one)
+
+
+def _within_sight(session: Session, user_id: int, key: str, found: Sequence[Heard]) -> list[Heard]:
+    """What happened to records that the follower may still see: how many others there were is told to nobody."""
+    actor, table = notifications.reader(session, user_id), entity(key).table
+    if actor is None:
+        return []
+    mine = table.c.id.in_({one.record_id for one in found}), visible(actor, key, table)
+    seen = set(session.execute(select(table.c.id).where(*mine)).scalars())
+    return [one for one in found if one.record_id in seen]
 
 
 def _of(one: Heard) -> News:

@@ -106,6 +106,14 @@ def test_many_at_once_are_one_sentence_and_what_is_gone_for_good_is_forgotten(ca
         for lead in many:
             note(alice, "lead", lead)
         assert news(bob) == ["6 leads that you follow have news"]
+    hidden = [do(leads.create, cast["charlie"], {"name": f"Hidden {n}"}) for n in range(6)]
+    for lead in hidden:
+        do(following.follow, cast["charlie"], "lead", lead.id)
+        do(leads.update, cast["root"], lead.id, {"owner_id": alice.user_id})
+    with clock.frozen(clock.utcnow().replace(minute=20) + timedelta(hours=5)):
+        for lead in hidden:
+            note(alice, "lead", lead)
+        assert news(cast["charlie"]) == [], "not even how many"
     assert set(LINKS) <= set(following.FOLLOWED)
     do(following.forget)
     assert len(look(following.find, bob)) == 6
