@@ -38,6 +38,7 @@ def _speed(may_edit: bool) -> None:
         parts += [f"{found.within} of {found.decided} within target"] if found.decided else []
         parts += [f"median {fmt.duration(found.median_seconds)}"] if found.median_seconds is not None else []
         parts += [f"nine of ten within {fmt.duration(found.p90_seconds)}"] if found.p90_seconds is not None else []
+        parts += [f"{found.waiting} still wait"] if found.waiting else []
         st.markdown(fmt.md(" · ".join(parts)))
         if min(found.in_time.leads, found.late.leads) >= ENOUGH:
             words = " · ".join((_became("reached in time", found.in_time), _became("later or not yet", found.late)))

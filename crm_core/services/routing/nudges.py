@@ -1,6 +1,6 @@
 """What is watched about deals and leads: idle deals, missing next steps, leads that nobody has answered, first contact that comes too late."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -16,7 +16,7 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
-from crm_core.models import LeadWatch, RoutingSetting, ServiceCalendar, SpeedTarget, User
+from crm_core.models import LeadWatch, RoutingSetting, ServiceCalendar, SpeedTarget, SubmitKey, User
 from crm_core.records import LASTING
 from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.collaboration.incoming import came_in
@@ -29,11 +29,16 @@ START = {"idle": False, "steps": False, "steps_days": 7, "leads": False, "leads_
 """Switches of the tasks that are raised by themselves; all are off until somebody switches them on. Idle days stand at each stage."""
 FEW = 500
 WATCH_DAYS = 14
+MOST = 20_000
+"""So many of the latest leads are looked at for the figures of the first contact."""
 OUTCOME_DAYS = 90
 """So far back leads are asked what became of them: a conversion takes its time."""
 _DEALS: Any = entity("deal").table
 _LEADS: Any = entity("lead").table
 _TASKS: Any = entity("task").table
+_KEYS: Any = SubmitKey.__table__  # type: ignore[attr-defined]
+Raised = tuple[str, dict[str, Any]]
+"""The name of a quiet spell, and the task that it raises."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,12 @@ class Became:
 @dataclass(frozen=True)
 class SpeedFigures:
     """First contact with the leads of the last 30 days that have a target. ``median_seconds``, ``p90_seconds``: working time it took, at the median
-    and the 90th percentile. ``in_time``, ``late``: what became of the leads of the last ``OUTCOME_DAYS`` days, since a conversion takes its time."""
+    and the 90th percentile; ``waiting``: how many nobody has reached yet, who are in neither. ``in_time``, ``late``: what became of the leads of the last ``OUTCOME_DAYS`` days, since a conversion takes its time."""
 
     leads: int
     decided: int
     within: int
+    waiting: int
     median_seconds: float | None
     p90_seconds: float | None
     in_time: Became
@@ -124,7 +130,7 @@ def figures(session: Session, actor: Actor, *, days: int = 30) -> SpeedFigures |
     took: list[float] = []
     kept: list[bool] = []
     became: dict[bool, list[bool]] = {True: [], False: []}
-    for row in session.execute(query.order_by(_LEADS.c.created_at.desc()).limit(5_000)):
+    for row in session.execute(query.order_by(_LEADS.c.created_at.desc()).limit(MOST)):
         target = known.get(row.source) or known.get(None)
         if target is None:
             continue
@@ -138,7 +144,7 @@ def figures(session: Session, actor: Actor, *, days: int = 30) -> SpeedFigures |
         took += [seconds] if reached else []
         kept += [not over] if reached or over else []
     in_time, late = (Became(len(became[kind]), sum(became[kind])) for kind in (True, False))
-    return SpeedFigures(number, len(kept), sum(kept), median(took) if took else None, _p90(took), in_time, late)
+    return SpeedFigures(number, len(kept), sum(kept), number - len(took), median(took) if took else None, _p90(took), in_time, late)
 
 
 def _p90(took: Sequence[float]) -> float | None:
@@ -238,7 +244,7 @@ def _open_task(column: str, record: Any) -> Any:
     return exists(select(_TASKS.c.id).where(live))
 
 
-def _idle(session: Session, _switches: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _idle(session: Session, _switches: Mapping[str, Any]) -> list[Raised]:
     """Open deals that are idle, and for which nothing is planned."""
     now, calendar = utcnow(), idleness.working_hours(session)
     clause = and_(
@@ -247,15 +253,31 @@ def _idle(session: Session, _switches: Mapping[str, Any]) -> list[tuple[str, dic
         _DEALS.c.owner_id.in_(_here()),
         ~_open_task("deal_id", _DEALS.c.id),
     )
-    made = []
-    for row in session.execute(select(_DEALS).where(clause).order_by(_DEALS.c.id).limit(FEW)).all():
+
+    def made(row: Any) -> Raised:
         latest = idleness.since(row)
         days = idleness.quiet_days(calendar, latest, now)
-        made.append((f"idle-{row.id}-{latest:%Y%m%d%H%M}", _deal_task(row, f"Pick up {row.name}: quiet for {days} working days")))
-    return made
+        return f"idle-{row.id}-{latest:%Y%m%d%H%M}", _deal_task(row, f"Pick up {row.name}: quiet for {days} working days")
+
+    return _fresh(session, _DEALS, clause, made)
 
 
-def _without_step(session: Session, switches: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _fresh(session: Session, table: Any, clause: Any, made: Callable[[Any], Raised]) -> list[Raised]:
+    """The tasks of these rows, page by page, without those that were raised before (and done or dropped since); at most ``FEW``."""
+    found: list[Raised] = []
+    last = 0
+    while len(found) < FEW:
+        rows = session.execute(select(table).where(clause, table.c.id > last).order_by(table.c.id).limit(FEW)).all()
+        if not rows:
+            break
+        given, last = [made(row) for row in rows], rows[-1].id
+        asked = select(_KEYS.c.key).where(_KEYS.c.key.in_([LASTING + key for key, _ in given]))
+        raised = set(session.execute(asked).scalars())
+        found += [one for one in given if LASTING + one[0] not in raised]
+    return found[:FEW]
+
+
+def _without_step(session: Session, switches: Mapping[str, Any]) -> list[Raised]:
     limit = utcnow() - timedelta(days=int(switches["steps_days"]))
     missing = filters.where(session, "deal", idleness.NO_NEXT_STEP, system())
     clause = and_(
@@ -265,23 +287,27 @@ def _without_step(session: Session, switches: Mapping[str, Any]) -> list[tuple[s
         _DEALS.c.owner_id.in_(_here()),
         ~_open_task("deal_id", _DEALS.c.id),
     )
-    rows = session.execute(select(_DEALS).where(clause).order_by(_DEALS.c.id).limit(FEW))
-    return [(f"step-{row.id}-{row.stage_since:%Y%m%d%H%M}", _deal_task(row, f"Plan the next step of {row.name}")) for row in rows]
+
+    def made(row: Any) -> Raised:
+        return f"step-{row.id}-{row.stage_since:%Y%m%d%H%M}", _deal_task(row, f"Plan the next step of {row.name}")
+
+    return _fresh(session, _DEALS, clause, made)
 
 
 def _deal_task(row: Any, subject: str) -> dict[str, Any]:
     return {"subject": subject[:300], "owner_id": row.owner_id, "deal_id": row.id, "account_id": row.account_id}
 
 
-def _unanswered(session: Session, switches: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _unanswered(session: Session, switches: Mapping[str, Any]) -> list[Raised]:
     now = utcnow()
     limit, oldest = now - timedelta(days=int(switches["leads_days"])), now - timedelta(days=180)
     waiting = and_(_LEADS.c.first_response_at.is_(None), _LEADS.c.created_at <= limit, _LEADS.c.created_at >= oldest)
     clause = and_(
         open_clause("lead"), waiting, _LEADS.c.owner_id.in_(_here()), ~_open_task("lead_id", _LEADS.c.id), came_in("lead", _LEADS)
     )
-    rows = session.execute(select(_LEADS).where(clause).order_by(_LEADS.c.id).limit(FEW))
-    return [
-        (f"lead-{row.id}-{row.owner_id}", {"subject": f"Contact {row.name}"[:300], "owner_id": row.owner_id, "lead_id": row.id})
-        for row in rows
-    ]
+
+    def made(row: Any) -> Raised:
+        task = {"subject": f"Contact {row.name}"[:300], "owner_id": row.owner_id, "lead_id": row.id}
+        return f"lead-{row.id}-{row.owner_id}", task
+
+    return _fresh(session, _LEADS, clause, made)

@@ -206,6 +206,21 @@ def test_nine_of_ten_are_reached_within_and_what_became_of_them_is_told_apart(ca
     assert (later.leads, later.median_seconds, later.p90_seconds, later.in_time) == (0, None, None, nudges.Became(5, 1))
 
 
+def test_what_was_raised_once_leaves_room_for_the_others(cast, monkeypatch):
+    monkeypatch.setattr(nudges, "FEW", 1)
+    with frozen(utcnow() - timedelta(days=40)):
+        for name in ("First", "Second"):
+            do(leads.create, cast["alice"], {"name": name})
+    do(nudges.set_switches, cast["root"], {"leads": True})
+    for subjects in (["Contact First"], ["Contact First", "Contact Second"], ["Contact First", "Contact Second"]):
+        nudges.raise_tasks(Run())
+        with read_session() as session:
+            raised = session.exec(select(Task).order_by(Task.id)).all()
+        assert [task.subject for task in raised] == subjects
+        if len(raised) == 1:
+            do(tasks.complete, cast["alice"], raised[0].id)
+
+
 def test_quiet_deals_and_leads_raise_a_task_once_for_each_quiet_spell(cast):
     def mine():
         with read_session() as session:
