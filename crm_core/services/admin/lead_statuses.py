@@ -60,12 +60,14 @@ def _counts(session: Session) -> dict[int, int]:
 
 def save(session: Session, actor: Actor, rows: Sequence[StatusRow], *, base: Sequence[StatusRow] | None = None) -> None:
     """Save names, meanings and the order; rows without an id are new. None may be missing: that is what ``retire`` is for. ``base``: the rows
-    that the caller began with; a Conflict when somebody changed them since. What a status with leads means can't change.
+    that the caller began with, or saw in a Conflict; a Conflict when somebody changed them since. With it the statuses that others added or retired
+    stay so. What a status with leads means can't change.
     Events: lead_status.created, lead_status.updated."""
     require(actor, "pipeline", Action.MANAGE)
     known = {row.id: row for row in _all(session)}
     records.refuse_stale_rows("the lead statuses", _rows(session), stale=False, base=base)
     wanted = [StatusRow(row.id, _named(row.label), row.kind) for row in rows]
+    wanted = wanted if base is None else _complete(known, wanted)
     _check(known, wanted)
     counts = _counts(session)
     for row in wanted:
@@ -110,6 +112,13 @@ def _named(label: Any) -> str:
     if len(text) > MAX_LENGTH:
         raise Invalid(f"The name of a status has at most {MAX_LENGTH} characters.")
     return text
+
+
+def _complete(known: dict[int, LeadStatus], rows: Sequence[StatusRow]) -> list[StatusRow]:
+    """The rows with those that somebody else added meanwhile at their end, and without those that somebody retired: neither is done by saving."""
+    there = [row for row in rows if row.id is None or row.id in known]
+    named = {row.id for row in there}
+    return [*there, *(StatusRow(row.id, row.label, row.kind) for row in known.values() if row.id not in named)]
 
 
 def _check(known: dict[int, LeadStatus], wanted: Sequence[StatusRow]) -> None:

@@ -73,6 +73,19 @@ def test_of_two_editors_the_second_is_told(cast):
     assert told.value.details["rows"][0].label == "Fresh"
 
 
+def test_my_rows_stand_beside_what_somebody_else_added_and_without_what_they_retired(cast):
+    root = cast["root"]
+    first = saved(root, [*rows(root), StatusRow(None, "Passing", LeadKind.WORKING)])
+    mine = [replace(row, label="Mine") if row.label == "New" else row for row in first]
+    saved(root, [*first, StatusRow(None, "Theirs", LeadKind.WORKING)])
+    do(lead_statuses.retire, root, called(root, "Passing"), called(root, "Theirs"))
+    with pytest.raises(Conflict) as told:
+        do(lead_statuses.save, root, mine, base=first)
+    do(lead_statuses.save, root, mine, base=told.value.details["rows"])
+    labels = [row.label for row in rows(root)]
+    assert labels[0] == "Mine" and labels[-1] == "Theirs" and "Passing" not in labels
+
+
 def test_a_status_with_leads_keeps_its_meaning_and_hands_them_on_when_it_is_retired(any_cast):
     root = any_cast["root"]
     after = saved(root, [*rows(root), StatusRow(None, "Parked", LeadKind.RECYCLED), StatusRow(None, "Done", LeadKind.CONVERTED)])
