@@ -55,7 +55,7 @@ def pin(session: Session, actor: Actor, entity_key: str, record_id: int, activit
     live = (
         select(_PIN.c.activity_id)
         .join(_ACTIVITY, _ACTIVITY.c.id == _PIN.c.activity_id)
-        .where(*mine, _ACTIVITY.c.deleted_at.is_(None))
+        .where(*mine, _ACTIVITY.c[timeline.LINKS[entity_key]] == record_id, _ACTIVITY.c.deleted_at.is_(None))
     )
     pinned = set(session.execute(live).scalars())
     if activity_id in pinned:

@@ -39,6 +39,17 @@ def test_three_entries_stand_on_top_once_each_and_a_fourth_waits(cast, deal):
     assert on_top(alice, deal, "account") == [], "each record has its own"
 
 
+def test_what_hangs_on_another_record_by_now_takes_no_place(cast, deal):
+    alice = cast["alice"]
+    notes = [note(alice, deal, f"Note {n}") for n in range(4)]
+    for one in notes[:3]:
+        do(pins.pin, alice, "deal", deal.id, one.id)
+    other = do(deals.create, alice, {"name": "Valves"})
+    do(activities.update, alice, notes[0].id, {"deal_id": other.id})
+    do(pins.pin, alice, "deal", deal.id, notes[3].id)
+    assert on_top(alice, deal) == ["Note 1", "Note 2", "Note 3"]
+
+
 def test_only_who_may_edit_the_record_pins_what_hangs_on_it(cast, deal):
     alice, charlie = cast["alice"], cast["charlie"]
     other = do(deals.create, charlie, {"name": "Valves"})
