@@ -79,8 +79,11 @@ def attach(session: Session, actor: Actor, entity_key: str, record_id: int, *, n
 
 
 def carry_over(session: Session, entity_key: str, record_id: int, to_entity: str, to_record_id: int) -> None:
-    """The files of a record hang on another one too: what it became. Part of what has asked for permission; the contents are kept once."""
+    """The files of a record hang on another one too: what it became. Part of what has asked for permission; each once."""
+    there = {(row.name, row.sha256) for row in _of(session, to_entity, to_record_id)}
     for row in reversed(_of(session, entity_key, record_id)):
+        if (row.name, row.sha256) in there:
+            continue
         session.add(
             Attachment(
                 entity=to_entity, record_id=to_record_id, uploaded_by_id=row.uploaded_by_id, name=row.name, media_type=row.media_type,

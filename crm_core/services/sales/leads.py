@@ -221,18 +221,21 @@ def _account(
     if not title.strip():
         return None
     copied = {key: getattr(lead, key) for key in ("website", "phone", "city", "country") if getattr(lead, key)}
-    return accounts.create(session, actor, {"name": title, **copied, **_same_fields(session, lead, "account"), **_owned(owner_id)})
+    return accounts.create(
+        session, actor, {"name": title, **copied, **_same_fields(session, actor, lead, "account"), **_owned(owner_id)}
+    )
 
 
-def _same_fields(session: Session, lead: Lead, entity_key: str) -> dict[str, Any]:
-    """Values of a lead's custom fields for the custom fields of the same name and kind of what it becomes."""
+def _same_fields(session: Session, actor: Actor, lead: Lead, entity_key: str) -> dict[str, Any]:
+    """Values of a lead's custom fields for the custom fields of the same name and kind of what it becomes; not those that the actor may not read and would read there."""
     there = {
         (fold(spec.label), spec.kind): spec for spec in registry(session, entity_key).values() if spec.custom and spec.editable
     }
     found: dict[str, Any] = {}
     for spec in registry(session, "lead").values():
         twin, value = there.get((fold(spec.label), spec.kind)), spec.value(lead) if spec.custom else None
-        if twin is not None and value not in (None, "", []) and _offers(twin, value):
+        hidden = twin is not None and actor.masked("lead", spec.key) and not actor.masked(entity_key, twin.key)
+        if twin is not None and value not in (None, "", []) and _offers(twin, value) and not hidden:
             found[twin.key] = value
     return found
 
@@ -260,7 +263,7 @@ def _contact(
         return records.get(session, actor, "contact", contact_id)
     names = ("name", "job_title", "email", "phone", "city", "country", "source", *(["description"] if told else []))
     copied = {key: getattr(lead, key) for key in names if getattr(lead, key)}
-    copied |= {**_same_fields(session, lead, "contact"), **_owned(owner_id)}
+    copied |= {**_same_fields(session, actor, lead, "contact"), **_owned(owner_id)}
     if account is not None:
         copied["account_id"] = account.id
     return contacts.create(session, actor, copied)
@@ -282,7 +285,7 @@ def _deal(
     if account is not None:
         values["account_id"] = account.id
     values |= {key: getattr(lead, key) for key in ("source", "campaign_id", "description") if getattr(lead, key)}
-    return deals.create(session, actor, {**values, **_same_fields(session, lead, "deal"), **_owned(owner_id)})
+    return deals.create(session, actor, {**values, **_same_fields(session, actor, lead, "deal"), **_owned(owner_id)})
 
 
 @dataclass(frozen=True)
