@@ -423,7 +423,7 @@ _ALL = (
         missing="No service level promised a resolution of tickets of this period.",
     ),
     Metric(
-        "reopen_rate", "Re-open rate", unit=MetricUnit.SHARE, better="down", **_OF_TICKETS,
+        "reopen_rate", "Re-open rate", unit=MetricUnit.SHARE, better="down", **_OF_TICKETS, needs=(("ticket", "reopened_count"),),
         formula="Of the tickets solved for the first time in the period, the share that was opened again.",
         note=f"A solved ticket can come back for 14 days, so the last two weeks look better than they will. Merged tickets do not count. {_RANGE}",
         value=lambda f: _share(f.reopened, f.first_solved), counts=lambda f: (f.reopened, f.first_solved), cases=lambda f: f.first_solved,
@@ -431,6 +431,7 @@ _ALL = (
     ),
     Metric(
         "first_contact", "Solved with one answer", unit=MetricUnit.SHARE, better="up", **_OF_TICKETS, card="never",
+        needs=(("ticket", "reopened_count"),),
         formula="First-contact resolution: of the tickets solved for the first time in the period with at least one answer of ours, the share that "
         "took a single answer and was not opened again.",
         note=f"A solved ticket can come back for 14 days, so the last two weeks look better than they will. Merged tickets do not count. {_RANGE}",

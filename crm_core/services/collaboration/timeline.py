@@ -250,7 +250,7 @@ def typed(spec: FieldSpec, value: Any) -> Any:
     if value is None or not isinstance(value, str):
         return value
     if spec.enum is not None:
-        return spec.enum(value)
+        return spec.enum(value) if value in {one.value for one in spec.enum} else value
     kind = spec.kind.value
     return date.fromisoformat(value) if kind == "date" else datetime.fromisoformat(value) if kind == "datetime" else value
 

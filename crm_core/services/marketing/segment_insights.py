@@ -117,20 +117,20 @@ def _campaigns(session: Session, actor: Actor, entity_key: str, everybody: Any, 
     of = _CAMPAIGN_MEMBERS.c.campaign_id
     inside = of.in_(names)
     if entity_key == "account":
-        sizes, shared = (_companies(session, inside, companies) for companies in (everybody, mine))
+        sizes, shared = (_companies(session, actor, inside, companies) for companies in (everybody, mine))
     else:
         link = _CAMPAIGN_MEMBERS.c[f"{entity_key}_id"]
         sizes, shared = (_grouped(session, of, link, inside, people) for people in (everybody, mine))
     return [Meeting("campaign", key, name, sizes.get(key, 0), shared.get(key, 0)) for key, name in names.items()]
 
 
-def _companies(session: Session, clause: ColumnElement[bool], companies: Any) -> dict[int, int]:
-    """Companies whose people are in a campaign."""
+def _companies(session: Session, actor: Actor, clause: ColumnElement[bool], companies: Any) -> dict[int, int]:
+    """Companies whose people, as far as the actor may see them, are in a campaign."""
     people, of = entity("contact").table, _CAMPAIGN_MEMBERS.c.campaign_id
     rows = (
         select(of, func.count(func.distinct(people.c.account_id)))
         .join(people, people.c.id == _CAMPAIGN_MEMBERS.c.contact_id)
-        .where(clause, people.c.account_id.in_(companies))
+        .where(clause, people.c.account_id.in_(companies), visible(actor, "contact", people))
         .group_by(of)
     )
     return dict(session.execute(rows).tuples().all())
