@@ -76,11 +76,19 @@ def hung_up(row: MenuRow) -> None:
             Column("share", "Share", right=True, sortable=False, named=True),
         ]
         cells = [
-            (n, [Cell(one.title), Cell(f"{one.reached:,}", share=100 * one.reached / calls_of), Cell(f"{one.left:,}"), Cell("too few" if one.share is None else fmt.percent(actor, one.share))])
+            (n, [Cell(one.title), Cell(f"{one.reached:,}", share=100 * one.reached / calls_of), *left_there(one)])
             for n, one in enumerate(steps)
         ]  # fmt: skip
         table(columns, cells, key=f"steps_left_{row.menu.id}", label="Where callers hang up")
-        st.caption(f"{calls_of:,} calls of the last {drop_off.DAYS} days. Below {drop_off.LEAST} a share says nothing.")
+        st.caption(
+            f"{calls_of:,} calls of the last {drop_off.DAYS} days. Below {drop_off.LEAST} a share says nothing; who hangs up while waiting to be put through, or before speaking, is not known."
+        )
+
+
+def left_there(step: drop_off.Step) -> tuple[Cell, Cell]:
+    if step.hands_on:
+        return Cell(fmt.NOTHING), Cell("put through")
+    return Cell(f"{step.left:,}"), Cell("too few" if step.share is None else fmt.percent(actor, step.share))
 
 
 def publish(menu_id: int) -> None:

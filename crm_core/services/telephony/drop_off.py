@@ -22,16 +22,18 @@ LEAST = 10
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the menu: calls that came to it (each counts once, however often it heard it), and those that ended there by hanging up."""
+    """A step of the menu: calls that came to it (each counts once, however often it heard it), and those that ended there by hanging up.
+    ``hands_on``: it puts callers through or takes a message, and who hung up while it did is not known."""
 
     node: str
     title: str
     reached: int
     left: int
+    hands_on: bool = False
 
     @property
     def share(self) -> float | None:
-        return self.left / self.reached if self.reached >= LEAST else None
+        return self.left / self.reached if self.reached >= LEAST and not self.hands_on else None
 
 
 def of_menu(session: Session, actor: Actor, menu_id: int) -> tuple[int, list[Step]]:
@@ -49,6 +51,7 @@ def counted(calls: Iterable[Any]) -> tuple[int, list[Step]]:
     reached: Counter[str] = Counter()
     left: Counter[str] = Counter()
     titles: dict[str, str] = {}
+    handing: set[str] = set()
     total = 0
     for steps, node, outcome in calls:
         total += 1
@@ -58,4 +61,6 @@ def counted(calls: Iterable[Any]) -> tuple[int, list[Step]]:
         reached.update(list(seen))
         if outcome is CallEnd.ABANDONED and node in seen:
             left[node] += 1
-    return total, [Step(node, titles[node], many, left[node]) for node, many in reached.most_common()]
+        if outcome in (CallEnd.QUEUED, CallEnd.VOICEMAIL):
+            handing.add(node)
+    return total, [Step(node, titles[node], many, left[node], node in handing) for node, many in reached.most_common()]

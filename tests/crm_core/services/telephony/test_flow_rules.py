@@ -149,3 +149,5 @@ def test_a_call_counts_once_at_each_step_and_leaves_where_it_hung_up():
         ("hours", "Hours", 12, 1), ("main", "Main", 11, 3), ("help", "Help", 8, 0),
     ]  # fmt: skip
     assert [step.share for step in steps] == [1 / 12, 3 / 11, None]
+    (queue,) = drop_off.counted([call("help")] * 20)[1]
+    assert queue.hands_on and queue.share is None, "who hangs up while waiting there is not known"
