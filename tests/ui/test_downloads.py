@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 from streamlit.runtime import app_session
@@ -15,7 +16,8 @@ def answer(make):
     """What the browser is told when it asks for a file that ``make`` makes."""
     files = downloads.Files(lambda: SimpleNamespace(execute_deferred=make))
     request = SimpleNamespace(request_id="r", deferred_file=SimpleNamespace(file_id="f"))
-    return asyncio.run(files.handle(request, "s"))
+    with ThreadPoolExecutor(1) as apart:  # this thread may have a loop already, which a browser left running
+        return apart.submit(asyncio.run, files.handle(request, "s")).result()
 
 
 def failing(cause, words="Callable execution failed"):

@@ -236,14 +236,16 @@ def test_a_person_is_added_locked_out_and_let_in_again_by_link(run, any_cast):
 def test_an_export_is_complete_and_harmless_in_a_spreadsheet(run, any_cast, tmp_path):
     with write_session() as session:
         for name in ("Ångström; “Co”", '=HYPERLINK("http://x")', "-1+1", "new\nline"):
-            records.create(session, any_cast["alice"], "account", {"name": name, "revenue_minor": 12345})
-    code, out, _ = run("export", "account", tmp_path / "a.csv", "--columns", "name,revenue_minor,owner_id", "--json")
+            given = {"name": name, "revenue_minor": 12345, "description": "two\nlines"}
+            records.create(session, any_cast["alice"], "account", given)
+    code, out, _ = run("export", "account", tmp_path / "a.csv", "--columns", "name,revenue_minor,owner_id,description", "--json")
     assert (code, json.loads(out)["rows"]) == (0, 4)
     with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
-    assert rows[0] == ["id", "Name", "Annual revenue", "Owner"]
-    assert [row[1] for row in rows[1:]] == ["Ångström; “Co”", '\'=HYPERLINK("http://x")', "'-1+1", "new\nline"]
-    assert rows[1][2:] == ["123.45", "Alice Rep"]
+    assert rows[0] == ["id", "Name", "Annual revenue", "Owner", "Description"]
+    assert [row[1] for row in rows[1:]] == ["Ångström; “Co”", '\'=HYPERLINK("http://x")', "'-1+1", "new line"]
+    assert [row[4] for row in rows[1:]] == ["two\nlines"] * 4
+    assert rows[1][2:4] == ["123.45", "Alice Rep"]
     assert list(tmp_path.glob(".*.part")) == []
 
 

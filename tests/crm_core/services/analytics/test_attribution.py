@@ -175,7 +175,7 @@ def test_the_hold_out_measures_what_attribution_only_describes(company):
 def test_others_orders_neither_count_nor_look_like_journeys_that_led_nowhere(company):
     outcome = run(company[0]["alice"], conversion="orders")
     assert outcome.summary["conversions"] == 40 and outcome.summary["nulls"] == 0 and outcome.summary["partial"]
-    assert any("only some of the conversions" in warning for warning in outcome.warnings)
+    assert any("Only some of the conversions" in warning for warning in outcome.warnings)
     lifts = outcome.tables["holdouts"]
     assert lifts.loc[lifts.outcome == "converted", "treated"].iloc[0] == pytest.approx(2 / 3)
 
