@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal, select
+from sqlalchemy import ColumnElement, case, exists, func, literal, select
 from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
@@ -23,6 +23,7 @@ from crm_core.services.analytics.metric_rules import within
 from crm_core.services.analytics.metric_slots import instants_within
 from crm_core.services.analytics.metric_sql import packed, seconds_between, unpacked
 from crm_core.services.analytics.periods import Period
+from crm_core.services.sales.deal_rules import UNSEEN
 from crm_core.vocabulary import Action, Scope, StageKind
 
 FEW = 10
@@ -71,6 +72,8 @@ class _Stays:
     lost: Counter[int]
     elsewhere: Counter[int]
     standing: Counter[int]
+    still: int = 0
+    """How many last, those that began with an import included: these have no known length."""
 
 
 def flow(session: Session, actor: Actor, pipeline_id: int, period: Period, *, owner_id: int | None = None) -> tuple[Flow, ...]:
@@ -84,7 +87,8 @@ def flow(session: Session, actor: Actor, pipeline_id: int, period: Period, *, ow
     places = {row.id: (row.kind, row.position) for row in rows}
     for origin, target, lengths in session.execute(_ended(actor, list(found), period, owner_id)):
         getattr(found[origin], _fate(places, origin, target)).update(unpacked(lengths))
-    for stage_id, lengths in session.execute(_lasting(actor, list(found), period, owner_id)):
+    for stage_id, many, lengths in session.execute(_lasting(actor, list(found), period, owner_id)):
+        found[stage_id].still = many
         found[stage_id].standing.update(unpacked(lengths))
     names = {row.id: row.name for row in rows}
     return tuple(_told(stage_id, names[stage_id], stays, _list(stage_id, period, owner_id)) for stage_id, stays in found.items())
@@ -114,9 +118,10 @@ def _ended(actor: Actor, stages: list[int], period: Period, owner_id: int | None
 
 
 def _lasting(actor: Actor, stages: list[int], period: Period, owner_id: int | None) -> Any:
-    """Stage and the lengths so far of the stays that began in the period and last."""
+    """Stage, how many stays that began in the period last, and the lengths so far of those whose beginning is known."""
     now = literal(clock.utcnow(), _MOVES.c.at.type)
-    query = select(_DEALS.c.stage_id, packed(seconds_between(now, _DEALS.c.stage_since) // _TENTH)).where(
+    so_far = seconds_between(now, _DEALS.c.stage_since) // _TENTH
+    query = select(_DEALS.c.stage_id, func.count(), packed(case((~_unseen(), so_far)))).where(
         visible(actor, "deal", _DEALS),
         is_choice(_DEALS.c.outcome, StageKind.OPEN),
         _DEALS.c.stage_id.in_(stages),
@@ -124,6 +129,12 @@ def _lasting(actor: Actor, stages: list[int], period: Period, owner_id: int | No
         *([_DEALS.c.owner_id == owner_id] if owner_id is not None else []),
     )
     return query.group_by(_DEALS.c.stage_id)
+
+
+def _unseen() -> ColumnElement[bool]:
+    """The stay of a deal began with an import, which writes its day long after it; as ``deal_rules.began_unseen`` says it of one."""
+    late = seconds_between(_MOVES.c.created_at, _MOVES.c.at) > int(UNSEEN.total_seconds())
+    return exists().where(_MOVES.c.deal_id == _DEALS.c.id, _MOVES.c.at == _DEALS.c.stage_since, late)
 
 
 def _mine(actor: Actor, owner_id: int | None) -> ColumnElement[bool]:
@@ -151,11 +162,11 @@ def _told(stage_id: int, name: str, stays: _Stays, ast: dict[str, Any]) -> Flow:
     return Flow(
         stage_id=stage_id,
         stage=name,
-        entered=ended.total() + stays.standing.total(),
+        entered=ended.total() + stays.still,
         went_on=stays.went_on.total(),
         lost=stays.lost.total(),
         elsewhere=stays.elsewhere.total(),
-        standing=stays.standing.total(),
+        standing=stays.still,
         median_days=middle,
         p90_days=most,
         filter=ast,

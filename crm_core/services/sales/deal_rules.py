@@ -1,10 +1,13 @@
 """What a deal may and may not do, decided on loaded rows alone."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from crm_core.errors import Conflict, Invalid
 from crm_core.models import Deal, DealLine, Stage
 from crm_core.vocabulary import StageKind
+
+UNSEEN = timedelta(minutes=1)
+"""A move that was written down later than this after it happened was seen by nobody."""
 
 
 def check_stage_of_pipeline(deal: Deal, stage: Stage) -> None:
@@ -21,6 +24,11 @@ def check_can_close(deal: Deal, closed_on: date, today: date) -> None:
         raise Invalid(fields={"closed_on": "The closing day can't lie in the future."})
     if closed_on < deal.created_on:
         raise Invalid(fields={"closed_on": "The deal can't be closed before the day it was opened."})
+
+
+def began_unseen(happened: datetime, written: datetime) -> bool:
+    """Whether nobody saw a deal come into its stage: an import writes the day that the file gives, long after it."""
+    return written - happened > UNSEEN
 
 
 def enter_stage(deal: Deal, stage: Stage, now: datetime, closed_on: date | None) -> None:

@@ -256,13 +256,24 @@ def _log_move(session: Session, actor: Actor, deal: Deal, origin: int, since: da
     if deal.stage_id == origin:
         return
     now = clock.utcnow()
-    seconds = max(0, int((now - since).total_seconds()))
+    known = not _began_unseen(session, deal.id, since)
+    seconds = max(0, int((now - since).total_seconds())) if known else None
     session.add(
         StageEvent(
             deal_id=deal.id, from_stage_id=origin, to_stage_id=deal.stage_id, at=now, by_id=actor.user_id, seconds_in_from=seconds
         )
     )
     session.flush()
+
+
+def _began_unseen(session: Session, deal_id: int, since: datetime) -> bool:
+    """Whether the stay of a deal began with an import: since when it stood there is not known then."""
+    written = session.exec(
+        select(StageEvent.created_at)
+        .where(StageEvent.deal_id == deal_id, StageEvent.at == since)
+        .order_by(col(StageEvent.id).desc())
+    ).first()
+    return written is not None and deal_rules.began_unseen(since, written)
 
 
 def _has_lines(session: Session, deal: Deal) -> bool:

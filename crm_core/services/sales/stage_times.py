@@ -11,7 +11,7 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.kit import clock
 from crm_core.models import Stage, StageEvent
-from crm_core.services.sales import deals
+from crm_core.services.sales import deal_rules, deals
 from crm_core.vocabulary import StageKind
 
 _MOVES: Any = StageEvent.__table__  # type: ignore[attr-defined]
@@ -21,8 +21,8 @@ GONE = "A stage that is gone"
 
 @dataclass(frozen=True)
 class Stay:
-    """One stay of a deal in a stage. ``left_at`` is None where it still stands; ``seconds`` is None in a stage that closes the deal;
-    ``by`` is who moved it there."""
+    """One stay of a deal in a stage. ``left_at`` is None where it still stands; ``seconds`` is None in a stage that closes the deal
+    and for a stay that began with an import; ``by`` is who moved it there."""
 
     stage: str
     kind: StageKind
@@ -35,7 +35,7 @@ class Stay:
 def path(session: Session, actor: Actor, deal_id: int) -> list[Stay]:
     """The stages of a deal in the order of its way, the present one last. A deal without a recorded way shows the stage it stands in."""
     deal = deals.get(session, actor, deal_id)
-    columns = (_MOVES.c.at, _MOVES.c.by_id, _MOVES.c.to_stage_id, _STAGES.c.name, _STAGES.c.kind)
+    columns = (_MOVES.c.at, _MOVES.c.created_at, _MOVES.c.by_id, _MOVES.c.to_stage_id, _STAGES.c.name, _STAGES.c.kind)
     query = select(*columns).outerjoin(_STAGES, _STAGES.c.id == _MOVES.c.to_stage_id).where(_MOVES.c.deal_id == deal_id)
     rows = list(session.execute(query.order_by(_MOVES.c.at, _MOVES.c.id)))
     if not rows or rows[-1].to_stage_id != deal.stage_id:  # what stands on the deal was not written down as a move
@@ -48,12 +48,13 @@ def path(session: Session, actor: Actor, deal_id: int) -> list[Stay]:
 def _present(session: Session, deal: Any) -> Any:
     here = select(_STAGES.c.id.label("to_stage_id"), _STAGES.c.name, _STAGES.c.kind).where(_STAGES.c.id == deal.stage_id)
     found = session.execute(here).one()
-    return _Row(deal.stage_since, None, found.to_stage_id, found.name, found.kind)
+    return _Row(deal.stage_since, deal.stage_since, None, found.to_stage_id, found.name, found.kind)
 
 
 @dataclass(frozen=True)
 class _Row:
     at: datetime
+    created_at: datetime
     by_id: int | None
     to_stage_id: int
     name: str
@@ -63,5 +64,6 @@ class _Row:
 def _stay(row: Any, end: datetime | None, people: Any) -> Stay:
     kind = row.kind or StageKind.OPEN
     until = end or (clock.utcnow() if kind is StageKind.OPEN else None)
-    seconds = None if until is None else max(0, int((until - row.at).total_seconds()))
+    unknown = until is None or deal_rules.began_unseen(row.at, row.created_at)
+    seconds = None if unknown else max(0, int((until - row.at).total_seconds()))
     return Stay(row.name or GONE, kind, row.at, end, seconds, people.get(row.by_id, ""))

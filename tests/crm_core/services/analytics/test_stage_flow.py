@@ -12,7 +12,7 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
-from crm_core.models import Deal, Stage
+from crm_core.models import Deal, Stage, StageEvent
 from crm_core.services.analytics import metrics, stage_flow, velocity
 from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.periods import Period
@@ -86,6 +86,23 @@ def test_each_stay_that_began_in_the_period_is_told_by_what_became_of_it(any_cas
     assert told(seen(root, march)["Prospecting"]) == (4, 2, 0, 0, 2)
     file = do(stage_flow.file, root, 1, march).decode("utf-8-sig")
     assert file.splitlines()[1] == "Prospecting,4,2,0,0,2,,,2"
+
+
+def test_a_stay_that_began_with_an_import_stands_there_without_a_length(any_cast):
+    alice = any_cast["alice"]
+    deal_id = open_at(alice, 0)
+    with after(20), write_session() as session:  # as an import writes it: the day long before it was written down
+        session.execute(update(StageEvent.__table__).values(created_at=clock.utcnow()))
+    stays = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage_flow, "quantiles", lambda ended, lasting, _shares: stays.append((ended, lasting)) or (1.0, 2.0))
+        patch.setattr(stage_flow, "FEW", 0)
+        assert told(seen(alice)["Prospecting"]) == (1, 0, 0, 0, 1)
+    assert not any(lasting for _, lasting in stays)
+    step(alice, deal_id, 22, "Proposal")
+    step(alice, deal_id, 30, "Qualified")
+    found = seen(alice)
+    assert (told(found["Prospecting"]), told(found["Proposal"])) == ((0, 0, 0, 0, 0), (1, 0, 0, 1, 0))
 
 
 def test_figures_of_stages_ask_who_wants_them(cast):

@@ -1,7 +1,8 @@
 """Deals: stages and what they mean, days on which things happened, one stage event per deal so that speed and funnels can be computed.
 
 The days of an imported deal are those of the file. A deal that gives no opening day gets the earliest other day of its row, and without one
-the day of the import. A closed deal stands in its stage since its closing day, an open one since its opening day.
+the day of the import. A closed deal stands in its stage since its closing day, a new open one since its opening day. An open deal that an update moves
+comes into its stage with the import. How long a deal stood where an earlier import put it is not known.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from sqlalchemy import select
 from crm_core.kit import clock
 from crm_core.models import Pipeline, Stage, StageEvent
 from crm_core.services.admin.imports.kinds.base import Kind, RowRefused, ToCreate, Written
+from crm_core.services.sales import deal_rules
 from crm_core.vocabulary import StageKind
 
 if TYPE_CHECKING:
@@ -106,7 +108,8 @@ class Deals(Kind):
         self._close(values, stage, opened_on, old)
         self._probability(values, stage, moved)
         if moved:
-            values["stage_since"] = self._since(batch, values.get("closed_on") or opened_on)
+            by_file = old is not None and stage.kind is StageKind.OPEN  # no file says when an open deal came into its stage
+            values["stage_since"] = batch.now if by_file else self._since(batch, values.get("closed_on") or opened_on)
 
     def _stage(self, values: dict[str, Any], old: Any | None) -> StageFacts:
         given, pipeline = values.get("stage_id"), values.get("pipeline_id")
@@ -169,13 +172,22 @@ class Deals(Kind):
 
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         moved = [row for row in updated if "stage_id" in row.old]
-        rows = [self._event(batch, row) for row in (*created, *moved)]
+        unseen = self._unseen(batch, moved)
+        rows = [self._event(batch, row, known=row.id not in unseen) for row in (*created, *moved)]
         if rows:
             batch.insert(_EVENTS, rows)
 
-    def _event(self, batch: "Batch", row: Written) -> dict[str, Any]:
-        at, since = row.columns["stage_since"], row.old.get("stage_since")
-        seconds = max(0, int((at - since).total_seconds())) if since else None
+    def _unseen(self, batch: "Batch", moved: Sequence[Written]) -> set[int]:
+        """Deals whose stay until now began with an import."""
+        since = {row.id: row.old.get("stage_since", row.columns["stage_since"]) for row in moved}
+        found = select(_EVENTS.c.deal_id, _EVENTS.c.at, _EVENTS.c.created_at).where(_EVENTS.c.deal_id.in_(list(since)))
+        rows = batch.session.execute(found).all() if since else []
+        return {row.deal_id for row in rows if row.at == since[row.deal_id] and deal_rules.began_unseen(row.at, row.created_at)}
+
+    def _event(self, batch: "Batch", row: Written, *, known: bool) -> dict[str, Any]:
+        at = row.columns["stage_since"]
+        since = row.old.get("stage_since", at if row.old else None)
+        seconds = max(0, int((at - since).total_seconds())) if since and known else None
         return batch.stamp(
             deal_id=row.id,
             from_stage_id=row.old.get("stage_id"),

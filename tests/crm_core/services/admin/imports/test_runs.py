@@ -1,18 +1,23 @@
 """The steps of an import: what a plan proposes, what a dry run promises, what a run does, what an undo takes back."""
 
 import io
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import select
 
 from crm_core import records
 from crm_core.access import load
 from crm_core.db import read_session, versions, write_session
 from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.kit import clock
+from crm_core.models import Deal, Stage, StageEvent
 from crm_core.services.admin import custom_fields, pick_lists
 from crm_core.services.admin.imports import outcome, runs, store
 from crm_core.services.admin.imports.undo import CHANGED, USED, summary
 from crm_core.services.customers import accounts
+from crm_core.services.sales import deals, stage_times
 from crm_core.vocabulary import ImportState, RowOutcome
 from tests.crm_core.test_ordering import assert_kept
 
@@ -358,8 +363,27 @@ def test_a_deal_that_moves_by_an_import_leaves_a_stage_event_and_says_so(cast, i
     with read_session() as session:
         moves = session.execute(text("select from_stage_id is null, seconds_in_from from stage_event order by id")).all()
         types = session.execute(text("select type from event_log where entity = 'deal' order by id")).scalars().all()
-    assert [tuple(move) for move in moves] == [(1, None), (0, 30 * 86_400)]
+    assert [tuple(move) for move in moves] == [(1, None), (0, None)]  # since when it stood there before, no file says
     assert types == ["deal.created", "deal.won"]
+
+
+def test_how_long_a_deal_stood_where_an_import_put_it_is_not_known(any_cast, imports):
+    root = any_cast["root"]
+    content = "Deal ID,Deal,Stage,Opened on\nX1,A,{},2020-01-10\n"
+    imports.run(root, "deal", content.format("Prospecting"))
+    with read_session() as session:
+        (deal,) = session.exec(select(Deal)).all()
+        stages = {stage.name: stage.id for stage in session.exec(select(Stage))}
+    imports.run(root, "deal", content.format("Qualified"))
+    with clock.frozen(clock.utcnow() + timedelta(days=3)):
+        with write_session() as session:
+            deals.move(session, root, deal.id, stages["Proposal"])
+        with read_session() as session:
+            moves = session.exec(select(StageEvent).order_by(StageEvent.id)).all()
+            way = stage_times.path(session, root, deal.id)
+    assert moves[1].at > clock.utcnow() - timedelta(hours=1)  # by file it moved with the import
+    assert [move.seconds_in_from and move.seconds_in_from // 86_400 for move in moves] == [None, None, 3]
+    assert [stay.seconds and stay.seconds // 86_400 for stay in way] == [None, 3, 0]
 
 
 def test_orders_are_built_from_lines_and_lines_are_never_doubled(any_cast, imports):
