@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import timedelta
 
 import pytest
 from alembic import command
@@ -15,8 +16,10 @@ from crm_core import db, records, schema
 from crm_core.cli import supervisor
 from crm_core.db import read_session, write_session
 from crm_core.errors import Unavailable
-from crm_core.models import Automation, AutomationRun, AutomationStep, Base, Deal, Order, Pipeline, Stage
-from crm_core.vocabulary import StageKind, StepOutcome
+from crm_core.kit import clock
+from crm_core.models import Automation, AutomationRun, AutomationStep, Base, Deal, Order, Pipeline, Stage, Ticket
+from crm_core.services.helpdesk import tickets
+from crm_core.vocabulary import StageKind, StepOutcome, TicketKind
 from tests.crm_core.test_ordering import assert_kept
 from tests.crm_core.test_summaries import AT, DAY, assert_exact
 
@@ -77,6 +80,24 @@ def test_down_to_the_first_and_up_again_with_data_loses_nothing(filled):
     assert_exact()
     with read_session() as session:
         assert_kept(session)
+
+
+@pytest.mark.parametrize("how", ["answer", "form"])
+def test_a_ticket_that_came_back_is_told_when_it_was_first_solved(any_cast, how):
+    sam = any_cast["sam"]
+    with clock.frozen(AT), write_session() as session:
+        ticket = tickets.create(session, sam, {"subject": "Lamp"}, message="broken")
+    with clock.frozen(AT + timedelta(days=1)), write_session() as session:
+        if how == "answer":
+            tickets.reply(session, sam, ticket.id, "Swap it", then=TicketKind.SOLVED)
+        else:
+            tickets.update(session, sam, ticket.id, {"status": "solved"})
+    with clock.frozen(AT + timedelta(days=2)), write_session() as session:
+        tickets.receive(session, sam, ticket.id, "It broke again")
+    schema.downgrade("0040")
+    schema.upgrade()
+    with read_session() as session:
+        assert session.execute(select(Ticket.first_solved_at)).scalar_one() == AT + timedelta(days=1)
 
 
 TABLES_ADDED_LATER = {"job_run", "deal_daily", "order_daily", "sale_daily", "product_daily"}

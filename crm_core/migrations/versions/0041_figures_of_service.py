@@ -43,10 +43,6 @@ COLUMNS = (
 )
 FILL = (
     "UPDATE ticket SET first_solved_at = solved_at WHERE merged_into_id IS NULL AND reopened_count = 0",
-    """UPDATE ticket SET first_solved_at = COALESCE(
-        (SELECT MIN(event_log.at) FROM event_log WHERE event_log.entity = 'ticket' AND event_log.record_id = ticket.id
-         AND event_log.type IN ('ticket.solved', 'ticket.reopened')), solved_at)
-       WHERE merged_into_id IS NULL AND reopened_count > 0""",
     """UPDATE ticket SET answer_count =
         (SELECT COUNT(*) FROM ticket_message WHERE ticket_message.ticket_id = ticket.id AND ticket_message.direction = 'outbound')""",
     *(
@@ -66,6 +62,12 @@ FILL = (
         for column, of in (("satisfaction", "score"), ("rated_at", "at"))
     ),
 )
+STATUS = {"sqlite": "json_extract(event_log.changes, '$.status[{n}]')", "postgresql": "event_log.changes #>> '{{status,{n}}}'"}
+"""The status before (0) and after (1) an event. Whatever it is called: an answer, a mail and a form can solve and re-open a ticket too."""
+CAME_BACK = """UPDATE ticket SET first_solved_at = COALESCE(
+    (SELECT MIN(event_log.at) FROM event_log WHERE event_log.entity = 'ticket' AND event_log.record_id = ticket.id
+     AND ({before} IN ('solved', 'closed') OR {after} IN ('solved', 'closed'))), solved_at, closed_at)
+   WHERE merged_into_id IS NULL AND reopened_count > 0"""
 INSTANT = sqlmodel.sql.sqltypes.UTCDateTime()
 CLOCK = sa.table(
     "sla_clock",
@@ -81,6 +83,8 @@ def upgrade() -> None:
         op.add_column("ticket", sa.Column(name, kind, **counted))  # type: ignore[arg-type]
     for statement in FILL:
         op.execute(statement)
+    status = STATUS[op.get_bind().dialect.name]
+    op.execute(CAME_BACK.format(before=status.format(n=0), after=status.format(n=1)))
     _fill_minutes(op.get_bind())
     for name in OLD:
         op.drop_index(name, table_name="ticket")
