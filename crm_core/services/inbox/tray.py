@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, or_
@@ -11,6 +12,7 @@ from sqlmodel import Session
 from crm_core import events, lists, records
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, NotFound
+from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
 from crm_core.kit.text import clean, clip
@@ -23,6 +25,7 @@ from crm_core.vocabulary import Action, InboundState, TicketKind
 
 ROWS: Any = InboundMail.__table__  # type: ignore[attr-defined]
 SOURCE_CHARS = 60_000
+_DONE_AT = ("solved_at", "closed_at", "first_solved_at")
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ def add_to_ticket(session: Session, actor: Actor, mail_id: int, ticket_id: int) 
     """Add a message to a ticket; a waiting or solved one is open again. Events: ticket.message_received, mailbox.mail_settled."""
     row, found = _open_row(session, actor, mail_id)
     ticket = tickets.get(session, actor, ticket_id, action=Action.EDIT)
-    before = {"status": ticket.status.value, "reopened": ticket.reopened_count}
+    times = {key: to_json(getattr(ticket, key)) for key in _DONE_AT}
+    before = {"status": ticket.status.value, "reopened": ticket.reopened_count, "times": times}
     message = writing.add(session, actor, ticket, found)
     row.ticket_id, row.ticket_message_id = ticket.id, message.id
     row.contact_id = row.contact_id or ticket.contact_id
@@ -266,13 +270,20 @@ def _drop_message(session: Session, actor: Actor, row: InboundMail, patch: dict[
     session.flush()
     session.delete(message)
     session.flush()
-    before = TicketKind(patch["ticket"]["status"])
-    if ticket.status is TicketKind.OPEN and before is not ticket.status:
-        fixed: dict[str, Any] = {"status": before, "reopened_count": patch["ticket"]["reopened"]}
-        if before in tickets.DONE:
-            fixed["solved_at"] = utcnow()
-        records.update(session, actor, "ticket", ticket.id, {}, fixed=fixed)
+    _close_again(session, actor, ticket, patch["ticket"])
     slas.sync(session, ticket)
+
+
+def _close_again(session: Session, actor: Actor, ticket: Ticket, old: dict[str, Any]) -> None:
+    """A ticket that the message opened again stands as before, done since when it was."""
+    before = TicketKind(old["status"])
+    if ticket.status is not TicketKind.OPEN or before is ticket.status:
+        return
+    fixed: dict[str, Any] = {"status": before, "reopened_count": old["reopened"]}
+    if before in tickets.DONE:
+        times = old.get("times") or {"solved_at": utcnow().isoformat()}  # without: it was settled by an earlier version
+        fixed |= {key: datetime.fromisoformat(value) if value else None for key, value in times.items()}
+    records.update(session, actor, "ticket", ticket.id, {}, fixed=fixed)
 
 
 def _drop(session: Session, actor: Actor, key: str, model: type[Any], record_id: int, version: int | None) -> None:

@@ -392,6 +392,7 @@ def test_the_tray_is_settled_by_people_and_every_choice_can_be_taken_back(cast):
     person = do(contacts.create, sam, {"name": "Known"})
     other = do(tickets.create, sam, {"subject": "Other"})
     do(tickets.solve, sam, other.id)
+    solved = look(tickets.get, sam, other.id)
     do(tray.add_to_ticket, sam, ids[1], other.id)
     assert look(tickets.get, sam, other.id).status is TicketKind.OPEN and said(other.id)[0].body == "Text 1"
     do(tray.add_to_contact, sam, ids[2], person.id)
@@ -399,7 +400,9 @@ def test_the_tray_is_settled_by_people_and_every_choice_can_be_taken_back(cast):
     for mail_id in ids:
         do(tray.undo, sam, mail_id)
     assert look(tray.count, sam) == 4
-    assert look(tickets.get, sam, other.id).status is TicketKind.SOLVED and said(other.id) == []
+    again = look(tickets.get, sam, other.id)
+    assert again.status is TicketKind.SOLVED and said(other.id) == []
+    assert (again.solved_at, again.first_solved_at) == (solved.solved_at, solved.first_solved_at)  # not when it was taken back
     assert (
         all_of(Ticket, Ticket.id == made.id)[0].deleted_at is not None
         and all_of(Contact, Contact.email == "w0@else.example")[0].deleted_at
