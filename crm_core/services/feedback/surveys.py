@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, update
+from sqlalchemy import select as pick
 from sqlmodel import Session, col, select
 
-from crm_core import events
+from crm_core import db, events
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.filters import where
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
-from crm_core.models import Survey, SurveyAnswer, SurveyInvitation, User
+from crm_core.models import Survey, SurveyAnswer, SurveyInvitation, Ticket, User
 from crm_core.ordering import alphabetical
 from crm_core.services.feedback import survey_rules
 from crm_core.vocabulary import Action, SurveyKind, SurveyTrigger
@@ -102,8 +103,30 @@ def remove(session: Session, actor: Actor, survey_id: int) -> None:
     require(actor, "survey", Action.MANAGE)
     row = known(session, survey_id)
     events.record(session, actor, "survey.removed", entity="survey", record_id=row.id, data={"name": row.name})
+    if row.kind is SurveyKind.CSAT:
+        _forget_ratings(session, survey_id)
     session.delete(row)
     session.flush()
+
+
+def _forget_ratings(session: Session, survey_id: int) -> None:
+    """Tickets show the latest answer to any other survey about them, or none; no change of theirs that anybody made."""
+    models: tuple[Any, ...] = (SurveyAnswer, SurveyInvitation, Survey, Ticket)
+    answer, asked, other, ticket = (one.__table__ for one in models)
+    others = (
+        other.c.kind == SurveyKind.CSAT,
+        other.c.id != survey_id,
+        asked.c.entity == "ticket",
+        asked.c.record_id == ticket.c.id,
+    )
+    left = answer.join(asked, asked.c.id == answer.c.invitation_id).join(other, other.c.id == answer.c.survey_id)
+    score, at = (
+        pick(column).select_from(left).where(*others).order_by(answer.c.at.desc(), answer.c.id.desc()).limit(1).scalar_subquery()
+        for column in (answer.c.score, answer.c.at)
+    )
+    concerned = pick(asked.c.record_id).where(asked.c.survey_id == survey_id, asked.c.entity == "ticket")
+    session.execute(update(ticket).where(ticket.c.id.in_(concerned)).values(satisfaction=score, rated_at=at))
+    db.bump(session, ticket.name)
 
 
 def _answers(session: Session, survey_id: int) -> int:

@@ -238,6 +238,20 @@ def test_surveys_are_checked_and_belong_to_those_who_may(cast):
     assert rows(SurveyInvitation) == rows(SurveyAnswer) == []
 
 
+def test_without_a_survey_a_ticket_shows_what_was_answered_to_another_one(any_cast):
+    root, sam = any_cast["root"], any_cast["sam"]
+    first, second = survey(root), survey(root, name="Again", cooldown_days=0)
+    solved(sam, person(sam))
+    for made, score, at in ((first, 2, NOON), (second, 5, NOON + DAY)):
+        sweep(made.id, at=at)
+        answer(next(one for one in rows(SurveyInvitation) if one.survey_id == made.id), score, at=at)
+    assert [(row.satisfaction, row.rated_at) for row in rows(Ticket)] == [(5, NOON + DAY)]
+    do(surveys.remove, root, second.id)
+    assert [(row.satisfaction, row.rated_at) for row in rows(Ticket)] == [(2, NOON)]
+    do(surveys.remove, root, first.id)
+    assert [(row.satisfaction, row.rated_at) for row in rows(Ticket)] == [(None, None)]
+
+
 def test_words_for_scores_and_the_share_that_answered():
     assert survey_rules.score_words(SurveyKind.NPS, -12.4) == "−12" and survey_rules.score_words(SurveyKind.NPS, 3.6) == "+4"
     assert "12% of those asked" in survey_rules.bias_sentence(100, 12)
