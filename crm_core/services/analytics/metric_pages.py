@@ -51,8 +51,9 @@ Folded under the sales figures of the overview; the time that a single deal spen
 * **Days in the stage.** The age by which half, and nine of ten, have left, by whatever way: the quantiles of the Kaplan–Meier estimate. Stays that
   last are censored: they count as "at least so long", so neither leaving them out nor taking them for ended bends the figure. "Not known yet" where
   so many still stand there that the share has not been reached; no days at all where fewer than {stage_flow.FEW} stays have ended. Calendar days, weekends included, to a tenth.
-* **Where it comes from.** Each move writes when it was and how long the stay before it took. Imported deals have no way before their import. A
-  stage that was removed since counts as elsewhere.
+* **Where it comes from.** Each move writes when it was and how long the stay before it took. Imported deals have no way before their import: a
+  stay that began with one has no known length. While it lasts it is counted as still there but not in the days; its end is left out. From then on
+  each move counts. A stage that was removed since counts as elsewhere.
 * **Sales velocity** = open deals × win rate × average won value ÷ mean days from opening to winning × {float(velocity.MONTH):.1f} (the days of a month). Open deals of
   this moment, or of the last day of the compared period; won and lost deals by their closing day in the period. The mean of the days and not the median of
   *Sales cycle*, since only means multiply. No figure with fewer than {velocity.FEW} won deals. It says what the pipeline yields if it turns as it did; it is no forecast.
