@@ -41,6 +41,7 @@ class Ticket(Customisable, table=True):
             "priority",
             "team_id",
             "resolution_minutes",
+            "first_solved_at",
         ),
         Index(
             "ix_ticket_first_solved",

@@ -210,6 +210,7 @@ def _answered(period: Period) -> list[Ast]:
 def _solved(period: Period) -> list[Ast]:
     return [
         {"field": "status", "cmp": "in", "value": [status.value for status in DONE]},
+        {"field": "first_solved_at", "cmp": "not_empty"},  # one that was merged into another ticket was closed, but never solved
         *within("solved_at", period),
     ]
 
@@ -383,14 +384,15 @@ _ALL = (
     Metric(
         "resolution", "Median resolution", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS,
         formula="Median time from the opening of a ticket to its solution, over the tickets solved in the period.",
-        note="Elapsed time, waiting for the customer included, to the minute. A re-opened ticket counts when it is solved again.",
+        note="Elapsed time, waiting for the customer included, to the minute. A re-opened ticket counts when it is solved again. "
+        "Merged tickets do not count.",
         value=lambda f: _median_seconds(f.resolution_minutes), cases=lambda f: f.resolution_minutes.total(), leaves=_solved,
         missing="No ticket was solved in this period.",
     ),
     Metric(
         "resolution_p90", "Resolution, slowest tenth", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
         formula="90th percentile of the time from the opening of a ticket to its solution, over the tickets solved in the period.",
-        note="One ticket in ten took longer than this. Elapsed time, waiting for the customer included, to the minute.",
+        note="One ticket in ten took longer than this. Elapsed time, waiting for the customer included, to the minute. Merged tickets do not count.",
         value=lambda f: _ninetieth_seconds(f.resolution_minutes), cases=lambda f: f.resolution_minutes.total(), leaves=_solved,
         missing="No ticket was solved in this period.",
     ),

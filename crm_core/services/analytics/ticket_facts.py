@@ -30,10 +30,11 @@ def tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
 
 
 def solved_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
-    """Tickets by the day they were solved, with the minutes that it took."""
+    """Tickets by the day they were solved, with the minutes that it took. One that was merged was closed and has no day of a first solution."""
     columns = (packed(minutes_between(_TICKET.c.solved_at, _TICKET.c.opened_at)), packed(_TICKET.c.resolution_minutes))
     names = ("resolution_minutes", "resolution_work")
-    return _by_day(session, actor, slot, _TICKET.c.solved_at, names, columns, _TICKET.c.status.in_(DONE))
+    solved = (_TICKET.c.status.in_(DONE), _TICKET.c.first_solved_at.is_not(None))
+    return _by_day(session, actor, slot, _TICKET.c.solved_at, names, columns, *solved)
 
 
 def first_solved_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:

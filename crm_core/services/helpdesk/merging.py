@@ -9,11 +9,13 @@ from sqlmodel import Session, col, select
 from crm_core import db, events, records
 from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Activity, Attachment, InboundMail, Task, Ticket, TicketMerge, TicketMessage
 from crm_core.services.helpdesk import article_uses, slas, tickets
 from crm_core.vocabulary import Action, TicketKind
 
+_TIMES = ("solved_at", "closed_at", "first_solved_at")
 _MOVED: dict[str, Any] = {"messages": TicketMessage, "activities": Activity, "tasks": Task, "mail": InboundMail}
 
 
@@ -22,8 +24,12 @@ def merge(session: Session, actor: Actor, source_id: int, target_id: int, *, bas
     source = tickets.get(session, actor, source_id, action=Action.EDIT)
     target = tickets.get(session, actor, target_id, action=Action.EDIT)
     _check(session, source, target, base_version)
-    before: dict[str, Any] = {"status": source.status.value, "solved_at": source.solved_at.isoformat() if source.solved_at else None,
-                              "closed_at": source.closed_at.isoformat() if source.closed_at else None, "contact_id": target.contact_id, "account_id": target.account_id}  # fmt: skip
+    before: dict[str, Any] = {
+        "status": source.status.value,
+        "contact_id": target.contact_id,
+        "account_id": target.account_id,
+        **{key: to_json(getattr(source, key)) for key in _TIMES},
+    }
     moved: dict[str, Any] = {name: _move(session, model, source_id, target_id) for name, model in _MOVED.items()}
     moved["files"] = _move_files(session, source_id, target_id)
     moved["uses"] = article_uses.moved(session, moved["messages"], target)
@@ -112,7 +118,7 @@ def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
     _move_files(session, target.id, source.id, [int(one) for one in row.moved.get("files", ())])
     article_uses.moved_back(session, row.moved.get("uses") or {})
     before = row.moved["before"]
-    times = {key: datetime.fromisoformat(before[key]) if before[key] else None for key in ("solved_at", "closed_at")}
+    times = {key: datetime.fromisoformat(before[key]) if before[key] else None for key in _TIMES if key in before}
     records.update(
         session, actor, "ticket", source.id, {}, fixed={"status": TicketKind(before["status"]), "merged_into_id": None, **times}
     )

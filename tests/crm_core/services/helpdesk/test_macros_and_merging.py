@@ -1,15 +1,21 @@
 """Macros do all their steps or none and are taken back whole; two tickets become one and two again."""
 
+from datetime import timedelta
+
 import pytest
 
+from crm_core import lists
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.kit import clock
+from crm_core.lists import ListQuery
 from crm_core.services import bulk
+from crm_core.services.analytics import agent_quality, metrics
 from crm_core.services.collaboration import activities, files
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import article_uses, articles, macros, merging, tickets
 from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.sales import leads
-from crm_core.vocabulary import ActivityKind, TicketKind
+from crm_core.vocabulary import ActivityKind, PeriodPreset, TicketKind
 from tests.verbs import do, look
 
 STEPS = [
@@ -140,6 +146,25 @@ def test_two_tickets_become_one_and_two_again(any_cast):
     assert (back.status, back.merged_into_id, look(tickets.get, sam, new.id).contact_id) == (TicketKind.NEW, None, None)
     with pytest.raises(Conflict):
         do(merging.undo, sam, merge_id)
+
+
+def test_a_merged_ticket_counts_as_solved_nowhere_and_gets_its_first_solution_back(any_cast):
+    sam, root, begin = any_cast["sam"], any_cast["root"], clock.utcnow()
+    with clock.frozen(begin):
+        old, new = (do(tickets.create, sam, {"subject": subject}, message="words") for subject in ("Lamp", "Lamp again"))
+        do(tickets.solve, sam, old.id)
+    with clock.frozen(begin + timedelta(minutes=5)):
+        do(tickets.receive, sam, old.id, "It broke again")
+        do(merging.merge, sam, old.id, new.id)
+    with clock.frozen(begin + timedelta(minutes=9)):
+        do(tickets.solve, sam, new.id)
+        chosen = look(metrics.select, root, PeriodPreset.DAYS_30)
+        found = look(agent_quality.table, root, chosen)
+        assert found.everybody.solved == 1 and look(metrics.figure, root, "resolution", chosen).value == 9 * 60
+        assert [row["id"] for row in look(lists.find, root, "ticket", ListQuery(filter=found.everybody.filter)).rows] == [new.id]
+        ((merge_id, _, _),) = look(merging.of, sam, new.id)
+        do(merging.undo, sam, merge_id)
+    assert look(tickets.get, sam, old.id).first_solved_at == begin
 
 
 def test_an_article_in_an_answer_that_came_along_counts_on_the_new_ticket(cast):
