@@ -72,6 +72,7 @@ def main() -> int:
     with measure.empty_app() as url:
         results.empty = asyncio.run(measure.empty(url, repeats=repeats))
     with workspace(where):
+        large.settle()
         results.computed = analyses.made(where)
         results.heavy = [] if wanted.only else analyses.heavy()
         results.start = {} if wanted.only else _start(where, 2 if wanted.quick else 3)
