@@ -1,6 +1,7 @@
 """What is watched about deals and leads: idle deals, missing next steps, leads that nobody has answered, first contact that comes too late."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -18,6 +19,7 @@ from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.models import LeadWatch, RoutingSetting, ServiceCalendar, SpeedTarget, SubmitKey, User
 from crm_core.records import LASTING
+from crm_core.services.analytics.metric_rules import ninetieth
 from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.collaboration.incoming import came_in
 from crm_core.services.helpdesk.calendars import calendar_of
@@ -127,7 +129,7 @@ def figures(session: Session, actor: Actor, *, days: int = 30) -> SpeedFigures |
     lately = _LEADS.c.created_at >= now - timedelta(days=max(days, OUTCOME_DAYS))
     query = select(*columns).where(visible(actor, "lead", _LEADS), lately, came_in("lead", _LEADS))
     number = 0
-    took: list[float] = []
+    took: list[int] = []
     kept: list[bool] = []
     became: dict[bool, list[bool]] = {True: [], False: []}
     for row in session.execute(query.order_by(_LEADS.c.created_at.desc()).limit(MOST)):
@@ -144,12 +146,9 @@ def figures(session: Session, actor: Actor, *, days: int = 30) -> SpeedFigures |
         took += [seconds] if reached else []
         kept += [not over] if reached or over else []
     in_time, late = (Became(len(became[kind]), sum(became[kind])) for kind in (True, False))
-    return SpeedFigures(number, len(kept), sum(kept), number - len(took), median(took) if took else None, _p90(took), in_time, late)
-
-
-def _p90(took: Sequence[float]) -> float | None:
-    """The least time within which nine of ten were reached."""
-    return sorted(took)[-(-9 * len(took) // 10) - 1] if took else None
+    return SpeedFigures(
+        number, len(kept), sum(kept), number - len(took), median(took) if took else None, ninetieth(Counter(took)), in_time, late
+    )
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------------
