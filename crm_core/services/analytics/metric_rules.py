@@ -14,6 +14,7 @@ from crm_core.services.analytics.periods import Period
 from crm_core.vocabulary import SOLD, HandoverState, MetricUnit, StageKind, TicketKind
 
 Ast = Mapping[str, Any]
+Card = Literal["always", "filled", "never"]
 DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
 
 
@@ -102,7 +103,7 @@ class Metric:
     breakdowns: tuple[str, ...] = ()
     owner_path: str = "owner_id"
     pipeline_path: str = ""
-    card: Literal["always", "filled", "never"] = "always"
+    card: Card = "always"
     least: int = 0
 
     def few(self, facts: Facts) -> bool:
@@ -258,6 +259,32 @@ _WORKED = (
     "tickets with a service level count."
 )
 
+
+def _durations(
+    key: str,
+    name: str,
+    spent: str,
+    minutes: Callable[[Facts], Counter[int]],
+    *,
+    notes: tuple[str, str],
+    of: str = "",
+    card: Card = "always",
+    **rest: Any,
+) -> tuple[Metric, Metric]:
+    """The median and the slowest tenth of one kind of time; ``spent``: from when to when, over which tickets; ``notes``: of each; ``of``: what
+    the label says at its end."""
+    shared = {**_OF_TICKETS, "unit": MetricUnit.SECONDS, "better": "down", "cases": lambda f: minutes(f).total(), **rest}
+    return (
+        Metric(
+            key, f"Median {name}{of}", formula=f"Median {spent}.", note=notes[0], value=lambda f: _median_seconds(minutes(f)), card=card, **shared
+        ),
+        Metric(
+            f"{key}_p90", f"{name.capitalize()}, slowest tenth{of}", formula=f"90th percentile of the {spent}.", note=notes[1],
+            value=lambda f: _ninetieth_seconds(minutes(f)), card="never", **shared,
+        ),
+    )  # fmt: skip
+
+
 _ALL = (
     Metric(
         "revenue_won", "Revenue won", unit=MetricUnit.MONEY, better="up", **_DEALS,
@@ -353,60 +380,34 @@ _ALL = (
         note="Tickets that wait for the customer or a third party are open too.",
         value=lambda f: f.open_tickets, cases=lambda f: f.open_tickets, leaves=_waiting, now=True, missing="",
     ),
-    Metric(
-        "first_response", "Median first response", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS,
-        formula="Median time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now.",
-        note="Elapsed time, nights and weekends included, to the minute. Tickets that still wait for an answer do not count yet.",
-        value=lambda f: _median_seconds(f.response_minutes), counts=None, cases=lambda f: f.response_minutes.total(), leaves=_answered,
-        missing="No ticket of this period has been answered.",
+    *_durations(
+        "first_response", "first response",
+        "time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now",
+        lambda f: f.response_minutes, leaves=_answered, missing="No ticket of this period has been answered.",
+        notes=(
+            "Elapsed time, nights and weekends included, to the minute. Tickets that still wait for an answer do not count yet.",
+            "One customer in ten waited longer than this. Elapsed time, nights and weekends included, to the minute.",
+        ),
     ),
-    Metric(
-        "first_response_p90", "First response, slowest tenth", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
-        formula="90th percentile of the time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now.",
-        note="One customer in ten waited longer than this. Elapsed time, nights and weekends included, to the minute.",
-        value=lambda f: _ninetieth_seconds(f.response_minutes), cases=lambda f: f.response_minutes.total(), leaves=_answered,
-        missing="No ticket of this period has been answered.",
+    *_durations(
+        "first_response_work", "first response",
+        "working time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now",
+        lambda f: f.response_work, leaves=_filled(_opened, "response_minutes"), notes=(_WORKED, _WORKED), of=", working time", card="never",
+        missing="No ticket of this period has an answer and a service level.",
     ),
-    Metric(
-        "first_response_work", "Median first response, working time", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
-        formula="Median working time from the opening of a ticket to the first answer, over the tickets opened in the period and answered by now.",
-        note=_WORKED, value=lambda f: _median_seconds(f.response_work), cases=lambda f: f.response_work.total(),
-        leaves=_filled(_opened, "response_minutes"), missing="No ticket of this period has an answer and a service level.",
+    *_durations(
+        "resolution", "resolution", "time from the opening of a ticket to its solution, over the tickets solved in the period",
+        lambda f: f.resolution_minutes, leaves=_solved, missing="No ticket was solved in this period.",
+        notes=(
+            "Elapsed time, waiting for the customer included, to the minute. A re-opened ticket counts when it is solved again. Merged tickets do "
+            "not count.",
+            "One ticket in ten took longer than this. Elapsed time, waiting for the customer included, to the minute. Merged tickets do not count.",
+        ),
     ),
-    Metric(
-        "first_response_work_p90", "First response, slowest tenth, working time", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS,
-        card="never",
-        formula="90th percentile of the working time from the opening of a ticket to the first answer, over the tickets opened in the period and "
-        "answered by now.",
-        note=_WORKED, value=lambda f: _ninetieth_seconds(f.response_work), cases=lambda f: f.response_work.total(),
-        leaves=_filled(_opened, "response_minutes"), missing="No ticket of this period has an answer and a service level.",
-    ),
-    Metric(
-        "resolution", "Median resolution", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS,
-        formula="Median time from the opening of a ticket to its solution, over the tickets solved in the period.",
-        note="Elapsed time, waiting for the customer included, to the minute. A re-opened ticket counts when it is solved again. "
-        "Merged tickets do not count.",
-        value=lambda f: _median_seconds(f.resolution_minutes), cases=lambda f: f.resolution_minutes.total(), leaves=_solved,
-        missing="No ticket was solved in this period.",
-    ),
-    Metric(
-        "resolution_p90", "Resolution, slowest tenth", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
-        formula="90th percentile of the time from the opening of a ticket to its solution, over the tickets solved in the period.",
-        note="One ticket in ten took longer than this. Elapsed time, waiting for the customer included, to the minute. Merged tickets do not count.",
-        value=lambda f: _ninetieth_seconds(f.resolution_minutes), cases=lambda f: f.resolution_minutes.total(), leaves=_solved,
-        missing="No ticket was solved in this period.",
-    ),
-    Metric(
-        "resolution_work", "Median resolution, working time", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
-        formula="Median working time from the opening of a ticket to its solution, over the tickets solved in the period.",
-        note=_WORKED, value=lambda f: _median_seconds(f.resolution_work), cases=lambda f: f.resolution_work.total(),
-        leaves=_filled(_solved, "resolution_minutes"), missing="No ticket with a service level was solved in this period.",
-    ),
-    Metric(
-        "resolution_work_p90", "Resolution, slowest tenth, working time", unit=MetricUnit.SECONDS, better="down", **_OF_TICKETS, card="never",
-        formula="90th percentile of the working time from the opening of a ticket to its solution, over the tickets solved in the period.",
-        note=_WORKED, value=lambda f: _ninetieth_seconds(f.resolution_work), cases=lambda f: f.resolution_work.total(),
-        leaves=_filled(_solved, "resolution_minutes"), missing="No ticket with a service level was solved in this period.",
+    *_durations(
+        "resolution_work", "resolution", "working time from the opening of a ticket to its solution, over the tickets solved in the period",
+        lambda f: f.resolution_work, leaves=_filled(_solved, "resolution_minutes"), notes=(_WORKED, _WORKED), of=", working time", card="never",
+        missing="No ticket with a service level was solved in this period.",
     ),
     Metric(
         "response_kept", "First responses in time", unit=MetricUnit.SHARE, better="up", **_OF_TICKETS, card="filled",
