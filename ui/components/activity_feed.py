@@ -8,6 +8,7 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.kit import clock
+from crm_core.kit.text import clip
 from crm_core.services.collaboration import activities, following, pins, timeline
 from crm_core.services.collaboration.timeline import Item
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
@@ -34,6 +35,8 @@ _EVENT_ICONS = {
     "stage_moved": ("swap_horiz", "violet"),
     "created": ("add_circle", "gray"),
 }
+_LONGEST = 120
+"""So many characters of a value that changed."""
 
 
 @st.fragment
@@ -194,7 +197,7 @@ def entry(actor: Actor, item: Item, *, pinned: bool = False) -> None:
     small = [fmt.md(f"{item.who + ' · ' if item.kind != 'event' else ''}{fmt.ago(actor, item.at)}{details}{via}")]
     for change in item.changes:
         old, new = (fmt.value(actor, change.spec, raw, raw if change.spec.to else None) for raw in (change.old, change.new))
-        small.append(f"{fmt.md(change.spec.label)}: {fmt.md(_short(old))} → **{fmt.md(_short(new))}**")
+        small.append(f"{fmt.md(change.spec.label)}: {fmt.md(clip(old, _LONGEST))} → **{fmt.md(clip(new, _LONGEST))}**")
     # One element for all of it: a page has dozens of entries, and each element costs the server and the browser alike.
     mark = ":orange[:material/keep:] " if pinned else ""
     lines = [f"{mark}:{colour}[:material/{icon}:]  {_headline(item)}", *(f":gray[:small[{line}]]" for line in small)]
@@ -203,10 +206,6 @@ def entry(actor: Actor, item: Item, *, pinned: bool = False) -> None:
         st.markdown("  \n".join(lines))
         if own_words:
             st.text(own_words)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 120 else text[:119] + "…"
 
 
 def _is(item: Item, word: str) -> bool:

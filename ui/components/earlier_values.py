@@ -5,11 +5,15 @@ from collections.abc import Sequence
 import streamlit as st
 
 from crm_core.access import Actor
+from crm_core.kit.text import clip
 from crm_core.services import setting_back
 from crm_core.services.setting_back import Former
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.session import current_actor
+
+LONGEST = 120
+"""So many characters of a value stand beside its button."""
 
 
 def earlier_dialog(entity_key: str, record_id: int) -> None:
@@ -56,9 +60,4 @@ def earlier_values(actor: Actor, formers: Sequence[Former], *, key: str) -> None
 def _words(actor: Actor, former: Former) -> tuple[str, str]:
     pairs = ((former.old, former.old_title), (former.now, former.now_title))
     old, now = (fmt.value(actor, former.spec, raw, title) for raw, title in pairs)
-    return _short(old), _short(now)
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 120 else line[:119] + "…"
+    return clip(" ".join(old.split()), LONGEST), clip(" ".join(now.split()), LONGEST)

@@ -9,6 +9,7 @@ from babel.numbers import get_currency_symbol
 
 from crm_core.access import Actor
 from crm_core.kit.money import to_major
+from crm_core.kit.text import clip
 from crm_core.services.analytics.breakdowns import Part
 from crm_core.services.analytics.dashboards import Note
 from crm_core.services.analytics.metric_rules import METRICS
@@ -225,7 +226,7 @@ def _unique(labels: Sequence[str]) -> list[str]:
     seen: dict[str, int] = {}
     found = []
     for label in labels:
-        short = label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
+        short = clip(label, LONGEST)
         seen[short] = seen.get(short, 0) + 1
         found.append(short + "\u200b" * (seen[short] - 1))
     return found

@@ -10,6 +10,7 @@ from crm_core.access import Actor
 from crm_core.entities import ENTITIES
 from crm_core.fields import registry
 from crm_core.kit import clock
+from crm_core.kit.text import clip
 from crm_core.services.collaboration import tasks, today
 from crm_core.services.collaboration.timeline import Item
 from crm_core.services.collaboration.today import Block, TaskView
@@ -60,7 +61,7 @@ def _task(actor: Actor, task: TaskView) -> None:
             f"{fmt.md(task.subject)}{due}", key=f"today_{task.id}_{task.version}", on_change=_tick, args=(task.id,), width="content"
         )
         if task.title and page_of(actor, ENTITIES[task.entity].page) is not None:
-            label = task.title if len(task.title) <= 40 else task.title[:39] + "…"
+            label = clip(task.title, 40)
             if st.button(
                 fmt.md(label), icon=f":material/{ENTITIES[task.entity].icon}:", type="tertiary", key=f"today_to_{task.id}"
             ):
