@@ -7,9 +7,11 @@ read in only. Any other one runs as it is.
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import streamlit
+import streamlit as st
 from sqlmodel import Session
 from streamlit.proto.ForwardMsg_pb2 import BackendOperationResponse, DeferredFileResponsePayload
 from streamlit.runtime import app_session
@@ -22,11 +24,12 @@ from ui.lean import WRITTEN_FOR
 
 log = logging.getLogger("rapport.ui")
 OLD = "This page is older than its files. Load it anew, then take the file again."
+MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
 def install() -> bool:
     """Put the handler into every session that begins; False when this Streamlit is another one than it was written for."""
-    if not streamlit.__version__.startswith(WRITTEN_FOR):
+    if not st.__version__.startswith(WRITTEN_FOR):
         return False
     app_session.DeferredFileHandler = Files  # type: ignore[misc]
     return True
@@ -59,3 +62,11 @@ def sentence(error: Exception) -> str:
 def asker(session: Session, actor: Actor) -> Actor:
     """Who asks, as of now: the page with the button may be hours old. Raises when they are signed out or gone."""
     return access.load(session, actor.user_id or 0, via=actor.via, session_id=actor.session_id)
+
+
+def table_buttons(make: Callable[[str], bytes], name: str, *, key: str) -> None:
+    """A table as a file, in the two forms there are: ``make(form)`` gives it when the browser asks. ``name``: the file's, without its ending."""
+    for form, words in (("csv", "CSV, for other programs"), ("xlsx", "Excel workbook")):
+        st.download_button(
+            words, partial(make, form), file_name=f"{name}.{form}", mime=MIME[form], key=f"{key}_{form}", on_click="ignore", width="stretch"
+        )  # fmt: skip

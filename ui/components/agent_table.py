@@ -20,7 +20,7 @@ from ui.cache import cached
 from ui.components.filter_bar import PARAM
 from ui.components.overview_figures import ENTITIES, TABLES
 from ui.components.table import Cell, Column, table
-from ui.downloads import asker
+from ui.downloads import asker, table_buttons
 from ui.navigation import go, page_of
 
 PAGE = 25
@@ -29,7 +29,6 @@ _SHORT = {
     "reopen_rate": "Re-opened", "satisfaction": "Satisfied",
 }  # fmt: skip
 _TONES = {"better": "green", "worse": "orange"}
-_MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
 def agent_table(actor: Actor, selection: Selection) -> None:
@@ -106,11 +105,7 @@ def _json(one: Agent) -> str:
 def _files(actor: Actor, selection: Selection) -> None:
     with st.popover("", icon=":material/download:", type="tertiary", help="Download the table", key="agents_files"):
         name = f"agents-{clock.today(actor.timezone).isoformat()}"
-        for form, words in (("csv", "CSV, for other programs"), ("xlsx", "Excel workbook")):
-            st.download_button(
-                words, partial(_file, actor, selection, form), file_name=f"{name}.{form}", mime=_MIME[form], key=f"agents_{form}",
-                on_click="ignore", width="stretch",
-            )  # fmt: skip
+        table_buttons(partial(_file, actor, selection), name, key="agents")
 
 
 def _file(actor: Actor, selection: Selection, form: str) -> bytes:

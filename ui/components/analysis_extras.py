@@ -19,9 +19,7 @@ from ui.cache import cached
 from ui.components.analysis_compare import beside
 from ui.components.analysis_form import show_run, value_words
 from ui.components.share_dialogs import share_run_dialog
-from ui.downloads import asker
-
-_MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+from ui.downloads import MIME, asker
 
 
 def run_picker(actor: Actor, found: Method, shown: Run | None) -> None:
@@ -185,7 +183,7 @@ def _files(actor: Actor, shown: Run) -> None:
                     form.upper(),
                     data=partial(_make, actor, shown.id, name, form),
                     file_name=f"{shown.kind}-{shown.id}-{name}.{form}",
-                    mime=_MIME[form],
+                    mime=MIME[form],
                     key=f"file_{name}_{form}",
                     disabled=bool(refused),
                     help=refused or None,

@@ -32,10 +32,10 @@ from ui.components.kpi_cards import against_text, colour_of
 from ui.components.list_link import list_link
 from ui.components.overview_figures import figures
 from ui.components.table import Cell, Column, table
+from ui.downloads import table_buttons
 from ui.navigation import go, page_of
 
 PIXELS = {1: 190, 2: 300, 3: 440}
-_MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 MOST_BEHIND = 60
 
 
@@ -293,8 +293,7 @@ def _records(actor: Actor, tile: Tile, look: Look) -> None:
 
 def _files(actor: Actor, row: TileRow, tile: Tile) -> None:
     name = f"{'-'.join(tile.title.lower().split())[:60] or 'tile'}-{clock.today(actor.timezone).isoformat()}"
-    for form, words in (("csv", "CSV, for other programs"), ("xlsx", "Excel workbook")):
-        st.download_button(words, data=partial(tile_exports.file, actor, tile, form), file_name=f"{name}.{form}", mime=_MIME[form], key=f"file_{form}_{row.id}", on_click="ignore", width="stretch")  # fmt: skip
+    table_buttons(partial(tile_exports.file, actor, tile), name, key=f"file_{row.id}")
     st.caption("As a picture (PNG): the download button at the top right of the chart.")
 
 

@@ -10,10 +10,8 @@ from crm_core.entities import entity
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.services import exports
-from ui.downloads import asker
+from ui.downloads import asker, table_buttons
 from ui.session import current_actor
-
-_TYPES = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
 def export_button(entity_key: str, query: ListQuery) -> None:
@@ -21,16 +19,7 @@ def export_button(entity_key: str, query: ListQuery) -> None:
     actor = current_actor()
     name = f"{entity(entity_key).plural.lower()}-{clock.today().isoformat()}"
     with st.popover("Export", icon=":material/download:", type="tertiary"):
-        for form, words in (("csv", "CSV, for other programs"), ("xlsx", "Excel workbook")):
-            st.download_button(
-                words,
-                data=partial(_make, actor, entity_key, query, form),
-                file_name=f"{name}.{form}",
-                mime=_TYPES[form],
-                key=f"export_{form}",
-                on_click="ignore",
-                width="stretch",
-            )
+        table_buttons(partial(_make, actor, entity_key, query), name, key="export")
 
 
 def _make(actor: Actor, entity_key: str, query: ListQuery, form: str) -> bytes:
