@@ -16,7 +16,7 @@ from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.helpdesk.help_centre import Centre
 from crm_core.vocabulary import Action, ArticleState
 from ui import format as fmt
-from ui.actions import hush, load, perform, show_refusal
+from ui.actions import load, perform, show_refusal
 from ui.addresses import absolute
 from ui.navigation import page_of
 
@@ -181,8 +181,6 @@ def _products_dialog(article_id: int, chosen: dict[int, str]) -> None:
         if perform(articles.set_products, article_id, picked, began_with=opened["began"], success="Products saved.") is not None:
             _forget_products()
             st.rerun()
-        if st.session_state.get("_invalid"):
-            hush()
         show_refusal()
 
 

@@ -19,7 +19,7 @@ from crm_core.services.admin.founding import timezones
 from crm_core.services.sales import gates
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
-from ui.actions import hush, load, perform, renew, show_problems, submit_key
+from ui.actions import hush, load, perform, renew, show_refusal, submit_key
 from ui.components.duplicate_hints import duplicate_hints, forget_hints
 from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside
 from ui.components.picker import picker
@@ -72,7 +72,7 @@ def create_form(
     if rest:
         with st.expander("More fields"):
             values.update(_inputs(actor, specs, rest, starting, titles, name))
-    _invalid_note(specs)
+    show_refusal()
     doubtful, seen = duplicate_hints(entity_key, values, name=name)
     answer = gate_question(name)
     words = "Create anyway" if doubtful else gate_words(name, f"Create {entity(entity_key).label.lower()}", "Create anyway")
@@ -118,7 +118,7 @@ def edit_form(entity_key: str, record_id: int, *, fields: Sequence[str] | None =
     if conflict is not None:
         return _resolve(actor, entity_key, drawn, specs, conflict, name)
     values = _inputs(actor, specs, keys, drawn.values, drawn.titles, f"{name}_{drawn.version}")
-    _invalid_note(specs)
+    show_refusal()
     answer = gate_question(name)
     with st.container(horizontal=True, horizontal_alignment="right"):
         words = gate_words(name, "Save", "Save anyway")
@@ -219,15 +219,6 @@ def close_form(entity_key: str, record_id: int) -> None:
     for key in [key for key in st.session_state if str(key).startswith(name + "_")]:
         del st.session_state[key]
     st.session_state.pop("_invalid", None)
-
-
-def _invalid_note(specs: Mapping[str, FieldSpec]) -> None:
-    wrong: dict[str, str] = st.session_state.pop("_invalid", None) or {}
-    if wrong:
-        st.session_state["_toasts"] = [item for item in st.session_state.get("_toasts", []) if item[0] == "ok"]
-        st.error("  \n".join(fmt.md(sentence) for sentence in wrong.values()), icon=":material/error:")
-    else:
-        show_problems()
 
 
 # --- one input per kind ----------------------------------------------------------------------------------------------------
