@@ -8,7 +8,7 @@ from crm_core.services.sales import deals, gates
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, show_refusal, tell
-from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside, may_go_on
+from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside, may_go_on, refuses
 from ui.components.record_page import new_dialog
 from ui.navigation import go
 from ui.session import current_actor
@@ -141,8 +141,9 @@ def _at_the_gate(deal_id: int, version: int, name: str, stage_id: int, moved: st
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button("Leave it where it is", type="tertiary", key="gate_stay"):
             st.rerun()
-        fill_in = st.button("Fill it in", key="gate_fill")
-        if may_go_on("move") and st.button("Move anyway", type="primary", key="gate_go"):
+        usual, other = ("primary", "secondary") if refuses("move") else ("secondary", "primary")
+        fill_in = st.button("Fill it in", type=usual, key="gate_fill")  # type: ignore[arg-type]
+        if may_go_on("move") and st.button("Move anyway", type=other, key="gate_go"):  # type: ignore[arg-type]
             done = perform(gates.answering(deals.move, answer), deal_id, stage_id, base_version=version, success=moved)
             _after(done is not None, "move")
     if fill_in:

@@ -29,7 +29,7 @@ def gate_question(name: str) -> Answer:
         placeholder="Stands in the timeline of the deal",
     )
     if st.session_state.get(f"_gate_again_{name}") and not (reason or "").strip():
-        st.caption(":red[Say why, or fill in what is missing.]")
+        st.markdown(":red[:small[Say why, or fill in what is missing.]]")
     return Answer(reason=reason or "")
 
 
@@ -37,6 +37,12 @@ def may_go_on(name: str) -> bool:
     """Whether the person can go on all the same: a warning asks everybody, a refusal who may let deals in with a reason."""
     missing: Unmet | None = st.session_state.get(f"_gate_{name}")
     return missing is not None and (missing.strictness is GateStrictness.WARN or missing.may_override)
+
+
+def refuses(name: str) -> bool:
+    """Whether what stands above the buttons is a refusal: then filling in what is missing is the way to go."""
+    missing: Unmet | None = st.session_state.get(f"_gate_{name}")
+    return missing is not None and missing.strictness is GateStrictness.REFUSE
 
 
 def gate_words(name: str, usual: str, anyway: str) -> str:
