@@ -79,6 +79,7 @@ def _velocity(actor: Actor, selection: Selection, found: Velocity) -> None:
                 fmt.money(actor, pace.monthly_minor, compact=True),
                 _signed(actor, found.relative),
                 delta_description=_against(actor, found) if compared else None,
+                delta_color="off",  # no range stands beside it that would tell it from chance
                 width="content",
             )
             _part(actor, "Open deals", fmt.number(actor, pace.open_deals), found.open_filter, "list")
