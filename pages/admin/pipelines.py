@@ -30,6 +30,7 @@ def stage_table(pipeline: PipelineRow) -> list[StageRow]:
         frame,
         key=f"stages_{pipeline.id}_{pipeline.version}",
         num_rows="dynamic",
+        placeholder=fmt.NOTHING,
         hide_index=True,
         disabled=["deals"] if may_edit else True,
         column_order=["position", "name", "kind", "probability", "idle", "category", "deals"],

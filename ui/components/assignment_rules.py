@@ -110,7 +110,7 @@ def _territories(rule: RuleView | None, entity: str, names: Mapping[int, str], t
     rows = [{"Values": ", ".join(row["values"]), "Person": names.get(row["user_id"])} for row in before.get("rows", ())]
     st.caption("Several values with commas; 80* means all that begin with 80, * alone takes the rest.")
     table = st.data_editor(
-        pd.DataFrame(rows or [{"Values": "", "Person": None}], columns=["Values", "Person"]), hide_index=True, num_rows="dynamic", key=f"ar_rows_{tag}",
+        pd.DataFrame(rows or [{"Values": "", "Person": None}], columns=["Values", "Person"]), hide_index=True, num_rows="dynamic", placeholder=fmt.NOTHING, key=f"ar_rows_{tag}",
         column_config={"Person": st.column_config.SelectboxColumn(options=list(names.values())), "Values": st.column_config.TextColumn(max_chars=2_000)},
     )  # fmt: skip
     ids = {name: user_id for user_id, name in names.items()}

@@ -126,7 +126,9 @@ def channels(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> None:
         )  # fmt: skip
         spent = sum(one.actual_cost_minor or 0 for one in rows)
         if not hidden and row["budget_minor"] is not None and spent > row["budget_minor"]:
-            st.caption(f":red[:material/warning: {fmt.md(fmt.money(actor, spent - row['budget_minor']))} above the budget]")
+            st.markdown(
+                f":red[:small[:material/warning: {fmt.md(fmt.money(actor, spent - row['budget_minor']))} above the budget]]"
+            )
 
 
 def _channel_cells(actor: Actor, one: ChannelView) -> list[Cell]:
@@ -158,6 +160,7 @@ def _channels_dialog(actor: Actor, campaign_id: int) -> None:
     edited = st.data_editor(
         start,
         num_rows="dynamic",
+        placeholder=fmt.NOTHING,
         hide_index=True,
         key=f"channels_editor_{grid.turn}",
         column_config={

@@ -58,6 +58,7 @@ def _dialog(contact_id: int) -> None:
         grid.seen or [{"kind": "email", "value": "", "label": "", "is_primary": True}],
         num_rows="dynamic",
         hide_index=True,
+        placeholder=fmt.NOTHING,
         key=f"points_editor_{grid.turn}",
         column_config={
             "kind": st.column_config.SelectboxColumn(

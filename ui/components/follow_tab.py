@@ -55,7 +55,7 @@ def _speed(may_edit: bool) -> None:
     ]  # fmt: skip
     columns = ["Source", "Within", "Working hours", "Tell when twice as late"]
     table = st.data_editor(
-        pd.DataFrame(rows or [dict.fromkeys(columns)], columns=columns).astype("object"), hide_index=True, num_rows="dynamic", key="speed_rows", disabled=not may_edit,
+        pd.DataFrame(rows or [dict.fromkeys(columns)], columns=columns).astype("object"), hide_index=True, num_rows="dynamic", placeholder=fmt.NOTHING, key="speed_rows", disabled=not may_edit,
         column_config={
             "Source": st.column_config.SelectboxColumn(options=sources),
             "Within": st.column_config.TextColumn(max_chars=20, help="30m, 4h or 1h 30m"),

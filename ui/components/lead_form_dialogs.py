@@ -98,6 +98,7 @@ def _fields(form: LeadForm | None, tag: str) -> list[dict[str, Any]]:
         frame,
         num_rows="dynamic",
         hide_index=True,
+        placeholder=fmt.NOTHING,
         key=f"lf_fields_{tag}",
         column_config={
             "position": column.NumberColumn("Order", min_value=1, step=1, width="small", default=len(given) + 1),

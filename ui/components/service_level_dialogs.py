@@ -117,6 +117,7 @@ def _targets_table(policy: PolicyView | None, tag: str) -> pd.DataFrame:
     return st.data_editor(
         pd.DataFrame(rows),
         hide_index=True,
+        placeholder=fmt.NOTHING,
         disabled=["priority"],
         key=f"sl_targets_{tag}",
         column_config={"priority": text("Priority"), **{target.value: text(target.label, max_chars=20) for target in SlaTarget}},
@@ -215,6 +216,7 @@ def _exceptions_table(calendar: CalendarView | None, tag: str) -> pd.DataFrame:
         pd.DataFrame(rows, columns=["first", "last", "name", "hours"]),
         num_rows="dynamic",
         hide_index=True,
+        placeholder=fmt.NOTHING,
         key=f"cal_special_{tag}",
         column_config={"first": day("From", required=True), "last": day("To"), "name": text("What", max_chars=80), "hours": text("Hours")},
     )  # fmt: skip
