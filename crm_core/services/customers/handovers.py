@@ -188,18 +188,13 @@ def withdraw(session: Session, actor: Actor, handover_id: int, *, base_version: 
 def _tell(session: Session, actor: Actor, handover: Handover, account: Account, user_id: int | None, kind: str) -> None:
     """What became of the offer, to the other of its two people: also where their role shows them the account only before or after it is
     theirs. The offer itself has named it to both."""
-    reader = _reader(session, user_id)
+    reader = notifications.reader(session, user_id) if user_id is not None else None
     if reader is None:
         return
     told: dict[str, Any] = {"params": {"by": actor.user_id}, "entity": "account", "record_id": account.id}
     if not _reaches(session, reader, account, Action.READ):
         told = {"params": {"by": actor.user_id, "title": handover_views.shown_name(reader, account)}}
     notifications.notify(session, user_id, kind=kind, dedupe_key=f"{kind}:{handover.id}", **told)
-
-
-def _reader(session: Session, user_id: int | None) -> Actor | None:
-    person = session.get(User, user_id) if user_id is not None else None
-    return access.load(session, person.id) if person is not None and person.is_active else None
 
 
 def _deciding(session: Session, actor: Actor, handover_id: int, base_version: int | None) -> tuple[Handover, Account]:
