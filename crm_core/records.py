@@ -339,12 +339,18 @@ def archive(session: Session, actor: Actor, entity_key: str, record_id: int, *, 
         raise Conflict(
             f"Somebody else changed this {entity(entity_key).label.lower()} meanwhile. Look at it again before you delete it."
         )
+    discard(session, actor, entity_key, record)
+    return record
+
+
+def discard(session: Session, actor: Actor, entity_key: str, record: Any, *, data: Mapping[str, Any] | None = None) -> None:
+    """Move a loaded record to the bin. Part of what has asked for permission: whoever takes back what they made needs no right to delete.
+    ``data``: what the log says besides."""
     record.deleted_at = utcnow()
     session.add(record)
     session.flush()
     _look_again(session)
-    events.record(session, actor, f"{entity_key}.archived", record)
-    return record
+    events.record(session, actor, f"{entity_key}.archived", record, data=data)
 
 
 def _look_again(session: Session) -> None:
@@ -386,6 +392,7 @@ __all__ = [
     "check_references",
     "create",
     "difference",
+    "discard",
     "get",
     "next_number",
     "refuse_stale_rows",

@@ -243,10 +243,7 @@ def _take_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[s
         raise Conflict("It is no longer there.")
     if record.version != patch["version"]:
         raise Conflict("Somebody worked on it since.")
-    record.deleted_at = clock.utcnow()
-    session.add(record)
-    session.flush()
-    events.record(session, actor, f"{entity_key}.archived", record)
+    crud.records.discard(session, actor, entity_key, record)
 
 
 def _run(

@@ -63,12 +63,12 @@ def restore(session: Session, actor: Actor, entity_key: str, record_id: int) -> 
     the message that it was made from stays, as long as that can be used again."""
     record = records.get(session, actor, entity_key, record_id, with_deleted=True)
     if record.deleted_at is not None:
-        _refuse_taken_back(session, actor, entity_key, record_id)
+        _refuse_taken_back(session, entity_key, record_id)
     own = getattr(_BIN.get(entity_key), "restore", None)
     return own(session, actor, record_id) if own is not None else records.restore(session, actor, entity_key, record_id)
 
 
-def _refuse_taken_back(session: Session, actor: Actor, entity_key: str, record_id: int) -> None:
+def _refuse_taken_back(session: Session, entity_key: str, record_id: int) -> None:
     log = select(events.Event).where(
         events.Event.entity == entity_key, events.Event.record_id == record_id, events.Event.type == f"{entity_key}.archived"
     )

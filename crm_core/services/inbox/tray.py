@@ -293,7 +293,4 @@ def _drop(session: Session, actor: Actor, key: str, model: type[Any], record_id:
         return
     if version is not None and record.version != version:
         raise Conflict("Somebody worked on it since. Delete it instead, if that is what you want.")
-    record.deleted_at = utcnow()
-    session.add(record)
-    session.flush()
-    events.record(session, actor, f"{key}.archived", record, data={"tray": True} if key == "ticket" else None)
+    records.discard(session, actor, key, record, data={"tray": True} if key == "ticket" else None)

@@ -337,7 +337,7 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
         raise Conflict(f"Since the conversion there are new {' and '.join(grown)}, so it can't be taken back.")
     for key, record_id in made:
         if record_id is not None:
-            _discard(session, actor, key, record_id, lead_id)
+            records.discard(session, actor, key, records.get(session, actor, key, record_id), data={"lead": lead_id})
     for model in (Activity, Task):
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
             row.account_id = row.contact_id = row.deal_id = None
@@ -379,12 +379,3 @@ def _grown(session: Session, actor: Actor, lead: Lead, made: list[tuple[str, int
 def _was_changed(session: Session, key: str, record_id: int) -> bool:
     log = session.exec(select(events.Event.type).where(events.Event.entity == key, events.Event.record_id == record_id))
     return any(found != f"{key}.created" for found in log)
-
-
-def _discard(session: Session, actor: Actor, key: str, record_id: int, lead_id: int) -> None:
-    """Bin a record that the conversion made; whoever may convert may take it back, whatever their right to delete."""
-    record = records.get(session, actor, key, record_id)
-    record.deleted_at = clock.utcnow()
-    session.add(record)
-    session.flush()
-    events.record(session, actor, f"{key}.archived", record, data={"lead": lead_id})
