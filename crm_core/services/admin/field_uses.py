@@ -33,12 +33,13 @@ Ast = Mapping[str, Any] | None
 
 @dataclass(frozen=True)
 class _Asker:
-    """Something that works by itself. ``fields``: what it reads besides its filters, as paths."""
+    """Something that works by itself. ``fields``: what it reads besides its filters, as paths; ``flow``: all that it does."""
 
     words: str
     entity: str
     filters: Iterable[Ast] = ()
     fields: Iterable[Any] = ()
+    flow: Ast = None
 
 
 def uses(session: Session, actor: Actor, entity_key: str, key: str) -> list[str]:
@@ -86,7 +87,7 @@ def _automations(session: Session) -> Iterator[_Asker]:
             *(step.get("field") for step in steps),
         ]
         asked = [flow.get("if"), flow.get("before"), flow.get("goal"), *(step.get("if") for step in steps)]
-        yield _Asker(f"the automation “{name}”", flow["entity"], asked, read)
+        yield _Asker(f"the automation “{name}”", flow["entity"], asked, read, flow)
 
 
 def _asked(session: Session, entity_key: str, ast: Any) -> Iterator[tuple[str, str]]:
@@ -115,13 +116,8 @@ def _ends(session: Session, entity_key: str, path: str) -> Iterator[tuple[str, s
 def uses_of_value(session: Session, actor: Actor, key: str, value: int) -> list[str]:
     """What works by itself and asks for this value of a field that only one kind of record has, or sets it: words as of ``uses``."""
     require(actor, "pipeline", Action.READ)
-    filters = [(one.words, list(one.filters)) for one in _askers(session)]
-    current = and_(col(AutomationVersion.automation_id) == Automation.id, col(AutomationVersion.number) == Automation.current)
-    flows = select(Automation.name, AutomationVersion.flow).join(AutomationVersion, current)
-    whole = [
-        (f"the automation “{name}”", flow) for name, flow in session.exec(flows.where(Automation.state == AutomationState.ACTIVE))
-    ]
-    return list(dict.fromkeys(words for words, told in (*filters, *whole) if _names_value(told, key, value)))
+    found = (one.words for one in _askers(session) if _names_value([*one.filters, one.flow], key, value))
+    return list(dict.fromkeys(found))
 
 
 def _names_value(told: Any, key: str, value: int) -> bool:
