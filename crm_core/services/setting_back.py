@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import select
@@ -63,7 +64,8 @@ def find(
         )
         for (row, at), spec, old, who in found
     )  # fmt: skip
-    return [one for one in made if one.old in (None, "") or one.spec.to not in ENTITIES or one.old_title][:limit]
+    shown = (one for one in made if one.old in (None, "") or one.spec.to not in ENTITIES or one.old_title)
+    return list(islice(shown, limit))  # the names of the others need not be looked up
 
 
 def _writable(actor: Actor, spec: FieldSpec) -> bool:
