@@ -46,6 +46,7 @@ OPEN = {
     "admin/moving.py": "operators at the command line",
     "customers/withdrawing.py": "a person's own no, written on every record that is theirs, whoever may see it; its callers ask or speak for the person",
     "collaboration/mail_run.py": "the job that sends what was queued",
+    "collaboration/quiet_hours.py": "hours of the workspace, which everybody signed in may read",
     "analytics/snapshots.py": "the nightly job; what it keeps is read through pipeline_history, which asks",
     "inbox/intake.py": "mail of strangers, put where it belongs by the product itself",
     "inbox/threading.py": "whose mail it is, found out before anybody could be asked",

@@ -18,10 +18,9 @@ from crm_core.channels import email
 from crm_core.channels.email import Enclosure, Letter, MailError, Receipt, Transport
 from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Job, job
-from crm_core.kit.best_time import is_zone, next_instant
 from crm_core.kit.clock import utcnow
-from crm_core.models import Consent, Contact, Lead, Organisation, OutreachRules, Suppression
-from crm_core.services.collaboration import files, suppressions
+from crm_core.models import Consent, Contact, Lead, Suppression
+from crm_core.services.collaboration import files, quiet_hours, suppressions
 from crm_core.services.collaboration.outbox import MAIL
 from crm_core.vocabulary import ConsentStatus, ContactWay, MailState, PreferredChannel, SuppressionReason
 
@@ -96,19 +95,14 @@ def _put_off(session: Session, rows: Sequence[Any]) -> set[int]:
     if not rows:
         return set()
     now = utcnow()
-    workspace = session.execute(select(OutreachRules)).scalars().first() or OutreachRules()
-    home = session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
+    quiet = quiet_hours.of_workspace(session)
     asked = select(_CONTACTS.c.id, _CONTACTS.c.preferred_hours, _CONTACTS.c.timezone).where(
         _CONTACTS.c.id.in_({row.contact_id for row in rows if row.contact_id is not None})
     )
     theirs = {row.id: (row.preferred_hours, row.timezone) for row in session.execute(asked)}
     late: dict[datetime, list[int]] = {}
     for row in rows:
-        hours, zone = theirs.get(row.contact_id, (None, None))
-        until = next_instant(
-            now, timezone=zone if zone and is_zone(zone) else home, quiet_from=workspace.quiet_from, quiet_until=workspace.quiet_until,
-            weekends=workspace.quiet_weekends, preferred=hours,
-        )  # fmt: skip
+        until = quiet.from_when(now, *theirs.get(row.contact_id, (None, None)))
         if until > now:
             late.setdefault(until, []).append(row.id)
     for until, ids in late.items():

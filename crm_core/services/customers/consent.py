@@ -15,11 +15,11 @@ from crm_core import db, events, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
-from crm_core.kit.best_time import is_zone, next_instant, parse_time
+from crm_core.kit.best_time import parse_time
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip
-from crm_core.models import Account, Contact, ContactPoint, MailDelivery, MatchKey, Organisation, OutreachRules
-from crm_core.services.collaboration import suppressions
+from crm_core.models import Account, Contact, ContactPoint, MailDelivery, MatchKey, OutreachRules
+from crm_core.services.collaboration import quiet_hours, suppressions
 from crm_core.services.customers import withdrawing
 from crm_core.services.customers.withdrawing import CONSENT, PEOPLE
 from crm_core.vocabulary import (
@@ -50,8 +50,7 @@ NEWS = ("campaign", "automation")
 
 def rules(session: Session, actor: Actor) -> OutreachRules:
     """How often and when people may be contacted. Everybody signed in may read them."""
-    found = session.execute(select(OutreachRules)).scalars().first()
-    return found if found is not None else OutreachRules()
+    return quiet_hours.rules(session)
 
 
 def set_rules(session: Session, actor: Actor, changes: dict[str, Any]) -> OutreachRules:
@@ -366,10 +365,4 @@ def _own_word(entity_key: str, table: Any, way: ContactWay) -> dict[Gate, Column
 def from_when(session: Session, actor: Actor, at: datetime, preferred: str | None, zone: str | None = None) -> datetime:
     """The first instant from ``at`` on outside quiet hours and within the hours a person prefers, in their time zone if it is known, else
     in the workspace's."""
-    workspace = rules(session, actor)
-    timezone = zone if zone and is_zone(zone) else None
-    timezone = timezone or session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
-    return next_instant(
-        at, timezone=timezone, quiet_from=workspace.quiet_from, quiet_until=workspace.quiet_until, weekends=workspace.quiet_weekends,
-        preferred=preferred,
-    )  # fmt: skip
+    return quiet_hours.of_workspace(session).from_when(at, preferred, zone)

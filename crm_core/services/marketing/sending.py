@@ -18,8 +18,9 @@ from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.jobs import Job, enqueue, job
 from crm_core.kit.clock import utcnow
-from crm_core.models import Campaign, CampaignPlan, CampaignVariant, MailDelivery, OutreachRules
-from crm_core.services.collaboration import mail_run, outbox
+from crm_core.models import Campaign, CampaignPlan, CampaignVariant, MailDelivery
+from crm_core.services.collaboration import mail_run, outbox, quiet_hours
+from crm_core.services.collaboration.quiet_hours import QuietHours
 from crm_core.services.customers import consent
 from crm_core.services.marketing import audience, letters, plans, signing
 from crm_core.services.marketing.audience import MEMBERS
@@ -38,7 +39,7 @@ class _Desk:
     """What writing a batch needs, read once per batch."""
 
     plan: CampaignPlan
-    workspace: OutreachRules
+    quiet: QuietHours
     variants: Mapping[str, CampaignVariant]
     links: Mapping[str, int]
     key: str
@@ -127,7 +128,7 @@ def _put_off(session: Session, campaign_id: int, until: Any) -> None:
 
 def _desk(session: Session, actor: Actor, plan: CampaignPlan) -> _Desk:
     return _Desk(
-        plan, consent.rules(session, actor), {one.key: one for one in plans.variants(session, actor, plan.campaign_id)},
+        plan, quiet_hours.of_workspace(session), {one.key: one for one in plans.variants(session, actor, plan.campaign_id)},
         letters.link_ids(session, actor, plan.campaign_id), signing.key(session), letters.base_url(plan),
     )  # fmt: skip
 
@@ -135,7 +136,7 @@ def _desk(session: Session, actor: Actor, plan: CampaignPlan) -> _Desk:
 def _decide(session: Session, actor: Actor, desk: _Desk, key: str, members: Mapping[int, Any]) -> None:
     """Ask every gate once more, and the hours a person prefers; write to whoever passes."""
     table, now = entity(key).table, utcnow()
-    gates = audience.gates(desk.plan, key, table, now, desk.workspace)
+    gates = audience.gates(desk.plan, key, table, now, desk.quiet.rules)
     hours = [table.c.preferred_hours, table.c.timezone] if key == "contact" else []
     alive = and_(table.c.id.in_(list(members)), table.c.deleted_at.is_(None))
     columns = (table.c.id, consent.first_closed(gates).label("closed"), *hours)
@@ -147,7 +148,7 @@ def _decide(session: Session, actor: Actor, desk: _Desk, key: str, members: Mapp
             _skip(session, member, row.closed if row is not None else "gone")
             continue
         special = key == "contact" and (row.preferred_hours or row.timezone)
-        later = consent.from_when(session, actor, now, row.preferred_hours, row.timezone) if special else now
+        later = desk.quiet.from_when(now, row.preferred_hours, row.timezone) if special else now
         if later > now:
             session.execute(update(MEMBERS).where(MEMBERS.c.id == member.id).values(due_at=later))
             continue
@@ -165,7 +166,7 @@ def _write(session: Session, actor: Actor, desk: _Desk, key: str, member: Any, v
         _skip(session, member, "no_letter")
         return
     mark = letters.Postmark(desk.base_url, desk.key, member.id, desk.links, letters.today())
-    letter = letters.compose(variant, values, mark, desk.workspace.postal_address)
+    letter = letters.compose(variant, values, mark, desk.quiet.rules.postal_address)
     try:
         mail_id = outbox.queue(
             session, actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,
