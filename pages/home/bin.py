@@ -12,15 +12,12 @@ from ui import format as fmt
 from ui.actions import load
 from ui.addresses import number
 from ui.cache import cached
-from ui.components.bin_views import EFFECTS, counted, look_at, restore_bar
+from ui.components.bin_views import EFFECTS, look_at, restore_bar
 from ui.components.header import empty_state, header
+from ui.components.list_tools import counted, first_page, page_asked, search_box
 from ui.components.record_list import cell
 from ui.components.table import Cell, Column, table
 from ui.session import current_actor
-
-
-def first_page() -> None:
-    st.session_state["page"] = 1
 
 
 def choose(found: Mapping[str, int]) -> str:
@@ -64,24 +61,14 @@ header("Bin", "What was deleted. Nothing leaves it by itself: restore what shoul
 found = cached(deleted.kinds, entities=RECORDS, tables=tuple(entity(key).table.name for key in RECORDS), own=True)
 kind = choose(found)
 with st.container(horizontal=True, vertical_alignment="center", gap="small", key="list_tools"):
-    q = st.text_input(
-        "Search",
-        type="search",
-        live=True,
-        placeholder=f"Search deleted {entity(kind).plural.lower()}",
-        label_visibility="collapsed",
-        key="q",
-        bind="query-params",
-        width=300,
-        on_change=first_page,
-    )
+    q = search_box(f"deleted {entity(kind).plural.lower()}")
     if kind in EFFECTS:
         st.caption(EFFECTS[kind], width="content")
-page = load(deleted.find, kind, q=q or "", page=int(st.session_state.get("page") or number("page") or 1))
+page = load(deleted.find, kind, q=q, page=page_asked())
 bar = st.container()
 selected: list[int] = []
 if page.total == 0:
-    nothing(kind, q or "")
+    nothing(kind, q)
 else:
     specs = load(lambda session, _actor: registry(session, kind))
     shown = deleted.columns(kind)

@@ -14,6 +14,7 @@ from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import perform, show_problems, tell
 from ui.components.facts import facts
+from ui.components.list_tools import counted
 from ui.navigation import page_of
 from ui.session import current_actor
 
@@ -25,12 +26,6 @@ EFFECTS = {
 """What coming back does beyond being there again."""
 
 _DONE, _JUST = "_bin_done", "_just_deleted"
-
-
-def counted(entity_key: str, number: int) -> str:
-    """``3 deals``."""
-    found = entity(entity_key)
-    return fmt.plural(number, found.label.lower(), found.plural.lower())
 
 
 def bin_link(actor: Actor, entity_key: str, *, label: str = "") -> None:

@@ -7,7 +7,6 @@ import streamlit as st
 from sqlmodel import Session
 
 from crm_core.access import Actor
-from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
 from crm_core.lists import ListQuery
 from crm_core.services import bulk
@@ -17,6 +16,7 @@ from crm_core.vocabulary import Action, FieldKind, SegmentOf
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.entity_form import field_input
+from ui.components.list_tools import counted
 from ui.components.macro_dialogs import macro_done, use_dialog
 from ui.components.segment_dialogs import add_dialog
 from ui.session import current_actor
@@ -40,11 +40,11 @@ def bulk_bar(entity_key: str, selected: Sequence[int], query: ListQuery, total: 
         if entity_key == "ticket":
             macro_done()
         return
-    actor, found = current_actor(), entity(entity_key)
+    actor = current_actor()
     whole = st.session_state.get("_bulk_all") == _mark(entity_key, query, selected)
     number = total if whole else len(selected)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="bulk_bar"):
-        st.markdown(f"**{fmt.plural(number, found.label.lower(), found.plural.lower())} selected**", width="content")
+        st.markdown(f"**{counted(entity_key, number)} selected**", width="content")
         more = not whole and total > len(selected)
         if more and st.button(f"Select all {total:,} that match", type="tertiary", key="bulk_all"):
             st.session_state["_bulk_all"] = _mark(entity_key, query, selected)
@@ -99,7 +99,7 @@ def _last(entity_key: str) -> None:
                 _remember(
                     entity_key,
                     Outcome(None, back.done, back.refused),
-                    f"{_counted(entity_key, back.done)} put back as before. {back.note}".strip(),
+                    f"{counted(entity_key, back.done)} put back as before. {back.note}".strip(),
                 )
             st.rerun()
         if st.button("", icon=":material/close:", key="bulk_hide", type="tertiary", help="Hide this note"):
@@ -113,11 +113,6 @@ def _remember(entity_key: str, outcome: Outcome, words: str) -> None:
     st.session_state["_bulk_turn"] = st.session_state.get("_bulk_turn", 0) + 1  # a new table: nothing is selected any more
 
 
-def _counted(entity_key: str, number: int) -> str:
-    found = entity(entity_key)
-    return fmt.plural(number, found.label.lower(), found.plural.lower())
-
-
 def undo_menu(entity_key: str) -> None:
     """One's own bulk changes of the last day, each with its way back."""
     for operation_id, title in load(bulk.recent, entity_key):
@@ -127,7 +122,7 @@ def undo_menu(entity_key: str) -> None:
                 _remember(
                     entity_key,
                     Outcome(None, back.done, back.refused),
-                    f"{_counted(entity_key, back.done)} put back as before. {back.note}".strip(),
+                    f"{counted(entity_key, back.done)} put back as before. {back.note}".strip(),
                 )
             st.rerun()
 
@@ -141,10 +136,9 @@ def _looked_at(what: Any, look: Callable[[], Preview]) -> Preview:
 
 
 def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
-    found = entity(entity_key)
     st.session_state.pop("_bulk_seen", None)
 
-    @st.dialog(f"Change {fmt.plural(len(ids), found.label.lower(), found.plural.lower())}", width="medium", icon=":material/edit:")
+    @st.dialog(f"Change {counted(entity_key, len(ids))}", width="medium", icon=":material/edit:")
     def show() -> None:
         actor = current_actor()
         specs = load(_usable, entity_key)
@@ -165,7 +159,7 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
         if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
             outcome = perform(bulk.change, entity_key, seen.versions, chosen, value)
             if outcome is not None:
-                _remember(entity_key, outcome, f"{specs[chosen].label} of {_counted(entity_key, outcome.done)} changed.")
+                _remember(entity_key, outcome, f"{specs[chosen].label} of {counted(entity_key, outcome.done)} changed.")
                 st.rerun()
             show_problems()
 
@@ -209,10 +203,9 @@ def _word(actor: Actor, spec: FieldSpec, row: Change, *, old: bool) -> str:
 
 
 def _delete_dialog(entity_key: str, ids: list[int]) -> None:
-    found = entity(entity_key)
     st.session_state.pop("_bulk_seen", None)
 
-    @st.dialog(f"Delete {fmt.plural(len(ids), found.label.lower(), found.plural.lower())}?", icon=":material/delete:")
+    @st.dialog(f"Delete {counted(entity_key, len(ids))}?", icon=":material/delete:")
     def show() -> None:
         seen = _looked_at((entity_key, tuple(ids)), lambda: load(bulk.preview_delete, entity_key, ids))
         if seen.blocked:
@@ -227,7 +220,7 @@ def _delete_dialog(entity_key: str, ids: list[int]) -> None:
         if st.button(f"Delete {len(seen.versions):,}", type="primary", key="bulk_delete_yes", disabled=not seen.versions):
             outcome = perform(bulk.archive, entity_key, seen.versions)
             if outcome is not None:
-                _remember(entity_key, outcome, f"{_counted(entity_key, outcome.done)} moved to the bin.")
+                _remember(entity_key, outcome, f"{counted(entity_key, outcome.done)} moved to the bin.")
                 st.rerun()
             show_problems()
 

@@ -15,13 +15,13 @@ from crm_core.lists import MASK, ListQuery
 from crm_core.vocabulary import Action, ArticleState, FieldKind, Scope, StageKind
 from ui import format as fmt
 from ui.actions import load
-from ui.addresses import number
 from ui.cache import behind, cached
 from ui.components.bin_views import deleted_note
 from ui.components.bulk_bar import bulk_bar, may_bulk
 from ui.components.export import export_button
 from ui.components.filter_bar import PARAM, filter_button, filter_from_url, filter_words
 from ui.components.header import empty_state
+from ui.components.list_tools import counted, first_page, page_asked, search_box
 from ui.components.table import Cell, Column, Happened, table
 from ui.components.view_menu import Shape, columns_of, open_view, size_of, view_menu
 from ui.navigation import go
@@ -87,27 +87,15 @@ def record_list(
     opened = open_view(entity_key, quick_key)
     typed = filter_from_url(entity_key)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="list_tools"):
-        q = st.text_input(
-            "Search",
-            type="search",
-            live=True,
-            placeholder=f"Search {found.plural.lower()}",
-            label_visibility="collapsed",
-            key="q",
-            bind="query-params",
-            width=300,
-            on_change=_first_page,
-        )
+        q = search_box(found.plural.lower())
         chosen = _pills(quick)
         filter_button(entity_key, typed)
         specs = load(_specs, entity_key)
-        shape = Shape(
-            _both(typed, quick, chosen, also), q or "", _sort(entity_key), columns_of(entity_key, specs, second), size_of()
-        )
+        shape = Shape(_both(typed, quick, chosen, also), q, _sort(entity_key), columns_of(entity_key, specs, second), size_of())
         view_menu(entity_key, opened, shape, quick_key)
     filter_words(entity_key, typed)
     deleted_note(entity_key)
-    query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=_page(), size=shape.size)
+    query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=page_asked(), size=shape.size)
     total, sums = _totals(entity_key, query)
     if total == 0:
         _nothing(actor, entity_key, query if typed or q or chosen else None, on_empty)
@@ -163,14 +151,10 @@ def _pills(quick: Quick | None) -> list[Any]:
             key=f"by_{quick.field}",
             bind="query-params",
             label_visibility="collapsed",
-            on_change=_first_page,
+            on_change=first_page,
         )
         or []
     )
-
-
-def _first_page() -> None:
-    st.session_state["page"] = 1
 
 
 def _both(
@@ -192,12 +176,6 @@ def _sort(entity_key: str) -> tuple[str, bool] | None:
     raw = st.query_params.get("sort", "")
     key = raw.removeprefix("-")
     return (key, raw.startswith("-")) if key in load(_specs, entity_key) else None
-
-
-def _page() -> int:
-    if "page" in st.session_state:
-        return int(st.session_state["page"] or 1)
-    return number("page") or 1
 
 
 def _specs(session: Any, actor: Actor, entity_key: str) -> Mapping[str, FieldSpec]:
@@ -238,8 +216,7 @@ def _show_all() -> None:
 
 
 def _footer(actor: Actor, entity_key: str, query: ListQuery, pages: int, total: int, sums: Mapping[str, Any]) -> None:
-    found = entity(entity_key)
-    parts = [fmt.plural(total, found.label.lower(), found.plural.lower())]
+    parts = [counted(entity_key, total)]
     parts += [f"{fmt.money(actor, value, decimals=False)} in total" for value in sums.values() if value]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="list_footer"):
         st.caption(fmt.md(" · ".join(parts)), width="content")

@@ -11,10 +11,10 @@ from crm_core.lists import ListQuery
 from crm_core.models import Segment
 from crm_core.services.marketing import campaigns, plans, segment_members, segments
 from crm_core.vocabulary import Action, SegmentKind, Visibility
-from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key, tell
 from ui.components import rule_editor
 from ui.components.bin_views import just_deleted
+from ui.components.list_tools import counted
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -148,7 +148,7 @@ def add_dialog(entity_key: str, ids: Sequence[int], query: ListQuery | None) -> 
         chosen = st.selectbox("Segment", list(options), format_func=lambda key: options[key], key="add_to_which")
         name = st.text_input("Name of the new segment", max_chars=120, key="add_to_name") if chosen == 0 else ""
         if query is None:
-            st.caption(fmt.plural(len(ids), found.label.lower(), found.plural.lower()))
+            st.caption(counted(entity_key, len(ids)))
         else:
             st.caption(f"All {found.plural.lower()} that the list shows.")
         if st.button("Add", type="primary", key="add_to_yes"):

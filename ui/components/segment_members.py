@@ -8,8 +8,8 @@ from crm_core.fields import registry
 from crm_core.lists import ListQuery
 from crm_core.services.marketing import segment_members as keeping
 from crm_core.vocabulary import FieldKind
-from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.list_tools import counted
 from ui.components.picker import picker
 from ui.components.record_list import cell
 from ui.components.table import Column, table
@@ -38,14 +38,14 @@ def members(entity_key: str, segment_id: int, may_edit: bool) -> None:
     )  # fmt: skip
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         if happened.selected:
-            words = f"Remove {fmt.plural(len(happened.selected), found.label.lower(), found.plural.lower())}"
+            words = f"Remove {counted(entity_key, len(happened.selected))}"
             if st.button(words, icon=":material/person_remove:", key="remove_members"):
                 gone = perform(keeping.remove, segment_id, happened.selected, success="Taken out of the segment.")
                 if gone is not None:
                     _again()
                 show_problems()
         else:
-            st.caption(fmt.plural(page.total, found.label.lower(), found.plural.lower()), width="content")
+            st.caption(counted(entity_key, page.total), width="content")
         if page.pages > 1:
             st.pagination(page.pages, key="member_page")
 
