@@ -3,7 +3,7 @@
 import streamlit as st
 
 from crm_core.services.automation import record_runs
-from crm_core.services.customers import accounts, handovers
+from crm_core.services.customers import accounts
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action
 from ui import format as fmt
@@ -53,7 +53,7 @@ actions = header(
 )
 if actor.can("account", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("account", account_id)
-offer_button(actor, actions, account_id, load(handovers.of_account, account_id))
+offer_button(actor, actions, account_id)
 if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="new_deal"):
     new_deal(account_id=account_id)
 start_button(actions, automated, "account", account_id)

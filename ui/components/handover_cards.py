@@ -9,14 +9,24 @@ from crm_core.services.customers import handover_rules, handovers
 from crm_core.services.customers.handover_views import HandoverView, ItemView
 from crm_core.vocabulary import Action, HandoverEdge, HandoverState
 from ui import format as fmt
+from ui import run
 from ui.actions import load, perform, renew, show_problems, show_refusal, submit_key
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
 
 
-def offer_button(actor: Actor, where: Any, account_id: int, found: HandoverView | None) -> None:
+def _newest(account_id: int) -> HandoverView | None:
+    """The newest hand-over of an account, read once for the button above the page and the card on it."""
+    kept, name = run.drawer(), f"handover_{account_id}"
+    if name not in kept:
+        kept[name] = load(handovers.of_account, account_id)
+    return kept[name]
+
+
+def offer_button(actor: Actor, where: Any, account_id: int) -> None:
     """The way to hand an account over, where nobody has been asked yet."""
+    found = _newest(account_id)
     waits = found is not None and found.state is HandoverState.PENDING
     if actor.can("account", Action.EDIT) and not waits and where.button("Hand over", icon=":material/move_down:", key="hand_over"):
         offer_dialog(account_id)
@@ -26,7 +36,7 @@ def offer_button(actor: Actor, where: Any, account_id: int, found: HandoverView 
 def handover_card(account_id: int) -> None:
     """The newest hand-over of an account: who to whom, the checklist, and what the reader can do about it. Accepted ones step back."""
     actor = current_actor()
-    found = load(handovers.of_account, account_id)
+    found = _newest(account_id)
     if found is None or found.state is HandoverState.WITHDRAWN:
         return
     if found.state is HandoverState.ACCEPTED:
