@@ -32,13 +32,12 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session
 
 from crm_core import db
 from crm_core.jobs import Job, job
 from crm_core.models import Deal, Order, OrderLine, Product, SummaryDirty
+from crm_core.spans import days_between
 from crm_core.summary_marks import DEAL, ORDER, PRODUCT, SALE, SUMMARIES, bounds, mark, mark_all, zone_of
 from crm_core.vocabulary import SOLD, StageKind
 
@@ -66,26 +65,6 @@ _BATCH_DAYS = 31
 _LOCK = 7_241_002
 
 
-class days_between(FunctionElement[int]):  # noqa: N801  (reads like an SQL function)
-    """Whole days from the first date to the second."""
-
-    type = Integer()
-    inherit_cache = True
-    name = "days_between"
-
-
-@compiles(days_between, "sqlite")
-def _days_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
-    earlier, later = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"CAST(julianday({later}) - julianday({earlier}) AS INTEGER)"
-
-
-@compiles(days_between)
-def _days_elsewhere(element: Any, compiler: Any, **kw: Any) -> str:
-    earlier, later = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"({later} - {earlier})"
-
-
 # --- the figures of days, from the records ------------------------------------------------------------------------------------
 
 
@@ -96,7 +75,7 @@ def _sum(expression: Any, label: str) -> Any:
 
 def _deals_of(days: Any | None) -> Select[Any]:
     """Figures of closed deals by day; ``days`` is a SELECT of days, None means all."""
-    cycle = days_between(_DEALS.c.created_on, _DEALS.c.closed_on)
+    cycle = days_between(_DEALS.c.closed_on, _DEALS.c.created_on)
     known = cycle >= 0
     keys = [_DEALS.c.closed_on, _DEALS.c.owner_id, _DEALS.c.pipeline_id, _DEALS.c.product_id, _DEALS.c.source, _DEALS.c.outcome]
     statement = (

@@ -15,6 +15,7 @@ from crm_core.filters import where
 from crm_core.frames.read import read_frame
 from crm_core.kit.money import exponent
 from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Ticket, Touchpoint
+from crm_core.spans import days_between
 from crm_core.vocabulary import SOLD, Action, FieldKind, StageKind
 
 _DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
@@ -101,9 +102,7 @@ def _amount(_actor: Actor, table: Any, since: date | None, until: datetime) -> t
 
 
 def _cycle(_actor: Actor, table: Any, since: date | None, until: datetime) -> tuple[Any, list[Any]]:
-    from crm_core.summaries import days_between
-
-    return days_between(table.c.created_on, table.c.closed_on), [
+    return days_between(table.c.closed_on, table.c.created_on), [
         *_closed((StageKind.WON,), since, until),
         table.c.closed_on >= table.c.created_on,
     ]

@@ -12,7 +12,8 @@ from crm_core.filters import Context
 from crm_core.models import Ticket
 from crm_core.services.analytics.metric_rules import DONE, Facts
 from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, instants_within, pieces, reach, union_rows
-from crm_core.services.analytics.metric_sql import minutes_between, packed, unpacked
+from crm_core.services.analytics.metric_sql import packed, unpacked
+from crm_core.spans import minutes_between
 from crm_core.vocabulary import PromiseOutcome
 
 _TICKET = Ticket.__table__  # type: ignore[attr-defined]

@@ -22,8 +22,9 @@ from crm_core.models import CampaignChannel
 from crm_core.services.analytics import dimensions, ticket_facts
 from crm_core.services.analytics.metric_rules import Facts, Metric, list_filter, within
 from crm_core.services.analytics.metric_slots import Grouped, beginning
-from crm_core.services.analytics.metric_sql import broad, days_between, minutes_between, packed, step_of, unpacked
+from crm_core.services.analytics.metric_sql import broad, packed, step_of, unpacked
 from crm_core.services.analytics.periods import Bucket, Period
+from crm_core.spans import days_between, minutes_between
 from crm_core.vocabulary import PromiseOutcome, StageKind
 
 _CHANNEL = CampaignChannel.__table__  # type: ignore[attr-defined]
