@@ -6,8 +6,10 @@ Everything is by intention to treat: people count in the group that chance put t
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.stats import norm, t
 
+from ml import kpis
 from ml.errors import DataError
 
 ENOUGH_EVENTS = 10
@@ -42,14 +44,9 @@ class Difference:
 
 
 def wilson(events: int, people: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a share (Wilson 1927)."""
-    if people <= 0:
-        return 0.0, 1.0
-    z = float(norm.ppf(0.5 + level / 2))
-    share, z2 = events / people, z * z
-    centre = (share + z2 / (2 * people)) / (1 + z2 / people)
-    half = z * math.sqrt(share * (1 - share) / people + z2 / (4 * people * people)) / (1 + z2 / people)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    """Wilson score interval of a share, of anything from 0 to 1 without people; ``ml.kpis.wilson`` of one."""
+    low, high = kpis.wilson(np.asarray(events), np.asarray(people), level)
+    return float(low), float(high)
 
 
 def difference_of_shares(
