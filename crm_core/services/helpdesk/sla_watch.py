@@ -21,6 +21,7 @@ from crm_core.services.collaboration import notifications
 from crm_core.services.collaboration.notifications import News
 from crm_core.services.helpdesk import sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
+from crm_core.services.helpdesk.ticket_marks import PROMISED
 from crm_core.vocabulary import PromiseOutcome, SlaTarget
 
 log = logging.getLogger("rapport.helpdesk")
@@ -132,7 +133,7 @@ def _look(session: Session, clocks: Sequence[_Clock]) -> None:
 
 def _note_late(session: Session, clocks: Sequence[_Clock]) -> None:
     """On the tickets too, for lists and figures to read; no change of a ticket that anybody made, so its version stays."""
-    for target, name in ((SlaTarget.FIRST, "response_promise"), (SlaTarget.RESOLVE, "resolution_promise")):
+    for target, (name, _minutes) in PROMISED.items():
         late = {clock.ticket_id for clock in clocks if clock.target is target and clock.breached_at is not None}
         if late:
             open_ones = _TICKETS.c.id.in_(late) & _TICKETS.c.merged_into_id.is_(None)
