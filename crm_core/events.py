@@ -105,6 +105,8 @@ SENTENCES = {
     "user.roles_changed": "got other roles",
     "user.sessions_ended": "was signed out everywhere",
     "user.reset_link_made": "got a link to choose a new password",
+    "audit.policy_changed": "changed how long the trail is kept",
+    "audit.trimmed": "took {removed} old entries out of the trail and personal values out of {redacted}, as the workspace keeps them",
     "role.permissions_changed": "changed what the role may do",
     "role.removed": "removed the role {name}",
     "team.removed": "removed the team {name}",

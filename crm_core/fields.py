@@ -18,7 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 from sqlmodel import Session, select
 
-from crm_core import idleness
+from crm_core import idleness, veil
 from crm_core.db import shared
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
@@ -88,6 +88,11 @@ class FieldSpec:
         steers = self.enum is not None or self.to is not None or self.kind in (FieldKind.BOOLEAN, FieldKind.DATETIME)
         return self.custom or not steers
 
+    @property
+    def veilable(self) -> bool:
+        """True when a trace of it can be shown in place of its content."""
+        return self.maskable and self.kind in veil.KINDS
+
     def expression(self, table: Any) -> ColumnElement[Any]:
         """The SQL value of the field on a table or alias of its entity."""
         columns = table.c
@@ -112,6 +117,8 @@ class FieldSpec:
         """The typed value of what ``extra`` holds."""
         if raw is None:
             return None
+        if raw == veil.MASK:  # taken out of the log by its retention
+            return veil.MASK
         if self.kind is FieldKind.DATE:
             return date.fromisoformat(raw)
         if self.kind is FieldKind.DATETIME:

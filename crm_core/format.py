@@ -9,7 +9,7 @@ from crm_core.access import Actor
 from crm_core.fields import FieldSpec
 from crm_core.kit import clock, numerals
 from crm_core.kit.money import exponent, to_major
-from crm_core.lists import MASK
+from crm_core.veil import MASK, Veil
 from crm_core.vocabulary import Choice, FieldKind
 
 NOTHING = "–"
@@ -159,7 +159,7 @@ def value(actor: Actor, spec: FieldSpec, raw: Any, title: str | None = None) -> 
         return title or (NOTHING if raw is None else "Hidden record")
     if raw is None or raw == "":
         return NOTHING
-    if raw == MASK:
+    if isinstance(raw, Veil):
         return raw
     if isinstance(raw, Choice):
         return raw.label

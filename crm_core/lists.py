@@ -17,9 +17,9 @@ from crm_core.fields import FieldSpec, registry
 from crm_core.filters import where
 from crm_core.kit.paging import Page
 from crm_core.ordering import alphabetical, sort_text
+from crm_core.veil import MASK, trace
 from crm_core.vocabulary import Action, Scope
 
-MASK = "•••"
 MAX_SIZE = 500
 NEAREST = 500
 FEW = 500
@@ -254,7 +254,7 @@ def rows_of(
             _add_titles(session, actor, rows, spec)
         if actor.masked(entity_key, spec.key):
             for row in rows:
-                row[spec.key] = MASK if row[spec.key] is not None else None
+                row[spec.key] = instead(actor, spec, row[spec.key])
         elif spec.custom:
             for row in rows:
                 row[spec.key] = spec.from_json(row[spec.key])
@@ -262,6 +262,13 @@ def rows_of(
             for row in rows:
                 row[spec.key] = spec.enum(row[spec.key]) if row[spec.key] is not None else None
     return rows
+
+
+def instead(actor: Actor, spec: FieldSpec, value: Any) -> Any:
+    """What is shown of a value that is masked for the actor; nothing stays nothing."""
+    if value is None:
+        return None
+    return trace(spec.kind, value) if actor.veiled(spec.entity, spec.key) else MASK
 
 
 def _add_titles(session: Session, actor: Actor, rows: list[dict[str, Any]], spec: FieldSpec) -> None:

@@ -4,7 +4,8 @@ Services call it and add their own meaning through ``prepare``. Never call it fr
 business beyond the fields.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,9 @@ LASTING = "lasting:"
 """How a submit key begins that stands for a cause and not for a click: it is remembered for more than a year, the others for a week."""
 LINKABLE = "records_linkable"
 """Where a worker that takes many steps in one transaction remembers what somebody may link to: (entity, id, id of the person)."""
+
+CARRYING = "records_carrying"
+"""Mark in ``session.info`` while values are carried over that are known already: whoever caused it did not choose them."""
 
 Prepare = Callable[[Session, Actor, Any, Mapping[str, Any]], None]
 """``prepare(session, actor, record, old)``: fill what follows from the values, refuse what contradicts. ``old``: field → value before (empty for new)."""
@@ -100,8 +104,10 @@ def create(
     submit_key: str | None = None,
     event_data: Mapping[str, Any] | None = None,
     fixed: Mapping[str, Any] | None = None,
+    filled: Collection[str] = (),
 ) -> Any:
-    """Create a record from raw values. ``fixed`` sets read-only fields that the calling service decides.
+    """Create a record from raw values. ``fixed`` sets read-only fields that the calling service decides; ``filled`` names those of ``values``
+    that it filled in because nobody said anything else. What the actor's role may not change they may not say either (``refuse_locked``).
 
     The same ``submit_key`` again gives the record of the first call: a second click on Save creates nothing.
     """
@@ -109,7 +115,7 @@ def create(
     earlier = _earlier(session, submit_key, entity_key)
     if earlier is not None:
         return earlier
-    record = _new(session, actor, entity_key, values, prepare, fixed)
+    record = _new(session, actor, entity_key, values, prepare, fixed, filled)
     session.add(record)
     session.flush()
     search.index(session, entity_key, record)
@@ -138,11 +144,14 @@ def _new(
     values: Mapping[str, Any],
     prepare: Prepare | None = None,
     fixed: Mapping[str, Any] | None = None,
+    filled: Collection[str] = (),
 ) -> Any:
     """A record from raw values, checked, not in the session yet. Raises Invalid per field."""
     specs = registry(session, entity_key)
     given = {**_defaults(session, actor, specs), **values}
     clean = parse_all(specs, given, partial=True, timezone=actor.timezone, currency=actor.currency)
+    said = {key: value for key, value in clean.items() if key in values and key not in filled}
+    refuse_locked(session, actor, specs, [key for key, value in said.items() if not _as_it_begins(actor, specs[key], value)])
     check_references(session, actor, specs, clean)
     record = entity(entity_key).model()
     _apply(record, specs, {**clean, **(fixed or {})})
@@ -150,6 +159,44 @@ def _new(
         prepare(session, actor, record, {})
     _require_filled(specs, record)
     return record
+
+
+def _as_it_begins(actor: Actor, spec: FieldSpec, value: Any) -> bool:
+    """True for what a new record has anyway: saying it changes nothing."""
+    return value in (None, "", spec.default) or (spec.key == "owner_id" and value == actor.user_id)
+
+
+@contextmanager
+def carrying(session: Session) -> Iterator[None]:
+    """Let services create records of what is known already (a lead that is converted, a message, an order of a shop): fields that the actor's
+    role may not change are no obstacle meanwhile, since the actor does not choose what they hold."""
+    before = session.info.get(CARRYING, False)
+    session.info[CARRYING] = True
+    try:
+        yield
+    finally:
+        session.info[CARRYING] = before
+
+
+def refuse_locked(session: Session, actor: Actor, specs: Mapping[str, FieldSpec], keys: Collection[str]) -> None:
+    """Raise Invalid with a sentence per field that the actor's role may not change. Services whose verb writes a field that somebody chose call
+    it themselves where the value does not pass through ``create`` and ``update``."""
+    if session.info.get(CARRYING):
+        return
+    wrong = {key: why for key in keys if (why := lock_reason(actor, specs[key])) and not actor.is_system}
+    if wrong:
+        raise Invalid(fields=wrong)
+
+
+def lock_reason(actor: Actor, spec: FieldSpec) -> str:
+    """Why the actor may not change a field, in a sentence; empty when they may."""
+    if actor.masked(spec.entity, spec.key):
+        return f"{spec.label} is hidden from your role." if not actor.veiled(spec.entity, spec.key) else _masked(spec)
+    return f"{spec.label} is read-only for your role." if actor.locked(spec.entity, spec.key) else ""
+
+
+def _masked(spec: FieldSpec) -> str:
+    return f"{spec.label} is masked for your role, so it can't be changed."
 
 
 def _earlier(session: Session, submit_key: str | None, entity_key: str) -> Any:
@@ -230,14 +277,11 @@ def update(
     """
     record = get(session, actor, entity_key, record_id, action=Action.EDIT)
     specs = registry(session, entity_key)
-    refused = {
-        key: f"{specs[key].label} is hidden from your role." for key in changes if key in specs and actor.masked(entity_key, key)
-    }
-    if refused:
-        raise Invalid(fields=refused)
+    refuse_locked(session, actor, specs, [key for key in changes if key in specs and actor.masked(entity_key, key)])
     clean = parse_all(specs, changes, partial=True, timezone=actor.timezone, currency=actor.currency)
     merged = _merge(session, entity_key, record, specs, clean, base_version)
     clean = {key: value for key, value in clean.items() if specs[key].value(record) != value}
+    refuse_locked(session, actor, specs, clean)
     check_references(session, actor, specs, clean)
     before = snapshot(record, specs)
     _apply(record, specs, {**clean, **(fixed or {})})
@@ -389,12 +433,15 @@ def next_number(session: Session, model: type[Any], prefix: str) -> str:
 __all__ = [
     "Saved",
     "archive",
+    "carrying",
     "check_references",
     "create",
     "difference",
     "discard",
     "get",
+    "lock_reason",
     "next_number",
+    "refuse_locked",
     "refuse_stale_rows",
     "restore",
     "snapshot",

@@ -20,6 +20,14 @@ class Choice(StrEnum):
         return {member.value: member.label for member in cls}
 
 
+class ReadWay(Choice):
+    """How personal data was looked at."""
+
+    PAGE = "page", "Opened the record"
+    EXPORT = "export", "Exported"
+    API = "api", "Read through the API"
+
+
 class Scope(Choice):
     """How far a permission reaches."""
 
@@ -39,6 +47,15 @@ class Action(Choice):
     EXPORT = "export", "Export"
     IMPORT = "import", "Import"
     MANAGE = "manage", "Manage"
+
+
+class FieldLevel(Choice):
+    """How much of a field a role has, from everything to nothing."""
+
+    EDIT = "edit", "Edit"
+    READ = "read", "Read only"
+    MASKED = "masked", "Masked"
+    HIDDEN = "hidden", "Hidden"
 
 
 class FieldKind(Choice):

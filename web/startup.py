@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import streamlit.config as streamlit_config
 
-from crm_core import schema
+from crm_core import reads, schema
 from crm_core.db import limit_statements, read_session, write_session
 from crm_core.errors import CrmError, Unavailable
 from crm_core.services.admin import founding, setup
@@ -48,7 +48,9 @@ def lifespan(warm: Sequence[str] = ()) -> Any:
         if gate.is_first():
             invite_first_visit()
         Thread(target=warm_up, args=(tuple(warm),), name="warm-up", daemon=True).start()
+        reads.begin()
         yield {}
+        reads.end()
 
     return run
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from sqlmodel import Session, select
 
+from crm_core.access.levels import merged
 from crm_core.errors import NotPermitted
 from crm_core.models import Organisation, Role, RoleFieldMask, RolePermission, User, UserRole
-from crm_core.vocabulary import Action, Scope, Via
+from crm_core.vocabulary import Action, FieldLevel, Scope, Via
 
 Grants = Mapping[tuple[str, Action], frozenset[Scope]]
 
@@ -22,6 +23,11 @@ class Actor:
     team_id: int | None = None
     grants: Grants = field(default_factory=dict, hash=False)
     masks: frozenset[tuple[str, str]] = frozenset()
+    """Fields whose content this person must not know."""
+    veils: frozenset[tuple[str, str]] = frozenset()
+    """Those of ``masks`` of which a trace is shown: enough to tell people apart, too little to use."""
+    locks: frozenset[tuple[str, str]] = frozenset()
+    """Fields that this person may read but not change."""
     roles: tuple[str, ...] = ()
     via: Via = Via.SCREEN
     is_system: bool = False
@@ -41,18 +47,28 @@ class Actor:
         return bool(self.scopes(entity, action))
 
     def masked(self, entity: str, field_key: str) -> bool:
-        """True when the content of the field is hidden from this person."""
+        """True when the content of the field is hidden from this person, or shown as a trace only: nothing that they do may depend on it."""
         return (entity, field_key) in self.masks
+
+    def veiled(self, entity: str, field_key: str) -> bool:
+        """True when a trace of the masked field is shown (``crm_core.veil``)."""
+        return (entity, field_key) in self.masks and (entity, field_key) in self.veils
+
+    def locked(self, entity: str, field_key: str) -> bool:
+        """True when this person may not change the field, whether they see it or not."""
+        return (entity, field_key) in self.locks or (entity, field_key) in self.masks
 
     def fingerprint(self, *entities: str) -> tuple[object, ...]:
         """What a cached figure over these entities depends on besides the data: equal fingerprints may see equal rows."""
         scopes = tuple((entity, tuple(sorted(self.scopes(entity, Action.READ)))) for entity in entities)
         wide = all(Scope.ALL in found for _, found in scopes)
-        masks = tuple(sorted(mask for mask in self.masks if mask[0] in entities))
+        masks = tuple(sorted((*mask, mask in self.veils) for mask in self.masks if mask[0] in entities))
+        locks = tuple(sorted(lock for lock in self.locks if lock[0] in entities))
+        fields = (masks, locks) if locks else masks
         return (
-            (scopes, masks, self.currency, self.timezone)
+            (scopes, fields, self.currency, self.timezone)
             if wide
-            else (scopes, masks, self.currency, self.timezone, self.user_id, self.team_id)
+            else (scopes, fields, self.currency, self.timezone, self.user_id, self.team_id)
         )
 
     def through(self, via: Via) -> "Actor":
@@ -66,7 +82,8 @@ def system(via: Via = Via.WORKER) -> Actor:
 
 
 def load(session: Session, user_id: int, *, via: Via = Via.SCREEN, session_id: int | None = None) -> Actor:
-    """The actor for a person, with all roles merged: the widest scope wins, a mask of any role stays unless another role may manage users.
+    """The actor for a person, with all roles merged: the widest scope wins, and of each field the most permissive level (``levels``). Whoever may
+    manage users could give themselves any role, so nothing is kept from them.
 
     Raises NotPermitted when the person is unknown or was deactivated.
     """
@@ -75,19 +92,26 @@ def load(session: Session, user_id: int, *, via: Via = Via.SCREEN, session_id: i
         raise NotPermitted("This account was deactivated. Ask an administrator.")
     role_ids = list(session.exec(select(UserRole.role_id).where(UserRole.user_id == user_id)))
     grants: dict[tuple[str, Action], set[Scope]] = {}
+    verbs: dict[int, set[tuple[str, Action]]] = {role_id: set() for role_id in role_ids}
     for row in session.exec(select(RolePermission).where(RolePermission.role_id.in_(role_ids))):  # type: ignore[attr-defined]
         grants.setdefault((row.entity, row.action), set()).add(row.scope)
+        verbs[row.role_id].add((row.entity, row.action))
     masks = session.exec(select(RoleFieldMask).where(RoleFieldMask.role_id.in_(role_ids)))  # type: ignore[attr-defined]
+    told = [(row.role_id, row.entity, row.field_key, row.level, row.strict) for row in masks]
+    fields = merged(told, {role_id: frozenset(found) for role_id, found in verbs.items()})
     roles = session.exec(select(Role.key, Role.name).where(Role.id.in_(role_ids)))  # type: ignore[attr-defined]
     organisation = session.exec(select(Organisation)).first()
-    sees_all = ("user", Action.MANAGE) in grants
+    if ("user", Action.MANAGE) in grants:
+        fields = {}
     return Actor(
         user_id=user.id,
         name=user.name,
         email=user.email,
         team_id=user.team_id,
         grants={key: frozenset(scopes) for key, scopes in grants.items()},
-        masks=frozenset() if sees_all else frozenset((mask.entity, mask.field_key) for mask in masks),
+        masks=frozenset(key for key, level in fields.items() if level is not FieldLevel.READ),
+        veils=frozenset(key for key, level in fields.items() if level is FieldLevel.MASKED),
+        locks=frozenset(key for key, level in fields.items() if level is FieldLevel.READ),
         roles=tuple(sorted(key or name for key, name in roles)),
         via=via,
         session_id=session_id,

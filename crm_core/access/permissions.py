@@ -134,12 +134,13 @@ ROLES: tuple[RoleDefault, ...] = (
     RoleDefault(
         "support_agent",
         "Support agent",
-        "Answers tickets; reads customers and orders",
+        "Answers tickets; reads customers and orders, and looks after the accounts handed over to them",
         _on("ticket", read=ALL, create=ALL, edit=ALL, export=ALL)
         + _on("article", read=ALL, create=ALL, edit=ALL, delete=OWN, export=ALL)
         + _on("help_centre", read=ALL)
         + _on(("mailbox", "survey", "telephony"), read=ALL)
-        + _on(("account", "order", "product"), read=ALL)
+        + _on("account", read=ALL, edit=OWN)
+        + _on(("order", "product"), read=ALL)
         + _on("contact", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL)

@@ -42,6 +42,7 @@ from crm_core.models.organisation import (
 )
 from crm_core.models.outreach import CampaignPlan, CampaignVariant, Consent, OutreachRules, SigningKey, Suppression, TrackedLink
 from crm_core.models.platform import (
+    AuditPolicy,
     AuditSeal,
     BackupRun,
     BulkOperation,
@@ -54,6 +55,7 @@ from crm_core.models.platform import (
     ImportRun,
     JobRun,
     OrderDaily,
+    PersonalRead,
     PickOption,
     ProductDaily,
     SaleDaily,

@@ -7,7 +7,7 @@ from sqlalchemy import Index
 from sqlmodel import Field
 
 from crm_core.models.base import Base, Json, Record, choice_type, field, table_args
-from crm_core.vocabulary import Action, FieldKind, LinkPurpose, Scope, SigninMethod
+from crm_core.vocabulary import Action, FieldKind, FieldLevel, LinkPurpose, Scope, SigninMethod
 
 
 class Organisation(Record, table=True):
@@ -81,12 +81,14 @@ class RolePermission(Base, table=True):
 
 
 class RoleFieldMask(Base, table=True):
-    """One row per field whose content a role must not see."""
+    """One row per field of which a role has less than its verbs on the record give. ``strict``: it holds whatever another role allows."""
 
     __tablename__ = "role_field_mask"
     role_id: int = Field(primary_key=True, foreign_key="role.id", ondelete="CASCADE")
     entity: str = Field(primary_key=True, max_length=40)
     field_key: str = Field(primary_key=True, max_length=80)
+    level: FieldLevel = Field(default=FieldLevel.HIDDEN, sa_type=choice_type(FieldLevel))
+    strict: bool = True
 
 
 class UserRole(Base, table=True):

@@ -3,11 +3,11 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
 from crm_core.models.base import Base, Json, Record, choice_type, table_args
-from crm_core.vocabulary import FieldKind, ImportState, RowOutcome, StageKind, Via, Visibility
+from crm_core.vocabulary import FieldKind, ImportState, ReadWay, RowOutcome, StageKind, Via, Visibility
 
 
 class Event(Base, table=True):
@@ -37,7 +37,8 @@ class Event(Base, table=True):
 
 
 class AuditSeal(Base, table=True):
-    """One row per sealed run of events: the hash chains to the seal before it, so that a later edit of the log shows."""
+    """One row per sealed run of events: the hash chains to the seal before it, so that a later edit of the log shows. Once the
+    retention took some of its events, ``kept_…`` seal those that are left."""
 
     __tablename__ = "audit_seal"
     id: int = Field(default=None, primary_key=True)
@@ -47,6 +48,44 @@ class AuditSeal(Base, table=True):
     previous: str = Field(max_length=64)
     sha256: str = Field(max_length=64)
     at: datetime
+    kept_count: int | None = None
+    kept_sha256: str | None = Field(default=None, max_length=64)
+    trimmed_at: datetime | None = None
+
+
+class PersonalRead(Base, table=True):
+    """One row per person, record and quarter of an hour in which its personal data was looked at (``slot``: which one), and one per list that
+    went out (``ids``: ``,1,2,3,``). No foreign key to the record: what was looked at stays noted."""
+
+    __tablename__ = "personal_read"
+    __table_args__ = table_args(
+        UniqueConstraint("user_id", "entity", "record_id", "way", "slot", name="uq_personal_read"),
+        Index("ix_personal_read_record", "entity", "record_id", "at"),
+        Index("ix_personal_read_at", "at"),
+    )
+    id: int = Field(default=None, primary_key=True)
+    at: datetime
+    slot: int
+    user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    entity: str = Field(max_length=40)
+    record_id: int | None = None
+    way: ReadWay = Field(sa_type=choice_type(ReadWay))
+    via: Via = Field(default=Via.SCREEN, sa_type=choice_type(Via))
+    count: int = 1
+    ids: str | None = Field(default=None, sa_type=Text)
+    words: str = Field(default="", max_length=200)
+
+
+class AuditPolicy(Record, table=True):
+    """One row: whether looks at personal data are noted, and for how many months each part of the trail is kept (None: for ever)."""
+
+    __tablename__ = "audit_policy"
+    log_reads: bool = True
+    keep_reads_months: int | None = 12
+    keep_signins_months: int | None = None
+    keep_settings_months: int | None = None
+    keep_values_months: int | None = None
+    redacted_until: int = 0
 
 
 class SavedView(Record, table=True):

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
-from crm_core import events, lists
+from crm_core import events, lists, records
 from crm_core.access import Actor, require, visible
 from crm_core.db import shared
 from crm_core.entities import RECORDS, entity
@@ -291,8 +291,9 @@ def run_each(
 def _field(session: Session, actor: Actor, entity_key: str, field: str) -> FieldSpec:
     require(actor, entity_key, Action.EDIT)
     spec = registry(session, entity_key).get(field)
-    if entity_key not in RECORDS or spec is None or not spec.editable or actor.masked(entity_key, field):
+    if entity_key not in RECORDS or spec is None or not spec.editable:
         raise Invalid("This field can't be changed for many records at once.")
+    records.refuse_locked(session, actor, {field: spec}, [field])
     return spec
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from crm_core import lists, records
+from crm_core import lists, reads, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import RECORDS, entity
 from crm_core.errors import Invalid, NotFound, NotPermitted
@@ -85,6 +85,7 @@ def get(session: Session, actor: Actor, entity_key: str, record_id: int) -> Gone
     specs = registry(session, entity_key)
     row = lists.rows_of(session, actor, entity_key, [record_id], specs.values())[0]
     title = lists.titles(session, actor, entity_key, [record_id])[record_id]
+    reads.looked(session, actor, entity_key, record_id)
     by = _who(session, actor, entity_key, [record_id])[record_id]
     mine = record_id in _within_reach(session, actor, entity_key, [record_id])
     return Gone(record_id, title, record.deleted_at, by, mine, specs, row)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from crm_core import events
+from crm_core import events, reads
 from crm_core.access import Actor, require
 from crm_core.entities import entity
 from crm_core.errors import Invalid
@@ -26,6 +26,8 @@ class Export:
 
     data: bytes
     rows: int
+    ids: tuple[int, ...] = ()
+    fields: tuple[str, ...] = ()
 
 
 def build(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, form: str = "csv") -> Export:
@@ -43,17 +45,19 @@ def build(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, 
     header = ["ID", *(spec.label for spec in chosen)]
     rows = _Counted(_rows(session, actor, entity_key, query, chosen))
     if form == "csv":
-        return Export(to_csv(header, rows), rows.count)
+        return Export(to_csv(header, rows), rows.count, tuple(rows.ids), tuple(spec.key for spec in chosen))
     digits = exponent(actor.currency)
     money = "#,##0" + ("." + "0" * digits if digits else "")
     formats = ["", *(money if spec.kind is FieldKind.MONEY else "" for spec in chosen)]
-    return Export(to_xlsx(header, rows, sheet=found.plural, formats=formats, timezone=actor.timezone), rows.count)
+    made = to_xlsx(header, rows, sheet=found.plural, formats=formats, timezone=actor.timezone)
+    return Export(made, rows.count, tuple(rows.ids), tuple(spec.key for spec in chosen))
 
 
-def log(session: Session, actor: Actor, entity_key: str, rows: int, *, form: str) -> None:
-    """Note in the audit trail that records left the house."""
+def log(session: Session, actor: Actor, entity_key: str, made: Export, *, form: str) -> None:
+    """Note in the audit trail that records left the house, and which ones where they are personal."""
     require(actor, entity_key, Action.EXPORT)
-    data = {"rows": rows, "entity": entity(entity_key).plural.lower(), "form": form}
+    reads.exported(session, actor, entity_key, made.ids, words=form.upper(), fields=made.fields)
+    data = {"rows": made.rows, "entity": entity(entity_key).plural.lower(), "form": form}
     events.record(session, actor, "organisation.exported", entity=entity_key, data=data)
 
 
@@ -61,11 +65,15 @@ class _Counted:
     """Rows that count themselves: the log says how many left the house, which may be fewer than the list shows."""
 
     def __init__(self, rows: Iterator[list[Any]]) -> None:
-        self.rows, self.count = rows, 0
+        self.rows, self.ids = rows, list[int]()
+
+    @property
+    def count(self) -> int:
+        return len(self.ids)
 
     def __iter__(self) -> Iterator[list[Any]]:
         for row in self.rows:
-            self.count += 1
+            self.ids.append(row[0])
             yield row
 
 

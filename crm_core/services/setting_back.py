@@ -19,6 +19,7 @@ from crm_core.models import Event
 from crm_core.services import crud
 from crm_core.services.collaboration import timeline
 from crm_core.services.sales import gates
+from crm_core.veil import MASK
 from crm_core.vocabulary import Action
 
 LOOK = 200
@@ -69,7 +70,7 @@ def find(
 
 
 def _writable(actor: Actor, spec: FieldSpec) -> bool:
-    return spec.editable and not actor.masked(spec.entity, spec.key) and spec.key not in timeline.QUIET
+    return spec.editable and not actor.locked(spec.entity, spec.key) and spec.key not in timeline.QUIET
 
 
 def _former(specs: Mapping[str, FieldSpec], record: Any, log: Iterable[Any]) -> Iterable[tuple[Any, FieldSpec, Any, int | None]]:
@@ -81,7 +82,7 @@ def _former(specs: Mapping[str, FieldSpec], record: Any, log: Iterable[Any]) -> 
             if (
                 spec is None
                 or (key, repr(old)) in told
-                or old == to_json(spec.value(record))
+                or old in (to_json(spec.value(record)), MASK)
                 or (old in (None, "") and spec.required)
             ):
                 continue

@@ -6,19 +6,29 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.entities import RECORDS, entity
+from crm_core.kit.paging import Page
 from crm_core.services import setting_back
-from crm_core.services.admin import audit
+from crm_core.services.admin import audit, personal_reads
 from crm_core.services.admin.audit import Change, Entry
 from ui import format as fmt
 from ui.actions import load
 from ui.addresses import number
+from ui.components.audit_policy import how_long
 from ui.components.earlier_values import earlier_values
 from ui.components.header import empty_state, header
+from ui.components.looks import LOOK_COLUMNS, look_cells
 from ui.components.table import Cell, Column, table
 from ui.navigation import page_of
 from ui.session import current_actor
 
 KINDS = (*RECORDS, "user", "role", "organisation", "pipeline", "lead_status", "job")
+LOOKS, SIGNINS = "looks", "signins"
+SIGNIN_COLUMNS = [
+    Column("who", "Who", sortable=False),
+    Column("did", "What happened", sortable=False),
+    Column("how", "How and from where", sortable=False),
+    Column("at", "When", sortable=False, muted=True),
+]
 COLUMNS = [
     Column("record", "Record", sortable=False),
     Column("did", "What happened", sortable=False),
@@ -74,44 +84,94 @@ def details(entry: Entry) -> None:
         st.page_link(page, label="Open the record", icon=":material/open_in_new:", query_params={"id": str(entry.record_id)})
 
 
-actor = current_actor()
-header("Audit", "Every change, by whom and through which door. Kept as it happened; sealed against later edits.")
-record_id = number("record")
-with st.container(horizontal=True, vertical_alignment="bottom", key="list_tools"):
-    people = load(lists.choices, "user", limit=500)
-    person = st.selectbox(
-        "Person",
-        list(people),
-        index=None,
-        format_func=lambda one: people[one],
-        placeholder="Everybody",
-        key="person",
-        on_change=first_page,
-    )
-    given = st.query_params.get("kind")
-    kind = st.selectbox(
-        "Kind of record", KINDS, index=KINDS.index(given) if given in KINDS else None, format_func=audit.label_of, placeholder="All",
-        key="kind_of", on_change=first_page,
-    )  # fmt: skip
-    days: tuple[date, ...] = st.date_input("Days", value=(), key="days", on_change=first_page, max_value="today")  # type: ignore[assignment]
-    if record_id is not None and st.button("All records", icon=":material/close:", key="all_records"):
-        st.query_params.pop("record", None)
-        st.rerun()
-page = load(
-    audit.find, user_id=person, entity=kind or "", record_id=record_id, since=days[0] if days else None,
-    until=days[-1] if len(days) == 2 else None, page=int(st.session_state.get("page") or 1), size=50,
-)  # fmt: skip
-entries = [row["entry"] for row in page.rows]
-if not entries:
-    empty_state("Nothing of this kind happened", "Choose another person, kind or period.", icon="history")
-else:
+def filters() -> dict[str, object]:
+    """Who, what kind of record, which days: the same for every part of the trail."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="list_tools"):
+        people = load(lists.choices, "user", limit=500)
+        person = st.selectbox(
+            "Person",
+            list(people),
+            index=None,
+            format_func=lambda one: people[one],
+            placeholder="Everybody",
+            key="person",
+            on_change=first_page,
+        )
+        given = st.query_params.get("kind")
+        kind = None if part == SIGNINS else st.selectbox(
+            "Kind of record", KINDS, index=KINDS.index(given) if given in KINDS else None, format_func=audit.label_of, placeholder="All",
+            key="kind_of", on_change=first_page,
+        )  # fmt: skip
+        days: tuple[date, ...] = st.date_input("Days", value=(), key="days", on_change=first_page, max_value="today")  # type: ignore[assignment]
+        if record_id is not None and st.button("All records", icon=":material/close:", key="all_records"):
+            st.query_params.pop("record", None)
+            st.rerun()
+    return {
+        "user_id": person, "entity": kind or "", "record_id": record_id, "since": days[0] if days else None, "until": days[-1] if len(days) == 2 else None,
+        "page": int(st.session_state.get("page") or 1), "size": 50,
+    }  # fmt: skip
+
+
+def footer(page: Page, word: str, many: str) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="list_footer"):
+        st.caption(fmt.plural(page.total, word, many))
+        if page.pages > 1:
+            st.pagination(page.pages, key="page", bind="query-params")
+
+
+def changes() -> None:
+    """Who changed what, before and after."""
+    page = load(audit.find, **filters())
+    entries = [row["entry"] for row in page.rows]
+    if not entries:
+        empty_state("Nothing of this kind happened", "Choose another person, kind or period.", icon="history")
+        return
     rows = [(entry.id, cells(entry)) for entry in entries]
     happened = table(COLUMNS, rows, key="table_audit", label="Audit trail", href="/audit?entry={id}")
     if happened.opened:
         st.query_params["entry"] = str(happened.opened)
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="list_footer"):
-        st.caption(fmt.plural(page.total, "entry", "entries"))
-        if page.pages > 1:
-            st.pagination(page.pages, key="page", bind="query-params")
+    footer(page, "entry", "entries")
+
+
+def signins() -> None:
+    """Who signed in and out, and who failed to, from where."""
+    page = load(audit.find, **filters(), signins=True)
+    if not page.rows:
+        empty_state("Nobody signed in", "Choose another person or period.", icon="login")
+        return
+    rows = [
+        (entry.id, [Cell(entry.title), Cell(entry.sentence, tone="red" if entry.sentence.startswith("failed") else None),
+                    Cell(entry.note or fmt.NOTHING), Cell(fmt.instant(actor, entry.at))])
+        for entry in (row["entry"] for row in page.rows)
+    ]  # fmt: skip
+    table(SIGNIN_COLUMNS, rows, key="table_signins", label="Sign-ins")
+    footer(page, "entry", "entries")
+
+
+def looks() -> None:
+    """Who looked at personal data."""
+    page = load(personal_reads.find, **filters())
+    if not page.rows:
+        empty_state(
+            "Nobody looked at personal data", "Opening a person's record, exports and the API are noted here.", icon="visibility"
+        )
+        return
+    rows = [(look.id, look_cells(actor, look)) for look in (row["look"] for row in page.rows)]
+    table(LOOK_COLUMNS, rows, key="table_looks", label="Looks at personal data")
+    footer(page, "look", "looks")
+
+
+PARTS = {"changes": "Changes", LOOKS: "Looks at personal data", SIGNINS: "Sign-ins", "kept": "How long"}
+actor = current_actor()
+header(
+    "Audit",
+    "Every change, by whom and through which door; who looked at people's data, and who signed in. Sealed against later edits.",
+)
+record_id = number("record")
+part = st.segmented_control(
+    "Part of the trail", list(PARTS), format_func=PARTS.__getitem__, default="changes", required=True, key="part", bind="query-params",
+    label_visibility="collapsed", on_change=first_page,
+)  # fmt: skip
+{"changes": changes, LOOKS: looks, SIGNINS: signins, "kept": how_long}[part]()
 if (entry_id := number("entry")) and (chosen := load(audit.get, entry_id)):
     details(chosen)

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from crm_core.entities import label_of
 from crm_core.services.admin import roles
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.header import header
+from ui.components.role_fields import role_fields
 from ui.components.role_matrix import role_matrix
+from ui.session import current_actor
 
 
 @st.dialog("New role", icon=":material/shield_person:", on_dismiss="rerun")
@@ -51,27 +52,6 @@ def words_dialog(row: roles.RoleRow) -> None:
     show_problems()
 
 
-def hidden_fields(rights: roles.Rights) -> list[tuple[str, str]]:
-    """Which fields the role must not read."""
-    fields = {
-        (entity, key): f"{label_of(entity)} · {label}"
-        for entity, keys in load(roles.maskable).items()
-        for key, label in keys.items()
-    }
-    chosen = st.multiselect(
-        "Hidden fields",
-        list(fields),
-        default=[mask for mask in sorted(rights.masks) if mask in fields],
-        format_func=lambda mask: fields[mask],
-        key=f"masks_{rights.role.id}_{rights.role.version}",
-        help="Their content shows as ••• everywhere: on pages, in lists, in search and in exports.",
-        placeholder="Every field is readable",
-        disabled=rights.role.is_fixed,
-    )
-    kept = [mask for mask in rights.masks if mask not in fields]
-    return [*chosen, *kept]
-
-
 actions = header("Roles", "What each kind of colleague sees and does. Changes hold from the next click on.")
 known = {row.id: row for row in load(roles.find)}
 if actions.button("New role", type="primary", icon=":material/add:", shortcut="n", key="new_role"):
@@ -90,11 +70,18 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
             words_dialog(row)
 if row.is_fixed:
     st.info("Administrators may do everything, so that nobody can lock the workspace up.", icon=":material/shield:")
+elif (row.key or row.name) in current_actor().roles:
+    st.warning("You have this role yourself: what you take from it you lose too.", icon=":material/warning:")
 grants = role_matrix(rights, disabled=row.is_fixed)
-masks = hidden_fields(rights)
+fields = role_fields(rights, disabled=row.is_fixed)
 if not row.is_fixed and st.button("Save rights", type="primary", key="save_rights"):
     saved = perform(
-        roles.set_rights, row.id, grants=grants, masks=masks, base_version=row.version, success=fmt.md(f"{row.name}: rights saved.")
+        roles.set_rights,
+        row.id,
+        grants=grants,
+        fields=fields,
+        base_version=row.version,
+        success=fmt.md(f"{row.name}: rights saved."),
     )
     if saved is not None:
         st.rerun()

@@ -75,7 +75,7 @@ def moved(move: dict[str, Any], columns: list[boards.StageColumn]) -> None:
 
 
 actor = current_actor()
-may_edit = actor.can("deal", Action.EDIT)
+may_edit = actor.can("deal", Action.EDIT) and not actor.locked("deal", "stage_id")
 pipelines = load(deals.pipelines)
 
 actions = header(

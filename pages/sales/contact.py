@@ -13,6 +13,7 @@ from ui.components.contact_points import contact_points
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
+from ui.components.looks import looks_button
 from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
@@ -53,6 +54,7 @@ with right:
     customer_suggestions(actor, "contact", contact_id, actor.can("contact", Action.EDIT), offer)
     contact_points(actor, contact_id, wanted)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    looks_button(actor, "contact", contact_id)
     if actor.can("deal", Action.READ):
         tones = {"stage_id": stage_tones(load(deals.stages))}
         related(

@@ -15,6 +15,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
+from ui.components.looks import looks_button
 from ui.components.points_card import points_card
 from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps
@@ -95,5 +96,6 @@ with right:
     decision_card("lead", lead_id)
     facts(actor, "Reach", specs, row, REACH)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
+    looks_button(actor, "lead", lead_id)
     consent_card(actor, "lead", lead_id)
     files("lead", lead_id)

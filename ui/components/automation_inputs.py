@@ -176,7 +176,10 @@ def _segments(session: Session, actor: Actor, entity_key: str) -> dict[Any, str]
 
 
 def _field(draft: Draft, step: Step, param: Param, shown: Any, key: str) -> None:
-    options = {name: spec.label for name, spec in load(specs_of, draft.entity).items() if spec.editable}
+    locked = current_actor().locked
+    options = {
+        name: spec.label for name, spec in load(specs_of, draft.entity).items() if spec.editable and not locked(draft.entity, name)
+    }
     _pick(draft, step, param, shown, key, options, "Choose a field")
     if step.get(param.key) != shown:
         step.pop("value", None)

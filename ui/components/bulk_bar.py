@@ -78,7 +78,7 @@ def _mark(entity_key: str, query: ListQuery, selected: Sequence[int]) -> str:
 
 def _usable(session: Session, actor: Actor, entity_key: str) -> dict[str, FieldSpec]:
     specs = registry(session, entity_key)
-    return {key: spec for key, spec in specs.items() if spec.editable and not actor.masked(entity_key, key)}
+    return {key: spec for key, spec in specs.items() if spec.editable and not actor.locked(entity_key, key)}
 
 
 def _last(entity_key: str) -> None:

@@ -18,15 +18,19 @@ from ui.components.wishes import reach_button
 def contact_points(actor: Actor, contact_id: int, wanted: Preferences) -> None:
     """The card. The person's wishes are obeyed: no call link where calls are not wanted, no mail link where mail is not."""
     points = load(contacts.points, contact_id)
-    may_edit = actor.can("contact", Action.EDIT) and not actor.masked("contact", "email") and not actor.masked("contact", "phone")
+    may_edit = actor.can("contact", Action.EDIT) and not actor.locked("contact", "email") and not actor.locked("contact", "phone")
     with st.container(border=True, gap="small", key="contact_points"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**Reach**", width="content")
             if may_edit and st.button("Change", icon=":material/edit:", type="tertiary", key="edit_points"):
                 begin("points", contacts.rows_of(points))
                 _dialog(contact_id)
+        if traces := load(contacts.traces, contact_id):
+            st.markdown(" · ".join(fmt.md(one) for one in traces))
+            st.caption("Masked for your role.")
         if actor.masked("contact", "email") and actor.masked("contact", "phone"):
-            st.caption("Contact details are hidden from your role.")
+            if not traces:
+                st.caption("Contact details are hidden from your role.")
         elif not points:
             st.caption("No e-mail address or phone number yet.")
         for point in points:

@@ -36,7 +36,7 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
             default=row["stage_id"],
             format_func=lambda one: fmt.md(stages[one]),
             required=True,
-            disabled=not may_edit,
+            disabled=not may_edit or actor.locked("deal", "stage_id"),
             key=key,
             label_visibility="collapsed",
             on_change=_note,

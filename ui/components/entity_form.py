@@ -54,8 +54,18 @@ def _specs(session: Any, actor: Actor, entity_key: str) -> dict[str, FieldSpec]:
     return {key: spec for key, spec in registry(session, entity_key).items() if spec.editable and not actor.masked(entity_key, key)}
 
 
+def _unsettable(session: Any, actor: Actor, entity_key: str) -> list[str]:
+    """Labels of what every new record needs and the person's role may not say."""
+    return [
+        spec.label
+        for spec in registry(session, entity_key).values()
+        if spec.required and spec.editable and spec.default in (None, "") and actor.locked(entity_key, spec.key)
+        and spec.to is None and spec.key != "number"
+    ]  # fmt: skip
+
+
 def fields_for(entity_key: str, *, leave_out: Sequence[str] = ()) -> dict[str, FieldSpec]:
-    """The editable fields of an entity for this person."""
+    """The fields of an entity that a form shows this person: those that they may change, and those that they may only read."""
     return {key: spec for key, spec in load(_specs, entity_key).items() if key not in leave_out}
 
 
@@ -68,6 +78,12 @@ def create_form(
     starting = {"owner_id": actor.user_id, **(preset or {})}
     titles = _preset_titles(specs, starting)
     values = _inputs(actor, specs, [key for key in fields if key in specs], starting, titles, name)
+    if wanted := load(_unsettable, entity_key):
+        st.warning(
+            f"Your role can't fill in {' and '.join(wanted)}, which every {entity(entity_key).label.lower()} needs. "
+            "Ask an administrator to create it, or to change your role.",
+            icon=":material/lock:",
+        )
     rest = [key for key in (*more, *(key for key, spec in specs.items() if spec.custom)) if key in specs and key not in fields]
     if rest:
         with st.expander("More fields"):
@@ -84,7 +100,9 @@ def create_form(
         st.caption("Have a look at what was found; then create it, or open the existing one.")
     elif pressed:
         given = {
-            key: value for key, value in {**(preset or {}), **values}.items() if value not in (None, "") or specs[key].required
+            key: value
+            for key, value in {**(preset or {}), **values}.items()
+            if value not in (None, "") or (key in specs and specs[key].required)
         }
         record = perform(gates.answering(crud.create, answer), entity_key, given, submit_key=submit_key(name))
         if record is not None:
@@ -232,8 +250,10 @@ def _inputs(
     titles: Mapping[str, str],
     name: str,
 ) -> dict[str, Any]:
-    """Two columns of inputs; long texts take the whole width. Returns field → typed value."""
+    """Two columns of inputs; long texts take the whole width. Returns field → typed value. What may only be read stands last, as text."""
     found: dict[str, Any] = {}
+    fixed = [key for key in keys if actor.locked(specs[key].entity, key)]
+    keys = [key for key in keys if key not in fixed]
     short = [key for key in keys if specs[key].kind is not FieldKind.LONG_TEXT]
     for at in range(0, len(short), 2):
         for column, key in zip(st.columns(2), short[at : at + 2], strict=False):
@@ -242,7 +262,21 @@ def _inputs(
     for key in keys:
         if key not in found:
             found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}")
+    _only_read(actor, [specs[key] for key in fixed], values, titles, name)
     return found
+
+
+def _only_read(actor: Actor, specs: Sequence[FieldSpec], values: Mapping[str, Any], titles: Mapping[str, str], name: str) -> None:
+    """Fields that the person may read but not change: their content, and why there is no input. Empty ones of a new record are left out."""
+    shown = [spec for spec in specs if values.get(spec.key) not in (None, "") or name.startswith("edit_")]
+    if not shown:
+        return
+    with st.container(border=True, gap="small", key=f"{name}_only_read"):
+        st.caption(":material/lock: Your role may read these, but not change them.")
+        for at in range(0, len(shown), 2):
+            for column, spec in zip(st.columns(2), shown[at : at + 2], strict=False):
+                text = fmt.value(actor, spec, values.get(spec.key), titles.get(spec.key))
+                column.markdown(f":gray[{fmt.md(spec.label)}]  \n{fmt.md(text[:500])}")
 
 
 def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: str = "") -> Any:

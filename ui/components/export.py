@@ -27,5 +27,5 @@ def _make(actor: Actor, entity_key: str, query: ListQuery, form: str) -> bytes:
         now = asker(session, actor)
         made = exports.build(session, now, entity_key, query, form=form)
     with write_session() as session:
-        exports.log(session, now, entity_key, made.rows, form=form)
+        exports.log(session, now, entity_key, made, form=form)
     return made.data

@@ -9,7 +9,7 @@ import streamlit as st
 from crm_core.access import Actor
 from crm_core.entities import ENTITIES
 from crm_core.fields import FieldSpec
-from crm_core.lists import MASK
+from crm_core.veil import Veil
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
 from ui.navigation import go, page_of
@@ -52,7 +52,7 @@ def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], barred: str = "
     if spec.to in ENTITIES and title and page_of(actor, ENTITIES[spec.to].page) is not None:
         page = ENTITIES[spec.to].page
         return {**found, "href": f"/{page}?id={raw}", "page": page, "id": raw}
-    if text == MASK:
+    if isinstance(raw, Veil):
         return found
     if barred:
         return {**found, "note": barred}

@@ -123,6 +123,11 @@ def offer_dialog(account_id: int) -> None:
         right.selectbox("From where to where", list(HandoverEdge), format_func=lambda one: one.label, key="handover_edge")
         or HandoverEdge.SALES_SERVICE
     )
+    if missing := load(handovers.left_out, account_id):
+        named = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        st.caption(
+            f":material/info: Not offered: {fmt.md(named)}. Their roles may see accounts, but not edit their own; an administrator can allow it."
+        )
     note = st.text_area(
         "What do they have to know?", key="handover_note", height=90, max_chars=handovers.MAX_NOTE,
         placeholder="What was promised, what is delicate, what comes next",

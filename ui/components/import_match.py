@@ -43,6 +43,9 @@ def columns(found: desk.Desk) -> None:
     used = sum(bool(line.target) for line in found.lines)
     st.subheader("Columns", anchor=False)
     st.caption(f"{used} of {fmt.plural(len(found.lines), 'column')} are imported. Fields with * are needed.")
+    if found.locked:
+        named = ", ".join(fmt.md(label) for label in found.locked.values())
+        st.caption(f":material/lock: Your role can't write {named}, so no column goes there.")
     with st.container(border=True, key="import_columns", gap="small"):
         for n, line in enumerate(found.lines):
             _column(found, n, line)

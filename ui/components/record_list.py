@@ -11,7 +11,8 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
-from crm_core.lists import MASK, ListQuery
+from crm_core.lists import ListQuery
+from crm_core.veil import MASK, Veil
 from crm_core.vocabulary import Action, ArticleState, FieldKind, Scope, StageKind
 from ui import format as fmt
 from ui.actions import load
@@ -242,15 +243,15 @@ def cell(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], tones: Mapping[s
     """How a value looks in a table."""
     raw = row[spec.key]
     text = fmt.value(actor, spec, raw, row.get(f"{spec.key}.title"))
-    if raw == MASK:
+    if isinstance(raw, Veil):
         found = entity(spec.entity)
-        return Cell(f"{found.label} {row['id']}" if spec.key == found.title else text)
+        return Cell(f"{found.label} {row['id']}" if raw == MASK and spec.key == found.title else text)
     tone = tones.get(spec.key, {}).get(raw)
     if tone is None and spec.enum is not None and raw is not None:
         tone = TONES.get(raw)
     if tone is not None:
         return Cell(text, tone=tone)
-    if (spec.kind is FieldKind.PERCENT or (spec.entity, spec.key) == ("lead", "score")) and raw not in (None, lists.MASK):
+    if (spec.kind is FieldKind.PERCENT or (spec.entity, spec.key) == ("lead", "score")) and raw is not None:
         return Cell(text, share=float(raw))
     if spec.key == "sla_due_at" and raw is not None:
         return Cell(fmt.ago(actor, raw), hot=raw < fmt.clock.utcnow())

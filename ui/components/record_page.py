@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 from sqlmodel import Session
 
-from crm_core import lists, records
+from crm_core import lists, reads, records
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.errors import NotFound
@@ -42,6 +42,7 @@ def facts_of(session: Session, actor: Actor, entity_key: str, record_id: int) ->
     records.get(session, actor, entity_key, record_id)
     specs = dict(registry(session, entity_key))
     row = lists.rows_of(session, actor, entity_key, [record_id], specs.values())[0]
+    reads.looked(session, actor, entity_key, record_id)
     return specs, row
 
 

@@ -108,7 +108,8 @@ def fields(request: Request, kind: str) -> Response:
         require(actor, kind, Action.READ)
         items = [
             {
-                "key": spec.key, "label": spec.label, "type": spec.kind.value, "required": spec.required, "editable": spec.editable,
+                "key": spec.key, "label": spec.label, "type": spec.kind.value, "required": spec.required,
+                "editable": spec.editable and not actor.locked(kind, spec.key),
                 "custom": spec.custom, "masked": actor.masked(kind, spec.key), "options": dict(spec.options) if spec.options else None,
                 "to": spec.to, "help": spec.help, "schema": document.field(spec),
             }

@@ -12,7 +12,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 from starlette.responses import Response
 
-from crm_core import lists, records
+from crm_core import lists, reads, records
 from crm_core.access import Actor
 from crm_core.entities import ENTITIES, RECORDS
 from crm_core.errors import Conflict, CrmError, Invalid
@@ -20,7 +20,7 @@ from crm_core.fields import registry
 from crm_core.lists import ListQuery
 from crm_core.services import crud
 from crm_core.services.collaboration import outward
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, ReadWay
 from web.api import bodies, cursors, document
 from web.api.answers import Answer, check_version, read, tag_of, versions_asked, write
 from web.api.problems import Refused
@@ -151,6 +151,7 @@ def _page(session: Session, actor: Actor, key: str, asked: Asked) -> Answer:
     outward.chosen(session, key, asked.fields)
     ids, end = outward.ids_after(session, actor, key, query, position=cursors.decode(asked.cursor, of), size=asked.limit)
     items = outward.records_of(session, actor, key, ids, fields=asked.fields, with_deleted=asked.archived)
+    reads.took(session, actor, key, ids, fields=asked.fields)
     body: dict[str, Any] = {"items": items, "next": cursors.encode(end, of)}
     if asked.total:
         body["total"] = lists.count(session, actor, key, query)
@@ -160,6 +161,7 @@ def _page(session: Session, actor: Actor, key: str, asked: Asked) -> Answer:
 def _one(session: Session, actor: Actor, key: str, record_id: int, fields: tuple[str, ...]) -> Answer:
     records.get(session, actor, key, record_id)
     found = outward.records_of(session, actor, key, [record_id], fields=fields)
+    reads.looked(session, actor, key, record_id, way=ReadWay.API, fields=fields)
     return Answer(200, found[0], {"etag": tag_of(found[0]["version"])})
 
 

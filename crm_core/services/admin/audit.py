@@ -3,12 +3,12 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 from sqlmodel import select as load
@@ -23,6 +23,7 @@ from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
 from crm_core.models import AuditSeal, Event, User
+from crm_core.services.admin.days import between
 from crm_core.vocabulary import Action, Scope, Via
 
 _EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
@@ -61,6 +62,11 @@ class Entry:
     record_id: int
     title: str
     changes: tuple[Change, ...]
+    note: str = ""
+    """From where and how, for a sign-in."""
+
+
+SIGNINS = ("user.signed_in", "user.signin_failed", "user.signed_out")
 
 
 def find(
@@ -72,20 +78,26 @@ def find(
     record_id: int | None = None,
     since: date | None = None,
     until: date | None = None,
+    signins: bool = False,
     page: int = 1,
     size: int = 50,
 ) -> Page:
-    """One page of the trail, the youngest first; ``rows`` hold ``{"entry": Entry}``. Days are the reader's, both inclusive.
+    """One page of the trail, the youngest first; ``rows`` hold ``{"entry": Entry}``. Days are the reader's, both inclusive. ``signins``: only who
+    signed in and out, and who failed to.
 
     Needs the audit permission; its reach decides whose deeds are shown (a manager sees those of everyone below).
     """
     require(actor, "audit", Action.READ)
     scopes = actor.scopes("audit", Action.READ)
-    where = [owned_within(actor, _EVENTS.c.actor_id, scopes)]
-    where += [_EVENTS.c.actor_id == user_id] if user_id else []
+    whose = (
+        _EVENTS.c.record_id if signins else _EVENTS.c.actor_id
+    )  # a try that failed was nobody's deed: it counts for whom it was about
+    where = [owned_within(actor, whose, scopes)]
+    where += [_EVENTS.c.type.in_(SIGNINS)] if signins else []
+    where += [whose == user_id] if user_id else []
     where += [_EVENTS.c.entity == entity] if entity else []
     where += [_EVENTS.c.record_id == record_id] if record_id else []
-    where += _days(since, until, ZoneInfo(actor.timezone))
+    where += between(_EVENTS.c.at, since, until, ZoneInfo(actor.timezone))
     everything = len(where) == 1 and Scope.ALL in scopes
     total = _all(session) if everything else session.execute(select(func.count()).select_from(_EVENTS).where(*where)).scalar_one()
     size = min(max(1, size), lists.MAX_SIZE)
@@ -95,21 +107,23 @@ def find(
 
 
 def _all(session: Session) -> int:
-    """How many lines the whole trail has. Lines are only added, so what was counted stays counted; a shorter trail is another one."""
-    count, last = _counted.get(session.get_bind(), (0, 0))
+    """How many lines the whole trail has. Lines are only added, so what was counted stays counted; a shorter trail is another one, and so is one
+    that was trimmed since."""
+    count, last, before = _counted.get(session.get_bind(), (0, 0, None))
     newest = session.execute(select(func.max(_EVENTS.c.id))).scalar() or 0
-    if newest < last:
+    trimmed = session.execute(select(func.max(_SEALS.c.trimmed_at))).scalar()
+    if newest < last or trimmed != before:
         count, last = 0, 0
     if newest > last:
         count += session.execute(
             select(func.count()).select_from(_EVENTS).where(_EVENTS.c.id > last, _EVENTS.c.id <= newest)
         ).scalar_one()
         if session.get_bind().dialect.name == "sqlite":  # one writer at a time: no line with a smaller number can still arrive
-            _counted[session.get_bind()] = count, newest
+            _counted[session.get_bind()] = count, newest, trimmed
     return count
 
 
-_counted: WeakKeyDictionary[Any, tuple[int, int]] = WeakKeyDictionary()
+_counted: WeakKeyDictionary[Any, tuple[int, int, datetime | None]] = WeakKeyDictionary()
 
 
 def get(session: Session, actor: Actor, entry_id: int) -> Entry | None:
@@ -118,14 +132,6 @@ def get(session: Session, actor: Actor, entry_id: int) -> Entry | None:
     mine = owned_within(actor, _EVENTS.c.actor_id, actor.scopes("audit", Action.READ))
     found = session.execute(select(_EVENTS).where(_EVENTS.c.id == entry_id, mine)).all()
     return next(iter(_entries(session, actor, found)), None)
-
-
-def _days(since: date | None, until: date | None, zone: ZoneInfo) -> list[ColumnElement[bool]]:
-    def start(day: date) -> datetime:
-        return datetime.combine(day, time.min, zone).astimezone(UTC)
-
-    after = [_EVENTS.c.at >= start(since)] if since else []
-    return after + ([_EVENTS.c.at < start(until + timedelta(days=1))] if until else [])
 
 
 def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
@@ -149,9 +155,15 @@ def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
             record_id=row.record_id,
             title=titles.get(row.entity, {}).get(row.record_id, ""),
             changes=_changes(session, actor, row, linked),
+            note=_note(row) if row.type in SIGNINS else "",
         )
         for row in rows
     ]
+
+
+def _note(row: Any) -> str:
+    data = row.data or {}
+    return ", ".join(words for words in (data.get("method"), f"from {data['address']}" if data.get("address") else "") if words)
 
 
 class _Blanks(dict[str, Any]):
@@ -196,7 +208,7 @@ def _change(
     actor: Actor, entity: str, key: str, spec: FieldSpec | None, old: Any, new: Any, linked: dict[str, dict[int, str]]
 ) -> Change:
     if actor.masked(entity, key):
-        hidden = [lists.MASK if value is not None else None for value in (old, new)]
+        hidden = [lists.instead(actor, spec, value) if spec else lists.MASK if value is not None else None for value in (old, new)]
         return Change(key, spec.label if spec else key, hidden[0], hidden[1])
     if spec is None:
         return Change(key, key, old, new)
@@ -278,16 +290,29 @@ def _hash(previous: str, rows: Any) -> str:
 
 
 def verify(session: Session) -> Verification:
-    """Compute every seal anew: an event that was changed, added or removed afterwards breaks its seal, a removed seal breaks the chain."""
+    """Compute every seal anew: an event that was changed, added or removed afterwards breaks its seal, a removed seal breaks the chain. A run of
+    which the retention took something is sealed once more, over what is left (``retention``)."""
     previous, last, sealed = "", 0, 0
     for found in session.exec(load(AuditSeal).order_by(_SEALS.c.id)):
         rows = session.execute(
             select(_EVENTS).where(_EVENTS.c.id > last, _EVENTS.c.id <= found.last_id).order_by(_EVENTS.c.id)
         ).all()
-        if found.previous != previous or len(rows) != found.count or _hash(previous, rows) != found.sha256:
+        if found.previous != previous or not is_whole(found, previous, rows):
             return Verification(sealed, _count_after(session, last), (found.first_id, found.last_id))
         previous, last, sealed = found.sha256, found.last_id, sealed + found.count
     return Verification(sealed, _count_after(session, last), None)
+
+
+def is_whole(seal: Any, previous: str, rows: Any) -> bool:
+    """Whether a sealed run still holds what was sealed, or what was left of it when it was trimmed."""
+    if seal.kept_sha256 is not None:
+        return len(rows) == seal.kept_count and left(seal.sha256, rows) == seal.kept_sha256
+    return len(rows) == seal.count and _hash(previous, rows) == seal.sha256
+
+
+def left(sha256: str, rows: Any) -> str:
+    """The seal of what is left of a run, bound to the seal that it had."""
+    return _hash(f"trimmed:{sha256}", rows)
 
 
 def _count_after(session: Session, last: int) -> int:

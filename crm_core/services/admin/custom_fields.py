@@ -24,7 +24,7 @@ from crm_core.models import CustomField, LeadForm, RoleFieldMask
 from crm_core.models.base import Customisable
 from crm_core.ordering import alphabetical
 from crm_core.services.admin import field_uses
-from crm_core.vocabulary import Action, FieldKind
+from crm_core.vocabulary import Action, FieldKind, FieldLevel
 
 KINDS: tuple[FieldKind, ...] = tuple(kind for kind in FieldKind if kind not in (FieldKind.REFERENCE, FieldKind.PICK))
 """Kinds that a custom field may have. A list of a custom field is always editable, so ``CHOICE`` covers both kinds of list."""
@@ -115,11 +115,15 @@ def _check_forms(session: Session, row: CustomField) -> None:
 
 
 def _hide(session: Session, row: CustomField) -> None:
-    """Roles that must not see personal data do not see a new personal field either; an administrator may show it to them."""
-    hiding = set(session.exec(select(RoleFieldMask.role_id)))
+    """Roles that must not see personal data do not see a new personal field either; an administrator may show it to them. Where a role kept a
+    field to itself already, no other role of the same person undoes that any more."""
+    veiled = select(RoleFieldMask.role_id).where(RoleFieldMask.level != FieldLevel.READ)
+    hiding = set(session.exec(veiled))
     have = set(
         session.exec(select(RoleFieldMask.role_id).where(RoleFieldMask.entity == row.entity, RoleFieldMask.field_key == row.key))
     )
+    for known in session.exec(select(RoleFieldMask).where(RoleFieldMask.entity == row.entity, RoleFieldMask.field_key == row.key)):
+        known.strict = known.strict or known.level is not FieldLevel.READ
     session.add_all(RoleFieldMask(role_id=role_id, entity=row.entity, field_key=row.key) for role_id in sorted(hiding - have))
     session.flush()
 

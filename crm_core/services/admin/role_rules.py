@@ -8,8 +8,9 @@ from crm_core.access import Actor
 from crm_core.access.permissions import AREAS, RECORDS
 from crm_core.entities import ENTITIES, label_of
 from crm_core.errors import Invalid, NotPermitted
+from crm_core.fields import FieldSpec
 from crm_core.models import RolePermission
-from crm_core.vocabulary import Action, Scope
+from crm_core.vocabulary import Action, FieldLevel, Scope
 
 Grants = Mapping[tuple[str, Action], Scope]
 
@@ -39,6 +40,40 @@ def scopes_of(entity: str, action: Action) -> tuple[Scope, ...]:
     if entity == "audit":
         return (Scope.OWN, Scope.TEAM, Scope.SUBTREE, Scope.ALL) if action is Action.READ else (Scope.ALL,)
     return tuple(Scope) if owned and action not in _UNSCOPED else (Scope.ALL,)
+
+
+def levels_of(spec: FieldSpec) -> tuple[FieldLevel, ...]:
+    """How a role can be restricted on a field, beyond what its verbs give."""
+    levels = [FieldLevel.READ] if spec.editable else []
+    levels += [FieldLevel.MASKED] if spec.veilable else []
+    return (*levels, FieldLevel.HIDDEN) if spec.maskable else tuple(levels)
+
+
+def why_not(spec: FieldSpec, level: FieldLevel) -> str:
+    """Why a field can't be restricted like that."""
+    if level is FieldLevel.READ:
+        return f"“{spec.label}” is read-only for everybody: the system writes it."
+    if not spec.maskable:
+        return f"“{spec.label}” can't be hidden: screens go by it."
+    return f"“{spec.label}” leaves no trace that could be shown: only texts, e-mail addresses and phone numbers do. Choose Hidden."
+
+
+def consequences(spec: FieldSpec, level: FieldLevel) -> list[str]:
+    """What follows from a restriction besides the restriction itself, in sentences."""
+    found, words = ENTITIES[spec.entity], label_of(spec.entity, plural=True).lower()
+    unread = level in (FieldLevel.MASKED, FieldLevel.HIDDEN)
+    told = {
+        f"Every new record needs it, so this role can't create {words}.": spec.required and spec.default in (None, "") and spec.to is None,
+        f"Links and menus say “{found.label} 12” instead of the name.": unread and spec.key == found.title,
+        f"The role's search does not find {words} by it, and no list is filtered or sorted by it.": unread,
+        "Nobody with this role can write or call from the page of a person.": unread and spec.entity == "contact" and spec.key in ("email", "phone"),
+        "The list of addresses and numbers of a person can't be changed either.": spec.entity == "contact" and spec.key in ("email", "phone"),
+        "Sums, figures and charts that are made of it are hidden as well.": unread and spec.numeric,
+        "The products can't be changed either: their prices make this amount.": (spec.entity, spec.key) in (("deal", "amount_minor"), ("order", "total_minor")),
+        "The buttons and the board that change it are refused.": not unread and (spec.entity, spec.key) in (("deal", "stage_id"), ("ticket", "status"), ("lead", "status_id"), ("task", "status")),
+        "Nobody with this role can assign or take over.": not unread and spec.key == "owner_id",
+    }  # fmt: skip
+    return [sentence for sentence, holds in told.items() if holds]
 
 
 def within(inner: Scope, outer: Scope) -> bool:

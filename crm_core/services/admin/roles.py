@@ -1,6 +1,6 @@
-"""Roles: which verbs on which records, how far, and which fields stay hidden. Everybody with the role has it from their next click on."""
+"""Roles: which verbs on which records, how far, and which fields are read-only, masked or hidden. Everybody with the role has it from their next click on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,24 @@ from crm_core.access import Actor, require
 from crm_core.access.permissions import RECORDS
 from crm_core.entities import label_of
 from crm_core.errors import Conflict, Invalid, NotFound
-from crm_core.fields import registry
+from crm_core.fields import FieldSpec, registry
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import Role, RoleFieldMask, RolePermission, UserRole
-from crm_core.services.admin import role_rules
+from crm_core.services.admin import field_uses, role_rules
 from crm_core.services.admin.people import require_an_administrator
-from crm_core.vocabulary import Action, Scope
+from crm_core.vocabulary import Action, FieldLevel, Scope
 
-Mask = tuple[str, str]
+FieldKey = tuple[str, str]
+"""Entity and field."""
+
+
+@dataclass(frozen=True)
+class FieldRight:
+    """What a role has of a field. ``strict``: it holds whatever another role of the same person allows."""
+
+    level: FieldLevel
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,11 @@ class RoleRow:
 
 @dataclass(frozen=True)
 class Rights:
-    """What a role may do: verbs with their reach, and fields whose content it must not see."""
+    """What a role may do: verbs with their reach, and the fields of which it has less than those give."""
 
     role: RoleRow
     grants: dict[tuple[str, Action], Scope]
-    masks: frozenset[Mask]
+    fields: Mapping[FieldKey, FieldRight]
 
 
 def find(session: Session, actor: Actor) -> list[RoleRow]:
@@ -61,7 +70,7 @@ def rights(session: Session, actor: Actor, role_id: int) -> Rights:
     require(actor, "user", Action.MANAGE)
     role = _get(session, role_id)
     people = session.exec(select(func.count()).where(UserRole.role_id == role.id)).one()
-    return Rights(_row(role, people), _grants(session, role.id), _masks(session, role.id))
+    return Rights(_row(role, people), _grants(session, role.id), _fields(session, role.id))
 
 
 def create(session: Session, actor: Actor, *, name: str, description: str = "", like: int | None = None) -> Role:
@@ -73,7 +82,7 @@ def create(session: Session, actor: Actor, *, name: str, description: str = "", 
     session.flush()
     if source is not None:
         role_rules.require_no_more_than(session, actor, [source.id])
-        _write(session, role.id, _grants(session, source.id), _masks(session, source.id))
+        _write(session, role.id, _grants(session, source.id), _fields(session, source.id))
     events.record(session, actor, "role.created", entity="role", record_id=role.id, data={"name": role.name})
     return role
 
@@ -98,28 +107,29 @@ def set_rights(
     role_id: int,
     *,
     grants: Mapping[tuple[str, Action], Scope],
-    masks: Iterable[Mask],
+    fields: Mapping[FieldKey, FieldRight | FieldLevel],
     base_version: int | None = None,
 ) -> Role:
     """Replace what a role may do. Refused: the administrator's role, more than one has oneself, and whatever contradicts itself.
 
+    ``fields``: what it has less of than its verbs give. Personal data that is masked or hidden stays so whatever other roles a person has.
     Events: role.permissions_changed with every changed cell.
     """
     require(actor, "user", Action.MANAGE)
-    role, hidden = _get(session, role_id), frozenset(masks)
+    role = _get(session, role_id)
     if role.key == "administrator":
         raise Conflict("The administrator's role always may do everything. Make another role for somebody who should do less.")
     if base_version is not None and base_version != role.version:
         raise Conflict("Somebody else changed this role meanwhile. Look at the new state and repeat your change.")
     role_rules.check(grants)
-    _check_masks(session, hidden)
-    before, were_hidden = _grants(session, role.id), _masks(session, role.id)
+    wanted = _checked(session, fields)
+    before, were = _grants(session, role.id), _fields(session, role.id)
     added = {cell: scope for cell, scope in grants.items() if before.get(cell) != scope}
     role_rules.require_within_own(actor, added)
-    changes = _changes(before, grants, were_hidden, hidden)
+    changes = _changes(before, grants, were, wanted)
     if not changes:
         return role
-    _write(session, role.id, grants, hidden)
+    _write(session, role.id, grants, wanted)
     role.updated_at = utcnow()
     require_an_administrator(session)
     events.record(session, actor, "role.permissions_changed", entity="role", record_id=role.id, changes=changes)
@@ -135,21 +145,27 @@ def remove(session: Session, actor: Actor, role_id: int) -> None:
     people = session.exec(select(func.count()).where(UserRole.role_id == role.id)).one()
     if people:
         raise Conflict(f"{people} {'person has' if people == 1 else 'people have'} this role. Give them another one first.")
-    _write(session, role.id, {}, frozenset())
+    _write(session, role.id, {}, {})
     session.delete(role)
     session.flush()
     events.record(session, actor, "role.removed", entity="role", record_id=role_id, data={"name": role.name})
 
 
-def maskable(session: Session, actor: Actor) -> dict[str, dict[str, str]]:
-    """Fields that can be hidden: entity → field key → label, personal ones first."""
+def restrictable(session: Session, actor: Actor) -> dict[str, list[FieldSpec]]:
+    """Fields of which a role can be given less than its verbs give: entity → specs, personal ones first."""
     require(actor, "user", Action.MANAGE)
-    found: dict[str, dict[str, str]] = {}
-    for entity in RECORDS:
-        specs = [spec for spec in registry(session, entity).values() if spec.maskable]
-        specs.sort(key=lambda spec: not spec.pii)
-        found[entity] = {spec.key: spec.label for spec in specs}
-    return found
+    found = {key: [spec for spec in registry(session, key).values() if role_rules.levels_of(spec)] for key in RECORDS}
+    return {key: sorted(specs, key=lambda spec: not spec.pii) for key, specs in found.items()}
+
+
+def depends(session: Session, actor: Actor, entity: str, key: str, level: FieldLevel) -> list[str]:
+    """What follows from restricting a field, and what works by itself and asks for it, in sentences."""
+    require(actor, "user", Action.MANAGE)
+    spec = registry(session, entity)[key]
+    by_itself = field_uses.uses(session, actor, entity, key) if actor.can("custom_field", Action.READ) else []
+    shown = ", ".join(by_itself[:3]) + (f" and {len(by_itself) - 3} more" if len(by_itself) > 3 else "")
+    runs = [f"Asked for or set by {shown}: what runs with the rights of somebody with this role stops there."] if by_itself else []
+    return [*role_rules.consequences(spec, level), *runs]
 
 
 def _row(role: Role, people: int) -> RoleRow:
@@ -179,13 +195,14 @@ def _grants(session: Session, role_id: int) -> dict[tuple[str, Action], Scope]:
     }
 
 
-def _masks(session: Session, role_id: int) -> frozenset[Mask]:
-    return frozenset(
-        (row.entity, row.field_key) for row in session.exec(select(RoleFieldMask).where(RoleFieldMask.role_id == role_id))
-    )
+def _fields(session: Session, role_id: int) -> dict[FieldKey, FieldRight]:
+    rows = session.exec(select(RoleFieldMask).where(RoleFieldMask.role_id == role_id))
+    return {(row.entity, row.field_key): FieldRight(row.level, row.strict) for row in rows}
 
 
-def _write(session: Session, role_id: int, grants: Mapping[tuple[str, Action], Scope], masks: frozenset[Mask]) -> None:
+def _write(
+    session: Session, role_id: int, grants: Mapping[tuple[str, Action], Scope], fields: Mapping[FieldKey, FieldRight]
+) -> None:
     for row in [
         *session.exec(select(RolePermission).where(RolePermission.role_id == role_id)),
         *session.exec(select(RoleFieldMask).where(RoleFieldMask.role_id == role_id)),
@@ -193,32 +210,48 @@ def _write(session: Session, role_id: int, grants: Mapping[tuple[str, Action], S
         session.delete(row)
     session.flush()
     session.add_all(RolePermission(role_id=role_id, entity=e, action=a, scope=s) for (e, a), s in grants.items())
-    session.add_all(RoleFieldMask(role_id=role_id, entity=e, field_key=key) for e, key in masks)
+    session.add_all(
+        RoleFieldMask(role_id=role_id, entity=e, field_key=key, level=right.level, strict=right.strict)
+        for (e, key), right in fields.items()
+    )
     session.flush()
 
 
-def _check_masks(session: Session, masks: frozenset[Mask]) -> None:
-    wrong = {}
-    for entity, key in masks:
+def _checked(session: Session, fields: Mapping[FieldKey, FieldRight | FieldLevel]) -> dict[FieldKey, FieldRight]:
+    """The wanted rights as they are kept. Raises Invalid with a sentence per field that can't be restricted like that."""
+    wrong: dict[str, str] = {}
+    found: dict[FieldKey, FieldRight] = {}
+    for (entity, key), given in fields.items():
+        right = given if isinstance(given, FieldRight) else FieldRight(given)
         spec = registry(session, entity).get(key) if entity in RECORDS else None
         if spec is None:
             wrong[f"{entity}.{key}"] = f"{label_of(entity)} has no field “{key}”."
-        elif not spec.maskable:
-            wrong[f"{entity}.{key}"] = f"“{spec.label}” can't be hidden: screens go by it."
+        elif right.level is not FieldLevel.EDIT and right.level not in role_rules.levels_of(spec):
+            wrong[f"{entity}.{key}"] = role_rules.why_not(spec, right.level)
+        elif right.level is not FieldLevel.EDIT:
+            kept = spec.pii and right.level is not FieldLevel.READ
+            found[entity, key] = FieldRight(right.level, right.strict or kept)
     if wrong:
         raise Invalid(fields=wrong)
+    return found
 
 
 def _changes(
     before: Mapping[tuple[str, Action], Scope],
     after: Mapping[tuple[str, Action], Scope],
-    hidden: frozenset[Mask],
-    hide: frozenset[Mask],
+    had: Mapping[FieldKey, FieldRight],
+    has: Mapping[FieldKey, FieldRight],
 ) -> dict[str, tuple[Any, Any]]:
     cells = {
         f"{entity}.{action.value}": (before.get((entity, action)), after.get((entity, action)))
         for entity, action in {*before, *after}
         if before.get((entity, action)) != after.get((entity, action))
     }
-    fields = {f"{entity}.{key} hidden": ((entity, key) in hidden, (entity, key) in hide) for entity, key in hidden ^ hide}
-    return {**cells, **fields}
+    told = {key: (_words(had.get(key)), _words(has.get(key))) for key in {*had, *has}}
+    return {**cells, **{f"{entity}.{key}": pair for (entity, key), pair in told.items() if pair[0] != pair[1]}}
+
+
+def _words(right: FieldRight | None) -> str:
+    if right is None:
+        return FieldLevel.EDIT.label
+    return f"{right.level.label}, whatever other roles allow" if right.strict else right.level.label

@@ -13,7 +13,7 @@ from crm_core.jobs.registry import REGISTRY
 from crm_core.jobs.tables import RUNS
 from crm_core.kit.clock import utcnow
 from crm_core.models import Organisation
-from crm_core.services.admin import audit, backups, upkeep
+from crm_core.services.admin import audit, backups, retention, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
 from crm_core.services.automation import upkeep as automation_upkeep
@@ -52,6 +52,7 @@ DECLARED_IN = (
     pulling,
     reminders,
     reports,
+    retention,
     run_work,
     scores,
     segment_upkeep,

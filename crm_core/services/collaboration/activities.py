@@ -59,13 +59,15 @@ def log(
         **links,
     }
 
+    filled = {*links, "kind", *(["at"] if at is None else []), *([] if subject.strip() else ["subject"])}
+
     def heard(
         _session: Session, _actor: Actor, row: Activity, _old: Mapping[str, Any]
     ) -> None:  # once, however often Save was pressed
         if row.outcome is CallOutcome.PRICE:
             price_asked(session, actor, entity_key, record)
 
-    activity = records.create(session, actor, "activity", values, submit_key=submit_key, prepare=heard)
+    activity = records.create(session, actor, "activity", values, submit_key=submit_key, prepare=heard, filled=filled)
     _touch(session, entity_key, record, kind, when)
     mentions.tell(session, actor, f"{subject} {text}", key=entity_key, record_id=record.id, source=f"activity:{activity.id}")
     if follow_up.strip():

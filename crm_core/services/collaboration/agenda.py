@@ -211,7 +211,7 @@ def meet(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_ke
     if not str(values.get("subject") or "").strip():
         raise Invalid(fields={"subject": "Say what the meeting is about."})
     given = {"minutes": DEFAULT_MINUTES, **values, "kind": ActivityKind.MEETING}
-    return records.create(session, actor, "activity", given, submit_key=submit_key)
+    return records.create(session, actor, "activity", given, submit_key=submit_key, filled=given.keys() - values.keys() | {"kind"})
 
 
 def move(

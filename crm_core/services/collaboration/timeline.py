@@ -237,7 +237,7 @@ def _changes(session: Session, actor: Actor, row: Event) -> Iterable[Change]:
         if spec is None or key in QUIET:
             continue
         if actor.masked(row.entity, key):
-            yield Change(spec, lists.MASK, lists.MASK)
+            yield Change(spec, *_veiled(actor, spec, old, new))
         elif spec.to in ENTITIES:
             known = lists.titles(session, actor, spec.to or "", [old, new])
             yield Change(spec, known.get(old), known.get(new))
@@ -245,10 +245,19 @@ def _changes(session: Session, actor: Actor, row: Event) -> Iterable[Change]:
             yield Change(spec, typed(spec, old), typed(spec, new))
 
 
+def _veiled(actor: Actor, spec: FieldSpec, old: Any, new: Any) -> tuple[Any, Any]:
+    """A change of a masked field. Where no trace is shown, not even that there was nothing before is told."""
+    if not actor.veiled(spec.entity, spec.key):
+        return lists.MASK, lists.MASK
+    return lists.instead(actor, spec, old), lists.instead(actor, spec, new)
+
+
 def typed(spec: FieldSpec, value: Any) -> Any:
     """A value of the log as the record holds it."""
     if value is None or not isinstance(value, str):
         return value
+    if value == lists.MASK:  # taken out of the log by its retention
+        return lists.MASK
     if spec.enum is not None:
         return spec.enum(value) if value in {one.value for one in spec.enum} else value
     kind = spec.kind.value

@@ -14,7 +14,8 @@ from crm_core.kit import clock
 from crm_core.kit.text import clean, email_key, phone_key
 from crm_core.models import Contact, ContactPoint, Organisation
 from crm_core.services.customers import unsubscribing
-from crm_core.vocabulary import Action, PointKind
+from crm_core.veil import trace
+from crm_core.vocabulary import Action, FieldKind, PointKind
 
 MAX_POINTS = 20
 
@@ -81,6 +82,14 @@ def points(session: Session, actor: Actor, contact_id: int) -> list[ContactPoint
     return [point for point in found if not actor.masked("contact", point.kind.value)]
 
 
+def traces(session: Session, actor: Actor, contact_id: int) -> list[str]:
+    """What is shown in place of addresses and numbers that are masked for the actor; nothing of those that are hidden."""
+    records.get(session, actor, "contact", contact_id)
+    rows = session.exec(select(ContactPoint).where(ContactPoint.contact_id == contact_id).order_by(col(ContactPoint.id)))
+    kinds = {PointKind.EMAIL: FieldKind.EMAIL, PointKind.PHONE: FieldKind.PHONE}
+    return [trace(kinds[row.kind], row.value) for row in rows if actor.veiled("contact", row.kind.value)]
+
+
 def rows_of(found: Sequence[ContactPoint]) -> list[dict[str, Any]]:
     """Contact points as ``set_points`` takes them."""
     return [{"kind": p.kind.value, "value": p.value, "label": p.label or "", "is_primary": p.is_primary} for p in found]
@@ -103,6 +112,8 @@ def set_points(
     records.refuse_stale_rows("these addresses and numbers", now, stale=stale, base=base_points)
     if actor.masked("contact", "email") or actor.masked("contact", "phone"):
         raise Invalid("Contact details are hidden from your role.")
+    if actor.locked("contact", "email") or actor.locked("contact", "phone"):
+        raise Invalid("Contact details are read-only for your role.")
     if len(rows) > MAX_POINTS:
         raise Invalid(f"A contact can have at most {MAX_POINTS} addresses and numbers.")
     made = _checked(session, contact, rows)

@@ -31,14 +31,34 @@ _ACCOUNT = Account.__table__  # type: ignore[attr-defined]
 
 
 def receivers(session: Session, actor: Actor, account_id: int) -> dict[int, str]:
-    """Id → name of the people who can take an account over: active, not the owner, and allowed to see accounts."""
+    """Id → name of the people who can take an account over: active, not the owner, and allowed to see accounts and to edit their own."""
+    return {person.id: person.name for person in _colleagues(session, actor, account_id) if not _obstacle(session, person)}
+
+
+def left_out(session: Session, actor: Actor, account_id: int) -> list[str]:
+    """Names of the people who may see accounts and could not work on one that is theirs: an offer would lead to an account that nobody can edit."""
+    reasons = {person.name: _obstacle(session, person) for person in _colleagues(session, actor, account_id)}
+    return [name for name, why in reasons.items() if why == _NOT_EDITED]
+
+
+def _colleagues(session: Session, actor: Actor, account_id: int) -> list[User]:
     account = records.get(session, actor, "account", account_id, action=Action.EDIT)
     people = session.exec(select(User).where(User.is_active).order_by(alphabetical(User.name)))  # type: ignore[arg-type]
-    return {person.id: person.name for person in people if person.id != account.owner_id and _can_receive(session, person.id)}
+    return [person for person in people if person.id != account.owner_id]
 
 
-def _can_receive(session: Session, user_id: int) -> bool:
-    return access.load(session, user_id).can("account", Action.READ)
+_NOT_SHOWN, _NOT_EDITED = (
+    "does not show accounts.",
+    "does not let them edit accounts of their own. An administrator can allow it under Roles.",
+)
+
+
+def _obstacle(session: Session, person: User) -> str:
+    """Why the role of somebody keeps them from looking after an account; empty when it does not."""
+    receiver = access.load(session, person.id)
+    if not receiver.can("account", Action.READ):
+        return _NOT_SHOWN
+    return "" if receiver.can("account", Action.EDIT) else _NOT_EDITED
 
 
 def offer(
@@ -85,8 +105,8 @@ def _check_receiver(session: Session, account: Account, to_user_id: int | None) 
         raise Invalid(fields={"to_user_id": "Choose who takes the account over."})
     if person.id == account.owner_id:
         raise Invalid(fields={"to_user_id": f"{person.name} owns this account already."})
-    if not _can_receive(session, person.id):
-        raise Invalid(fields={"to_user_id": f"The role of {person.name} does not show accounts."})
+    if obstacle := _obstacle(session, person):
+        raise Invalid(fields={"to_user_id": f"The role of {person.name} {obstacle}"})
 
 
 def _add_item(session: Session, actor: Actor, handover: Handover, position: int, item: handover_rules.Item) -> None:

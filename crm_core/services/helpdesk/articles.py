@@ -45,6 +45,7 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
         given,
         prepare=prepare,
         submit_key=submit_key,
+        filled=() if values.get("language") else ("language",),
         fixed={"slug": article_rules.free_slug(str(values.get("title") or ""), slugs(session))},
     )
     if new and made.state is ArticleState.PUBLISHED:

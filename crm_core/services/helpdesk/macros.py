@@ -84,7 +84,7 @@ def settable(session: Session, actor: Actor) -> dict[str, FieldSpec]:
     linked = ("user", "team", "product")
     return {
         key: spec for key, spec in specs.items()
-        if spec.editable and key not in (*_STAYS, "subject") and not actor.masked("ticket", key) and (spec.to is None or spec.to in linked)
+        if spec.editable and key not in (*_STAYS, "subject") and not actor.locked("ticket", key) and (spec.to is None or spec.to in linked)
     }  # fmt: skip
 
 

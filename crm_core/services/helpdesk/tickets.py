@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 from crm_core import events, lists, records
 from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid
-from crm_core.fields import parse_one
+from crm_core.fields import parse_one, registry
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import SubmitKey, Ticket, TicketMessage
@@ -66,12 +66,15 @@ def create(
 ) -> Ticket:
     """Open a ticket; ``message`` is what the customer said. Without an account it belongs to the contact's one. ``also``: columns that no form has.
     Without an owner the assignment rules are asked."""
+    filled = {"account_id"} if not values.get("account_id") else set()
     if values.get("contact_id") and not values.get("account_id"):
         account_id = records.get(session, actor, "contact", int(values["contact_id"])).account_id
         known = lists.titles(session, actor, "account", [account_id]) if actor.can("account", Action.READ) else {}
         values = {**values, **({"account_id": account_id} if account_id in known else {})}
     fixed = {"number": records.next_number(session, Ticket, "T"), "opened_at": clock.utcnow(), **(also or {})}
-    ticket: Ticket = records.create(session, actor, "ticket", values, prepare=_prepare, submit_key=submit_key, fixed=fixed)
+    ticket: Ticket = records.create(
+        session, actor, "ticket", values, prepare=_prepare, submit_key=submit_key, fixed=fixed, filled=filled
+    )
     if message.strip() and not session.exec(select(TicketMessage.id).where(TicketMessage.ticket_id == ticket.id)).first():
         name = author_name or _customer_name(session, actor, ticket)
         _add_message(session, ticket, MessageDirection.INBOUND, message, author_name=name, mailed=mailed)
@@ -199,6 +202,7 @@ def _customer_name(session: Session, actor: Actor, ticket: Ticket) -> str:
 
 def solve(session: Session, actor: Actor, ticket_id: int, *, base_version: int | None = None) -> Ticket:
     """Mark as solved."""
+    _refuse_status(session, actor)
     ticket = get(session, actor, ticket_id, action=Action.EDIT)
     ticket_rules.check_open(ticket)
     return _move(session, actor, ticket, TicketKind.SOLVED, {}, "ticket.solved", base_version=base_version)
@@ -206,6 +210,7 @@ def solve(session: Session, actor: Actor, ticket_id: int, *, base_version: int |
 
 def wait(session: Session, actor: Actor, ticket_id: int, status: TicketKind, *, base_version: int | None = None) -> Ticket:
     """Say for whom the ticket waits."""
+    _refuse_status(session, actor)
     ticket = get(session, actor, ticket_id, action=Action.EDIT)
     ticket_rules.check_open(ticket)
     if status not in WAITING:
@@ -215,6 +220,7 @@ def wait(session: Session, actor: Actor, ticket_id: int, status: TicketKind, *, 
 
 def reopen(session: Session, actor: Actor, ticket_id: int, *, base_version: int | None = None) -> Ticket:
     """Open a done ticket again under its number."""
+    _refuse_status(session, actor)
     ticket = get(session, actor, ticket_id, action=Action.EDIT)
     ticket_rules.check_can_reopen(ticket, clock.utcnow())
     return _move(session, actor, ticket, TicketKind.OPEN, {}, "ticket.reopened", base_version=base_version)
@@ -227,6 +233,11 @@ def assign(session: Session, actor: Actor, ticket_id: int, owner_id: int | None,
     if ticket.status is TicketKind.NEW and owner_id is not None:
         changes["status"] = TicketKind.OPEN.value
     return update(session, actor, ticket_id, changes, base_version=base_version).record
+
+
+def _refuse_status(session: Session, actor: Actor) -> None:
+    """Buttons that say a new state need the right to write it; a state that follows from an answer does not."""
+    records.refuse_locked(session, actor, registry(session, "ticket"), ["status"])
 
 
 def _move(

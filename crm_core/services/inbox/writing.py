@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from crm_core import records
 from crm_core.access import Actor
 from crm_core.channels import email
 from crm_core.errors import Invalid
@@ -60,15 +61,16 @@ def open_ticket(
         values["account_id"] = account.id if account is not None else None
     body, mailed = _mailed(found)
     also = {"mailbox_id": mailbox.id if mailbox else None, "follows_id": follows.id if follows else None}
-    ticket = tickets.create(
-        session,
-        actor,
-        {key: value for key, value in values.items() if value is not None},
-        message=body,
-        author_name=_who(found),
-        mailed=mailed,
-        also=also,
-    )
+    with records.carrying(session):
+        ticket = tickets.create(
+            session,
+            actor,
+            {key: value for key, value in values.items() if value is not None},
+            message=body,
+            author_name=_who(found),
+            mailed=mailed,
+            also=also,
+        )
     message = session.exec(
         select(TicketMessage).where(TicketMessage.ticket_id == ticket.id).order_by(col(TicketMessage.id))
     ).first()
@@ -116,9 +118,10 @@ def make_contact(session: Session, actor: Actor, found: Incoming) -> Contact:
     account = threading.account_of(session, found.sender_key)
     local = found.sender.partition("@")[0].replace(".", " ").replace("_", " ").replace("-", " ").title()
     name = found.sender_name if found.sender_name and "@" not in found.sender_name else local or found.sender
-    return contacts.create(
-        session, actor, {"name": clip(name, 300), "email": found.sender, "account_id": account.id if account else None}
-    )
+    with records.carrying(session):
+        return contacts.create(
+            session, actor, {"name": clip(name, 300), "email": found.sender, "account_id": account.id if account else None}
+        )
 
 
 def _who(found: Incoming) -> str:

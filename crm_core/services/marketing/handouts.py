@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import and_, select, update
 from sqlmodel import Session
 
-from crm_core import db, events
+from crm_core import db, events, reads
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid
@@ -48,6 +48,7 @@ def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv
     rows = list(_rows(session, actor, plan))
     made = (to_csv if form == "csv" else to_xlsx)(COLUMNS[plan.outlet], [row for _, row in rows])
     _note(session, actor, plan, [member_id for member_id, _ in rows])
+    _read(session, actor, plan, [member_id for member_id, _ in rows])
     events.record(session, actor, "campaign.listed", session.get(Campaign, campaign_id), data={"count": len(rows)})
     return made
 
@@ -58,6 +59,19 @@ def _note(session: Session, actor: Actor, plan: CampaignPlan, member_ids: list[i
         part = and_(MEMBERS.c.id.in_(member_ids[at : at + _BATCH]), MEMBERS.c.status == MemberStatus.PLANNED)
         session.execute(update(MEMBERS).where(part).values(status=MemberStatus.SENT, updated_at=utcnow()))
     db.bump(session, MEMBERS.name)
+
+
+def _read(session: Session, actor: Actor, plan: CampaignPlan, member_ids: list[int]) -> None:
+    """Whose data left the house with the list."""
+    for key in consent.PEOPLE:
+        link = MEMBERS.c[f"{key}_id"]
+        parts = [member_ids[at : at + _BATCH] for at in range(0, len(member_ids), _BATCH)]
+        people = [
+            one
+            for part in parts
+            for one in session.execute(select(link).where(MEMBERS.c.id.in_(part), link.is_not(None))).scalars()
+        ]
+        reads.exported(session, actor, key, people, words=f"Campaign list: {plan.outlet.label}")
 
 
 def _rows(session: Session, actor: Actor, plan: CampaignPlan) -> Iterator[tuple[int, list[Any]]]:

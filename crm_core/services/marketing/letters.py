@@ -22,11 +22,12 @@ from crm_core.services.customers import consent
 from crm_core.services.marketing import audience, letter_rules, plans, token_rules
 from crm_core.services.marketing.letter_rules import FIELDS, Flaw
 from crm_core.settings import settings
+from crm_core.veil import MASK, trace
 from crm_core.vocabulary import Action, FieldKind
 
 LINKS: Any = TrackedLink.__table__  # type: ignore[attr-defined]
 _SHOWN = (FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.PICK, FieldKind.CHOICE, FieldKind.INTEGER)
-MASKED = "•••"
+_TRACED = {"email": FieldKind.EMAIL}
 
 
 # --- values of people -------------------------------------------------------------------------------------------------------
@@ -69,7 +70,7 @@ def _values(actor: Actor, key: str, row: Any, workspace: str) -> dict[str, str]:
     for name, value in found.items():
         source = "name" if name in ("first_name", "last_name") else name
         if value and actor.masked(key, source):
-            found[name] = MASKED
+            found[name] = trace(_TRACED.get(source, FieldKind.TEXT), value) if actor.veiled(key, source) else MASK
     return found
 
 

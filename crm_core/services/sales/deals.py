@@ -11,7 +11,7 @@ from crm_core import events, records
 from crm_core.access import Actor, require
 from crm_core.db import shared
 from crm_core.errors import Conflict, Invalid, NotFound
-from crm_core.fields import parse_one
+from crm_core.fields import parse_one, registry
 from crm_core.kit import clock
 from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Pipeline, Stage, StageEvent
 from crm_core.services.collaboration import incoming
@@ -29,7 +29,8 @@ def get(session: Session, actor: Actor, deal_id: int | None, *, action: Action =
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Deal:
     """Open a deal. Without a stage it starts in the first one of the pipeline (the default pipeline when none is given), whatever that asks for;
     a stage that was chosen asks before it lets the deal in."""
-    given = dict(values)
+    given = {key: value for key, value in values.items() if value is not None or key not in ("pipeline_id", "stage_id")}
+    filled = {"pipeline_id", "stage_id", "created_on"} - given.keys()
     stage = _first_stage(session, given.get("pipeline_id"), given.get("stage_id"))
     given["pipeline_id"], given["stage_id"] = stage.pipeline_id, stage.id
     given.setdefault("created_on", clock.today(actor.timezone))
@@ -48,7 +49,7 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
             missing.append(gates.check(session, actor, deal, stage))
 
     fixed = {"stage_since": clock.utcnow()}
-    deal = records.create(session, actor, "deal", given, prepare=prepare, submit_key=submit_key, fixed=fixed)
+    deal = records.create(session, actor, "deal", given, prepare=prepare, submit_key=submit_key, fixed=fixed, filled=filled)
     if session.exec(select(StageEvent).where(StageEvent.deal_id == deal.id)).first() is None:
         session.add(StageEvent(deal_id=deal.id, to_stage_id=deal.stage_id, at=clock.utcnow(), by_id=actor.user_id))
     for one in missing:
@@ -242,6 +243,8 @@ def _save(
         data = {"from": origin_stage.name if origin_stage else "", "to": stage.name, "reason": changes.get("lost_reason") or ""}
         if current.outcome is not StageKind.OPEN and stage.kind is StageKind.OPEN:
             event_type = "deal.reopened"
+    if stage is not None and "stage_id" not in changes:  # by a verb: win, lose, reopen
+        records.refuse_locked(session, actor, registry(session, "deal"), ["stage_id", *(key for key in changes if changes[key])])
     saved = records.update(
         session, actor, "deal", deal_id, changes, base_version=base_version, prepare=prepare, event_type=event_type, event_data=data
     )

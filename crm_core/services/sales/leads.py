@@ -34,7 +34,7 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
     if not given.get("status_id"):
         given["status_id"] = status_of(session, LeadKind.OPEN).id
     _refuse_converted(session, given)
-    lead = records.create(session, actor, "lead", given, submit_key=submit_key)
+    lead = records.create(session, actor, "lead", given, submit_key=submit_key, filled=given.keys() - values.keys())
     incoming.route_later(session, "lead", lead)
     return lead
 
@@ -171,9 +171,11 @@ def convert(
     if base_version is not None and base_version != lead.version:
         raise Conflict("Somebody else changed this lead meanwhile. Look at it again before you convert it.")
     owner_id = _heir(session, actor, lead)
-    account = _account(session, actor, lead, account_id, account_name, owner_id)
-    contact = _contact(session, actor, lead, contact_id, account, owner_id, told=not deal_name)
-    deal = _deal(session, actor, lead, account, contact, deal_name, amount_minor, owner_id)
+    _refuse_typed(session, actor, lead, account_name if account_id is None else None, deal_name, amount_minor)
+    with records.carrying(session):
+        account = _account(session, actor, lead, account_id, account_name, owner_id)
+        contact = _contact(session, actor, lead, contact_id, account, owner_id, told=not deal_name)
+        deal = _deal(session, actor, lead, account, contact, deal_name, amount_minor, owner_id)
     for model in (Activity, Task):
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
             row.account_id, row.contact_id = account.id if account else None, contact.id
@@ -197,6 +199,17 @@ def convert(
     }
     records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.converted", event_data=data)
     return Converted(lead_id, fixed["converted_account_id"], contact.id, fixed["converted_deal_id"])
+
+
+def _refuse_typed(
+    session: Session, actor: Actor, lead: Lead, account_name: str | None, deal_name: str | None, amount_minor: int | None
+) -> None:
+    """What the lead knows is carried over; what is typed beside it needs the right to write the field."""
+    if account_name not in (None, "", lead.company):
+        records.refuse_locked(session, actor, registry(session, "account"), ["name"])
+    typed = ["name"] if deal_name not in (None, "", lead.company, lead.name) else []
+    typed += ["amount_minor"] if deal_name and amount_minor not in (None, 0, lead.estimated_minor) else []
+    records.refuse_locked(session, actor, registry(session, "deal"), typed)
 
 
 def _share_touches(session: Session, lead_id: int, contact_id: int | None) -> None:

@@ -59,9 +59,11 @@ def refuse_stale(word: str, now: Sequence[LineView], *, stale: bool, base_lines:
 
 
 def refuse_hidden(actor: Actor, entity: str, field: str) -> None:
-    """Whoever does not see the amounts can't write them: saving would put zeros where prices stood."""
+    """Whoever does not see the amounts can't write them: saving would put zeros where prices stood. Nor can who may only read them."""
     if actor.masked(entity, field):
         raise Invalid("Amounts are hidden from your role, so you can't change the products.")
+    if actor.locked(entity, field):
+        raise Invalid("Amounts are read-only for your role, so you can't change the products.")
 
 
 def priced(session: Session, actor: Actor, position: int, row: Mapping[str, Any], kept: Collection[int | None]) -> dict[str, Any]:

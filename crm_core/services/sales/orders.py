@@ -34,7 +34,8 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
     if not given.get("number"):
         given["number"] = records.next_number(session, Order, "O")
     given.pop("total_minor", None)
-    return records.create(session, actor, "order", given, submit_key=submit_key, fixed={"currency": actor.currency})
+    filled = {"ordered_at", "number"} - {key for key, value in values.items() if value not in (None, "")}
+    return records.create(session, actor, "order", given, submit_key=submit_key, fixed={"currency": actor.currency}, filled=filled)
 
 
 def update(

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, select
 
-from crm_core import access, db
+from crm_core import access, db, records
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.jobs import Job, enqueue, job
 from crm_core.kit.clock import utcnow
@@ -104,7 +104,8 @@ def _take(session: Session, delivery_id: int) -> None:
     try:
         with session.begin_nested():
             actor = access.load(session, shop.owner_id, via=Via.API)
-            row.state, row.order_id = shop_orders.apply(session, actor, shop, row.topic, row.payload)
+            with records.carrying(session):
+                row.state, row.order_id = shop_orders.apply(session, actor, shop, row.topic, row.payload)
             session.flush()
         row.message, row.payload = "", {}
     except CrmError as error:

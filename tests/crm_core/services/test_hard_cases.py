@@ -60,7 +60,7 @@ def test_the_log_of_an_export_counts_the_rows_that_left(any_cast):
     with read_session() as session:
         made = exports.build(session, any_cast["alice"], "account", ListQuery())
     with write_session() as session:
-        exports.log(session, any_cast["alice"], "account", made.rows, form="csv")
+        exports.log(session, any_cast["alice"], "account", made, form="csv")
     assert b"Mine" in made.data and b"Somebody" not in made.data
     with read_session() as session:
         event = session.exec(select(Event).where(Event.type == "organisation.exported")).one()

@@ -7,6 +7,7 @@ from crm_core.access import load
 from crm_core.db import read_session, write_session
 from crm_core.models import Role, User
 from crm_core.services.admin import passwords, users
+from crm_core.vocabulary import FieldLevel
 from tests.pages.app import open_screen, words
 from tests.quick_hashes import quick_hashes as quick_hashes
 from ui.navigation import screen_of, screens_for
@@ -68,7 +69,7 @@ def test_hiding_a_field_holds_from_the_next_click_on(root, cast):
     app = open_screen(root, "roles")
     app.session_state["role"] = role.id
     app.run()
-    app.multiselect(key=f"masks_{role.id}_{role.version}").set_value([("contact", "birthday")]).run()
+    app.selectbox(key=f"level_{role.id}_{role.version}_contact_birthday").set_value(FieldLevel.HIDDEN).run()
     app.button(key="save_rights").click().run()
     assert not app.exception and not app.error
     with read_session() as session:

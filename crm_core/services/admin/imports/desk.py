@@ -16,7 +16,7 @@ from crm_core.services.admin.imports import checking, matching, runs, suggest
 from crm_core.services.admin.imports.kinds import kind_of
 from crm_core.services.admin.imports.plan import Column, Mode, NewField, Plan, Unknown
 from crm_core.services.admin.imports.profile import Profile
-from crm_core.services.admin.imports.targets import searchable, targets
+from crm_core.services.admin.imports.targets import locked, searchable, targets
 from crm_core.vocabulary import Action, FieldKind
 
 NEW_FIELD = "new"
@@ -59,6 +59,8 @@ class Desk:
     problems: tuple[str, ...]
     remarks: tuple[str, ...]
     may_add_fields: bool
+    locked: Mapping[str, str]
+    """Fields that the person's role may not change, and that a column therefore can't go into: key → label."""
 
 
 def view(session: Session, actor: Actor, run_id: int) -> Desk:
@@ -80,6 +82,7 @@ def view(session: Session, actor: Actor, run_id: int) -> Desk:
         problems=tuple(checking.problems(session, actor, kind, plan)),
         remarks=tuple(checking.remarks(session, actor, kind, plan)),
         may_add_fields=may_add,
+        locked=locked(session, actor, kind),
     )
 
 

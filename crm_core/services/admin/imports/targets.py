@@ -28,11 +28,22 @@ def targets(session: Session, actor: Actor, kind: Kind) -> dict[str, FieldSpec]:
     """Field key → spec of everything that the actor can import into, in the order in which a menu shows it."""
     found: dict[str, FieldSpec] = {}
     for key, spec in registry(session, kind.entity).items():
-        if (spec.editable or key in kind.opened) and key not in kind.closed and not actor.masked(kind.entity, key):
+        if (spec.editable or key in kind.opened) and key not in kind.closed and not actor.locked(kind.entity, key):
             found[key] = spec
     for spec in kind.extra:
-        found[spec.key] = replace(spec, entity=kind.entity)
+        if not actor.locked(kind.entity, _PARTS.get(spec.key, spec.key)):
+            found[spec.key] = replace(spec, entity=kind.entity)
     return found
+
+
+_PARTS = {"first_name": "name", "last_name": "name", "email_2": "email", "phone_2": "phone"}
+"""What an importer adds and the field that it is a part of: whoever may not write the one may not write the other."""
+
+
+def locked(session: Session, actor: Actor, kind: Kind) -> dict[str, str]:
+    """Field key → label of what could be imported if the actor's role might change it."""
+    fields = registry(session, kind.entity).items()
+    return {key: spec.label for key, spec in fields if spec.editable and key not in kind.closed and actor.locked(kind.entity, key)}
 
 
 def searchable(session: Session, entity_key: str) -> dict[str, str]:
@@ -46,4 +57,4 @@ def self_references(specs: Mapping[str, FieldSpec], entity_key: str) -> tuple[st
     return tuple(key for key, spec in specs.items() if spec.to == entity_key)
 
 
-__all__ = ["CREATABLE", "FOUND_BY", "searchable", "self_references", "targets"]
+__all__ = ["CREATABLE", "FOUND_BY", "locked", "searchable", "self_references", "targets"]

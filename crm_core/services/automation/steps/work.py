@@ -15,6 +15,7 @@ from crm_core.errors import CrmError
 from crm_core.fields import parse_one, registry, to_json
 from crm_core.kit.text import clip
 from crm_core.models import Automation, AutomationStep, User
+from crm_core.records import lock_reason
 from crm_core.services import crud
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps.base import Context, Done, Names, Param, Result, Skipped, StepKind, who
@@ -72,8 +73,8 @@ def _field_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: 
     spec = registry(session, flow["entity"]).get(str(step.get("field") or ""))
     if spec is None or not spec.editable:
         return "Choose a field that can be changed."
-    if actor.masked(flow["entity"], spec.key):
-        return f"{spec.label} is hidden from your role."
+    if reason := lock_reason(actor, spec):
+        return reason
     if spec.custom:
         return ""
     try:

@@ -11,7 +11,7 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.models import Event, Role, User
 from crm_core.services.admin import passwords, role_rules, roles, users
-from crm_core.vocabulary import Action, Scope
+from crm_core.vocabulary import Action, FieldLevel, Scope
 from tests.quick_hashes import quick_hashes as quick_hashes
 
 
@@ -73,7 +73,14 @@ def test_new_rights_hold_from_the_next_click_and_are_recorded_cell_by_cell(root,
     before = rights_of(root, "sales_rep")
     grants = {**before.grants, ("deal", Action.READ): Scope.TEAM}
     del grants[("lead", Action.DELETE)]
-    run(roles.set_rights, root, before.role.id, grants=grants, masks=[("contact", "birthday")], base_version=before.role.version)
+    run(
+        roles.set_rights,
+        root,
+        before.role.id,
+        grants=grants,
+        fields={("contact", "birthday"): FieldLevel.HIDDEN},
+        base_version=before.role.version,
+    )
     with read_session() as session:
         alice = load(session, any_cast["alice"].user_id)
         assert alice.scopes("deal", Action.READ) == {Scope.TEAM} and not alice.can("lead", Action.DELETE)
@@ -82,15 +89,15 @@ def test_new_rights_hold_from_the_next_click_and_are_recorded_cell_by_cell(root,
     assert event.changes == {
         "deal.read": ["own", "team"],
         "lead.delete": ["own", None],
-        "contact.birthday hidden": [False, True],
+        "contact.birthday": ["Edit", "Hidden, whatever other roles allow"],
     }
     with pytest.raises(Conflict, match="meanwhile"):
-        run(roles.set_rights, root, before.role.id, grants=grants, masks=[], base_version=before.role.version)
+        run(roles.set_rights, root, before.role.id, grants=grants, fields={}, base_version=before.role.version)
 
 
 def test_saving_the_same_rights_again_changes_nothing(admin):
     before = rights_of(admin, "analyst")
-    run(roles.set_rights, admin, before.role.id, grants=before.grants, masks=before.masks)
+    run(roles.set_rights, admin, before.role.id, grants=before.grants, fields=before.fields)
     with read_session() as session:
         assert session.exec(select(Event)).all() == []
         assert session.get(Role, before.role.id).version == before.role.version
@@ -99,7 +106,7 @@ def test_saving_the_same_rights_again_changes_nothing(admin):
 def test_the_administrators_role_stays_whole(admin):
     before = rights_of(admin, "administrator")
     with pytest.raises(Conflict, match="always may do everything"):
-        run(roles.set_rights, admin, before.role.id, grants={}, masks=[])
+        run(roles.set_rights, admin, before.role.id, grants={}, fields={})
     with pytest.raises(Conflict, match="built-in"):
         run(roles.remove, admin, before.role.id)
 
@@ -108,14 +115,14 @@ def test_a_mask_needs_a_field_that_exists(admin):
     before = rights_of(admin, "analyst")
     for mask in (("contact", "shoe_size"), ("user", "email"), ("nothing", "name")):
         with pytest.raises(Invalid):
-            run(roles.set_rights, admin, before.role.id, grants=before.grants, masks=[mask])
+            run(roles.set_rights, admin, before.role.id, grants=before.grants, fields={mask: FieldLevel.HIDDEN})
 
 
 def test_a_role_like_another_starts_with_its_rights_and_masks(root):
     made = run(roles.create, root, name="Auditor", like=role_id("analyst"))
     with read_session() as session:
         copied = roles.rights(session, root, made.id)
-    assert copied.grants == rights_of(root, "analyst").grants and copied.masks == rights_of(root, "analyst").masks
+    assert copied.grants == rights_of(root, "analyst").grants and copied.fields == rights_of(root, "analyst").fields
     with pytest.raises(Conflict, match="already a role called Auditor"):
         run(roles.create, root, name=" auditor ")
 
@@ -146,7 +153,7 @@ def test_nobody_but_an_administrator_may(cast, who):
         (roles.rights, (target,), {}),
         (roles.create, (), {"name": "X"}),
         (roles.rename, (target,), {"name": "X", "description": ""}),
-        (roles.set_rights, (target,), {"grants": {}, "masks": []}),
+        (roles.set_rights, (target,), {"grants": {}, "fields": {}}),
         (roles.remove, (target,), {}),
     ):
         with pytest.raises(NotPermitted):

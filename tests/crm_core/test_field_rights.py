@@ -1,0 +1,207 @@
+"""What a role may read only, sees masked, or does not see: on every path by which a value leaves the house or comes into it."""
+
+from dataclasses import replace
+
+import pytest
+from sqlmodel import select
+
+from crm_core import lists, veil
+from crm_core.access.levels import merged
+from crm_core.db import read_session, write_session
+from crm_core.errors import Invalid
+from crm_core.fields import registry
+from crm_core.lists import ListQuery
+from crm_core.models import Event, Lead, Role, RoleFieldMask, Ticket
+from crm_core.services import bulk, crud, exports, finder, setting_back
+from crm_core.services.admin import audit
+from crm_core.services.admin.imports import targets
+from crm_core.services.admin.imports.kinds import kind_of
+from crm_core.services.automation.steps import work
+from crm_core.services.collaboration import outward, timeline
+from crm_core.services.customers import contacts, duplicates
+from crm_core.services.helpdesk import macros, tickets
+from crm_core.services.marketing import letters, segments
+from crm_core.services.sales import deals, leads
+from crm_core.vocabulary import Action, FieldKind, FieldLevel
+from tests.verbs import do, look
+
+EDIT, READ, MASKED, HIDDEN = FieldLevel.EDIT, FieldLevel.READ, FieldLevel.MASKED, FieldLevel.HIDDEN
+WRITES = frozenset({("contact", Action.READ), ("contact", Action.EDIT)})
+LOOKS = frozenset({("contact", Action.READ)})
+ELSEWHERE = frozenset({("product", Action.EDIT)})
+
+
+@pytest.mark.parametrize(
+    ("rows", "verbs", "level"),
+    [
+        ([(1, HIDDEN, False)], {1: WRITES}, HIDDEN),
+        ([(1, HIDDEN, False)], {1: WRITES, 2: WRITES}, EDIT),
+        ([(1, HIDDEN, False)], {1: WRITES, 2: LOOKS}, READ),
+        ([(1, HIDDEN, False)], {1: WRITES, 2: ELSEWHERE}, HIDDEN),
+        ([(1, HIDDEN, True)], {1: WRITES, 2: WRITES}, HIDDEN),
+        ([(1, MASKED, True), (2, HIDDEN, False)], {1: WRITES, 2: WRITES}, MASKED),
+        ([(1, HIDDEN, False), (2, MASKED, False)], {1: WRITES, 2: WRITES}, MASKED),
+        ([(1, READ, False)], {1: WRITES, 2: LOOKS}, READ),
+        ([(1, READ, True)], {1: WRITES, 2: WRITES}, READ),
+    ],
+)
+def test_of_several_roles_the_most_permissive_wins_unless_one_holds_against_all(rows, verbs, level):
+    found = merged([(role, "contact", "phone", *rest) for role, *rest in rows], verbs)
+    assert found.get(("contact", "phone"), EDIT) is level
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        (FieldKind.EMAIL, "mia@example.org", "m…@example.org"),
+        (FieldKind.EMAIL, "no address", "•••"),
+        (FieldKind.PHONE, "+49 30 5550112", "+49 … 12"),
+        (FieldKind.PHONE, "+4930555 0112", "+493 … 12"),
+        (FieldKind.PHONE, "030 5550112", "… 12"),
+        (FieldKind.PHONE, "110", "•••"),
+        (FieldKind.TEXT, "Jane van der Doe", "J… v… d…"),
+        (FieldKind.TEXT, "Jo", "•••"),
+        (FieldKind.LONG_TEXT, "A long story", "•••"),
+        (FieldKind.MONEY, 1200, "•••"),
+    ],
+)
+def test_a_trace_tells_two_people_apart_and_no_more(kind, value, shown):
+    assert veil.trace(kind, value) == shown and isinstance(veil.trace(kind, value), veil.Veil)
+
+
+def everything_locked(actor):
+    with read_session() as session:
+        keys = [(entity, spec.key) for entity in ("contact", "deal", "ticket") for spec in registry(session, entity).values()]
+    return replace(actor, locks=frozenset(keys))
+
+
+def test_a_field_that_is_read_only_is_written_on_no_path(cast):
+    root = cast["root"]
+    account = do(crud.create, root, "account", {"name": "Firm"}).id
+    contact = do(crud.create, root, "contact", {"name": "Jane Doe", "email": "jane@x.example", "account_id": account})
+    do(crud.update, root, "contact", contact.id, {"job_title": "Boss"})
+    deal = do(crud.create, root, "deal", {"name": "Chance", "amount_minor": 5, "account_id": account})
+    ticket = do(tickets.create, root, {"subject": "Broken"})
+    bound = everything_locked(root)
+    with read_session() as session:
+        change = session.exec(select(Event.id).where(Event.type == "contact.updated")).one()
+    refused = {
+        "form": lambda: do(crud.update, bound, "contact", contact.id, {"name": "Jane Poe"}),
+        "new": lambda: do(crud.create, bound, "contact", {"name": "Somebody"}),
+        "bulk": lambda: look(bulk.preview, bound, "contact", [contact.id], "city", "Rome"),
+        "points": lambda: do(contacts.set_points, bound, contact.id, []),
+        "board": lambda: do(
+            deals.move, bound, deal.id, next(one.id for one in look(deals.stages, root) if one.id != deal.stage_id)
+        ),
+        "win": lambda: do(deals.win, bound, deal.id),
+        "products": lambda: do(deals.set_lines, bound, deal.id, []),
+        "assign": lambda: do(tickets.assign, bound, ticket.id, cast["sam"].user_id),
+        "solve": lambda: do(tickets.solve, bound, ticket.id),
+    }
+    for path, attempt in refused.items():
+        with pytest.raises(Invalid) as error:
+            attempt()
+        assert "read-only for your role" in " ".join([error.value.message, *error.value.fields.values()]), path
+    with read_session() as session:
+        assert setting_back.of_change(session, bound, change) == [] and setting_back.of_change(session, root, change)
+        assert not targets.targets(session, bound, kind_of("contact")).keys() & {"name", "email", "first_name", "email_2"}
+        assert "email" in targets.locked(session, bound, kind_of("contact"))
+        assert macros.settable(session, bound) == {} != macros.settable(session, root)
+        flow, step = {"entity": "contact"}, {"field": "city", "value": "Rome"}
+        assert "read-only" in work._field_problem(session, bound, flow, step) and not work._field_problem(session, root, flow, step)
+    saved = do(crud.update, bound, "contact", contact.id, {"name": "Jane Doe", "email": "jane@x.example"})
+    assert saved.changed == (), "what stays as it is passes"
+
+
+def test_a_new_record_takes_what_the_system_says_of_read_only_fields_and_a_conversion_carries_over_what_is_known(cast):
+    root = cast["root"]
+    bound = replace(root, locks=frozenset({("ticket", "status"), ("ticket", "owner_id"), ("contact", "email"), ("deal", "name")}))
+    ticket = do(tickets.create, bound, {"subject": "Broken", "status": "new"})
+    with write_session() as session:
+        assert session.get(Ticket, ticket.id).status.value == "new"
+    with pytest.raises(Invalid, match="read-only"):
+        do(tickets.create, bound, {"subject": "Broken", "owner_id": cast["sam"].user_id})
+    lead = do(leads.create, root, {"name": "Mia", "email": "mia@x.example", "company": "Firm"}).id
+    with pytest.raises(Invalid, match="read-only"):
+        do(leads.convert, bound, lead, deal_name="My own name")
+    made = do(leads.convert, bound, lead, deal_name="Firm")
+    with read_session() as session:
+        assert session.get(Lead, lead).converted_contact_id == made.contact_id
+        assert look(contacts.points, root, made.contact_id)[0].value == "mia@x.example"
+
+
+SECRETS = ("jane.doe@secret-corp", "5550112", "Jane Doe", "jane", "doe")
+"""Of a masked contact no path tells one of these; the domain of an address and the last two digits of a number are its trace."""
+
+
+def paths(actor, contact, event):
+    """Everything by which a contact's fields leave the house, as text."""
+    with read_session() as session:
+        rows = lists.find(session, actor, "contact", ListQuery(columns=("name", "email", "phone"))).rows
+        specs = registry(session, "contact")
+        return {
+            "list": rows,
+            "one": lists.rows_of(session, actor, "contact", [contact], specs.values()),
+            "titles": lists.titles(session, actor, "contact", [contact]),
+            "choices": lists.choices(session, actor, "contact"),
+            "export": exports.build(session, actor, "contact", ListQuery(columns=("name", "email", "phone"))).data.decode(),
+            "api": outward.records_of(session, actor, "contact", [contact], fields=("name", "email", "phone")),
+            "changes of the api": outward.changes_since(session, actor, "contact", contact, 1),
+            "timeline": timeline.find(session, actor, "contact", contact)[0],
+            "audit": audit.get(session, actor, event),
+            "letter": letters.values_of(session, actor, "contact", [contact]),
+            "segment": segments.preview(session, actor, "contact", None),
+            "points": contacts.points(session, actor, contact),
+            "traces": contacts.traces(session, actor, contact),
+            "earlier values": setting_back.find(session, actor, "contact", contact),
+        }
+
+
+def test_a_masked_field_shows_its_trace_and_is_told_on_no_path(cast):
+    root = cast["root"]
+    typed = {"name": "Jane Doe", "email": "jane.doe@secret-corp.example", "phone": "+49 30 5550112"}
+    contact = do(crud.create, root, "contact", typed).id
+    others = [do(crud.create, root, "contact", {"name": name, "email": f"{name}@x.example"}).id for name in ("Zoe", "Abe")]
+    do(crud.update, root, "contact", contact, {"name": "Jane Roe"})
+    do(crud.update, root, "contact", contact, typed)
+    keys = frozenset(("contact", key) for key in typed)
+    blind = replace(root, masks=keys, veils=keys)
+    with read_session() as session:
+        event = session.exec(select(Event.id).where(Event.type == "contact.updated")).all()[-1]
+    for path, told in paths(blind, contact, event).items():
+        assert not [secret for secret in SECRETS if secret in str(told)], path
+    open_eyes = paths(root, contact, event)
+    assert all("Jane Doe" in str(open_eyes[path]) for path in ("list", "export", "timeline", "audit", "letter")), (
+        "the paths are walked"
+    )
+    shown = paths(blind, contact, event)
+    assert {"J… D…", "j…@secret-corp.example", "+49 … 12"} <= set(shown["one"][0].values())
+    assert shown["traces"] == ["j…@secret-corp.example", "+49 … 12"] and "j…@secret-corp.example" in shown["export"]
+    assert shown["api"][0]["email"] is None and set(shown["api"][0]["masked"]) == {"name", "email", "phone"}
+    with read_session() as session:
+        for key in typed:
+            with pytest.raises(Invalid):
+                lists.find(session, blind, "contact", ListQuery(filter={"field": key, "cmp": "eq", "value": typed[key]}))
+            order = [row["id"] for row in lists.find(session, blind, "contact", ListQuery(sort=(key, False))).rows]
+            assert order == [contact, *others], "the order tells nothing"
+        for word in ("jane", "secret", "5550112", "J… D…"):
+            assert finder.find(session, blind, word) == [] and not lists.choices(session, blind, "contact", word)
+            assert lists.count(session, blind, "contact", ListQuery(q=word)) == 0
+        assert duplicates.check(session, blind, "contact", typed) == duplicates.Found()
+    with pytest.raises(Invalid, match="masked for your role"):
+        do(crud.update, blind, "contact", contact, {"email": "j…@secret-corp.example"})
+
+
+def test_a_role_that_was_given_levels_gives_them_to_its_people(cast):
+    with write_session() as session:
+        role = session.exec(select(Role).where(Role.key == "sales_rep")).one()
+        for key, level in (("phone", MASKED), ("city", READ), ("birthday", HIDDEN)):
+            session.add(RoleFieldMask(role_id=role.id, entity="contact", field_key=key, level=level))
+    from crm_core.access import load
+
+    with read_session() as session:
+        alice = load(session, cast["alice"].user_id)
+    assert (alice.veiled("contact", "phone"), alice.masked("contact", "phone"), alice.locked("contact", "phone")) == (True,) * 3
+    assert alice.locked("contact", "city") and not alice.masked("contact", "city")
+    assert alice.masked("contact", "birthday") and not alice.veiled("contact", "birthday")
+    assert alice.fingerprint("contact") != replace(alice, veils=frozenset()).fingerprint("contact")
