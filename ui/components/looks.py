@@ -52,8 +52,9 @@ def _dialog(actor: Actor, entity_key: str, record_id: int) -> None:
     rows = [(look.id, [Cell(look.who), Cell(_how(look)), Cell(fmt.instant(actor, look.at))]) for look in found]
     columns = [column for column in LOOK_COLUMNS if column.key != "what"]
     table(columns, rows, key="looks_of", label="Who looked at this")
-    if page_of(actor, "audit") is not None:
+    page = page_of(actor, "audit")
+    if page is not None:
         st.page_link(
-            page_of(actor, "audit"), label="All of it in the audit trail", icon=":material/history:",
+            page, label="All of it in the audit trail", icon=":material/history:",
             query_params={"part": "looks", "kind": entity_key, "record": str(record_id)},
         )  # fmt: skip
