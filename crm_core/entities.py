@@ -127,6 +127,7 @@ _AREA_LABELS = {
     "automation": "Automations",
     "booking": "Booking pages",
     "help_centre": "Public help centre",
+    "letter_template": "Letter templates",
 }
 
 

@@ -604,6 +604,14 @@ class SuppressionReason(Choice):
     MANUAL = "manual", "Blocked by hand"
 
 
+class LetterUse(Choice):
+    """What a kept letter is for."""
+
+    MARKETING = "marketing", "Campaigns and news"
+    SALES = "sales", "One-to-one mail"
+    SERVICE = "service", "Answers to tickets"
+
+
 class Outlet(Choice):
     """How a campaign reaches its people."""
 

@@ -116,6 +116,26 @@ PAGES: tuple[Screen, ...] = (
     Screen(
         "marketing/campaign.py", "campaign", "Campaign", "campaign", "Marketing", ("campaign", R), hidden=True, parent="campaigns"
     ),
+    Screen(
+        "marketing/letter_templates.py",
+        "letter-templates",
+        "Letter templates",
+        "library_books",
+        "Marketing",
+        ("letter_template", R),
+        hidden=True,
+        parent="campaigns",
+    ),
+    Screen(
+        "marketing/letter_template.py",
+        "letter-template",
+        "Letter template",
+        "library_books",
+        "Marketing",
+        ("letter_template", R),
+        hidden=True,
+        parent="letter-templates",
+    ),
     Screen("marketing/consent.py", "consent", "Consent and limits", "mark_email_read", "Marketing", ("campaign", Action.EDIT)),
     Screen("marketing/segments.py", "segments", "Segments", "groups_3", "Marketing", ("segment", R)),
     Screen("marketing/segment.py", "segment", "Segment", "groups_3", "Marketing", ("segment", R), hidden=True, parent="segments"),

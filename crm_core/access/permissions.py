@@ -27,6 +27,7 @@ AREAS = (
     "automation",
     "booking",
     "help_centre",
+    "letter_template",
 )
 """Parts of the product that are allowed as a whole."""
 
@@ -92,7 +93,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("mailbox", read=ALL)
         + _on("assignment", read=ALL, manage=SUB)
         + _on(("survey", "telephony"), read=ALL, manage=ALL)
-        + _on(("automation", "booking"), read=ALL, manage=ALL)
+        + _on(("automation", "booking", "letter_template"), read=ALL, manage=ALL)
         + _on("article", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
         + _on("article", **{"import": ALL})
         + _on("help_centre", read=ALL, manage=ALL)
@@ -114,7 +115,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("quota", read=OWN)
         + _on("integration", read=ALL)
         + _on("automation", read=ALL)
-        + _on("booking", read=ALL, manage=OWN),
+        + _on(("booking", "letter_template"), read=ALL, manage=OWN),
     ),
     RoleDefault(
         "marketer",
@@ -122,7 +123,7 @@ ROLES: tuple[RoleDefault, ...] = (
         "Runs campaigns and works on leads and contacts; reads deals",
         _on(("campaign", "lead", "contact"), read=ALL, create=ALL, edit=ALL, delete=OWN, export=ALL)
         + _on("segment", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
-        + _on(("lead_form", "survey"), read=ALL, manage=ALL)
+        + _on(("lead_form", "survey", "letter_template"), read=ALL, manage=ALL)
         + _on("automation", read=ALL, manage=ALL)
         + _on("booking", read=ALL, manage=OWN)
         + _on(("lead", "contact"), **{"import": ALL})
@@ -146,14 +147,14 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("analytics", read=ALL)
         + _on("integration", read=ALL)
         + _on("automation", read=ALL)
-        + _on("booking", read=ALL, manage=OWN),
+        + _on(("booking", "letter_template"), read=ALL, manage=OWN),
     ),
     RoleDefault(
         "analyst",
         "Analyst",
         "Reads everything, writes nothing; personal data is masked",
         _on(RECORDS, read=ALL, export=ALL)
-        + _on(("analytics", "quota", "view", "integration", "survey"), read=ALL)
+        + _on(("analytics", "quota", "view", "integration", "survey", "letter_template"), read=ALL)
         + _on("automation", read=ALL),
         tuple((entity, key) for entity, keys in PERSONAL.items() for key in keys),
     ),

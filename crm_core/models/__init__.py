@@ -40,7 +40,16 @@ from crm_core.models.organisation import (
     UserClosure,
     UserRole,
 )
-from crm_core.models.outreach import CampaignPlan, CampaignVariant, Consent, OutreachRules, SigningKey, Suppression, TrackedLink
+from crm_core.models.outreach import (
+    CampaignPlan,
+    CampaignVariant,
+    Consent,
+    LetterTemplate,
+    OutreachRules,
+    SigningKey,
+    Suppression,
+    TrackedLink,
+)
 from crm_core.models.platform import (
     AuditPolicy,
     AuditSeal,

@@ -40,7 +40,7 @@ class CampaignChannel(Record, table=True):
 
 class CampaignMember(Record, table=True):
     """One row per person (contact or lead) in a campaign. ``step`` is empty until a launch has frozen them; ``due_at`` is the earliest
-    instant at which they may be contacted."""
+    instant at which they may be contacted. ``inside``: in which of the segments that the letter's parts ask for they were at the launch."""
 
     __tablename__ = "campaign_member"
     __table_args__ = table_args(
@@ -60,6 +60,7 @@ class CampaignMember(Record, table=True):
     variant: str | None = Field(default=None, max_length=1)
     address: str | None = Field(default=None, max_length=254)
     skip_reason: str | None = Field(default=None, max_length=40)
+    inside: str | None = Field(default=None, max_length=200)
     due_at: datetime | None = None
     mail_id: int | None = Field(default=None, index=True)  # no foreign key: SQLite can't add one without rebuilding the table
     opened_at: datetime | None = None

@@ -7,7 +7,7 @@ from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from crm_core.models.base import Base, Json, Record, choice_type, table_args
-from crm_core.vocabulary import ConsentStatus, ContactWay, Outlet, PlanState, Purpose, SuppressionReason
+from crm_core.vocabulary import ConsentStatus, ContactWay, LetterUse, Outlet, PlanState, Purpose, SuppressionReason, Visibility
 
 
 class Consent(Base, table=True):
@@ -100,6 +100,26 @@ class CampaignVariant(Record, table=True):
     weight: int = 1
     subject: str = Field(default="", max_length=300)
     body: str = Field(default="", sa_type=Text)
+    template_id: int | None = (
+        None  # no foreign key: SQLite can't add one without rebuilding the table; the letter it was copied from
+    )
+
+
+class LetterTemplate(Record, table=True):
+    """One row per letter that is kept to be written again. Whatever begins with it takes a copy, so a later change reaches nothing that runs.
+    ``archived_at``: it is offered no more."""
+
+    __tablename__ = "letter_template"
+    name: str = Field(max_length=80)
+    about: str = Field(default="", max_length=300)
+    use: LetterUse = Field(sa_type=choice_type(LetterUse))
+    subject: str = Field(default="", max_length=300)
+    body: str = Field(default="", sa_type=Text)
+    visibility: Visibility = Field(default=Visibility.SHARED, sa_type=choice_type(Visibility))
+    owner_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL", index=True)
+    archived_at: datetime | None = None
+    used_count: int = 0
+    used_at: datetime | None = None
 
 
 class TrackedLink(Base, table=True):

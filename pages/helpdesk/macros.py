@@ -8,7 +8,7 @@ from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.header import empty_state, header
 from ui.components.macro_dialogs import macro_dialog, steps_of
-from ui.navigation import page_of
+from ui.navigation import go, page_of
 from ui.session import current_actor
 
 
@@ -52,6 +52,10 @@ actions = header(
 )
 if actions.button("New macro", type="primary", icon=":material/add:", key="new_macro", shortcut="n"):
     macro_dialog(None)
+if page_of(actor, "letter-templates") is not None and actions.button(
+    "Letter templates", icon=":material/library_books:", key="to_templates"
+):
+    go("letter-templates", use="service")
 known = load(macros.usable)
 if not known:
     box = empty_state(

@@ -5,6 +5,7 @@ from ui.components.header import header
 from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Quick, record_list
 from ui.components.record_page import new_dialog
+from ui.navigation import go, page_of
 from ui.session import current_actor
 
 NEW_FIELDS = ("name", "goal", "starts_on", "ends_on", "budget_minor", "owner_id")
@@ -21,6 +22,10 @@ if actor.can("campaign", Action.CREATE) and actions.button(
     "New campaign", type="primary", icon=":material/add:", shortcut="n", key="new_campaign"
 ):
     new_campaign()
+if page_of(actor, "letter-templates") is not None and actions.button(
+    "Letter templates", icon=":material/library_books:", key="to_templates"
+):
+    go("letter-templates")
 
 record_list(
     "campaign",

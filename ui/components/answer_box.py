@@ -1,17 +1,19 @@
 """The box below a conversation: answer by mail or on paper, note something for colleagues, enter what the customer said."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from crm_core.services.helpdesk import answers, macros, ticket_rules, tickets
 from crm_core.services.helpdesk.answers import Envelope, NewFile
-from crm_core.vocabulary import TicketKind, Way
+from crm_core.services.marketing import templates
+from crm_core.vocabulary import Action, LetterUse, TicketKind, Way
 from ui import format as fmt
-from ui.actions import load, perform, renew, show_refusal, submit_key
+from ui.actions import load, perform, renew, show_refusal, submit_key, tell
 from ui.components.article_picker import add_words, article_picker, forget, insert, inserted
 from ui.components.wishes import reach_note
+from ui.session import current_actor
 
 KINDS = {"reply": "Answer", "note": "Internal note", "said": "Customer said"}
 _THEN = {
@@ -22,6 +24,8 @@ _THEN = {
 }
 _WORDS = {"reply": "Write to the customer", "note": "Only colleagues see this", "said": "What did the customer answer?"}
 _PLACE = "_answer_taken"
+Canned = tuple[str, str, Callable[[int, int, str], None], int]
+"""Words that were written before: name, words, what puts them into the box, and from what."""
 
 
 @st.fragment
@@ -68,27 +72,35 @@ def _canned(ticket_id: int, key: str, kind: str) -> None:
     """Words that were written before, put into the box."""
     if kind == "said":
         return
-    known = [one for one in load(macros.usable) if one.answer]
+    known: list[Canned] = [(one.name, one.answer, _insert, one.id) for one in load(macros.usable) if one.answer]
+    if current_actor().can("letter_template", Action.READ):
+        letters = [one.template for one in load(templates.find, use=LetterUse.SERVICE)]
+        known += [(one.name, one.body, _insert_letter, one.id) for one in letters]
     if not known:
         return
     with st.popover("Insert", icon=":material/quickreply:", type="tertiary", key=f"canned_{key}"):
         query = st.text_input("Find", key=f"canned_q_{key}", placeholder="Find words", label_visibility="collapsed", live=True)
-        fits = [one for one in known if not query or query.casefold() in f"{one.name} {one.answer}".casefold()]
-        for one in fits[:8]:
+        fits = [one for one in known if not query or query.casefold() in f"{one[0]} {one[1]}".casefold()]
+        for name, words, put, source in fits[:8]:
             st.button(
-                fmt.md(one.name),
-                key=f"canned_{key}_{one.id}",
-                width="stretch",
-                on_click=_insert,
-                args=(ticket_id, one.id, key),
-                help=fmt.md(one.answer[:200]),
-            )
+                fmt.md(name), key=f"canned_{key}_{put.__name__}_{source}", width="stretch", on_click=put, args=(ticket_id, source, key),
+                help=fmt.md(words[:200]),
+            )  # fmt: skip
         if not fits:
             st.caption("No words like that.")
 
 
 def _insert(ticket_id: int, macro_id: int, key: str) -> None:
     add_words(key, load(macros.answer_for, macro_id, ticket_id))
+
+
+def _insert_letter(ticket_id: int, template_id: int, key: str) -> None:
+    """Put a kept letter into the box, with what is known of the ticket and its customer."""
+    made = load(templates.rendered, template_id, "ticket", ticket_id)
+    add_words(key, made.text)
+    perform(templates.note_used, template_id)
+    if made.holes:
+        tell(f"Nothing is known here of: {', '.join(made.holes).lower()}. Look at the words before you send them.")
 
 
 def _readers(envelope: Envelope | None, name: str, turn: int) -> tuple[str, str, bool]:

@@ -2,9 +2,10 @@
 of records."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -15,19 +16,22 @@ from crm_core.access import Actor
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import CrmError
 from crm_core.fields import FieldSpec, to_json
+from crm_core.models import LetterTemplate
+from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps import Param, StepKind
-from crm_core.services.marketing import letters, segments
-from crm_core.vocabulary import Action, FieldKind, SegmentKind
+from crm_core.services.marketing import letters, segments, templates
+from crm_core.vocabulary import Action, FieldKind, LetterUse, SegmentKind
 from ui import format as fmt
 from ui.actions import load
 from ui.components.automation_draft import Draft
 from ui.components.automation_trigger import specs_of
 from ui.components.entity_form import field_input
+from ui.components.letter_start import start_button
 from ui.session import current_actor
 
 Step = dict[str, Any]
 MOST = 500
-_WIDE = ("long", "template")
+_WIDE = ("long", "template", "letter")
 _EMPTY = (None, "")
 
 
@@ -232,7 +236,48 @@ def _fields_of_letters() -> None:
         st.markdown("\n".join(f"- `{key}` {fmt.md(label)}" for key, label in load(letters.fields).items()))
 
 
+def _letter(draft: Draft, step: Step, param: Param, shown: Any, key: str) -> None:
+    """Take a copy of a kept letter; once taken, say whether it was changed since."""
+    use = (
+        LetterUse.MARKETING
+        if step.get("purpose") == "marketing"
+        else LetterUse.SERVICE
+        if draft.entity == "ticket"
+        else LetterUse.SALES
+    )
+    actor = current_actor()
+    if not actor.can("letter_template", Action.READ):
+        return
+    taken = load(_taken, shown)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        start_button(f"{key}_start", use, 1, lambda one, _place: _take_letter(draft, step["id"], one))
+        if taken is None:
+            return
+        st.caption(fmt.md(f"Begun with “{taken.name}”"), width="content")
+        if taken.version != step.get("template_version"):
+            st.button(
+                "It was changed since: take its words now", type="tertiary", icon=":material/sync:", key=f"{key}_newer", on_click=_take_letter,
+                args=(draft, step["id"], taken),
+            )  # fmt: skip
+
+
+def _taken(session: Session, actor: Actor, template_id: Any) -> LetterTemplate | None:
+    try:
+        return templates.get(session, actor, template_id)
+    except CrmError:
+        return None
+
+
+def _take_letter(draft: Draft, step_id: str, one: LetterTemplate) -> None:
+    draft.catch_up()
+    flow = deepcopy(draft.flow)
+    for step, _ in flow_rules.walk(flow["steps"]):
+        if step["id"] == step_id:
+            cast(Step, step).update(subject=one.subject, body=one.body, template=one.id, template_version=one.version)
+    draft.change(flow)
+
+
 _DRAWN: dict[str, Callable[..., None]] = {
     "text": _text, "template": _text, "long": _long, "number": _number, "hour": _hour, "user": _user, "person": _person, "campaign": _campaign,
-    "segment": _segment, "field": _field, "date_field": _date_field, "value": _value,
+    "segment": _segment, "field": _field, "date_field": _date_field, "value": _value, "letter": _letter,
 }  # fmt: skip

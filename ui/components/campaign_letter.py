@@ -6,10 +6,13 @@ from typing import Any
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.models import CampaignPlan, CampaignVariant
+from crm_core.models import CampaignPlan, CampaignVariant, LetterTemplate
 from crm_core.services.marketing import letters, plans
-from ui import format as fmt
+from crm_core.vocabulary import LetterUse
 from ui.actions import load, perform, renew, submit_key
+from ui.components.letter_parts import body_input, body_typed
+from ui.components.letter_preview import fields_help, flaw_list, shown_for
+from ui.components.letter_start import keep_button, start_button
 
 EXAMPLE = """Hello {{first_name|there}},
 
@@ -42,7 +45,12 @@ def keep_typed(campaign_id: int) -> None:
     if draft is not None:
         name = _name(campaign_id, draft)
         draft["typed"] = [
-            {field: st.session_state.get(f"{name}_{n}_{field}", value) for field, value in one.items()}
+            {
+                field: body_typed(f"{name}_{n}_body", value)
+                if field == "body"
+                else st.session_state.get(f"{name}_{n}_{field}", value)
+                for field, value in one.items()
+            }
             for n, one in enumerate(draft["typed"])
         ]
 
@@ -63,9 +71,10 @@ def _name(campaign_id: int, draft: dict[str, Any]) -> str:
 
 
 def _plain(rows: Sequence[CampaignVariant]) -> list[dict[str, Any]]:
-    return [{"subject": one.subject, "body": one.body, "weight": one.weight, "drop": False} for one in rows] or [
-        {"subject": "", "body": EXAMPLE, "weight": 1, "drop": False}
-    ]
+    return [
+        {"subject": one.subject, "body": one.body, "weight": one.weight, "drop": False, "template_id": one.template_id}
+        for one in rows
+    ] or [{"subject": "", "body": EXAMPLE, "weight": 1, "drop": False, "template_id": None}]
 
 
 def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool) -> None:
@@ -87,7 +96,7 @@ def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool
             "Somebody else saved this letter meanwhile. What you typed is still here: saving it replaces theirs, discarding it shows theirs.",
             icon=":material/group:",
         )
-    _help()
+    fields_help(load(letters.fields))
     _buttons(campaign_id, draft)
     draft["seen"] = versions
 
@@ -105,7 +114,7 @@ def _wording(one: dict[str, Any], key: str, place: int | None, *, disabled: bool
         subject = st.text_input(
             "Subject", value=one["subject"], key=f"{key}_subject", max_chars=150, disabled=disabled, placeholder="What is it about?"
         )
-        body = st.text_area("Letter", value=one["body"], key=f"{key}_body", height=300, max_chars=50_000, disabled=disabled)
+        body = body_input(f"{key}_body", one["body"], disabled=disabled)
         weight, drop = one["weight"], False
         if place is not None:
             weight = st.number_input(
@@ -113,7 +122,7 @@ def _wording(one: dict[str, Any], key: str, place: int | None, *, disabled: bool
                 help="With 1 and 1 each gets half, with 1 and 3 a quarter and three quarters",
             )  # fmt: skip
             drop = st.checkbox("Leave this wording out", value=one["drop"], key=f"{key}_drop", disabled=disabled)
-    return {"subject": subject, "body": body, "weight": weight, "drop": drop}
+    return {**one, "subject": subject, "body": body, "weight": weight, "drop": drop}
 
 
 def _discard(campaign_id: int) -> None:
@@ -123,6 +132,15 @@ def _discard(campaign_id: int) -> None:
     rows = load(plans.variants, campaign_id)
     saved = _plain(rows)
     st.session_state[_key(campaign_id)] = {"versions": [one.version for one in rows], "saved": saved, "typed": saved, "turn": turn}
+
+
+def _take(campaign_id: int, one: LetterTemplate, place: int) -> None:
+    """Put a kept letter into a wording; what stood there comes back with “Discard changes”."""
+    keep_typed(campaign_id)
+    draft = st.session_state[_key(campaign_id)]
+    typed = [dict(row) for row in draft["typed"]]
+    typed[place] |= {"subject": one.subject, "body": one.body, "template_id": one.id}
+    draft |= {"typed": typed, "turn": draft["turn"] + 1}
 
 
 def _buttons(campaign_id: int, draft: dict[str, Any]) -> None:
@@ -139,23 +157,11 @@ def _buttons(campaign_id: int, draft: dict[str, Any]) -> None:
         ):
             draft["typed"] = [*typed, {**typed[0], "drop": False}]
             st.rerun()
+        start_button(f"start_{campaign_id}", LetterUse.MARKETING, len(typed), lambda one, place: _take(campaign_id, one, place))
+        keep_button(f"keep_{campaign_id}", LetterUse.MARKETING, typed[0]["subject"], typed[0]["body"])
         if unsaved(campaign_id):
             st.button("Discard changes", type="tertiary", key="letter_discard", on_click=_discard, args=(campaign_id,))
             st.caption(":orange[:material/edit_note: Not saved yet]", width="content")
-
-
-def _help() -> None:
-    with st.popover("Fields and marks", icon=":material/data_object:", type="tertiary"):
-        names = load(letters.fields)
-        st.table(
-            {"Field": [f"`{{{{{key}}}}}`" for key in names], "Shows": [fmt.md(label) for label in names.values()]},
-            border="horizontal",
-        )
-        st.markdown(
-            "`{{company|your company}}` names what stands there when the field is empty.  \n"
-            "`{{#if city}} … {{/if}}` shows a part only to those who have the field.  \n"
-            "`[words](https://…)` is a link, `**bold**` is bold, `- ` begins a point, `# ` a heading."
-        )
 
 
 def _previews(actor: Actor, campaign_id: int, rows: Sequence[CampaignVariant]) -> None:
@@ -169,19 +175,13 @@ def _previews(actor: Actor, campaign_id: int, rows: Sequence[CampaignVariant]) -
         else:
             chosen = keys[0]
     variant = next(one for one in rows if one.key == (chosen or keys[0]))
-    for flaw in load(_flaws, campaign_id, variant.key):
-        st.markdown(f":{'red' if flaw.stops else 'orange'}[:material/{'error' if flaw.stops else 'info'}:] {fmt.md(flaw.words)}")
+    flaw_list(load(_flaws, campaign_id, variant.key))
     turn = st.session_state.get("preview_turn", 0)
     found = load(_shown, campaign_id, variant.key, turn)
     if not found:
         st.caption("Nobody in the audience passes the gates yet, so there is nobody to show it for.")
     else:
-        names = [f"{one.name} · {one.address}" for one in found]
-        place = st.selectbox("Shown for", range(len(found)), format_func=lambda n: names[n], key=f"preview_person_{turn}")
-        one = found[place]
-        with st.container(border=True, gap="small", key="letter_preview"):
-            st.markdown(f"**{fmt.md(one.letter.subject)}**")
-            st.iframe(one.letter.html, height=460)
+        shown_for(found, f"preview_person_{turn}")
     _tools(campaign_id, variant, turn, bool(found))
 
 

@@ -121,7 +121,7 @@ def _base(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: date
         return None
     way = WAYS[plan.outlet]
     shut: dict[Gate, ColumnElement[bool]] = {}
-    out = _clauses(session, actor, plan.exclude_ids, key, table)
+    out = clauses(session, actor, plan.exclude_ids, key, table)
     if out:
         shut[Gate.EXCLUDED] = ~or_(*out)
     shut |= gates(plan, key, table, at, consent.rules(session, actor))
@@ -140,10 +140,10 @@ def _inside(session: Session, actor: Actor, plan: CampaignPlan, key: str, table:
         MEMBERS.c.skip_reason.is_(None),
         MEMBERS.c.status == MemberStatus.PLANNED,
     )
-    return or_(table.c.id.in_(by_hand), *_clauses(session, actor, plan.segment_ids, key, table))
+    return or_(table.c.id.in_(by_hand), *clauses(session, actor, plan.segment_ids, key, table))
 
 
-def _clauses(session: Session, actor: Actor, segment_ids: Sequence[int], key: str, table: Any) -> list[Any]:
+def clauses(session: Session, actor: Actor, segment_ids: Sequence[int], key: str, table: Any) -> list[Any]:
     """One clause per segment: its members, or for a segment of accounts the contacts of its members."""
     found: list[Any] = []
     for segment_id in segment_ids:
@@ -206,6 +206,33 @@ def missing_shares(
     empty = [func.sum(case((func.coalesce(func.trim(value), "") == "", 1), else_=0)).label(name) for name, value in columns.items()]
     row = session.execute(select(func.count(), *empty).select_from(table.join(ids, ids.c.id == table.c.id))).one()
     return int(row[0]), {name: int(row[n + 1] or 0) for n, name in enumerate(columns)}
+
+
+def inside_column(session: Session, actor: Actor, key: str, column: Any, segment_ids: Sequence[int]) -> Any:
+    """SQL: the segments of these in which a contact (or lead) is, as ``,12,15,``; null without any that could be asked for."""
+    table, found = entity(key).table.alias(), literal(",")
+    for segment_id in segment_ids:
+        asked = clauses(session, actor, [segment_id], key, table)
+        if asked:
+            members = select(table.c.id).where(or_(*asked))
+            found = found.concat(case((column.in_(members), literal(f"{segment_id},")), else_=literal("")))
+    return found
+
+
+def inside_from(kept: str | None) -> frozenset[int]:
+    """The segments that ``inside_column`` wrote down."""
+    return frozenset(int(one) for one in (kept or "").split(",") if one)
+
+
+def by_segments(
+    session: Session, actor: Actor, plan: CampaignPlan, key: str, segment_ids: Sequence[int]
+) -> dict[frozenset[int], int]:
+    """How many recipients are in which of some segments."""
+    require(actor, "campaign", Action.READ)
+    ids = recipients(session, actor, plan, key, utcnow()).subquery()
+    rows = select(inside_column(session, actor, key, ids.c.id, segment_ids).label("inside")).subquery()
+    found = session.execute(select(rows.c.inside, func.count()).group_by(rows.c.inside))
+    return {inside_from(inside): int(count) for inside, count in found}
 
 
 def problem(session: Session, actor: Actor, plan: CampaignPlan) -> str:

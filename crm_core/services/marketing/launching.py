@@ -16,7 +16,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import Campaign, CampaignPlan
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
-from crm_core.services.marketing import audience, letters, plans, signing
+from crm_core.services.marketing import audience, letter_rules, letters, plans, signing
 from crm_core.services.marketing.audience import MEMBERS
 from crm_core.vocabulary import Action, CampaignStatus, MailState, MemberStatus, Outlet, PlanState, RecipientStep
 
@@ -197,6 +197,7 @@ def _freeze(session: Session, actor: Actor, plan: CampaignPlan, key: str, now: d
         "is_control": control,
         "step": case((control, literal(RecipientStep.HOLDOUT, MEMBERS.c.step.type)), else_=literal(step, MEMBERS.c.step.type)),
         "variant": _variant(session, actor, plan, ranked.c.place),
+        "inside": _inside(session, actor, plan, key, ranked.c.id),
         **{name: literal(value, MEMBERS.c[name].type) for name, value in fixed.items()},
     }
     insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
@@ -204,7 +205,7 @@ def _freeze(session: Session, actor: Actor, plan: CampaignPlan, key: str, now: d
     chosen = select(*columns.values()).where(ranked.c.id > 0).order_by(ranked.c.id)
     statement = insert(MEMBERS).from_select(list(columns), chosen)
     taken: dict[str, Any] = {
-        name: statement.excluded[name] for name in ("address", "is_control", "step", "variant", "due_at", "updated_at")
+        name: statement.excluded[name] for name in ("address", "is_control", "step", "variant", "inside", "due_at", "updated_at")
     }
     taken |= {"mail_id": None, "skip_reason": None}  # what an automation wrote to them earlier is no message of this launch
     session.execute(
@@ -231,6 +232,13 @@ def _variant(session: Session, actor: Actor, plan: CampaignPlan, place: Any) -> 
         passed += one.weight
         cases.append((place % whole < passed, one.key))
     return case(*cases, else_=wordings[0].key)
+
+
+def _inside(session: Session, actor: Actor, plan: CampaignPlan, key: str, column: Any) -> Any:
+    """Who sees which parts of the letter is written down with them: what goes out later, or once more, is the same."""
+    wordings = plans.variants(session, actor, plan.campaign_id) if plan.outlet is Outlet.EMAIL else []
+    asked = letter_rules.segments_in(*(one.body for one in wordings))
+    return audience.inside_column(session, actor, key, column, asked) if asked else literal(None, MEMBERS.c.inside.type)
 
 
 def _count(session: Session, campaign_id: int) -> tuple[int, int]:

@@ -1,13 +1,15 @@
 """The small language of campaign letters, and what is wrong with one. Pure.
 
 ``{{first_name}}`` puts a field in, ``{{company|your company}}`` names what stands there when the field is empty,
-``{{#if city}}…{{/if}}`` shows a part only to those who have the field. ``[words](https://…)`` is a link, ``**bold**`` is bold, a line
+``{{#if city}}…{{/if}}`` shows a part only to those who have the field. ``{{#only 12 Loyal}}`` … ``{{/only}}`` on lines of their own shows
+what stands between to members of the segment 12 alone, ``{{#except 12 Loyal}}`` … ``{{/except}}`` to everybody else; the words behind the
+number are for people. ``[words](https://…)`` is a link, ``**bold**`` is bold, a line
 starting with ``- `` is a point of a list, ``# `` a heading, an empty line begins a paragraph. Nothing else is code: there is nothing
 to escape from.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlsplit
@@ -29,11 +31,17 @@ FIELDS: dict[str, str] = {
 _FIELD = re.compile(r"\{\{\s*([a-z_][a-z0-9_]*)\s*(?:\|([^{}]*))?\}\}")
 _IF = re.compile(r"\{\{#if\s+([a-z_][a-z0-9_]*)\s*\}\}(.*?)\{\{/if\}\}", re.DOTALL)
 _ANY = re.compile(r"\{\{.*?\}\}|\{\{|\}\}", re.DOTALL)
+_PART = re.compile(
+    r"^\{\{#(only|except) +(\d{1,9}(?:, ?\d{1,9})*)(?: [^{}\n]*)?\}\}[ \t]*\n(.*?)^\{\{/\1\}\}[ \t]*(?:\n|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\(([^()\s]+)\)")
 _BARE = re.compile(r"(?<![\w(\"'=/])(https?://[^\s<>()\[\]\"']+[\w/#=&-])")
 _SPAM = ("100% free", "act now", "click here", "!!!", "winner", "$$$", "risk-free", "urgent")
+NO_LINK = "There is no link, so clicks can't tell whether it was read."
 MAX_SUBJECT = 150
 MAX_BODY = 50_000
+MAX_SEGMENTS = 12
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,62 @@ class Flaw:
 
     words: str
     stops: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a letter. ``shown``: "all", or "only" / "except" for who is in one of ``segments``."""
+
+    text: str
+    shown: str = "all"
+    segments: tuple[int, ...] = ()
+
+    def is_for(self, inside: Collection[int]) -> bool:
+        """Whether somebody reads it who is in these segments."""
+        return self.shown == "all" or (self.shown == "only") == bool(set(self.segments) & set(inside))
+
+
+def parts(body: str) -> list[Part]:
+    """The stretches of a letter in order; one alone for a letter that is the same for everybody."""
+    found, last = [], 0
+    for match in _PART.finditer(body):
+        found += _plain_part(body[last : match.start()])
+        segments = tuple(dict.fromkeys(int(one) for one in match[2].split(",")))
+        found.append(Part(match[3].strip("\n"), match[1], segments))
+        last = match.end()
+    return [*found, *_plain_part(body[last:])] if found else [Part(body)]
+
+
+def _plain_part(text: str) -> list[Part]:
+    return [Part(text.strip("\n"))] if text.strip() else []
+
+
+def joined(given: Sequence[Part], names: Mapping[int, str]) -> str:
+    """The letter that consists of these parts. ``names``: what segments are called, for whoever reads the text."""
+    if len(given) == 1 and given[0].shown == "all":
+        return given[0].text
+    return "\n\n".join(_fenced(one, names) for one in given)
+
+
+def _fenced(one: Part, names: Mapping[int, str]) -> str:
+    if one.shown == "all":
+        return one.text.strip("\n")
+    words = re.sub(r"[{}\s]+", " ", ", ".join(names.get(key, "") for key in one.segments)).strip()
+    head = f"{{{{#{one.shown} {','.join(map(str, one.segments)) or '0'} {words}".rstrip()
+    return f"{head}}}}}\n{one.text.strip(chr(10))}\n{{{{/{one.shown}}}}}"
+
+
+def segments_in(*bodies: str) -> list[int]:
+    """The segments that letters ask for, in order, each once."""
+    return list(dict.fromkeys(key for body in bodies for one in parts(body) for key in one.segments if key))
+
+
+def shown(body: str, inside: Collection[int]) -> str:
+    """The letter as somebody reads it who is in these segments. Before fields are put in: what people are called never opens a part."""
+    found = parts(body)
+    if len(found) == 1 and found[0].shown == "all":
+        return body
+    return "\n\n".join(one.text for one in found if one.is_for(inside) and one.text.strip())
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
@@ -168,6 +232,10 @@ def flaws(subject: str, body: str, known: Sequence[str]) -> list[Flaw]:
         found.append(Flaw("Long subjects are cut off on phones; about 50 characters are seen everywhere."))
     for text in (subject, body):
         found += _bad_braces(text)
+    if any(one.shown != "all" and not any(one.segments) for one in parts(body)):
+        found.append(Flaw("A part of the letter is for some people alone: choose their segment.", stops=True))
+    if len(segments_in(body)) > MAX_SEGMENTS:
+        found.append(Flaw(f"The parts of a letter can ask for at most {MAX_SEGMENTS} segments.", stops=True))
     found += [Flaw(f"There is no field “{key}”.", stops=True) for key in used_fields(subject, body) if key not in known]
     found += _bad_links(body)
     low = f"{subject} {body}".lower()
@@ -179,7 +247,7 @@ def flaws(subject: str, body: str, known: Sequence[str]) -> list[Flaw]:
 
 
 def _bad_braces(text: str) -> list[Flaw]:
-    rest = _FIELD.sub("", _IF.sub(lambda match: match[2], text))
+    rest = _FIELD.sub("", _IF.sub(lambda match: match[2], _PART.sub(lambda match: match[3], text)))
     return [Flaw(f"This can't be understood: {match[0][:40]}", stops=True) for match in _ANY.finditer(rest)]
 
 
@@ -194,7 +262,7 @@ def _bad_links(body: str) -> list[Flaw]:
             Flaw("Fields can't stand inside a link: every reader gets the same address, which is what makes it safe.", stops=True)
         )
     if body.strip() and not links(body):
-        found.append(Flaw("There is no link, so clicks can't tell whether it was read."))
+        found.append(Flaw(NO_LINK))
     return found
 
 

@@ -1,6 +1,6 @@
 """Campaign letters for real people: put their fields in, make links countable, say what is wrong before anybody gets one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -13,13 +13,13 @@ from crm_core import db, lists, records
 from crm_core.access import Actor, require, visible
 from crm_core.channels.email import Letter
 from crm_core.entities import entity
-from crm_core.errors import NotFound
+from crm_core.errors import CrmError, NotFound
 from crm_core.fields import registry
 from crm_core.kit import clock
 from crm_core.models import CampaignPlan, CampaignVariant, Organisation, TrackedLink
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
-from crm_core.services.marketing import audience, letter_rules, plans, token_rules
+from crm_core.services.marketing import audience, letter_rules, plans, segments, token_rules
 from crm_core.services.marketing.letter_rules import FIELDS, Flaw
 from crm_core.settings import settings
 from crm_core.veil import MASK, trace
@@ -35,7 +35,8 @@ _TRACED = {"email": FieldKind.EMAIL}
 
 def fields(session: Session, actor: Actor) -> dict[str, str]:
     """Fields that letters may use, with their labels: the usual ones and the custom ones of contacts."""
-    require(actor, "campaign", Action.READ)
+    if not actor.can("campaign", Action.READ):
+        require(actor, "letter_template", Action.READ)
     own = {
         spec.key: spec.label
         for spec in registry(session, "contact").values()
@@ -72,6 +73,35 @@ def _values(actor: Actor, key: str, row: Any, workspace: str) -> dict[str, str]:
         if value and actor.masked(key, source):
             found[name] = trace(_TRACED.get(source, FieldKind.TEXT), value) if actor.veiled(key, source) else MASK
     return found
+
+
+def inside_of(
+    session: Session, actor: Actor, key: str, ids: Collection[int], segment_ids: Sequence[int]
+) -> dict[int, frozenset[int]]:
+    """In which of these segments each of some contacts (or leads) is: one question per segment, not per person. A segment of accounts stands for
+    the contacts there. Raises NotFound for a segment that is gone or not shared with the actor."""
+    table, found = entity(key).table, {one: set[int]() for one in ids}
+    for segment_id in segment_ids:
+        clauses = audience.clauses(session, actor, [segment_id], key, table)
+        for record_id in (
+            session.execute(select(table.c.id).where(table.c.id.in_(list(found)), *clauses)).scalars() if clauses else ()
+        ):
+            found[record_id].add(segment_id)
+    return {one: frozenset(those) for one, those in found.items()}
+
+
+def part_flaws(session: Session, actor: Actor, body: str) -> list[Flaw]:
+    """What is wrong with the segments that the parts of a letter ask for."""
+    try:
+        for segment_id in letter_rules.segments_in(body):
+            segments.get(session, actor, segment_id)
+    except CrmError:
+        return [
+            Flaw(
+                "A part of the letter is for a segment that was deleted or is not shared with you. Choose another one.", stops=True
+            )
+        ]
+    return []
 
 
 # --- addresses that can be followed ------------------------------------------------------------------------------------------
@@ -124,9 +154,11 @@ def link_ids(session: Session, actor: Actor, campaign_id: int) -> dict[str, int]
     return dict(session.execute(select(LINKS.c.url, LINKS.c.id).where(LINKS.c.campaign_id == campaign_id)).tuples().all())
 
 
-def compose(variant: CampaignVariant, values: Mapping[str, str], mark: Postmark | None, postal: str) -> Letter:
-    """The message for one person. Without a postmark (a preview, a test) links lead straight to their place."""
-    body = letter_rules.fill(variant.body, values)
+def compose(
+    variant: CampaignVariant, values: Mapping[str, str], mark: Postmark | None, postal: str, inside: Collection[int] = ()
+) -> Letter:
+    """The message for one person, who is in the segments ``inside``. Without a postmark (a preview, a test) links lead straight to their place."""
+    body = letter_rules.fill(letter_rules.shown(variant.body, inside), values)
     link: Callable[[str], str] = mark.click if mark else lambda url: url if letter_rules.is_web_address(url) else "#"
     leave = mark.leave if mark else "https://example.com/unsubscribe"
     preferences = mark.preferences if mark else "https://example.com/preferences"
@@ -143,18 +175,33 @@ def compose(variant: CampaignVariant, values: Mapping[str, str], mark: Postmark 
     return Letter(values.get("email", ""), letter_rules.fill(variant.subject, values), text, html, values.get("name", ""), headers)
 
 
+def plain(subject: str, body: str, values: Mapping[str, str], inside: Collection[int] = ()) -> Letter:
+    """A message about business under way, from one to one: without the footer that news needs, and without anything that counts."""
+    filled = letter_rules.fill(letter_rules.shown(body, inside), values)
+    html = letter_rules.page(letter_rules.as_html(filled, str), "")
+    words, to, name = letter_rules.as_text(filled, str), values.get("email", ""), values.get("name", "")
+    return Letter(to, letter_rules.fill(subject, values), words, html, name, {})
+
+
 # --- before it goes out ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A letter as one real person would get it."""
+    """A letter as one real person would get it. ``parts``: how many parts they see, of how many."""
 
     entity: str
     record_id: int
     name: str
     address: str
     letter: Letter
+    parts: tuple[int, int] = (1, 1)
+
+
+def parts_seen(body: str, inside: Collection[int]) -> tuple[int, int]:
+    """How many parts of a letter somebody sees who is in these segments, and how many there are."""
+    found = letter_rules.parts(body)
+    return sum(one.is_for(inside) for one in found), len(found)
 
 
 def previews(
@@ -164,26 +211,54 @@ def previews(
     require(actor, "campaign", Action.READ)
     chosen = audience.sample(session, actor, plan, size=size, turn=turn)
     postal = consent.rules(session, actor).postal_address
+    asked = [] if part_flaws(session, actor, variant.body) else letter_rules.segments_in(variant.body)
     found = []
     for key in consent.PEOPLE:
         ids = [record_id for one, record_id in chosen if one == key]
         values = values_of(session, actor, key, ids)
+        inside = inside_of(session, actor, key, ids, asked) if ids else {}
         titles = lists.titles(session, actor, key, ids)
         for record_id in ids:
             if record_id in values:
-                letter = compose(variant, values[record_id], None, postal)
-                found.append(Preview(key, record_id, titles.get(record_id, ""), letter.to, letter))
+                theirs = inside.get(record_id, frozenset())
+                letter = compose(variant, values[record_id], None, postal, theirs)
+                found.append(
+                    Preview(key, record_id, titles.get(record_id, ""), letter.to, letter, parts_seen(variant.body, theirs))
+                )
     return found
 
 
 def lint(session: Session, actor: Actor, plan: CampaignPlan, variant: CampaignVariant) -> list[Flaw]:
     """What is wrong with a wording: the text itself, and what its audience lacks."""
     found = letter_rules.flaws(variant.subject, variant.body, list(fields(session, actor)))
+    found += part_flaws(session, actor, variant.body)
     if not consent.rules(session, actor).postal_address:
         found.append(Flaw("The sender's postal address is missing; many countries ask for it. Set it under Consent and limits."))
     if any(flaw.stops for flaw in found):
         return found
-    return found + _holes(session, actor, plan, variant)
+    return [*found, *_holes(session, actor, plan, variant), *_unread(session, actor, plan, variant.body)]
+
+
+def _unread(session: Session, actor: Actor, plan: CampaignPlan, body: str) -> list[Flaw]:
+    """Parts that nobody of the audience would see, and whether somebody would see none at all."""
+    found = letter_rules.parts(body)
+    wanted = letter_rules.segments_in(body)
+    if not wanted:
+        return []
+    people, groups = 0, dict[frozenset[int], int]()
+    for key in consent.PEOPLE:
+        if actor.can(key, Action.READ):
+            for inside, count in audience.by_segments(session, actor, plan, key, wanted).items():
+                groups[inside] = groups.get(inside, 0) + count
+                people += count
+    empty = sum(count for inside, count in groups.items() if not letter_rules.shown(body, inside).strip())
+    flaws = [
+        Flaw(f"Nobody of this audience sees part {place}.")
+        for place, one in enumerate(found, 1)
+        if people and not any(one.is_for(inside) for inside in groups)
+    ]
+    words = f"The letter would be empty for {empty:,} of {people:,} recipients. Add a part that everybody sees."
+    return [*flaws, *([Flaw(words, stops=True)] if empty else [])]
 
 
 def _holes(session: Session, actor: Actor, plan: CampaignPlan, variant: CampaignVariant) -> list[Flaw]:

@@ -155,4 +155,6 @@ def _set_one(session: Session, present: dict[str, CampaignVariant], campaign_id:
         raise Invalid("The subject or the letter is too long, or the share is not between 1 and 99.")
     found = present.get(key) or CampaignVariant(campaign_id=campaign_id, key=key)
     found.subject, found.body, found.weight = subject, body, weight
+    if "template_id" in row:
+        found.template_id = row["template_id"]
     session.add(found)

@@ -22,7 +22,7 @@ from crm_core.models import Campaign, CampaignPlan, CampaignVariant, MailDeliver
 from crm_core.services.collaboration import mail_run, outbox, quiet_hours
 from crm_core.services.collaboration.quiet_hours import QuietHours
 from crm_core.services.customers import consent
-from crm_core.services.marketing import audience, letters, plans, signing
+from crm_core.services.marketing import audience, letter_rules, letters, plans, signing
 from crm_core.services.marketing.audience import MEMBERS
 from crm_core.services.marketing.launching import PLANS, batch_of
 from crm_core.vocabulary import Action, MailState, MemberStatus, PlanState, RecipientStep
@@ -165,8 +165,12 @@ def _write(session: Session, actor: Actor, desk: _Desk, key: str, member: Any, v
     if variant is None:
         _skip(session, member, "no_letter")
         return
+    inside = audience.inside_from(member.inside)
+    if not letter_rules.shown(variant.body, inside).strip():
+        _skip(session, member, "no_letter")
+        return
     mark = letters.Postmark(desk.base_url, desk.key, member.id, desk.links, letters.today())
-    letter = letters.compose(variant, values, mark, desk.quiet.rules.postal_address)
+    letter = letters.compose(variant, values, mark, desk.quiet.rules.postal_address, inside)
     try:
         mail_id = outbox.queue(
             session, actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,

@@ -4,7 +4,7 @@ import pytest
 
 from crm_core.db import read_session, write_session
 from crm_core.services import crud
-from crm_core.services.marketing import campaigns, plans
+from crm_core.services.marketing import campaigns, plans, templates
 from crm_core.vocabulary import Action, CampaignStatus
 from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people
 from tests.pages.app import open_screen, words
@@ -152,3 +152,37 @@ def test_what_is_typed_into_a_letter_outlives_tabs_and_others_and_the_launch_tel
     do(plans.set_variants, cast["root"], made, [{"subject": "New", "body": "More"}])  # the first of two clicks, without the blank
     said, *typed = letter(app, made)
     assert typed == ["New", "More"] and "Somebody else" not in said and "Not saved yet" not in said
+
+
+def test_letter_templates_are_found_written_and_begun_with(cast):
+    no_quiet_hours(cast["root"])
+    empty = open_screen(cast["alice"], "letter-templates")
+    assert not empty.exception and "No letter templates yet" in words(empty)
+    empty.button(key="first_template").click().run()
+    assert not empty.exception and any(field.label == "Name *" for field in empty.text_input)
+    values = {
+        "name": EVIL.strip()[:80],
+        "use": "marketing",
+        "subject": "Hi {{first_name|you}}",
+        "body": "See [it](https://a.example.com)",
+    }
+    kept = do(templates.save, cast["dana"], None, values)
+    for who in ("dana", "alice", "sam", "ana", "bob", "root"):
+        app = open_screen(cast[who], "letter-templates", use="marketing")
+        assert not app.exception and f"open_{kept.id}" in {button.key for button in app.button}, who
+        one = open_screen(cast[who], "letter-template", id=kept.id)
+        assert not one.exception and ("template_save" in {button.key for button in one.button}) == (
+            who in ("dana", "bob", "root")
+        ), who
+    made = campaign(cast["dana"], people(2), subject="Old", body="Hello")
+    app = open_screen(cast["dana"], "campaign", id=made)
+    tab(app, made, "Letter")
+    app.button(key=f"start_{made}_{kept.id}").click()
+    said, *typed = letter(app, made)
+    assert typed == ["Hi {{first_name|you}}", "See [it](https://a.example.com)"] and "Not saved yet" in said
+    app.button(key=next(one.key for one in app.button if str(one.key).endswith("_body_more"))).click()
+    tab(app, made, "Letter")
+    assert len(app.text_area) == 2
+    app.text_area[1].set_value("Only some")
+    app.button(key="letter_save").click()
+    assert "choose their segment" in tab(app, made, "Letter")

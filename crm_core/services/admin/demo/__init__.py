@@ -57,6 +57,7 @@ from crm_core.services.admin.demo import (
     staff,
     targets,
     working,
+    writing,
 )  # fmt: skip
 from crm_core.services.admin.demo.draft import Draft
 from crm_core.services.admin.demo.scales import SIZES, Truth, truth
@@ -127,6 +128,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         found = people(session)
         boards.add(session, found)
         letters = mailing.add(session, found)
+        writing.add(session, found)
         made = groups.add(session, found)
         rows["search_document"] += made + written
         assigning.add(session, count_points=scale == "small")

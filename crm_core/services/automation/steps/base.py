@@ -100,7 +100,7 @@ Result = Done | Skipped | Waited | Later | Branched | Exit
 @dataclass(frozen=True)
 class Param:
     """One parameter. ``type``: text, long, number, hour, choice, user (the owner or a colleague), person, field, value, date_field, campaign,
-    segment, template, webhook, survey; ``options``: value → label; ``choices(session, actor)``: id → name, where the options are records;
+    segment, template, letter, webhook, survey; ``options``: value → label; ``choices(session, actor)``: id → name, where the options are records;
     ``only``: another parameter and the value at which this one is asked for."""
 
     key: str

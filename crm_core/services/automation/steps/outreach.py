@@ -17,9 +17,9 @@ from crm_core.services.automation.steps.base import Context, Done, Later, Names,
 from crm_core.services.automation.steps.control import matches
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
-from crm_core.services.marketing import campaigns, letter_rules, letters, segment_members, signing
+from crm_core.services.marketing import campaigns, letter_rules, letters, segment_members, signing, templates
 from crm_core.settings import settings
-from crm_core.vocabulary import Gate, Purpose
+from crm_core.vocabulary import Gate, LetterUse, Purpose
 
 Step = Mapping[str, Any]
 _ALWAYS = (Gate.NO_ADDRESS, Gate.OBJECTED, Gate.BAD_ADDRESS)
@@ -96,22 +96,31 @@ def _left(context: Context, flow: flow_rules.Flow) -> str:
 def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool) -> letters.Letter:
     values = letters.values_of(context.session, context.actor, key, [person_id])[person_id]
     variant = CampaignVariant(campaign_id=0, key="A", subject=str(step["subject"]), body=str(step["body"]))
+    asked = letter_rules.segments_in(variant.body)
+    inside = letters.inside_of(context.session, context.actor, key, [person_id], asked)[person_id] if asked else frozenset()
+    if not marketing:
+        values |= _own_fields(context, values)
     if marketing:
         campaign_id = int(step["campaign"])
         member = _member(context, campaign_id, key, person_id)
         mark = letters.Postmark(settings().public_url.rstrip("/"), signing.ensure(context.session), member, {}, letters.today())
         postal = context.session.execute(select(OutreachRules.postal_address)).scalar() or ""  # type: ignore[call-overload]
-        return letters.compose(variant, values, mark, postal)
-    body = letter_rules.fill(variant.body, values)
-    html = letter_rules.page(letter_rules.as_html(body, str), "")
-    return letters.Letter(
-        values.get("email", ""),
-        letter_rules.fill(variant.subject, values),
-        letter_rules.as_text(body, str),
-        html,
-        values.get("name", ""),
-        {},
-    )
+        return letters.compose(variant, values, mark, postal, inside)
+    return letters.plain(variant.subject, variant.body, values, inside)
+
+
+def _own_fields(context: Context, values: Mapping[str, str]) -> dict[str, str]:
+    """What letters from one to one put in: who writes is the customer's contact person here, or else whoever the automation acts for."""
+    given = {"agent": values.get("owner") or context.actor.name}
+    about = {key: str(getattr(context.record, key, "") or "") for key in ("number", "subject")}
+    return given | (about if context.entity == "ticket" else {})
+
+
+def _known(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> list[str]:
+    """Fields that a letter of this step may put in."""
+    use = LetterUse.SERVICE if flow.get("entity") == "ticket" else LetterUse.SALES
+    own = templates.OWN_FIELDS[use] if step.get("purpose") != "marketing" else {}
+    return [*letters.fields(session, actor), *own]
 
 
 def _member(context: Context, campaign_id: int, key: str, person_id: int) -> int:
@@ -121,7 +130,9 @@ def _member(context: Context, campaign_id: int, key: str, person_id: int) -> int
 
 
 def _mail_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
-    flaws = letter_rules.flaws(str(step.get("subject") or ""), str(step.get("body") or ""), list(letters.fields(session, actor)))
+    body = str(step.get("body") or "")
+    flaws = letter_rules.flaws(str(step.get("subject") or ""), body, _known(session, actor, flow, step))
+    flaws += letters.part_flaws(session, actor, body)
     stopping = next((flaw.words for flaw in flaws if flaw.stops), "")
     if stopping:
         return stopping
@@ -198,7 +209,9 @@ STEPS = (
         (
             Param("purpose", "It is", "choice", default="service", options=PURPOSES),
             Param("campaign", "Campaign it counts for", "campaign", only=("purpose", "marketing")),
-            Param("subject", "Subject", "template", required=True, max_length=150), Param("body", "Letter", "long", required=True, max_length=20_000),
+            Param("template", "Begin with a letter that is kept", "letter"),
+            Param("subject", "Subject", "template", required=True, max_length=150),
+            Param("body", "Letter", "long", required=True, max_length=letter_rules.MAX_BODY),
         ),
         entities=_PEOPLE, problem=_mail_problem, mails=True,
     ),

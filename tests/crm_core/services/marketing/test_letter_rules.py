@@ -1,12 +1,17 @@
 """The small language of letters: what it puts in, what it refuses, and that nothing a person typed becomes code."""
 
 from crm_core.services.marketing.letter_rules import (
+    Part,
     as_html,
     as_text,
     fill,
     flaws,
     is_web_address,
+    joined,
     links,
+    parts,
+    segments_in,
+    shown,
     split_name,
     used_fields,
     without_fallback,
@@ -66,3 +71,27 @@ def test_web_addresses_and_names():
     assert (
         split_name("Dr. Ida van Berg") == ("Ida", "van Berg") and split_name("Cher") == ("Cher", "") and split_name("") == ("", "")
     )
+
+
+def test_parts_are_for_those_who_are_in_a_segment_or_not():
+    text = "Hello\n\n{{#only 12,7 Loyal, VIP}}\nthanks {{city}}\n{{/only}}\n\nnews\n\n{{#except 12 Loyal}}\njoin us\n{{/except}}"
+    found = parts(text)
+    assert found == [Part("Hello"), Part("thanks {{city}}", "only", (12, 7)), Part("news"), Part("join us", "except", (12,))]
+    assert joined(found, {12: "Loyal", 7: "VIP"}) == text and segments_in("x", text) == [12, 7]
+    assert (
+        shown(text, {7}) == "Hello\n\nthanks {{city}}\n\nnews\n\njoin us"
+        and shown(text, {12}) == "Hello\n\nthanks {{city}}\n\nnews"
+    )
+    plain = "\n Hello {{first_name|you}}\n\n\nbye "
+    assert parts(plain) == [Part(plain)] and joined(parts(plain), {}) == plain == shown(plain, {1})
+    evil = joined([Part("a", "only", (3,))], {3: "}}\n{{/only}} <b>"})
+    assert parts(evil) == [Part("a", "only", (3,))] and shown(evil, ()) == ""
+    assert fill(shown(text, {9}), {"city": "{{#only 1}}"}) == "Hello\n\nnews\n\njoin us"
+    assert flaws("s {{first_name|x}}", text, ["city"])[0].words.startswith("There is no field “first_name”")
+    for broken in (
+        "a {{#only 1}}b{{/only}}",
+        "{{#only 1}}\nb",
+        "{{#only 1}}\n{{#except 2}}\nb\n{{/except}}\n{{/only}}",
+        "{{#only 0}}\nb\n{{/only}}",
+    ):
+        assert any(flaw.stops for flaw in flaws("s", broken, [])), broken
