@@ -1,12 +1,13 @@
 """Campaigns, who is in them, and what touched whom."""
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field
 
-from crm_core.models.base import Customisable, Record, choice_type, field, table_args
-from crm_core.vocabulary import CampaignStatus, Channel, FieldKind, MemberStatus, RecipientStep
+from crm_core.models.base import Customisable, Json, Record, choice_type, field, table_args
+from crm_core.vocabulary import CampaignStatus, Channel, FieldKind, MemberStatus, Outlet, RecipientStep
 
 
 class Campaign(Customisable, table=True):
@@ -26,7 +27,8 @@ class Campaign(Customisable, table=True):
 
 
 class CampaignChannel(Record, table=True):
-    """One row per channel that a campaign uses, with planned and actual cost."""
+    """One row per channel that a campaign uses, with planned and actual cost. ``outlet``: the campaign goes out by it, beside others; to people of its own
+    where ``segment_ids`` is not empty, else to those of the plan; ``funnel``: as it was at the launch."""
 
     __tablename__ = "campaign_channel"
     __table_args__ = table_args(CheckConstraint("planned_cost_minor >= 0 and actual_cost_minor >= 0", name="cost"))
@@ -36,11 +38,16 @@ class CampaignChannel(Record, table=True):
     actual_cost_minor: int = field("Actual cost", FieldKind.MONEY, default=0, low=0)
     starts_on: date | None = None
     ends_on: date | None = None
+    outlet: Outlet | None = Field(default=None, sa_type=choice_type(Outlet), nullable=True)
+    segment_ids: list[int] | None = Field(default=None, sa_type=Json, nullable=True)
+    exclude_ids: list[int] | None = Field(default=None, sa_type=Json, nullable=True)
+    funnel: list[Any] | None = Field(default=None, sa_type=Json, nullable=True)
 
 
 class CampaignMember(Record, table=True):
     """One row per person (contact or lead) in a campaign. ``step`` is empty until a launch has frozen them; ``due_at`` is the earliest
-    instant at which they may be contacted. ``inside``: in which of the segments that the letter's parts ask for they were at the launch."""
+    instant at which they may be contacted. ``inside``: in which of the segments that the letter's parts ask for they were at the launch; ``ways``: by which
+    ways they are reached, or would be had chance not held them out (``,email,call_list,``), empty in a campaign with a single one."""
 
     __tablename__ = "campaign_member"
     __table_args__ = table_args(
@@ -61,6 +68,7 @@ class CampaignMember(Record, table=True):
     address: str | None = Field(default=None, max_length=254)
     skip_reason: str | None = Field(default=None, max_length=40)
     inside: str | None = Field(default=None, max_length=200)
+    ways: str | None = Field(default=None, max_length=80)
     due_at: datetime | None = None
     mail_id: int | None = Field(default=None, index=True)  # no foreign key: SQLite can't add one without rebuilding the table
     opened_at: datetime | None = None

@@ -7,20 +7,18 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.models import CampaignPlan
-from crm_core.services.marketing import audience, outcomes, plans, segments
+from crm_core.services.marketing import all_ways, audience, outcomes, plans, segments
 from crm_core.services.marketing.audience import Funnel
-from crm_core.vocabulary import Action, Gate, Outlet, Purpose
+from crm_core.services.marketing.ways import Way
+from crm_core.vocabulary import Action, Gate, Purpose
 from ml.lift import ENOUGH_PEOPLE
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.cache import cached
+from ui.components import campaign_ways
+from ui.components.campaign_tables import ENTITIES, TABLES
 from ui.navigation import page_of
 
-TABLES = (
-    "contact", "lead", "account", "contact_point", "consent", "suppression", "mail_delivery", "segment", "segment_member", "campaign_member",
-    "campaign_plan", "outreach_rules",
-)  # fmt: skip
-ENTITIES = ("contact", "lead", "account", "segment")
 MOST_HELD = 50
 
 
@@ -30,22 +28,26 @@ def funnel_of(campaign_id: int) -> Funnel:
 
 
 def _funnel(session: Any, actor: Actor, campaign_id: int) -> Funnel:
-    return audience.funnel(session, actor, plans.get(session, actor, campaign_id))
+    return all_ways.whole(session, actor, [way.aim for way in campaign_ways.found_of(session, actor, campaign_id)])
 
 
 def audience_tab(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: bool) -> None:
     """The choices on the left, what they come to on the right."""
     fixed = plan.state not in plans.OPEN
+    ways = load(campaign_ways.found_of, campaign_id)
     left, right = st.columns([5, 6], gap="large")
     with left:
-        _choices(actor, campaign_id, plan, disabled=fixed or not may_edit)
+        _choices(actor, campaign_id, plan, ways, fixed=fixed, may_edit=may_edit)
     with right:
-        if fixed and plan.funnel:
-            total, lost, eligible, held = plan.funnel
-            _show(actor, Funnel(total, {Gate(key): count for key, count in lost.items()}, eligible, held), plan)
+        outlet = campaign_ways.which(ways)
+        kept = next((way.funnel for way in ways if way.outlet is outlet), plan.funnel)
+        if fixed and kept:
+            _show(actor, campaign_ways.kept_funnel(kept), plan)
             st.caption(fmt.md(f"As it was at the launch, {fmt.instant(actor, plan.launched_at)}."))
         elif problem := load(_problem, campaign_id):
             st.warning(problem, icon=":material/warning:")
+        elif outlet is not None:
+            _show(actor, campaign_ways.funnel_of_way(campaign_id, outlet), plan)
         else:
             found = funnel_of(campaign_id)
             _show(actor, found, plan)
@@ -53,7 +55,7 @@ def audience_tab(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: b
 
 
 def _problem(session: Any, actor: Actor, campaign_id: int) -> str:
-    return audience.problem(session, actor, plans.get(session, actor, campaign_id))
+    return audience.problem(session, actor, *(way.aim for way in campaign_ways.found_of(session, actor, campaign_id)))
 
 
 def _save(campaign_id: int, field: str, key: str) -> None:
@@ -62,7 +64,8 @@ def _save(campaign_id: int, field: str, key: str) -> None:
         st.session_state["plan_turn"] = st.session_state.get("plan_turn", 0) + 1
 
 
-def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disabled: bool) -> None:
+def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, ways: list[Way], *, fixed: bool, may_edit: bool) -> None:
+    disabled = fixed or not may_edit
     found = (
         {one.id: f"{one.name} ({one.entity.label.lower()})" for one in load(segments.find)}
         if actor.can("segment", Action.READ)
@@ -73,10 +76,7 @@ def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disabled: bo
         key = f"plan_{campaign_id}_{field}_{plan.version}_{st.session_state.get('plan_turn', 0)}"
         return {"key": key, "on_change": _save, "args": (campaign_id, field, key), "disabled": disabled}
 
-    outlets = list(Outlet)
-    st.selectbox(
-        "How people are reached", outlets, index=outlets.index(plan.outlet), format_func=lambda one: one.label, **saved("outlet")
-    )
+    campaign_ways.chosen(campaign_id, plan, ways, disabled=disabled)
     if found or plan.segment_ids:
         names = {**dict.fromkeys((*plan.segment_ids, *plan.exclude_ids), "A segment that is not there any more"), **found}
         st.multiselect(
@@ -92,6 +92,7 @@ def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disabled: bo
         st.info("There is no segment yet. Make one, then choose it here.", icon=":material/groups_3:")
         if (page := page_of(actor, "segments")) is not None:
             st.page_link(page, label="Make a segment", icon=":material/add:")
+    campaign_ways.boxes(actor, campaign_id, plan, ways, found, fixed=fixed, may_edit=may_edit)
     purposes = list(Purpose)
     st.selectbox(
         "Purpose", purposes, index=purposes.index(plan.purpose), format_func=lambda one: one.label, help="People agree per purpose; only those who agreed to this one are addressed", **saved("purpose")

@@ -13,13 +13,16 @@ from crm_core.db import write_session
 from crm_core.kit import clock
 from crm_core.models import CampaignPlan
 from crm_core.services.marketing import handouts, launching, plans, sending
+from crm_core.services.marketing.ways import Way
 from crm_core.vocabulary import Action, Gate, Outlet, PlanState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 from ui.cache import cached
-from ui.components.campaign_audience import ENTITIES, TABLES, funnel_of
+from ui.components.campaign_audience import funnel_of
 from ui.components.campaign_letter import unsaved
+from ui.components.campaign_tables import ENTITIES, TABLES
+from ui.components.campaign_ways import found_of
 from ui.downloads import asker
 from ui.session import current_actor
 
@@ -50,10 +53,12 @@ def launch_bar(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: boo
             _ready(actor, campaign_id, plan)
     elif plan.state is PlanState.SCHEDULED:
         _scheduled(actor, campaign_id, plan, may_edit)
-    elif plan.outlet is Outlet.EMAIL:
-        _going_out(campaign_id, may_edit)
     else:
-        _list(actor, campaign_id, plan)
+        if plan.outlet is Outlet.EMAIL:
+            _going_out(campaign_id, may_edit)
+        for way in load(found_of, campaign_id):
+            if way.outlet is not Outlet.EMAIL:
+                _list(actor, campaign_id, plan, way)
 
 
 def _ready(actor: Actor, campaign_id: int, plan: CampaignPlan) -> None:
@@ -85,8 +90,9 @@ def _ready(actor: Actor, campaign_id: int, plan: CampaignPlan) -> None:
 def _launch_dialog(campaign_id: int, advice: list[str]) -> None:
     actor = current_actor()
     plan, found = load(plans.get, campaign_id), funnel_of(campaign_id)
+    named = ", ".join(way.outlet.label.lower() for way in load(found_of, campaign_id))
     held = f" {found.held_out:,} more are held out by chance and get nothing." if found.held_out else ""
-    st.markdown(f"**{found.receive:,}** people will be addressed by {fmt.md(plan.outlet.label.lower())}.{held}")
+    st.markdown(f"**{found.receive:,}** people will be addressed by {fmt.md(named)}.{held}")
     if unsaved(campaign_id):
         st.warning(
             "What you typed into the letter is not saved: the letter goes out as it was saved last.", icon=":material/edit_note:"
@@ -196,21 +202,34 @@ def _stop_dialog(campaign_id: int) -> None:
         st.rerun()
 
 
-def _list(actor: Actor, campaign_id: int, plan: CampaignPlan) -> None:
+def _list(actor: Actor, campaign_id: int, plan: CampaignPlan, way: Way) -> None:
     with st.container(
-        border=True, horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="launch_bar"
+        border=True,
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        key="launch_bar" if way.outlet is plan.outlet else f"launch_bar_{way.outlet.value}",
     ):
+        if plan.state is PlanState.STOPPED:
+            st.markdown(
+                f":material/list_alt: {fmt.md(way.outlet.label)}: the campaign was stopped, so there is no list.", width="stretch"
+            )
+            return
+        when = " – ".join(fmt.day(actor, day) for day in (way.starts_on, way.ends_on) if day is not None)
+        period = f" For {when}." if when else ""
         st.markdown(
-            f":material/list_alt: {fmt.md(plan.outlet.label)}: the list is ready. Hold-outs are not on it.", width="stretch"
+            f":material/list_alt: {fmt.md(way.outlet.label)}: the list is ready. Hold-outs are not on it.{fmt.md(period)}",
+            width="stretch",
         )
         if actor.can("contact", Action.EXPORT):
             for form in handouts.FORMATS:
+                outlet = way.outlet.value
                 st.download_button(
-                    form.upper(), data=partial(_make, actor, campaign_id, form), file_name=f"campaign-{campaign_id}.{form}", key=f"list_{form}",
-                    icon=":material/download:", on_click="ignore",
+                    form.upper(), data=partial(_make, actor, campaign_id, form, way.outlet), file_name=f"campaign-{campaign_id}-{outlet}.{form}",
+                    key=f"list_{form}" if way.outlet is plan.outlet else f"list_{outlet}_{form}", icon=":material/download:", on_click="ignore",
                 )  # fmt: skip
 
 
-def _make(actor: Actor, campaign_id: int, form: str) -> Any:
+def _make(actor: Actor, campaign_id: int, form: str, outlet: Outlet) -> Any:
     with write_session() as session:
-        return handouts.export(session, asker(session, actor), campaign_id, form=form)
+        return handouts.export(session, asker(session, actor), campaign_id, form=form, outlet=outlet)

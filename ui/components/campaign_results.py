@@ -7,7 +7,7 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.services.marketing import outcomes, plans
-from crm_core.services.marketing.outcomes import Group, Outcome
+from crm_core.services.marketing.outcomes import Group, Outcome, WayOutcome
 from crm_core.vocabulary import Outlet
 from ml.lift import Difference
 from ui import format as fmt
@@ -28,6 +28,7 @@ def results_tab(actor: Actor, campaign_id: int) -> None:
     _verdict(actor, found, goal)
     _figures(actor, found)
     _groups(actor, found, mailed=mailed)
+    _by_way(actor, found)
     _wordings(actor, found)
     _how(actor, found)
 
@@ -140,6 +141,40 @@ def _groups(actor: Actor, found: Outcome, *, mailed: bool) -> None:
 
 def _table(rows: list[dict[str, str]]) -> None:
     st.table({name: [fmt.md(row[name]) for row in rows] for name in rows[0]}, border="horizontal")
+
+
+def _by_way(actor: Actor, found: Outcome) -> None:
+    """Each way of several, against those of the same people who were held out of all of them."""
+    if not found.by_way:
+        return
+    with st.container(border=True, gap="small", key="result_ways"):
+        st.markdown("**By way**")
+        _table([_way_cells(actor, one, found) for one in found.by_way])
+        st.caption(
+            "Chance held a person out of every way or of none, so each line compares the people of that way alone. Who is reached by two ways is in both "
+            "lines: what the one adds to the other can't be told apart."
+        )
+
+
+def _way_cells(actor: Actor, one: WayOutcome, found: Outcome) -> dict[str, str]:
+    def part(group: Group) -> str:
+        share = f" ({fmt.percent(actor, group.converted / group.people)})" if group.people else ""
+        return f"{group.converted:,} of {group.people:,}{share}"
+
+    added = (
+        f"{fmt.number(actor, one.share.value * 100, digits=1)} points ({_points(actor, one.share)})"
+        if one.share.enough
+        else "not enough data"
+    )
+    cells = {"Way": one.outlet.label, "Converted": part(one.treated), "Held out": part(one.control), "Added": added}
+    if one.cost_minor is not None:
+        cells["Cost"] = (
+            f"{fmt.money(actor, one.cost_minor, compact=True)} of {fmt.money(actor, one.planned_minor, compact=True)} planned"
+        )
+    if found.may_see_money and one.cost_minor is not None:
+        back = one.return_on_cost if one.control.people else None
+        cells["Return on cost"] = fmt.NOTHING if back is None else fmt.percent(actor, back, 0)
+    return cells
 
 
 def _wordings(actor: Actor, found: Outcome) -> None:

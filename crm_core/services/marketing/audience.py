@@ -15,7 +15,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import CampaignMember, CampaignPlan, OutreachRules
 from crm_core.services.customers import consent
 from crm_core.services.marketing import segments
-from crm_core.vocabulary import Action, ContactWay, Gate, MemberStatus, Outlet
+from crm_core.vocabulary import Action, ContactWay, Gate, MemberStatus, Outlet, Purpose
 
 MEMBERS: Any = CampaignMember.__table__  # type: ignore[attr-defined]
 WAYS = {
@@ -24,6 +24,24 @@ WAYS = {
 }  # fmt: skip
 BY_ADDRESS = (ContactWay.EMAIL, ContactWay.ADS)
 _PRIME = 2_147_483_647
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Whom one way of a campaign addresses. ``by_hand``: people who were put in by hand are among them."""
+
+    campaign_id: int
+    outlet: Outlet
+    purpose: Purpose
+    segment_ids: tuple[int, ...]
+    exclude_ids: tuple[int, ...]
+    seed: int
+    holdout_pct: int
+    by_hand: bool = True
+
+
+Aimed = CampaignPlan | Aim
+"""A plan alone is its one way."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,10 @@ class Funnel:
     @property
     def receive(self) -> int:
         return self.eligible - self.held_out
+
+    def kept(self) -> list[Any]:
+        """As plans keep it."""
+        return [self.total, {gate.value: count for gate, count in self.lost.items()}, self.eligible, self.held_out]
 
     @classmethod
     def of_members(cls, total: int, lost: dict[Gate, int], members: int, held_out: int) -> "Funnel":
@@ -70,7 +92,7 @@ def held_out_of(people: int, pct: int) -> int:
     return min(max(1, (people * pct + 50) // 100), people - 1) if pct and people >= 2 else 0
 
 
-def funnel(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime | None = None) -> Funnel:
+def funnel(session: Session, actor: Actor, plan: Aimed, *, at: datetime | None = None) -> Funnel:
     """The way from the segments to the recipients, with the number of people at each gate."""
     require(actor, "campaign", Action.READ)
     total, lost, eligible = 0, dict.fromkeys(Gate, 0), 0
@@ -91,7 +113,7 @@ def funnel(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime |
     return Funnel(total, {gate: count for gate, count in lost.items() if count}, eligible, held_out_of(eligible, plan.holdout_pct))
 
 
-def closed(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime) -> tuple[int, dict[Gate, int]]:
+def closed(session: Session, actor: Actor, plan: Aimed, *, at: datetime) -> tuple[int, dict[Gate, int]]:
     """Everybody in the segments, and how many stop at each gate; who shares an address with another is not told apart here."""
     require(actor, "campaign", Action.READ)
     total, lost = 0, dict.fromkeys(Gate, 0)
@@ -107,16 +129,16 @@ def closed(session: Session, actor: Actor, plan: CampaignPlan, *, at: datetime) 
     return total, lost
 
 
-def gates(plan: CampaignPlan, key: str, table: Any, at: datetime, workspace: OutreachRules) -> dict[Gate, ColumnElement[bool]]:
+def gates(plan: Aimed, key: str, table: Any, at: datetime, workspace: OutreachRules) -> dict[Gate, ColumnElement[bool]]:
     """What a person of a campaign must pass, when the audience is chosen and again when their message is written or handed out."""
     was = {Gate.CONVERTED: table.c.converted_at.is_(None)} if key == "lead" else {}
     return was | consent.gates(key, table, way=WAYS[plan.outlet], purpose=plan.purpose, at=at, workspace=workspace)
 
 
-def _base(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: datetime) -> Any:
+def _base(session: Session, actor: Actor, plan: Aimed, key: str, at: datetime) -> Any:
     """SELECT id, address, closed of everybody in the audience who is a contact (or a lead); None when nobody can be."""
     table = entity(key).table
-    inside = _inside(session, actor, plan, key, table)
+    inside = inside_clause(session, actor, plan, key, table)
     if inside is None or not actor.can(key, Action.READ):
         return None
     way = WAYS[plan.outlet]
@@ -130,8 +152,11 @@ def _base(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: date
     return select(*columns).where(visible(actor, key, table), inside)
 
 
-def _inside(session: Session, actor: Actor, plan: CampaignPlan, key: str, table: Any) -> Any:
-    """In a segment, or put in by hand before the launch."""
+def inside_clause(session: Session, actor: Actor, plan: Aimed, key: str, table: Any) -> Any:
+    """In a segment, or put in by hand before the launch; None when nobody can be."""
+    chosen = clauses(session, actor, plan.segment_ids, key, table)
+    if isinstance(plan, Aim) and not plan.by_hand:
+        return or_(*chosen) if chosen else None
     column = MEMBERS.c[f"{key}_id"]
     by_hand = select(column).where(
         MEMBERS.c.campaign_id == plan.campaign_id,
@@ -140,7 +165,7 @@ def _inside(session: Session, actor: Actor, plan: CampaignPlan, key: str, table:
         MEMBERS.c.skip_reason.is_(None),
         MEMBERS.c.status == MemberStatus.PLANNED,
     )
-    return or_(table.c.id.in_(by_hand), *clauses(session, actor, plan.segment_ids, key, table))
+    return or_(table.c.id.in_(by_hand), *chosen)
 
 
 def clauses(session: Session, actor: Actor, segment_ids: Sequence[int], key: str, table: Any) -> list[Any]:
@@ -156,7 +181,7 @@ def clauses(session: Session, actor: Actor, segment_ids: Sequence[int], key: str
     return found
 
 
-def _numbered(session: Session, actor: Actor, plan: CampaignPlan, key: str, rows: Any, at: datetime) -> Any:
+def _numbered(session: Session, actor: Actor, plan: Aimed, key: str, rows: Any, at: datetime) -> Any:
     """SELECT id, address, closed, nth: with an address that several share who pass the gates, only the first one (nth = 1) is written to."""
     way = WAYS[plan.outlet]
     nth: Any = literal(1)
@@ -170,7 +195,7 @@ def _numbered(session: Session, actor: Actor, plan: CampaignPlan, key: str, rows
     return select(rows.c.id, rows.c.address, rows.c.closed, nth.label("nth"))
 
 
-def recipients(session: Session, actor: Actor, plan: CampaignPlan, key: str, at: datetime) -> Any:
+def recipients(session: Session, actor: Actor, plan: Aimed, key: str, at: datetime) -> Any:
     """SELECT id, address, chance of the contacts (or leads) who pass every gate; ``chance`` orders them at random by the plan's seed."""
     require(actor, "campaign", Action.READ)
     base = _base(session, actor, plan, key, at)
@@ -182,7 +207,13 @@ def recipients(session: Session, actor: Actor, plan: CampaignPlan, key: str, at:
     return select(found.c.id, found.c.address, draw(found.c.id, seed).label("chance")).where(found.c.nth == 1)
 
 
-def sample(session: Session, actor: Actor, plan: CampaignPlan, *, size: int = 5, turn: int = 0) -> list[tuple[str, int]]:
+def by_way(outlet: Outlet) -> ColumnElement[bool]:
+    """Members whom one of several ways reaches, or would."""
+    found: ColumnElement[bool] = MEMBERS.c.ways.like(f"%,{outlet.value},%")
+    return found
+
+
+def sample(session: Session, actor: Actor, plan: Aimed, *, size: int = 5, turn: int = 0) -> list[tuple[str, int]]:
     """Some people of the audience, (contact or lead, id), for a preview; another ``turn`` gives others."""
     found: list[tuple[str, int]] = []
     for key in consent.PEOPLE:
@@ -196,9 +227,7 @@ def sample(session: Session, actor: Actor, plan: CampaignPlan, *, size: int = 5,
     return found
 
 
-def missing_shares(
-    session: Session, actor: Actor, plan: CampaignPlan, key: str, columns: dict[str, Any]
-) -> tuple[int, dict[str, int]]:
+def missing_shares(session: Session, actor: Actor, plan: Aimed, key: str, columns: dict[str, Any]) -> tuple[int, dict[str, int]]:
     """How many recipients there are, and for how many of them each SQL value is empty."""
     require(actor, "campaign", Action.READ)
     table = entity(key).table
@@ -224,9 +253,7 @@ def inside_from(kept: str | None) -> frozenset[int]:
     return frozenset(int(one) for one in (kept or "").split(",") if one)
 
 
-def by_segments(
-    session: Session, actor: Actor, plan: CampaignPlan, key: str, segment_ids: Sequence[int]
-) -> dict[frozenset[int], int]:
+def by_segments(session: Session, actor: Actor, plan: Aimed, key: str, segment_ids: Sequence[int]) -> dict[frozenset[int], int]:
     """How many recipients are in which of some segments."""
     require(actor, "campaign", Action.READ)
     ids = recipients(session, actor, plan, key, utcnow()).subquery()
@@ -235,10 +262,10 @@ def by_segments(
     return {inside_from(inside): int(count) for inside, count in found}
 
 
-def problem(session: Session, actor: Actor, plan: CampaignPlan) -> str:
-    """Why the audience can't be counted (a segment was deleted or is not shared any more); empty when it can."""
+def problem(session: Session, actor: Actor, *plans: Aimed) -> str:
+    """Why an audience can't be counted (a segment was deleted or is not shared any more); empty when all can."""
     try:
-        for segment_id in (*plan.segment_ids, *plan.exclude_ids):
+        for segment_id in (one for plan in plans for one in (*plan.segment_ids, *plan.exclude_ids)):
             segments.get(session, actor, segment_id)
     except CrmError:
         return "One of the chosen segments was deleted or is not shared with you any more. Choose the audience again."

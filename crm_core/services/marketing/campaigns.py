@@ -143,14 +143,35 @@ def set_channels(
     if actor.masked("campaign", "budget_minor"):
         raise Invalid("The budget is hidden from your role, so you can't change the costs of the channels.")
     made = [_channel(campaign_id, row) for row in rows]
-    for old in session.exec(pick(CampaignChannel).where(CampaignChannel.campaign_id == campaign_id)):
-        session.delete(old)
-    session.add_all(made)
+    _replace(session, campaign_id, made)
     campaign.updated_at = clock.utcnow()
     session.add(campaign)
     session.flush()
     events.record(session, actor, "campaign.channels_changed", campaign, data={"channels": len(made)})
     return campaign
+
+
+def _replace(session: Session, campaign_id: int, made: Sequence[CampaignChannel]) -> None:
+    """Put these channels in place of those there were. A way that the campaign goes out by keeps its people, and can't go with its costs."""
+    present = list(
+        session.exec(pick(CampaignChannel).where(CampaignChannel.campaign_id == campaign_id).order_by(col(CampaignChannel.id)))
+    )
+    ways = [old for old in present if old.outlet is not None]
+    for one in made:
+        way = next((old for old in ways if old.channel is one.channel), None)
+        if way is None:
+            session.add(one)
+            continue
+        ways.remove(way)
+        present.remove(way)
+        for key in ("planned_cost_minor", "actual_cost_minor", "starts_on", "ends_on"):
+            setattr(way, key, getattr(one, key))
+        session.add(way)
+    if ways:
+        named = ways[0].channel.label.lower()
+        raise Invalid(f"The campaign goes out by {named}, so this channel stays. Take it out under Audience first.")
+    for old in present:
+        session.delete(old)
 
 
 def _without_ids(found: Sequence[ChannelView]) -> list[ChannelView]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlmodel import Session
 
 from crm_core import db, events, reads
@@ -14,10 +14,11 @@ from crm_core.errors import Conflict, Invalid
 from crm_core.kit.clock import utcnow
 from crm_core.kit.csvio import to_csv, to_xlsx
 from crm_core.kit.text import email_key, phone_key
-from crm_core.models import Campaign, CampaignPlan, Organisation
+from crm_core.models import Campaign, Organisation
 from crm_core.services.customers import consent
-from crm_core.services.marketing import audience, plans
-from crm_core.services.marketing.audience import MEMBERS
+from crm_core.services.marketing import audience, plans, ways
+from crm_core.services.marketing.audience import MEMBERS, Aim
+from crm_core.services.marketing.campaigns import OUT
 from crm_core.vocabulary import Action, MemberStatus, Outlet, PlanState, RecipientStep
 
 FORMATS = ("csv", "xlsx")
@@ -32,28 +33,30 @@ COLUMNS: dict[Outlet, tuple[str, ...]] = {
 _MASKS = {"Name": "name", "Phone": "phone", "E-mail": "email", "sha256_email": "email", "sha256_phone": "phone"}
 
 
-def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv") -> bytes:
-    """The list of a launched campaign. Everybody on it passes the gates again now; they count as addressed from here on. Events: campaign.listed."""
+def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv", outlet: Outlet | None = None) -> bytes:
+    """The list of a launched campaign, or of one of its ways. Everybody on it passes the gates again now; they count as addressed from here on.
+    Events: campaign.listed."""
     require(actor, "contact", Action.EXPORT)
     plan = plans.get(session, actor, campaign_id)
-    if plan.launched_at is None or plan.outlet is Outlet.EMAIL:
+    if plan.launched_at is None or (outlet or plan.outlet) is Outlet.EMAIL:
         raise Conflict("Launch the campaign first: the list is made of the people who were chosen then.")
+    aim = ways.of(session, actor, plan, outlet or plan.outlet)
     if plan.state is PlanState.STOPPED:
         raise Conflict("This campaign was stopped.")
     if form not in FORMATS:
         raise Invalid("Choose CSV or XLSX.")
-    hidden = [column for column in COLUMNS[plan.outlet] if column in _MASKS and actor.masked("contact", _MASKS[column])]
+    hidden = [column for column in COLUMNS[aim.outlet] if column in _MASKS and actor.masked("contact", _MASKS[column])]
     if hidden:
         raise Conflict(f"Your role does not see {', '.join(hidden).lower()}, so it can't take this list out of the house.")
-    rows = list(_rows(session, actor, plan))
-    made = (to_csv if form == "csv" else to_xlsx)(COLUMNS[plan.outlet], [row for _, row in rows])
-    _note(session, actor, plan, [member_id for member_id, _ in rows])
-    _read(session, actor, plan, [member_id for member_id, _ in rows])
+    rows = list(_rows(session, actor, aim))
+    made = (to_csv if form == "csv" else to_xlsx)(COLUMNS[aim.outlet], [row for _, row in rows])
+    _note(session, actor, [member_id for member_id, _ in rows])
+    _read(session, actor, aim, [member_id for member_id, _ in rows])
     events.record(session, actor, "campaign.listed", session.get(Campaign, campaign_id), data={"count": len(rows)})
     return made
 
 
-def _note(session: Session, actor: Actor, plan: CampaignPlan, member_ids: list[int]) -> None:
+def _note(session: Session, actor: Actor, member_ids: list[int]) -> None:
     require(actor, "campaign", Action.READ)
     for at in range(0, len(member_ids), _BATCH):
         part = and_(MEMBERS.c.id.in_(member_ids[at : at + _BATCH]), MEMBERS.c.status == MemberStatus.PLANNED)
@@ -61,7 +64,7 @@ def _note(session: Session, actor: Actor, plan: CampaignPlan, member_ids: list[i
     db.bump(session, MEMBERS.name)
 
 
-def _read(session: Session, actor: Actor, plan: CampaignPlan, member_ids: list[int]) -> None:
+def _read(session: Session, actor: Actor, aim: Aim, member_ids: list[int]) -> None:
     """Whose data left the house with the list."""
     for key in consent.PEOPLE:
         link = MEMBERS.c[f"{key}_id"]
@@ -71,28 +74,28 @@ def _read(session: Session, actor: Actor, plan: CampaignPlan, member_ids: list[i
             for part in parts
             for one in session.execute(select(link).where(MEMBERS.c.id.in_(part), link.is_not(None))).scalars()
         ]
-        reads.exported(session, actor, key, people, words=f"Campaign list: {plan.outlet.label}")
+        reads.exported(session, actor, key, people, words=f"Campaign list: {aim.outlet.label}")
 
 
-def _rows(session: Session, actor: Actor, plan: CampaignPlan) -> Iterator[tuple[int, list[Any]]]:
+def _rows(session: Session, actor: Actor, aim: Aim) -> Iterator[tuple[int, list[Any]]]:
     region = session.execute(select(Organisation.phone_region)).scalar() or "US"  # type: ignore[call-overload]
     for key in consent.PEOPLE:
         table = entity(key).table
-        gates = audience.gates(plan, key, table, utcnow(), consent.rules(session, actor))
-        statement = _statement(actor, plan, key, table).where(*gates.values())
+        gates = audience.gates(aim, key, table, utcnow(), consent.rules(session, actor))
+        statement = _statement(actor, aim, key, table).where(*gates.values())
         for row in session.execute(statement.order_by(MEMBERS.c.id)):
-            yield row.member_id, [_cell(row._mapping, column, region) for column in COLUMNS[plan.outlet]]
+            yield row.member_id, [_cell(row._mapping, column, region) for column in COLUMNS[aim.outlet]]
 
 
-def _statement(actor: Actor, plan: CampaignPlan, key: str, table: Any) -> Any:
+def _statement(actor: Actor, aim: Aim, key: str, table: Any) -> Any:
     accounts, users = entity("account").table, entity("user").table
     contact = key == "contact"
     joined = MEMBERS.join(table, table.c.id == MEMBERS.c[f"{key}_id"]).outerjoin(users, users.c.id == table.c.owner_id)
     joined = joined.outerjoin(accounts, accounts.c.id == table.c.account_id) if contact else joined
     wanted = {
         "Name": table.c.name, "Company": accounts.c.name if contact else table.c.company, "Job title": table.c.job_title, "Phone": table.c.phone,
-        "E-mail": table.c.email, "City": accounts.c.city if contact and plan.outlet is Outlet.MAIL_MERGE else table.c.city,
-        "Country": accounts.c.country if contact and plan.outlet is Outlet.MAIL_MERGE else table.c.country, "Owner": users.c.name,
+        "E-mail": table.c.email, "City": accounts.c.city if contact and aim.outlet is Outlet.MAIL_MERGE else table.c.city,
+        "Country": accounts.c.country if contact and aim.outlet is Outlet.MAIL_MERGE else table.c.country, "Owner": users.c.name,
     }  # fmt: skip
     if contact:
         wanted |= {
@@ -101,12 +104,15 @@ def _statement(actor: Actor, plan: CampaignPlan, key: str, table: Any) -> Any:
             "Street": accounts.c.street,
             "Postcode": accounts.c.postcode,
         }
-    listed = MEMBERS.c.step == RecipientStep.LISTED
+    several = and_(
+        audience.by_way(aim.outlet), MEMBERS.c.step != RecipientStep.HOLDOUT, func.coalesce(MEMBERS.c.skip_reason, "") != OUT
+    )
+    listed = or_(and_(MEMBERS.c.ways.is_(None), MEMBERS.c.step == RecipientStep.LISTED), several)
     columns = [column.label(name) for name, column in wanted.items()]
     return (
         select(MEMBERS.c.id.label("member_id"), *columns)
         .select_from(joined)
-        .where(MEMBERS.c.campaign_id == plan.campaign_id, listed, visible(actor, key, table, Action.EXPORT))
+        .where(MEMBERS.c.campaign_id == aim.campaign_id, listed, visible(actor, key, table, Action.EXPORT))
     )
 
 

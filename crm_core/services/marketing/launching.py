@@ -1,5 +1,6 @@
 """Launch, pause, resume, stop: from here on people are fixed, and chance has decided who is held out."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,9 +17,10 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import Campaign, CampaignPlan
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
-from crm_core.services.marketing import audience, letter_rules, letters, plans, signing
+from crm_core.services.marketing import all_ways, audience, letter_rules, letters, plans, signing, ways
 from crm_core.services.marketing.audience import MEMBERS
-from crm_core.vocabulary import Action, CampaignStatus, MailState, MemberStatus, Outlet, PlanState, RecipientStep
+from crm_core.services.marketing.ways import Way
+from crm_core.vocabulary import Action, CampaignStatus, Gate, MailState, MemberStatus, Outlet, PlanState, RecipientStep
 
 PLANS: Any = CampaignPlan.__table__  # type: ignore[attr-defined]
 
@@ -40,9 +42,9 @@ class Readiness:
 def readiness(session: Session, actor: Actor, campaign_id: int) -> Readiness:
     """Whether a campaign can be launched now, and if not, why."""
     plan = plans.get(session, actor, campaign_id)
-    if found := audience.problem(session, actor, plan):
+    if found := audience.problem(session, actor, *(way.aim for way in ways.find(session, actor, plan))):
         return Readiness([found], [])
-    funnel = audience.funnel(session, actor, plan)
+    funnel = all_ways.whole(session, actor, [way.aim for way in ways.find(session, actor, plan)])
     stops, advice = _wording(session, actor, plan)
     closed = ["It was launched already."] if plan.state not in plans.OPEN else []
     return Readiness([*closed, *_nobody(funnel), *stops], advice, funnel)
@@ -124,7 +126,7 @@ def _refuse(stops: list[str]) -> None:
 
 def _refuse_unready(session: Session, actor: Actor, plan: CampaignPlan) -> None:
     """What can be known before anybody is frozen; whether somebody is left shows itself then, without asking every gate twice."""
-    if found := audience.problem(session, actor, plan):
+    if found := audience.problem(session, actor, *(way.aim for way in ways.find(session, actor, plan))):
         _refuse([found])
     closed = ["It was launched already."] if plan.state not in plans.OPEN else []
     _refuse([*closed, *_wording(session, actor, plan)[0]])
@@ -136,15 +138,16 @@ def launch(session: Session, actor: Actor, campaign_id: int, *, base_url: str = 
     _refuse_unready(session, actor, plan)
     _take(session, plan)
     now = utcnow()
-    gates = audience.closed(session, actor, plan, at=now)
+    found = ways.find(session, actor, plan)
+    gates = _gates(session, actor, found, now)
     if base_url and not plan.base_url:
         plan.base_url = base_url[:300]
     if plan.outlet is Outlet.EMAIL and not letters.base_url(plan):
         raise Conflict("Nobody knows the address of this site, so links could not work. Set RAPPORT_PUBLIC_URL.")
     for key in consent.PEOPLE:
-        _freeze(session, actor, plan, key, now)
-    found = audience.Funnel.of_members(*gates, *_count(session, campaign_id))
-    _refuse(_nobody(found))
+        _freeze(session, actor, plan, found, key, now)
+    funnel = _counted(session, actor, plan, found, gates)
+    _refuse(_nobody(funnel))
     email = plan.outlet is Outlet.EMAIL
     if email:
         signing.ensure(session)
@@ -152,7 +155,7 @@ def launch(session: Session, actor: Actor, campaign_id: int, *, base_url: str = 
     plan.state = PlanState.SENDING if email else PlanState.DONE
     plan.launched_at, plan.launched_by_id, plan.message = now, actor.user_id, ""
     plan.finished_at = None if email else now
-    plan.funnel = [found.total, {gate.value: count for gate, count in found.lost.items()}, found.eligible, found.held_out]
+    plan.funnel = funnel.kept()
     session.add(plan)
     session.flush()
     _follow(session, actor, campaign_id, CampaignStatus.RUNNING)
@@ -163,9 +166,9 @@ def launch(session: Session, actor: Actor, campaign_id: int, *, base_url: str = 
         actor,
         "campaign.launched",
         session.get(Campaign, campaign_id),
-        data={"count": found.receive, "held_out": found.held_out},
+        data={"count": funnel.receive, "held_out": funnel.held_out},
     )
-    return found
+    return funnel
 
 
 def _take(session: Session, plan: CampaignPlan) -> None:
@@ -175,18 +178,39 @@ def _take(session: Session, plan: CampaignPlan) -> None:
         raise Conflict("This campaign was launched already.")
 
 
-def _freeze(session: Session, actor: Actor, plan: CampaignPlan, key: str, now: datetime) -> None:
-    """Everybody who passes the gates becomes a member, in one statement: hold-out and wording follow from the order of chance."""
-    rows = audience.recipients(session, actor, plan, key, now).subquery()
+def _gates(session: Session, actor: Actor, found: Sequence[Way], now: datetime) -> dict[Outlet, tuple[int, dict[Gate, int]]]:
+    """Everybody whom each way means, and how many stop at each gate, asked before anybody is a member."""
+    return {way.outlet: audience.closed(session, actor, way.aim, at=now) for way in found}
+
+
+def _counted(
+    session: Session, actor: Actor, plan: CampaignPlan, found: Sequence[Way], gates: Mapping[Outlet, tuple[int, dict[Gate, int]]]
+) -> audience.Funnel:
+    """The funnel of the launch from those who became members; of several ways each keeps its own."""
+    if len(found) == 1:
+        return audience.Funnel.of_members(*gates[plan.outlet], *_count(session, plan.campaign_id))
+    for way in found:
+        of_way = audience.Funnel.of_members(*gates[way.outlet], *_count(session, plan.campaign_id, way.outlet))
+        ways.note_funnel(session, actor, plan.campaign_id, way.outlet, of_way.kept())
+    frozen, held = _count(session, plan.campaign_id)
+    total = max(frozen, all_ways.meant(session, actor, [way.aim for way in found], at=utcnow()))
+    return audience.Funnel(total, {Gate.UNREACHED: total - frozen} if total > frozen else {}, frozen, held)
+
+
+def _freeze(session: Session, actor: Actor, plan: CampaignPlan, found: Sequence[Way], key: str, now: datetime) -> None:
+    """Everybody who passes the gates of a way becomes a member, in one statement: hold-out and wording follow from the order of chance, which asks
+    for the person alone and not for the way."""
+    aims, several = [way.aim for way in found], len(found) > 1
+    those = all_ways.united(session, actor, aims, key, now) if several else audience.recipients(session, actor, plan, key, now)
+    rows = those.cte() if several else those.subquery()
     place = func.row_number().over(order_by=(rows.c.chance, rows.c.id)).label("place")
     total = func.count().over().label("total")
-    ranked = select(rows.c.id, rows.c.address, place, total).subquery()
+    ranked = select(*rows.c, place, total).subquery()
     control = ranked.c.place <= _held(ranked.c.total, plan.holdout_pct)
-    step = RecipientStep.WAITING if plan.outlet is Outlet.EMAIL else RecipientStep.LISTED
     fixed = {
         "campaign_id": plan.campaign_id,
         "status": MemberStatus.PLANNED,
-        "due_at": now,
+        "due_at": ways.begins_at(session, actor, found[0], now),
         "created_at": now,
         "updated_at": now,
         "version": 1,
@@ -195,9 +219,10 @@ def _freeze(session: Session, actor: Actor, plan: CampaignPlan, key: str, now: d
         f"{key}_id": ranked.c.id,
         "address": func.substr(ranked.c.address, 1, 254),
         "is_control": control,
-        "step": case((control, literal(RecipientStep.HOLDOUT, MEMBERS.c.step.type)), else_=literal(step, MEMBERS.c.step.type)),
-        "variant": _variant(session, actor, plan, ranked.c.place),
+        "step": case((control, literal(RecipientStep.HOLDOUT, MEMBERS.c.step.type)), else_=_step(ranked, plan, several=several)),
+        "variant": _written(ranked, plan, _variant(session, actor, plan, ranked.c.place), several=several),
         "inside": _inside(session, actor, plan, key, ranked.c.id),
+        "ways": _ways(ranked, aims) if several else literal(None, MEMBERS.c.ways.type),
         **{name: literal(value, MEMBERS.c[name].type) for name, value in fixed.items()},
     }
     insert = sqlite.insert if db.is_sqlite(session) else postgresql.insert
@@ -205,13 +230,36 @@ def _freeze(session: Session, actor: Actor, plan: CampaignPlan, key: str, now: d
     chosen = select(*columns.values()).where(ranked.c.id > 0).order_by(ranked.c.id)
     statement = insert(MEMBERS).from_select(list(columns), chosen)
     taken: dict[str, Any] = {
-        name: statement.excluded[name] for name in ("address", "is_control", "step", "variant", "inside", "due_at", "updated_at")
+        name: statement.excluded[name]
+        for name in ("address", "is_control", "step", "variant", "inside", "ways", "due_at", "updated_at")
     }
     taken |= {"mail_id": None, "skip_reason": None}  # what an automation wrote to them earlier is no message of this launch
     session.execute(
         statement.on_conflict_do_update(index_elements=["campaign_id", f"{key}_id"], set_=taken, where=MEMBERS.c.step.is_(None))
     )
     db.bump(session, MEMBERS.name)
+
+
+def _step(ranked: Any, plan: CampaignPlan, *, several: bool) -> Any:
+    """Whoever is written to waits for it; who is reached by lists alone is on them at once."""
+    waiting, listed = (literal(step, MEMBERS.c.step.type) for step in (RecipientStep.WAITING, RecipientStep.LISTED))
+    if plan.outlet is not Outlet.EMAIL:
+        return listed
+    return case((ranked.c[Outlet.EMAIL.value] == 1, waiting), else_=listed) if several else waiting
+
+
+def _written(ranked: Any, plan: CampaignPlan, variant: Any, *, several: bool) -> Any:
+    """The wording, for those who are written to."""
+    if not several or plan.outlet is not Outlet.EMAIL:
+        return variant
+    return case((ranked.c[Outlet.EMAIL.value] == 1, variant), else_=literal(None, MEMBERS.c.variant.type))
+
+
+def _ways(ranked: Any, aims: Sequence[audience.Aim]) -> Any:
+    found = literal(",")
+    for aim in aims:
+        found = found.concat(case((ranked.c[aim.outlet.value] == 1, literal(f"{aim.outlet.value},")), else_=literal("")))
+    return found
 
 
 def _held(total: Any, pct: int) -> Any:
@@ -241,10 +289,10 @@ def _inside(session: Session, actor: Actor, plan: CampaignPlan, key: str, column
     return audience.inside_column(session, actor, key, column, asked) if asked else literal(None, MEMBERS.c.inside.type)
 
 
-def _count(session: Session, campaign_id: int) -> tuple[int, int]:
-    """How many were frozen, and how many of them are held out."""
+def _count(session: Session, campaign_id: int, outlet: Outlet | None = None) -> tuple[int, int]:
+    """How many were frozen (for one of several ways), and how many of them are held out."""
     held = func.sum(case((MEMBERS.c.step == RecipientStep.HOLDOUT, 1), else_=0))
-    clause = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.is_not(None))
+    clause = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.is_not(None), *([audience.by_way(outlet)] if outlet else []))
     frozen, out = session.execute(select(func.count(), func.coalesce(held, 0)).select_from(MEMBERS).where(clause)).one()
     return int(frozen), int(out)
 

@@ -19,7 +19,8 @@ from crm_core.kit import clock
 from crm_core.models import CampaignPlan, CampaignVariant, Organisation, TrackedLink
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
-from crm_core.services.marketing import audience, letter_rules, plans, segments, token_rules
+from crm_core.services.marketing import audience, letter_rules, plans, segments, token_rules, ways
+from crm_core.services.marketing.audience import Aimed
 from crm_core.services.marketing.letter_rules import FIELDS, Flaw
 from crm_core.settings import settings
 from crm_core.veil import MASK, trace
@@ -92,16 +93,32 @@ def inside_of(
 
 def part_flaws(session: Session, actor: Actor, body: str) -> list[Flaw]:
     """What is wrong with the segments that the parts of a letter ask for."""
-    try:
-        for segment_id in letter_rules.segments_in(body):
-            segments.get(session, actor, segment_id)
-    except CrmError:
-        return [
-            Flaw(
-                "A part of the letter is for a segment that was deleted or is not shared with you. Choose another one.", stops=True
-            )
-        ]
-    return []
+    return segment_flaws(session, actor, letter_rules.segments_in(body))
+
+
+def segment_flaws(session: Session, actor: Actor, segment_ids: Sequence[int]) -> list[Flaw]:
+    """Whether these segments can be asked for by the actor."""
+    if len(live_of(session, actor, segment_ids)) == len(segment_ids):
+        return []
+    return [
+        Flaw("A part of the letter is for a segment that was deleted or is not shared with you. Choose another one.", stops=True)
+    ]
+
+
+def live(session: Session, actor: Actor, body: str) -> list[int]:
+    """The segments that a letter asks for and that the actor may ask."""
+    return live_of(session, actor, letter_rules.segments_in(body))
+
+
+def live_of(session: Session, actor: Actor, segment_ids: Sequence[int]) -> list[int]:
+    """Those of some segments that the actor may ask for."""
+    found = []
+    for segment_id in segment_ids:
+        try:
+            found.append(segments.get(session, actor, segment_id).id)
+        except CrmError:
+            continue
+    return found
 
 
 # --- addresses that can be followed ------------------------------------------------------------------------------------------
@@ -209,9 +226,9 @@ def previews(
 ) -> list[Preview]:
     """The letter for some real people of the audience, drawn at random; another ``turn`` draws others."""
     require(actor, "campaign", Action.READ)
-    chosen = audience.sample(session, actor, plan, size=size, turn=turn)
+    chosen = audience.sample(session, actor, ways.first(session, actor, plan), size=size, turn=turn)
     postal = consent.rules(session, actor).postal_address
-    asked = [] if part_flaws(session, actor, variant.body) else letter_rules.segments_in(variant.body)
+    asked = live(session, actor, variant.body)
     found = []
     for key in consent.PEOPLE:
         ids = [record_id for one, record_id in chosen if one == key]
@@ -236,10 +253,11 @@ def lint(session: Session, actor: Actor, plan: CampaignPlan, variant: CampaignVa
         found.append(Flaw("The sender's postal address is missing; many countries ask for it. Set it under Consent and limits."))
     if any(flaw.stops for flaw in found):
         return found
-    return [*found, *_holes(session, actor, plan, variant), *_unread(session, actor, plan, variant.body)]
+    aim = ways.first(session, actor, plan)
+    return [*found, *_holes(session, actor, aim, variant), *_unread(session, actor, aim, variant.body)]
 
 
-def _unread(session: Session, actor: Actor, plan: CampaignPlan, body: str) -> list[Flaw]:
+def _unread(session: Session, actor: Actor, plan: Aimed, body: str) -> list[Flaw]:
     """Parts that nobody of the audience would see, and whether somebody would see none at all."""
     found = letter_rules.parts(body)
     wanted = letter_rules.segments_in(body)
@@ -261,7 +279,7 @@ def _unread(session: Session, actor: Actor, plan: CampaignPlan, body: str) -> li
     return [*flaws, *([Flaw(words, stops=True)] if empty else [])]
 
 
-def _holes(session: Session, actor: Actor, plan: CampaignPlan, variant: CampaignVariant) -> list[Flaw]:
+def _holes(session: Session, actor: Actor, plan: Aimed, variant: CampaignVariant) -> list[Flaw]:
     used = letter_rules.without_fallback(variant.subject, variant.body)
     labels = fields(session, actor)
     people, empty = 0, dict.fromkeys(used, 0)

@@ -1,5 +1,6 @@
 """What came of a campaign: first what it added against the hold-out, with its interval; then what can only be counted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +12,9 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
 from crm_core.models import CampaignChannel, CampaignPlan, MailDelivery
-from crm_core.services.marketing import audience, plans
+from crm_core.services.marketing import audience, plans, ways
 from crm_core.services.marketing.audience import MEMBERS
-from crm_core.vocabulary import SOLD, Action, MailState, StageKind
+from crm_core.vocabulary import SOLD, Action, MailState, Outlet, StageKind
 from ml import lift
 
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
@@ -40,6 +41,10 @@ class Group:
         return self.converted / self.people if self.people else None
 
 
+Groups = Mapping[tuple[bool, str | None, str | None], Group]
+"""Held out or not, wording, ways → those people."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Wording against wording: difference of the share that clicked and of the share that converted, first minus second."""
@@ -48,6 +53,34 @@ class Comparison:
     second: str
     clicks: lift.Difference
     conversions: lift.Difference
+
+
+@dataclass(frozen=True)
+class WayOutcome:
+    """What came of the people whom one of several ways reaches, against those of the same audience whom chance held out of the whole campaign. Costs are
+    None where the budget is hidden."""
+
+    outlet: Outlet
+    treated: Group
+    control: Group
+    share: lift.Difference
+    money: lift.Difference
+    planned_minor: int | None
+    cost_minor: int | None
+
+    @property
+    def extra_revenue(self) -> lift.Difference:
+        """In minor units, over everybody whom this way reaches."""
+        return self.money.times(self.treated.people)
+
+    @property
+    def return_on_cost(self) -> float | None:
+        """Extra revenue less cost, per cost; None without cost or without a usable difference."""
+        return _back(self.extra_revenue, self.cost_minor)
+
+
+def _back(extra: lift.Difference, cost_minor: int | None) -> float | None:
+    return (extra.value - cost_minor) / cost_minor if cost_minor and extra.enough else None
 
 
 @dataclass(frozen=True)
@@ -64,6 +97,7 @@ class Outcome:
     cost_minor: int | None
     may_see_money: bool
     comparisons: list[Comparison]
+    by_way: list[WayOutcome]
 
     @property
     def final(self) -> bool:
@@ -81,9 +115,7 @@ class Outcome:
     @property
     def return_on_cost(self) -> float | None:
         """Extra revenue less cost, per cost; None without cost or without a usable difference."""
-        if not self.cost_minor or not self.money.enough:
-            return None
-        return (self.extra_revenue.value - self.cost_minor) / self.cost_minor
+        return _back(self.extra_revenue, self.cost_minor)
 
 
 def get(session: Session, actor: Actor, campaign_id: int, *, at: datetime | None = None) -> Outcome | None:
@@ -93,15 +125,10 @@ def get(session: Session, actor: Actor, campaign_id: int, *, at: datetime | None
         return None
     now = at or utcnow()
     groups = _groups(session, actor, plan, now)
-    control = _sum("Hold-out", [group for name, group in groups.items() if name[0]])
-    parts = {name[1] or "": group for name, group in groups.items() if not name[0]}
-    treated = _sum("Addressed", list(parts.values()))
-    shares = lift.difference_of_shares((treated.converted, treated.people), (control.converted, control.people))
-    money = lift.difference_of_means(
-        (treated.people, float(treated.revenue_minor), treated.squares),
-        (control.people, float(control.revenue_minor), control.squares),
-    )
-    variants = [group for name, group in sorted(parts.items()) if name]
+    treated, control = _sides(groups)
+    shares, money = _differences(treated, control)
+    wordings = sorted({name for is_control, name, _ in groups if name and not is_control})
+    variants = [_sum(name, [group for key, group in groups.items() if key[:2] == (False, name)]) for name in wordings]
     ends = plan.launched_at + timedelta(days=plan.window_days)
     sees = plan.goal in ("order", "deal") and _sees_money(actor, plan.goal)
     return Outcome(
@@ -115,7 +142,34 @@ def get(session: Session, actor: Actor, campaign_id: int, *, at: datetime | None
         _cost(session, actor, campaign_id),
         sees,
         _compare(variants),
+        _by_way(session, actor, plan, groups),
     )
+
+
+def _sides(groups: Groups, way: str = "") -> tuple[Group, Group]:
+    """Addressed and held out, all of them or those of one way."""
+    mine = {key: group for key, group in groups.items() if way in (key[2] or "")}
+    treated = _sum("Addressed", [group for key, group in mine.items() if not key[0]])
+    return treated, _sum("Hold-out", [group for key, group in mine.items() if key[0]])
+
+
+def _differences(treated: Group, control: Group) -> tuple[lift.Difference, lift.Difference]:
+    """Of the share that reached the goal, and of the money per person."""
+    shares = lift.difference_of_shares((treated.converted, treated.people), (control.converted, control.people))
+    money = lift.difference_of_means(
+        (treated.people, float(treated.revenue_minor), treated.squares),
+        (control.people, float(control.revenue_minor), control.squares),
+    )
+    return shares, money
+
+
+def _by_way(session: Session, actor: Actor, plan: CampaignPlan, groups: Groups) -> list[WayOutcome]:
+    found = ways.find(session, actor, plan)
+    made = []
+    for way in found if len(found) > 1 else ():
+        sides = _sides(groups, f",{way.outlet.value},")
+        made.append(WayOutcome(way.outlet, *sides, *_differences(*sides), way.planned_cost_minor, way.actual_cost_minor))
+    return made
 
 
 def _sees_money(actor: Actor, key: str) -> bool:
@@ -139,7 +193,7 @@ def _compare(variants: list[Group]) -> list[Comparison]:
     ]  # fmt: skip
 
 
-def _groups(session: Session, actor: Actor, plan: CampaignPlan, at: datetime) -> dict[tuple[bool, str | None], Group]:
+def _groups(session: Session, actor: Actor, plan: CampaignPlan, at: datetime) -> Groups:
     bought = _conversions(actor, plan, at).subquery()
     sent = case((MAIL.c.state.in_((MailState.SENT, MailState.HANDED)), 1), else_=0)
     bounced = case((MAIL.c.state == MailState.BOUNCED, 1), else_=0)
@@ -151,18 +205,18 @@ def _groups(session: Session, actor: Actor, plan: CampaignPlan, at: datetime) ->
 
     rows = session.execute(
         select(
-            MEMBERS.c.is_control, MEMBERS.c.variant, func.count(), func.sum(sent), func.sum(bounced), many(MEMBERS.c.opened_at),
+            MEMBERS.c.is_control, MEMBERS.c.variant, MEMBERS.c.ways, func.count(), func.sum(sent), func.sum(bounced), many(MEMBERS.c.opened_at),
             many(MEMBERS.c.clicked_at), many(MEMBERS.c.replied_at), many(MEMBERS.c.unsubscribed_at), many(bought.c.member_id), func.sum(amount),
             func.sum(cast(amount, Float) * cast(amount, Float)),
         )
         .select_from(joined)
         .where(MEMBERS.c.campaign_id == plan.campaign_id, MEMBERS.c.step.is_not(None))
-        .group_by(MEMBERS.c.is_control, MEMBERS.c.variant)
+        .group_by(MEMBERS.c.is_control, MEMBERS.c.variant, MEMBERS.c.ways)
     )  # fmt: skip
     found = {}
-    for control, variant, *numbers in rows:
+    for control, variant, reached, *numbers in rows:
         counts: list[Any] = [*(int(number or 0) for number in numbers[:-1]), float(numbers[-1] or 0)]
-        found[(bool(control), variant)] = Group(variant or "", *counts)
+        found[(bool(control), variant, reached)] = Group(variant or "", *counts)
     return found
 
 
@@ -250,7 +304,7 @@ def _base_share(session: Session, actor: Actor, plan: CampaignPlan) -> tuple[flo
     start = end - timedelta(days=plan.window_days)
     if plan.goal == "response":
         return 0.0, ""
-    people = audience.recipients(session, actor, plan, "contact", end).subquery()
+    people = audience.recipients(session, actor, ways.first(session, actor, plan), "contact", end).subquery()
     deeds = _deeds(actor, plan.goal, start, end).subquery()
     did = case((people.c.id.in_(select(deeds.c.person_id)), 1), else_=0)
     buyers, everybody = session.execute(select(func.coalesce(func.sum(did), 0), func.count()).select_from(people)).one()

@@ -44,12 +44,18 @@ def stored(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
     return plan
 
 
+def open_one(session: Session, actor: Actor, campaign_id: int) -> CampaignPlan:
+    """The plan as a row, while nothing went out."""
+    plan = stored(session, actor, campaign_id)
+    _refuse_launched(plan)
+    return plan
+
+
 def save(
     session: Session, actor: Actor, campaign_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> CampaignPlan:
     """Change the plan while nothing went out. Events: campaign.plan_changed."""
-    plan = stored(session, actor, campaign_id)
-    _refuse_launched(plan)
+    plan = open_one(session, actor, campaign_id)
     if base_version is not None and base_version != plan.version:
         raise Conflict("Somebody else changed the plan of this campaign meanwhile. Look at the new state and repeat your change.")
     cleaned = _checked(session, actor, changes)
@@ -76,7 +82,7 @@ def _checked(session: Session, actor: Actor, changes: Mapping[str, Any]) -> dict
     wrong: dict[str, str] = {}
     for key, value in changes.items():
         if key in ("segment_ids", "exclude_ids"):
-            found[key] = _segments(session, actor, value)
+            found[key] = checked_segments(session, actor, value)
         elif key == "outlet":
             found[key] = Outlet(value)
         elif key == "purpose":
@@ -94,7 +100,8 @@ def _checked(session: Session, actor: Actor, changes: Mapping[str, Any]) -> dict
     return found
 
 
-def _segments(session: Session, actor: Actor, ids: Sequence[int]) -> list[int]:
+def checked_segments(session: Session, actor: Actor, ids: Sequence[int]) -> list[int]:
+    """These segments, each once; refused when they are too many or one is not there."""
     wanted = list(dict.fromkeys(int(one) for one in ids))
     if len(wanted) > MAX_SEGMENTS:
         raise Invalid(f"At most {MAX_SEGMENTS} segments can be combined here.")
@@ -125,8 +132,7 @@ def set_variants(
 
     Raises Conflict when the wordings are not those of ``base_versions`` any more, A first.
     """
-    plan = stored(session, actor, campaign_id)
-    _refuse_launched(plan)
+    open_one(session, actor, campaign_id)
     if len(rows) > MAX_VARIANTS:
         raise Invalid(f"At most {MAX_VARIANTS} wordings can be compared.")
     present = {one.key: one for one in variants(session, actor, campaign_id)}

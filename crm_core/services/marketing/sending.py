@@ -30,6 +30,8 @@ from crm_core.vocabulary import Action, MailState, MemberStatus, PlanState, Reci
 BATCH = 50
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 OUT = (MailState.SENT, MailState.HANDED)
+MAILED = (RecipientStep.WAITING, RecipientStep.QUEUED, RecipientStep.SKIPPED)
+"""Members who are written to: neither held out nor on lists alone."""
 CALLED_BACK = "called_back"
 """Why somebody was left out whose letter was taken out of the outbox before its turn: they left meanwhile, or somebody stopped it."""
 
@@ -88,7 +90,7 @@ def _drain(job: Job, campaign_id: int) -> bool:
 
 
 def _progress(session: Session, campaign_id: int) -> tuple[int, int]:
-    frozen = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.is_not(None), MEMBERS.c.step != RecipientStep.HOLDOUT)
+    frozen = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.in_(MAILED))
     counts = dict(session.execute(select(MEMBERS.c.step, func.count()).where(frozen).group_by(MEMBERS.c.step)).tuples().all())
     return sum(counts.values()) - counts.get(RecipientStep.WAITING, 0), sum(counts.values())
 
@@ -251,7 +253,7 @@ def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
     """How far the sending is, counted from the rows themselves."""
     require(actor, "campaign", Action.READ)
     plans.get(session, actor, campaign_id)
-    frozen = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.is_not(None), MEMBERS.c.step != RecipientStep.HOLDOUT)
+    frozen = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.in_(MAILED))
     joined = MEMBERS.outerjoin(MAIL, MAIL.c.id == MEMBERS.c.mail_id)
     rows = session.execute(
         select(MEMBERS.c.step, MEMBERS.c.skip_reason, MAIL.c.state, func.count())

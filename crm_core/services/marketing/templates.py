@@ -4,7 +4,7 @@ Whoever begins with one takes a copy: changing or archiving it reaches nothing t
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import func, or_, update
 from sqlmodel import Session, col, select
 
 from crm_core import db, events, lists, records
-from crm_core.access import Actor, require, visible
+from crm_core.access import Actor, require, system, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.clock import utcnow
@@ -157,9 +157,20 @@ def save(
     same = template_id is not None and _kept(row) == _kept(row, values)
     if same:
         return row  # the same once more: a second click
+    return _write(session, actor, row, values, base_version)
+
+
+def _write(
+    session: Session,
+    actor: Actor,
+    row: LetterTemplate,
+    values: Mapping[str, Any],
+    base_version: int | None = None,
+    known: Collection[int] = (),
+) -> LetterTemplate:
     if base_version is not None and base_version != row.version:
         raise Conflict("Somebody else changed this letter meanwhile. Look at theirs, then save yours again.")
-    made = _checked(session, actor, row, values)
+    made = _checked(session, actor, row, values, known)
     for key, value in made.items():
         setattr(row, key, value)
     session.add(row)
@@ -186,7 +197,10 @@ def _kept(row: LetterTemplate, values: Mapping[str, Any] | None = None) -> dict[
     }
 
 
-def _checked(session: Session, actor: Actor, row: LetterTemplate, values: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(
+    session: Session, actor: Actor, row: LetterTemplate, values: Mapping[str, Any], known: Collection[int]
+) -> dict[str, Any]:
+    """``known``: segments that the letter may ask for although the actor may not: they stood in it before."""
     made = _kept(row, values)
     wrong: dict[str, str] = {}
     if not made["name"] or len(made["name"]) > 80:
@@ -197,7 +211,10 @@ def _checked(session: Session, actor: Actor, row: LetterTemplate, values: Mappin
         raise Invalid(fields={"use": "Choose what the letter is for."}) from None
     if len(made["subject"]) > MAX_SUBJECT or len(made["body"]) > MAX_BODY:
         wrong["body"] = "The subject or the letter is too long."
-    stops = [flaw.words for flaw in flaws(session, actor, made["use"], made["subject"], made["body"]) if flaw.stops]
+    found = flaws(session, actor, made["use"], made["subject"], made["body"])
+    fresh = [one for one in letter_rules.segments_in(made["body"]) if one not in {*letter_rules.segments_in(row.body), *known}]
+    found += letters.segment_flaws(session, actor, fresh)
+    stops = [flaw.words for flaw in found if flaw.stops]
     if stops and not wrong:
         wrong["subject" if "subject" in stops[0] else "body"] = stops[0]
     if wrong:
@@ -211,7 +228,10 @@ def flaws(session: Session, actor: Actor, use: LetterUse, subject: str, body: st
     found = letter_rules.flaws(given, body, list(fields(session, actor, use)))
     if use is not LetterUse.MARKETING:
         found = [flaw for flaw in found if flaw.words != letter_rules.NO_LINK]
-    found += letters.part_flaws(session, actor, body)
+    if actor.can("segment", Action.READ):
+        found += letters.part_flaws(session, actor, body)
+    elif letter_rules.segments_in(body):
+        found.append(Flaw("Your role sees no segments: parts for some people are shown here as to somebody who is in none."))
     labels = fields(session, actor, use)
     holes = [
         key for key in letter_rules.without_fallback(subject, body) if key in labels and key not in (*OWN_FIELDS[use], "workspace")
@@ -225,8 +245,10 @@ def flaws(session: Session, actor: Actor, use: LetterUse, subject: str, body: st
 def duplicate(session: Session, actor: Actor, template_id: int) -> LetterTemplate:
     """A copy of one's own, to be changed; only oneself sees it at first. Events: letter_template.saved."""
     row = get(session, actor, template_id)
+    require(actor, "letter_template", Action.MANAGE)
     values = {key: getattr(row, key) for key in ("about", "use", "subject", "body")}
-    return save(session, actor, None, {**values, "name": f"{row.name[:73]} (copy)", "shared": False})
+    made = {**values, "name": f"{row.name[:73]} (copy)", "shared": False}
+    return _write(session, actor, _fresh(actor), made, known=letter_rules.segments_in(row.body))
 
 
 def archive(session: Session, actor: Actor, template_id: int) -> LetterTemplate:
@@ -317,7 +339,10 @@ def _values(
     if entity_key not in (*consent.PEOPLE, *ABOUT) or person_id is None or not actor.can(key, Action.READ):
         return values, frozenset()
     theirs = letters.values_of(session, actor, key, [person_id]).get(person_id, {})
-    inside = letters.inside_of(session, actor, key, [person_id], letter_rules.segments_in(row.body))[person_id]
+    if not theirs:
+        return values, frozenset()
+    # Whoever keeps the letter decided on its parts: who writes with it need not see the segments themselves.
+    inside = letters.inside_of(session, system(), key, [person_id], letters.live(session, system(), row.body))[person_id]
     return {**{name: value for name, value in theirs.items() if value != letters.MASKED}, **values}, inside
 
 
@@ -337,8 +362,7 @@ def previews(
     chosen = [person] if person is not None else _some(session, actor, turn)
     postal = consent.rules(session, actor).postal_address
     own = {"agent": actor.name, "number": "T-1042", "subject": "…"}
-    known = not letters.part_flaws(session, actor, body)
-    asked = letter_rules.segments_in(body) if known else []
+    asked = letters.live(session, actor, body)
     found = []
     for key in consent.PEOPLE:
         ids = [record_id for one, record_id in chosen if one == key]

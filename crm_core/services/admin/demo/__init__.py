@@ -130,6 +130,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         letters = mailing.add(session, found)
         writing.add(session, found)
         made = groups.add(session, found)
+        writing.plan(session, found)
         rows["search_document"] += made + written
         assigning.add(session, count_points=scale == "small")
         if scale != "large":  # the worker's first evening reads the past of 200,000 deals, batch by batch

@@ -1,12 +1,14 @@
-"""Letters that the demo company keeps: for campaigns, after a talk, for answers."""
+"""Letters that the demo company keeps, and a campaign that is being planned: by e-mail to regulars, by phone to who went quiet."""
 
 from datetime import timedelta
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
+from crm_core.access import load
 from crm_core.kit.clock import utcnow
-from crm_core.models import LetterTemplate
-from crm_core.vocabulary import LetterUse, Visibility
+from crm_core.models import Campaign, LetterTemplate, Segment
+from crm_core.services.marketing import plans, ways
+from crm_core.vocabulary import CampaignStatus, LetterUse, Outlet, Visibility
 
 _LETTERS = (
     (
@@ -44,4 +46,42 @@ def add(session: Session, people: dict[str, int]) -> None:
                 used_at=now - timedelta(days=used),
             )
         )  # fmt: skip
+    session.flush()
+
+
+_PARTS = """Hello {{{{first_name|there}}}},
+
+the roastery opens its doors: taste what comes next, and meet who roasts it. [Save a place](https://www.fjordandbean.example/open-day)
+
+{{{{#only {regulars} Coffee regulars}}}}
+As a regular you may come an hour before everybody else.
+{{{{/only}}}}
+
+{{{{#except {regulars} Coffee regulars}}}}
+Bring a friend: the first cup is on us.
+{{{{/except}}}}
+
+Kind regards
+{{{{owner|The team}}}}"""
+
+
+def plan(session: Session, people: dict[str, int]) -> None:
+    """Plan the campaign that is still a draft: two ways, each with people of its own, and a letter with a part for regulars."""
+    actor = load(session, people["marketer"])
+    found = {one.name: one.id for one in session.exec(select(Segment))}
+    drafted = select(Campaign.id).where(Campaign.status == CampaignStatus.DRAFT).order_by(col(Campaign.id).desc())
+    campaign_id = session.exec(drafted).first()
+    if campaign_id is None:
+        return
+    regulars, quiet = found["Coffee regulars"], found["Gone quiet"]
+    plans.save(session, actor, campaign_id, {"segment_ids": [regulars, quiet], "holdout_pct": 10})
+    plans.stored(session, actor, campaign_id).seed = 4711
+    ways.choose(session, actor, campaign_id, [Outlet.EMAIL, Outlet.CALL_LIST])
+    ways.change(session, actor, campaign_id, Outlet.CALL_LIST, {"segment_ids": [quiet], "exclude_ids": []})
+    plans.set_variants(
+        session,
+        actor,
+        campaign_id,
+        [{"subject": "{{first_name|Hello}}, come and taste with us", "body": _PARTS.format(regulars=regulars)}],
+    )
     session.flush()

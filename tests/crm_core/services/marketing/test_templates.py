@@ -78,8 +78,11 @@ def test_a_letter_is_rendered_for_a_person_and_for_what_is_about_them(cast):
     ticket = do(crud.create, cast["sam"], "ticket", {"subject": "Broken <b>{{city}}</b>", "contact_id": ida})
     inside = do(segments.create, cast["dana"], name="Loyal {x}", entity="contact", kind="static", record_ids=[ida])
     body = f"Hi {{{{first_name|there}}}}, {{{{number|}}}} {{{{subject|}}}} {{{{city}}}}\n\n{{{{#only {inside} Loyal}}}}\n**thanks**\n{{{{/only}}}}\n{{{{#except {inside} Loyal}}}}\nnew\n{{{{/except}}}}"
-    kept = keep(cast["sam"], use="service", subject="", body=body)
-    made = look(templates.rendered, cast["root"], kept.id, "ticket", ticket.id)
+    with pytest.raises(errors.Invalid):
+        keep(cast["sam"], use="service", subject="", body=body)  # agents see no segments
+    kept = keep(cast["bob"], use="service", subject="", body=body)
+    assert do(templates.duplicate, cast["sam"], kept.id).body == body
+    made = look(templates.rendered, cast["sam"], kept.id, "ticket", ticket.id)
     assert made.text == f"Hi Ida0, {ticket.number} Broken <b>{{{{city}}}}</b> \n\nthanks" and made.holes == ("City",)
     nobody = do(crud.create, cast["sam"], "ticket", {"subject": "Hm"})
     assert look(templates.rendered, cast["sam"], kept.id, "ticket", nobody.id).text.startswith("Hi there, T-")
