@@ -52,13 +52,12 @@ def remove_dialog(template_id: int, name: str) -> None:
     st.markdown(f"**{fmt.md(name)}** is deleted for good. What was begun with it keeps its words.")
     uses_list(found)
     with st.container(horizontal=True):
-        if st.button("Delete", type="primary", key="tpl_remove_yes", disabled=any(one.runs for one in found)):
-            if perform(templates.remove, template_id, success="Deleted.") is not None:
-                go("letter-templates")
-            st.rerun()
-        if st.button(
+        gone = st.button("Delete", type="primary", key="tpl_remove_yes", disabled=any(one.runs for one in found))
+        kept = st.button(
             "Archive instead", key="tpl_remove_archive", help="It is offered no more, and can be taken out of the archive"
-        ):
-            if perform(templates.archive, template_id, success="Archived.") is not None:
-                go("letter-templates")
-            st.rerun()
+        )
+    verb, words = (templates.remove, "Deleted.") if gone else (templates.archive, "Archived.")
+    if (gone or kept) and perform(verb, template_id, success=words) is not None:
+        go("letter-templates")
+        st.rerun()
+    show_refusal()

@@ -20,7 +20,7 @@ def start_button(key: str, use: LetterUse, wordings: int, take: Take) -> None:
     if not current_actor().can("letter_template", Action.READ):
         return
     turn = st.session_state.get(f"{key}_turn", 0)  # another popover: the old one would stay open over the words
-    with st.popover("Start from a template", icon=":material/library_books:", type="tertiary", key=f"{key}_{turn}"):
+    with st.popover("Start from a template", icon=":material/library_books:", type="tertiary", key=f"{key}_box{turn}"):
         place = 0
         if wordings > 1:
             place = "ABCD".index(

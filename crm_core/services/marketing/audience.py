@@ -239,7 +239,8 @@ def missing_shares(session: Session, actor: Actor, plan: Aimed, key: str, column
 
 def inside_column(session: Session, actor: Actor, key: str, column: Any, segment_ids: Sequence[int]) -> Any:
     """SQL: the segments of these in which a contact (or lead) is, as ``,12,15,``; null without any that could be asked for."""
-    table, found = entity(key).table.alias(), literal(",")
+    table = entity(key).table.alias()
+    found: Any = literal(",")
     for segment_id in segment_ids:
         asked = clauses(session, actor, [segment_id], key, table)
         if asked:

@@ -256,7 +256,7 @@ def _written(ranked: Any, plan: CampaignPlan, variant: Any, *, several: bool) ->
 
 
 def _ways(ranked: Any, aims: Sequence[audience.Aim]) -> Any:
-    found = literal(",")
+    found: Any = literal(",")
     for aim in aims:
         found = found.concat(case((ranked.c[aim.outlet.value] == 1, literal(f"{aim.outlet.value},")), else_=literal("")))
     return found

@@ -127,7 +127,9 @@ def uses(session: Session, actor: Actor, template_id: int) -> list[Used]:
 
 def _automations(session: Session, template_id: int) -> Iterator[Automation]:
     current = (col(AutomationVersion.automation_id) == Automation.id, col(AutomationVersion.number) == Automation.current)
-    for automation, flow in session.exec(select(Automation, AutomationVersion.flow).where(*current).order_by(col(Automation.name))):
+    for automation, flow in session.exec(
+        select(Automation, AutomationVersion.flow).where(*current).order_by(alphabetical(Automation.name))
+    ):
         if template_id in set(_named(flow)):
             yield automation
 

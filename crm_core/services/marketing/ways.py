@@ -63,9 +63,9 @@ def find(session: Session, actor: Actor, plan: CampaignPlan) -> list[Way]:
 
 
 def _way(plan: CampaignPlan, outlet: Outlet, row: CampaignChannel, hidden: bool) -> Way:
-    costs = (None, None) if hidden else (row.planned_cost_minor, row.actual_cost_minor)
+    planned, actual = (None, None) if hidden else (row.planned_cost_minor, row.actual_cost_minor)
     own = row.segment_ids is not None
-    return Way(_aim(plan, outlet, row if own else None), own, *costs, row.starts_on, row.ends_on, row.funnel or ())
+    return Way(_aim(plan, outlet, row if own else None), own, planned, actual, row.starts_on, row.ends_on, row.funnel or ())
 
 
 def _aim(plan: CampaignPlan, outlet: Outlet, row: CampaignChannel | None) -> Aim:
