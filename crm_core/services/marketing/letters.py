@@ -70,7 +70,7 @@ def _values(actor: Actor, key: str, row: Any, workspace: str) -> dict[str, str]:
         found[name] = str(row.get(name) or "")
     found |= {"first_name": first, "last_name": last, "workspace": workspace}
     for name, value in found.items():
-        source = "name" if name in ("first_name", "last_name") else name
+        source = source_of(name)
         if value and actor.masked(key, source):
             found[name] = trace(_TRACED.get(source, FieldKind.TEXT), value) if actor.veiled(key, source) else MASK
     return found
@@ -119,6 +119,11 @@ def live_of(session: Session, actor: Actor, segment_ids: Sequence[int]) -> list[
         except CrmError:
             continue
     return found
+
+
+def source_of(name: str) -> str:
+    """The field of a record that a letter's field is made of."""
+    return "name" if name in ("first_name", "last_name") else name
 
 
 # --- addresses that can be followed ------------------------------------------------------------------------------------------

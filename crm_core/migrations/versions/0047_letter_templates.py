@@ -1,15 +1,15 @@
 """letters that are kept to be written again, from which of them the letter of a campaign was copied, and who sees which of its parts
 
-Revision ID: 0044
-Revises: 0043
+Revision ID: 0047
+Revises: 0046
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0044"
-down_revision = "0043"
+revision = "0047"
+down_revision = "0046"
 branch_labels = None
 depends_on = None
 
