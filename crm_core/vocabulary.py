@@ -296,6 +296,7 @@ class MailBecomes(Choice):
 
     TICKET = "ticket", "A ticket"
     TIMELINE = "timeline", "An entry on the customer"
+    FILED = "filed", "Filed mail of colleagues"
 
 
 class UnknownSender(Choice):
@@ -313,11 +314,25 @@ class InboundState(Choice):
     THREAD = "thread", "Added to a ticket"
     TIMELINE = "timeline", "On the timeline"
     REPLY = "reply", "Answer to a campaign"
+    FILED = "filed", "Filed"
     TRAY = "tray", "In the tray"
     AUTO = "auto", "Automatic answer"
     BOUNCE = "bounce", "Bounce"
     OWN = "own", "Own mail, left out"
     DISCARDED = "discarded", "Discarded"
+
+
+class InboundChannel(Choice):
+    """By which door somebody came to us."""
+
+    EMAIL = "email", "E-mail"
+    FORM = "form", "Web form"
+    PHONE = "phone", "Phone"
+    CHAT = "chat", "Chat"
+    SOCIAL = "social", "Social media"
+    PERSON = "person", "In person"
+    LETTER = "letter", "Letter"
+    SURVEY = "survey", "Survey"
 
 
 class CampaignStatus(Choice):

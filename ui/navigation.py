@@ -46,6 +46,14 @@ R, M, I, D = Action.READ, Action.MANAGE, Action.IMPORT, Action.DELETE  # noqa: E
 PAGES: tuple[Screen, ...] = (
     Screen("home/start.py", "start", "Start", "home", "", hidden=True, default=True),
     Screen("home/today.py", "today", "Today", "today", ""),
+    Screen(
+        "home/inbox.py",
+        "inbox",
+        "Inbox",
+        "all_inbox",
+        "",
+        any_of=(("ticket", Action.EDIT), ("lead", Action.EDIT), ("mailbox", R)),
+    ),
     Screen("collaboration/tasks.py", "tasks", "Tasks", "task_alt", "", ("task", R)),
     Screen("collaboration/task.py", "task", "Task", "task_alt", "", ("task", R), hidden=True, parent="tasks"),
     Screen("collaboration/notifications.py", "notifications", "Notifications", "notifications", "", hidden=True, parent="today"),

@@ -22,7 +22,7 @@ from crm_core.models.dashboards import (
 from crm_core.models.feedback import Survey, SurveyAnswer, SurveyInvitation
 from crm_core.models.forecasting import PipelineSnapshot, PipelineSnapshotDay, Quota
 from crm_core.models.helpdesk import Macro, Ticket, TicketMerge, TicketMessage
-from crm_core.models.inbox import InboundMail, Mailbox
+from crm_core.models.inbox import InboundMail, InboxDone, Interaction, Mailbox
 from crm_core.models.integration import ApiCall, ApiKey, ApiReplay, Shop, ShopDelivery, ShopLink, Webhook, WebhookDelivery
 from crm_core.models.mail import MailDelivery
 from crm_core.models.marketing import Campaign, CampaignChannel, CampaignMember, Touchpoint

@@ -7,7 +7,7 @@ from sqlalchemy import Index, Text
 from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Json, Record, choice_type, field, table_args
-from crm_core.vocabulary import FieldKind, Level, MessageDirection, Priority, PromiseOutcome, TicketKind, Visibility
+from crm_core.vocabulary import FieldKind, InboundChannel, Level, MessageDirection, Priority, PromiseOutcome, TicketKind, Visibility
 
 
 class Ticket(Customisable, table=True):
@@ -67,6 +67,7 @@ class Ticket(Customisable, table=True):
     urgency: Level = field("Urgency", enum=Level, default=Level.MEDIUM)
     priority: Priority = field("Priority", enum=Priority, default=Priority.NORMAL, editable=False, index=True)
     category: str | None = field("Category", FieldKind.PICK)
+    channel: InboundChannel | None = field("Channel", enum=InboundChannel)
     account_id: int | None = field("Account", to="account")
     contact_id: int | None = field("Contact", to="contact")
     product_id: int | None = field("Product", to="product")

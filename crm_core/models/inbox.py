@@ -1,4 +1,4 @@
-"""Mail on its way in: the mailboxes, and every message that came."""
+"""What comes in: the mailboxes, every message that came, and what was exchanged with somebody on the timeline of a record."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,16 @@ from sqlalchemy import BigInteger, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
 from crm_core.models.base import Json, Record, choice_type, table_args
-from crm_core.vocabulary import InboundState, Level, MailBecomes, MailSource, MailTls, UnknownSender
+from crm_core.vocabulary import (
+    InboundChannel,
+    InboundState,
+    Level,
+    MailBecomes,
+    MailSource,
+    MailTls,
+    MessageDirection,
+    UnknownSender,
+)
 
 
 class Mailbox(Record, table=True):
@@ -88,3 +97,40 @@ class InboundMail(Record, table=True):
     settled_by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
     settled_at: datetime | None = None
     undo: dict[str, Any] | None = Field(default=None, sa_type=Json, nullable=True)
+
+
+class Interaction(Record, table=True):
+    """One row per entry of a timeline that was exchanged with somebody: a mail either way, or what came in by another channel.
+
+    ``entity`` and ``record_id``: where the conversation stands; ``thread_id``: its first row; ``user_id``: who wrote, or who is told of an answer;
+    ``settled_at``: nobody waits for an answer any more. ``people``: the addresses that it went to.
+    """
+
+    __table_args__ = table_args(
+        UniqueConstraint("activity_id", name="uq_interaction_activity"),
+        Index("ix_interaction_open", "direction", "settled_at", "id"),
+        Index("ix_interaction_record", "entity", "record_id", "id"),
+        Index("ix_interaction_message", "message_id"),
+    )
+    activity_id: int = Field(foreign_key="activity.id", ondelete="CASCADE")
+    channel: InboundChannel = Field(default=InboundChannel.EMAIL, sa_type=choice_type(InboundChannel))
+    direction: MessageDirection = Field(sa_type=choice_type(MessageDirection))
+    entity: str = Field(max_length=40)
+    record_id: int
+    thread_id: int | None = Field(default=None, index=True)
+    message_id: str | None = Field(default=None, max_length=300)
+    sender: str = Field(default="", max_length=254)
+    people: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
+    user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    settled_at: datetime | None = None
+    settled_by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+
+
+class InboxDone(Record, table=True):
+    """One row per thing of the inbox that has no state of its own (a call, a comment) and that somebody put aside."""
+
+    __tablename__ = "inbox_done"
+    __table_args__ = table_args(UniqueConstraint("kind", "record_id", name="uq_inbox_done"))
+    kind: str = Field(max_length=20)
+    record_id: int
+    by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")

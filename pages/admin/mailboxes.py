@@ -30,13 +30,22 @@ def card(view: MailboxView) -> None:
         taken = view.taken
         new = taken.get(InboundState.TICKET, 0) + taken.get(InboundState.TIMELINE, 0) + taken.get(InboundState.REPLY, 0)
         machines = sum(taken.get(state, 0) for state in (InboundState.AUTO, InboundState.BOUNCE, InboundState.OWN))
-        with st.grid(4, min_column_width=120):
+        with st.grid(5, min_column_width=120):
             st.metric(
                 "New, 30 days",
                 f"{new:,}",
                 help="Messages that began something: tickets, entries on customers, answers to campaigns",
             )
-            st.metric("Answers", f"{taken.get(InboundState.THREAD, 0):,}", help="Added to a ticket that was there")
+            st.metric(
+                "Answers",
+                f"{taken.get(InboundState.THREAD, 0):,}",
+                help="Added to a ticket that was there, or to the mail that it answers",
+            )
+            st.metric(
+                "Filed",
+                f"{taken.get(InboundState.FILED, 0):,}",
+                help="Mail of colleagues that came as a blind copy and stands on whom it went to",
+            )
             st.metric("In the tray", f"{taken.get(InboundState.TRAY, 0):,}", help="A person must say where they belong")
             st.metric(
                 "By machines", f"{machines:,}", help="Automatic answers, bounces and our own mail: kept, and nothing was re-opened"

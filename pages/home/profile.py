@@ -6,6 +6,7 @@ import streamlit as st
 
 from crm_core.services.admin import users
 from crm_core.services.admin.founding import timezones
+from crm_core.services.inbox import filing
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
@@ -92,6 +93,25 @@ def words(row: dict[str, Any]) -> str:
     return f"{name} (this one)" if row["is_this"] else name
 
 
+def filing_address() -> None:
+    """The address for blind copies of one's own mail."""
+    found = load(filing.address_of)
+    if found is not None:
+        st.caption(
+            "Put it into BCC when you write to a customer from your own mail program: the mail is filed on the contacts and leads whom it goes to, "
+            "and becomes no ticket."
+        )
+        st.code(found.address, language=None, wrap_lines=True)
+        st.text(f"It takes mail from {actor.email} only.")
+        return
+    st.caption("With it, mail that you write in your own mail program is filed on your customers. No mailbox takes such mail yet.")
+    page = page_of(actor, "mailboxes")
+    if page is not None:
+        st.page_link(page, label="Set up a mailbox", icon=":material/mark_email_unread:")
+    else:
+        st.caption("An administrator sets it up under Mailboxes.")
+
+
 AGENTS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
 actor = current_actor()
 header("Your account", "Your name, your password, and where you are signed in")
@@ -110,6 +130,9 @@ st.caption("On this browser only.")
 st.subheader("Notifications", anchor=False)
 st.caption("What you are told, by which way, and when it stays quiet.")
 st.page_link(page_of(actor, "notifications"), label="Choose", icon=":material/tune:", query_params={"tab": "settings"})  # type: ignore[arg-type]
+if actor.can("activity", Action.CREATE):
+    st.subheader("Your filing address", anchor=False)
+    filing_address()
 st.subheader("Signed in on", anchor=False)
 browsers()
 if actor.can("integration", Action.READ):

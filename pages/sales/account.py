@@ -17,6 +17,7 @@ from ui.components.header import header
 from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
+from ui.components.write_dialog import write_button
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES, stage_tones
@@ -56,6 +57,7 @@ if actor.can("account", Action.EDIT) and actions.button("Edit", icon=":material/
 offer_button(actor, actions, account_id)
 if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="new_deal"):
     new_deal(account_id=account_id)
+write_button(actions, "account", account_id)
 start_button(actions, automated, "account", account_id)
 if actor.can("account", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this account"):
     delete_dialog("account", account_id, row["version"], row["name"], "accounts")

@@ -19,6 +19,7 @@ from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
 from ui.components.survey_send import survey_button
 from ui.components.wishes import wishes_card
+from ui.components.write_dialog import write_button
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import stage_tones
@@ -35,12 +36,13 @@ caption = " · ".join(part for part in (row["job_title"], row.get("account_id.ti
 actions = header(name_of("contact", row), caption, back=("Contacts", page_of(actor, "contacts")))
 if actor.can("contact", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("contact", contact_id)
+wanted = load(preferences.of, contact_id)
+write_button(actions, "contact", contact_id, wanted)
 survey_button(actions, "contact", contact_id, contact_id)
 start_button(actions, automated, "contact", contact_id)
 if actor.can("contact", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this contact"):
     delete_dialog("contact", contact_id, row["version"], row["name"], "contacts")
 
-wanted = load(preferences.of, contact_id)
 wishes_card(actor, contact_id, wanted)
 
 left, right = st.columns([7, 4], gap="medium")

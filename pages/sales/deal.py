@@ -23,6 +23,7 @@ from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.score_card import score_card
 from ui.components.survey_send import survey_button
+from ui.components.write_dialog import write_button
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES
@@ -81,6 +82,7 @@ if may_edit and (actions.button("Edit", icon=":material/edit:", key="edit", shor
             "description",
         ],
     )
+write_button(actions, "deal", deal_id)
 survey_button(actions, "deal", deal_id, row["contact_id"])
 start_button(actions, automated, "deal", deal_id)
 if actor.can("deal", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this deal"):

@@ -1,8 +1,11 @@
 """One lead: for whoever decides whether it is worth a deal, and takes the next step."""
 
+from functools import partial
+
 import streamlit as st
 
 from crm_core.services.automation import record_runs
+from crm_core.services.inbox import correspondence
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action, LeadKind
 from ui import format as fmt
@@ -20,6 +23,7 @@ from ui.components.points_card import points_card
 from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps
 from ui.components.score_card import score_card
+from ui.components.write_dialog import write_button, write_to
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES
@@ -77,6 +81,8 @@ if may_edit and kind is not LeadKind.CONVERTED:
         assign_button(actor, actions, "lead", row, leads.assign)
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("lead", lead_id)
+if row["email"]:
+    write_button(actions, "lead", lead_id)
 start_button(actions, automated, "lead", lead_id)
 if actor.can("lead", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this lead"):
     delete_dialog("lead", lead_id, row["version"], row["name"], "leads")
@@ -94,7 +100,8 @@ with right:
     score_card("lead", lead_id)
     points_card(lead_id)
     decision_card("lead", lead_id)
-    facts(actor, "Reach", specs, row, REACH)
+    write = partial(write_to, "lead", lead_id) if row["email"] and load(correspondence.may_write) else None
+    facts(actor, "Reach", specs, row, REACH, write=write)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     looks_button(actor, "lead", lead_id)
     consent_card(actor, "lead", lead_id)

@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
+from crm_core import lists
 from crm_core.access import Actor
 from crm_core.kit import clock
 from crm_core.kit.text import clip
-from crm_core.services.collaboration import activities, following, pins, timeline
+from crm_core.services.collaboration import activities, following, pins, timeline, timeline_rules
 from crm_core.services.collaboration.timeline import Item
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
@@ -17,7 +18,9 @@ from ui.actions import load, perform, renew, show_refusal, submit_key
 from ui.components.earlier_values import earlier_dialog
 from ui.components.entry_tools import entry_tools
 from ui.components.followed import follow_button
+from ui.components.waiting_answers import waiting_answers
 from ui.components.wishes import reach_note
+from ui.components.write_dialog import second_thought
 from ui.session import current_actor
 
 ICONS = {
@@ -27,6 +30,14 @@ ICONS = {
     "note": ("sticky_note_2", "gray"),
     "task": ("task_alt", "green"),
     "event": ("edit", "gray"),
+    "letter": ("outgoing_mail", "blue"),
+    "touch": ("ads_click", "gray"),
+}
+_CAME_IN = {
+    "E-mail": ("mark_email_unread", "orange"),
+    "Chat": ("chat", "green"),
+    "Social media": ("forum", "green"),
+    "Web form": ("dynamic_form", "green"),
 }
 _WAYS = {ActivityKind.CALL: Way.CALL, ActivityKind.EMAIL: Way.EMAIL}
 _EVENT_ICONS = {
@@ -122,22 +133,14 @@ def _log(
 def feed(entity_key: str, record_id: int) -> None:
     """The timeline of a record, newest first, with a filter and "show more"."""
     actor = current_actor()
-    names = {"all": "Everything", "activities": "Activities", "changes": "Changes"}
+    second_thought(entity_key, record_id)
+    waiting_answers(entity_key, record_id)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        kinds = st.segmented_control(
-            "Show",
-            list(names),
-            default="all",
-            format_func=lambda k: names[k],
-            required=True,
-            key=f"feed_{entity_key}",
-            label_visibility="collapsed",
-            width="content",
-        )
+        kinds, team_id = _narrow(actor, entity_key)
         sorting = _feed_tools(actor, entity_key, record_id)
     limit = st.session_state.setdefault(f"_feed_{entity_key}_{record_id}", 20)
-    items, more = load(timeline.find, entity_key, record_id, kinds=kinds, limit=limit)
-    on_top = load(pins.find, entity_key, record_id) if kinds != "changes" else []
+    items, more = load(timeline.find, entity_key, record_id, kinds=kinds or "all", team_id=team_id, limit=limit)
+    on_top = load(pins.find, entity_key, record_id) if not kinds and team_id is None else []
     pinned = {item.record_id for item in on_top}
     tools = entry_tools(entity_key, record_id, [*on_top, *items], pinned) if sorting else None
     for item in on_top:
@@ -145,7 +148,9 @@ def feed(entity_key: str, record_id: int) -> None:
         if tools:
             tools(item)
     items = [item for item in items if item.entity != "activity" or item.record_id not in pinned]
-    if not items and not on_top:
+    if not items and not on_top and (kinds or team_id is not None):
+        st.caption("Nothing of that kind here. Take the filter away to see everything.")
+    elif not items and not on_top:
         logged = "What you log above, and every change," if entity_key in timeline.LINKS else "Every change"
         st.caption(f"Nothing here yet. {logged} will stand here.")
     for item in items:
@@ -157,6 +162,26 @@ def feed(entity_key: str, record_id: int) -> None:
     if more and st.button("Show more", key=f"feed_more_{entity_key}", type="tertiary"):
         st.session_state[f"_feed_{entity_key}_{record_id}"] = limit + 40
         st.rerun(scope="fragment")
+
+
+def _narrow(actor: Actor, entity_key: str) -> tuple[list[str], int | None]:
+    """What is shown: kinds of entries, and whose; in the address, so that a reload and a link keep it."""
+    offered = timeline_rules.offered(entity_key)
+    if not offered:
+        return [], None
+    with st.container(horizontal=True, width="content", gap="small"):
+        kinds = st.multiselect(
+            "Kinds of entries", list(offered), format_func=lambda one: timeline_rules.NAMES[one], placeholder="Everything", key=f"feed_{entity_key}",
+            label_visibility="collapsed", width=250, bind="query-params",
+        )  # fmt: skip
+        teams = load(lists.choices, "team", limit=100)
+        team_id = None
+        if len(teams) > 1:
+            team_id = st.selectbox(
+                "Team", list(teams), index=None, format_func=lambda one: teams[one], placeholder="All teams", key=f"feed_team_{entity_key}",
+                label_visibility="collapsed", width=150,
+            )  # fmt: skip
+    return list(kinds), team_id
 
 
 def _feed_tools(actor: Actor, entity_key: str, record_id: int) -> bool:
@@ -185,19 +210,22 @@ def _feed_tools(actor: Actor, entity_key: str, record_id: int) -> bool:
 
 def entry(actor: Actor, item: Item, *, pinned: bool = False) -> None:
     """One entry of a timeline: icon, sentence, when and how, the user's own words, changed fields."""
-    icon, colour = ICONS[item.kind]
-    if item.kind == "event":
-        icon, colour = next((look for word, look in _EVENT_ICONS.items() if item.sentence and _is(item, word)), ICONS["event"])
+    icon, colour = _look(item)
+    talk = item.data.get("talk")
     via = f" · through {item.via.label}" if item.via is not Via.SCREEN else ""
-    details = "".join(
-        f" · {part}"
-        for part in (f"{item.data.get('minutes')} min" if item.data.get("minutes") else "", item.data.get("outcome") or "")
-        if part and item.kind != "event"
+    parts = (
+        f"{item.data.get('minutes')} min" if item.data.get("minutes") else "",
+        item.data.get("outcome") or "",
+        talk.state if talk else item.data.get("state"),
     )
-    small = [fmt.md(f"{item.who + ' · ' if item.kind != 'event' else ''}{fmt.ago(actor, item.at)}{details}{via}")]
+    details = "".join(f" · {part}" for part in parts if part and item.kind != "event")
+    wrong = talk.wrong if talk else item.kind == "letter" and item.data["wrong"]
+    small = [fmt.md(f"{item.who + ' · ' if item.who and item.kind != 'event' else ''}{fmt.ago(actor, item.at)}{details}{via}")]
     for change in item.changes:
         old, new = (fmt.value(actor, change.spec, raw, raw if change.spec.to else None) for raw in (change.old, change.new))
         small.append(f"{fmt.md(change.spec.label)}: {fmt.md(clip(old, _LONGEST))} → **{fmt.md(clip(new, _LONGEST))}**")
+    if wrong:
+        small[0] = f":red[{small[0]}]"
     # One element for all of it: a page has dozens of entries, and each element costs the server and the browser alike.
     mark = ":orange[:material/keep:] " if pinned else ""
     lines = [f"{mark}:{colour}[:material/{icon}:]  {_headline(item)}", *(f":gray[:small[{line}]]" for line in small)]
@@ -208,6 +236,16 @@ def entry(actor: Actor, item: Item, *, pinned: bool = False) -> None:
             st.text(own_words)
 
 
+def _look(item: Item) -> tuple[str, str]:
+    """Icon and colour of an entry."""
+    talk = item.data.get("talk")
+    if talk is not None and talk.inbound:
+        return _CAME_IN.get(talk.channel, ICONS.get(item.kind, ICONS["note"]))
+    if item.kind != "event":
+        return ICONS[item.kind]
+    return next((look for word, look in _EVENT_ICONS.items() if item.sentence and _is(item, word)), ICONS["event"])
+
+
 def _is(item: Item, word: str) -> bool:
     return {"won": "won the deal", "lost": "lost the deal", "stage_moved": "moved the deal", "created": "created"}[
         word
@@ -215,12 +253,25 @@ def _is(item: Item, word: str) -> bool:
 
 
 def _headline(item: Item) -> str:
+    if item.kind in ("letter", "touch"):
+        return _headline_of_channel(item)
     if item.kind != "event":
-        word = {"task": "Task done"}.get(item.kind, ActivityKind(item.kind).label if item.kind != "task" else "")
-        return f"**{word}: {fmt.md(item.title)}**"
+        talk = item.data.get("talk")
+        word = talk.channel if talk is not None else "Task done" if item.kind == "task" else ActivityKind(item.kind).label
+        return f"**{fmt.md(word)}: {fmt.md(item.title)}**"
     safe = {key: fmt.md(value) if value not in (None, "") else "–" for key, value in item.data.items()}
     sentence = item.sentence
     for key, value in safe.items():
         sentence = sentence.replace("{" + key + "}", value)
     about = f" · {fmt.md(item.title)}" if item.title else ""
     return f"**{fmt.md(item.who)}** {sentence.removesuffix(' –').removesuffix(':')}{about}"
+
+
+def _headline_of_channel(item: Item) -> str:
+    label = str(item.data["label"])
+    if item.kind == "letter":
+        return f"**{fmt.md(label)}: {fmt.md(item.title)}**"
+    url = str(item.data.get("url") or "")
+    where = f" · {fmt.md(clip(url, _LONGEST))}" if url else ""
+    campaign = f" · {fmt.md(str(item.data['campaign']))}" if item.data.get("campaign") else ""
+    return f"**{fmt.md(label[:1].upper() + label[1:])}** · {fmt.md(str(item.data['channel']))}{campaign}{where}"

@@ -1,6 +1,7 @@
 """All e-mail addresses and phone numbers of a person; one of each is the main one."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -8,11 +9,13 @@ import streamlit as st
 from crm_core.access import Actor
 from crm_core.services.customers import contacts
 from crm_core.services.customers.preferences import Preferences
+from crm_core.services.inbox import correspondence
 from crm_core.vocabulary import Action, PointKind, Way
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.wishes import reach_button
+from ui.components.write_dialog import write_dialog
 
 
 def contact_points(actor: Actor, contact_id: int, wanted: Preferences) -> None:
@@ -33,11 +36,12 @@ def contact_points(actor: Actor, contact_id: int, wanted: Preferences) -> None:
                 st.caption("Contact details are hidden from your role.")
         elif not points:
             st.caption("No e-mail address or phone number yet.")
+        writes = any(point.kind is PointKind.EMAIL for point in points) and load(correspondence.may_write)
         for point in points:
-            _point(actor, point, wanted)
+            _point(actor, point, wanted, writes)
 
 
-def _point(actor: Actor, point: Any, wanted: Preferences) -> None:
+def _point(actor: Actor, point: Any, wanted: Preferences, writes: bool) -> None:
     way = Way.CALL if point.kind is PointKind.PHONE else Way.EMAIL
     icon = ":material/call:" if point.kind is PointKind.PHONE else ":material/mail:"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -48,7 +52,8 @@ def _point(actor: Actor, point: Any, wanted: Preferences) -> None:
             st.badge("Not valid" if point.invalid else "Not wanted", color="red")
         else:
             href = f"tel:{point.value_key}" if point.kind is PointKind.PHONE else f"mailto:{point.value}"
-            reach_button(actor, wanted, way, point.value, href, key=f"point_{point.id}")
+            write = partial(write_dialog, "contact", wanted.contact_id, to=point.value) if writes and way is Way.EMAIL else None
+            reach_button(actor, wanted, way, point.value, href, key=f"point_{point.id}", write=write)
         if point.is_primary:
             st.badge("Main", color="gray")
         if point.label:

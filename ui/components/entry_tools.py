@@ -28,7 +28,11 @@ def entry_tools(entity_key: str, record_id: int, items: Sequence[Item], pinned: 
         with st.container(horizontal=True, gap="small", key=f"tools_{number}"):
             if may_pin:
                 _pin_button(entity_key, record_id, number, number in pinned)
-            if number in may_edit and st.button("Correct", icon=":material/edit:", type="tertiary", key=f"correct_{number}"):
+            if (
+                number in may_edit
+                and "talk" not in item.data
+                and st.button("Correct", icon=":material/edit:", type="tertiary", key=f"correct_{number}")
+            ):
                 edit_dialog("activity", number, FIELDS, title="Correct this entry")
             if number in may_delete and st.button("Delete", icon=":material/delete:", type="tertiary", key=f"bin_{number}"):
                 _delete(number, item.title)

@@ -1,6 +1,6 @@
 """A card of facts about a record: labels and values, links to other records, addresses and numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ _HERE = Path(__file__).parent
 _FACTS = st.components.v2.component(
     "rapport_facts", html='<div class="facts"></div>\n', css=(_HERE / "facts.css").read_text(), js=(_HERE / "facts.js").read_text()
 )
+_WRITE = "@write"
 
 
 def facts(
@@ -28,10 +29,12 @@ def facts(
     keys: Sequence[str],
     *,
     barred: Mapping[str, str] | None = None,
+    write: Callable[[str], None] | None = None,
 ) -> None:
-    """Draw the card; empty facts are left out. Links lead to their records, mail and phone to their programs, but for ``barred`` ones: field → why."""
+    """Draw the card; empty facts are left out. Links lead to their records, mail and phone to their programs, but for ``barred`` ones: field → why.
+    ``write``: what an address opens instead of the mail program."""
     shown = [
-        _fact(actor, specs[key], row, (barred or {}).get(key, ""))
+        _fact(actor, specs[key], row, (barred or {}).get(key, ""), write is not None)
         for key in keys
         if key in specs and row.get(key) not in (None, "")
     ]
@@ -41,11 +44,13 @@ def facts(
             st.caption("Nothing entered yet.")
             return
         happened = _FACTS(key=f"facts_{title.split()[0].lower()}", data={"facts": shown}, on_opened_change=_nothing)
-    if happened.opened:
+    if happened.opened and happened.opened["page"] == _WRITE and write is not None:
+        write(str(happened.opened["id"]))
+    elif happened.opened:
         go(happened.opened["page"], id=happened.opened["id"])
 
 
-def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], barred: str = "") -> dict[str, Any]:
+def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], barred: str = "", writes: bool = False) -> dict[str, Any]:
     raw, title = row[spec.key], row.get(f"{spec.key}.title")
     text = fmt.value(actor, spec, raw, title)
     found: dict[str, Any] = {"label": spec.label, "text": text}
@@ -59,7 +64,7 @@ def _fact(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], barred: str = "
     if spec.kind is FieldKind.URL:
         return {**found, "href": text if text.lower().startswith(("http://", "https://")) else f"https://{text}"}
     if spec.kind is FieldKind.EMAIL:
-        return {**found, "href": f"mailto:{text}"}
+        return {**found, "href": f"mailto:{text}", **({"page": _WRITE, "id": text} if writes else {})}
     if spec.kind is FieldKind.PHONE:
         return {**found, "href": "tel:" + "".join(c for c in text if c.isdigit() or c == "+")}
     return found

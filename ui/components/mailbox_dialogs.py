@@ -115,6 +115,12 @@ def _becomes(get: Any, tag: str) -> dict[str, Any]:
     becomes = left.radio(
         "A new message becomes", list(MailBecomes), index=list(MailBecomes).index(get("becomes", MailBecomes.TICKET)), format_func=lambda one: one.label, key=f"mb_becomes_{tag}"
     )  # fmt: skip
+    if becomes is MailBecomes.FILED:
+        right.caption(
+            "For mail that colleagues send from their own mail program with this address as a blind copy (BCC): it is filed on the contacts and leads "
+            "whom it went to. Nothing here becomes a ticket. Each person finds the address under Your account."
+        )
+        return {"becomes": becomes}
     unknown = right.radio(
         "When nobody here has the sender's address", list(UnknownSender), index=list(UnknownSender).index(get("unknown", UnknownSender.CONTACT)),
         format_func=lambda one: one.label, key=f"mb_unknown_{tag}",
@@ -153,8 +159,8 @@ def _answers(get: Any, tag: str) -> dict[str, Any]:
             "Signature", value=get("signature", "{{agent}}\n{{workspace}}"), height=90, max_chars=2000, key=f"mb_sign_{tag}", help="{{agent}} and {{workspace}} are put in"
         ),
         "plus_address": st.toggle(
-            "Answers come back to an address with the ticket's mark (support+t12-…@)", value=get("plus_address", False), key=f"mb_plus_{tag}",
-            help="The surest way to find the ticket. Your mail server must take plus addresses; send yourself a mail to name+test@… to find out.",
+            "Answers come back to an address with a mark (support+t12-…@)", value=get("plus_address", False), key=f"mb_plus_{tag}",
+            help="The surest way to find the ticket or the record. It also gives each colleague an address for blind copies (BCC). Your mail server must take plus addresses; send yourself a mail to name+test@… to find out.",
         ),
         "acknowledge": st.toggle("Tell the sender at once that their message arrived", value=get("acknowledge", False), key=f"mb_ack_{tag}"),
     }  # fmt: skip

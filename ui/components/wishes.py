@@ -1,5 +1,6 @@
 """How a contact wants to be treated: the card on top of the person, and the buttons that obey it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -64,21 +65,31 @@ def _lines(actor: Actor, found: Preferences) -> list[tuple[str, str]]:
     return [(label, text) for label, text in rows if text]
 
 
-def reach_button(actor: Actor, found: Preferences, way: Way, text: str, href: str, *, key: str) -> None:
-    """A call or mail button that obeys: plain when nothing speaks against it, behind a word of warning, or out of order with the reason."""
+def reach_button(
+    actor: Actor, found: Preferences, way: Way, text: str, href: str, *, key: str, write: Callable[[], None] | None = None
+) -> None:
+    """A call or mail button that obeys: plain when nothing speaks against it, behind a word of warning, or out of order with the reason.
+    ``write``: what opens instead of the address."""
     answer = found.call if way is Way.CALL else found.email
     if answer.verdict is Verdict.NO:
         st.button(fmt.md(text), icon=_ICONS[way], type="tertiary", disabled=True, key=f"{key}_no", help=fmt.md(answer.reasons[0]))
         st.badge("Not wanted", color="red")
     elif answer.verdict is Verdict.YES:
-        st.link_button(fmt.md(text), href, icon=_ICONS[way], type="tertiary")
+        _go(text, href, write, key=key, icon=_ICONS[way], kind="tertiary")
     else:
         with st.popover(fmt.md(text), icon=_ICONS[way], type="tertiary", key=f"{key}_think"):
             for reason in answer.reasons:
                 st.markdown(f":orange[:material/schedule:] {fmt.md(reason)}")
-            st.link_button("Call anyway" if way is Way.CALL else "Write anyway", href, icon=_ICONS[way])
+            _go("Call anyway" if way is Way.CALL else "Write anyway", href, write, key=key, icon=_ICONS[way], kind="secondary")
             if way is Way.CALL and found.next_time is not None and actor.can("task", Action.CREATE):
                 _plan(actor, found, key)
+
+
+def _go(text: str, href: str, write: Callable[[], None] | None, *, key: str, icon: str, kind: Any) -> None:
+    if write is None:
+        st.link_button(fmt.md(text), href, icon=icon, type=kind)
+    elif st.button(fmt.md(text), icon=icon, type=kind, key=f"{key}_write"):
+        write()
 
 
 def _plan(actor: Actor, found: Preferences, key: str) -> None:

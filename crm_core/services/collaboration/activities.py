@@ -12,9 +12,11 @@ from crm_core.errors import Invalid
 from crm_core.kit import clock
 from crm_core.kit.text import clip
 from crm_core.models import Activity, Lead
-from crm_core.services.collaboration import mentions, tasks
+from crm_core.services.collaboration import interactions, mentions, tasks
 from crm_core.services.collaboration.timeline import LINKS
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome
+
+IN_VAIN = {CallOutcome.NO_ANSWER.value, CallOutcome.VOICEMAIL.value, CallOutcome.WRONG_NUMBER.value}
 
 
 def log(
@@ -32,8 +34,11 @@ def log(
     follow_up: str = "",
     follow_up_on: date | None = None,
     submit_key: str | None = None,
+    also: Mapping[str, int] | None = None,
+    incoming: bool = False,
 ) -> Activity:
-    """Log an activity on a record the actor may see, and its follow-up task when there is one. A call or meeting counts as the lead's first response.
+    """Log an activity on a record the actor may see, and its follow-up task when there is one. A call or meeting counts as the lead's first response,
+    and as the answer to what came in before, unless it came in itself (``incoming``). ``also``: other records that it hangs on.
 
     Events: lead.price_asked or contact.price_asked when that was the outcome.
     """
@@ -47,7 +52,7 @@ def log(
     when = at or clock.utcnow()
     if when > clock.utcnow() and kind is not ActivityKind.MEETING:
         raise Invalid(fields={"at": "Only a meeting can lie in the future."})
-    links = links_of(entity_key, record)
+    links = {**(also or {}), **links_of(entity_key, record)}
     first_line = text.strip().split("\n", 1)[0]
     values: dict[str, Any] = {
         "kind": kind,
@@ -68,7 +73,9 @@ def log(
             price_asked(session, actor, entity_key, record)
 
     activity = records.create(session, actor, "activity", values, submit_key=submit_key, prepare=heard, filled=filled)
-    _touch(session, entity_key, record, kind, when)
+    _touch(session, entity_key, record, kind, when, ours=not incoming)
+    if not incoming and kind is not ActivityKind.NOTE and outcome not in IN_VAIN and actor.user_id is not None:
+        interactions.answered(session, actor, entity_key, record.id)
     mentions.tell(session, actor, f"{subject} {text}", key=entity_key, record_id=record.id, source=f"activity:{activity.id}")
     if follow_up.strip():
         key = f"{submit_key}-f" if submit_key else None
@@ -95,11 +102,11 @@ def links_of(entity_key: str, record: Any) -> dict[str, int]:
     return links
 
 
-def _touch(session: Session, entity_key: str, record: Any, kind: ActivityKind, when: datetime) -> None:
+def _touch(session: Session, entity_key: str, record: Any, kind: ActivityKind, when: datetime, *, ours: bool) -> None:
     if entity_key == "deal" and (record.last_activity_at is None or when > record.last_activity_at):
         record.last_activity_at = when
         session.add(record)
-    if isinstance(record, Lead) and record.first_response_at is None and kind is not ActivityKind.NOTE:
+    if ours and isinstance(record, Lead) and record.first_response_at is None and kind is not ActivityKind.NOTE:
         record.first_response_at = when
         session.add(record)
 

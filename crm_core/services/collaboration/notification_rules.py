@@ -59,7 +59,8 @@ _ALL = (
     Kind("survey.answered", WORK, "A customer answers a survey", "{title}: an answer of {score}", "reviews", mail=DAILY),
     Kind("survey.detractor", WORK, "A customer is unhappy", "{title}: an unhappy answer of {score}", "sentiment_dissatisfied", mail=NOW),
     Kind("mail.answer", WORK, "A customer answers on a ticket of mine", "The customer answered on {title}", "mark_email_unread"),
-    Kind("mail.unreachable", WORK, "An answer of mine does not arrive", "An answer on {title} did not arrive", "unsubscribe", mail=NOW),
+    Kind("mail.reply", WORK, "A customer answers a mail of mine", "{who} answered your mail: {title}", "mark_email_unread"),
+    Kind("mail.unreachable", WORK, "An answer or a mail of mine does not arrive", "What you wrote on {title} did not arrive", "unsubscribe", mail=NOW),
     Kind("queue.waiting", WORK, "Work waits in a queue", "{count} waiting in {queue}: nobody is free", "hourglass_top", page="tickets"),
     Kind("mention", TEAM, "Somebody mentions me", "{by} mentioned you on {title}", "alternate_email", mail=NOW),
     Kind(

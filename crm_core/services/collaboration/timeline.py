@@ -1,11 +1,11 @@
 """The one feed of a record: what people did (activities, tasks done, messages) and what changed, newest first, in sentences."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, false, func, or_, select, true
+from sqlalchemy import and_, exists, false, func, not_, or_, select, true
 from sqlmodel import Session
 
 from crm_core import lists, records
@@ -13,13 +13,13 @@ from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES, entity
 from crm_core.events import sentence_of
 from crm_core.fields import FieldSpec, registry
-from crm_core.models import Activity, Event, Task
+from crm_core.models import Activity, Event, Task, User
+from crm_core.services.collaboration import timeline_mail, timeline_rules
 from crm_core.vocabulary import Action, TaskStatus, Via
 
 LINKS = {"account": "account_id", "contact": "contact_id", "deal": "deal_id", "lead": "lead_id", "ticket": "ticket_id"}
 """Entities on which an activity or a task can hang, and the column that says so."""
 
-KINDS = ("all", "activities", "changes")
 QUIET = {"stage_id", "stage_since", "last_activity_at", "version", "updated_at", "probability_own", "amount_locked", "outcome"}
 """Fields whose change is told otherwise (a stage has its own sentence), or follows from another one."""
 
@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Item:
-    """One entry. ``kind``: activity kind, ``task`` or ``event``; ``text`` is the user's own words; ``sentence`` has {placeholders} in ``data``."""
+    """One entry. ``kind``: activity kind, ``task``, ``event``, ``letter`` or ``touch``; ``text`` is the user's own words; ``sentence`` has {placeholders} in ``data``."""
 
     kind: str
     at: datetime
@@ -51,18 +51,70 @@ class Item:
 
 
 def find(
-    session: Session, actor: Actor, entity_key: str, record_id: int, *, kinds: str = "all", limit: int = 30
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    record_id: int,
+    *,
+    kinds: str | Collection[str] = "all",
+    team_id: int | None = None,
+    limit: int = 30,
 ) -> tuple[list[Item], bool]:
-    """The newest entries of a record the actor may see (an account's includes its deals, contacts and tickets), and whether there are more."""
+    """The newest entries of a record the actor may see (an account's includes its deals, contacts and tickets), and whether there are more.
+
+    ``kinds``: names of ``timeline_rules.NAMES``; ``team_id``: only what people of that team did.
+    """
     records.get(session, actor, entity_key, record_id)
+    wanted, by = timeline_rules.wanted(kinds), _of_team(session, team_id)
     items: list[Item] = []
-    if kinds in ("all", "activities"):
-        items += _activities(session, actor, entity_key, record_id, limit + 1)
-        items += _tasks(session, actor, entity_key, record_id, limit + 1)
-    if kinds in ("all", "changes"):
-        items += _events(session, actor, entity_key, record_id, limit + 1)
+    items += _activities(session, actor, entity_key, record_id, limit + 1, wanted, by)
+    if timeline_rules.TASKS in wanted:
+        items += _tasks(session, actor, entity_key, record_id, limit + 1, by)
+    items += _events(session, actor, entity_key, record_id, limit + 1, wanted, by)
+    items += _mail(session, actor, entity_key, record_id, limit + 1, wanted, by)
+    if timeline_rules.TOUCHES in wanted and by is None:
+        every = len(wanted) < len(timeline_rules.NAMES)
+        items += [
+            _touch_item(one) for one in timeline_mail.touches(session, actor, entity_key, record_id, every=every, limit=limit + 1)
+        ]
     items.sort(key=lambda item: item.at, reverse=True)
     return items[:limit], len(items) > limit
+
+
+def _of_team(session: Session, team_id: int | None) -> list[int] | None:
+    if team_id is None:
+        return None
+    return list(session.execute(select(User.id).where(User.__table__.c.team_id == team_id)).scalars())  # type: ignore[attr-defined, call-overload]
+
+
+def _mail(
+    session: Session, actor: Actor, entity_key: str, record_id: int, limit: int, wanted: frozenset[str], by: list[int] | None
+) -> list[Item]:
+    if not wanted & {timeline_rules.MAILS, timeline_rules.TOUCHES}:
+        return []
+    link = Activity.__table__.c[LINKS[entity_key]] if entity_key in LINKS else None  # type: ignore[attr-defined]
+    found = timeline_mail.letters(session, actor, entity_key, record_id, link=link, by=by, limit=limit)
+    if timeline_rules.MAILS not in wanted:
+        found = [one for one in found if one.kind == "campaign"]
+    people = _people(session, actor, (one.user_id for one in found))
+    return [
+        Item(
+            "letter",
+            one.at,
+            f"Campaign {one.campaign}" if one.campaign else people.get(one.user_id or 0, "Rapport"),
+            one.subject,
+            one.text,
+            data={"label": timeline_rules.LETTERS.get(one.kind, "E-mail"), "state": one.state, "wrong": one.wrong},
+            entity="mail",
+            record_id=one.id,
+        )
+        for one in found
+    ]
+
+
+def _touch_item(one: timeline_mail.Touch) -> Item:
+    data = {"label": one.words, "channel": one.channel, "campaign": one.campaign, "url": one.url}
+    return Item("touch", one.at, "", one.campaign or one.channel, data=data, entity="touch", record_id=one.id)
 
 
 OWNED = ("deal", "lead", "account", "contact", "ticket", "order")
@@ -115,13 +167,18 @@ def hangs_on(actor: Actor, kind: str, table: Any, entity_key: str, record_id: in
     return and_(table.c[LINKS[entity_key]] == record_id, or_(mine, and_(*parts)) if parts else true())
 
 
-def _activities(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
-    if entity_key not in LINKS:
+def _activities(
+    session: Session, actor: Actor, entity_key: str, record_id: int, limit: int, wanted: frozenset[str], by: list[int] | None
+) -> list[Item]:
+    kinds = [kind for kind, name in timeline_rules.OF_ACTIVITY.items() if name in wanted]
+    if entity_key not in LINKS or not kinds:
         return []
     table = Activity.__table__  # type: ignore[attr-defined]
+    narrowed = [] if len(kinds) == len(timeline_rules.OF_ACTIVITY) else [table.c.kind.in_(kinds)]
+    narrowed += [table.c.owner_id.in_(by)] if by is not None else []
     query = (
         select(Activity)
-        .where(hangs_on(actor, "activity", table, entity_key, record_id), table.c.deleted_at.is_(None))
+        .where(hangs_on(actor, "activity", table, entity_key, record_id), table.c.deleted_at.is_(None), *narrowed)
         .order_by(table.c.at.desc())
         .limit(limit)
     )
@@ -131,6 +188,7 @@ def _activities(session: Session, actor: Actor, entity_key: str, record_id: int,
 def of_activities(session: Session, actor: Actor, found: Sequence[Activity]) -> list[Item]:
     """Entries of activities that the actor was found to see."""
     people = _people(session, actor, (row.owner_id for row in found))
+    talks = timeline_mail.talks(session, [row.id for row in found])
     return [
         Item(
             row.kind.value,
@@ -138,7 +196,11 @@ def of_activities(session: Session, actor: Actor, found: Sequence[Activity]) -> 
             people.get(row.owner_id or 0, ""),
             row.subject,
             row.body or "",
-            data={"minutes": row.minutes, "outcome": row.outcome.label if row.outcome else ""},
+            data={
+                "minutes": row.minutes,
+                "outcome": row.outcome.label if row.outcome else "",
+                **({"talk": talks[row.id]} if row.id in talks else {}),
+            },
             entity="activity",
             record_id=row.id,
         )
@@ -146,7 +208,7 @@ def of_activities(session: Session, actor: Actor, found: Sequence[Activity]) -> 
     ]
 
 
-def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
+def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int, by: list[int] | None) -> list[Item]:
     if entity_key not in LINKS:
         return []
     table = Task.__table__  # type: ignore[attr-defined]
@@ -157,6 +219,7 @@ def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limi
             table.c.status == TaskStatus.DONE,
             table.c.deleted_at.is_(None),
             table.c.done_at.is_not(None),
+            *([table.c.owner_id.in_(by)] if by is not None else []),
         )
         .order_by(table.c.done_at.desc())
         .limit(limit)
@@ -175,25 +238,68 @@ CHILDREN = ("contact", "deal", "order", "ticket")
 MAX_ROUNDS = 6
 
 
-def _events(session: Session, actor: Actor, entity_key: str, record_id: int, limit: int) -> list[Item]:
+def _events(
+    session: Session, actor: Actor, entity_key: str, record_id: int, limit: int, wanted: frozenset[str], by: list[int] | None
+) -> list[Item]:
     table = Event.__table__  # type: ignore[attr-defined]
-    mine = and_(table.c.entity == entity_key, table.c.record_id == record_id)
+    kinds = _event_clause(table, entity_key, wanted)
+    if kinds is None:
+        return []
+    narrowed = and_(table.c.type.not_in(QUIET_TYPES), kinds, *([table.c.actor_id.in_(by)] if by is not None else []))
+    found = [
+        one
+        for place in _event_places(table, entity_key, record_id, wanted)
+        for one in _seen(session, actor, entity_key, place, narrowed, limit)
+    ]
+    found = sorted(found, key=lambda one: one.id, reverse=True)[:limit]
+    people = _people(session, actor, (row.actor_id for row in found))
+    for key in {row.entity for row in found} - {entity_key}:  # all names of a kind at once; the session remembers them
+        lists.titles(session, actor, key, {row.record_id for row in found if row.entity == key})
+    return [_event_item(session, actor, row, people, entity_key, record_id) for row in found]
+
+
+def _event_places(table: Any, entity_key: str, record_id: int, wanted: frozenset[str]) -> list[Any]:
+    """Where the log tells of a record: each place has an index of its own, and is asked by itself."""
     if entity_key == "account":
-        mine = table.c.account_id == record_id
+        return [table.c.account_id == record_id]
+    places = [and_(table.c.entity == entity_key, table.c.record_id == record_id)]
+    for key, name in (("ticket", timeline_rules.TICKETS), ("order", timeline_rules.ORDERS)):
+        if entity_key == "contact" and name in wanted:
+            below = entity(key).table
+            places.append(
+                and_(table.c.entity == key, table.c.record_id.in_(select(below.c.id).where(below.c.contact_id == record_id)))
+            )
+    return places
+
+
+def _event_clause(table: Any, entity_key: str, wanted: frozenset[str]) -> Any:
+    """The events of the kinds that were asked for; None when there can be none."""
+    of_tickets, of_orders = (table.c.entity == key if key != entity_key else false() for key in ("ticket", "order"))
+    of_stages = table.c.type.in_(timeline_rules.STAGE_TYPES)
+    parts = {
+        timeline_rules.TICKETS: of_tickets,
+        timeline_rules.ORDERS: of_orders,
+        timeline_rules.STAGES: of_stages,
+        timeline_rules.CHANGES: and_(not_(of_tickets), not_(of_orders), not_(of_stages)),
+    }
+    if wanted >= parts.keys():
+        return true()
+    asked = [part for name, part in parts.items() if name in wanted]
+    return or_(*asked) if asked else None
+
+
+def _seen(session: Session, actor: Actor, entity_key: str, place: Any, narrowed: Any, limit: int) -> list[Event]:
+    table = Event.__table__  # type: ignore[attr-defined]
     found: list[Event] = []
     before: int | None = None
     for _ in range(MAX_ROUNDS):  # slices, since visibility of an account's children is decided per slice, never over all of them
-        clause = and_(mine, table.c.type.not_in(QUIET_TYPES), *([table.c.id < before] if before is not None else []))
+        clause = and_(place, narrowed, *([table.c.id < before] if before is not None else []))
         batch = list(session.execute(select(Event).where(clause).order_by(table.c.id.desc()).limit(limit * 2)).scalars())
         found += _within_sight(session, actor, entity_key, batch)
         if len(found) >= limit or len(batch) < limit * 2:
             break
         before = batch[-1].id
-    found = found[:limit]
-    people = _people(session, actor, (row.actor_id for row in found))
-    for key in {row.entity for row in found} - {entity_key}:  # all names of a kind at once; the session remembers them
-        lists.titles(session, actor, key, {row.record_id for row in found if row.entity == key})
-    return [_event_item(session, actor, row, people, entity_key, record_id) for row in found]
+    return found[:limit]
 
 
 def _within_sight(session: Session, actor: Actor, entity_key: str, batch: list[Event]) -> list[Event]:
@@ -268,4 +374,4 @@ def _people(session: Session, actor: Actor, ids: Iterable[int | None]) -> dict[i
     return lists.titles(session, actor, "user", ids)
 
 
-__all__ = ["KINDS", "LINKS", "Change", "Item", "find", "hangs_on", "of_activities", "on_my_records", "typed"]
+__all__ = ["LINKS", "Change", "Item", "find", "hangs_on", "of_activities", "on_my_records", "typed"]

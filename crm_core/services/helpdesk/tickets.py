@@ -16,9 +16,15 @@ from crm_core.models import SubmitKey, Ticket, TicketMessage
 from crm_core.services.collaboration import incoming, mentions
 from crm_core.services.helpdesk import article_uses, slas, ticket_rules
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
-from crm_core.vocabulary import Action, MessageDirection, TicketKind
+from crm_core.vocabulary import Action, InboundChannel, MessageDirection, TicketKind, Via
 
 MAX_BODY = 50_000
+_DOORS = {
+    Via.MAIL: InboundChannel.EMAIL,
+    Via.PHONE: InboundChannel.PHONE,
+    Via.FORM: InboundChannel.FORM,
+    Via.SURVEY: InboundChannel.SURVEY,
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ def create(
         account_id = records.get(session, actor, "contact", int(values["contact_id"])).account_id
         known = lists.titles(session, actor, "account", [account_id]) if actor.can("account", Action.READ) else {}
         values = {**values, **({"account_id": account_id} if account_id in known else {})}
+    if not values.get("channel") and actor.via in _DOORS:
+        values = {**values, "channel": _DOORS[actor.via].value}
     fixed = {"number": records.next_number(session, Ticket, "T"), "opened_at": clock.utcnow(), **(also or {})}
     ticket: Ticket = records.create(
         session, actor, "ticket", values, prepare=_prepare, submit_key=submit_key, fixed=fixed, filled=filled

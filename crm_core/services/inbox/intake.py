@@ -17,10 +17,10 @@ from crm_core.errors import CrmError
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Contact, InboundMail, Mailbox, MailDelivery, TicketMessage
-from crm_core.services.collaboration import invitation_rules, invitations, notifications
+from crm_core.services.collaboration import invitation_rules, invitations, notifications, timeline_rules
 from crm_core.services.customers import delivery_reports
 from crm_core.services.helpdesk import ticket_rules
-from crm_core.services.inbox import loop_rules, message_rules, quote_rules, raws, threading, writing
+from crm_core.services.inbox import answering, filing, loop_rules, message_rules, quote_rules, raws, threading, writing
 from crm_core.services.inbox.loop_rules import Nature
 from crm_core.services.inbox.message_rules import Incoming
 from crm_core.services.marketing import tracking
@@ -106,6 +106,8 @@ def decide(session: Session, mailbox: Mailbox, found: Incoming, row: InboundMail
         _wait(row, found.broken)
         return
     actor = system(Via.MAIL)
+    if filing.take(session, actor, mailbox, found, row):
+        return
     nature = loop_rules.nature(found, threading.own_addresses(session, email.sender_address()))
     if nature.own:
         row.state, row.reason = InboundState.OWN, "It was sent from here."
@@ -116,6 +118,8 @@ def decide(session: Session, mailbox: Mailbox, found: Incoming, row: InboundMail
         return
     person = threading.contact_of(session, found.sender_key) if found.certain else None
     row.contact_id = person.id if person is not None else None
+    if _answers_a_colleague(session, actor, found, row, person, nature):
+        return
     match = threading.ticket_of(session, found, person)
     if match is not None:
         _continue(session, actor, mailbox, found, row, match, nature)
@@ -158,6 +162,8 @@ def _is_bounce(session: Session, actor: Actor, row: InboundMail, raw: bytes) -> 
             notifications.notify(
                 session, message.author_id, kind="mail.unreachable", entity="ticket", record_id=message.ticket_id, dedupe_key=key
             )
+    if about is not None and about.kind == timeline_rules.PERSONAL and not report.complaint:
+        row.activity_id = answering.unreachable(session, about)
     return True
 
 
@@ -216,7 +222,7 @@ def _answers_a_letter(
         return False
     answer = tracking.replied(session, member, quote_rules.split(found.text)[0])
     contact_id = answer.contact_id or (person.id if person is not None else None)
-    if mailbox.becomes is MailBecomes.TICKET:
+    if mailbox.becomes is not MailBecomes.TIMELINE:
         ticket, message = writing.open_ticket(session, actor, mailbox, found, contact_id=contact_id)
         row.ticket_id, row.ticket_message_id = ticket.id, message.id
     else:
@@ -228,10 +234,35 @@ def _answers_a_letter(
     return True
 
 
+def _answers_a_colleague(
+    session: Session, actor: Actor, found: Incoming, row: InboundMail, person: Contact | None, nature: Nature
+) -> bool:
+    """The answer to a mail that somebody wrote from a record: it stands there, and its writer is told. False when that record is gone."""
+    asked = threading.talk_of(session, found, person)
+    if asked is None or not answering.is_there(session, actor, asked):
+        return False
+    if nature.answer or nature.report:
+        row.activity_id = writing.aside(session, actor, asked.entity, asked.record_id, found).id
+        row.state, row.reason = InboundState.AUTO, "Kept on the timeline of the record it is about."
+    elif _too_many(session, row):
+        _wait(
+            row, f"More than {loop_rules.PER_SENDER_HOUR} messages from this sender in an hour. It answers a mail of a colleague."
+        )
+    else:
+        row.activity_id = answering.take(session, actor, asked, found).id
+        row.state, row.reason = InboundState.TIMELINE, "The answer to a mail that was written from a record."
+    if asked.entity == "contact" and row.contact_id is None:
+        row.contact_id = asked.record_id
+    return True
+
+
 def _begin(
     session: Session, actor: Actor, mailbox: Mailbox, found: Incoming, row: InboundMail, person: Contact | None, nature: Nature
 ) -> None:
     """A new conversation, as the mailbox says."""
+    if mailbox.becomes is MailBecomes.FILED:
+        _wait(row, "This mailbox files the mail of colleagues, and the sender is none.")
+        return
     if person is None:
         if threading.colleague(session, found.sender_key) is not None:
             _wait(row, "Sent by a colleague. Choose whose request it is.")

@@ -9,10 +9,10 @@ from sqlmodel import Session, col, select
 
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import domain_key, email_key
-from crm_core.models import Account, Contact, ContactPoint, Mailbox, MailDelivery, Ticket, TicketMessage, User
+from crm_core.models import Account, Contact, ContactPoint, Interaction, Mailbox, MailDelivery, Ticket, TicketMessage, User
 from crm_core.services.helpdesk import answer_rules
 from crm_core.services.helpdesk.ticket_rules import DONE
-from crm_core.services.inbox import message_rules
+from crm_core.services.inbox import mark_rules, message_rules
 from crm_core.services.inbox.message_rules import Incoming
 from crm_core.vocabulary import PointKind
 
@@ -140,6 +140,24 @@ def own_addresses(session: Session, extra: str = "") -> set[str]:
     """Addresses that are ours: what comes from them has gone round in a circle."""
     found = set(session.exec(select(Mailbox.address_key)))
     return found | ({email_key(extra)} if extra else set())
+
+
+def talk_of(session: Session, found: Incoming, person: Contact | None = None) -> Interaction | None:
+    """The mail on the timeline of a record that a message answers: by what it refers to, the newest of it, or by the signed address. A mail that stands
+    on several people is answered where the sender is one of them."""
+    if found.references:
+        rows = session.exec(
+            select(Interaction).where(col(Interaction.message_id).in_(found.references)).order_by(col(Interaction.id))
+        )
+        known: dict[str, list[Interaction]] = {}
+        for row in rows:
+            known.setdefault(str(row.message_id), []).append(row)
+        hits = next((known[one] for one in reversed(found.references) if one in known), [])
+        theirs = [one for one in hits if person is not None and (one.entity, one.record_id) == ("contact", person.id)]
+        if hits:
+            return (theirs or hits)[0]
+    number = mark_rules.marked(message_rules.known_addresses(found), mark_rules.ANSWER)
+    return session.get(Interaction, number) if number is not None else None
 
 
 def letter_of(session: Session, ids: Sequence[str]) -> MailDelivery | None:

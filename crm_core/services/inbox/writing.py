@@ -13,14 +13,14 @@ from crm_core.channels import email
 from crm_core.errors import Invalid
 from crm_core.kit import clock
 from crm_core.kit.text import clip, email_key
-from crm_core.models import Activity, Contact, Mailbox, MailDelivery, Organisation, Ticket, TicketMessage
-from crm_core.services.collaboration import activities, files, outbox
+from crm_core.models import Activity, Contact, Interaction, Mailbox, MailDelivery, Organisation, Ticket, TicketMessage
+from crm_core.services.collaboration import activities, files, interactions, outbox
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import answer_rules, answers, ticket_rules, tickets
 from crm_core.services.helpdesk.tickets import Mailed
 from crm_core.services.inbox import loop_rules, quote_rules, threading
 from crm_core.services.inbox.message_rules import Incoming
-from crm_core.vocabulary import ActivityKind
+from crm_core.vocabulary import ActivityKind, MessageDirection
 
 ACK = "ticket_ack"
 ACK_SUBJECT = "We got your message [#{{number}}]"
@@ -100,17 +100,41 @@ def overhear(session: Session, actor: Actor, ticket_id: int, words: str, who: st
     return tickets.overhear(session, actor, ticket_id, words, author_name=who, mailed=Mailed(mail={"auto": True}))
 
 
-def log(session: Session, actor: Actor, entity_key: str, record_id: int, found: Incoming) -> Activity:
-    """An e-mail on the timeline of a person."""
+def log(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    record_id: int,
+    found: Incoming,
+    *,
+    asked: Interaction | None = None,
+    settled: bool = False,
+) -> Activity:
+    """An e-mail on the timeline of a record, waiting for an answer unless it is ``settled``. ``asked``: the mail of ours that it answers."""
     body, _ = _mailed(found)
     at = min(found.sent_at or clock.utcnow(), clock.utcnow())
     activity = activities.log(
-        session, actor, entity_key, record_id, kind=ActivityKind.EMAIL, text=clip(body, 20_000), subject=clip(f"From {_who(found)}: {found.subject or 'no subject'}", 300), at=at
+        session, actor, entity_key, record_id, kind=ActivityKind.EMAIL, text=clip(body, 20_000), subject=clip(f"From {_who(found)}: {found.subject or 'no subject'}", 300), at=at,
+        incoming=True,
+    )  # fmt: skip
+    interactions.note(
+        session, activity, entity_key=entity_key, record_id=record_id, direction=MessageDirection.INBOUND, message_id=found.message_id,
+        sender=found.sender, people=(*found.to, *found.cc), user_id=asked.user_id if asked is not None else None,
+        thread_id=asked.thread_id if asked is not None else None, settled=settled,
     )  # fmt: skip
     for one in found.files[:PREVIEW_FILES]:
         if one.content and len(one.content) <= files.MAX_MB << 20:
             files.attach(session, actor, entity_key, record_id, name=one.name, content=one.content)
     return activity
+
+
+def aside(session: Session, actor: Actor, entity_key: str, record_id: int, found: Incoming) -> Activity:
+    """What a machine answered to a mail of ours: a note on the record, which nobody has to answer."""
+    body, _ = _mailed(found, auto=True)
+    words = clip(f"Automatic answer from {_who(found)}: {found.subject}", 300)
+    return activities.log(
+        session, actor, entity_key, record_id, kind=ActivityKind.NOTE, text=clip(body, 5_000), subject=words, incoming=True
+    )
 
 
 def make_contact(session: Session, actor: Actor, found: Incoming) -> Contact:

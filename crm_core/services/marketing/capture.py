@@ -21,12 +21,23 @@ from crm_core.fields import FieldSpec, parse_all, registry
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip, email_key
 from crm_core.models import Consent, FormSubmission, Lead, LeadForm, Organisation, Touchpoint
-from crm_core.services.collaboration import activities, outbox
+from crm_core.services.collaboration import activities, interactions, outbox
 from crm_core.services.customers import consent, withdrawing
 from crm_core.services.marketing import lead_forms, signing, tracking
 from crm_core.services.sales import leads
 from crm_core.settings import settings
-from crm_core.vocabulary import Action, ActivityKind, Channel, ConsentStatus, ContactWay, Purpose, SubmissionState, Via
+from crm_core.vocabulary import (
+    Action,
+    ActivityKind,
+    Channel,
+    ConsentStatus,
+    ContactWay,
+    InboundChannel,
+    MessageDirection,
+    Purpose,
+    SubmissionState,
+    Via,
+)
 
 PURPOSE = "lead_forms"
 QUICKEST = 3
@@ -180,8 +191,23 @@ def _become_lead(
             lead = known or leads.create(session, actor, {**typed, **form.defaults})
             if known is not None:
                 text = "\n".join(f"{key}: {value}" for key, value in row.payload.items() if value and key != CONSENT)
-                activities.log(
-                    session, actor, "lead", known.id, kind=ActivityKind.NOTE, subject=f"Filled in “{form.name}” again", text=text
+                again = activities.log(
+                    session,
+                    actor,
+                    "lead",
+                    known.id,
+                    kind=ActivityKind.NOTE,
+                    subject=f"Filled in “{form.name}” again",
+                    text=text,
+                    incoming=True,
+                )
+                interactions.note(
+                    session,
+                    again,
+                    entity_key="lead",
+                    record_id=known.id,
+                    channel=InboundChannel.FORM,
+                    direction=MessageDirection.INBOUND,
                 )
             row.lead_id, row.state = lead.id, SubmissionState.LEAD if known is None else SubmissionState.KNOWN
             if known is None:

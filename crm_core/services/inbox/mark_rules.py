@@ -1,0 +1,36 @@
+"""The signed marks in addresses that tell what a message belongs to: the answer to a personal mail, or mail to be filed for somebody. Pure."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from crm_core.kit import secret
+
+PURPOSE = "record-mail"
+ANSWER, FILE = "w", "f"
+_PLUS = re.compile(r"\+([wf])(\d{1,9})-([0-9a-f]{16})@", re.IGNORECASE)
+
+
+def mark(kind: str, number: int) -> str:
+    """The signature in an address: nobody else can make one."""
+    return hashlib.sha256(secret.signature(PURPOSE, f"{kind}:{number}").encode()).hexdigest()[:16]
+
+
+def address(mailbox: str, kind: str, number: int) -> str:
+    """The address of a mailbox with a signed mark behind a plus sign."""
+    local, _, domain = mailbox.partition("@")
+    return f"{local}+{kind}{number}-{mark(kind, number)}@{domain}"
+
+
+def marked(addresses: Iterable[str], kind: str) -> int | None:
+    """The number behind a genuine mark of this kind among addresses."""
+    for one in addresses:
+        found = _PLUS.search(one)
+        if found and found[1].lower() == kind and found[3].lower() == mark(kind, int(found[2])):
+            return int(found[2])
+    return None
+
+
+def is_marked(one: str) -> bool:
+    """Whether an address has such a mark, genuine or not: nobody's own address looks like that."""
+    return bool(_PLUS.search(one))
