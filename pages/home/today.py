@@ -4,6 +4,7 @@ import streamlit as st
 
 from crm_core.kit import clock
 from crm_core.services.collaboration import today
+from crm_core.services.inbox import arrivals
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import Action
 from ui import format as fmt
@@ -12,11 +13,15 @@ from ui.components.first_steps import first_steps
 from ui.components.handover_cards import waiting_handovers
 from ui.components.header import header
 from ui.components.today_cards import changed, my_tasks, waiting
+from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES, stage_tones
 
 actor = current_actor()
-header("Today", f"{fmt.day(actor, clock.today(actor.timezone))} · what waits for you")
+actions = header("Today", f"{fmt.day(actor, clock.today(actor.timezone))} · what waits for you")
+inbox_page = page_of(actor, "inbox")
+if inbox_page is not None and (mine := load(arrivals.count, whose=arrivals.MINE)):
+    actions.page_link(inbox_page, label=f"Inbox ({mine:,})", icon=":material/all_inbox:", query_params={"whose": arrivals.MINE})
 
 first_steps(actor)
 deal_tones = {"stage_id": stage_tones(load(deals.stages))} if actor.can("deal", Action.READ) else None

@@ -10,6 +10,8 @@ from crm_core.services.admin.demo.words import words
 CATEGORIES = ("Question", "Problem", "Complaint", "Return", "Billing", "Feature request")
 USUAL = (0.34, 0.30, 0.08, 0.09, 0.14, 0.05)
 TROUBLED = (0.08, 0.34, 0.42, 0.06, 0.08, 0.02)
+CHANNELS = ("email", "phone", "form", "chat", "social", "person")
+CHANNEL_SHARE = (0.52, 0.22, 0.12, 0.08, 0.04, 0.02)
 LEVELS = ("low", "medium", "high")
 PRIORITY = (("low", "low", "normal"), ("low", "normal", "high"), ("normal", "high", "urgent"))
 
@@ -47,6 +49,7 @@ def add(draft: Draft) -> None:
         urgency=np.array(LEVELS, dtype=object)[urgency],
         priority=np.array(PRIORITY, dtype=object)[impact, urgency],
         category=np.array(CATEGORIES, dtype=object)[category],
+        channel=pick(draft.stream(37), CHANNELS, n, CHANNEL_SHARE),
         account_id=account + 1,
         contact_id=contact + 1,
         product_id=product,
