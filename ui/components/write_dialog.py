@@ -14,7 +14,8 @@ from crm_core.services.customers.preferences import Preferences
 from crm_core.services.inbox import correspondence, filing
 from crm_core.services.inbox.addressees import Addressee
 from crm_core.services.inbox.correspondence import Draft
-from crm_core.vocabulary import Action, Verdict
+from crm_core.services.marketing import templates
+from crm_core.vocabulary import Action, LetterUse, Verdict
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
 from ui.session import current_actor
@@ -55,7 +56,9 @@ def _window(entity_key: str, record_id: int, first: str, answers: int | None) ->
     name = f"letter_{entity_key}_{record_id}_{answers or 0}"
     turn = st.session_state.get(f"_turn_{name}", 0)
     to = _to(draft, first, f"{name}_to_{turn}_{first}")
-    subject = st.text_input("Subject", value=draft.subject, key=f"{name}_subject_{turn}", max_chars=300, persist_state="session")
+    _template(draft, entity_key, record_id, name, turn, f"{name}_to_{turn}_{first}")
+    st.session_state.setdefault(f"{name}_subject_{turn}", draft.subject)
+    subject = st.text_input("Subject", key=f"{name}_subject_{turn}", max_chars=300, persist_state="session")
     text = st.text_area(
         "Message", key=f"{name}_text_{turn}", height=240, max_chars=correspondence.MAX_TEXT, persist_state="session",
         placeholder="Your signature is put below it." if draft.signature else "",
@@ -99,6 +102,39 @@ def _to(draft: Draft, first: str, key: str) -> list[str]:
 
 def _named(one: Addressee | None, address: str) -> str:
     return f"{one.name} <{one.address}>" if one is not None else address
+
+
+def _template(draft: Draft, entity_key: str, record_id: int, name: str, turn: int, to: str) -> None:
+    """A kept letter to begin with, with the facts of whom it goes to put in."""
+    known = load(templates.choices, LetterUse.SALES)
+    if not known:
+        return
+    people = {one.address: ("contact", one.contact_id) if one.contact_id else ("lead", one.lead_id) for one in draft.people}
+    key = f"{name}_template_{turn}"
+    st.selectbox(
+        "Letter template", list(known), index=None, format_func=lambda one: known[one], placeholder="Write freely", key=key, on_change=_fill,
+        args=(key, to, people, (entity_key, record_id), name, turn),
+    )  # fmt: skip
+    holes = st.session_state.get(f"_holes_{name}_{turn}")
+    if holes:
+        st.markdown(f":orange[:material/edit_note:] {fmt.md('Nothing is known for: ' + ', '.join(holes) + '. Read it over.')}")
+
+
+def _fill(key: str, to: str, people: Mapping[str, Any], place: tuple[str, int], name: str, turn: int) -> None:
+    """Put the letter in: below what is written already; its subject where there is none yet."""
+    chosen = st.session_state.get(key)
+    if chosen is None:
+        return
+    first = next(iter(st.session_state.get(to) or []), "")
+    about = people[first] if first in people and people[first][1] else place
+    made = load(templates.rendered, chosen, *about)
+    subject, text = f"{name}_subject_{turn}", f"{name}_text_{turn}"
+    if not (st.session_state.get(subject) or "").strip():
+        st.session_state[subject] = made.subject
+    written = (st.session_state.get(text) or "").strip()
+    st.session_state[text] = f"{written}\n\n{made.text}" if written else made.text
+    st.session_state[f"_holes_{name}_{turn}"] = made.holes
+    st.session_state[f"_template_{name}_{turn}"] = chosen
 
 
 def _files(entity_key: str, record_id: int, key: str) -> list[int]:
@@ -148,6 +184,9 @@ def _send(entity_key: str, record_id: int, name: str, turn: int, values: Mapping
     sent = perform(correspondence.send, entity_key, record_id, **values, answers=answers, submit_key=key)
     if sent is None:
         return
+    used = st.session_state.pop(f"_template_{name}_{turn}", None)
+    if used is not None:
+        perform(templates.note_used, used)
     place = {
         "entity": entity_key,
         "record": record_id,
