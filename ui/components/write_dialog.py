@@ -57,7 +57,9 @@ def _window(entity_key: str, record_id: int, first: str, answers: int | None) ->
     turn = st.session_state.get(f"_turn_{name}", 0)
     to = _to(draft, first, f"{name}_to_{turn}_{first}")
     _template(draft, entity_key, record_id, name, turn, f"{name}_to_{turn}_{first}")
-    st.session_state.setdefault(f"{name}_subject_{turn}", draft.subject)
+    if draft.subject and f"_began_{name}_{turn}" not in st.session_state:
+        st.session_state[f"_began_{name}_{turn}"] = True  # once: what was typed over it stays
+        st.session_state.setdefault(f"{name}_subject_{turn}", draft.subject)
     subject = st.text_input("Subject", key=f"{name}_subject_{turn}", max_chars=300, persist_state="session")
     text = st.text_area(
         "Message", key=f"{name}_text_{turn}", height=240, max_chars=correspondence.MAX_TEXT, persist_state="session",
