@@ -14,7 +14,7 @@ from crm_core.models import Activity, Deal
 from crm_core.vocabulary import ActivityKind, CallOutcome
 
 CONTACT = (ActivityKind.CALL, ActivityKind.EMAIL, ActivityKind.MEETING)
-IN_VAIN = (CallOutcome.NO_ANSWER, CallOutcome.VOICEMAIL, CallOutcome.WRONG_NUMBER)
+IN_VAIN = (CallOutcome.NO_ANSWER, CallOutcome.BUSY, CallOutcome.VOICEMAIL, CallOutcome.WRONG_NUMBER)
 _ACTIVITIES: Any = Activity.__table__  # type: ignore[attr-defined]
 _DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
 _KEYS = ("kind", "outcome", "at", "deal_id", "deleted_at")

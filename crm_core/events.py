@@ -29,6 +29,9 @@ GENERIC = {
     "price_asked": "asked for a price",
     "cart_abandoned": "left a cart behind",
     "offer_made": "was offered: {offer}",
+    "no_show": "did not come to the meeting {meeting}",
+    "attended": "came to the meeting {meeting}",
+    "rebook_sent": "was sent a link to choose another time for {meeting}",
 }
 """Verbs that every entity knows; the event type is ``<entity>.<verb>``."""
 
@@ -144,6 +147,8 @@ SENTENCES = {
     "mailbox.removed": "removed the mailbox {name}",
     "mailbox.key_made": "made a new web address for the mailbox {name}",
     "mailbox.mail_settled": "settled a message in the tray: {outcome}",
+    "dial_list.saved": "changed the list to call {name}",
+    "dial_list.removed": "removed the list to call {name}",
     "survey.saved": "changed the survey {name}",
     "survey.removed": "removed the survey {name}",
     "survey.sent": "sent the survey {survey}",

@@ -244,6 +244,8 @@ class BookingState(Choice):
 
     BOOKED = "booked", "Booked"
     CANCELLED = "cancelled", "Cancelled"
+    ATTENDED = "attended", "Came"
+    NO_SHOW = "no_show", "Did not come"
 
 
 class BookingPlace(Choice):
@@ -410,10 +412,48 @@ class ActivityKind(Choice):
 class CallOutcome(Choice):
     REACHED = "reached", "Reached"
     NO_ANSWER = "no_answer", "No answer"
+    BUSY = "busy", "Busy"
     VOICEMAIL = "voicemail", "Left a voicemail"
     WRONG_NUMBER = "wrong_number", "Wrong number"
     CALL_BACK = "call_back", "Asked to call back"
     PRICE = "price", "Asked for a price"
+    NOT_INTERESTED = "not_interested", "Not interested"
+    DO_NOT_CALL = "do_not_call", "Wants no calls"
+
+
+class DialReach(Choice):
+    """Who calls the people of a list."""
+
+    PRIVATE = "private", "Only me"
+    TEAM = "team", "My team"
+    SHARED = "shared", "Everyone who calls"
+
+
+class DialSource(Choice):
+    """Where the people of a list to call come from."""
+
+    SEGMENT = "segment", "Segment"
+    VIEW = "view", "Saved view"
+    CAMPAIGN = "campaign", "Campaign"
+    FILTER = "filter", "Filtered list"
+
+
+class DialState(Choice):
+    """How far somebody on a list to call has come."""
+
+    WAITING = "waiting", "To call"
+    DONE = "done", "Done"
+    LEFT_OUT = "left_out", "Left out"
+
+
+class DialWait(Choice):
+    """Why somebody on a list is not called at once."""
+
+    RETRY = "retry", "Not reached: again later"
+    CALLBACK = "callback", "Asked to be called back"
+    HOURS = "hours", "Outside their hours"
+    CALLED = "called", "Called already today"
+    LATER = "later", "Put off"
 
 
 class TaskStatus(Choice):
@@ -825,6 +865,17 @@ class SurveyKind(Choice):
     CSAT = "csat", "Satisfaction (CSAT)"
     NPS = "nps", "Recommendation (NPS)"
     CES = "ces", "Effort (CES)"
+
+
+class QuestionKind(Choice):
+    """How a further question of a survey is answered."""
+
+    SCALE_5 = "scale_5", "Scale 1 to 5"
+    SCALE_10 = "scale_10", "Scale 0 to 10"
+    YES_NO = "yes_no", "Yes or no"
+    ONE = "one", "One of several"
+    MANY = "many", "Several of several"
+    TEXT = "text", "In their own words"
 
 
 class SurveyTrigger(Choice):

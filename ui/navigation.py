@@ -89,6 +89,10 @@ PAGES: tuple[Screen, ...] = (
     Screen("sales/board.py", "pipeline", "Pipeline", "view_kanban", "Sales", ("deal", R)),
     Screen("sales/leads.py", "leads", "Leads", "person_search", "Sales", ("lead", R)),
     Screen("sales/lead.py", "lead", "Lead", "person_search", "Sales", ("lead", R), hidden=True, parent="leads"),
+    Screen("sales/calls.py", "calls", "Call lists", "phone_forwarded", "Sales", ("activity", Action.CREATE)),
+    Screen(
+        "sales/dial.py", "dial", "Calling", "phone_forwarded", "Sales", ("activity", Action.CREATE), hidden=True, parent="calls"
+    ),
     Screen("sales/orders.py", "orders", "Orders", "receipt_long", "Sales", ("order", R)),
     Screen("sales/order.py", "order", "Order", "receipt_long", "Sales", ("order", R), hidden=True, parent="orders"),
     Screen("sales/products.py", "products", "Products", "inventory_2", "Sales", ("product", R)),

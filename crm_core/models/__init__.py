@@ -19,7 +19,8 @@ from crm_core.models.dashboards import (
     ShareLink,
     ShareView,
 )
-from crm_core.models.feedback import Survey, SurveyAnswer, SurveyInvitation
+from crm_core.models.dialling import DialAttempt, DialClaim, DialEntry, DialList
+from crm_core.models.feedback import Survey, SurveyAnswer, SurveyInvitation, SurveyReply, SurveyRevision
 from crm_core.models.forecasting import PipelineSnapshot, PipelineSnapshotDay, Quota
 from crm_core.models.helpdesk import Macro, Ticket, TicketMerge, TicketMessage
 from crm_core.models.inbox import InboundMail, InboxDone, Interaction, Mailbox

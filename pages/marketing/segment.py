@@ -7,10 +7,11 @@ import streamlit as st
 from crm_core.entities import entity
 from crm_core.lists import ListQuery
 from crm_core.services.marketing import segment_upkeep, segments
-from crm_core.vocabulary import Action, SegmentKind, SegmentOf, Visibility
+from crm_core.vocabulary import Action, DialSource, SegmentKind, SegmentOf, Visibility
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components import rule_editor, segment_dialogs
+from ui.components.dial_dialogs import call_these
 from ui.components.export import export_button
 from ui.components.header import empty_state, header
 from ui.components.list_link import list_link
@@ -73,6 +74,7 @@ def kept_segment() -> None:
     may_address = page_of(actor, "campaign") is not None and actor.can("campaign", Action.CREATE)
     if may_address and actions.button("Start a campaign", type="primary", icon=":material/campaign:", key="campaign"):
         segment_dialogs.campaign(segment)
+    call_these(actor, DialSource.SEGMENT, segment.id, where=actions)
     more(actions, segment, may_edit, may_delete)
     if may_edit and segment.kind is SegmentKind.LIVE:
         rule_editor.start(f"{segment.id} {segment.version}", key, segment.rule)

@@ -14,7 +14,7 @@ from crm_core.kit import clock
 from crm_core.models import CampaignPlan
 from crm_core.services.marketing import handouts, launching, plans, sending
 from crm_core.services.marketing.ways import Way
-from crm_core.vocabulary import Action, Gate, Outlet, PlanState
+from crm_core.vocabulary import Action, DialSource, Gate, Outlet, PlanState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
@@ -23,6 +23,7 @@ from ui.components.campaign_audience import funnel_of
 from ui.components.campaign_letter import unsaved
 from ui.components.campaign_tables import ENTITIES, TABLES
 from ui.components.campaign_ways import found_of
+from ui.components.dial_dialogs import call_these
 from ui.downloads import asker
 from ui.session import current_actor
 
@@ -221,6 +222,8 @@ def _list(actor: Actor, campaign_id: int, plan: CampaignPlan, way: Way) -> None:
             f":material/list_alt: {fmt.md(way.outlet.label)}: the list is ready. Hold-outs are not on it.{fmt.md(period)}",
             width="stretch",
         )
+        if way.outlet is Outlet.CALL_LIST:
+            call_these(actor, DialSource.CAMPAIGN, campaign_id)
         if actor.can("contact", Action.EXPORT):
             for form in handouts.FORMATS:
                 outlet = way.outlet.value

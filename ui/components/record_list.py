@@ -19,6 +19,7 @@ from ui.actions import load
 from ui.cache import behind, cached
 from ui.components.bin_views import deleted_note
 from ui.components.bulk_bar import bulk_bar, may_bulk
+from ui.components.dial_dialogs import call_button
 from ui.components.export import export_button
 from ui.components.filter_bar import PARAM, filter_button, filter_from_url, filter_words
 from ui.components.header import empty_state
@@ -222,6 +223,7 @@ def _footer(actor: Actor, entity_key: str, query: ListQuery, pages: int, total: 
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="list_footer"):
         st.caption(fmt.md(" · ".join(parts)), width="content")
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", width="content", gap="small"):
+            call_button(actor, entity_key, query)
             if actor.can(entity_key, Action.EXPORT):
                 export_button(entity_key, query)
             if pages > 1:

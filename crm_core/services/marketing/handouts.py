@@ -23,6 +23,7 @@ from crm_core.vocabulary import Action, MemberStatus, Outlet, PlanState, Recipie
 
 FORMATS = ("csv", "xlsx")
 _BATCH = 2_000
+_BEFORE_ANSWER = (MemberStatus.PLANNED, MemberStatus.SENT, MemberStatus.OPENED, MemberStatus.CLICKED, MemberStatus.DECLINED)
 COLUMNS: dict[Outlet, tuple[str, ...]] = {
     Outlet.CALL_LIST: ("Name", "Company", "Job title", "Phone", "City", "Best time", "Owner"),
     Outlet.MAIL_MERGE: ("Name", "Salutation", "Company", "Street", "Postcode", "City", "Country", "E-mail"),
@@ -126,3 +127,20 @@ def _cell(row: Any, column: str, region: str) -> Any:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+def called(session: Session, campaign_id: int, entity_key: str, record_id: int, status: MemberStatus) -> None:
+    """What a call says of somebody on the call list of a campaign: addressed, responded or declined. Who responded stays one who did, unless they decline;
+    the instant of the first answer is kept. Part of logging the call, which asks."""
+    now = utcnow()
+    member = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c[f"{entity_key}_id"] == record_id)
+    further = {
+        MemberStatus.SENT: (MemberStatus.PLANNED,),
+        MemberStatus.RESPONDED: _BEFORE_ANSWER,
+        MemberStatus.DECLINED: (*_BEFORE_ANSWER, MemberStatus.RESPONDED),
+    }
+    values: dict[str, Any] = {"status": status, "updated_at": now}
+    if status is not MemberStatus.SENT:
+        values["responded_at"] = func.coalesce(MEMBERS.c.responded_at, now)
+    session.execute(update(MEMBERS).where(member, MEMBERS.c.status.in_(further[status])).values(**values))
+    db.bump(session, MEMBERS.name)

@@ -1,0 +1,92 @@
+"""Lists of people to call, the pure part: when somebody may be called, and what an outcome means for the list."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from crm_core.kit.best_time import days_of, hours_of
+from crm_core.services.customers.reach_rules import MAX_ZONES, Wishes
+from crm_core.vocabulary import CallOutcome, DialState, DialWait, MemberStatus
+
+NOBODY_THERE = (CallOutcome.NO_ANSWER, CallOutcome.BUSY, CallOutcome.VOICEMAIL)
+"""Outcomes after which somebody is tried again."""
+TALKED = (CallOutcome.REACHED, CallOutcome.CALL_BACK, CallOutcome.PRICE, CallOutcome.NOT_INTERESTED, CallOutcome.DO_NOT_CALL)
+"""Outcomes of calls in which the person was on the phone."""
+OUTCOMES = (*NOBODY_THERE, CallOutcome.REACHED, CallOutcome.CALL_BACK, CallOutcome.PRICE, CallOutcome.NOT_INTERESTED, CallOutcome.WRONG_NUMBER, CallOutcome.DO_NOT_CALL)  # fmt: skip
+BUSY_MINUTES = 30
+"""Whoever is busy is on the phone now: that passes sooner than an absence."""
+RESPONSES = {
+    CallOutcome.REACHED: MemberStatus.RESPONDED, CallOutcome.PRICE: MemberStatus.RESPONDED, CallOutcome.CALL_BACK: MemberStatus.RESPONDED,
+    CallOutcome.NOT_INTERESTED: MemberStatus.DECLINED, CallOutcome.DO_NOT_CALL: MemberStatus.DECLINED,
+}  # fmt: skip
+"""What a call says of a member of the campaign; any other one says that they were addressed."""
+
+
+@dataclass(frozen=True)
+class Hours:
+    """When a list calls people, by their own clock: minutes of the day, and whether at week-ends too."""
+
+    from_minute: int
+    until_minute: int
+    weekdays_only: bool
+
+
+@dataclass(frozen=True)
+class Then:
+    """What follows from an outcome: over, or again at ``due_at``."""
+
+    state: DialState
+    wait: DialWait | None = None
+    due_at: datetime | None = None
+
+
+def after(
+    outcome: CallOutcome, attempts: int, *, now: datetime, retry_hours: int, most: int, call_back_at: datetime | None = None
+) -> Then:
+    """What becomes of somebody after the call number ``attempts``. A promised call back is kept whatever the number of attempts."""
+    if outcome is CallOutcome.CALL_BACK and call_back_at is not None:
+        return Then(DialState.WAITING, DialWait.CALLBACK, call_back_at)
+    if outcome in NOBODY_THERE and attempts < most:
+        pause = timedelta(minutes=BUSY_MINUTES) if outcome is CallOutcome.BUSY else timedelta(hours=retry_hours)
+        return Then(DialState.WAITING, DialWait.RETRY, now + pause)
+    return Then(DialState.DONE)
+
+
+def opens_at(wishes: Wishes, now: datetime, hours: Hours, *, fallback_zone: str) -> datetime | None:
+    """The next instant at which this person may be called; None when that is now. Their own hours come before those of the list; where their time
+    zone is not known, the clock of ``fallback_zone`` counts."""
+    zone = ZoneInfo(zone_of(wishes) or fallback_zone)
+    later = []
+    for begin, end in _spans(wishes, hours, now.astimezone(zone), zone):
+        if begin <= now < end:
+            return None
+        if begin > now:
+            later.append(begin)
+    return min(later) if later else None
+
+
+def zone_of(wishes: Wishes) -> str:
+    """The time zone of a person; empty when nothing is known of it."""
+    return wishes.zones[0] if wishes.zones and len(wishes.zones) <= MAX_ZONES else ""
+
+
+def _spans(wishes: Wishes, hours: Hours, here: datetime, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
+    """When they may be called, from yesterday (a span may cross midnight) to this day of next week."""
+    own = hours_of(wishes.hours)
+    days = days_of(wishes.hours) or (frozenset(range(5)) if hours.weekdays_only else frozenset(range(7)))
+    spans = own or [(_clock(hours.from_minute), _clock(hours.until_minute))]
+    for offset in range(-1, 9):
+        day = here.date() + timedelta(days=offset)
+        for begin, end in spans if day.weekday() in days else ():
+            last = day if end > begin else day + timedelta(days=1)
+            yield datetime.combine(day, begin, zone), datetime.combine(last, end, zone)
+
+
+def _clock(minute: int) -> time:
+    return time(minute // 60 % 24, minute % 60)
+
+
+def name_of(entity_key: str, record_id: int) -> str:
+    """What a claim calls somebody: ``contact:7``."""
+    return f"{entity_key}:{record_id}"

@@ -1,0 +1,49 @@
+"""The pages of lists to call."""
+
+from sqlmodel import select
+
+from crm_core import records
+from crm_core.db import read_session
+from crm_core.models import DialAttempt
+from crm_core.services.telephony import dial_lists, dialling
+from tests.pages.app import open_screen, words
+from tests.verbs import do
+from ui.navigation import screen_of, screens_for
+
+
+def test_from_an_empty_page_through_a_list_to_its_end(cast):
+    alice = cast["alice"]
+    app = open_screen(alice, "calls")
+    assert not app.exception and "No lists to call yet" in words(app)
+    app.button(key="first_dial").click().run()
+    assert not app.exception
+    for name in ("Ada <b>", "Bea"):
+        do(records.create, alice, "contact", {"name": name, "phone": "+49 30 901820"})
+    app = open_screen(alice, "calls", source="filter", entity="contact")
+    assert not app.exception and "2 people** can be called" in " ".join(one.value for one in app.info)
+    always = {"from_minute": 0, "until_minute": 1440, "weekdays_only": False}
+    list_id, ready = do(dial_lists.save, alice, None, {"name": "Calls", "source": "filter", "entity": "contact", "order_by": "name", **always})
+    assert ready == 2
+    app = open_screen(alice, "dial", id=list_id)
+    assert not app.exception and "2 to call now" in words(app)
+    app.button(key="dial_start").click().run()
+    assert not app.exception and "Ada <b>" in words(app) and "Filtered list" in words(app)
+    entry = do(dialling.current, alice, list_id).entry_id
+    app.button(key=f"dial_{entry}_0_no_answer").click().run()
+    assert not app.exception and "Bea" in words(app) and "Last: Ada <b>, no answer" in words(app)
+    entry = do(dialling.current, alice, list_id).entry_id
+    app.button(key=f"dial_{entry}_0_reached").click().run()
+    app.text_area(key=f"dial_{entry}_0_note").set_value("Likes it")
+    app.button(key=f"dial_{entry}_0_save").click().run()
+    assert not app.exception and "Nobody is due right now" in words(app) and "1 were not reached and come again" in words(app)
+    with read_session() as session:
+        assert len(session.exec(select(DialAttempt)).all()) == 2
+    for tab in ("people", "results"):
+        app = open_screen(alice, "dial", id=list_id, tab=tab)
+        assert not app.exception
+    assert [metric.value for metric in app.metric] == ["2", "2", "50%"]
+    assert "Go on" not in words(open_screen(cast["bob"], "calls")), "it is hers alone"
+    for who in ("root", "bob", "dana", "sam"):
+        assert screen_of("calls") in screens_for(cast[who])
+    assert screen_of("calls") not in screens_for(cast["ana"])
+

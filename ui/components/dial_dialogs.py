@@ -1,0 +1,211 @@
+"""Making and changing a list to call; and the buttons elsewhere that lead here with the people already chosen."""
+
+import json
+from collections.abc import Mapping
+from datetime import time
+from typing import Any
+
+import streamlit as st
+
+from crm_core.access import Actor
+from crm_core.entities import label_of
+from crm_core.lists import ListQuery
+from crm_core.models import DialList
+from crm_core.services.collaboration import views
+from crm_core.services.marketing import segments
+from crm_core.services.telephony import dial_lists, dial_people
+from crm_core.vocabulary import Action, DialReach, DialSource, Gate, Purpose
+from ui import format as fmt
+from ui.actions import load, perform, show_refusal
+from ui.components.filter_bar import PARAM
+from ui.navigation import go, page_of
+from ui.session import current_actor
+
+THEIRS = "A matter of theirs: a question, a contract, an order"
+GONE = "No longer there"
+LONGEST = 4_000
+"""Characters of a filter in an address; browsers and proxies cut longer ones."""
+
+
+def why_words(gate: str) -> str:
+    """Why somebody is not called, in words."""
+    return Gate(gate).label if gate in Gate.options() else GONE
+
+
+def call_these(actor: Actor, source: DialSource, source_id: int, *, where: Any = st) -> None:
+    """A button that begins a list to call with these people, for whoever calls people."""
+    if page_of(actor, "calls") is None or not dial_lists.may_call(actor):
+        return
+    if where.button(
+        "Call them", icon=":material/phone_forwarded:", key="call_them", help="Make a list to call, one person after the other"
+    ):
+        go("calls", source=source.value, source_id=source_id)
+
+
+def call_button(actor: Actor, entity_key: str, query: ListQuery) -> None:
+    """Under a list of contacts or leads: call the people that it shows."""
+    packed = json.dumps(query.filter, separators=(",", ":"), default=str) if query.filter else ""
+    usable = entity_key in ("contact", "lead") and dial_lists.may_call(actor) and page_of(actor, "calls") is not None
+    if not usable or query.deleted or len(packed) > LONGEST:
+        return
+    if st.button(
+        "Call these",
+        icon=":material/phone_forwarded:",
+        key="call_these",
+        type="tertiary",
+        help="Make a list to call of what this list shows",
+    ):
+        go("calls", source=DialSource.FILTER.value, entity=entity_key, q=query.q, **{PARAM: packed})
+
+
+@st.dialog("List to call", width="large", icon=":material/phone_forwarded:")
+def list_dialog(dial: DialList | None, given: Mapping[str, Any] | None = None) -> None:
+    """Whom to call, in which order, about what, when. ``given``: what a page has chosen already."""
+    tag = f"{dial.id}_{dial.version}" if dial else "new"
+    start = dict(given or {})
+    values: dict[str, Any] = {}
+    if dial is None:
+        values = _people(start, tag)
+        if not values:
+            return
+    row = dial or DialList(name=str(values.pop("suggested", "")))
+    name = st.text_input(
+        "Name *", value=row.name, max_chars=120, key=f"dl_name_{tag}_{row.name}", placeholder="Spring offer, north"
+    )
+    values |= {"name": name, **_rules(row, tag)}
+    label = "Save" if dial else "Make the list"
+    if st.button(label, type="primary", key=f"dl_save_{tag}", shortcut="ctrl+enter"):
+        done = perform(
+            dial_lists.save,
+            dial.id if dial else None,
+            values,
+            base_version=dial.version if dial else None,
+            success="List saved." if dial else "",
+        )
+        if done is not None:
+            if dial is None:
+                go("dial", id=done[0])
+            st.rerun()
+        show_refusal()
+
+
+def _people(start: dict[str, Any], tag: str) -> dict[str, Any]:
+    """Whom the list is made of; nothing while that is not chosen."""
+    values = _source(start, tag)
+    if not values:
+        return {}
+    about = st.columns(2)
+    orders = load(dial_people.orders, values["entity"])
+    order = about[0].selectbox(
+        "Who comes first", list(orders), format_func=lambda one: orders[one], key=f"dl_order_{tag}_{values['entity']}"
+    )
+    purposes = [None, *Purpose]
+    chosen = about[1].selectbox(
+        "What you call about", purposes, index=1 if values["source"] == DialSource.CAMPAIGN else 0, format_func=lambda one: one.label if one else THEIRS,
+        key=f"dl_purpose_{tag}_{values['source']}",
+        help="Offers, events and surveys reach only people whose consent the workspace asks for. Who wants no calls is never called.",
+    )  # fmt: skip
+    values |= {"order_by": order or "", "purpose": chosen.value if chosen else None}
+    _look(values)
+    return values
+
+
+def _look(values: Mapping[str, Any]) -> None:
+    """How many can be called, and why others can't."""
+    found = load(dial_lists.preview, values)
+    ready = found.get("", 0)
+    words = f"**{fmt.plural(ready, 'person', 'people')}** can be called."
+    if ready > dial_people.MOST:
+        words += f" The list takes the first {dial_people.MOST:,}; fill it again for the rest."
+    out = sorted(((n, why) for why, n in found.items() if why), reverse=True)
+    rest = "; ".join(f"{n:,} × {why_words(why).lower()}" for n, why in out)
+    (st.info if ready else st.warning)(words + (f" Left out: {fmt.md(rest)}." if rest else ""), icon=":material/groups:")
+
+
+def _source(start: dict[str, Any], tag: str) -> dict[str, Any]:
+    actor = current_actor()
+    given = start.get("source")
+    if given == DialSource.FILTER:
+        key = str(start.get("entity"))
+        st.caption(f"The {fmt.md(label_of(key, plural=True).lower())} that your list shows")
+        return {**start, "suggested": label_of(key, plural=True)}
+    kinds = [DialSource.VIEW, DialSource.SEGMENT, DialSource.CAMPAIGN]
+    kinds = [one for one in kinds if one is not DialSource.SEGMENT or actor.can("segment", Action.READ)]
+    kinds = [one for one in kinds if one is not DialSource.CAMPAIGN or actor.can("campaign", Action.READ)]
+    first = DialSource(given) if given in kinds else kinds[0]
+    kind = st.segmented_control(
+        "People of", kinds, default=first, format_func=lambda one: one.label, required=True, key=f"dl_source_{tag}"
+    )
+    options, names, entities = _choices(actor, kind or first)
+    if not options:
+        st.info(_EMPTY[kind or first], icon=":material/info:")
+        return {}
+    before = start.get("source_id")
+    chosen = st.selectbox(
+        (kind or first).label,
+        options,
+        index=options.index(before) if before in options else 0,
+        format_func=lambda one: names[one],
+        key=f"dl_id_{tag}_{kind}",
+    )
+    return {
+        "source": (kind or first).value,
+        "source_id": chosen,
+        "entity": entities[chosen],
+        "suggested": names[chosen].split(" · ")[0],
+    }
+
+
+_EMPTY = {
+    DialSource.VIEW: "You have no saved views of leads or contacts. Filter one of those lists, save it as a view, or press “Call these” under it.",
+    DialSource.SEGMENT: "There is no segment that you may see. Under a list of leads or contacts, “Call these” calls what it shows.",
+    DialSource.CAMPAIGN: "No campaign with a call list was launched yet.",
+}
+
+
+def _choices(actor: Actor, kind: DialSource) -> tuple[list[int], dict[int, str], dict[int, str]]:
+    if kind is DialSource.SEGMENT:
+        found = load(segments.find)
+        return (
+            [one.id for one in found],
+            {one.id: f"{one.name} · {one.entity.label}" for one in found},
+            {one.id: "lead" if one.entity == "lead" else "contact" for one in found},
+        )
+    if kind is DialSource.CAMPAIGN:
+        named = load(dial_lists.launched)
+        return list(named), named, dict.fromkeys(named, "")
+    kept = [view for key in ("lead", "contact") if actor.can(key, Action.READ) for view in load(views.find, key)]
+    return (
+        [one.id for one in kept],
+        {one.id: f"{one.name} · {label_of(one.entity, plural=True)}" for one in kept},
+        {one.id: one.entity for one in kept},
+    )
+
+
+def _rules(row: DialList, tag: str) -> dict[str, Any]:
+    """Who calls, when, and how often somebody is tried."""
+    actor = current_actor()
+    reaches = [one for one in DialReach if one is not DialReach.TEAM or actor.team_id or row.team_id]
+    reach = st.segmented_control(
+        "Who calls", reaches, default=row.reach, format_func=lambda one: one.label, required=True, key=f"dl_reach_{tag}"
+    )
+    with st.expander("Hours and retries", icon=":material/schedule:"):
+        st.caption("By the clock of the person who is called. Hours that somebody wishes for come first.")
+        with st.grid(2, min_column_width=150):
+            begin = st.time_input("From", value=_time(row.from_minute), step=1800, key=f"dl_from_{tag}")
+            end = st.time_input("Until", value=_time(row.until_minute), step=1800, key=f"dl_until_{tag}")
+            retry = st.number_input("Not reached: again after (hours)", 1, 240, row.retry_hours, key=f"dl_retry_{tag}")
+            most = st.number_input("Calls per person at most", 1, 10, row.max_attempts, key=f"dl_most_{tag}")
+        days = st.toggle("Monday to Friday only", value=row.weekdays_only, key=f"dl_days_{tag}")
+    return {
+        "reach": (reach or row.reach).value, "team_id": row.team_id, "from_minute": _minutes(begin, row.from_minute), "until_minute": _minutes(end, row.until_minute),
+        "retry_hours": int(retry), "max_attempts": int(most), "weekdays_only": days,
+    }  # fmt: skip
+
+
+def _time(minute: int) -> time:
+    return time(min(minute, 1439) // 60, min(minute, 1439) % 60)
+
+
+def _minutes(value: time | None, otherwise: int) -> int:
+    return value.hour * 60 + value.minute if value is not None else otherwise
