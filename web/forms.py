@@ -51,7 +51,7 @@ def endpoint(
 async def read(request: Request) -> Form:
     """The text fields of a form; files and doubled fields are not expected anywhere here."""
     try:
-        async with request.form(max_files=0, max_fields=30, max_part_size=100_000) as form:
+        async with request.form(max_files=0, max_fields=60, max_part_size=100_000) as form:
             return {key: value for key, value in form.items() if isinstance(value, str)}
     except Exception as error:  # a broken body raises whatever the parser feels like
         log.info("a form could not be read: %s", error)

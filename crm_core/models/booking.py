@@ -64,7 +64,8 @@ class MeetingGuest(Record, table=True):
 
 
 class Booking(Record, table=True):
-    """One row per meeting that a visitor booked. When it takes place says the meeting; ``source_hash`` stands for the network address."""
+    """One row per meeting that a visitor booked. When it takes place says the meeting; ``source_hash`` stands for the network address.
+    ``marked_at``: when somebody said whether they came; ``asked_at``: when the host was asked that; ``again_at``: when they got a link to try again."""
 
     __tablename__ = "booking"
     __table_args__ = table_args(
@@ -88,4 +89,8 @@ class Booking(Record, table=True):
     source_hash: str = Field(default="", max_length=64)
     cancelled_at: datetime | None = None
     reminded_for: datetime | None = None
+    marked_at: datetime | None = None
+    marked_by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL", index=True)
+    asked_at: datetime | None = None
+    again_at: datetime | None = None
     moved: int = 0

@@ -12,7 +12,7 @@ from ui.actions import load, perform
 from ui.components.header import header
 from ui.components.record_page import id_from_url
 from ui.components.survey_dialogs import ask_dialog, survey_dialog
-from ui.components.survey_views import by_group, headline, said, trend
+from ui.components.survey_views import by_group, further, headline, preview_link, said, trend
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -24,6 +24,7 @@ badges = [(survey.kind.label, "blue"), ("On", "green") if survey.is_active else 
 actions = header(survey.name, survey.question, badges=badges, back=("Surveys", page_of(actor, "surveys")))
 if survey.is_active and inviting.may_send(actor) and actions.button("Ask somebody", icon=":material/outgoing_mail:", key="ask"):
     ask_dialog(survey)
+preview_link(survey.id, where=actions)
 if actor.can("survey", Action.MANAGE):
     if actions.button("Change", icon=":material/edit:", key="change", shortcut="e"):
         survey_dialog(survey)
@@ -40,5 +41,6 @@ since = today - timedelta(days=days) if days else None
 found = load(results.overview, survey.id, since=since)
 headline(survey, found)
 trend(actor, survey, found)
+further(actor, survey, since)
 by_group(survey, since)
 said(actor, survey, since)

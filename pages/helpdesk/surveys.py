@@ -9,6 +9,7 @@ from ui import format as fmt
 from ui.actions import load
 from ui.components.header import empty_state, header
 from ui.components.survey_dialogs import survey_dialog
+from ui.components.survey_views import preview_link
 from ui.navigation import page_of
 from ui.session import current_actor
 
@@ -25,9 +26,11 @@ def card(row: SurveyRow) -> None:
                 page = page_of(actor, "survey")
                 if page is not None:
                     st.page_link(page, label="Results", icon=":material/insights:", query_params={"id": str(survey.id)})
+                preview_link(survey.id)
                 if may_edit and st.button("Change", icon=":material/edit:", key=f"change_{survey.id}", type="tertiary"):
                     survey_dialog(survey)
-        st.caption(fmt.md(survey.question))
+        more = f" · and {fmt.plural(len(survey.questions), 'further question')}" if survey.questions else ""
+        st.caption(fmt.md(survey.question + more))
         share = f" ({row.answered / row.asked:.0%})" if row.asked else ""
         st.markdown(f"{row.asked:,} asked · {row.answered:,} answered{share}")
 

@@ -15,6 +15,7 @@ from ui.actions import load, perform, show_problems, show_refusal
 from ui.addresses import absolute
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.picker import picker
+from ui.components.survey_questions import forget_questions, questions_editor
 from ui.components.survey_send import HOW
 
 HELP = {
@@ -25,7 +26,12 @@ HELP = {
 UNITS = {"Hours": 1, "Days": 24}
 
 
-@st.dialog("Survey", width="large", icon=":material/reviews:", on_dismiss=forget_inline)
+def _closed() -> None:
+    forget_inline()
+    forget_questions()
+
+
+@st.dialog("Survey", width="large", icon=":material/reviews:", on_dismiss=_closed)
 def survey_dialog(survey: Survey | None) -> None:
     """What it asks, when it goes out, who is left alone."""
     tag = f"{survey.id}_{survey.version}" if survey else "new"
@@ -56,6 +62,7 @@ def survey_dialog(survey: Survey | None) -> None:
         key=f"sv_f_{tag}",
         placeholder="What is the main reason for your answer?",
     )
+    questions = questions_editor(given.questions or [], tag)
     timing = _timing(given, tag)
     st.markdown("**The message**")
     subject = st.text_input(
@@ -78,7 +85,7 @@ def survey_dialog(survey: Survey | None) -> None:
     if st.button("Save", type="primary", key=f"sv_save_{tag}"):
         values = {
             "name": name, "kind": kind, "question": question, "follow_up": follow_up, "mail_subject": subject, "mail_intro": intro, "thanks": thanks,
-            "is_active": active, "base_url": absolute(""), **timing,
+            "is_active": active, "base_url": absolute(""), "questions": questions, **timing,
         }  # fmt: skip
         _save(survey, values)
 
@@ -146,7 +153,7 @@ def _save(survey: Survey | None, values: dict[str, Any]) -> None:
         success="Survey saved.",
     )
     if done is not None:
-        forget_inline()
+        _closed()
         st.rerun()
     show_refusal()
 

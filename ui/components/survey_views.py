@@ -10,14 +10,15 @@ from crm_core.access import Actor
 from crm_core.db import write_session
 from crm_core.kit.text import clip
 from crm_core.models import Survey
-from crm_core.services.feedback import inviting, results, survey_rules
+from crm_core.services.feedback import inviting, replies, results, survey_rules, surveys
 from crm_core.services.feedback.results import Overview
 from crm_core.services.feedback.survey_rules import LEAST_ANSWERS, SCALES, score_words
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, QuestionKind
 from ml.charts import loyalty as charts
 from ml.loyalty import EMPTY, Score
 from ui import format as fmt
 from ui.actions import load
+from ui.addresses import absolute
 from ui.components.figure import chart
 from ui.components.table import Cell, Column, table
 from ui.downloads import asker
@@ -25,6 +26,19 @@ from ui.navigation import go, page_of
 
 PAGE = 20
 PAGES = {"ticket": "ticket", "deal": "deal", "order": "order", "contact": "contact"}
+
+
+def preview_link(survey_id: int, *, where: Any = st) -> None:
+    """Opens the page of a survey as its readers see it, in a tab of its own."""
+    token = load(surveys.preview_token, survey_id)
+    if token:
+        where.link_button(
+            "Preview",
+            absolute(f"/q/preview-{token}"),
+            icon=":material/open_in_new:",
+            type="tertiary",
+            help="What people see; nothing entered there is kept",
+        )
 
 
 def headline(survey: Survey, found: Overview) -> None:
@@ -42,7 +56,10 @@ def headline(survey: Survey, found: Overview) -> None:
         else:
             st.metric(scale.unit, "–", border=True, help=f"Shown from {LEAST_ANSWERS} answers on")
         st.metric("Answers", f"{found.score.n:,}", border=True)
-        st.metric("Answered of those asked", f"{found.answered / found.asked:.0%}" if found.asked else "–", border=True)
+        st.metric(
+            "Answered of those asked", f"{found.answered / found.asked:.0%}" if found.asked else "–", border=True,
+            help=f"{found.asked:,} asked · {found.opened:,} opened the page (programs that check links do too) · {found.answered:,} gave a score",
+        )  # fmt: skip
     if found.enough:
         low, high = score_words(survey.kind, found.score.low), score_words(survey.kind, found.score.high)
         st.caption(
@@ -55,6 +72,10 @@ def headline(survey: Survey, found: Overview) -> None:
             icon=":material/hourglass_top:",
         )
         st.caption(survey_rules.bias_sentence(found.asked, found.answered))
+    if survey.questions and found.answered:
+        st.caption(
+            f"{found.complete:,} of {found.answered:,} answered everything that must be; {found.waiting:,} of those asked have not answered."
+        )
     if found.skipped:
         words = [
             f"{n:,} × {inviting.why_words(why).rstrip('.').lower()}"
@@ -78,6 +99,37 @@ def trend(actor: Actor, survey: Survey, found: Overview) -> None:
         actor, figure, "Course", f"By month of the answer; months with fewer than {LEAST_ANSWERS} answers are left out. The band is the 95% interval.",
         key="survey_trend", alt=f"The score by month; last {score_words(survey.kind, last.value)} from {last.n} answers",
     )  # fmt: skip
+
+
+def further(actor: Actor, survey: Survey, since: datetime | None) -> None:
+    """What was said to the further questions, each wording by itself."""
+    found = load(replies.of_survey, survey.id, since=since)
+    if not found:
+        return
+    st.subheader("Further questions", anchor=False)
+    for n, one in enumerate(found):
+        with st.container(border=True, gap="small", key=f"survey_question_{n}"):
+            st.markdown(f"**{fmt.md(one.label)}**" + ("" if one.current else " :gray-badge[As it was asked earlier]"))
+            st.caption(fmt.md(f"{one.kind.label} · {fmt.plural(one.answered, 'answer')} of {one.asked:,} who gave a score"))
+            if one.answered < LEAST_ANSWERS and one.kind is not QuestionKind.TEXT:
+                st.caption(f"Not enough answers yet: shown from {LEAST_ANSWERS} on.")
+                continue
+            if one.score is not None:
+                st.markdown(
+                    f"Mean **{one.score.value:.1f}**, with 95% certainty between {one.score.low:.1f} and {one.score.high:.1f}"
+                )
+            rows = [(m, [Cell(part.title), Cell(f"{part.n:,}"), Cell(fmt.percent(actor, part.n / one.answered, 0), share=100 * part.n / one.answered), Cell(f"{fmt.percent(actor, part.low, 0)} to {fmt.percent(actor, part.high, 0)}")]) for m, part in enumerate(one.parts)]  # fmt: skip
+            if rows:
+                columns = [
+                    Column("what", "Answer", sortable=False),
+                    *(
+                        Column(key, label, right=True, sortable=False, named=True)
+                        for key, label in (("n", "People"), ("share", "Share"), ("interval", "95% interval"))
+                    ),
+                ]
+                table(columns, rows, key=f"survey_parts_{n}", label=one.label)
+            for words in one.texts:
+                st.markdown(f"> {fmt.md(clip(words, 400))}")
 
 
 def by_group(survey: Survey, since: datetime | None) -> None:

@@ -56,3 +56,16 @@ document.querySelectorAll("[data-progress]").forEach(function (box) {
   }
   ask();
 });
+document.querySelectorAll("form[data-at-once]").forEach(function (form) {
+  var sent = false, signs = ["pointermove", "pointerdown", "touchstart", "keydown", "scroll"];
+  function send() {
+    var chosen = form.querySelector("input[name=score]:checked");
+    if (sent || !chosen || document.visibilityState !== "visible") return;
+    sent = true;
+    signs.forEach(function (sign) { window.removeEventListener(sign, send); });
+    fetch(form.action, { method: "POST", body: new URLSearchParams({ score: chosen.value, partial: "1" }), keepalive: true })
+      .then(function (answer) { if (answer.ok) form.querySelector("[data-kept]").hidden = false; });
+  }
+  signs.forEach(function (sign) { window.addEventListener(sign, send, { passive: true }); });
+  setTimeout(send, 4000);
+});

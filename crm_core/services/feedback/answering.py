@@ -1,12 +1,12 @@
 """What the reader of an invitation does: looks, answers, changes the answer within a day, or asks for silence. The signed link is the permission."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import update
-from sqlmodel import Session, select
+from sqlalchemy import delete, update
+from sqlmodel import Session, col, select
 
 from crm_core import db, events
 from crm_core.access import system
@@ -14,17 +14,36 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
-from crm_core.models import Contact, Organisation, Survey, SurveyAnswer, SurveyInvitation, User
+from crm_core.models import Contact, Organisation, Survey, SurveyAnswer, SurveyInvitation, SurveyReply, Task, User
 from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.collaboration.timeline import LINKS
 from crm_core.services.customers import consent
-from crm_core.services.feedback import survey_rules, tokens
+from crm_core.services.feedback import question_rules, survey_rules, surveys, tokens
+from crm_core.services.feedback.question_rules import Reply
 from crm_core.services.feedback.survey_rules import CHANGE_HOURS, SCALES, Scale
-from crm_core.vocabulary import ConsentStatus, ContactWay, Priority, Purpose, SurveyKind, SurveyWay, Via
+from crm_core.vocabulary import ConsentStatus, ContactWay, Priority, Purpose, QuestionKind, SurveyKind, SurveyWay, Via
 
 MAX_COMMENT = 4_000
 CLOSED = "This survey is closed: the link was good for a while only. Thank you all the same."
 ANSWERED = "You answered already, and the day on which an answer can be changed is over. Thank you."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A further question as its reader sees it. ``value`` is what they said (of a scale, yes or no, an option, words), ``several`` the chosen options;
+    ``wrong``: what is wrong with it, in words."""
+
+    id: str
+    kind: str
+    label: str
+    required: bool
+    options: tuple[str, ...]
+    scores: tuple[int, ...]
+    low: str
+    high: str
+    value: str = ""
+    several: tuple[str, ...] = ()
+    wrong: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,19 +59,81 @@ class PublicSurvey:
     comment: str
     may_answer: bool
     why_not: str = ""
+    questions: tuple[Asked, ...] = ()
+    kept: int | None = None
+    complete: bool = False
+
+    @property
+    def open_questions(self) -> list[Asked]:
+        """Those that must be answered and are not."""
+        return [one for one in self.questions if one.wrong]
 
 
 def show(session: Session, token: str, *, chosen: str = "") -> PublicSurvey:
     """The page behind a link; stores nothing. ``chosen``: the score that was clicked in the message."""
     invitation = tokens.read(session, token)
     survey, answer = _survey(session, invitation), _answer(session, invitation.id)
+    form = surveys.form_of(session, survey, invitation.revision_no)
+    found = _public(session, survey, form, answer, chosen)
     why_not = _why_not(invitation, answer)
+    return replace(found, questions=_asked(form, _replies(session, answer)), may_answer=not why_not, why_not=why_not)
+
+
+def typed(found: PublicSurvey, values: Mapping[str, str]) -> PublicSurvey:
+    """The page with what was typed to the further questions, so that nothing is lost when the sending is refused."""
+    asked = tuple(
+        replace(
+            one,
+            value=values.get(one.id, "")[:MAX_COMMENT],
+            several=tuple(
+                option for n, option in enumerate(one.options) if values.get(f"{one.id}.{n}") or values.get(one.id) == option
+            ),
+        )
+        for one in found.questions
+    )
+    return replace(found, questions=asked)
+
+
+def preview(session: Session, token: str) -> PublicSurvey:
+    """The page of a survey as its readers will see it, whether it is on or not; nothing that is entered there is kept."""
+    survey = tokens.read_preview(session, token)
+    form = surveys.form_now(survey)
+    return replace(_public(session, survey, form, None, ""), questions=_asked(form, []))
+
+
+def _public(session: Session, survey: Survey, form: Mapping[str, Any], answer: SurveyAnswer | None, chosen: str) -> PublicSurvey:
     picked = survey_rules.parse_score(survey.kind, chosen)
     return PublicSurvey(
-        survey.question, survey.follow_up or "What is the main reason for your answer?", survey.thanks or "Thank you. Every answer is read.",
+        form["question"], form["follow_up"] or "What is the main reason for your answer?", survey.thanks or "Thank you. Every answer is read.",
         SCALES[survey.kind], session.exec(select(Organisation.name)).first() or "", picked if picked is not None else answer.score if answer else None,
-        answer.comment if answer else "", not why_not, why_not,
+        answer.comment if answer else "", True, kept=answer.score if answer else None, complete=bool(answer and answer.completed_at),
     )  # fmt: skip
+
+
+def _asked(form: Mapping[str, Any], said: Sequence[Reply], wrong: Mapping[str, str] | None = None) -> tuple[Asked, ...]:
+    """The further questions with what was said so far."""
+    found = []
+    for one in form["questions"]:
+        mine = [reply for reply in said if reply.question == one["id"]]
+        kind, first = question_rules.kind_of(one), mine[0] if mine else None
+        value = "" if first is None else first.text if first.number is None else str(first.number)
+        if kind is QuestionKind.YES_NO and first is not None:
+            value = "yes" if first.number else "no"
+        found.append(
+            Asked(
+                str(one["id"]), kind.value, one["label"], bool(one.get("required")), tuple(one.get("options") or ()),
+                tuple(question_rules.SCALES.get(kind, ())), one.get("low") or "", one.get("high") or "", value, tuple(reply.text for reply in mine),
+                (wrong or {}).get(str(one["id"]), ""),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _replies(session: Session, answer: SurveyAnswer | None) -> list[Reply]:
+    if answer is None:
+        return []
+    rows = session.exec(select(SurveyReply).where(SurveyReply.answer_id == answer.id).order_by(col(SurveyReply.id)))
+    return [Reply(row.question, row.number, row.text) for row in rows]
 
 
 def opened(session: Session, token: str) -> None:
@@ -63,10 +144,12 @@ def opened(session: Session, token: str) -> None:
         session.add(invitation)
 
 
-def answer(session: Session, token: str, values: Mapping[str, str]) -> PublicSurvey:
-    """Keep the answer. Within a day it can be changed; then, and after the end, Conflict. An unhappy one raises one task.
+def answer(session: Session, token: str, values: Mapping[str, str], *, partial: bool = False) -> PublicSurvey:
+    """Keep the answer. Within a day it can be changed; then, and after the end, Conflict. An unhappy score raises one task.
 
-    Events: survey.answered and survey.detractor, on the record that it is about and on the person.
+    ``partial`` (the score that was clicked in the message): the score alone, at once; what was said besides stays. Otherwise all that can be kept is,
+    also when a question that must be answered is still open: ``open_questions`` of the result names those. Events: survey.answered and
+    survey.detractor, on the record that it is about and on the person.
     """
     found = tokens.read(session, token)
     invitation = session.exec(select(SurveyInvitation).where(SurveyInvitation.id == found.id).with_for_update()).one()
@@ -76,7 +159,7 @@ def answer(session: Session, token: str, values: Mapping[str, str]) -> PublicSur
     score = survey_rules.parse_score(survey.kind, values.get("score", ""))
     if score is None:
         raise Invalid(fields={"score": "Choose one of the numbers."})
-    comment = clean(values.get("comment", ""))[:MAX_COMMENT]
+    comment = (row.comment if row else "") if partial else clean(values.get("comment", ""))[:MAX_COMMENT]
     if row is None:
         row = SurveyAnswer(
             invitation_id=invitation.id, survey_id=survey.id, score=score, comment=comment, at=utcnow(), way=SurveyWay.MAIL
@@ -88,11 +171,40 @@ def answer(session: Session, token: str, values: Mapping[str, str]) -> PublicSur
         row.score, row.comment, row.changed_at = score, comment, utcnow()
         session.add(row)
         session.flush()
+    wrong = {} if partial else _keep_replies(session, survey, invitation, row, values)
     db.bump(session, "survey_answer")
     _note_satisfaction(session, survey, invitation, row)
-    if survey_rules.is_unhappy(survey.kind, score) and row.detractor_at is None:
-        _raise_task(session, survey, invitation, row)
-    return show(session, token)
+    if survey_rules.is_unhappy(survey.kind, score):
+        _raise_task(session, survey, invitation, row) if row.detractor_at is None else _add_comment(session, row)
+    found = show(session, token)
+    return replace(found, questions=tuple(replace(one, wrong=wrong.get(one.id, "")) for one in found.questions))
+
+
+def _keep_replies(
+    session: Session, survey: Survey, invitation: SurveyInvitation, row: SurveyAnswer, values: Mapping[str, str]
+) -> dict[str, str]:
+    """Keep what was said to the further questions in the place of what was said before; gives what is still open, in words."""
+    form = surveys.form_of(session, survey, invitation.revision_no)
+    said, wrong = question_rules.parse(form["questions"], values)
+    before = _replies(session, row)
+    if said != before:
+        session.execute(delete(SurveyReply).where(col(SurveyReply.answer_id) == row.id))
+        session.add_all(
+            SurveyReply(answer_id=row.id, survey_id=survey.id, question=one.question, number=one.number, text=one.text)
+            for one in said
+        )
+        row.changed_at = utcnow() if before else row.changed_at
+    row.completed_at = None if wrong else row.completed_at or utcnow()
+    session.add(row)
+    session.flush()
+    return wrong
+
+
+def _add_comment(session: Session, row: SurveyAnswer) -> None:
+    """The reason often comes after the score: it goes to the task that the score raised, as long as nobody wrote there."""
+    task = session.get(Task, row.task_id) if row.task_id else None
+    if task is not None and not task.body and row.comment:
+        tasks.update(session, system(Via.SURVEY), task.id, {"body": row.comment})
 
 
 def _note_satisfaction(session: Session, survey: Survey, invitation: SurveyInvitation, row: SurveyAnswer) -> None:

@@ -201,7 +201,7 @@ def ask(session: Session, actor: Actor, survey: Survey, row: Due, key: str, *, b
     now = utcnow()
     values = {
         "survey_id": survey.id, "dedupe_key": key, "contact_id": row.contact_id, "entity": row.entity, "record_id": row.id,
-        "account_id": row.account_id, "owner_id": row.owner_id, "team_id": row.team_id, "category": row.category, "skipped": why,
+        "account_id": row.account_id, "owner_id": row.owner_id, "team_id": row.team_id, "category": row.category, "skipped": why, "revision_no": survey.revision_no,
         "sent_at": None if why else now, "expires_at": now + timedelta(days=survey.expires_days), "created_at": now, "updated_at": now, "version": 1,
     }  # fmt: skip
     made = _keep(session, values, over_refusal=by_hand)

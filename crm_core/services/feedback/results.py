@@ -18,7 +18,7 @@ from crm_core.entities import entity
 from crm_core.kit import csvio
 from crm_core.kit.text import sort_key
 from crm_core.models import Contact, Survey, SurveyAnswer, SurveyInvitation
-from crm_core.services.feedback import surveys
+from crm_core.services.feedback import replies, surveys
 from crm_core.services.feedback.survey_rules import LEAST_ANSWERS, SCALES
 from crm_core.vocabulary import Action, SurveyKind
 from ml import loyalty
@@ -55,6 +55,8 @@ class Overview:
     asked: int
     answered: int
     waiting: int
+    opened: int
+    complete: int
     skipped: Mapping[str, int]
     counts: Mapping[int, int]
     months: tuple[Group, ...]
@@ -82,18 +84,20 @@ class Said:
 def overview(session: Session, actor: Actor, survey_id: int, *, since: datetime | None = None) -> Overview:
     """The score with its interval, who was asked and answered, and the last twelve months."""
     survey = surveys.get(session, actor, survey_id)
-    seen = _in_sight(actor, survey)
+    seen = replies.in_sight(actor, survey)
     counts = _by_score(session, survey, seen, since)
     asked = [I.c.survey_id == survey.id, seen, *([I.c.sent_at >= since] if since else [])]
     sent = int(session.execute(pick(func.count()).select_from(I).where(*asked, I.c.sent_at.is_not(None))).scalar_one())
     answered = int(
         session.execute(pick(func.count()).select_from(I.join(A, A.c.invitation_id == I.c.id)).where(*asked)).scalar_one()
     )
+    opened = int(session.execute(pick(func.count()).select_from(I).where(*asked, I.c.opened_at.is_not(None))).scalar_one())
+    whole = pick(func.count()).select_from(I.join(A, A.c.invitation_id == I.c.id)).where(*asked, A.c.completed_at.is_not(None))
     left_out = session.execute(
         pick(I.c.skipped, func.count()).where(I.c.survey_id == survey.id, seen, I.c.skipped != "").group_by(I.c.skipped)
     )
     return Overview(
-        _score(survey.kind, counts), sent, answered, sent - answered, {str(key): int(n) for key, n in left_out}, counts,
+        _score(survey.kind, counts), sent, answered, sent - answered, opened, int(session.execute(whole).scalar_one()), {str(key): int(n) for key, n in left_out}, counts,
         tuple(_months(session, survey, seen, since)),
     )  # fmt: skip
 
@@ -111,7 +115,7 @@ def groups(session: Session, actor: Actor, survey_id: int, dimension: str, *, si
     """The score per person, team, category or kind of account, the most answers first."""
     survey = surveys.get(session, actor, survey_id)
     column, source = _dimension(dimension)
-    where = [A.c.survey_id == survey.id, _in_sight(actor, survey), *([A.c.at >= since] if since else [])]
+    where = [A.c.survey_id == survey.id, replies.in_sight(actor, survey), *([A.c.at >= since] if since else [])]
     found: dict[Any, dict[int, int]] = {}
     for key, score, n in session.execute(
         pick(column, A.c.score, func.count()).select_from(source).where(*where).group_by(column, A.c.score)
@@ -162,17 +166,6 @@ def _months(session: Session, survey: Survey, seen: Any, since: datetime | None)
     return [_group(survey, key, key, found[key]) for key in sorted(found)[-MONTHS:]]
 
 
-def _in_sight(actor: Actor, survey: Survey) -> Any:
-    """Invitations about records that the actor may see."""
-    parts = []
-    for key in ("contact", "ticket", "deal", "order"):
-        table = entity(key).table
-        if actor.can(key, Action.READ):
-            within = pick(table.c.id).where(table.c.id == I.c.record_id, visible(actor, key, table, with_deleted=True)).correlate(I)
-            parts.append(and_(I.c.entity == key, within.exists()))
-    return or_(*parts) if parts else I.c.id < 0
-
-
 # --- the answers behind the numbers ------------------------------------------------------------------------------------------
 
 
@@ -209,7 +202,7 @@ def answers(
 
 
 def _wanted(actor: Actor, survey: Survey, band: str, only_comments: bool, q: str, since: datetime | None) -> list[Any]:
-    parts = [A.c.survey_id == survey.id, _in_sight(actor, survey)]
+    parts = [A.c.survey_id == survey.id, replies.in_sight(actor, survey)]
     chosen = next((one for one in SCALES[survey.kind].bands if one[0] == band), None)
     if chosen is not None:
         parts.append(A.c.score.between(chosen[1], chosen[2]))
@@ -251,9 +244,22 @@ def export(
         record_id=1,
         data={"rows": len(rows), "entity": "survey answers"},
     )
-    header = ("Answered", "Score", "Comment", "Contact", "About", "Number")
+    titles, said = replies.columns(session, actor, survey_id, [row.id for row in rows])
+    header = ("Answered", "Score", "Comment", "Contact", "About", "Number", *titles.values())
     return csvio.to_csv(
-        header, [(row.at.isoformat(timespec="minutes"), row.score, row.comment, row.who, row.entity, row.record_id) for row in rows]
+        header,
+        [
+            (
+                row.at.isoformat(timespec="minutes"),
+                row.score,
+                row.comment,
+                row.who,
+                row.entity,
+                row.record_id,
+                *(said.get((row.id, key), "") for key in titles),
+            )
+            for row in rows
+        ],
     )
 
 

@@ -14,9 +14,9 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.filters import where
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
-from crm_core.models import Survey, SurveyAnswer, SurveyInvitation, Ticket, User
+from crm_core.models import Survey, SurveyAnswer, SurveyInvitation, SurveyRevision, Ticket, User
 from crm_core.ordering import alphabetical
-from crm_core.services.feedback import survey_rules
+from crm_core.services.feedback import question_rules, survey_rules, tokens
 from crm_core.vocabulary import Action, SurveyKind, SurveyTrigger
 
 TEXTS = {"name": 80, "question": 300, "follow_up": 300, "thanks": 500, "mail_subject": 200, "mail_intro": 2000, "base_url": 200}
@@ -94,8 +94,37 @@ def save(
         row.active_since = utcnow()
     session.add(row)
     session.flush()
+    _revise(session, row)
+    tokens.ready(session)
     events.record(session, actor, "survey.saved", entity="survey", record_id=row.id, data={"name": row.name})
     return row
+
+
+def preview_token(session: Session, actor: Actor, survey_id: int) -> str:
+    """What opens the page of a survey to look at it before anybody is asked: nothing that is entered there is kept. Empty while no link was ever
+    signed: saving the survey makes the key."""
+    return tokens.preview(session, get(session, actor, survey_id).id)
+
+
+def form_now(survey: Survey) -> dict[str, Any]:
+    """What a survey asks now."""
+    return {"question": survey.question, "follow_up": survey.follow_up, "questions": list(survey.questions)}
+
+
+def form_of(session: Session, survey: Survey, revision_no: int) -> Mapping[str, Any]:
+    """What a survey asked in a revision: whoever was invited then is asked that, whatever it became since."""
+    query = select(SurveyRevision.form).where(SurveyRevision.survey_id == survey.id, SurveyRevision.no == revision_no)
+    return session.exec(query).first() or form_now(survey)
+
+
+def _revise(session: Session, survey: Survey) -> None:
+    """Keep the wording when it changed, for everybody who is asked from now on."""
+    form = form_now(survey)
+    if survey.revision_no and form_of(session, survey, survey.revision_no) == form:
+        return
+    survey.revision_no += 1
+    session.add_all((survey, SurveyRevision(survey_id=survey.id, no=survey.revision_no, form=form)))
+    session.flush()
 
 
 def remove(session: Session, actor: Actor, survey_id: int) -> None:
@@ -153,6 +182,10 @@ def _checked(session: Session, actor: Actor, row: Survey, given: Mapping[str, An
         if not low <= made[key] <= high:
             wrong[key] = _NUMBER_WORDS[key]
     made |= {key: bool(given.get(key)) for key in ("needs_consent", "is_active")}
+    answered = bool(row.id and _answers(session, row.id))
+    made["questions"], amiss = question_rules.checked(given.get("questions") or [], row.questions or [], answered=answered)
+    if amiss:
+        wrong["questions"] = " ".join(amiss)
     made["filter"] = _filter(session, actor, made["trigger"], given.get("filter"), wrong)
     owner = session.get(User, given["owner_id"]) if given.get("owner_id") else None
     if given.get("owner_id") and (owner is None or not owner.is_active):

@@ -31,7 +31,7 @@ def ensure(session: Session, purpose: str = PURPOSE) -> str:
 
 def mac(session: Session, purpose: str, text: str) -> str:
     """A short signature; the key is made if need be."""
-    return _mac(ensure(session, purpose), text)
+    return _mac(key(session, purpose) or ensure(session, purpose), text)
 
 
 def numbered(session: Session, purpose: str, noun: str, number: int) -> str:

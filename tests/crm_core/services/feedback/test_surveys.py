@@ -11,9 +11,9 @@ from crm_core import records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
-from crm_core.models import Consent, Event, MailDelivery, Notification, SurveyAnswer, SurveyInvitation, Task, Ticket
+from crm_core.models import Consent, Event, MailDelivery, Notification, SurveyAnswer, SurveyInvitation, SurveyReply, Task, Ticket
 from crm_core.services.customers import unsubscribing
-from crm_core.services.feedback import answering, inviting, results, survey_rules, surveys
+from crm_core.services.feedback import answering, inviting, replies, results, survey_rules, surveys
 from crm_core.services.helpdesk import tickets
 from crm_core.vocabulary import SurveyKind
 from tests.crm_core.services.feedback.asking import NOON, do, person, read, solved, survey, sweep, token_of
@@ -270,3 +270,71 @@ def test_solving_again_asks_no_second_time(cast):
     assert sweep(made.id) == (0, 0)
     with write_session():
         pass
+
+
+def test_further_questions_are_kept_as_they_were_asked_and_counted_by_wording(cast):
+    root, sam = cast["root"], cast["sam"]
+    asked = [
+        {"kind": "scale_5", "label": "Was it quick?", "required": True, "low": "No", "high": "Yes"},
+        {"kind": "many", "label": "What did you use?", "options": ["Phone", "Mail", "Chat"]},
+        {"kind": "yes_no", "label": "Solved?", "required": True},
+        {"kind": "text", "label": "What else?"},
+    ]
+    for wrong in (
+        [*asked, asked[0]],
+        [{"kind": "one", "label": "x", "options": ["a"]}],
+        [{"kind": "text", "label": " "}],
+        [{"kind": "one", "label": "x", "options": ["a", "A"]}],
+    ):
+        with pytest.raises(Invalid):
+            survey(root, name="Wrong", questions=wrong)
+    made = survey(root, cooldown_days=0, questions=asked)
+    ids = [one["id"] for one in made.questions]
+    for n in range(6):
+        solved(sam, person(sam, f"P{n}"))
+    sweep(made.id)
+    tokens_of = [token_of(row.id) for row in rows(SurveyInvitation)]
+    do(answering.answer, tokens_of[0], {"score": "1"}, partial=True)
+    assert [(row.score, row.completed_at, row.detractor_at is not None) for row in rows(SurveyAnswer)] == [(1, None, True)], (
+        "the score counts at once"
+    )
+    half = do(
+        answering.answer, tokens_of[0], {"score": "2", "comment": "Slow", f"{ids[0]}": "9", f"{ids[1]}.0": "1", f"{ids[1]}.2": "1"}
+    )
+    assert [one.id for one in half.open_questions] == [ids[0], ids[2]] and half.questions[1].several == ("Phone", "Chat")
+    assert rows(Task)[0].body == "Slow", "the reason comes after the score, and reaches its task"
+    for token in tokens_of:
+        assert not do(
+            answering.answer,
+            token,
+            {"score": "4", "comment": "Slow", ids[0]: "4", f"{ids[1]}.1": "1", ids[2]: "yes", ids[3]: " <b>no</b> "},
+        ).open_questions
+    assert len(rows(SurveyReply)) == 24 and all(row.completed_at for row in rows(SurveyAnswer))
+    new = [
+        {**made.questions[0], "label": "How quick was it?"},
+        {**made.questions[1], "options": ["Phone", "Mail"]},
+        *made.questions[2:],
+    ]
+    changed = do(surveys.save, root, made.id, {"questions": [new[2], new[0], new[1], new[3]]})
+    assert [one["id"] for one in changed.questions] == [ids[2], ids[0], "q6", ids[3]], "options taken away make it another question"
+    assert read(answering.show, tokens_of[0]).questions[0].label == "Was it quick?", (
+        "whoever was invited is asked what they were invited to"
+    )
+    solved(sam, person(sam, "Late"))
+    sweep(made.id)
+    late = token_of(rows(SurveyInvitation)[-1].id)
+    assert [one.label for one in read(answering.show, late).questions][:2] == ["Solved?", "How quick was it?"]
+    found = {(one.label, one.current): one for one in read(replies.of_survey, root, made.id)}
+    assert [key[0] for key, one in found.items() if key[1]] == ["Solved?", "How quick was it?", "What did you use?", "What else?"]
+    quick = found["Was it quick?", False]
+    assert (quick.answered, quick.asked, quick.score.value, [part.n for part in quick.parts]) == (6, 6, 4.0, [0, 0, 0, 6, 0])
+    assert found["Solved?", True].parts[0].title == "Yes" and 0.5 < found["Solved?", True].parts[0].low < 1
+    assert found["What else?", True].texts[0] == "<b>no</b>" and found["How quick was it?", True].answered == 0
+    with pytest.raises(NotPermitted):
+        read(replies.of_survey, cast["alice"], made.id)
+    export = do(results.export, root, made.id).decode("utf-8-sig").splitlines()
+    assert "Solved?" in export[0] and "Yes" in export[1] and "4" in export[1]
+    overview = read(results.overview, root, made.id)
+    assert (overview.answered, overview.complete, overview.asked) == (6, 6, 7)
+    shown = read(answering.preview, read(surveys.preview_token, root, made.id))
+    assert len(shown.questions) == 4 and shown.may_answer
