@@ -48,7 +48,7 @@ TONES: dict[Any, str] = {
     InboundState.AUTO: "gray", InboundState.BOUNCE: "red", InboundState.OWN: "gray", InboundState.DISCARDED: "gray", InboundState.FILED: "violet",
     **dict.fromkeys(InboundChannel, "gray"),
     GuestState.INVITED: "gray", GuestState.ACCEPTED: "green", GuestState.TENTATIVE: "orange", GuestState.DECLINED: "red",
-    BookingState.BOOKED: "green", BookingState.CANCELLED: "gray",
+    BookingState.BOOKED: "blue", BookingState.CANCELLED: "gray", BookingState.ATTENDED: "green", BookingState.NO_SHOW: "red",
     **dict.fromkeys(Channel, "gray"),
 }  # fmt: skip
 _OPEN_STAGES = ("gray", "blue", "violet", "orange", "yellow")

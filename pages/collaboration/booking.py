@@ -33,9 +33,13 @@ def card(row: PageRow) -> None:
                     buttons(row)
         if page.is_active:
             st.code(absolute(f"/book/{page.slug}"), language=None, wrap_lines=True)
-        with st.grid(2, min_column_width=120):
+        with st.grid(3, min_column_width=120):
             st.metric("Booked in 30 days", f"{row.lately:,}")
             st.metric("Meetings to come", f"{row.coming:,}")
+            missed = f"{row.missed / row.said:.0%}" if row.said else "–"
+            st.metric(
+                "Did not come", missed, help=f"{row.missed:,} of the {row.said:,} visitors of whom somebody said whether they came"
+            )
         if page.is_active:
             free = (
                 fmt.instant(actor, row.next_free)

@@ -8,6 +8,7 @@ from crm_core.services.sales import deals
 from crm_core.vocabulary import Action
 from ui.actions import load
 from ui.components.activity_feed import feed, log_box
+from ui.components.booked import booked_card
 from ui.components.consent_card import consent_card
 from ui.components.contact_points import contact_points
 from ui.components.facts import facts
@@ -51,6 +52,7 @@ with left:
     feed("contact", contact_id)
 with right:
     next_steps("contact", contact_id)
+    booked_card(actor, "contact", contact_id)
     automations_card(automated, "contact", contact_id)
     offer = {"contact_id": contact_id, "account_id": row["account_id"]}
     customer_suggestions(actor, "contact", contact_id, actor.can("contact", Action.EDIT), offer)

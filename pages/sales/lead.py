@@ -12,6 +12,7 @@ from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.activity_feed import feed, log_box
 from ui.components.assign import assign_button, take_button
+from ui.components.booked import booked_card
 from ui.components.consent_card import consent_card
 from ui.components.decision_card import decision_card
 from ui.components.facts import facts
@@ -96,6 +97,7 @@ with left:
     feed("lead", lead_id)
 with right:
     next_steps("lead", lead_id)
+    booked_card(actor, "lead", lead_id)
     automations_card(automated, "lead", lead_id)
     score_card("lead", lead_id)
     points_card(lead_id)

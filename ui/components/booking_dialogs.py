@@ -11,12 +11,13 @@ from crm_core.kit.hours import UnreadableError, spans_of, words_of
 from crm_core.kit.week import WEEKDAYS
 from crm_core.models import BookingPage
 from crm_core.services.admin.founding import timezones
-from crm_core.services.booking import pages
+from crm_core.services.booking import pages, showing
 from crm_core.services.helpdesk import calendars
 from crm_core.vocabulary import Action, BookingPlace
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
+from ui.components.booked import came_buttons
 from ui.components.table import Cell, Column, table
 from ui.navigation import go
 from ui.session import current_actor
@@ -205,6 +206,10 @@ def bookings_dialog(page_id: int, name: str) -> None:
     """What was booked, the latest first; a press opens the meeting."""
     actor = current_actor()
     st.caption(fmt.md(name))
+    for one in load(showing.unmarked, page_id):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key=f"unmarked_{one.id}"):
+            st.markdown(f"Did **{fmt.md(one.name)}** come? :gray[{fmt.md(fmt.instant(actor, one.at))}]", width="content")
+            came_buttons(one)
     page = int(st.session_state.get(f"booked_page_{page_id}") or 1)
     rows, total = load(pages.bookings, page_id, page=page, size=LIST)
     if not rows:

@@ -8,11 +8,13 @@ import streamlit as st
 from crm_core import lists
 from crm_core.kit.clock import utcnow
 from crm_core.kit.week import WEEKDAYS
+from crm_core.services.booking import showing
 from crm_core.services.collaboration import activities, agenda, feeds, invitations, notifications, tasks
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import absolute
+from ui.components.booked import came_bar
 from ui.components.meeting_guests import guests_of
 from ui.components.picker import picker
 from ui.format import md
@@ -96,6 +98,7 @@ def look(record_id: int) -> None:
         for key, (linked, name) in found["about"].items():
             if st.button(md(name), key=f"meet_{key}", icon=":material/open_in_new:", type="tertiary"):
                 go(key, id=linked)
+    came_bar(load(showing.of_meeting, record_id))
     guests_of(record_id, may_edit=actor.can("activity", Action.EDIT) and found["at"] > utcnow())
     if not actor.can("activity", Action.EDIT):
         return

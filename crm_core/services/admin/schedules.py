@@ -17,6 +17,7 @@ from crm_core.services.admin import audit, backups, retention, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
 from crm_core.services.analytics import reports, run_work, scores, snapshots
 from crm_core.services.automation import upkeep as automation_upkeep
+from crm_core.services.booking import showing
 from crm_core.services.booking import upkeep as booking_upkeep
 from crm_core.services.collaboration import (
     assignments,
@@ -57,6 +58,7 @@ DECLARED_IN = (
     scores,
     segment_upkeep,
     sending,
+    showing,
     sla_watch,
     slas,
     snapshots,

@@ -34,12 +34,14 @@ EVENTS: dict[str, dict[str, str]] = {
         "lead.disqualified": "A lead is disqualified", "lead.reopened": "A lead is taken up again", "lead.owner_changed": "A lead gets another owner",
         "lead.segment_entered": "A lead comes into a segment", "lead.segment_left": "A lead leaves a segment",
         "lead.price_asked": "A lead asks for a price", "lead.consent_changed": "The consent of a lead changes",
+        "lead.no_show": "A lead does not come to a booked meeting", "lead.attended": "A lead comes to a booked meeting",
     },
     "contact": {
         "contact.created": "A contact is created", "contact.segment_entered": "A contact comes into a segment",
         "contact.segment_left": "A contact leaves a segment", "contact.price_asked": "A contact asks for a price",
         "contact.cart_abandoned": "A contact leaves a cart behind", "contact.consent_changed": "The consent of a contact changes",
-        "contact.owner_changed": "A contact gets another owner", **_SURVEYS,
+        "contact.owner_changed": "A contact gets another owner", "contact.no_show": "A contact does not come to a booked meeting",
+        "contact.attended": "A contact comes to a booked meeting", **_SURVEYS,
     },
     "account": {
         "account.created": "An account is created", "account.owner_changed": "An account gets another owner",

@@ -110,6 +110,10 @@ RECIPES: tuple[Recipe, ...] = (
         _on("lead", "lead.price_asked", _task("offer", "Send an offer", 0, "high"), _days("wait", 2), _task("call", "Ask whether the offer fits", 0)),
     ),
     Recipe(
+        "no_show", "Ask who did not come", "A lead did not come to a booked meeting: its owner calls the next day, before the interest is cold.", "event_busy",
+        _on("lead", "lead.no_show", _task("call", "Call: did not come to the meeting", 1, "high"), rest_days=7),
+    ),
+    Recipe(
         "left_cart", "Ask after left carts", "A customer left a cart in the shop: the owner of the contact asks the next day whether help is needed.",
         "shopping_cart", _on("contact", "contact.cart_abandoned", _task("ask", "Ask whether help with the order is needed", 1), rest_days=14),
     ),

@@ -88,7 +88,7 @@ def _booked(
     """When each has something of this page to come, and how much each had lately."""
     table: Any = Booking.__table__  # type: ignore[attr-defined]
     activity: Any = Activity.__table__  # type: ignore[attr-defined]
-    mine = (table.c.page_id == page.id, table.c.state == BookingState.BOOKED, table.c.user_id.in_(ids))
+    mine = (table.c.page_id == page.id, table.c.state != BookingState.CANCELLED, table.c.user_id.in_(ids))
     rows = session.execute(
         pick(table.c.user_id, activity.c.at, activity.c.id)
         .join(activity, activity.c.id == table.c.activity_id)

@@ -37,7 +37,8 @@ _WITHIN = {
 
 @dataclass(frozen=True)
 class PageRow:
-    """A page with its people, how many booked it in the last 30 days, how many meetings are to come, and the next free time (None: there is none)."""
+    """A page with its people, how many booked it in the last 30 days, how many meetings are to come, and the next free time (None: there is
+    none); ``missed`` of the ``said`` visitors of whom somebody said whether they came did not."""
 
     page: BookingPage
     people: tuple[str, ...]
@@ -45,6 +46,8 @@ class PageRow:
     coming: int
     next_free: datetime | None
     may_edit: bool
+    missed: int
+    said: int
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def find(session: Session, actor: Actor) -> list[PageRow]:
 
 
 def _row(session: Session, actor: Actor, page: BookingPage, names: Mapping[int, str]) -> PageRow:
-    booked = select(func.count()).select_from(Booking).where(Booking.page_id == page.id, Booking.state == BookingState.BOOKED)
+    booked = select(func.count()).select_from(Booking).where(Booking.page_id == page.id, Booking.state != BookingState.CANCELLED)
     lately = session.exec(booked.where(Booking.created_at >= utcnow() - hosts.RECENT)).one()
     coming = session.exec(
         booked.join(Activity, col(Activity.id) == Booking.activity_id).where(
@@ -89,7 +92,15 @@ def _row(session: Session, actor: Actor, page: BookingPage, names: Mapping[int, 
     since, until = hosts.window(page)
     free = slot_rules.soonest(hosts.of(session, page, since, until), hosts.terms_of(page), since, until) if page.is_active else None
     people = tuple(names[one] for one in page.host_ids if one in names)
-    return PageRow(page, people, lately, coming, free, may_edit(actor, page))
+    said = dict(
+        session.exec(
+            select(Booking.state, func.count())
+            .where(Booking.page_id == page.id, col(Booking.marked_at).is_not(None))
+            .group_by(Booking.state)  # type: ignore[arg-type]
+        ).all()
+    )
+    missed = said.get(BookingState.NO_SHOW, 0)
+    return PageRow(page, people, lately, coming, free, may_edit(actor, page), missed, missed + said.get(BookingState.ATTENDED, 0))
 
 
 def bookings(session: Session, actor: Actor, page_id: int, *, page: int = 1, size: int = 20) -> tuple[list[Booked], int]:

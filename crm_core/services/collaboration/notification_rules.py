@@ -50,6 +50,7 @@ _ALL = (
     Kind("booking.made", WORK, "Somebody books a meeting with me", "A meeting was booked: {title}", "event_available", mail=NOW),
     Kind("booking.moved", WORK, "A booked meeting of mine is moved", "{title} was moved by the visitor", "event_repeat", mail=NOW),
     Kind("booking.cancelled", WORK, "A booked meeting of mine is called off", "{who} called off “{meeting}” of {when}", "event_busy", mail=NOW, page="calendar"),
+    Kind("booking.unmarked", WORK, "A booked meeting of mine is over", "Did {who} come? {title}", "how_to_reg"),
     Kind("meeting.answered", WORK, "A guest answers an invitation of mine", "{guest} on {title}: {state}", "how_to_reg"),
     Kind(
         "meeting.unsure", WORK, "An answer to an invitation of mine can't be confirmed",

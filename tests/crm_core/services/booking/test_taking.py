@@ -10,11 +10,11 @@ from sqlmodel import select
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound, NotPermitted, TooMany
 from crm_core.kit import clock
-from crm_core.models import Absence, Activity, Booking, BookingPage, Contact, Lead, MailDelivery, Notification, Touchpoint
-from crm_core.services.booking import pages, taking, tokens, upkeep
+from crm_core.models import Absence, Activity, Booking, BookingPage, Contact, Event, Lead, MailDelivery, Notification, Touchpoint
+from crm_core.services.booking import pages, showing, taking, tokens, upkeep
 from crm_core.services.booking.taking import JustTaken, Visit
 from crm_core.services.collaboration import activities, agenda, invitations
-from crm_core.vocabulary import Channel
+from crm_core.vocabulary import BookingState, Channel
 from tests.verbs import do
 
 NOW = datetime(2026, 7, 6, 7, tzinfo=UTC)  # a Monday
@@ -235,3 +235,40 @@ def test_who_may_make_pages(cast):
     assert take_part[0].may_edit and take_part[0].next_free is None
     do(pages.remove, alice, made.id)
     assert rows(BookingPage) == []
+
+
+def test_who_did_not_come_is_noted_asked_for_once_and_invited_again(cast):
+    alice, bob, charlie = cast["alice"], cast["bob"], cast["charlie"]
+    made = page(alice)
+    token = take(made)
+    booking = rows(Booking)[0]
+    with pytest.raises(Conflict, match="not begun"):
+        do(showing.mark, alice, booking.id, "no_show")
+    assert do(showing.ask_now, AT + timedelta(minutes=29)) == 0, "it is not over"
+    with clock.frozen(AT + timedelta(hours=1)):
+        assert [do(showing.ask_now, clock.utcnow()) for _ in range(2)] == [1, 0]
+        assert [one.kind for one in rows(Notification)].count("booking.unmarked") == 1
+        assert [one.name for one in do(showing.unmarked, alice, made.id)] == ["Ada Lovelace"] and do(
+            showing.unmarked, charlie, made.id
+        ) == []
+        with pytest.raises(NotPermitted):
+            do(showing.mark, charlie, booking.id, "no_show")
+        for _ in range(2):
+            do(showing.mark, bob, booking.id, "no_show")
+        assert [one.type for one in rows(Event)].count("lead.no_show") == 1 and do(showing.unmarked, alice, made.id) == []
+        shown = do(showing.of_meeting, alice, booking.activity_id)
+        assert (shown.state, shown.open, shown.may_mark, shown.may_ask_again) == (BookingState.NO_SHOW, False, True, True)
+        assert [one.id for one in do(showing.of_person, alice, "lead", booking.lead_id)] == [booking.id]
+        row = do(pages.find, alice)[0]
+        assert (row.missed, row.said, row.lately) == (1, 1, 1)
+        do(showing.ask_again, alice, booking.id)
+        with pytest.raises(Conflict, match="already"):
+            do(showing.ask_again, alice, booking.id)
+        mail = rows(MailDelivery)[-1]
+        assert mail.kind == "booking_again" and "/book/first-talk" in mail.content
+        do(showing.mark, alice, booking.id, "attended")
+        with pytest.raises(Conflict):
+            do(showing.ask_again, alice, booking.id)
+        assert (do(pages.find, alice)[0].missed, do(taking.show, token).cancelled) == (0, False)
+        do(showing.mark, alice, booking.id, "booked")
+        assert do(pages.find, alice)[0].said == 0
