@@ -11,6 +11,7 @@ from ui.cache import cached
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
 from ui.components.voice_dialogs import menu_dialog, settings_dialog
+from ui.components.voice_files import files_dialog
 from ui.components.voice_trial import try_dialog, versions_dialog
 from ui.navigation import go
 from ui.session import current_actor
@@ -38,6 +39,10 @@ def card(row: MenuRow) -> None:
                     "", icon=":material/history:", key=f"versions_{menu.id}", type="tertiary", help="Versions"
                 ):
                     versions_dialog(menu)
+                if st.button(
+                    "", icon=":material/swap_vert:", key=f"files_{menu.id}", type="tertiary", help="Export and import: TwiML, JSON"
+                ):
+                    files_dialog(menu.id)
                 if may_edit:
                     if st.button("Steps", icon=":material/account_tree:", key=f"steps_{menu.id}", type="tertiary"):
                         menu_dialog(menu.id)

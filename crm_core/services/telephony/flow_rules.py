@@ -162,6 +162,11 @@ def begin(flow: Flow, *, is_open: bool) -> Turn:
     return _walk(flow, str(flow.get("start") or ""), is_open=is_open, tries=0)
 
 
+def arrive(flow: Flow, node_id: str, *, is_open: bool) -> Turn:
+    """A call comes to a step, whichever way it took."""
+    return _walk(flow, node_id, is_open=is_open, tries=0)
+
+
 def press(flow: Flow, node_id: str, tries: int, digits: str, *, is_open: bool) -> Turn:
     """A key was pressed at a menu (or none in time: ``digits`` empty). Wrong ones repeat the menu, then lead out of it. After an article, silence
     is no mistake: who says nothing three times has heard what they needed."""

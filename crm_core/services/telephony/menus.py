@@ -285,6 +285,15 @@ def _checked(session: Session, menu: VoiceMenu, given: Mapping[str, Any]) -> dic
     }
 
 
+def kept_flow(flow: Mapping[str, Any]) -> dict[str, Any]:
+    """A flow as a menu keeps it. Raises Invalid when a step can't be read."""
+    wrong: dict[str, str] = {}
+    made = _flow(flow, wrong)
+    if wrong:
+        raise Invalid(fields=wrong)
+    return made
+
+
 def _flow(flow: Mapping[str, Any], wrong: dict[str, str]) -> dict[str, Any]:
     """The flow with nothing in it but what flows have: drafts may be incomplete, never broken."""
     nodes = flow.get("nodes")

@@ -1,6 +1,6 @@
 """What the telephone provider is told to do, as TwiML. Knows no database."""
 
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, fromstring, indent, tostring
 
 from crm_core.services.telephony.flow_rules import Turn
 from crm_core.vocabulary import CallEnd, NodeKind
@@ -53,3 +53,10 @@ def _say(parent: Element, turn: Turn, language: str) -> None:
 
 def _text(root: Element) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>' + tostring(root, encoding="unicode")
+
+
+def pretty(document: str) -> str:
+    """A document of ours with a line per element, to be read by people."""
+    root = fromstring(document)  # noqa: S314  (made above)
+    indent(root)
+    return _text(root).replace("?><", "?>\n<", 1) + "\n"
