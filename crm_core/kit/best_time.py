@@ -18,6 +18,13 @@ _NUMBER = {
     for at, name in enumerate(["mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so"])
 }
 
+_LATER = ("after", "from", "nach", "ab")
+_BOUND = re.compile(
+    r"(?:\b(not|never|don.t|no|nicht|nie)\b[^,;\d]*?)?\b(before|until|till|vor|bis|after|from|nach|ab)\s+(\d{1,2})(?:[:.](\d{2}))?\s*"
+    r"(am|pm|h|uhr|o.clock)?(?=\s*(?:$|[,;.)]|and\b|und\b|but\b))"
+)
+_DAY_FROM, _DAY_UNTIL = time(7), time(21)
+"""Where a day begins and ends for somebody who names only the other end."""
 _NOT = re.compile(r"\b(?:not|no|never|except|nicht|nie|kein\w*|außer|ausser)\b")
 
 
@@ -28,7 +35,21 @@ def hours_of(text: str) -> list[tuple[time, time]]:
         begin, end = _ends(found)
         if begin is not None and end is not None and begin != end:
             spans.append((begin, end))
-    return spans
+    return spans or _bounded(lower)
+
+
+def _bounded(lower: str) -> list[tuple[time, time]]:
+    """A text that names one end only, or both apart: ``not before 10``, ``after 9 and before 5 pm``. The other end is that of the day."""
+    begin, end = _DAY_FROM, _DAY_UNTIL
+    for found in _BOUND.finditer(lower):
+        at = _clock(found[3], found[4], found[5] or "")
+        if at is None:
+            return []
+        if (found[2] in _LATER) != bool(found[1]):
+            begin = at
+        else:
+            end = at
+    return [(begin, end)] if begin < end and (begin, end) != (_DAY_FROM, _DAY_UNTIL) else []
 
 
 def _turn(lower: str) -> int:

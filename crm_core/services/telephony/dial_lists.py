@@ -133,10 +133,14 @@ def save(
     made = _checked(actor, {**row.model_dump(), **values})
     if list_id is None:
         made |= _source(session, actor, values)
+    other_hours = any(made[key] != getattr(row, key) for key in ("from_minute", "until_minute", "weekdays_only"))
     for key, value in made.items():
         setattr(row, key, value)
     session.add(row)
     session.flush()
+    if list_id is not None and other_hours:  # whoever waits for the hours of before is looked at anew
+        asleep = (ENTRIES.c.list_id == row.id, ENTRIES.c.wait == DialWait.HOURS)
+        session.execute(update(ENTRIES).where(*asleep).values(due_at=None, wait=None))
     events.record(session, actor, "dial_list.saved", entity="dial_list", record_id=row.id, data={"name": row.name})
     return row.id, (_fill(session, actor, row) if list_id is None else progress(session, actor, row.id).total)
 

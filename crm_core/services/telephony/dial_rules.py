@@ -1,5 +1,6 @@
 """Lists of people to call, the pure part: when somebody may be called, and what an outcome means for the list."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -21,6 +22,9 @@ RESPONSES = {
     CallOutcome.NOT_INTERESTED: MemberStatus.DECLINED, CallOutcome.DO_NOT_CALL: MemberStatus.DECLINED,
 }  # fmt: skip
 """What a call says of a member of the campaign; any other one says that they were addressed."""
+
+
+_PARTS = re.compile(r"[,;.\n]")
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,9 @@ def zone_of(wishes: Wishes) -> str:
 
 def _spans(wishes: Wishes, hours: Hours, here: datetime, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
     """When they may be called, from yesterday (a span may cross midnight) to this day of next week."""
-    own = hours_of(wishes.hours)
-    days = days_of(wishes.hours) or (frozenset(range(5)) if hours.weekdays_only else frozenset(range(7)))
+    refused = ", ".join(f"not {part.strip()}" for part in _PARTS.split(wishes.do_not) if part.strip())
+    own = hours_of(wishes.hours) or hours_of(refused)
+    days = days_of(wishes.hours) or days_of(refused) or (frozenset(range(5)) if hours.weekdays_only else frozenset(range(7)))
     spans = own or [(_clock(hours.from_minute), _clock(hours.until_minute))]
     for offset in range(-1, 9):
         day = here.date() + timedelta(days=offset)

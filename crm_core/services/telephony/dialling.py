@@ -151,7 +151,7 @@ def _due(session: Session, actor: Actor, dial: DialList, key: str) -> Any:
     person = literal(f"{key}:").concat(cast(table.c.id, String))
     others = exists().where(_CLAIMS.c.person == person, _CLAIMS.c.until > now)
     shut = consent.first_closed(dial_people.gates(session, actor, key, table, dial.purpose, now))
-    wishes = [table.c[name] for name in ("preferred_channel", "preferred_hours", "timezone")] if key == "contact" else []
+    wishes = [table.c[name] for name in ("preferred_channel", "preferred_hours", "timezone", "do_not")] if key == "contact" else []
     columns = (
         _ENTRIES.c.id.label("entry_id"), _ENTRIES.c.rank, _ENTRIES.c.wait, literal(key).label("key"), table.c.id.label("record_id"), table.c.name,
         table.c.phone, table.c.deleted_at, case((promised, 0), else_=1).label("first"), shut.label("shut"), _called_today(actor, key, table).label("called"),
@@ -199,7 +199,13 @@ def _hindered(actor: Actor, dial: DialList, row: Any, region: str) -> dict[str, 
 def _wishes(row: Mapping[str, Any], region: str) -> Wishes:
     zone, phone = row.get("timezone") or "", row["phone"] or ""
     zones = (zone,) if zone else phone_zones(phone, region) if phone else ()
-    return Wishes(row["name"], row.get("preferred_channel") or PreferredChannel.ANY, row.get("preferred_hours") or "", zones)
+    return Wishes(
+        row["name"],
+        row.get("preferred_channel") or PreferredChannel.ANY,
+        row.get("preferred_hours") or "",
+        zones,
+        do_not=row.get("do_not") or "",
+    )
 
 
 def _region(session: Session) -> str:

@@ -22,7 +22,9 @@ def test_from_an_empty_page_through_a_list_to_its_end(cast):
     app = open_screen(alice, "calls", source="filter", entity="contact")
     assert not app.exception and "2 people** can be called" in " ".join(one.value for one in app.info)
     always = {"from_minute": 0, "until_minute": 1440, "weekdays_only": False}
-    list_id, ready = do(dial_lists.save, alice, None, {"name": "Calls", "source": "filter", "entity": "contact", "order_by": "name", **always})
+    list_id, ready = do(
+        dial_lists.save, alice, None, {"name": "Calls", "source": "filter", "entity": "contact", "order_by": "name", **always}
+    )
     assert ready == 2
     app = open_screen(alice, "dial", id=list_id)
     assert not app.exception and "2 to call now" in words(app)
@@ -46,4 +48,3 @@ def test_from_an_empty_page_through_a_list_to_its_end(cast):
     for who in ("root", "bob", "dana", "sam"):
         assert screen_of("calls") in screens_for(cast[who])
     assert screen_of("calls") not in screens_for(cast["ana"])
-

@@ -41,6 +41,7 @@ from crm_core.services.admin.demo import (
     boards,
     booking,
     buying,
+    calling,
     customers,
     gating,
     groups,
@@ -131,6 +132,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         writing.add(session, found)
         made = groups.add(session, found)
         writing.plan(session, found)
+        calling.add(session, found)
         rows["search_document"] += made + written
         assigning.add(session, count_points=scale == "small")
         if scale != "large":  # the worker's first evening reads the past of 200,000 deals, batch by batch

@@ -148,7 +148,7 @@ def _write(
         if drawn < share:
             comment = WORDS["bad" if score <= unhappy else "good"][word] if tells else ""
             answers.append({
-                "invitation_id": n, "survey_id": survey.id, "score": score, "comment": comment, "at": said, "way": SurveyWay.DEMO,
+                "invitation_id": n, "survey_id": survey.id, "score": score, "comment": comment, "at": said, "completed_at": said, "way": SurveyWay.DEMO,
                 "detractor_at": said if score <= unhappy else None, "created_at": said, "updated_at": said, "version": 1,
             })  # fmt: skip
     if not invitations:

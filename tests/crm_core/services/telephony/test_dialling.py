@@ -68,6 +68,9 @@ def test_when_somebody_may_be_called():
     assert opens(own, 2026, 6, 1, 10) == datetime(2026, 6, 2, 18, tzinfo=UTC), "their own hours come before those of the list"
     assert opens(own, 2026, 6, 6, 19) is None
     assert opens(Wishes("Ida"), 2026, 6, 1, 11) == datetime(2026, 6, 1, 12, tzinfo=UTC), "the caller's clock where nothing is known"
+    spoken = Wishes("Ida", zones=("Europe/Berlin",), do_not="Call before 13:00; send brochures")
+    assert opens(spoken, 2026, 6, 1, 10) == datetime(2026, 6, 1, 11, tzinfo=UTC), "what they asked us not to do is obeyed too"
+    assert opens(Wishes("Ida", do_not="call on Mondays"), 2026, 6, 1, 15) == datetime(2026, 6, 2, 12, tzinfo=UTC)
     then = dial_rules.after(CallOutcome.NO_ANSWER, 3, now=MONDAY, retry_hours=4, most=3)
     assert (then.state, then.due_at) == (DialState.DONE, None)
     again = dial_rules.after(CallOutcome.BUSY, 1, now=MONDAY, retry_hours=4, most=3)
@@ -109,6 +112,10 @@ def test_who_is_passed_over_and_when_they_come_back(cast):
             "Likes **tea**",
         )
         assert session.exec(select(Task.subject)).all() == ["Send it"]
+    do(dial_lists.save, alice, list_id, {"from_minute": 0, "until_minute": 1440})
+    assert (entries()[asleep].wait, entries()[asleep].due_at) == (None, None), "other hours ask anew who sleeps"
+    do(dial_lists.save, alice, list_id, {"from_minute": 480, "until_minute": 1200})
+    assert at(MONDAY, dialling.take_next, alice, list_id) is None and entries()[asleep].wait is DialWait.HOURS
     later = MONDAY + timedelta(hours=4)
     again = at(later, dialling.take_next, alice, list_id)
     assert again == first, "Ada comes again before Dee: she stands before her, and her own call from this list is no call of today"
