@@ -105,4 +105,5 @@ else:
     if call is not None:
         dial_call.card(actor, dial, call)
     else:
+        dial_call.unsaved()
         nobody()

@@ -8,6 +8,7 @@ from sqlmodel import select
 from crm_core.db import read_session, write_session
 from crm_core.kit import clock
 from crm_core.models import Consent, SurveyAnswer, SurveyInvitation
+from crm_core.services.feedback import surveys
 from tests.crm_core.services.feedback.asking import person, solved, survey, sweep, token_of
 
 
@@ -63,3 +64,35 @@ def test_links_of_surveys_in_every_case(guest, invitations):
     assert "no more surveys" in guest.post(f"/q/{otto}?stop=1", data={"List-Unsubscribe": "One-Click"}).text
     with read_session() as session:
         assert len(session.exec(select(Consent)).all()) == 1
+
+
+def test_the_clicked_score_counts_at_once_and_nothing_that_was_said_is_lost(guest, cast):
+    now = clock.utcnow()
+    questions = [
+        {"kind": "yes_no", "label": "So<b>lved?", "required": True},
+        {"kind": "many", "label": "How?", "options": ["Phone", "<i>Mail"]},
+        {"kind": "text", "label": "What else?"},
+    ]
+    made = survey(cast["root"], at=now - timedelta(days=2), questions=questions)
+    solved(cast["sam"], person(cast["sam"]), at=now - timedelta(hours=2))
+    sweep(made.id, now)
+    token = token_of(1)
+    page = guest.get(f"/q/{token}?s=4")
+    assert "data-at-once" in page.text and "So&lt;b&gt;lved?" in page.text and 'name="q3.1"' in page.text and scores() == []
+    assert guest.post(f"/q/{token}", data={"score": "4", "partial": "1"}).status_code == 204 and scores() == [(1, 4, "")]
+    assert "data-at-once" not in guest.get(f"/q/{token}?s=4").text, "once is enough"
+    refused = guest.post(f"/q/{token}", data={"score": "", "q4": "typed &", "q3.1": "1"})
+    assert refused.status_code == 422 and "typed &amp;" in refused.text and 'value="1" checked' in refused.text
+    half = guest.post(f"/q/{token}", data={"score": "5", "comment": "well", "q4": "more", "q2": "perhaps"})
+    assert (
+        half.status_code == 422
+        and "One question is" in half.text
+        and ">more</textarea>" in half.text
+        and scores() == [(1, 5, "well")]
+    )
+    assert "Thank you" in guest.post(f"/q/{token}", data={"score": "5", "comment": "well", "q4": "more", "q2": "no"}).text
+    with read_session() as session:
+        preview = surveys.preview_token(session, cast["root"], made.id)
+    shown = guest.get(f"/q/preview-{preview}")
+    assert "A preview" in shown.text and "disabled" in shown.text and guest.get(f"/q/preview-{preview}0").status_code == 404
+    assert guest.post(f"/q/preview-{preview}", data={"score": "1"}).status_code == 404 and len(scores()) == 1

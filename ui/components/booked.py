@@ -7,7 +7,7 @@ from crm_core.services.booking import showing
 from crm_core.services.booking.showing import Shown
 from crm_core.vocabulary import Action, BookingState
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load, perform, show_problems
 from ui.session import current_actor
 from ui.tones import TONES
 
@@ -25,6 +25,7 @@ def came_bar(found: Shown | None) -> None:
         else:
             st.badge(fmt.for_badge(found.state.label), color=TONES[found.state])  # type: ignore[arg-type]
             after(found)
+    show_problems()
 
 
 def came_buttons(found: Shown) -> None:

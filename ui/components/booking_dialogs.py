@@ -210,6 +210,7 @@ def bookings_dialog(page_id: int, name: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key=f"unmarked_{one.id}"):
             st.markdown(f"Did **{fmt.md(one.name)}** come? :gray[{fmt.md(fmt.instant(actor, one.at))}]", width="content")
             came_buttons(one)
+    show_problems()
     page = int(st.session_state.get(f"booked_page_{page_id}") or 1)
     rows, total = load(pages.bookings, page_id, page=page, size=LIST)
     if not rows:

@@ -58,17 +58,29 @@ def _take_back(attempt_id: int) -> None:
     perform(dialling.take_back, attempt_id, success="Taken back.")
 
 
+def unsaved() -> None:
+    """What was written on somebody whom a colleague took over: to be copied to where it belongs."""
+    if note := st.session_state.pop("_dial_unsaved", None):
+        with st.container(border=True, key="dial_unsaved"):
+            st.caption("What you had written, to be logged on the person’s own page:")
+            st.code(note, language=None, wrap_lines=True)
+
+
 def card(actor: Actor, dial: DialList, call: Call) -> None:
     """The person and the call on the left, what is known of them on the right."""
+    st.session_state.pop("_dial_unsaved", None)
+    wanted = load(preferences.of, call.record_id) if call.key == "contact" else None
     left, right = st.columns([3, 2], gap="medium")
     with left:
         with st.container(border=True, gap="small", key="dial_person"):
             _who(actor, dial, call)
+            if wanted is not None and wanted.wishes.do_not:
+                st.markdown(f":orange[:material/front_hand: Please do not:] {fmt.md(wanted.wishes.do_not)}")
             _number(call)
         _outcome(actor, call)
     with right:
-        if call.key == "contact":
-            wishes_card(actor, call.record_id, load(preferences.of, call.record_id))
+        if wanted is not None:
+            wishes_card(actor, call.record_id, wanted)
         _before(actor, call)
         next_steps(call.key, call.record_id)
 
@@ -98,7 +110,7 @@ def _number(call: Call) -> None:
         st.markdown(f":{colour}[:material/front_hand:] {fmt.md(reason)}")
     href = "tel:" + "".join(c for c in call.phone if c.isdigit() or c == "+")
     st.link_button(
-        fmt.md(f"Call {call.phone}"), href, icon=":material/call:", type="primary", width="stretch", shortcut="c", key="dial_tel"
+        fmt.md(f"Call {call.phone}"), href, icon=":material/call:", type="primary", width="stretch", shortcut="t", key="dial_tel"
     )
     if local is not None:
         st.caption(f"It is {local:%H:%M} where they are")
@@ -188,6 +200,8 @@ def _save(entry_id: int, name: str, outcome: CallOutcome, **details: Any) -> Non
     if done is not None:
         renew(name)
         st.session_state.pop(f"_{name}", None)
+    elif note:
+        st.session_state["_dial_unsaved"] = note
 
 
 def _later(entry_id: int) -> None:

@@ -18,8 +18,8 @@ from ui.navigation import go
 
 TONES = {DialState.WAITING: "blue", DialState.DONE: "green", DialState.LEFT_OUT: "gray"}
 _WAITS = {
-    DialWait.HOURS: "{n} wait until it suits their clock", DialWait.RETRY: "{n} were not reached and come again", DialWait.CALLBACK: "{n} asked for a call later",
-    DialWait.CALLED: "{n} were called today already", DialWait.LATER: "{n} are put off",
+    DialWait.HOURS: "{n} waiting until it suits their clock", DialWait.RETRY: "{n} not reached, to be tried again", DialWait.CALLBACK: "{n} to be called back later",
+    DialWait.CALLED: "{n} called today already", DialWait.LATER: "{n} put off",
 }  # fmt: skip
 PAGE = 25
 MONEY = ("bought", "estimated_minor")
@@ -49,7 +49,7 @@ def value_words(actor: Actor, dial: DialList, value: float | None) -> str:
     """What put somebody at their place: ``Points 87``."""
     if value is None or dial.order_by in ("", "name", "quiet", "created_at"):
         return ""
-    label = load(dial_people.orders, dial.entity).get(dial.order_by, "")
+    label = load(dial_people.order_label, dial.entity, dial.order_by)
     shown = fmt.money(actor, int(value)) if dial.order_by in MONEY else fmt.number(actor, value)
     return f"{label.removesuffix(' most first')} {shown}" if label else shown
 

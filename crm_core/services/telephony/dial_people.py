@@ -13,7 +13,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity, label_of
 from crm_core.errors import Conflict, Invalid
 from crm_core.fields import registry
-from crm_core.filters.words import mark_label
+from crm_core.filters.words import MARKS, mark_label
 from crm_core.kit.clock import utcnow
 from crm_core.lists import ListQuery
 from crm_core.models import Activity, AnalysisMark, DialList, OutreachRules
@@ -66,9 +66,8 @@ def orders(session: Session, actor: Actor, entity_key: str) -> dict[str, str]:
     specs = registry(session, entity_key)
     found = {key: words for key, words in _FIELDS[entity_key].items() if key in specs and not actor.masked(entity_key, key)}
     about = ("contact", "account") if entity_key == "contact" else ("lead",)
-    query = select(_MARKS.c.kind, _MARKS.c.entity).where(_MARKS.c.entity.in_(about), _MARKS.c.number.is_not(None)).distinct()
-    for kind, of in session.execute(query):
-        found[f"mark:{of}:{kind}"] = mark_label(kind) + (" of the account" if of == "account" else "")
+    keys = [f"mark:{of}:{kind}" for of in about for kind in MARKS if _published(session, kind, of)]
+    found |= {key: order_label(session, actor, entity_key, key) for key in keys}
     if entity_key == "contact" and _sees_orders(actor):
         found["bought"] = "Bought most first"
     numbers = ("integer", "decimal", "money", "percent")
@@ -78,6 +77,24 @@ def orders(session: Session, actor: Actor, entity_key: str) -> dict[str, str]:
         if spec.custom and spec.kind.value in numbers and not actor.masked(entity_key, key)
     }
     return found | _COMMON
+
+
+def order_label(session: Session, actor: Actor, entity_key: str, order: str) -> str:
+    """The words for what a list is ordered by; empty for something that is no longer there."""
+    if order.startswith("mark:"):
+        _, of, kind = order.split(":", 2)
+        return mark_label(kind) + (" of the account" if of == "account" else "")
+    if order.startswith("field:"):
+        require(actor, entity_key, Action.READ)
+        spec = registry(session, entity_key).get(order.removeprefix("field:"))
+        return spec.label if spec is not None else ""
+    return {**_FIELDS.get(entity_key, {}), **_COMMON, "bought": "Bought most first"}.get(order, "")
+
+
+def _published(session: Session, kind: str, of: str) -> bool:
+    """Whether some run of this kind was published with numbers: one look into an index."""
+    there = (_MARKS.c.kind == kind, _MARKS.c.entity == of, _MARKS.c.number.is_not(None))
+    return session.execute(select(_MARKS.c.id).where(*there).limit(1)).first() is not None
 
 
 def _sees_orders(actor: Actor) -> bool:

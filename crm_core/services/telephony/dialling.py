@@ -376,6 +376,7 @@ def _settled(
     call_back_at: datetime | None,
     submit_key: str,
 ) -> None:
+    now = utcnow()
     before = {
         "state": entry.state.value,
         "wait": entry.wait.value if entry.wait else None,
@@ -384,14 +385,14 @@ def _settled(
     before |= {name: value.isoformat() if (value := getattr(entry, name)) else None for name in ("due_at", "last_at")}
     session.add(
         DialAttempt(
-            list_id=dial.id, entry_id=entry.id, user_id=actor.user_id, at=utcnow(), outcome=outcome, activity_id=activity.id, before=before,
+            list_id=dial.id, entry_id=entry.id, user_id=actor.user_id, at=now, outcome=outcome, activity_id=activity.id, before=before,
             submit_key=submit_key,
         )
     )  # fmt: skip
     entry.attempts += 1
-    entry.outcome, entry.last_at = outcome, utcnow()
+    entry.outcome, entry.last_at = outcome, now
     then = dial_rules.after(
-        outcome, entry.attempts, now=utcnow(), retry_hours=dial.retry_hours, most=dial.max_attempts, call_back_at=call_back_at
+        outcome, entry.attempts, now=now, retry_hours=dial.retry_hours, most=dial.max_attempts, call_back_at=call_back_at
     )
     entry.state, entry.wait, entry.due_at = then.state, then.wait, then.due_at
     if outcome not in NOBODY_THERE:

@@ -11,6 +11,11 @@ from tests.verbs import do
 from ui.navigation import screen_of, screens_for
 
 
+def who(app):
+    """The name of the person who is before the caller."""
+    return app.subheader[0].value.replace("\\", "").replace("\u2060", "")
+
+
 def test_from_an_empty_page_through_a_list_to_its_end(cast):
     alice = cast["alice"]
     app = open_screen(alice, "calls")
@@ -29,15 +34,15 @@ def test_from_an_empty_page_through_a_list_to_its_end(cast):
     app = open_screen(alice, "dial", id=list_id)
     assert not app.exception and "2 to call now" in words(app)
     app.button(key="dial_start").click().run()
-    assert not app.exception and "Ada <b>" in words(app) and "Filtered list" in words(app)
+    assert not app.exception and who(app) == "Ada <b>" and "Filtered list" in words(app)
     entry = do(dialling.current, alice, list_id).entry_id
     app.button(key=f"dial_{entry}_0_no_answer").click().run()
-    assert not app.exception and "Bea" in words(app) and "Last: Ada <b>, no answer" in words(app)
+    assert not app.exception and who(app) == "Bea" and "Last: Ada <b>, no answer" in words(app)
     entry = do(dialling.current, alice, list_id).entry_id
     app.button(key=f"dial_{entry}_0_reached").click().run()
     app.text_area(key=f"dial_{entry}_0_note").set_value("Likes it")
     app.button(key=f"dial_{entry}_0_save").click().run()
-    assert not app.exception and "Nobody is due right now" in words(app) and "1 were not reached and come again" in words(app)
+    assert not app.exception and "Nobody is due right now" in words(app) and "1 not reached, to be tried again" in words(app)
     with read_session() as session:
         assert len(session.exec(select(DialAttempt)).all()) == 2
     for tab in ("people", "results"):
@@ -45,6 +50,6 @@ def test_from_an_empty_page_through_a_list_to_its_end(cast):
         assert not app.exception
     assert [metric.value for metric in app.metric] == ["2", "2", "50%"]
     assert "Go on" not in words(open_screen(cast["bob"], "calls")), "it is hers alone"
-    for who in ("root", "bob", "dana", "sam"):
-        assert screen_of("calls") in screens_for(cast[who])
+    for name in ("root", "bob", "dana", "sam"):
+        assert screen_of("calls") in screens_for(cast[name])
     assert screen_of("calls") not in screens_for(cast["ana"])
