@@ -17,6 +17,7 @@ from crm_core.services.telephony import dial_lists, dial_people
 from crm_core.vocabulary import Action, DialReach, DialSource, Gate, Purpose
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
+from ui.cache import cached
 from ui.components.filter_bar import PARAM
 from ui.navigation import go, page_of
 from ui.session import current_actor
@@ -25,6 +26,9 @@ THEIRS = "A matter of theirs: a question, a contract, an order"
 GONE = "No longer there"
 LONGEST = 4_000
 """Characters of a filter in an address; browsers and proxies cut longer ones."""
+
+
+_BEHIND = ("contact", "lead", "contact_point", "consent", "suppression", "outreach_rules", "segment", "segment_member", "campaign_member", "campaign_plan", "saved_view")  # fmt: skip
 
 
 def why_words(gate: str) -> str:
@@ -112,7 +116,7 @@ def _people(start: dict[str, Any], tag: str) -> dict[str, Any]:
 
 def _look(values: Mapping[str, Any]) -> None:
     """How many can be called, and why others can't."""
-    found = load(dial_lists.preview, values)
+    found = cached(dial_lists.preview, dict(values), entities=("contact", "lead", "campaign", "segment"), tables=_BEHIND, own=True)
     ready = found.get("", 0)
     words = f"**{fmt.plural(ready, 'person', 'people')}** can be called."
     if ready > dial_people.MOST:

@@ -12,7 +12,7 @@ from sqlalchemy import and_, func, or_
 from sqlalchemy import select as pick
 from sqlmodel import Session
 
-from crm_core import db, events, lists
+from crm_core import db, events, lists, reads
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit import csvio
@@ -243,6 +243,9 @@ def export(
         entity="organisation",
         record_id=1,
         data={"rows": len(rows), "entity": "survey answers"},
+    )
+    reads.exported(
+        session, actor, "contact", (row.contact_id for row in rows if row.contact_id), words="Survey answers", fields=("name",)
     )
     titles, said = replies.columns(session, actor, survey_id, [row.id for row in rows])
     header = ("Answered", "Score", "Comment", "Contact", "About", "Number", *titles.values())

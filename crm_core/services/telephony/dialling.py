@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 from sqlmodel import select as pick
 
-from crm_core import db, events, records
+from crm_core import db, events, reads, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
@@ -247,6 +247,7 @@ def current(session: Session, actor: Actor, list_id: int) -> Call | None:
         record = records.get(session, actor, key, record_id)
     except NotFound:
         return None
+    reads.looked(session, actor, key, record_id)
     company = getattr(record, "company", None) or ""
     if key == "contact" and record.account_id and actor.can("account", Action.READ):
         accounts = entity("account").table
