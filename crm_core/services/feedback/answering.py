@@ -176,8 +176,8 @@ def answer(session: Session, token: str, values: Mapping[str, str], *, partial: 
     _note_satisfaction(session, survey, invitation, row)
     if survey_rules.is_unhappy(survey.kind, score):
         _raise_task(session, survey, invitation, row) if row.detractor_at is None else _add_comment(session, row)
-    found = show(session, token)
-    return replace(found, questions=tuple(replace(one, wrong=wrong.get(one.id, "")) for one in found.questions))
+    shown = show(session, token)
+    return replace(shown, questions=tuple(replace(one, wrong=wrong.get(one.id, "")) for one in shown.questions))
 
 
 def _keep_replies(

@@ -53,9 +53,9 @@ def from_list(session: Session, actor: Actor, made: Mapping[str, Any]) -> dict[s
         layout, name, key = view.layout, view.name, view.entity
     if key not in consent.PEOPLE:
         raise Invalid(fields={"source": "Only contacts and leads can be called."})
-    kept = {"filter": dict(layout["filter"]) if layout.get("filter") else None, "q": str(layout.get("q") or "")}
-    lists.condition(session, actor, key, ListQuery(**kept))
-    return {**kept, "entity": key, "source_name": name or label_of(key, plural=True)}
+    ast, q = dict(layout["filter"]) if layout.get("filter") else None, str(layout.get("q") or "")
+    lists.condition(session, actor, key, ListQuery(filter=ast, q=q))
+    return {"filter": ast, "q": q, "entity": key, "source_name": name or label_of(key, plural=True)}
 
 
 def orders(session: Session, actor: Actor, entity_key: str) -> dict[str, str]:
