@@ -105,16 +105,20 @@ def _statement(actor: Actor, aim: Aim, key: str, table: Any) -> Any:
             "Street": accounts.c.street,
             "Postcode": accounts.c.postcode,
         }
-    several = and_(
-        audience.by_way(aim.outlet), MEMBERS.c.step != RecipientStep.HOLDOUT, func.coalesce(MEMBERS.c.skip_reason, "") != OUT
-    )
-    listed = or_(and_(MEMBERS.c.ways.is_(None), MEMBERS.c.step == RecipientStep.LISTED), several)
     columns = [column.label(name) for name, column in wanted.items()]
     return (
         select(MEMBERS.c.id.label("member_id"), *columns)
         .select_from(joined)
-        .where(MEMBERS.c.campaign_id == aim.campaign_id, listed, visible(actor, key, table, Action.EXPORT))
+        .where(MEMBERS.c.campaign_id == aim.campaign_id, listed(aim.outlet), visible(actor, key, table, Action.EXPORT))
     )
+
+
+def listed(outlet: Outlet) -> Any:
+    """SQL: the members of a campaign who are on the list of one of its ways."""
+    several = and_(
+        audience.by_way(outlet), MEMBERS.c.step != RecipientStep.HOLDOUT, func.coalesce(MEMBERS.c.skip_reason, "") != OUT
+    )
+    return or_(and_(MEMBERS.c.ways.is_(None), MEMBERS.c.step == RecipientStep.LISTED), several)
 
 
 def _cell(row: Any, column: str, region: str) -> Any:

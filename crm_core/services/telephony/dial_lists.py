@@ -14,7 +14,7 @@ from crm_core.access.scope import owned_within
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
-from crm_core.models import Campaign, CampaignPlan, DialEntry, DialList
+from crm_core.models import Campaign, CampaignChannel, CampaignPlan, DialEntry, DialList
 from crm_core.ordering import alphabetical
 from crm_core.services.marketing import campaigns, segments
 from crm_core.services.telephony import dial_people
@@ -114,7 +114,13 @@ def launched(session: Session, actor: Actor) -> dict[int, str]:
         return {}
     mine = select(Campaign.id, Campaign.name).join(CampaignPlan, CampaignPlan.campaign_id == Campaign.id)  # type: ignore[call-overload, arg-type]
     plan: Any = CampaignPlan.__table__  # type: ignore[attr-defined]
-    ready = (plan.c.outlet == Outlet.CALL_LIST, plan.c.launched_at.is_not(None), plan.c.state != PlanState.STOPPED)
+    channel: Any = CampaignChannel.__table__  # type: ignore[attr-defined]
+    beside = select(channel.c.campaign_id).where(channel.c.outlet == Outlet.CALL_LIST)
+    ready = (
+        or_(plan.c.outlet == Outlet.CALL_LIST, plan.c.campaign_id.in_(beside)),
+        plan.c.launched_at.is_not(None),
+        plan.c.state != PlanState.STOPPED,
+    )
     found = session.execute(mine.where(*ready).order_by(alphabetical(Campaign.name)).limit(200)).all()
     return {key: name for key, name in found if key in lists.titles(session, actor, "campaign", [key])}
 

@@ -19,9 +19,9 @@ from crm_core.lists import ListQuery
 from crm_core.models import Activity, AnalysisMark, DialList, OutreachRules
 from crm_core.services.collaboration import views
 from crm_core.services.customers import consent
-from crm_core.services.marketing import plans, segments
+from crm_core.services.marketing import handouts, plans, segments, ways
 from crm_core.services.marketing.audience import MEMBERS
-from crm_core.vocabulary import SOLD, Action, ContactWay, DialSource, Gate, Outlet, PlanState, Purpose, RecipientStep
+from crm_core.vocabulary import SOLD, Action, ContactWay, DialSource, Gate, Outlet, PlanState, Purpose
 
 MOST = 1_000
 """So many people a list takes, the first by its order."""
@@ -115,9 +115,10 @@ def _of(session: Session, actor: Actor, dial: DialList) -> list[tuple[str, Any, 
     """(contact or lead, its table, who of it is meant)."""
     if dial.source is DialSource.CAMPAIGN:
         plan = plans.get(session, actor, dial.source_id or 0)
-        if plan.launched_at is None or plan.outlet is not Outlet.CALL_LIST or plan.state is PlanState.STOPPED:
+        ways.of(session, actor, plan, Outlet.CALL_LIST)
+        if plan.launched_at is None or plan.state is PlanState.STOPPED:
             raise Conflict("Only the call list of a launched campaign can be called.")
-        listed = and_(MEMBERS.c.campaign_id == dial.source_id, MEMBERS.c.step == RecipientStep.LISTED)
+        listed = and_(MEMBERS.c.campaign_id == dial.source_id, handouts.listed(Outlet.CALL_LIST))
         return [
             (key, entity(key).table, entity(key).table.c.id.in_(select(MEMBERS.c[f"{key}_id"]).where(listed)))
             for key in consent.PEOPLE
