@@ -135,7 +135,7 @@ def _hash(text: str) -> str:
 
 def called(session: Session, campaign_id: int, entity_key: str, record_id: int, status: MemberStatus) -> None:
     """What a call says of somebody on the call list of a campaign: addressed, responded or declined. Who responded stays one who did, unless they decline;
-    the instant of the first answer is kept. Part of logging the call, which asks."""
+    the instant of the first answer is kept; a no is none. Part of logging the call, which asks."""
     now = utcnow()
     member = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c[f"{entity_key}_id"] == record_id)
     further = {
@@ -144,7 +144,7 @@ def called(session: Session, campaign_id: int, entity_key: str, record_id: int, 
         MemberStatus.DECLINED: (*_BEFORE_ANSWER, MemberStatus.RESPONDED),
     }
     values: dict[str, Any] = {"status": status, "updated_at": now}
-    if status is not MemberStatus.SENT:
+    if status is MemberStatus.RESPONDED:
         values["responded_at"] = func.coalesce(MEMBERS.c.responded_at, now)
     session.execute(update(MEMBERS).where(member, MEMBERS.c.status.in_(further[status])).values(**values))
     db.bump(session, MEMBERS.name)

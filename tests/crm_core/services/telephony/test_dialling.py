@@ -247,4 +247,4 @@ def test_the_call_list_of_a_campaign_is_called_and_answers_it(cast):
     with read_session() as session:
         members = {row.contact_id: row for row in session.exec(select(CampaignMember))}
         assert [members[one].status for one in ids] == [MemberStatus.RESPONDED, MemberStatus.DECLINED, MemberStatus.SENT]
-        assert [members[one].responded_at for one in ids] == [MONDAY, MONDAY, None]
+        assert [members[one].responded_at for one in ids] == [MONDAY, None, None]
