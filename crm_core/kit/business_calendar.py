@@ -114,6 +114,20 @@ class BusinessCalendar:
             day += timedelta(days=1)
         return found
 
+    def day_after(self, day: date, days: int) -> date:
+        """The working day that lies so many working days after a day; 0 is the day itself, or the next one with working hours.
+
+        A day counts whole when it has any. Where no day of two years has some, every day counts.
+        """
+        found, left = day, days
+        for _ in range(HORIZON_DAYS + 7 * days):
+            if self.hours_of(found):
+                if not left or (found > day and left == 1):
+                    return found
+                left -= found > day
+            found += timedelta(days=1)
+        return day + timedelta(days=days)
+
     def _from(self, start: datetime) -> Iterator[Span]:
         start = start.astimezone(UTC)
         day = start.date()

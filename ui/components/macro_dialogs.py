@@ -8,9 +8,9 @@ import streamlit as st
 from crm_core import lists
 from crm_core.fields import FieldSpec
 from crm_core.services import bulk
-from crm_core.services.helpdesk import macros
+from crm_core.services.helpdesk import macro_work, macros
 from crm_core.services.helpdesk.macros import ME, MacroView
-from crm_core.vocabulary import FieldKind, TicketKind
+from crm_core.vocabulary import Action, FieldKind, TicketKind
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.components.entity_form import field_input
@@ -134,8 +134,8 @@ def macro_dialog(macro: MacroView | None) -> None:
         "Status afterwards", _STATUSES, index=_STATUSES.index(before) if before else None, format_func=lambda one: one.label, placeholder="As an answer leaves it",
         key=f"mac_status_{tag}",
     )  # fmt: skip
-    settings = _settings(steps, tag)
-    made: list[dict[str, Any]] = [{"do": "note", "text": note}, *settings, {"do": "answer", "text": answer}]
+    settings, work = _settings(steps, tag), _tasks(steps, tag)
+    made: list[dict[str, Any]] = [{"do": "note", "text": note}, *settings, *work, {"do": "answer", "text": answer}]
     made += [{"do": "status", "value": status.value}] if status else []
     if st.button("Save", type="primary", key=f"mac_save_{tag}"):
         values = {"name": name, "about": about, "shared": shared, "steps": made}
@@ -144,6 +144,7 @@ def macro_dialog(macro: MacroView | None) -> None:
         )
         if saved is not None:
             st.session_state.pop(f"_mac_rows_{tag}", None)
+            st.session_state.pop(f"_mac_tasks_{tag}", None)
             st.rerun()
         show_refusal()
 
@@ -173,6 +174,38 @@ def _settings(steps: Sequence[Mapping[str, Any]], tag: str) -> list[dict[str, An
                 )
     if st.button("Set a field", icon=":material/add:", type="tertiary", key=f"mac_more_{tag}"):
         st.session_state[f"_mac_rows_{tag}"] = count + 1
+        st.rerun(scope="fragment")
+    return found
+
+
+def _tasks(steps: Sequence[Mapping[str, Any]], tag: str) -> list[dict[str, Any]]:
+    """Tasks that it gives; one more line for each press of the button."""
+    kept = [dict(step) for step in steps if step["do"] == "task"]
+    if not current_actor().can("task", Action.CREATE):
+        return kept
+    people: dict[Any, str] = {**macro_work.WHO, **load(lists.choices, "user", limit=500)}
+    count = st.session_state.setdefault(f"_mac_tasks_{tag}", len(kept))
+    found = []
+    st.markdown("**Tasks it gives**")
+    for place in range(count):
+        given: dict[str, Any] = kept[place] if place < len(kept) else {"who": ME, "days": 2, "count": "working"}
+        what, who, days, unit = st.columns([4, 3, 1.5, 2], vertical_alignment="bottom")
+        subject = what.text_input(
+            "Task", value=given.get("subject", ""), max_chars=300, key=f"mac_task_{tag}_{place}", placeholder="Call them back"
+        )
+        person = who.selectbox(
+            "For", list(people), index=list(people).index(given["who"]) if given["who"] in people else 0, format_func=lambda one: people[one],
+            key=f"mac_task_who_{tag}_{place}",
+        )  # fmt: skip
+        number = days.number_input("Due in", 0, macro_work.MOST_DAYS, given["days"], key=f"mac_task_days_{tag}_{place}")
+        counted = unit.selectbox(
+            "Counted in", list(macro_work.COUNTED), index=list(macro_work.COUNTED).index(given["count"]), format_func=lambda one: macro_work.COUNTED[one],
+            key=f"mac_task_unit_{tag}_{place}",
+        )  # fmt: skip
+        if subject.strip():
+            found.append({**given, "do": "task", "subject": subject, "who": person, "days": int(number), "count": counted})
+    if st.button("Add a task", icon=":material/add_task:", type="tertiary", key=f"mac_more_tasks_{tag}"):
+        st.session_state[f"_mac_tasks_{tag}"] = count + 1
         st.rerun(scope="fragment")
     return found
 

@@ -25,8 +25,8 @@ class Recipe:
     flow: Flow
 
 
-def _task(name: str, subject: str, days: int, priority: str = "normal") -> dict[str, Any]:
-    return {"id": name, "kind": "task", "subject": subject, "who": "owner", "days": days, "priority": priority}
+def _task(name: str, subject: str, days: int, priority: str = "normal", count: str = "days") -> dict[str, Any]:
+    return {"id": name, "kind": "task", "subject": subject, "who": "owner", "days": days, "count": count, "priority": priority}
 
 
 def _tell(text: str) -> dict[str, Any]:
@@ -49,6 +49,20 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "new_lead", "Call new leads today", "Whoever answers first often wins. Each new lead becomes a task of its owner, due the same day.", "call",
         _on("lead", "lead.created", _task("call", "Call the new lead", 0, "high"), reentry="once"),
+    ),
+    Recipe(
+        "big_deal", "Three steps for large deals",
+        "A deal of ten thousand or more comes into a late stage: three tasks of its owner, counted in working days. Adapt the amount and the stages.",
+        "diamond",
+        {
+            "entity": "deal", "trigger": {"kind": "event", "events": ["deal.stage_moved", "deal.created"]}, "reentry": "once",
+            "if": _and(("amount_minor", "ge", 10_000_00), ("outcome", "eq", "open"), ("probability_pct", "ge", 50)),
+            "steps": [
+                _task("plan", "Agree on the next steps with the decision maker", 1, "high", "working"),
+                _task("offer", "Go through the offer with your manager", 3, count="working"),
+                _task("ask", "Ask what is missing for a decision", 5, count="working"),
+            ],
+        },
     ),
     Recipe(
         "won_deal", "Welcome new customers", "After a deal is won: a welcome call, a kick-off, and a look after a month.", "celebration",

@@ -74,6 +74,12 @@ def fields_of(template: str) -> list[str]:
     return list(dict.fromkeys(found[1] for found in _FIELD.finditer(template)))
 
 
+def unread(template: str) -> str:
+    """Braces in a text that make no field, as they stand there; "" when there are none."""
+    left = re.search(r"\{\{.{0,40}|.{0,40}\}\}", _FIELD.sub("", template))
+    return left[0].strip() if left else ""
+
+
 def people(text: str | Iterable[str]) -> list[str]:
     """The addresses in what somebody typed, each once. Raises ValueError with a sentence for what is no address."""
     parts = re.split(r"[\s,;]+", text) if isinstance(text, str) else list(text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,7 +13,7 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes, check_hours, the_same
 from crm_core.kit.text import clean
-from crm_core.models import ServiceCalendar, SlaPolicy
+from crm_core.models import ServiceCalendar, SlaPolicy, WorkProfile
 from crm_core.ordering import alphabetical
 from crm_core.services.helpdesk.sla_rules import ALWAYS
 from crm_core.vocabulary import Action
@@ -89,6 +89,18 @@ def calendar_of(session: Session, calendar_id: int | None) -> BusinessCalendar:
 def of_the_workspace(session: Session) -> BusinessCalendar:
     """The working hours in the settings of the workspace; nine to five before there are any."""
     return idleness.working_hours(session)
+
+
+def of_person(session: Session, user_id: int | None) -> BusinessCalendar:
+    """The working hours of somebody's shift; those of the workspace for whoever has none."""
+    profile = session.exec(select(WorkProfile.calendar_id).where(WorkProfile.user_id == user_id)).first() if user_id else None
+    return calendar_of(session, profile) if profile is not None else of_the_workspace(session)
+
+
+def working_day(session: Session, user_id: int | None, now: datetime, days: int) -> date:
+    """The day so many working days from now on by somebody's working hours: what a task of theirs is due."""
+    calendar = of_person(session, user_id)
+    return calendar.day_after(now.astimezone(ZoneInfo(calendar.timezone)).date(), days)
 
 
 def hours_of(row: ServiceCalendar) -> BusinessCalendar:

@@ -15,15 +15,15 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip
 from crm_core.models import Macro, Organisation, Ticket, TicketMessage
 from crm_core.ordering import alphabetical
-from crm_core.services.helpdesk import answer_rules, answers, slas, ticket_rules, tickets
+from crm_core.services.helpdesk import answer_rules, answers, macro_work, slas, ticket_rules, tickets
 from crm_core.vocabulary import Action, FieldKind, TicketKind, Visibility
 
 FIELDS = {
     "first_name": "First name of the customer", "name": "Name of the customer", "company": "Their company", "number": "Number of the ticket",
     "subject": "Subject of the ticket", "agent": "Your name", "workspace": "Name of this workspace",
 }  # fmt: skip
-STEPS = {"answer": "Answer", "note": "Internal note", "status": "Status", "set": "Set a field"}
-ME = "me"
+STEPS = {"answer": "Answer", "note": "Internal note", "status": "Status", "set": "Set a field", "task": "Task"}
+ME = macro_work.ME
 MAX_STEPS = 12
 _STAYS = ("number", "status", "priority")
 _MACROS: Any = Macro.__table__  # type: ignore[attr-defined]
@@ -127,7 +127,9 @@ def _step(session: Session, actor: Actor, given: Mapping[str, Any], wrong: dict[
     if kind in ("answer", "note"):
         text = clean(str(given.get("text") or ""))
         strange = [one for one in answer_rules.fields_of(text) if one not in FIELDS]
-        if strange:
+        if unread := answer_rules.unread(text):
+            wrong[kind] = f"“{unread}” can't be read as a field. Write one like {{{{first_name}}}} or {{{{first_name|there}}}}."
+        elif strange:
             wrong[kind] = f"There is no field “{strange[0]}”. There are: {', '.join(FIELDS)}."
         elif len(text) > 20_000:
             wrong[kind] = "These words are too long."
@@ -137,10 +139,20 @@ def _step(session: Session, actor: Actor, given: Mapping[str, Any], wrong: dict[
             wrong[kind] = "Choose a status."
             return None
         return {"do": kind, "value": str(given["value"])}
+    if kind == "task":
+        return _task(session, actor, given, wrong)
     if kind == "set":
         return _setting(session, actor, given, wrong)
     wrong["steps"] = "This step is not known."
     return None
+
+
+def _task(session: Session, actor: Actor, given: Mapping[str, Any], wrong: dict[str, str]) -> dict[str, Any] | None:
+    subject = str(given.get("subject") or "")
+    strange = [answer_rules.unread(subject), *(one for one in answer_rules.fields_of(subject) if one not in FIELDS)]
+    if found := next((one for one in strange if one), ""):
+        wrong["task"] = f"“{found}” is no field of a macro."
+    return macro_work.checked(session, actor, given, wrong)
 
 
 def _setting(session: Session, actor: Actor, given: Mapping[str, Any], wrong: dict[str, str]) -> dict[str, Any] | None:
@@ -186,8 +198,13 @@ def words_of(
     """The steps in words: (what, with which content), for one ticket with its fields put in."""
     require(actor, "ticket", Action.EDIT)
     specs = registry(session, "ticket")
-    values = _values(session, actor, tickets.get(session, actor, ticket_id)) if ticket_id is not None else None
-    return [_words(session, actor, step, specs, values) for step in steps]
+    ticket = tickets.get(session, actor, ticket_id) if ticket_id is not None else None
+    values = _values(session, actor, ticket) if ticket is not None else None
+    return [
+        (STEPS["task"], macro_work.words(session, actor, step, ticket, values)) if step["do"] == "task"
+        else _words(session, actor, step, specs, values)
+        for step in steps
+    ]  # fmt: skip
 
 
 def _words(
@@ -242,6 +259,7 @@ def use(session: Session, actor: Actor, macro_id: int, ticket_id: int, *, base_v
         "name": macro.name,
         "before": _before(session, ticket, macro.steps),
         "messages": [],
+        "tasks": [],
     }
     settings = {
         step["field"]: actor.user_id if step["value"] == ME else step["value"] for step in macro.steps if step["do"] == "set"
@@ -254,6 +272,7 @@ def use(session: Session, actor: Actor, macro_id: int, ticket_id: int, *, base_v
             )
     if settings:
         tickets.update(session, actor, ticket_id, settings)
+    patch["tasks"] = [macro_work.do(session, actor, step, ticket, values) for step in macro.steps if step["do"] == "task"]
     said = next((answer_rules.fill_lines(step["text"], values) for step in macro.steps if step["do"] == "answer"), "")
     if said:
         patch["messages"].append(_say(session, actor, ticket_id, said, status).id)
@@ -318,6 +337,7 @@ def take_back(session: Session, actor: Actor, patch: Mapping[str, Any]) -> None:
             answers.take_back(session, actor, ticket.id, message.id)
         else:
             session.delete(message)
+    macro_work.take_back(session, actor, patch.get("tasks") or ())
     session.flush()
     fixed = dict(patch["before"]["fixed"])
     fixed["status"] = TicketKind(fixed["status"])

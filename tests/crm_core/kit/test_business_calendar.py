@@ -93,3 +93,13 @@ def test_a_calendar_that_never_opens_says_so_instead_of_looking_for_ever():
 def test_hours_that_contradict_themselves_are_refused(hours):
     with pytest.raises(ValueError, match="hours"):
         check_hours(hours)
+
+
+def test_a_working_day_after_so_many_is_never_a_holiday():
+    holiday = DayException(date(2026, 6, 8), date(2026, 6, 8))
+    office = BusinessCalendar("UTC", (((540, 1020),),) * 5 + ((), ()), (holiday,))
+    friday, sunday = date(2026, 6, 5), date(2026, 6, 7)
+    assert [office.day_after(friday, days).day for days in (0, 1, 2, 5)] == [5, 9, 10, 15]
+    assert [office.day_after(sunday, days).day for days in (0, 1)] == [9, 9]
+    once_a_week = BusinessCalendar("UTC", (((540, 1020),), *((),) * 6))
+    assert once_a_week.day_after(friday, 365) == date(2033, 5, 30)

@@ -1,7 +1,7 @@
 """Steps for colleagues and records: a task, an owner, a field, a notification, an offer."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ from sqlmodel import Session
 from sqlmodel import select as pick
 
 from crm_core import events
+from crm_core import format as fmt
 from crm_core.access import Actor
 from crm_core.errors import CrmError
 from crm_core.fields import parse_one, registry, to_json
@@ -23,16 +24,18 @@ from crm_core.services.automation.steps.notes import write_notes
 from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.collaboration.activities import links_of
 from crm_core.services.collaboration.timeline import LINKS
+from crm_core.services.helpdesk import calendars
 from crm_core.vocabulary import Priority, StepOutcome
 
 Step = Mapping[str, Any]
+WORKING = "working"
 WHO = Param("who", "For whom", "user", default="owner")
 
 
 def _task(context: Context, step: Step) -> Result:
     if context.entity not in LINKS:
         return Skipped("A task can't hang on this kind of record.")
-    day = context.now.astimezone(ZoneInfo(context.actor.timezone)).date() + timedelta(days=int(step.get("days") or 0))
+    day = _due_on(context, step)
     values = {
         "subject": clip(str(step["subject"]), 300), "body": step.get("body") or None, "due_at": day,
         "priority": step.get("priority") or Priority.NORMAL.value, "owner_id": who(context, step.get("who")),
@@ -41,7 +44,15 @@ def _task(context: Context, step: Step) -> Result:
     made = tasks.create(
         context.session, context.actor, values
     )  # the step's own key, in this transaction, keeps it from coming twice
-    return Done(f"Task “{clip(made.subject, 80)}” for {_user(context.session, made.owner_id)}")
+    return Done(f"Task “{clip(made.subject, 80)}” for {_user(context.session, made.owner_id)}, due {fmt.day(context.actor, day)}")
+
+
+def _due_on(context: Context, step: Step) -> date:
+    """The day a task is due: so many days from today, or working days of whoever gets it."""
+    days = int(step.get("days") or 0)
+    if step.get("count") == WORKING:
+        return calendars.working_day(context.session, who(context, step.get("who")), context.now, days)
+    return context.now.astimezone(ZoneInfo(context.actor.timezone)).date() + timedelta(days=days)
 
 
 def _user(session: Session, user_id: int | None) -> str:
@@ -129,9 +140,13 @@ def _offer(context: Context, step: Step) -> Result:
 STEPS = (
     StepKind(
         "task", "Create a task", "add_task", 10, _task,
-        lambda step, names: f"Create the task “{step.get('subject') or '…'}” for {names.user(step.get('who'))}, due {_due(step.get('days'))}",
+        lambda step, names: f"Create the task “{step.get('subject') or '…'}” for {names.user(step.get('who'))}, due {_due(step)}",
         (
-            Param("subject", "Task", required=True), WHO, Param("days", "Due in days", "number", default=1, high=365),
+            Param("subject", "Task", required=True), WHO, Param("days", "Due in", "number", default=1, high=365),
+            Param(
+                "count", "Counted in", "choice", default="days", options={"days": "days", WORKING: "working days"},
+                help="Working days are those of the shift of whoever gets it, else of the workspace",
+            ),
             Param("priority", "Priority", "choice", default=Priority.NORMAL.value, options={one.value: one.label for one in Priority}),
             Param("body", "Notes", "long", max_length=2000),
         ),
@@ -165,6 +180,8 @@ STEPS = (
 )  # fmt: skip
 
 
-def _due(days: Any) -> str:
-    number = int(days or 0)
+def _due(step: Step) -> str:
+    number = int(step.get("days") or 0)
+    if step.get("count") == WORKING:
+        return "on the same working day" if number == 0 else f"in {number} working {'day' if number == 1 else 'days'}"
     return "today" if number == 0 else "tomorrow" if number == 1 else f"in {number} days"
