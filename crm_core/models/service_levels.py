@@ -7,7 +7,7 @@ from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
 from crm_core.models.base import Json, Record, choice_type, field, table_args
-from crm_core.vocabulary import SlaTarget
+from crm_core.vocabulary import Priority, SlaTarget
 
 
 class ServiceCalendar(Record, table=True):
@@ -21,7 +21,8 @@ class ServiceCalendar(Record, table=True):
 
 
 class SlaPolicy(Record, table=True):
-    """One row per promise about tickets. The first active one by rank whose filter matches holds. ``targets``: priority → target → minutes."""
+    """One row per promise about tickets. The first active one by rank whose filter matches holds. ``targets``: priority → target → minutes;
+    ``escalation``: what happens by itself while a promise runs out (see ``helpdesk/escalation_rules``)."""
 
     __tablename__ = "sla_policy"
     name: str = field("Name", required=True, unique=True, max_length=80)
@@ -30,11 +31,13 @@ class SlaPolicy(Record, table=True):
     filter: dict[str, Any] | None = Field(default=None, sa_type=Json)
     calendar_id: int | None = Field(default=None, foreign_key="service_calendar.id", ondelete="RESTRICT")
     targets: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    escalation: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
     escalate_to_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
 
 
 class SlaClock(Record, table=True):
-    """One row per promise about one ticket, with its due time. ``paused_seconds``: working time that did not count so far."""
+    """One row per promise about one ticket, with its due time. ``paused_seconds``: working time that did not count so far;
+    ``raised_to``: the priority that the watch raised the ticket to, which moves no due time of this clock."""
 
     __tablename__ = "sla_clock"
     __table_args__ = table_args(
@@ -54,3 +57,4 @@ class SlaClock(Record, table=True):
     breached_at: datetime | None = None
     warned_pct: int = 0
     next_warn_at: datetime | None = None
+    raised_to: Priority | None = Field(default=None, sa_type=choice_type(Priority))

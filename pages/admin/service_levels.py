@@ -8,6 +8,7 @@ from crm_core.services.helpdesk.service_levels import PolicyView
 from crm_core.vocabulary import Action, SlaState, SlaTarget
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.escalation_editor import in_words
 from ui.components.header import empty_state, header
 from ui.components.service_level_dialogs import ORDER, calendar_dialog, policy_dialog, week_words
 from ui.components.sla_card import span
@@ -35,6 +36,8 @@ def policy_card(policy: PolicyView, place: int, count: int) -> None:
             },
             border="horizontal",
         )  # fmt: skip
+        for line in in_words(policy.escalation):
+            st.caption(f":material/priority_high: {fmt.md(line)}")
 
 
 def about(policy: PolicyView) -> str:
@@ -87,7 +90,7 @@ def drop(policy_id: int) -> None:
 def switch(policy: PolicyView) -> None:
     perform(
         service_levels.save, policy.id, name=policy.name, targets=policy.targets, filter=policy.filter, calendar_id=policy.calendar_id,
-        escalate_to_id=policy.escalate_to_id, is_active=not policy.is_active, base_version=policy.version,
+        escalate_to_id=policy.escalate_to_id, escalation=policy.escalation, is_active=not policy.is_active, base_version=policy.version,
         success="Switched off." if policy.is_active else "Switched on.",
     )  # fmt: skip
 

@@ -75,7 +75,7 @@ with left:
         log_box("ticket", ticket_id, row["contact_id"])
         feed("ticket", ticket_id)
 with right:
-    sla_card(actor, load(slas.of_ticket, ticket_id))
+    sla_card(actor, load(slas.of_ticket, ticket_id), load(slas.escalations, ticket_id))
     decision_card("ticket", ticket_id)
     customer(actor, specs, row)
     next_steps("ticket", ticket_id)

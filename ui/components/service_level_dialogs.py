@@ -19,6 +19,7 @@ from crm_core.services.helpdesk.service_levels import PolicyView
 from crm_core.vocabulary import Priority, SlaTarget
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.escalation_editor import escalation_editor
 from ui.components.sla_card import minutes_of, span
 from ui.session import current_actor
 
@@ -48,6 +49,7 @@ def policy_dialog(policy: PolicyView | None) -> None:
     escalate = _escalation(policy, right, tag)
     st.caption("Times as 30m, 4h or 1h 30m, counted in the working hours. Empty: nothing is promised.")
     table = _targets_table(policy, tag)
+    steps = escalation_editor(policy.escalation if policy else (), tag)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         tried = st.button("Try it on the last 90 days", icon=":material/history:", key=f"sl_try_{tag}")
         saved = st.button("Save", type="primary", key=f"sl_save_{tag}")
@@ -63,7 +65,7 @@ def policy_dialog(policy: PolicyView | None) -> None:
         return
     done = perform(
         service_levels.save, policy.id if policy else None, name=name or "", targets=targets, filter=ast, calendar_id=calendar_id,
-        escalate_to_id=escalate, is_active=policy.is_active if policy else True, base_version=policy.version if policy else None,
+        escalate_to_id=escalate, escalation=steps, is_active=policy.is_active if policy else True, base_version=policy.version if policy else None,
         success="Service level saved. Open tickets follow within a moment.",
     )  # fmt: skip
     if done is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.services.helpdesk.slas import SlaView
+from crm_core.services.helpdesk.slas import Escalated, SlaView
 from crm_core.vocabulary import SlaState
 from ui import format as fmt
 from ui.tones import TONES
@@ -15,9 +15,9 @@ _SPAN = re.compile(r"^\s*(\d{1,6})\s*(d|days?|h|hours?|min|minutes?|m)?\s*", re.
 _MINUTES = {"d": 24 * 60, "h": 60, "m": 1}
 
 
-def sla_card(actor: Actor, promises: Sequence[SlaView]) -> None:
-    """The promises of a ticket, the next one that runs out on top; nothing where no service level holds."""
-    if not promises:
+def sla_card(actor: Actor, promises: Sequence[SlaView], escalated: Sequence[Escalated] = ()) -> None:
+    """The promises of a ticket, the next one that runs out on top, and what happened because of them; nothing where no service level holds."""
+    if not promises and not escalated:
         return
     with st.container(border=True, gap="small", key="sla"):
         st.markdown("**Service level**")
@@ -28,6 +28,9 @@ def sla_card(actor: Actor, promises: Sequence[SlaView]) -> None:
                     if view.state in (SlaState.RUNNING, SlaState.BREACHED) and view.due_at is not None:
                         st.caption(f"due {fmt.md(fmt.ago(actor, view.due_at))}", width="content")
                     st.badge(view.state.label, color=TONES[view.state])  # type: ignore[arg-type]
+        for one in escalated:
+            words = one.what[:1].upper() + one.what[1:]
+            st.caption(f":material/priority_high: {fmt.md(words)} because {fmt.md(one.why)}, {fmt.md(fmt.ago(actor, one.at))}")
 
 
 def minutes_of(text: str | None) -> int | None:

@@ -1,6 +1,6 @@
 """Service levels: which tickets are promised what, in which working hours, and who hears of it when a promise breaks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.filters import unaskable, where
 from crm_core.kit.text import clean
-from crm_core.models import ServiceCalendar, SlaClock, SlaPolicy, User
+from crm_core.models import ServiceCalendar, SlaClock, SlaPolicy, Team, User
+from crm_core.services.helpdesk import escalation_rules
 from crm_core.vocabulary import Action, Priority, SlaTarget
 
 MAX_MINUTES = 60 * 24 * 365
@@ -31,6 +32,7 @@ class PolicyView:
     targets: dict[str, dict[str, int]]
     escalate_to_id: int | None
     broken: str = ""
+    escalation: tuple[dict[str, Any], ...] = ()
 
 
 def find(session: Session, actor: Actor) -> list[PolicyView]:
@@ -49,6 +51,7 @@ def save(
     filter: Mapping[str, Any] | None = None,
     calendar_id: int | None = None,
     escalate_to_id: int | None = None,
+    escalation: Sequence[Mapping[str, Any]] = (),
     is_active: bool = True,
     base_version: int | None = None,
 ) -> SlaPolicy:
@@ -61,6 +64,7 @@ def save(
     row.name, row.filter, row.calendar_id = clean(name)[:80], dict(filter) if filter else None, calendar_id
     row.targets = {priority: dict(minutes) for priority, minutes in targets.items() if minutes}
     row.escalate_to_id, row.is_active = escalate_to_id, is_active
+    row.escalation = _escalation(session, escalation)
     session.add(row)
     session.flush()
     return _changed(session, actor, row, "service_level.saved")
@@ -99,6 +103,14 @@ def _changed(session: Session, actor: Actor, row: SlaPolicy, event: str) -> SlaP
     events.record(session, actor, event, entity="service_level", record_id=row.id, data={"name": row.name})
     jobs.enqueue(session, "helpdesk.sla_sweep")
     return row
+
+
+def _escalation(session: Session, steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    people = set(session.exec(select(User.id).where(col(User.is_active))))
+    try:
+        return escalation_rules.checked(steps, people, set(session.exec(select(Team.id))))
+    except ValueError as error:
+        raise Invalid(fields={"escalation": str(error)}) from error
 
 
 def _check(
@@ -156,5 +168,5 @@ def _view(session: Session, row: SlaPolicy) -> PolicyView:
     targets = {priority: dict(minutes) for priority, minutes in row.targets.items()}
     return PolicyView(
         row.id, row.version, row.name, row.is_active, row.filter, row.calendar_id, targets, row.escalate_to_id,
-        unaskable(session, "ticket", row.filter),
+        unaskable(session, "ticket", row.filter), tuple(row.escalation or ()),
     )  # fmt: skip

@@ -13,13 +13,13 @@ from sqlmodel import Session
 from crm_core import db, events, records
 from crm_core.access import system
 from crm_core.errors import CrmError
-from crm_core.jobs import Job, job
+from crm_core.jobs import Job, enqueue, job
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.kit.clock import utcnow
 from crm_core.models import Account, SlaClock, SlaPolicy, Ticket, User
 from crm_core.services.collaboration import notifications
 from crm_core.services.collaboration.notifications import News
-from crm_core.services.helpdesk import sla_rules
+from crm_core.services.helpdesk import escalation_rules, sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.ticket_marks import PROMISED
 from crm_core.vocabulary import PromiseOutcome, SlaTarget
@@ -27,6 +27,8 @@ from crm_core.vocabulary import PromiseOutcome, SlaTarget
 log = logging.getLogger("rapport.helpdesk")
 
 JOB = "helpdesk.sla_watch"
+ESCALATE = "helpdesk.sla_escalate"
+"""The job that does what a threshold calls for (``routing/escalating``): assignment stands above the service desk."""
 _BATCH = 500
 _CLOCKS: Any = SlaClock.__table__  # type: ignore[attr-defined]
 _ACCOUNTS: Any = Account.__table__  # type: ignore[attr-defined]
@@ -79,6 +81,7 @@ class _Told:
     log: list[tuple[str, Any, Mapping[str, Any]]] = field(default_factory=list)
     news: list[News] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
+    called: list[list[Any]] = field(default_factory=list)
 
 
 def _something_due(session: Session) -> bool:
@@ -124,6 +127,8 @@ def _look(session: Session, clocks: Sequence[_Clock]) -> None:
     _note_late(session, clocks)
     events.record_many(session, system(), "ticket", told.log)
     notifications.notify_many(session, told.news)
+    if told.called:
+        enqueue(session, ESCALATE, told.called)
     session.info[records.LINKABLE] = {("ticket", ticket_id, None) for ticket_id in around.tickets}
     try:
         _give_tasks(session, told.tasks)
@@ -179,6 +184,8 @@ def _warn(clock: _Clock, around: _Around, told: _Told, now: datetime) -> None:
     reached = sla_rules.warn(clock, now, around.calendars[policy.calendar_id if policy else None])
     if ticket is None or ticket.deleted_at is not None:
         return
+    if policy is not None:
+        told.called += [[clock.id, step] for step in escalation_rules.called_for(policy.escalation, clock.target, reached)]
     for pct in reached[-1:]:  # after a pause of the worker only the last step is news
         kind = "ticket.sla_breached" if pct >= 100 else "ticket.sla_warned"
         told.log.append((kind, ticket, {"target": clock.target.label.lower(), "pct": pct}))

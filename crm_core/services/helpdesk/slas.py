@@ -19,12 +19,12 @@ from crm_core.filters import first_fitting
 from crm_core.jobs import Job, job
 from crm_core.kit.business_calendar import BusinessCalendar
 from crm_core.kit.clock import utcnow
-from crm_core.models import SlaClock, SlaPolicy, Ticket, TicketMessage
+from crm_core.models import Event, SlaClock, SlaPolicy, Ticket, TicketMessage
 from crm_core.services.helpdesk import sla_rules, ticket_marks
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.sla_rules import Promise
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
-from crm_core.vocabulary import Action, SlaState, SlaTarget
+from crm_core.vocabulary import Action, Priority, SlaState, SlaTarget
 
 _BATCH = 200
 
@@ -107,13 +107,52 @@ def _keep_up(
         sla_rules.hush(clock, now, calendar)
     elif promise.met_at is None and clock.met_at is not None:
         sla_rules.reopen(clock, now, calendar)
-    if sla_rules.running(clock):
+    if sla_rules.running(clock) and _held(session, clock, ticket):
+        calendar = calendar_of(session, session.get_one(SlaPolicy, clock.policy_id).calendar_id)
+    elif sla_rules.running(clock):
+        clock.raised_to = None
         if minutes is None:
             sla_rules.cancel(clock, now)
         elif (clock.minutes, clock.policy_id) != (minutes, policy.id if policy else None) or not sla_rules.fits(clock, calendar):
             sla_rules.replan(clock, now, policy.id if policy else None, minutes, calendar)
     _settle(ticket, promise, clock, calendar, now)
     session.add(clock)
+
+
+def hold(session: Session, ticket_id: int, priority: Priority) -> None:
+    """Before the watch raises the priority of a ticket: the promises that run keep their time, as they were made. When a person changes the
+    priority, they are planned anew."""
+    for clock in _clocks(session, ticket_id):
+        if sla_rules.running(clock):
+            clock.raised_to = priority
+            session.add(clock)
+    session.flush()
+
+
+def _held(session: Session, clock: SlaClock, ticket: Ticket) -> bool:
+    """Whether a clock keeps its time although the ticket has another priority than it was planned for."""
+    return clock.raised_to is not None and clock.raised_to is ticket.priority and clock.policy_id is not None
+
+
+@dataclass(frozen=True)
+class Escalated:
+    """Something that happened by itself because a promise ran out. ``what``: "raised the priority to high"."""
+
+    at: datetime
+    what: str
+    why: str
+
+
+def escalations(session: Session, actor: Actor, ticket_id: int) -> list[Escalated]:
+    """What was done by itself with a ticket because a promise ran out, the latest first."""
+    records.get(session, actor, "ticket", ticket_id)
+    log: Any = Event.__table__  # type: ignore[attr-defined]
+    mine = (log.c.entity == "ticket", log.c.record_id == ticket_id, log.c.type == "ticket.escalated")
+    rows = session.execute(pick(log.c.at, log.c.data).where(*mine).order_by(log.c.id.desc()).limit(5))
+    return [
+        Escalated(at, str(data["what"]), f"{data['pct']}% of the time for the {data['target']} was used up")
+        for at, data in rows.tuples()
+    ]
 
 
 def _settle(ticket: Ticket, promise: Promise, clock: SlaClock, calendar: BusinessCalendar, now: datetime) -> None:

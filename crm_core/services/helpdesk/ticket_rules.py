@@ -7,6 +7,7 @@ from crm_core.models import Ticket
 from crm_core.vocabulary import Level, Priority, TicketKind
 
 _RANK = {Level.LOW: 0, Level.MEDIUM: 1, Level.HIGH: 2}
+_ABOVE = {Level.LOW: Level.MEDIUM, Level.MEDIUM: Level.HIGH}
 _PRIORITY = {0: Priority.LOW, 1: Priority.LOW, 2: Priority.NORMAL, 3: Priority.HIGH, 4: Priority.URGENT}
 WAITING = (TicketKind.WAITING_CUSTOMER, TicketKind.WAITING_THIRD)
 DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
@@ -17,6 +18,19 @@ REOPEN_DAYS = 14
 def priority_of(impact: Level, urgency: Level) -> Priority:
     """Priority from impact × urgency: both high is urgent, both low is low (the ITIL matrix)."""
     return _PRIORITY[_RANK[impact] + _RANK[urgency]]
+
+
+def raised(impact: Level, urgency: Level) -> tuple[Level, Level]:
+    """Impact and urgency whose priority is one step higher: the urgency rises first. What is urgent already stays."""
+    before = priority_of(impact, urgency)
+    for _ in range(2):
+        if priority_of(impact, urgency) is not before:
+            break
+        if urgency is not Level.HIGH:
+            urgency = _ABOVE[urgency]
+        elif impact is not Level.HIGH:
+            impact = _ABOVE[impact]
+    return impact, urgency
 
 
 def check_open(ticket: Ticket) -> None:
