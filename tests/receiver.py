@@ -22,6 +22,9 @@ def receiver():
     found = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.do_POST()
+
         def do_POST(self):
             length = int(self.headers.get("content-length", 0))
             body = self.rfile.read(length)

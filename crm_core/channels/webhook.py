@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -131,6 +131,18 @@ def resolve(url: str) -> Target:
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = SECONDS) -> Answer:
     """Send it once. Never raises for what the other side does: the answer says."""
+    found = _call("POST", url, body, headers, seconds, MOST_ANSWER)
+    return replace(found, text=clip(clean(found.text), SHOWN))
+
+
+def get(url: str, headers: Mapping[str, str], *, seconds: float = SECONDS, most: int = MOST_ANSWER) -> Answer:
+    """Ask once, with the whole answer as long as it has at most so many bytes; a longer one is a refusal."""
+    return _call("GET", url, None, headers, seconds, most + 1, whole=True)
+
+
+def _call(
+    method: str, url: str, body: bytes | None, headers: Mapping[str, str], seconds: float, most: int, *, whole: bool = False
+) -> Answer:
     began = time.monotonic()
 
     def took() -> int:
@@ -142,34 +154,38 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = 
         return Answer(None, took(), message=error.message)
     deadline = began + seconds
     try:
-        status, text = _exchange(target, body, headers, deadline)
+        status, read = _exchange(target, method, body, headers, deadline, most)
     except httpcore.TimeoutException:
         return Answer(None, took(), message=f"No answer within {seconds:g} seconds.")
     except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError, UnicodeError) as error:
         return Answer(None, took(), message=clip(f"The connection failed: {clean(str(error)) or type(error).__name__}", 300))
-    return Answer(status, took(), text)
+    if whole and len(read) >= most:
+        return Answer(None, took(), message=f"The answer is longer than {most // 2**20} MB.")
+    return Answer(status, took(), read[:most].decode("utf-8", "replace"))
 
 
-def _exchange(target: Target, body: bytes, headers: Mapping[str, str], deadline: float) -> tuple[int, str]:
+def _exchange(
+    target: Target, method: str, body: bytes | None, headers: Mapping[str, str], deadline: float, most: int
+) -> tuple[int, bytes]:
     host = f"[{target.host}]" if ":" in target.host else target.host
     usual = target.port == (443 if target.scheme == "https" else 80)
     sent = {
         "host": host if usual else f"{host}:{target.port}",
-        "content-length": str(len(body)),
+        **({"content-length": str(len(body))} if body is not None else {}),
         "accept-encoding": "identity",
         **headers,
     }
     where = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
     with (
         httpcore.ConnectionPool(network_backend=_Pinned(target.address, deadline), max_keepalive_connections=0) as pool,
-        pool.stream("POST", where, headers=list(sent.items()), content=body) as response,
+        pool.stream(method, where, headers=list(sent.items()), content=body) as response,
     ):
         text = b""
         for chunk in response.iter_stream():
             text += chunk
-            if len(text) >= MOST_ANSWER:
+            if len(text) >= most:
                 break
-        return response.status, clip(clean(text[:MOST_ANSWER].decode("utf-8", "replace")), SHOWN)
+        return response.status, text
 
 
 class _Pinned(httpcore.NetworkBackend):

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from crm_core.services.marketing import lead_forms
+from crm_core.services.marketing import lead_forms, lead_sources
 from crm_core.services.marketing.lead_forms import FormRow
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.header import empty_state, header
 from ui.components.lead_form_dialogs import base_url, form_dialog, key_dialog, log_dialog, use_dialog
+from ui.components.lead_source_dialogs import source_card, source_dialog
 from ui.components.site_visits import visits_dialog
 from ui.session import current_actor
 
@@ -63,6 +64,14 @@ if may_edit and actions.button("Visits of your site", icon=":material/travel_exp
     visits_dialog()
 
 rows = load(lead_forms.find)
+if (
+    may_edit
+    and rows
+    and actions.button(
+        "Fetch leads", icon=":material/cloud_download:", key="new_source", help="From an ad platform, a portal or a partner"
+    )
+):
+    source_dialog(None)
 if not rows:
     box = empty_state(
         "No forms yet",
@@ -75,3 +84,8 @@ for row in rows:
     card(row)
 if rows:
     st.caption(f"Addresses begin with {fmt.md(base_url())}. Robots, doubles and floods are kept in the log and become no leads.")
+sources = load(lead_sources.find)
+if sources:
+    st.subheader("Fetched from elsewhere", anchor=False)
+for source in sources:
+    source_card(source, may_edit)

@@ -20,10 +20,10 @@ from crm_core.errors import CrmError, Invalid, NotFound
 from crm_core.fields import FieldSpec, parse_all, registry
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip, email_key
-from crm_core.models import Consent, FormSubmission, Lead, LeadForm, Organisation, Touchpoint
+from crm_core.models import Consent, FormSubmission, Lead, LeadForm, LeadSource, Organisation, Touchpoint
 from crm_core.services.collaboration import activities, interactions, outbox
 from crm_core.services.customers import consent, withdrawing
-from crm_core.services.marketing import lead_forms, signing, tracking
+from crm_core.services.marketing import lead_forms, pull_rules, signing, tracking
 from crm_core.services.sales import leads
 from crm_core.settings import settings
 from crm_core.vocabulary import (
@@ -46,7 +46,8 @@ SAME_SECONDS = 300
 PER_SOURCE, PER_SOURCE_MINUTES = 10, 10
 TRAP = "fax_number"
 """A field that people don't see; what fills it in is no person."""
-CONSENT = "consent"
+CONSENT, RAW = "consent", "raw"
+"""Keys of a payload that are no fields: whether they agreed, and what was fetched as long as it needs a look."""
 CONFIRM_DAYS = 7
 MAX_TEXT = 5_000
 CLOSED = "There is no form here, or it takes nothing in at the moment."
@@ -118,6 +119,47 @@ def submit_by_key(session: Session, key: str, values: Mapping[str, Any], sender:
     return _take(session, form, {name: str(value) for name, value in values.items() if value is not None}, sender, Via.API, False)
 
 
+def take_pulled(session: Session, source: LeadSource, entry: Any) -> SubmissionState:
+    """Take an entry in that was fetched from a source: once, whatever is fetched again. What can't become a lead waits in the log of the form."""
+    form, number = session.get_one(LeadForm, source.form_id), pull_rules.id_of(entry, source.id_path)
+    if (
+        number
+        and session.exec(
+            select(FormSubmission.id).where(FormSubmission.source_id == source.id, FormSubmission.external_id == number)
+        ).first()
+    ):
+        return SubmissionState.TWICE
+    payload: dict[str, Any] = {
+        **pull_rules.mapped(entry, source.mapping),
+        CONSENT: form.ask_consent and pull_rules.agreed(entry, source.consent_path),
+    }
+    row = _keep(
+        session, form, payload, Sender(), Via.API, source=source, external_id=number or f"without:{pull_rules.raw_of(entry)}"
+    )
+    if row is None:
+        return SubmissionState.TWICE
+    if number:
+        _weigh_pulled(session, form, row)
+    else:
+        row.message = f"It has no number at “{source.id_path}”, so that nobody could tell whether it comes again."
+    if row.state is SubmissionState.FAILED:
+        row.payload = {**row.payload, RAW: pull_rules.raw_of(entry)}
+    session.add(row)
+    session.flush()
+    return row.state
+
+
+def _weigh_pulled(session: Session, form: LeadForm, row: FormSubmission) -> None:
+    """A lead, or the sentence why not."""
+    texts = {one["key"]: str(row.payload.get(one["key"]) or "") for one in form.fields}
+    try:
+        typed = _typed(session, form, texts)
+    except Invalid as error:
+        row.message = clip(" ".join(dict.fromkeys((error.fields or {}).values())) or error.message, 500)
+        return
+    _become_lead(session, form, row, typed, bool(row.payload.get(CONSENT)), Sender())
+
+
 def _take(
     session: Session, form: LeadForm, values: Mapping[str, str], sender: Sender, via: Via, suspicious: bool
 ) -> SubmissionState:
@@ -156,9 +198,22 @@ def _typed(session: Session, form: LeadForm, payload: Mapping[str, str]) -> dict
     return typed
 
 
-def _keep(session: Session, form: LeadForm, payload: dict[str, Any], sender: Sender, via: Via) -> FormSubmission | None:
-    """The sending as it came; None when the very same came within five minutes, even at the same instant."""
-    digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+def _keep(
+    session: Session,
+    form: LeadForm,
+    payload: dict[str, Any],
+    sender: Sender,
+    via: Via,
+    *,
+    source: LeadSource | None = None,
+    external_id: str = "",
+) -> FormSubmission | None:
+    """The sending as it came; None when the very same came within five minutes, even at the same instant. What was fetched is the same by its
+    number in its source, whenever it comes."""
+    told = json.dumps(payload, sort_keys=True) if source is None else f"source:{source.id}:{external_id}"
+    digest = hashlib.sha256(told.encode()).hexdigest()
+    if external_id.startswith("without:"):
+        external_id = f"without:{digest}"
     now = utcnow()
     since = now - timedelta(seconds=SAME_SECONDS)
     same = select(FormSubmission.id).where(
@@ -169,6 +224,7 @@ def _keep(session: Session, form: LeadForm, payload: dict[str, Any], sender: Sen
     row = FormSubmission(
         form_id=form.id, payload=payload, digest=digest, slot=int(now.timestamp()) // SAME_SECONDS, via=via, state=SubmissionState.FAILED,
         source_hash=signing.mac(session, PURPOSE, f"source.{sender.address}"), created_at=now,
+        source_id=source.id if source is not None else None, external_id=external_id or None,
     )  # fmt: skip
     try:
         with session.begin_nested():
@@ -190,7 +246,7 @@ def _become_lead(
             known = _known(session, typed.get("email"))
             lead = known or leads.create(session, actor, {**typed, **form.defaults})
             if known is not None:
-                text = "\n".join(f"{key}: {value}" for key, value in row.payload.items() if value and key != CONSENT)
+                text = "\n".join(f"{key}: {value}" for key, value in row.payload.items() if value and key not in (CONSENT, RAW))
                 again = activities.log(
                     session,
                     actor,
@@ -321,8 +377,21 @@ def retry(session: Session, actor: Actor, submission_id: int) -> SubmissionState
     form = session.get(LeadForm, row.form_id) if row is not None else None
     if row is None or form is None or row.state is not SubmissionState.FAILED:
         raise NotFound("This sending no longer waits for anybody.")
-    payload = {key: str(value or "") for key, value in row.payload.items() if key != CONSENT}
+    _map_again(session, form, row)
+    payload = {one["key"]: str(row.payload.get(one["key"]) or "") for one in form.fields}
     _become_lead(session, form, row, _typed(session, form, payload), bool(row.payload.get(CONSENT)), Sender())
+    if row.state is not SubmissionState.FAILED:
+        row.payload = {key: value for key, value in row.payload.items() if key != RAW}
     session.add(row)
     session.flush()
     return row.state
+
+
+def _map_again(session: Session, form: LeadForm, row: FormSubmission) -> None:
+    """What was fetched is read as the source is set up now: perhaps a path was mended."""
+    source, raw = session.get(LeadSource, row.source_id or 0), row.payload.get(RAW)
+    if source is not None and raw:
+        entry = json.loads(raw)
+        agreed = form.ask_consent and pull_rules.agreed(entry, source.consent_path)
+        row.payload = {**pull_rules.mapped(entry, source.mapping), CONSENT: agreed, RAW: raw}
+        row.external_id = pull_rules.id_of(entry, source.id_path) or row.external_id
