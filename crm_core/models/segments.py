@@ -14,7 +14,8 @@ class Segment(Customisable, table=True):
     """One row per segment. A live one has a ``rule`` (filter grammar) that its owner's eyes evaluate; a static one is a kept list.
 
     ``member_count`` counts all members, whoever may see them: show a person only what ``segments`` counts for that person. ``progress`` is
-    where keeping it up to date stands: versions of the tables read, the last event seen, why it stopped.
+    where keeping it up to date stands: versions of the tables read, the last event seen, why it stopped; ``drift`` how it stands
+    against the run that it came from (see ``segment_drift``).
     """
 
     __table_args__ = table_args(Index("ix_segment_list", "deleted_at", "name"))
@@ -28,6 +29,7 @@ class Segment(Customisable, table=True):
     rule: dict[str, Any] | None = Field(default=None, sa_type=Json)
     source: dict[str, Any] | None = Field(default=None, sa_type=Json)
     progress: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
+    drift: dict[str, Any] | None = Field(default=None, sa_type=Json)
     member_count: int = 0
 
 

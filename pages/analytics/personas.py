@@ -21,6 +21,10 @@ def cards(shown: Analysis) -> None:
         st.caption("Bring other fields, another period, or more customers, and run again.")
         return
     persona_cards(shown)
+    st.caption(
+        "What customers say, complain about and buy is read as you may see it, of the last 12 months, without names, addresses and numbers; it is never part "
+        "of a shared page. Each run is a version of its own: choose an earlier one above, or compare two."
+    )
 
 
 def usefulness(shown: Analysis) -> None:

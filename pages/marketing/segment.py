@@ -16,6 +16,7 @@ from ui.components.export import export_button
 from ui.components.header import empty_state, header
 from ui.components.list_link import list_link
 from ui.components.record_page import id_from_url
+from ui.components.segment_drift import drift_note
 from ui.components.segment_workbench import json_from_url, workbench
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -71,6 +72,7 @@ def kept_segment() -> None:
     if segment.description:
         st.caption(fmt.md(segment.description))
     trouble(segment)
+    drift_note(segment)
     may_address = page_of(actor, "campaign") is not None and actor.can("campaign", Action.CREATE)
     if may_address and actions.button("Start a campaign", type="primary", icon=":material/campaign:", key="campaign"):
         segment_dialogs.campaign(segment)

@@ -4,11 +4,12 @@ from typing import Any
 
 import streamlit as st
 
-from crm_core.services.analytics import segmentation_rows
+from crm_core.services.analytics import persona_voices, segmentation_rows
 from crm_core.services.analytics.segment_rules import readable, rule_words
 from crm_core.vocabulary import Channel
 from ui import format as fmt
 from ui.actions import load
+from ui.cache import cached
 from ui.components.analysis import Analysis
 from ui.components.segment_actions import published_rule, segment_buttons
 from ui.components.segmentation_views import money
@@ -35,6 +36,7 @@ def _card(shown: Analysis, card: dict[str, Any]) -> None:
     if card["traits"]:
         st.markdown("\n".join(f"- {fmt.md(readable(trait, actor.currency))}" for trait in card["traits"]))
     _likes(card)
+    _voice(shown, card)
     if card["held_out"]:
         st.caption("**Not used to make the personas**\n" + "\n".join(f"- {fmt.md(readable(text))}" for text in card["held_out"]))
     if card["rule"] is not None:
@@ -65,6 +67,29 @@ def _likes(card: dict[str, Any]) -> None:
     parts += [f"{name} ({lift:.1f} times, {low:.1f} to {high:.1f})" for name, lift, low, high in card["categories"]]
     if parts:
         st.caption(f":material/favorite: {fmt.md(' · '.join(parts))}")
+
+
+def _voice(shown: Analysis, card: dict[str, Any]) -> None:
+    """What they say, complain about and buy, as the reader sees it now; shared pages have none of it."""
+    if shown.run.finished_at is None:
+        return
+    found = cached(
+        persona_voices.of_persona, shown.run.id, card["segment"], entities=("contact", "account", "ticket", "order"),
+        tables=("survey_answer", "ticket_message", "order_line", "product"), own=True,
+    )  # fmt: skip
+    lines = [f":material/inventory_2: Buy most: {_shares(found.products)}"] if found.products else []
+    lines += [f":material/report: Write about: {_shares(found.complaints)}"] if found.complaints else []
+    for line in lines:
+        st.caption(line)
+    for quote in found.quotes:
+        source = "in a survey" if quote.source == "survey" else "in a letter"
+        st.markdown(
+            f"> {fmt.md(quote.text)}  \n> :small[:gray[A customer, {source}, {fmt.md(fmt.day(shown.actor, quote.at.date()))}]]"
+        )
+
+
+def _shares(rows: Any) -> str:
+    return " · ".join(fmt.md(f"{one.name} {one.share:.0%} (of all {one.of_all:.0%})") for one in rows)
 
 
 def _suggestion(card: dict[str, Any]) -> str:

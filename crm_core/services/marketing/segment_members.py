@@ -88,7 +88,7 @@ def fill(
     ``actor`` already asked for the verb that leads here; a static segment is filled once by whoever makes it. ``only``: records that were
     touched, when the others are known to stand as they did.
     """
-    eyes = actor if segment.kind is SegmentKind.STATIC or segment.owner_id == actor.user_id else _owner(session, segment)
+    eyes = actor if segment.kind is SegmentKind.STATIC or segment.owner_id == actor.user_id else owner_of(session, segment)
     table = entity(segment.entity).table
     matching = and_(visible(eyes, segment.entity, table), where(session, segment.entity, segment.rule, eyes))
     now = clock.utcnow()
@@ -126,7 +126,8 @@ def _tell_each(session: Session, actor: Actor, segment: Segment, now: datetime, 
             )
 
 
-def _owner(session: Session, segment: Segment) -> Actor:
+def owner_of(session: Session, segment: Segment) -> Actor:
+    """Whose eyes evaluate a live segment. Raises Invalid when there is nobody."""
     if segment.owner_id is None:
         raise Invalid("This segment has no owner whose eyes could evaluate it. Give it one.")
     return access.load(session, segment.owner_id)

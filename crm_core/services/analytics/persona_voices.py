@@ -1,0 +1,172 @@
+"""What the people behind a persona say, complain about and buy: read when somebody looks, as they see it; never kept in the run and never shared."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+from sqlmodel import Session
+
+from crm_core.access import Actor, require, visible
+from crm_core.entities import entity
+from crm_core.kit import clock
+from crm_core.models import OrderLine, SurveyAnswer, SurveyInvitation, TicketMessage
+from crm_core.services.analytics import runs, segmentation_rows, voice_rules
+from crm_core.services.analytics.voice_rules import Quote, Said
+from crm_core.vocabulary import SOLD, Action, MessageDirection
+
+_ANSWERS: Any = SurveyAnswer.__table__  # type: ignore[attr-defined]
+_INVITATIONS: Any = SurveyInvitation.__table__  # type: ignore[attr-defined]
+_MESSAGES: Any = TicketMessage.__table__  # type: ignore[attr-defined]
+_LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
+PART = 5_000
+CANDIDATES = 200
+"""How many of the latest words of each kind are weighed."""
+MONTHS = 12
+FEWEST = 5
+"""Customers with something in common below which it is not said."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Something, how many of the persona it is true of, their share, and the share among all customers of the run."""
+
+    name: str
+    count: int
+    share: float
+    of_all: float
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What a persona says, complains about (categories of tickets) and buys most, of the last twelve months."""
+
+    quotes: tuple[Quote, ...] = ()
+    complaints: tuple[Share, ...] = ()
+    products: tuple[Share, ...] = ()
+
+
+def of_persona(session: Session, actor: Actor, run_id: int, persona: int) -> Voice:
+    """Words, complaints and products of the customers of a persona, as far as the actor may see them. Names, addresses and numbers are left out."""
+    run = runs.get(session, actor, run_id, "personas")
+    require(actor, run.params["customer"], Action.READ)
+    ids = sorted(segmentation_rows.of_persona(session, actor, run_id, persona))
+    everybody = [int(one) for one in runs.table(session, actor, run_id, "customers")["customer_id"]]
+    customer, since = str(run.params["customer"]), clock.utcnow() - timedelta(days=round(MONTHS * 30.44))
+    return Voice(
+        tuple(voice_rules.chosen(_said(session, actor, customer, ids, since))),
+        tuple(_complaints(session, actor, customer, ids, everybody, since)),
+        tuple(_products(session, actor, customer, ids, everybody, since)),
+    )
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Any]:
+    """Numbers as they are written into a statement, some thousand at a time."""
+    for at in range(0, len(ids), PART):
+        yield bindparam(None, list(ids[at : at + PART]), expanding=True, literal_execute=True)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------------
+
+
+def _said(session: Session, actor: Actor, customer: str, ids: Sequence[int], since: datetime) -> list[Said]:
+    """The latest words of these customers; nothing where the actor may not read whom or what they are about."""
+    if not actor.can("contact", Action.READ):
+        return []
+    found: list[Said] = []
+    for part in _parts(ids):
+        found += [*_answers(session, actor, customer, part, since), *_letters(session, actor, customer, part, since)]
+    return found
+
+
+def _named(customer: str) -> tuple[Any, Any, list[Any]]:
+    people, companies = entity("contact").table, entity("account").table
+    return people, companies, [people.c.id.label("contact_id"), people.c.name.label("person"), companies.c.name.label("company")]
+
+
+def _answers(session: Session, actor: Actor, customer: str, ids: Any, since: datetime) -> list[Said]:
+    if not actor.can("survey", Action.READ):
+        return []
+    people, companies, names = _named(customer)
+    whose = people.c.id if customer == "contact" else people.c.account_id
+    query = (
+        select(_ANSWERS.c.id, _ANSWERS.c.at, _ANSWERS.c.comment.label("text"), *names)
+        .join(_INVITATIONS, _INVITATIONS.c.id == _ANSWERS.c.invitation_id)
+        .join(people, people.c.id == _INVITATIONS.c.contact_id)
+        .outerjoin(companies, companies.c.id == people.c.account_id)
+        .where(whose.in_(ids), _ANSWERS.c.comment != "", _ANSWERS.c.at >= since, visible(actor, "contact", people))
+    )
+    rows = session.execute(query.order_by(_ANSWERS.c.at.desc(), _ANSWERS.c.id).limit(CANDIDATES))
+    return [_as_said(row, "survey") for row in rows]
+
+
+def _letters(session: Session, actor: Actor, customer: str, ids: Any, since: datetime) -> list[Said]:
+    if not actor.can("ticket", Action.READ):
+        return []
+    people, companies, names = _named(customer)
+    ticket = entity("ticket").table
+    query = (
+        select(_MESSAGES.c.id, _MESSAGES.c.at, _MESSAGES.c.body.label("text"), *names)
+        .join(ticket, ticket.c.id == _MESSAGES.c.ticket_id)
+        .join(people, people.c.id == ticket.c.contact_id)
+        .outerjoin(companies, companies.c.id == people.c.account_id)
+        .where(
+            ticket.c[f"{customer}_id"].in_(ids), _MESSAGES.c.direction == MessageDirection.INBOUND, _MESSAGES.c.at >= since,
+            visible(actor, "ticket", ticket), visible(actor, "contact", people),
+        )
+    )  # fmt: skip
+    rows = session.execute(query.order_by(_MESSAGES.c.at.desc(), _MESSAGES.c.id).limit(CANDIDATES))
+    return [_as_said(row, "ticket") for row in rows]
+
+
+def _as_said(row: Any, source: str) -> Said:
+    return Said(row.contact_id, row.text, source, row.at, row.id, tuple(name for name in (row.person, row.company) if name))
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------------
+
+
+def _complaints(
+    session: Session, actor: Actor, customer: str, ids: Sequence[int], everybody: Sequence[int], since: datetime
+) -> list[Share]:
+    """Categories of tickets, by customers who wrote about them."""
+    if not actor.can("ticket", Action.READ) or actor.masked("ticket", "category"):
+        return []
+    ticket = entity("ticket").table
+    who = ticket.c[f"{customer}_id"]
+
+    def query(part: Any) -> Any:
+        seen = (who.in_(part), ticket.c.opened_at >= since, ticket.c.category.is_not(None), visible(actor, "ticket", ticket))
+        return select(ticket.c.category, func.count(who.distinct())).where(*seen).group_by(ticket.c.category)
+
+    return _shares(session, query, ids, everybody)
+
+
+def _products(
+    session: Session, actor: Actor, customer: str, ids: Sequence[int], everybody: Sequence[int], since: datetime
+) -> list[Share]:
+    """Products, by customers who bought them."""
+    if not (actor.can("order", Action.READ) and actor.can("product", Action.READ)):
+        return []
+    order, product = entity("order").table, entity("product").table
+    who = order.c[f"{customer}_id"]
+
+    def query(part: Any) -> Any:
+        seen = (who.in_(part), order.c.ordered_at >= since, order.c.status.in_(SOLD), visible(actor, "order", order))
+        found = select(product.c.name, func.count(who.distinct())).join(_LINES, _LINES.c.product_id == product.c.id)
+        return found.join(order, order.c.id == _LINES.c.order_id).where(*seen).group_by(product.c.id, product.c.name)
+
+    return _shares(session, query, ids, everybody)
+
+
+def _shares(session: Session, query: Any, ids: Sequence[int], everybody: Sequence[int]) -> list[Share]:
+    """The three that most of the persona have, each beside its share among all."""
+    mine, all_of_them = (Counter[str](), Counter[str]())
+    for found, numbers in ((mine, ids), (all_of_them, everybody)):
+        for part in _parts(numbers):
+            for name, many in session.execute(query(part)):
+                found[str(name)] += many
+    top = sorted((name for name in mine if mine[name] >= FEWEST), key=lambda name: (-mine[name], name))[:3]
+    return [Share(name, mine[name], mine[name] / len(ids), all_of_them[name] / len(everybody)) for name in top]

@@ -1,0 +1,122 @@
+"""What customers said, on a persona: only for whom may read it, without what tells who they are, always the same choice."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from crm_core.db import write_session
+from crm_core.frames.arrow import pack
+from crm_core.kit import clock
+from crm_core.models import AnalysisRun, AnalysisTable, Contact, Segment, SegmentMember, Ticket
+from crm_core.services.analytics import persona_voices, run_keys, voice_rules
+from crm_core.services.analytics.methods import method
+from crm_core.services.analytics.voice_rules import Said
+from crm_core.services.customers import contacts
+from crm_core.services.helpdesk import tickets
+from crm_core.services.marketing import segment_drift
+from crm_core.services.sales import leads
+from crm_core.vocabulary import RunState, SegmentKind, SegmentOf
+from tests.verbs import do, look
+
+AT = datetime(2026, 6, 1, tzinfo=UTC)
+LONG = "The delivery came four days late and nobody told us where it was."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"Hello Ida,\n\n{LONG}\n\nKind regards\nMaria Anders", LONG),
+        (f"> earlier words\n{LONG} Call +49 30 1234567 or write maria@example.com.", f"{LONG} Call […] or write […]"),
+        (
+            "Maria’s order T-000123 of Alfreds Futterkiste is lost, see https://x.example/1 please.",
+            "[…] order […] of […] is lost, see […] please.",
+        ),
+        ("Too short", None),
+    ],
+)
+def test_words_lose_what_tells_who_said_them(text, shown):
+    said = Said(1, text, "ticket", AT, 1, ("Maria Anders", "Alfreds Futterkiste"))
+    found = [quote.text for quote in voice_rules.chosen([said])]
+    assert found == ([shown] if shown and shown.count(voice_rules.HIDDEN) <= 2 else [])
+
+
+def test_the_choice_is_always_the_same_and_nobody_speaks_twice():
+    said = [Said(n % 3, f"{LONG} Number {'x' * n}", "survey" if n == 5 else "ticket", AT + timedelta(days=n), n) for n in range(12)]
+    chosen = voice_rules.chosen(said)
+    assert chosen == voice_rules.chosen(said[::-1]) and len(chosen) == 3 and chosen[0].source == "survey"
+
+
+def a_run(actor, kind, tables, **params):
+    """A run that is ready, as the worker leaves it."""
+    with write_session() as session:
+        wanted = method(kind)
+        chosen = wanted.normalise(params, session, actor)
+        reach = run_keys.scope(session, actor, wanted, chosen)
+        run = AnalysisRun(
+            kind=kind, params=chosen, key=f"{kind}-{clock.utcnow()}", scope=reach, as_of=clock.utcnow().date() - timedelta(days=60), code_version="1",
+            requested_by=actor.user_id, state=RunState.DONE, result={"summary": {"worst_jaccard": 0.8}}, finished_at=clock.utcnow(),
+        )  # fmt: skip
+        session.add(run)
+        session.flush()
+        for name, frame in tables.items():
+            session.add(AnalysisTable(run_id=run.id, name=name, rows=len(frame), data=pack(frame)))
+        return run.id
+
+
+def test_a_persona_speaks_only_to_those_who_may_read_what_was_said(cast):
+    root, sam = cast["root"], cast["sam"]
+    people = [do(contacts.create, root, {"name": f"Person {'ABCDEFGH'[n]}"}) for n in range(8)]
+    with write_session() as session:
+        for person in people[:6]:
+            made = tickets.create(
+                session, root, {"subject": "Late", "category": "Delivery", "contact_id": person.id}, message=f"{LONG} {person.name}"
+            )
+            session.get_one(Ticket, made.id).category = "Delivery"
+    frame = pd.DataFrame({"customer_id": [one.id for one in people], "persona": [1] * 6 + [2] * 2, "name": ["A"] * 6 + ["B"] * 2})
+    run_id = a_run(root, "personas", {"customers": frame}, customer="contact")
+    found = look(persona_voices.of_persona, root, run_id, 1)
+    assert [quote.text for quote in found.quotes] == [f"{LONG} {voice_rules.HIDDEN}"]  # said by several, told once
+    (complaint,) = found.complaints
+    assert (complaint.name, complaint.count, complaint.share, complaint.of_all) == ("Delivery", 6, 1.0, 0.75)
+    assert look(persona_voices.of_persona, root, run_id, 2) == persona_voices.Voice()
+    without = replace(root, grants={key: scope for key, scope in root.grants.items() if key[0] not in ("ticket", "survey")})
+    assert persona_voices._said(None, without, "contact", [], AT) == [] and sam is not None
+
+
+def test_a_segment_of_an_analysis_says_when_it_has_drifted_and_tells_its_owner_once(cast):
+    root, now = cast["root"], clock.utcnow()
+    with write_session() as session:
+        everybody = [Contact(name=f"C{n}", name_sort=f"c{n}") for n in range(300)]
+        session.add_all(everybody)
+        session.flush()
+        ids = [one.id for one in everybody]
+    frame = pd.DataFrame({"customer_id": ids, "cluster": [1] * 60 + [2] * 240, "cluster_name": ["Loyal"] * 60 + ["Others"] * 240})
+    run_id = a_run(root, "segmentation", {"customers": frame}, customer="contact", behaviour=[])
+    with write_session() as session:
+        segment = Segment(
+            name="Loyal ones", entity=SegmentOf.CONTACT, kind=SegmentKind.LIVE, owner_id=root.user_id, rule={"field": "name", "cmp": "not_empty"},
+            source={"kind": "cluster", "run_id": run_id, "label": "Loyal"},
+        )  # fmt: skip
+        session.add(segment)
+        session.flush()
+        session.add_all(SegmentMember(segment_id=segment.id, record_id=one, entered_at=now) for one in ids[:60])
+    steady = do(lambda session: segment_drift.compare(session, session.get_one(Segment, segment.id), {}))
+    assert (steady["drifted"], steady["then"], steady["now"], steady["stayed"], steady["stability"]) == (
+        False,
+        [60, 300],
+        [60, 300],
+        1.0,
+        0.8,
+    )
+    with write_session() as session:
+        session.add_all(SegmentMember(segment_id=segment.id, record_id=one, entered_at=now) for one in ids[60:140])
+    for _ in range(2):
+        moved = do(lambda session: segment_drift.compare(session, session.get_one(Segment, segment.id), {}))
+    assert moved["share_moved"] and moved["drifted"] and leads is not None
+    with write_session() as session:
+        from crm_core.models import Notification
+
+        assert [row.kind for row in session.query(Notification)] == ["segment.drifted"]
+        assert session.get_one(Segment, segment.id).drift["drifted"] is True
