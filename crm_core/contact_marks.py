@@ -33,6 +33,10 @@ def refresh(session: Session, deal_ids: Iterable[int | None]) -> None:
     last = select(func.max(_ACTIVITIES.c.at)).where(_ACTIVITIES.c.deal_id == _DEALS.c.id, is_contact()).scalar_subquery()
     for start in range(0, len(wanted), _CHUNK):
         chunk = _DEALS.c.id.in_(wanted[start : start + _CHUNK])
+        if (
+            session.get_bind().dialect.name == "postgresql"
+        ):  # who logs at the same moment first commits, and is then seen by the statement below
+            session.connection().execute(select(_DEALS.c.id).where(chunk).order_by(_DEALS.c.id).with_for_update(key_share=True))
         session.connection().execute(update(_DEALS).where(chunk).values(last_contact_at=last))
     if wanted:
         session.info.setdefault("touched", set()).add("deal")

@@ -163,6 +163,7 @@ def obstacle(session: Session, actor: Actor, status_id: int) -> str:
 def retire(session: Session, actor: Actor, status_id: int, into_id: int | None, *, base_version: int | None = None) -> int:
     """Take a status out of use: its leads (those in the bin too) go to another one. Gives how many. Events: lead_status.retired."""
     require(actor, "pipeline", Action.MANAGE)
+    _keep_all(session)
     status = _get(session, status_id)
     if base_version is not None and base_version != status.version:
         raise Conflict("Somebody else changed this status meanwhile. Look at it again.")
@@ -181,6 +182,13 @@ def retire(session: Session, actor: Actor, status_id: int, into_id: int | None, 
     session.delete(status)
     session.flush()
     return moved
+
+
+def _keep_all(session: Session) -> None:
+    """One after another: two people who retire the last two of a meaning into each other would both find the other one there."""
+    session.execute(
+        select(LeadStatus).order_by(col(LeadStatus.id)).with_for_update().execution_options(populate_existing=True)
+    ).all()
 
 
 def _move(session: Session, status: LeadStatus, into: LeadStatus) -> int:

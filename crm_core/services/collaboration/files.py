@@ -3,7 +3,7 @@
 import hashlib
 import mimetypes
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,18 +78,29 @@ def attach(session: Session, actor: Actor, entity_key: str, record_id: int, *, n
     return row
 
 
-def carry_over(session: Session, entity_key: str, record_id: int, to_entity: str, to_record_id: int) -> None:
-    """The files of a record hang on another one too: what it became. Part of what has asked for permission; each once."""
-    there = {(row.name, row.sha256) for row in _of(session, to_entity, to_record_id)}
+def carry_over(session: Session, entity_key: str, record_id: int, to_entity: str, to_record_id: int) -> list[int]:
+    """The files of a record hang on another one too: what it became; gives those that are new there. Part of what has asked for permission; each
+    once."""
+    there, made = {(row.name, row.sha256) for row in _of(session, to_entity, to_record_id)}, []
     for row in reversed(_of(session, entity_key, record_id)):
         if (row.name, row.sha256) in there:
             continue
-        session.add(
+        made.append(
             Attachment(
                 entity=to_entity, record_id=to_record_id, uploaded_by_id=row.uploaded_by_id, name=row.name, media_type=row.media_type,
                 size_bytes=row.size_bytes, sha256=row.sha256,
             )
         )  # fmt: skip
+    session.add_all(made)
+    session.flush()
+    return [row.id for row in made]
+
+
+def take_off(session: Session, file_ids: Iterable[int]) -> None:
+    """Take back what ``carry_over`` hung there. Part of taking back, which asks."""
+    for row in session.exec(select(Attachment).where(col(Attachment.id).in_(list(file_ids)), col(Attachment.deleted_at).is_(None))):
+        row.deleted_at = clock.utcnow()
+        session.add(row)
 
 
 def read(session: Session, actor: Actor, file_id: int) -> tuple[str, str, bytes]:

@@ -72,6 +72,25 @@ def _add(session: Session, entity_key: str, record_id: int, user_ids: Iterable[i
     db.bump(session, _FOLLOW.name)
 
 
+def hand_on(session: Session, entity_key: str, record_id: int, to_id: int) -> list[int]:
+    """Who follows a record follows the one it went into; gives whom that is new for. Part of merging, which asks."""
+    theirs = select(_FOLLOW.c.user_id).where(_FOLLOW.c.entity == entity_key, _FOLLOW.c.record_id == to_id)
+    query = select(_FOLLOW.c.user_id).where(
+        _FOLLOW.c.entity == entity_key, _FOLLOW.c.record_id == record_id, _FOLLOW.c.user_id.not_in(theirs)
+    )
+    new = sorted(session.execute(query).scalars())
+    if new:
+        _add(session, entity_key, to_id, new)
+    return new
+
+
+def take_off(session: Session, entity_key: str, record_id: int, user_ids: Iterable[int]) -> None:
+    """Take back what ``hand_on`` did."""
+    gone = (_FOLLOW.c.entity == entity_key, _FOLLOW.c.record_id == record_id, _FOLLOW.c.user_id.in_(list(user_ids)))
+    session.execute(delete(_FOLLOW).where(*gone))
+    db.bump(session, _FOLLOW.name)
+
+
 def stop(session: Session, actor: Actor, entity_key: str, record_id: int) -> None:
     """Hear no more of a record."""
     mine = (_FOLLOW.c.user_id == actor.user_id, _FOLLOW.c.entity == entity_key, _FOLLOW.c.record_id == record_id)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, extract, func, or_, select
+from sqlalchemy import and_, exists, extract, false, func, or_, select
 from sqlmodel import Session
 
 from crm_core import idleness
@@ -181,10 +181,14 @@ def idle_deals(session: Session, day: date) -> int:
     """Open deals that have become idle within the last two working days, by the rule of ``idleness``: once per stretch of silence."""
     now = utcnow()
     limits, calendar = idleness.limits(session, now), idleness.working_hours(session)
-    query = select(_DEAL.c.id, _DEAL.c.owner_id, _DEAL.c.stage_id, _DEAL.c.stage_since, _DEAL.c.last_contact_at).where(
-        idleness.clause(_DEAL, limits), _DEAL.c.deleted_at.is_(None), _DEAL.c.owner_id.is_not(None)
-    )
     earlier = {limit: idleness.back(calendar, limit, [2])[2] for limit in set(limits.values())}
+    lately = [
+        and_(_DEAL.c.stage_id == stage_id, or_(_DEAL.c.stage_since > earlier[limit], _DEAL.c.last_contact_at > earlier[limit]))
+        for stage_id, limit in limits.items()
+    ]
+    query = select(_DEAL.c.id, _DEAL.c.owner_id, _DEAL.c.stage_id, _DEAL.c.stage_since, _DEAL.c.last_contact_at).where(
+        idleness.clause(_DEAL, limits), or_(false(), *lately), _DEAL.c.deleted_at.is_(None), _DEAL.c.owner_id.is_not(None)
+    )
     told = 0
     for row in session.execute(query).all():
         latest = idleness.since(row)

@@ -12,6 +12,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Activity, Attachment, InboundMail, Task, Ticket, TicketMerge, TicketMessage
+from crm_core.services.collaboration import following
 from crm_core.services.helpdesk import article_uses, slas, tickets
 from crm_core.vocabulary import Action, TicketKind
 
@@ -32,6 +33,7 @@ def merge(session: Session, actor: Actor, source_id: int, target_id: int, *, bas
     }
     moved: dict[str, Any] = {name: _move(session, model, source_id, target_id) for name, model in _MOVED.items()}
     moved["files"] = _move_files(session, source_id, target_id)
+    moved["follows"] = following.hand_on(session, "ticket", source_id, target_id)
     moved["uses"] = article_uses.moved(session, moved["messages"], target)
     row = TicketMerge(source_id=source_id, target_id=target_id, moved={**moved, "before": before}, by_id=actor.user_id)
     session.add(row)
@@ -116,6 +118,7 @@ def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
     for name, model in _MOVED.items():
         _move(session, model, target.id, source.id, [int(one) for one in row.moved.get(name, ())])
     _move_files(session, target.id, source.id, [int(one) for one in row.moved.get("files", ())])
+    following.take_off(session, "ticket", target.id, [int(one) for one in row.moved.get("follows", ())])
     article_uses.moved_back(session, row.moved.get("uses") or {})
     before = row.moved["before"]
     times = {key: datetime.fromisoformat(before[key]) if before[key] else None for key in _TIMES if key in before}

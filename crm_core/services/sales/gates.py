@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import case, cast, exists, literal, not_, select
+from sqlalchemy import case, cast, exists, func, literal, not_, select
 from sqlmodel import Session, col
 from sqlmodel import select as fetch
 
@@ -167,7 +167,10 @@ def unmet(session: Session, actor: Actor, deal_ids: Sequence[int], stage_id: int
     after = {
         "stage_id": literal(stage.id), "pipeline_id": literal(stage.pipeline_id), "outcome": literal(stage.kind, table.c.outcome.type),
         "probability_pct": case((own, table.c.probability_pct), else_=stage.probability_pct),
+        "stage_since": literal(clock.utcnow(), table.c.stage_since.type),
     }  # fmt: skip
+    if stage.kind is not StageKind.OPEN:
+        after["closed_on"] = func.coalesce(table.c.closed_on, literal(clock.today(actor.timezone), table.c.closed_on.type))
     cells = [after.get(column.name, column).label(column.name) for column in table.c]
     moved = select(*cells).where(table.c.id.in_(deal_ids), table.c.stage_id != stage.id).subquery()
     clause = _clause(session, actor, stage, moved)

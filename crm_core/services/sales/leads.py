@@ -182,7 +182,7 @@ def convert(
             row.deal_id = deal.id if deal else None
             session.add(row)
     heir = ("deal", deal.id) if deal else ("contact", contact.id)
-    files.carry_over(session, "lead", lead_id, *heir)
+    carried = files.carry_over(session, "lead", lead_id, *heir)
     unsubscribing.carry_over(session, actor, lead_id, contact.id)
     _share_touches(session, lead_id, contact.id)
     fixed: dict[str, Any] = {
@@ -196,6 +196,7 @@ def convert(
         "from_status": lead.status_id,
         "made_account": account_id is None and account is not None,
         "made_contact": contact_id is None,
+        "files": carried,
     }
     records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.converted", event_data=data)
     return Converted(lead_id, fixed["converted_account_id"], contact.id, fixed["converted_deal_id"])
@@ -356,6 +357,7 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
             row.account_id = row.contact_id = row.deal_id = None
             session.add(row)
     _share_touches(session, lead_id, None)
+    files.take_off(session, data.get("files") or ())
     fixed = {"status_id": _status_before(session, data), "converted_at": None}
     fixed.update(dict.fromkeys(("converted_account_id", "converted_contact_id", "converted_deal_id")))
     return records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.conversion_undone").record

@@ -1,6 +1,6 @@
 """Macros do all their steps or none and are taken back whole; two tickets become one and two again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,7 +10,7 @@ from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.services import bulk
 from crm_core.services.analytics import agent_quality, metrics
-from crm_core.services.collaboration import activities, files
+from crm_core.services.collaboration import activities, files, following
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import article_uses, articles, macros, merging, tickets
 from crm_core.services.helpdesk.article_uses import Figures
@@ -64,6 +64,21 @@ def test_a_macro_does_its_steps_on_one_ticket_and_is_taken_back_whole(cast, macr
     assert len(look(tickets.messages, sam, ticket.id)) == 1
 
 
+def test_a_macro_gives_a_task_by_working_days_which_goes_with_it(cast):
+    sam = cast["sam"]
+    made = do(macros.save, sam, None, {"name": "Call", "steps": [{"do": "task", "subject": "Call about {{number}}", "days": 2}]})
+    ticket = do(tickets.create, sam, {"subject": "Broken"})
+    with clock.frozen(datetime(2026, 6, 5, 9, tzinfo=UTC)):  # a Friday
+        shown = dict(look(macros.words_of, sam, made.steps, ticket.id))["Task"]
+        outcome = do(bulk.use_macro, sam, made.id, {ticket.id: ticket.version})
+    (task,) = look(lists.find, sam, "task", ListQuery()).rows
+    assert (task["subject"], task["due_at"].date().isoformat()) == (f"Call about {ticket.number}", "2026-06-09")
+    assert shown.startswith(f"“Call about {ticket.number}” · Whoever uses the macro · due ") and "9" in shown
+    with clock.frozen(datetime(2026, 6, 5, 10, tzinfo=UTC)):
+        assert not do(bulk.undo, sam, outcome.operation_id).refused
+    assert look(lists.find, sam, "task", ListQuery()).rows == []
+
+
 def test_a_macro_on_many_leaves_alone_what_others_changed_and_what_has_gone_on_since(cast, macro):
     sam = cast["sam"]
     made = [do(tickets.create, sam, {"subject": f"T{n}"}) for n in range(3)]
@@ -110,6 +125,10 @@ def test_whose_macros_may_be_used_and_changed(cast, macro):
         ([], "steps"),
         ([{"do": "dance"}], "steps"),
         ([{"do": "answer", "text": "{{nope}}"}], "answer"),
+        ([{"do": "answer", "text": "{{First Name}}"}], "answer"),
+        ([{"do": "task", "subject": "Call {{nope}}"}], "task"),
+        ([{"do": "task", "subject": "Call", "who": 9999}], "task"),
+        ([{"do": "task", "subject": "Call", "days": 400}], "task"),
         ([{"do": "status", "value": "new"}], "status"),
         ([{"do": "set", "field": "number", "value": "1"}], "set"),
         ([{"do": "set", "field": "urgency", "value": "enormous"}], "set"),
@@ -131,7 +150,9 @@ def test_two_tickets_become_one_and_two_again(any_cast):
     new = do(tickets.create, sam, {"subject": "The same again"}, message="second words")
     do(files.attach, sam, "ticket", old.id, name="a.txt", content=b"a")
     do(activities.log, sam, "ticket", old.id, kind=ActivityKind.CALL, text="called")
+    do(following.follow, any_cast["root"], "ticket", old.id)
     do(merging.merge, sam, old.id, new.id)
+    assert look(following.is_on, any_cast["root"], "ticket", new.id)
     assert [message.body for message in look(tickets.messages, sam, new.id)] == ["first words", "second words"]
     gone, stays = look(tickets.get, sam, old.id), look(tickets.get, sam, new.id)
     assert (gone.status, gone.merged_into_id, stays.contact_id) == (TicketKind.CLOSED, new.id, person.id)
@@ -140,6 +161,7 @@ def test_two_tickets_become_one_and_two_again(any_cast):
     ((merge_id, number, _),) = look(merging.of, sam, new.id)
     assert number == old.number
     do(merging.undo, sam, merge_id)
+    assert not look(following.is_on, any_cast["root"], "ticket", new.id)
     assert [message.body for message in look(tickets.messages, sam, old.id)] == ["first words"]
     assert [message.body for message in look(tickets.messages, sam, new.id)] == ["second words", "to both"]
     back = look(tickets.get, sam, old.id)

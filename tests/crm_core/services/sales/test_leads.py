@@ -15,6 +15,7 @@ from crm_core.services.collaboration import activities, files, timeline
 from crm_core.services.customers import contacts, duplicates
 from crm_core.services.sales import leads, orders
 from crm_core.vocabulary import ActivityKind, FieldKind, LeadKind
+from tests import verbs
 from tests.verbs import do
 
 
@@ -95,6 +96,16 @@ def test_what_was_written_down_on_a_lead_stands_on_what_it_becomes(cast):
             heir = ("deal", made.deal_id) if deal else ("contact", made.contact_id)
             (file,) = files.find(session, alice, *heir)
             assert files.read(session, alice, file.id)[2] == b"plan"
+
+
+def test_taking_a_conversion_back_takes_its_files_off_a_contact_that_was_only_chosen(cast):
+    alice = cast["alice"]
+    lead, known = new(alice), do(contacts.create, alice, {"name": "Known"})
+    do(files.attach, alice, "lead", lead.id, name="plan.txt", content=b"plan")
+    do(leads.convert, alice, lead.id, contact_id=known.id)
+    assert len(verbs.look(files.find, alice, "contact", known.id)) == 1
+    do(leads.undo_conversion, alice, lead.id)
+    assert verbs.look(files.find, alice, "contact", known.id) == [] and len(verbs.look(files.find, alice, "lead", lead.id)) == 1
 
 
 def test_a_failed_conversion_leaves_nothing(cast):
