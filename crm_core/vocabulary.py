@@ -918,6 +918,13 @@ class CallEnd(Choice):
     ABANDONED = "abandoned", "Hung up in the menu"
 
 
+class HaltKind(Choice):
+    """What can be stopped for the whole workspace at once."""
+
+    AUTOMATIONS = "automations", "All automations"
+    MAIL = "mail", "All outgoing mail"
+
+
 class AutomationState(Choice):
     DRAFT = "draft", "Draft"
     ACTIVE = "active", "Active"

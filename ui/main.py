@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.actions import show_messages
+from ui.components.halt import banner
 from ui.components.sidebar import sidebar
 from ui.navigation import sections_for
 from ui.session import begin_run
@@ -23,4 +24,5 @@ st.session_state["_arrived"] = st.session_state.get("_at") != page.url_path  # a
 st.session_state["_at"] = page.url_path
 sidebar(actor)
 show_messages()
+banner()
 page.run()

@@ -1,7 +1,7 @@
-"""Verbs that keep the data safe: backup, restore, move."""
+"""Verbs that keep the data safe and things in hand: backup, restore, move, halt, resume."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,8 @@ def register(app: typer.Typer) -> None:
     app.command()(backup)
     app.command()(restore)
     app.command()(move)
+    app.command()(halt)
+    app.command()(resume)
 
 
 def backup(
@@ -89,3 +91,64 @@ def move(
         f"{sum(each.rows for each in report):,} rows in {len(report)} tables, all equal. Now set RAPPORT_DATABASE_URL to the new database.",
         tables=[{**asdict(each), "equal": each.equal} for each in report],
     )
+
+
+What = Annotated[str, typer.Argument(help="automations or mail")]
+
+
+def _kind(what: str) -> Any:
+    from crm_core.errors import Invalid
+    from crm_core.vocabulary import HaltKind
+
+    if what not in HaltKind.options():
+        raise Invalid(f"There is no “{what}” to stop. There are: {', '.join(HaltKind.options())}.")
+    return HaltKind(what)
+
+
+def halt(
+    what: What, reason: Annotated[str, typer.Option(help="Why; everybody whom it concerns reads it.")], as_json: AsJson = False
+) -> None:
+    """Stop all automations, or all outgoing mail, within a step. Nothing that comes meanwhile is lost."""
+    output.speak_json(as_json)
+    output.quiet()
+    output.require_current()
+    from crm_core import access
+    from crm_core.db import write_session
+    from crm_core.services.collaboration import halts
+    from crm_core.vocabulary import Via
+
+    kind = _kind(what)
+    with write_session() as session:
+        halts.stop(session, access.system(Via.CLI), kind, reason)
+    output.answer(f"{kind.label}: stopped. “resume {what}” switches on again.", halted=what)
+
+
+def resume(
+    what: What,
+    skip: Annotated[bool, typer.Option("--skip", help="Automations: what happened meanwhile starts nothing.")] = False,
+    end_runs: Annotated[bool, typer.Option("--end-runs", help="Automations: runs whose turn came meanwhile end.")] = False,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Mail: a kind whose waiting messages are taken out, such as campaign.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Switch on again what was stopped; what waits is worked off unless an option says otherwise."""
+    output.speak_json(as_json)
+    output.quiet()
+    output.require_current()
+    from crm_core import access
+    from crm_core.db import write_session
+    from crm_core.services.automation import stopping
+    from crm_core.services.collaboration import halts
+    from crm_core.vocabulary import HaltKind, Via
+
+    kind, actor = _kind(what), access.system(Via.CLI)
+    with write_session() as session:
+        if kind is HaltKind.MAIL:
+            mail = halts.resume_mail(session, actor, drop=drop or ())
+            words, values = f"{mail['sent']} messages leave, {mail['dropped']} were taken out.", dict(mail)
+        else:
+            found = stopping.resume(session, actor, events=not skip, runs=not end_runs)
+            words = f"{found.starts} starts {'skipped' if skip else 'to look at'}, {found.runs} runs {'ended' if end_runs else 'go on'}."
+            values = {"starts": found.starts, "skipped": skip, "runs": found.runs, "ended": end_runs}
+    output.answer(f"{kind.label}: on again. {words}", **values)

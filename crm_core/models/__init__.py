@@ -5,7 +5,7 @@ from crm_core.models.articles import Article, ArticleProduct, ArticleUse, Articl
 from crm_core.models.automation import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion
 from crm_core.models.base import Base, Customisable, Record, keep_sorted, thin_out
 from crm_core.models.booking import Booking, BookingPage, MeetingGuest
-from crm_core.models.capture import FormSubmission, LeadForm
+from crm_core.models.capture import FormSubmission, LeadForm, LeadSource
 from crm_core.models.collaboration import Activity, Attachment, Follow, Pin, Task
 from crm_core.models.customers import Account, Contact, ContactPoint, Handover, HandoverItem, MatchKey
 from crm_core.models.dashboards import (
@@ -59,6 +59,7 @@ from crm_core.models.platform import (
     CustomField,
     DealDaily,
     Event,
+    Halt,
     ImportLink,
     ImportMapping,
     ImportRow,

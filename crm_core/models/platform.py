@@ -3,11 +3,11 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from crm_core.models.base import Base, Json, Record, choice_type, table_args
-from crm_core.vocabulary import FieldKind, ImportState, ReadWay, RowOutcome, StageKind, Via, Visibility
+from crm_core.vocabulary import FieldKind, HaltKind, ImportState, ReadWay, RowOutcome, StageKind, Via, Visibility
 
 
 class Event(Base, table=True):
@@ -86,6 +86,25 @@ class AuditPolicy(Record, table=True):
     keep_settings_months: int | None = None
     keep_values_months: int | None = None
     redacted_until: int = 0
+
+
+class Halt(Record, table=True):
+    """One row per time that all automations or all outgoing mail were stopped by a person; it holds until ``ended_at``. ``kept``: whether what came
+    meanwhile was worked off then; ``outcome``: how much of what there was."""
+
+    __table_args__ = table_args(
+        Index(
+            "uq_halt_open", "kind", unique=True, sqlite_where=text("ended_at is null"), postgresql_where=text("ended_at is null")
+        ),
+    )
+    kind: HaltKind = Field(sa_type=choice_type(HaltKind))
+    reason: str = Field(default="", max_length=300)
+    at: datetime
+    by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    ended_at: datetime | None = None
+    ended_by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
+    kept: bool = True
+    outcome: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
 
 
 class SavedView(Record, table=True):

@@ -7,6 +7,7 @@ from crm_core.services.admin import backups, health
 from crm_core.settings import settings
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.halt import health_line
 from ui.components.header import header
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -75,6 +76,7 @@ for check in now.checks:
         st.markdown(fmt.md(check.detail), width="content")
 if (jobs_page := page_of(actor, "jobs")) is not None:
     st.page_link(jobs_page, label="All jobs", icon=":material/work_history:")
+health_line(actor)
 st.subheader("Backups", anchor=False)
 if job_id := st.session_state.get("backup_job"):
     under_way(job_id)

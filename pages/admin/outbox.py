@@ -7,10 +7,11 @@ import streamlit as st
 from crm_core.channels import email
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import delivery_reports
-from crm_core.vocabulary import MailState
+from crm_core.vocabulary import HaltKind, MailState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import number
+from ui.components.halt import stop_button
 from ui.components.header import empty_state, header
 from ui.components.mail_frame import mail_frame
 from ui.components.table import Cell, Column, table
@@ -149,6 +150,7 @@ def tools(found: dict[MailState, int]) -> None:
     if found[MailState.FAILED] and actions.button("Retry failed", icon=":material/refresh:", key="mail_retry_all"):
         perform(outbox.retry_failed, success="The failed messages are on their way again.")
         st.rerun()
+    stop_button(actions, HaltKind.MAIL)
 
 
 @st.dialog("Bounces and complaints", width="small")

@@ -10,13 +10,14 @@ from crm_core.kit.text import fold
 from crm_core.services.automation import automations, recipes
 from crm_core.services.automation.automations import Row
 from crm_core.services.automation.recipes import Recipe
-from crm_core.vocabulary import Action, AutomationState, FlowState
+from crm_core.vocabulary import Action, AutomationState, FlowState, HaltKind
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.automation_desk import on_dialog
 from ui.components.automation_dialogs import recipe_dialog, runs_dialog
 from ui.components.automation_editor import draft_of
 from ui.components.automation_words import in_words
+from ui.components.halt import stop_button
 from ui.components.header import empty_state, header
 from ui.navigation import go, page_of
 from ui.session import current_actor
@@ -108,6 +109,7 @@ editor_page = page_of(actor, "automation")
 actions = header(
     "Automations", "Routine that happens by itself: at once or days later, once and never twice, with a record of every step"
 )
+stop_button(actions, HaltKind.AUTOMATIONS)
 if may_manage and actions.button("New automation", type="primary", icon=":material/add:", key="new_automation", shortcut="n"):
     go("automation")
 rows = load(automations.find)

@@ -14,10 +14,12 @@ from crm_core import __version__, jobs, schema, search, summaries
 from crm_core.access import Actor, require
 from crm_core.db import is_sqlite, write_session
 from crm_core.entities import ENTITIES, Entity
+from crm_core.format import instant
 from crm_core.jobs.board import ready
 from crm_core.kit.clock import utcnow
 from crm_core.models import SearchDocument
 from crm_core.services.admin import audit, backups
+from crm_core.services.collaboration import halts
 from crm_core.settings import settings
 from crm_core.vocabulary import Action
 
@@ -46,8 +48,19 @@ def overview(session: Session, actor: Actor) -> Health:
     """The quick look."""
     require(actor, "organisation", Action.MANAGE)
     name, version, size = _database(session)
-    checks = (_schema(session), _jobs(session, actor), _workers(session, actor), _backup(session), _summaries_pending(session))
+    checks = (
+        *_stopped(session, actor), _schema(session), _jobs(session, actor), _workers(session, actor), _backup(session),
+        _summaries_pending(session),
+    )  # fmt: skip
     return Health(__version__, name, version, size, checks)
+
+
+def _stopped(session: Session, actor: Actor) -> list[Check]:
+    """What somebody stopped for the whole workspace."""
+    return [
+        Check(one.kind.label, "warning", f"Stopped by {one.by or 'the command line'} since {instant(actor, one.at)}: {one.reason}")
+        for one in halts.standing(session, actor)
+    ]
 
 
 def _database(session: Session) -> tuple[str, str, int]:

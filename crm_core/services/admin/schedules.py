@@ -31,7 +31,7 @@ from crm_core.services.collaboration import (
 from crm_core.services.feedback import inviting
 from crm_core.services.helpdesk import sla_watch, slas
 from crm_core.services.inbox import pulling
-from crm_core.services.marketing import segment_upkeep, sending, visits
+from crm_core.services.marketing import lead_pulling, segment_drift, segment_upkeep, sending, visits
 from crm_core.services.routing import flow, nudges, points
 from crm_core.vocabulary import Action
 
@@ -45,6 +45,7 @@ DECLARED_IN = (
     import_jobs,
     invitations,
     inviting,
+    lead_pulling,
     mail_run,
     notification_mail,
     notifications,
@@ -56,6 +57,7 @@ DECLARED_IN = (
     retention,
     run_work,
     scores,
+    segment_drift,
     segment_upkeep,
     sending,
     showing,

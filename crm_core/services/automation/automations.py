@@ -36,7 +36,8 @@ from crm_core.services.automation.engine import (
 )
 from crm_core.services.automation.steps.base import Names
 from crm_core.services.automation.taking_up import Cause, begin, fits
-from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, StepOutcome, TriggerKind
+from crm_core.services.collaboration import halts
+from crm_core.vocabulary import Action, AutomationState, FieldKind, FlowState, HaltKind, StepOutcome, TriggerKind
 
 
 @dataclass(frozen=True)
@@ -416,6 +417,8 @@ def start(session: Session, actor: Actor, automation_id: int, record_id: int, *,
     known = next((one for one in active(session) if one.row.id == automation_id), None)
     if known is None:
         raise Conflict("This automation is not switched on.")
+    if halts.halted(session, HaltKind.AUTOMATIONS):
+        raise Conflict("All automations are stopped for now. Start this one when they go on again.")
     alone(session, f"hand:{automation_id}:{record_id}")
     started = begin(session, known, record_id, f"hand:{submit_key}")
     if started:

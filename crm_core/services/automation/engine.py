@@ -1,6 +1,6 @@
 """What hearing and moving on share: the tables, which automations are on and for whom they act, pausing one, ending a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -54,12 +54,15 @@ def active(session: Session, key: str | None = None) -> list[Known]:
     """The automations that are on, with what they do. One whose owner is gone is paused on the way."""
     kept = session.info.setdefault("automations", {})
     if "all" not in kept:
-        found = select(AUTOMATIONS, VERSIONS.c.flow).join(
-            VERSIONS, (VERSIONS.c.automation_id == AUTOMATIONS.c.id) & (VERSIONS.c.number == AUTOMATIONS.c.current)
-        )
-        rows = session.execute(found.where(AUTOMATIONS.c.state == AutomationState.ACTIVE).order_by(AUTOMATIONS.c.id)).all()
-        kept["all"] = [known for row in rows if (known := _known(session, row)) is not None]
+        kept["all"] = [known for row in programs(session) if (known := _known(session, row)) is not None]
     return [known for known in kept["all"] if key is None or known.row.entity == key]
+
+
+def programs(session: Session) -> Sequence[Any]:
+    """The rows of the automations that are on, each with its ``flow``."""
+    current = (VERSIONS.c.automation_id == AUTOMATIONS.c.id) & (VERSIONS.c.number == AUTOMATIONS.c.current)
+    found = select(AUTOMATIONS, VERSIONS.c.flow).join(VERSIONS, current)
+    return session.execute(found.where(AUTOMATIONS.c.state == AutomationState.ACTIVE).order_by(AUTOMATIONS.c.id)).all()
 
 
 def _known(session: Session, row: Any) -> Known | None:

@@ -26,6 +26,8 @@ from crm_core.services.automation.picking import pick
 from crm_core.services.automation.places import Moving
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.steps.notes import forget_notes
+from crm_core.services.collaboration import halts
+from crm_core.vocabulary import HaltKind
 
 log = logging.getLogger("rapport.automation")
 
@@ -45,7 +47,7 @@ def advance(session: Session, limit: int = RUNS_AT_ONCE) -> int:
 
     Locks are taken in one order: runs, the turn of assignment, records. Nobody is waited for but whoever assigns at this moment.
     """
-    runs = pick(session, limit)
+    runs = [] if halts.halted(session, HaltKind.AUTOMATIONS) else pick(session, limit)
     if not runs:
         return 0
     ids = [run.id for run in runs]

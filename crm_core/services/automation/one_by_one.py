@@ -26,8 +26,8 @@ from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.steps.base import Branched, Context, Later, Skipped, Waited
 from crm_core.services.automation.steps.notes import forget_notes, note
 from crm_core.services.automation.steps.outreach import ended
-from crm_core.services.collaboration import notifications
-from crm_core.vocabulary import AutomationState, FlowState, StepOutcome
+from crm_core.services.collaboration import halts, notifications
+from crm_core.vocabulary import AutomationState, FlowState, HaltKind, StepOutcome
 
 log = logging.getLogger("rapport.automation")
 
@@ -124,11 +124,15 @@ class OneByOne:
         self.session.info["cause"] = (run.cause_id, run.depth)
         try:
             for _ in range(STEPS_AT_ONCE):
-                if run.state not in OPEN or (run.due_at is not None and run.due_at > utcnow()):
+                if run.state not in OPEN or (run.due_at is not None and run.due_at > utcnow()) or self.stopped():
                     return
                 self.step(run, program, program.actor)
         finally:
             self.session.info.pop("cause", None)
+
+    def stopped(self) -> bool:
+        """Whether somebody stopped all automations meanwhile. On SQLite nobody can while this transaction writes."""
+        return not db.is_sqlite(self.session) and halts.halted(self.session, HaltKind.AUTOMATIONS)
 
     def program(self, run: Moving) -> Program:
         """Read once per transaction."""

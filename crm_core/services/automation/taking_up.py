@@ -22,8 +22,8 @@ from crm_core.kit.text import clip
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.engine import EVENTS, INBOX, OPEN, RUNS, STEPS, UNASKED, Known, active, alone, pause, words
 from crm_core.services.automation.sight import wanted
-from crm_core.services.collaboration import notifications
-from crm_core.vocabulary import FlowState, Reentry, Via
+from crm_core.services.collaboration import halts, notifications
+from crm_core.vocabulary import FlowState, HaltKind, Reentry, Via
 
 log = logging.getLogger("rapport.automation")
 
@@ -59,7 +59,10 @@ class Start:
 
 
 def hear(session: Session, limit: int = EVENTS_AT_ONCE) -> int:
-    """Take the oldest events out of the inbox and start the runs that they cause, in their order; gives how many were heard."""
+    """Take the oldest events out of the inbox and start the runs that they cause, in their order; gives how many were heard. While all
+    automations stand still they wait."""
+    if halts.halted(session, HaltKind.AUTOMATIONS):
+        return 0
     waiting = select(INBOX.c.event_id).order_by(INBOX.c.event_id).limit(limit)
     ids = list(session.execute(waiting if db.is_sqlite(session) else waiting.with_for_update(skip_locked=True)).scalars())
     if not ids:
@@ -102,12 +105,17 @@ def begin(
     return next(iter(take_up(session, known, [Cause(record_id, trigger_key, event)], now=now)), None)
 
 
+def pass_over(session: Session, known: Known, causes: Sequence[Cause], why: str) -> list[int]:
+    """Note that these causes start nothing, now or later; gives the runs that say so."""
+    return _insert(session, [Start(known, cause, FlowState.SKIPPED, why) for cause in new(session, known, causes)])
+
+
 def _chosen(session: Session, known: Known, causes: Sequence[Cause], now: datetime) -> list[Start]:
     """The runs that these causes shall have, in the order given."""
     told = f"Automations started each other {flow_rules.MAX_CHAIN} times in a row"
     deep = [Start(known, cause, FlowState.SKIPPED, told) for cause in causes if cause.depth > flow_rules.MAX_CHAIN]
-    new = _new(session, known, [cause for cause in causes if cause.depth <= flow_rules.MAX_CHAIN])
-    fitting, failed = _asked(session, known, new, now) if new else ([], [])
+    asked = new(session, known, [cause for cause in causes if cause.depth <= flow_rules.MAX_CHAIN])
+    fitting, failed = _asked(session, known, asked, now) if asked else ([], [])
     taken, fresh = _taken(session, known, {cause.record_id for cause in fitting}), []
     for cause in fitting:
         if cause.record_id not in taken:
@@ -116,7 +124,7 @@ def _chosen(session: Session, known: Known, causes: Sequence[Cause], now: dateti
     return [*deep, *_within_cap(session, known, [*failed, *fresh])]
 
 
-def _new(session: Session, known: Known, causes: Sequence[Cause]) -> list[Cause]:
+def new(session: Session, known: Known, causes: Sequence[Cause]) -> list[Cause]:
     """Causes that had no run yet: dates come again with each look at the clock. An event leaves the inbox with its runs and never comes again."""
     keys = {cause.key for cause in causes if cause.event is None}
     if not keys:
@@ -281,7 +289,6 @@ def _paced(session: Session, known: Known, starts: list[Start]) -> list[Start]:
     if not starts:
         return []
     imported, cap, now = RUNS.c.trigger_key.like(f"{BY_IMPORT}%"), known.row.hourly_cap, utcnow()
-    lately = session.execute(select(func.count()).select_from(RUNS).where(*_of_last_hour(known), imported)).scalar_one()
     waits = (
         RUNS.c.automation_id == known.row.id,
         RUNS.c.state == FlowState.WAITING,
@@ -289,7 +296,22 @@ def _paced(session: Session, known: Known, starts: list[Start]) -> list[Start]:
         ~exists().where(STEPS.c.run_id == RUNS.c.id),
     )
     last = session.execute(select(func.max(RUNS.c.due_at)).where(*waits)).scalar()
-    room = 0 if last is not None and last > now else max(0, cap - lately)
+    room = 0 if last is not None and last > now else max(0, cap - _begun_lately(session, known, imported))
     later = starts[room:]
     behind = [max(now, last or now) + timedelta(hours=1) * number / cap for number in range(1, len(later) + 1)]
     return [*starts[:room], *(replace(one, state=FlowState.WAITING, due_at=at) for one, at in zip(later, behind, strict=True))]
+
+
+def _begun_lately(session: Session, known: Known, imported: Any) -> int:
+    """Runs of imports that were made within the last hour, and those that were made before and waited for their turn until then."""
+    since = utcnow() - timedelta(hours=1)
+    made = select(func.count()).select_from(RUNS).where(*_of_last_hour(known), imported)
+    first = select(func.min(STEPS.c.at)).where(STEPS.c.run_id == RUNS.c.id).scalar_subquery()
+    waited = (
+        RUNS.c.automation_id == known.row.id,
+        RUNS.c.created_at <= since,
+        imported,
+        or_(RUNS.c.ended_at.is_(None), RUNS.c.ended_at > since),
+    )
+    begun = select(func.count()).select_from(RUNS).where(*waited, first > since)
+    return int(session.execute(made).scalar_one() + session.execute(begun).scalar_one())

@@ -26,8 +26,10 @@ from crm_core.services.automation.moving import advance
 from crm_core.services.automation.picking import due_runs
 from crm_core.services.automation.sight import wanted
 from crm_core.services.automation.taking_up import EVENTS_AT_ONCE, Cause, hear, take_up
+from crm_core.services.collaboration import halts
+from crm_core.services.collaboration.halts import HALTS
 from crm_core.settings import settings
-from crm_core.vocabulary import AutomationState, FieldKind, Reentry, TriggerKind
+from crm_core.vocabulary import AutomationState, FieldKind, HaltKind, Reentry, TriggerKind
 
 BEATS: Any = WorkerHeartbeat.__table__  # type: ignore[attr-defined]
 KEPT_DAYS = 400
@@ -40,7 +42,9 @@ LATE_DAYS = 3
 
 
 def _anything(session: Session) -> bool:
-    return bool(session.execute(select(or_(exists(select(INBOX.c.event_id)), exists(due_runs(RUNS.c.id))))).scalar_one())
+    return not halts.halted(session, HaltKind.AUTOMATIONS) and bool(
+        session.execute(select(or_(exists(select(INBOX.c.event_id)), exists(due_runs(RUNS.c.id))))).scalar_one()
+    )
 
 
 @job("automation.work", title="Automations", cron="* * * * *", when=_anything, keep_days=2)
@@ -74,7 +78,7 @@ def _call_help(session: Session) -> None:
 
 
 def _any_by_clock(session: Session) -> bool:
-    return bool(
+    return not halts.halted(session, HaltKind.AUTOMATIONS) and bool(
         session.execute(select(exists(select(AUTOMATIONS.c.id).where(AUTOMATIONS.c.state == AutomationState.ACTIVE)))).scalar_one()
     )
 
@@ -87,7 +91,7 @@ def look_at_the_clock(job: Job) -> None:
     for automation_id in ids:
         with job.transaction() as session:
             known = next((one for one in active(session) if one.row.id == automation_id), None)
-            if known is not None:
+            if known is not None and not halts.halted(session, HaltKind.AUTOMATIONS):
                 _look(session, known, utcnow())
     work(job)
 
@@ -98,7 +102,7 @@ def _look(session: Session, known: Known, now: datetime) -> None:
     kind = known.flow["trigger"].get("kind")
     try:
         if kind == TriggerKind.DATE.value:
-            _take_all(session, known, (Cause(one, f"date:{one}:{day.isoformat()}") for one, day in dates(session, known, now)), now)
+            _take_all(session, known, by_date(session, known, now), now)
         elif kind == TriggerKind.SCHEDULE.value:
             _look_at_slot(session, known, now)
     except CrmError as error:
@@ -123,6 +127,11 @@ def _take_all(session: Session, known: Known, due: Iterable[Cause], now: datetim
             return
 
 
+def by_date(session: Session, known: Known, now: datetime) -> Iterator[Cause]:
+    """What dates would start now or have started already: each date of each record has a key of its own."""
+    return (Cause(one, f"date:{one}:{day.isoformat()}") for one, day in dates(session, known, now))
+
+
 def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, date]]:
     """Records whose date, moved by the wanted number of days, has come: id and the date that is meant."""
     trigger = known.flow["trigger"]
@@ -134,7 +143,7 @@ def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, 
     if local.hour < flow_rules.hour_of(trigger):
         local -= timedelta(days=1)
     since = (known.row.active_since or now).astimezone(ZoneInfo(known.actor.timezone)).date()
-    for back in range(LATE_DAYS):
+    for back in range(late_days(session, now)):
         due_on = local.date() - timedelta(days=back)
         if due_on < since:
             return
@@ -143,6 +152,16 @@ def dates(session: Session, known: Known, now: datetime) -> Iterator[tuple[int, 
         query = select(found.table.c.id).where(clause, visible(known.actor, found.key, found.table)).order_by(found.table.c.id)
         for record_id in session.execute(query).scalars().all():
             yield record_id, meant
+
+
+def late_days(session: Session, now: datetime) -> int:
+    """How many days of dates are looked at: some more while it is not long ago that all automations stood still."""
+    lately = (
+        HALTS.c.kind == HaltKind.AUTOMATIONS,
+        or_(HALTS.c.ended_at.is_(None), HALTS.c.ended_at > now - timedelta(days=LATE_DAYS)),
+    )
+    since = session.execute(select(func.min(HALTS.c.at)).where(*lately)).scalar()
+    return LATE_DAYS + ((now - since).days if since is not None else 0)
 
 
 def on_day(spec: FieldSpec, table: Any, day: date, yearly: bool, timezone: str) -> Any:

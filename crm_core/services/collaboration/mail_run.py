@@ -20,9 +20,9 @@ from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.models import Consent, Contact, Lead, Suppression
-from crm_core.services.collaboration import files, quiet_hours, suppressions
+from crm_core.services.collaboration import files, halts, quiet_hours, suppressions
 from crm_core.services.collaboration.outbox import MAIL
-from crm_core.vocabulary import ConsentStatus, ContactWay, MailState, PreferredChannel, SuppressionReason
+from crm_core.vocabulary import ConsentStatus, ContactWay, HaltKind, MailState, PreferredChannel, SuppressionReason
 
 BATCH = 50
 PAUSES_MINUTES = (1, 2, 5, 15, 30, 60, 120, 240, 480)
@@ -46,8 +46,10 @@ def _due() -> Any:
 
 
 def anything_due(session: Session) -> bool:
-    """True when a message waits whose time has come."""
-    return session.execute(select(MAIL.c.id).where(_due()).limit(1)).first() is not None
+    """True when a message waits whose time has come, and may leave."""
+    return (
+        not halts.halted(session, HaltKind.MAIL) and session.execute(select(MAIL.c.id).where(_due()).limit(1)).first() is not None
+    )
 
 
 @job("mail.send", title="Send mail", cron="* * * * *", when=anything_due, keep_days=2)
@@ -69,6 +71,8 @@ def claim(job: Job, batch: str | None = None) -> list[Any]:
         clause = or_(_due(), mine_before)
         if batch is not None:
             clause = and_(clause, MAIL.c.batch == batch)
+        if halts.halted(session, HaltKind.MAIL):
+            return []
         _drop_unwanted(session, or_(_due(), mine_before))
         ids = _pick(session, clause)
         if not ids:
@@ -160,6 +164,8 @@ def deliver(job: Job, rows: list[Any]) -> Delivered:
     try:
         with email.transport() as way:
             for place, row in enumerate(rows):
+                if _let_go(job, rows[place:]):
+                    return Delivered(sent)
                 try:
                     sent += _deliver_one(job, way, row)
                 except MailError as error:
@@ -185,6 +191,19 @@ def _deliver_one(job: Job, way: Transport, row: Any) -> int:
         raise
     _note_sent(job, row, receipt)
     return 1
+
+
+def _let_go(job: Job, rows: list[Any]) -> bool:
+    """Whether somebody stopped all mail since these were claimed; they then wait as if nobody had tried."""
+    with job.transaction() as session:
+        if not halts.halted(session, HaltKind.MAIL):
+            return False
+        for row in rows:
+            mine = and_(MAIL.c.id == row.id, MAIL.c.claim == row.claim, MAIL.c.state == MailState.SENDING)
+            waits = {"state": MailState.PENDING, "claim": None, "attempts": row.attempts - 1, "updated_at": utcnow()}
+            session.execute(update(MAIL).where(mine).values(**waits))
+        db.bump(session, MAIL.name)
+        return True
 
 
 def _unwanted_by_now(job: Job, row: Any) -> bool:

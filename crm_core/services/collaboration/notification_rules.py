@@ -83,14 +83,18 @@ _ALL = (
     Kind("lead.late", SERVICE, "A new lead waits too long", "{title} should have heard from us by now", "timer_off", mail=NOW),
     Kind("sla.warning", SERVICE, "A promise of mine is nearly used up", "{title}: {pct}% of the time for the {target} is used up", "timer"),
     Kind("sla.breached", SERVICE, "A promise of mine is broken", "{title}: the {target} is overdue", "timer_off", mail=NOW),
+    Kind("sla.escalated", SERVICE, "A ticket is escalated to me", "{title} needs a look: {pct}% of the time for the {target} is used up", "priority_high", mail=NOW),
+    Kind("sla.paged", SERVICE, "A ticket of my people needs me", "{title} needs you: {pct}% of the time for the {target} is used up", "notification_important", mail=NOW),
     Kind("import.finished", SYSTEM, "My import is ready", "Your import of {file} is ready: {rows} rows", "upload_file", page="import", query={"run": "run"}),
     Kind("import.failed", SYSTEM, "My import stops", "Your import of {file} stopped: {reason}", "error", mail=NOW, page="import", query={"run": "run"}),
     Kind("analysis.finished", SYSTEM, "My analysis is ready", "Your analysis is ready: {name}", "insights", page="@page", query=_RUN),
     Kind("analysis.failed", SYSTEM, "My analysis stops", "Your analysis stopped: {name}", "error", page="@page", query=_RUN),
+    Kind("segment.drifted", SYSTEM, "A segment of mine has drifted", "The segment {name} is no longer what the analysis found: look, and run it again", "insights", mail=DAILY, page="segment", query={"id": "segment"}),
     Kind("automation.message", SYSTEM, "An automation tells me something", "{text}", "bolt"),
     Kind("automation.paused", SYSTEM, "An automation of mine is paused", "The automation {name} was paused: {reason}", "pause_circle", mail=NOW, page="automations"),
     Kind("automation.failed", SYSTEM, "A step of my automation fails", "A step of the automation {name} failed: {reason}", "error", mail=DAILY, page="automations"),
     Kind("mailbox.failing", SYSTEM, "A mailbox can't be read", "The mailbox {name} can’t be read: {reason}", "mark_email_unread", mail=NOW),
+    Kind("lead_source.failing", SYSTEM, "Leads can't be fetched", "The source {name} can’t be read: {reason}", "cloud_off", mail=NOW, page="lead_forms"),
     Kind("webhook.failing", SYSTEM, "A webhook is switched off", "The webhook {name} was switched off: {reason}", "webhook", mail=NOW),
 )  # fmt: skip
 

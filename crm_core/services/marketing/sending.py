@@ -19,13 +19,13 @@ from crm_core.errors import CrmError
 from crm_core.jobs import Job, enqueue, job
 from crm_core.kit.clock import utcnow
 from crm_core.models import Campaign, CampaignPlan, CampaignVariant, MailDelivery
-from crm_core.services.collaboration import mail_run, outbox, quiet_hours
+from crm_core.services.collaboration import halts, mail_run, outbox, quiet_hours
 from crm_core.services.collaboration.quiet_hours import QuietHours
 from crm_core.services.customers import consent
 from crm_core.services.marketing import audience, letter_rules, letters, plans, signing
 from crm_core.services.marketing.audience import MEMBERS
 from crm_core.services.marketing.launching import PLANS, batch_of
-from crm_core.vocabulary import Action, MailState, MemberStatus, PlanState, RecipientStep
+from crm_core.vocabulary import Action, HaltKind, MailState, MemberStatus, PlanState, RecipientStep
 
 BATCH = 50
 MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
@@ -101,7 +101,7 @@ def _progress(session: Session, campaign_id: int) -> tuple[int, int]:
 def _take(session: Session, campaign_id: int) -> int:
     """Queue the letters of the next people whose time has come; gives how many people were decided about."""
     plan = session.execute(select(CampaignPlan).where(PLANS.c.campaign_id == campaign_id)).scalars().first()
-    if plan is None or plan.state is not PlanState.SENDING:
+    if plan is None or plan.state is not PlanState.SENDING or halts.halted(session, HaltKind.MAIL):
         return 0
     actor, now = system(), utcnow()
     until = consent.from_when(session, actor, now, None)

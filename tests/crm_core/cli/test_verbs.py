@@ -46,6 +46,8 @@ def test_every_verb_explains_itself(run):
         "backup",
         "restore",
         "move",
+        "halt",
+        "resume",
         "serve",
         "worker",
         "user",
