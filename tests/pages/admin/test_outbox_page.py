@@ -1,7 +1,8 @@
 """The outbox page: for administrators only, empty and filled."""
 
 from crm_core.db import write_session
-from crm_core.services.collaboration import outbox
+from crm_core.services.collaboration import halts, outbox
+from crm_core.vocabulary import HaltKind
 from tests.pages.app import open_screen, words
 from ui.navigation import screens_for
 
@@ -35,3 +36,18 @@ def test_a_message_shows_its_words_and_a_secret_one_does_not(cast):
 def test_nobody_else_has_the_page(cast):
     having = {who for who, actor in cast.items() if "outbox" in {screen.url for screen in screens_for(actor)}}
     assert having == {"root"}
+
+
+def test_a_stop_of_all_mail_stands_on_every_page_and_goes_on_from_there(cast):
+    with write_session() as session:
+        halts.stop(session, cast["root"], HaltKind.MAIL, "Wrong *price*")
+    theirs = open_screen(cast["alice"], "tasks")
+    assert (
+        "All outgoing mail is stopped" in words(theirs)
+        and "Wrong *price*" in words(theirs)
+        and "Switch on again" not in words(theirs)
+    )
+    mine = open_screen(cast["root"], "outbox")
+    assert "Stop all mail" not in words(mine)
+    mine.button(key="resume_mail").click().run()
+    assert not mine.exception and "Nothing waits." in words(mine)
