@@ -36,8 +36,8 @@ def policy_card(policy: PolicyView, place: int, count: int) -> None:
             },
             border="horizontal",
         )  # fmt: skip
-        for line in in_words(policy.escalation):
-            st.caption(f":material/priority_high: {fmt.md(line)}")
+        if policy.escalation:
+            st.caption("  \n".join(f":material/priority_high: {fmt.md(line)}" for line in in_words(policy.escalation)))
 
 
 def about(policy: PolicyView) -> str:

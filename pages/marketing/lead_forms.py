@@ -64,12 +64,8 @@ if may_edit and actions.button("Visits of your site", icon=":material/travel_exp
     visits_dialog()
 
 rows = load(lead_forms.find)
-if (
-    may_edit
-    and rows
-    and actions.button(
-        "Fetch leads", icon=":material/cloud_download:", key="new_source", help="From an ad platform, a portal or a partner"
-    )
+if may_edit and actions.button(
+    "Fetch leads", icon=":material/cloud_download:", key="new_source", help="From an ad platform, a portal or a partner"
 ):
     source_dialog(None)
 if not rows:

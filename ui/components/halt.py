@@ -33,6 +33,7 @@ def standing() -> dict[HaltKind, HaltView]:
 def banner() -> None:
     """On top of every page, for those whom it concerns."""
     for kind, one in standing().items():
+        st.space("xsmall")
         box = st.container(border=True, key=f"halt_{kind.value}")
         with box.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f":orange[:material/front_hand: **{STAND[kind]}**] {_since(one)}", width="stretch")

@@ -19,7 +19,10 @@ Step = Mapping[str, Any]
 
 def checked(steps: Iterable[Step], people: Collection[int], teams: Collection[int]) -> list[dict[str, Any]]:
     """The steps as they are kept, in the order of their thresholds. Raises ValueError with a sentence."""
-    found = [_checked(step, people, teams) for step in steps]
+    found: list[dict[str, Any]] = []
+    for step in steps:
+        if (one := _checked(step, people, teams)) not in found:
+            found.append(one)
     if len(found) > MOST:
         raise ValueError(f"A service level can have at most {MOST} steps of escalation.")
     for pct in WARN_AT:
