@@ -170,16 +170,10 @@ def _features(before: "pd.DataFrame", now: "pd.DataFrame") -> list[dict[str, Any
 
     if min(len(before), len(now)) < FEWEST:
         return []
-    table = drift_table(before, now, list(FEATURES))
+    rows = drift_table(before, now, list(FEATURES)).to_dict("records")
     return [
-        {
-            "name": row.field,
-            "psi": round(float(row.psi), 3),
-            "then": float(row.early),
-            "now": float(row.late),
-            "verdict": row.verdict,
-        }
-        for row in table.itertuples()
+        {"name": row["field"], "psi": round(row["psi"], 3), "then": row["early"], "now": row["late"], "verdict": row["verdict"]}
+        for row in rows
     ]
 
 
