@@ -1,7 +1,7 @@
 """stopping everything, escalation of promises, and sources that leads are fetched from
 
-Revision ID: 0047
-Revises: 0046
+Revision ID: 0049
+Revises: 0048
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ import sqlmodel
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0047"
-down_revision = "0046"
+revision = "0049"
+down_revision = "0048"
 branch_labels = None
 depends_on = None
 
