@@ -94,7 +94,7 @@ _ALL = (
     Kind("automation.paused", SYSTEM, "An automation of mine is paused", "The automation {name} was paused: {reason}", "pause_circle", mail=NOW, page="automations"),
     Kind("automation.failed", SYSTEM, "A step of my automation fails", "A step of the automation {name} failed: {reason}", "error", mail=DAILY, page="automations"),
     Kind("mailbox.failing", SYSTEM, "A mailbox can't be read", "The mailbox {name} can’t be read: {reason}", "mark_email_unread", mail=NOW),
-    Kind("lead_source.failing", SYSTEM, "Leads can't be fetched", "The source {name} can’t be read: {reason}", "cloud_off", mail=NOW, page="lead_forms"),
+    Kind("lead_source.failing", SYSTEM, "Leads can't be fetched", "The source {name} can’t be read: {reason}", "cloud_off", mail=NOW, page="forms"),
     Kind("webhook.failing", SYSTEM, "A webhook is switched off", "The webhook {name} was switched off: {reason}", "webhook", mail=NOW),
 )  # fmt: skip
 
