@@ -89,7 +89,7 @@ _ALL = (
     Kind("import.failed", SYSTEM, "My import stops", "Your import of {file} stopped: {reason}", "error", mail=NOW, page="import", query={"run": "run"}),
     Kind("analysis.finished", SYSTEM, "My analysis is ready", "Your analysis is ready: {name}", "insights", page="@page", query=_RUN),
     Kind("analysis.failed", SYSTEM, "My analysis stops", "Your analysis stopped: {name}", "error", page="@page", query=_RUN),
-    Kind("segment.drifted", SYSTEM, "A segment of mine has drifted", "The segment {name} is no longer what the analysis found: look, and run it again", "insights", mail=DAILY, page="segment", query={"id": "segment"}),
+    Kind("segment.drift", SYSTEM, "A segment of mine has drifted", "The segment {name} is no longer what the analysis found: look, and run it again", "insights", mail=DAILY, page="segment", query={"id": "segment"}),
     Kind("automation.message", SYSTEM, "An automation tells me something", "{text}", "bolt"),
     Kind("automation.paused", SYSTEM, "An automation of mine is paused", "The automation {name} was paused: {reason}", "pause_circle", mail=NOW, page="automations"),
     Kind("automation.failed", SYSTEM, "A step of my automation fails", "A step of the automation {name} failed: {reason}", "error", mail=DAILY, page="automations"),

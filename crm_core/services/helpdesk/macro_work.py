@@ -54,12 +54,12 @@ def words(session: Session, actor: Actor, step: Mapping[str, Any], ticket: Ticke
     subject = answer_rules.fill(str(step["subject"]), values) if values is not None else str(step["subject"])
     person = WHO.get(step["who"]) or lists.titles(session, actor, "user", [step["who"]]).get(step["who"], "somebody who left")
     if ticket is not None:
-        return f"“{subject}” · {person} · due {fmt.day(actor, due_on(session, actor, step, ticket))}"
+        return f"“{subject}” · {person} · due {fmt.day(actor, _due_on(session, actor, step, ticket))}"
     unit = COUNTED[step["count"]]
     return f"“{subject}” · {person} · due in {fmt.plural(step['days'], unit.removesuffix('s'), unit)}"
 
 
-def due_on(session: Session, actor: Actor, step: Mapping[str, Any], ticket: Ticket) -> date:
+def _due_on(session: Session, actor: Actor, step: Mapping[str, Any], ticket: Ticket) -> date:
     """The day on which the task is due if the macro is used now."""
     if step["count"] == "working":
         return calendars.working_day(session, _who(actor, step, ticket), utcnow(), int(step["days"]))
@@ -78,7 +78,7 @@ def do(session: Session, actor: Actor, step: Mapping[str, Any], ticket: Ticket, 
         session, actor,
         {
             "subject": clip(answer_rules.fill(str(step["subject"]), values), 300), "owner_id": _who(actor, step, ticket), "ticket_id": ticket.id,
-            "account_id": ticket.account_id, "priority": step["priority"], "due_at": due_on(session, actor, step, ticket),
+            "account_id": ticket.account_id, "priority": step["priority"], "due_at": _due_on(session, actor, step, ticket),
         },
     )  # fmt: skip
     return [made.id, made.version]

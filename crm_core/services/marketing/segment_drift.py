@@ -180,6 +180,6 @@ def _features(before: "pd.DataFrame", now: "pd.DataFrame") -> list[dict[str, Any
 def _tell(session: Session, segment: Segment, run: AnalysisRun) -> None:
     if segment.owner_id is not None:
         notifications.notify(
-            session, segment.owner_id, kind="segment.drifted", params={"name": segment.name, "segment": segment.id},
-            dedupe_key=f"segment.drifted:{segment.id}:{run.id}",
+            session, segment.owner_id, kind="segment.drift", params={"name": segment.name, "segment": segment.id},
+            dedupe_key=f"segment.drift:{segment.id}:{run.id}",
         )  # fmt: skip

@@ -66,7 +66,9 @@ def a_run(actor, kind, tables, **params):
 
 def test_a_persona_speaks_only_to_those_who_may_read_what_was_said(cast):
     root = cast["root"]
-    people = [do(contacts.create, root, {"name": name}) for name in ["Anna", "Berta", "Clara", "Dora", "Emma", "Frida", "Greta", "Hanna"]]
+    people = [
+        do(contacts.create, root, {"name": name}) for name in ["Anna", "Berta", "Clara", "Dora", "Emma", "Frida", "Greta", "Hanna"]
+    ]
     with write_session() as session:
         for person in people[:6]:
             tickets.create(
@@ -117,5 +119,5 @@ def test_a_segment_of_an_analysis_says_when_it_has_drifted_and_tells_its_owner_o
         moved = do(lambda session: segment_drift.compare(session, session.get_one(Segment, segment.id), {}))
     assert moved["share_moved"] and moved["drifted"]
     with write_session() as session:
-        assert [row.kind for row in session.query(Notification)] == ["segment.drifted"]
+        assert [row.kind for row in session.query(Notification)] == ["segment.drift"]
         assert session.get_one(Segment, segment.id).drift["drifted"] is True
