@@ -78,7 +78,9 @@ def test_the_clicked_score_counts_at_once_and_nothing_that_was_said_is_lost(gues
     sweep(made.id, now)
     token = token_of(1)
     page = guest.get(f"/q/{token}?s=4")
-    assert "novalidate data-at-once" in page.text and "So&lt;b&gt;lved?" in page.text and 'name="q3.1"' in page.text and scores() == []
+    assert (
+        "novalidate data-at-once" in page.text and "So&lt;b&gt;lved?" in page.text and 'name="q3.1"' in page.text and scores() == []
+    )
     assert guest.post(f"/q/{token}", data={"score": "4", "partial": "1"}).status_code == 204 and scores() == [(1, 4, "")]
     assert "novalidate data-at-once" not in guest.get(f"/q/{token}?s=4").text, "once is enough"
     refused = guest.post(f"/q/{token}", data={"score": "", "q4": "typed &", "q3.1": "1"})
