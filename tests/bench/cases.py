@@ -63,12 +63,12 @@ async def _turn(tab: Tab, random: Random) -> float:
 WORDS = ("luna", "aurora", "machine upgrade", "göteborg", "bellevue", "training", "seeblick", "miramar", "nordlys")
 LISTS = {
     "deals": ("deal", "name, account_id, owner_id, stage_id, amount_minor, probability_pct, expected_close_on", "expected_close_on, id", ", sum(amount_minor)"),
-    "accounts": ("account", "name, kind, industry, city, owner_id, employees, revenue_minor", "name, id", ""),
-    "contacts": ("contact", "name, job_title, account_id, email, phone, owner_id", "name, id", ""),
+    "accounts": ("account", "name, kind, industry, city, owner_id, employees, revenue_minor", "name_sort, id", ""),
+    "contacts": ("contact", "name, job_title, account_id, email, phone, owner_id", "name_sort, id", ""),
     "leads": ("lead", "name, company, status_id, source, email, owner_id, created_at", "created_at desc, id", ", sum(estimated_minor)"),
     "tickets": ("ticket", "number, subject, status, priority, account_id, owner_id, opened_at", "opened_at desc, id", ""),
     "orders": ("sales_order", "number, account_id, contact_id, status, ordered_at, total_minor, owner_id", "ordered_at desc, id", ", sum(total_minor)"),
-    "products": ("product", "name, sku, category_id, price_minor, is_active", "name, id", ""),
+    "products": ("product", "name, sku, category_id, price_minor, is_active", "name_sort, id", ""),
     "campaigns": ("campaign", "name, status, owner_id", "id desc", ""),
 }  # fmt: skip
 RECORDS = {

@@ -44,10 +44,14 @@ def figure(session, actor, metric, seen, **spec):
     return tiles.evaluate(session, actor, TileKind.FIGURE, {"metric": metric, **spec}, seen)
 
 
-@pytest.mark.parametrize("preset", [PeriodPreset.MONTHS_12, PeriodPreset.DAYS_30, PeriodPreset.ALL])
+LOOKS = (PeriodPreset.MONTHS_12, PeriodPreset.DAYS_30, PeriodPreset.ALL)
+
+
+@pytest.mark.parametrize("preset", LOOKS)
 def test_counting_the_records_gives_what_the_quick_way_gives_for_every_figure_and_person(company, preset):
+    """Each figure for everybody in each period, and each of its breakdowns for everybody in one of the three."""
     with read_session() as session:
-        for who in PEOPLE:
+        for row, who in enumerate(PEOPLE):
             actor = company[who]
             seen = look(session, actor, preset)
             for key, metric in METRICS.items():
@@ -61,7 +65,7 @@ def test_counting_the_records_gives_what_the_quick_way_gives_for_every_figure_an
                 assert slow.figure.value == quick.figure.value, (who, key)
                 assert slow.figure.cases == quick.figure.cases and slow.figure.before == quick.figure.before, (who, key)
                 assert [p.value for p in slow.figure.points] == [p.value for p in quick.figure.points], (who, key)
-                for by in metric.breakdowns:
+                for by in [by for column, by in enumerate(metric.breakdowns) if (row + column) % len(LOOKS) == LOOKS.index(preset)]:
                     a = figure(session, actor, key, seen, by=by)
                     b = figure(session, actor, key, seen, by=by, filter=everything(metric.entity))
                     assert [(p.label, p.value, p.cases) for p in a.parts] == [(p.label, p.value, p.cases) for p in b.parts], (
