@@ -172,14 +172,14 @@ def _narrow(actor: Actor, entity_key: str) -> tuple[list[str], int | None]:
     with st.container(horizontal=True, width="content", gap="small"):
         kinds = st.multiselect(
             "Kinds of entries", list(offered), format_func=lambda one: timeline_rules.NAMES[one], placeholder="Everything", key=f"feed_{entity_key}",
-            label_visibility="collapsed", width=250, bind="query-params",
+            label_visibility="collapsed", width=180, bind="query-params",
         )  # fmt: skip
         teams = load(lists.choices, "team", limit=100)
         team_id = None
         if len(teams) > 1:
             team_id = st.selectbox(
                 "Team", list(teams), index=None, format_func=lambda one: teams[one], placeholder="All teams", key=f"feed_team_{entity_key}",
-                label_visibility="collapsed", width=150,
+                label_visibility="collapsed", width=130,
             )  # fmt: skip
     return list(kinds), team_id
 

@@ -167,7 +167,8 @@ def _where_it_goes(draft: Draft) -> None:
         if draft.comes_back
         else "the answer goes to your own mailbox: no mailbox is connected here"
     )
-    words = [f"From {draft.sender}", back, *(["below it: " + " · ".join(draft.signature.splitlines())] if draft.signature else [])]
+    sender = draft.sender.replace("@", "\u2060@")  # no link: in a caption it would be too pale to read
+    words = [f"From {sender}", back, *(["below it: " + " · ".join(draft.signature.splitlines())] if draft.signature else [])]
     st.caption(fmt.md(" · ".join(words)))
 
 

@@ -57,9 +57,16 @@ _ACTIVITIES: Any = Activity.__table__  # type: ignore[attr-defined]
 _STATUS: Any = LeadStatus.__table__  # type: ignore[attr-defined]
 
 
-def of(actor: Actor, words: str = "") -> list[Any]:
-    """The SELECTs (kind, id, at, channel, owner_id) of what waits within the actor's reach; ``words``: only what has them in its title."""
-    parts = [_tickets(actor, words), _tray(actor, words), _leads(actor, words), _calls(actor, words), _comments(actor, words)]
+def of(actor: Actor, words: str = "", *, timed: bool = True) -> list[Any]:
+    """The SELECTs (kind, id, at, channel, owner_id) of what waits within the actor's reach; ``words``: only what has them in its title. To be counted
+    it need not be known since when a ticket waits (``timed``): that is read off its conversation."""
+    parts = [
+        _tickets(actor, words, timed),
+        _tray(actor, words),
+        _leads(actor, words),
+        _calls(actor, words),
+        _comments(actor, words),
+    ]
     return [part for part in (*parts, *_talks(actor, words)) if part is not None]
 
 
@@ -74,7 +81,7 @@ def _with(words: str, *columns: Any) -> ColumnElement[bool]:
     return or_(*(column.icontains(words, autoescape=True) for column in columns)) if words else literal(True)
 
 
-def _tickets(actor: Actor, words: str) -> Any:
+def _tickets(actor: Actor, words: str, timed: bool) -> Any:
     if not actor.can("ticket", Action.EDIT):
         return None
     table = entity("ticket").table
@@ -86,7 +93,7 @@ def _tickets(actor: Actor, words: str) -> Any:
     )
     channel = func.coalesce(type_coerce(table.c.channel, String), literal(InboundChannel.PERSON.value, String))
     mine = (visible(actor, "ticket", table, Action.EDIT), table.c.status.in_(WAITING), table.c.merged_into_id.is_(None))
-    at = func.coalesce(heard, table.c.opened_at)
+    at = func.coalesce(heard, table.c.opened_at) if timed else table.c.opened_at
     return _row(TICKET, table.c.id, at, channel, table.c.owner_id, *mine, _with(words, table.c.subject, table.c.number))
 
 

@@ -76,25 +76,28 @@ def find(
     if not parts:
         return Found((), 0, 1, {})
     everything = union_all(*parts).subquery("arrivals")
-    wanted = _whose(everything, actor, whose)
-    counted = session.execute(select(everything.c.channel, func.count()).where(wanted).group_by(everything.c.channel)).tuples()
-    counts = {InboundChannel(key): int(n) for key, n in counted}
+    counts = _counts(session, actor, clean(q), whose)
     total = counts.get(channel, 0) if channel is not None else sum(counts.values())
     pages = min(max(1, -(-total // size)), MOST_PAGES)
     page = min(max(1, page), pages)
-    clause = and_(wanted, everything.c.channel == channel.value if channel is not None else true())
+    clause = and_(_whose(everything, actor, whose), everything.c.channel == channel.value if channel is not None else true())
     order = (everything.c.at.desc(), everything.c.kind, everything.c.id.desc())
     rows = list(session.execute(select(everything).where(clause).order_by(*order).limit(size).offset((page - 1) * size)))
     return Found(tuple(_shown(session, actor, rows)), total, pages, counts)
 
 
+def _counts(session: Session, actor: Actor, words: str, whose: str) -> dict[InboundChannel, int]:
+    parts = sources.of(actor, words, timed=False)
+    if not parts:
+        return {}
+    everything = union_all(*parts).subquery("arrivals")
+    query = select(everything.c.channel, func.count()).where(_whose(everything, actor, whose)).group_by(everything.c.channel)
+    return {InboundChannel(key): int(n) for key, n in session.execute(query).tuples()}
+
+
 def count(session: Session, actor: Actor, *, whose: str = ALL) -> int:
     """How much waits."""
-    parts = sources.of(actor)
-    if not parts:
-        return 0
-    everything = union_all(*parts).subquery("arrivals")
-    return int(session.execute(select(func.count()).select_from(everything).where(_whose(everything, actor, whose))).scalar_one())
+    return sum(_counts(session, actor, "", whose).values())
 
 
 def _whose(everything: Any, actor: Actor, whose: str) -> Any:
@@ -217,7 +220,7 @@ _DRAW: dict[str, Callable[..., Iterable[Arrival]]] = {
 
 def _within_reach(session: Session, actor: Actor, kind: str, number: int) -> None:
     """It waits, and the actor may work on it; or NotFound."""
-    parts = sources.of(actor)
+    parts = sources.of(actor, timed=False)
     everything = union_all(*parts).subquery("arrivals") if parts else None
     mine = None if everything is None else select(everything.c.id).where(everything.c.kind == kind, everything.c.id == number)
     if mine is None or session.execute(mine).first() is None:

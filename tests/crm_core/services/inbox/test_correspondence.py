@@ -33,9 +33,17 @@ def feed(actor, key, record_id, **narrow):
 
 
 @pytest.fixture
-def acme(any_cast):
+def acme(cast):
+    return company(cast["alice"])
+
+
+@pytest.fixture
+def any_acme(any_cast):
+    return company(any_cast["alice"])
+
+
+def company(alice):
     """An account of Alice with three people, one of whom wants no mail, and a deal."""
-    alice = any_cast["alice"]
     account = do(records.create, alice, "account", {"name": "Acme"})
     people = {
         name: do(
@@ -47,9 +55,9 @@ def acme(any_cast):
     return {"account": account, "deal": deal, **people}
 
 
-def test_a_mail_from_a_deal_reaches_its_people_once_and_never_those_who_want_none(any_cast, acme):
-    alice, deal = any_cast["alice"], acme["deal"]
-    box(any_cast["root"], plus_address=True)
+def test_a_mail_from_a_deal_reaches_its_people_once_and_never_those_who_want_none(cast, acme):
+    alice, deal = cast["alice"], acme["deal"]
+    box(cast["root"], plus_address=True)
     draft = look(correspondence.draft, alice, "deal", deal.id)
     assert draft.to == ("ida@customer.example",) and draft.comes_back and draft.by_mail
     assert {one.name for one in draft.people if one.no} == {"Nora"}
@@ -57,12 +65,12 @@ def test_a_mail_from_a_deal_reaches_its_people_once_and_never_those_who_want_non
         with pytest.raises(Invalid) as refused:
             write(alice, "deal", deal.id, to)
         assert said in refused.value.fields["to"]
-    do(suppressions.note, any_cast["root"], "bo@customer.example", SuppressionReason.BOUNCED)
+    do(suppressions.note, cast["root"], "bo@customer.example", SuppressionReason.BOUNCED)
     with pytest.raises(Invalid):
         write(alice, "deal", deal.id, ["bo@customer.example"])
     assert all_of(MailDelivery) == []
     with pytest.raises(NotFound):
-        write(any_cast["charlie"], "deal", deal.id, "ida@customer.example")  # not shared with him
+        write(cast["charlie"], "deal", deal.id, "ida@customer.example")  # not shared with him
     paper = do(files.attach, alice, "deal", deal.id, name="offer.txt", content=b"42")
     both = ["ida@customer.example", "new@customer.example"]
     sent = [
@@ -154,7 +162,7 @@ def test_a_blind_copy_is_filed_for_its_sender_on_everybody_whom_it_went_to(cast,
     assert len(all_of(Activity)) == 4 and all_of(Ticket) == []
 
 
-def test_the_inbox_holds_what_waits_over_all_channels_within_what_one_may(any_cast, acme):
+def test_the_inbox_holds_what_waits_over_all_channels_within_what_one_may(any_cast, any_acme):
     sam, alice, dana = any_cast["sam"], any_cast["alice"], any_cast["dana"]
     mailbox = box(any_cast["root"], unknown="tray")
     take(mailbox, letter(sender="who@else.example", number=1))
@@ -165,7 +173,7 @@ def test_the_inbox_holds_what_waits_over_all_channels_within_what_one_may(any_ca
         by_hand.log,
         alice,
         into="timeline",
-        contact_id=acme["Ida"].id,
+        contact_id=any_acme["Ida"].id,
         channel=InboundChannel.SOCIAL,
         text="Liked the pump",
         submit_key="b",
@@ -203,14 +211,14 @@ def test_the_inbox_holds_what_waits_over_all_channels_within_what_one_may(any_ca
     assert "mail" not in {one.kind for one in look(arrivals.find, sam).rows}
 
 
-def test_letters_stand_on_the_timeline_without_words_that_are_their_readers_alone(any_cast, acme):
-    alice, ida = any_cast["alice"], acme["Ida"]
+def test_letters_stand_on_the_timeline_without_words_that_are_their_readers_alone(any_cast, any_acme):
+    alice, ida = any_cast["alice"], any_acme["Ida"]
     for number, (kind, more) in enumerate((("automation", {}), ("survey", {"secret": True}), ("confirmation", {}), ("ticket", {}))):
         do(
             outbox.queue, alice, to="ida@customer.example", subject=f"S{number}", text="private", kind=kind, dedupe_key=f"d{number}", contact_id=ida.id,
             not_before=clock.utcnow() + timedelta(days=1), **more,
         )  # fmt: skip
-    for key, record_id in (("contact", ida.id), ("account", acme["account"].id)):
+    for key, record_id in (("contact", ida.id), ("account", any_acme["account"].id)):
         found = feed(alice, key, record_id, kinds=["mails"])
         assert [(item.title, item.text, item.data["state"]) for item in found] == [
             ("S2", "", "waiting to be sent"), ("S1", "", "waiting to be sent"), ("S0", "private", "waiting to be sent")
