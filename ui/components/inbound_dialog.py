@@ -8,7 +8,6 @@ from crm_core.services.inbox import by_hand
 from crm_core.services.inbox.by_hand import LEAD, TICKET, TIMELINE
 from crm_core.vocabulary import Action, InboundChannel
 from ui.actions import load, perform, renew, show_refusal, submit_key
-from ui.components.first_field import first_field
 from ui.components.picker import picker
 from ui.navigation import go, page_of
 from ui.session import current_actor
@@ -29,7 +28,6 @@ def inbound_dialog() -> None:
     text = st.text_area(
         "What do they want? *", key=f"in_text_{turn}", height=110, max_chars=by_hand.MAX_TEXT, persist_state="session"
     )
-    first_field(f"in_text_{turn}")
     may = by_hand.becomes(actor)
     into = st.segmented_control(
         "It becomes", list(may), default=may[0], required=True, format_func=lambda one: _WORDS[one], key=f"in_into_{turn}"

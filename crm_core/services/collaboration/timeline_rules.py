@@ -41,7 +41,7 @@ CONFIDENTIAL = ("confirmation", "survey")
 """Mail whose words hold a link that is its reader's alone."""
 LETTERS = {
     "campaign": "Letter of a campaign", "automation": "Letter of an automation", "survey": "Survey", "invitation": "Invitation to a meeting",
-    "booking_reminder": "Reminder of a meeting", "confirmation": "Request to confirm", "quote": "Quote", PERSONAL: "E-mail",
+    "booking_reminder": "Reminder of a meeting", "booking_again": "Invitation to book again", "confirmation": "Request to confirm", "quote": "Quote", PERSONAL: "E-mail",
 }  # fmt: skip
 _STATES = {
     MailState.PENDING: "waiting to be sent", MailState.SENDING: "being sent", MailState.HANDED: "handed over", MailState.SENT: "sent",
