@@ -26,7 +26,7 @@ from ui.navigation import page_of
 from ui.session import current_actor
 
 ABOUT = (
-    "account_id", "product_id", "category", "impact", "urgency", "priority", "owner_id", "team_id", "opened_at", "first_response_at", "solved_at",
+    "account_id", "product_id", "channel", "category", "impact", "urgency", "priority", "owner_id", "team_id", "opened_at", "first_response_at", "solved_at",
 )  # fmt: skip
 
 actor = current_actor()
