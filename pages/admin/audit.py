@@ -16,13 +16,13 @@ from ui.addresses import number
 from ui.components.audit_policy import how_long
 from ui.components.earlier_values import earlier_values
 from ui.components.header import empty_state, header
-from ui.components.looks import LOOK_COLUMNS, look_cells
+from ui.components.looks import LOOK_COLUMNS, LOOKS, look_cells
 from ui.components.table import Cell, Column, table
 from ui.navigation import page_of
 from ui.session import current_actor
 
 KINDS = (*RECORDS, "user", "role", "organisation", "pipeline", "lead_status", "job")
-LOOKS, SIGNINS = "looks", "signins"
+CHANGES, SIGNINS, KEPT = "Changes", "Sign-ins", "How long"
 SIGNIN_COLUMNS = [
     Column("who", "Who", sortable=False),
     Column("did", "What happened", sortable=False),
@@ -161,7 +161,7 @@ def looks() -> None:
     footer(page, "look", "looks")
 
 
-PARTS = {"changes": "Changes", LOOKS: "Looks at personal data", SIGNINS: "Sign-ins", "kept": "How long"}
+PARTS = {CHANGES: changes, LOOKS: looks, SIGNINS: signins, KEPT: how_long}
 actor = current_actor()
 header(
     "Audit",
@@ -169,9 +169,8 @@ header(
 )
 record_id = number("record")
 part = st.segmented_control(
-    "Part of the trail", list(PARTS), format_func=PARTS.__getitem__, default="changes", required=True, key="part", bind="query-params",
-    label_visibility="collapsed", on_change=first_page,
+    "Part of the trail", list(PARTS), default=CHANGES, required=True, key="part", bind="query-params", label_visibility="collapsed", on_change=first_page,
 )  # fmt: skip
-{"changes": changes, LOOKS: looks, SIGNINS: signins, "kept": how_long}[part]()
+PARTS[part]()
 if (entry_id := number("entry")) and (chosen := load(audit.get, entry_id)):
     details(chosen)

@@ -114,7 +114,7 @@ def _taken(found: HandoverView) -> str:
 @st.dialog("Hand this account over", width="medium", icon=":material/move_down:")
 def offer_dialog(account_id: int) -> None:
     """To whom, across which edge, what they have to know; the checklist is shown before it is sent."""
-    people = load(handovers.receivers, account_id)
+    people, missing = load(handovers.colleagues, account_id)
     left, right = st.columns(2)
     to = left.selectbox(
         "To *", list(people), index=None, format_func=lambda one: people[one], placeholder="Who takes over?", key="handover_to"
@@ -123,7 +123,7 @@ def offer_dialog(account_id: int) -> None:
         right.selectbox("From where to where", list(HandoverEdge), format_func=lambda one: one.label, key="handover_edge")
         or HandoverEdge.SALES_SERVICE
     )
-    if missing := load(handovers.left_out, account_id):
+    if missing:
         named = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         st.caption(
             f":material/info: Not offered: {fmt.md(named)}. Their roles may see accounts, but not edit their own; an administrator can allow it."

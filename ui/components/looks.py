@@ -12,6 +12,9 @@ from ui.actions import load
 from ui.components.table import Cell, Column, table
 from ui.navigation import page_of
 
+LOOKS = "Looks at personal data"
+"""The part of the audit page, as its address names it."""
+
 LOOK_COLUMNS = [
     Column("who", "Who", sortable=False),
     Column("what", "Whose data", sortable=False),
@@ -56,5 +59,5 @@ def _dialog(actor: Actor, entity_key: str, record_id: int) -> None:
     if page is not None:
         st.page_link(
             page, label="All of it in the audit trail", icon=":material/history:",
-            query_params={"part": "looks", "kind": entity_key, "record": str(record_id)},
+            query_params={"part": LOOKS, "kind": entity_key, "record": str(record_id)},
         )  # fmt: skip

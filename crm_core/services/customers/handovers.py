@@ -32,25 +32,21 @@ _ACCOUNT = Account.__table__  # type: ignore[attr-defined]
 
 def receivers(session: Session, actor: Actor, account_id: int) -> dict[int, str]:
     """Id → name of the people who can take an account over: active, not the owner, and allowed to see accounts and to edit their own."""
-    return {person.id: person.name for person in _colleagues(session, actor, account_id) if not _obstacle(session, person)}
+    return colleagues(session, actor, account_id)[0]
 
 
-def left_out(session: Session, actor: Actor, account_id: int) -> list[str]:
-    """Names of the people who may see accounts and could not work on one that is theirs: an offer would lead to an account that nobody can edit."""
-    reasons = {person.name: _obstacle(session, person) for person in _colleagues(session, actor, account_id)}
-    return [name for name, why in reasons.items() if why == _NOT_EDITED]
-
-
-def _colleagues(session: Session, actor: Actor, account_id: int) -> list[User]:
+def colleagues(session: Session, actor: Actor, account_id: int) -> tuple[dict[int, str], list[str]]:
+    """Who can take an account over (id → name), and the names of those who may see accounts but could not work on one that is theirs: an offer to
+    them would lead to an account that nobody can edit."""
     account = records.get(session, actor, "account", account_id, action=Action.EDIT)
     people = session.exec(select(User).where(User.is_active).order_by(alphabetical(User.name)))  # type: ignore[arg-type]
-    return [person for person in people if person.id != account.owner_id]
+    told = [(person, _obstacle(session, person)) for person in people if person.id != account.owner_id]
+    able = {person.id: person.name for person, obstacle in told if not obstacle}
+    return able, [person.name for person, obstacle in told if obstacle == _NOT_EDITED]
 
 
-_NOT_SHOWN, _NOT_EDITED = (
-    "does not show accounts.",
-    "does not let them edit accounts of their own. An administrator can allow it under Roles.",
-)
+_NOT_SHOWN = "does not show accounts."
+_NOT_EDITED = "does not let them edit accounts of their own. An administrator can allow it under Roles."
 
 
 def _obstacle(session: Session, person: User) -> str:

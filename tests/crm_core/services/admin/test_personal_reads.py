@@ -15,8 +15,12 @@ from tests.verbs import do, look
 
 
 @pytest.fixture
-def contact(any_cast):
-    made = do(crud.create, any_cast["alice"], "contact", {"name": "Ida", "email": "ida@example.com"}).id
+def contact(cast):
+    return ida(cast)
+
+
+def ida(people):
+    made = do(crud.create, people["alice"], "contact", {"name": "Ida", "email": "ida@example.com"}).id
     reads.flush()
     return made
 
@@ -31,8 +35,8 @@ def lines(actor, **filters):
     return [row["look"] for row in look(personal_reads.find, actor, **filters).rows]
 
 
-def test_a_look_is_noted_once_per_person_and_quarter_of_an_hour(any_cast, contact):
-    alice, root = any_cast["alice"], any_cast["root"]
+def test_a_look_is_noted_once_per_person_and_quarter_of_an_hour(any_cast):
+    alice, root, contact = any_cast["alice"], any_cast["root"], ida(any_cast)
     for _ in range(3):
         open_page(alice, "contact", contact)
     reads.flush()
@@ -48,18 +52,18 @@ def test_a_look_is_noted_once_per_person_and_quarter_of_an_hour(any_cast, contac
         lines(alice)
 
 
-def test_what_is_masked_or_not_personal_is_no_look_and_nothing_is_noted_once_it_is_switched_off(any_cast, contact):
-    root = any_cast["root"]
+def test_what_is_masked_or_not_personal_is_no_look_and_nothing_is_noted_once_it_is_switched_off(cast, contact):
+    root = cast["root"]
     product = do(crud.create, root, "product", {"name": "Thing"}).id
-    open_page(any_cast["ana"], "contact", contact)
+    open_page(cast["ana"], "contact", contact)
     open_page(root, "product", product)
     do(retention.change, root, {"log_reads": False})
     open_page(root, "contact", contact)
     assert lines(root) == []
 
 
-def test_exports_and_lists_of_the_api_stand_under_each_of_their_records(any_cast, contact):
-    alice, root = any_cast["alice"], any_cast["root"]
+def test_exports_and_lists_of_the_api_stand_under_each_of_their_records(cast, contact):
+    alice, root = cast["alice"], cast["root"]
     other = do(crud.create, alice, "contact", {"name": "Tom", "email": "tom@example.com"}).id
     for columns in (("name", "email"), ("city",)):
         made = look(exports.build, alice, "contact", ListQuery(columns=columns))
@@ -75,8 +79,8 @@ def test_exports_and_lists_of_the_api_stand_under_each_of_their_records(any_cast
     assert [one.who for one in look(personal_reads.of_record, root, "contact", other)] == ["Root", "Alice Rep"]
 
 
-def test_what_can_not_be_written_waits(any_cast, contact, monkeypatch):
-    root = any_cast["root"]
+def test_what_can_not_be_written_waits(cast, contact, monkeypatch):
+    root = cast["root"]
     open_page(root, "contact", contact)
 
     def busy():
@@ -88,7 +92,7 @@ def test_what_can_not_be_written_waits(any_cast, contact, monkeypatch):
     assert reads.flush() == 1 and len(lines(root)) == 1
 
 
-def test_somebody_without_a_name_leaves_no_line(any_cast, contact):
-    open_page(replace(any_cast["root"], user_id=None, is_system=True), "contact", contact)
+def test_somebody_without_a_name_leaves_no_line(cast, contact):
+    open_page(replace(cast["root"], user_id=None, is_system=True), "contact", contact)
     with write_session() as session:
         assert reads.flush() == 0 and db.is_sqlite(session) is not None

@@ -23,9 +23,12 @@ RULES = {"keep_reads_months": 12, "keep_signins_months": 12, "keep_settings_mont
 
 
 @pytest.fixture
-def trail(any_cast):
+def trail(cast):
+    return two_runs(cast["root"])
+
+
+def two_runs(root):
     """Two sealed runs: an old one (a sign-in, a setting, a change of a contact) and one of today."""
-    root = any_cast["root"]
     contact = do(crud.create, root, "contact", {"name": "Ida", "birthday": "1990-05-01", "city": "Oslo"}).id
     do(crud.update, root, "contact", contact, {"name": "Ida Berg", "birthday": "1991-05-01", "city": "Bergen"})
     with write_session() as session:
@@ -64,8 +67,8 @@ def types(entity):
         return [row.type for row in session.exec(select(Event).where(Event.entity == entity).order_by(Event.id))]
 
 
-def test_the_next_night_takes_what_the_preview_says_and_the_seals_hold(trail):
-    root, contact = trail
+def test_the_next_night_takes_what_the_preview_says_and_the_seals_hold(any_cast):
+    root, contact = two_runs(any_cast["root"])
     assert look(retention.going, root) == Going(1, 0, 0, 0), "only looks are not kept for ever from the start"
     assert look(retention.going, root, RULES) == Going(1, 2, 1, 1)
     do(retention.change, root, RULES)
@@ -105,25 +108,25 @@ def test_a_run_that_was_edited_stays_as_evidence(trail):
         assert {one.kept_sha256 for one in session.exec(select(AuditSeal))} == {None}
 
 
-def test_rules_are_checked_and_belong_to_whoever_manages_the_trail(any_cast):
-    root = any_cast["root"]
+def test_rules_are_checked_and_belong_to_whoever_manages_the_trail(cast):
+    root = cast["root"]
     for wrong in ({"keep_reads_months": 2}, {"keep_settings_months": 6}, {"keep_values_months": 3}, {"nonsense": 1}):
         with pytest.raises(Invalid):
             do(retention.change, root, wrong)
     with pytest.raises(NotPermitted):
-        do(retention.change, any_cast["bob"], {"log_reads": False})
+        do(retention.change, cast["bob"], {"log_reads": False})
     row = do(retention.change, root, {"log_reads": False})
     do(retention.change, root, {"log_reads": True}, base_version=row.version)
     with pytest.raises(Conflict):
         do(retention.change, root, {"log_reads": False}, base_version=row.version - 1)
 
 
-def test_sign_ins_have_a_part_of_their_own_with_their_address(any_cast):
-    root = any_cast["root"]
+def test_sign_ins_have_a_part_of_their_own_with_their_address(cast):
+    root = cast["root"]
     with write_session() as session:
         session.add(
             Event(type="user.signin_failed", entity="user", record_id=root.user_id, at=utcnow(), data={"address": "10.0.0.7"})
         )
     found = [row["entry"] for row in look(audit.find, root, signins=True).rows]
     assert [(one.title, one.sentence, one.note) for one in found] == [("Root", "failed to sign in", "from 10.0.0.7")]
-    assert look(audit.find, any_cast["bob"], signins=True).total == 0
+    assert look(audit.find, cast["bob"], signins=True).total == 0

@@ -49,6 +49,7 @@ def test_an_account_is_offered_prepared_and_accepted(cast, account):
         sentences = [item.sentence for item in timeline.find(session, sam, "account", account.id, kinds="changes")[0]]
     assert sentences[0] == "accepted the hand-over" and "offered the account to {to}" in sentences
     assert see(handovers.waiting, sam) == [] and see(handovers.offered, alice) == []
+    assert do(accounts.update, sam, account.id, {"city": "Oslo"}).changed == ("city",), "who accepted it can work on it"
 
 
 def test_goals_and_preferences_are_ticked_by_what_the_records_hold(cast, account):
@@ -104,8 +105,15 @@ def test_two_clicks_offer_once_and_a_second_offer_waits_for_the_first(cast, acco
 
 
 def test_who_can_not_see_accounts_or_owns_it_can_not_receive_it(cast, account):
-    assert cast["alice"].user_id not in see(handovers.receivers, cast["alice"], account.id)
-    for to, words in ((cast["alice"].user_id, "owns this account"), (None, "Choose who"), (9_999, "Choose who")):
+    able, missing = see(handovers.colleagues, cast["alice"], account.id)
+    assert cast["alice"].user_id not in able and cast["sam"].user_id in able
+    assert missing == ["Ana Analyst", "Dana Marketer"], "they see accounts, and could not edit one of their own"
+    for to, words in (
+        (cast["alice"].user_id, "owns this account"),
+        (cast["ana"].user_id, "does not let them edit"),
+        (None, "Choose who"),
+        (9_999, "Choose who"),
+    ):
         with pytest.raises(Invalid) as caught:
             do(handovers.offer, cast["alice"], account.id, to_user_id=to)
         assert words in caught.value.fields["to_user_id"]
