@@ -22,7 +22,7 @@ from ui.navigation import page_of
 from ui.session import current_actor
 
 KINDS = (*RECORDS, "user", "role", "organisation", "pipeline", "lead_status", "job")
-CHANGES, SIGNINS, KEPT = "Changes", "Sign-ins", "How long"
+CHANGES, SIGNINS, KEPT = "Changes", "Sign-ins", "How long it is kept"
 SIGNIN_COLUMNS = [
     Column("who", "Who", sortable=False),
     Column("did", "What happened", sortable=False),
