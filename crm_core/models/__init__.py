@@ -75,6 +75,9 @@ from crm_core.models.platform import (
     SubmitKey,
     SummaryDirty,
     TableVersion,
+    ViewDefault,
+    ViewPin,
+    ViewTeam,
     WorkerHeartbeat,
 )
 from crm_core.models.routing import (

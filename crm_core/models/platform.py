@@ -108,7 +108,7 @@ class Halt(Record, table=True):
 
 
 class SavedView(Record, table=True):
-    """One row per named list view: columns, sort, filter."""
+    """One row per named list view: how it is laid out, columns, sort, filter."""
 
     __tablename__ = "saved_view"
     __table_args__ = table_args(UniqueConstraint("entity", "owner_id", "name", name="uq_saved_view_name"))
@@ -118,6 +118,36 @@ class SavedView(Record, table=True):
     visibility: Visibility = Field(default=Visibility.PRIVATE, sa_type=choice_type(Visibility))
     layout: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
     is_default: bool = False
+
+
+class ViewTeam(Record, table=True):
+    """One row per team that sees a saved view which is not everybody's."""
+
+    __tablename__ = "view_team"
+    __table_args__ = table_args(UniqueConstraint("view_id", "team_id"))
+    view_id: int = Field(foreign_key="saved_view.id", ondelete="CASCADE")
+    team_id: int = Field(foreign_key="team.id", ondelete="CASCADE", index=True)
+
+
+class ViewPin(Record, table=True):
+    """One row per saved view that a person keeps at hand, in the person's own order."""
+
+    __tablename__ = "view_pin"
+    __table_args__ = table_args(UniqueConstraint("user_id", "view_id"))
+    user_id: int = Field(foreign_key="app_user.id", ondelete="CASCADE")
+    view_id: int = Field(foreign_key="saved_view.id", ondelete="CASCADE", index=True)
+    position: int = 0
+
+
+class ViewDefault(Record, table=True):
+    """One row per person or role whose list opens with a view that is not their own."""
+
+    __tablename__ = "view_default"
+    __table_args__ = table_args(UniqueConstraint("entity", "user_id"), UniqueConstraint("entity", "role_id"))
+    entity: str = Field(max_length=40)
+    view_id: int = Field(foreign_key="saved_view.id", ondelete="CASCADE", index=True)
+    user_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="CASCADE", index=True)
+    role_id: int | None = Field(default=None, foreign_key="role.id", ondelete="CASCADE", index=True)
 
 
 class ImportRun(Record, table=True):

@@ -42,6 +42,7 @@ class Lead(Customisable, table=True):
         Index("ix_lead_changed", "updated_at", "id"),
         Index("ix_lead_name", "name_sort"),
         Index("ix_lead_points", "deleted_at", "points", "id"),
+        Index("ix_lead_status", "status_id", "deleted_at", "created_at", "estimated_minor"),
     )
     name: str = field("Name", required=True, sorted_by="name_sort", pii=True)
     name_sort: str = sort_column("name")

@@ -69,7 +69,13 @@ def find(
     return list(islice(shown, limit))  # the names of the others need not be looked up
 
 
+STEERED = {("deal", "pipeline_id")}
+"""What goes back with something else: a deal comes into another pipeline by its stage."""
+
+
 def _writable(actor: Actor, spec: FieldSpec) -> bool:
+    if (spec.entity, spec.key) in STEERED:
+        return False
     return spec.editable and not actor.locked(spec.entity, spec.key) and spec.key not in timeline.QUIET
 
 

@@ -1,5 +1,7 @@
 """Roles: for the administrator, to say what each kind of colleague sees and does."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from crm_core.services.admin import roles
@@ -7,7 +9,8 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.header import header
 from ui.components.role_fields import role_fields
-from ui.components.role_matrix import role_matrix
+from ui.components.role_matrix import Grants, matrix_keys, one_kind, rights_in_words, role_matrix
+from ui.components.rows_clash import Grid, mine_stay, on_page, save_rows, typed_into
 from ui.session import current_actor
 
 
@@ -52,6 +55,25 @@ def words_dialog(row: roles.RoleRow) -> None:
     show_problems()
 
 
+def typed(kept: Grid) -> bool:
+    """Whether something was changed in the tables or of the fields."""
+    seen: roles.Rights = kept.seen[0]
+    draft = st.session_state.get(f"_fields_{seen.role.id}_{seen.role.version}", seen.fields)
+    return any(typed_into(key) for key in matrix_keys(f"{role_id}_{kept.turn}")) or draft != dict(seen.fields)
+
+
+def said(rows: Sequence[roles.Rights]) -> str:
+    """Theirs by what they changed, and before by what that was."""
+    other = grid.seen if rows is grid.theirs else grid.theirs or grid.seen
+    return rights_in_words(rows[0], other[0])
+
+
+def save(wanted: Grants) -> None:
+    """Save what the role may do; when somebody else changed it meanwhile, it is asked whose rights stay."""
+    given = {"grants": wanted, "fields": fields, "success": fmt.md(f"{row.name}: rights saved.")}
+    save_rows(name, lambda base: perform(roles.set_rights, row.id, **given, base_version=base[0].role.version))
+
+
 actions = header("Roles", "What each kind of colleague sees and does. Changes hold from the next click on.")
 known = {row.id: row for row in load(roles.find)}
 if actions.button("New role", type="primary", icon=":material/add:", shortcut="n", key="new_role"):
@@ -61,8 +83,11 @@ if st.session_state.get("role") not in known:
 role_id = st.pills(
     "Role", list(known), format_func=lambda one: fmt.md(known[one].name), key="role", required=True, label_visibility="collapsed"
 )
-rights = load(roles.rights, role_id)
-row = rights.role
+stored = load(roles.rights, role_id)
+name = f"rights_{role_id}"
+grid = on_page(name, [stored], typed)
+rights: roles.Rights = grid.seen[0]
+row, tag = stored.role, f"{role_id}_{grid.turn}"
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.caption(f"{fmt.md(row.description)} · {fmt.plural(row.people, 'person has', 'people have')} it.", width="content")
     with st.container(horizontal=True, gap="small", width="content"):
@@ -72,17 +97,15 @@ if row.is_fixed:
     st.info("Administrators may do everything, so that nobody can lock the workspace up.", icon=":material/shield:")
 elif (row.key or row.name) in current_actor().roles:
     st.warning("You have this role yourself: what you take from it you lose too.", icon=":material/warning:")
-grants = role_matrix(rights, disabled=row.is_fixed)
+grants = role_matrix(rights, tag=tag, disabled=row.is_fixed)
 fields = role_fields(rights, disabled=row.is_fixed)
-if not row.is_fixed and st.button("Save rights", type="primary", key="save_rights"):
-    saved = perform(
-        roles.set_rights,
-        row.id,
-        grants=grants,
-        fields=fields,
-        base_version=row.version,
-        success=fmt.md(f"{row.name}: rights saved."),
-    )
-    if saved is not None:
-        st.rerun()
+if not row.is_fixed:
+    mine = mine_stay(name, "the rights of this role", said)
+    if st.button("Save rights", type="primary", key="save_rights", disabled=grid.theirs is not None) or mine:
+        save(grid.pending or grants)
+    one = one_kind(grants, rights, tag)
+    if one is not None:
+        grid.pending = one
+        save(one)
+        grid.pending = None
 show_problems()

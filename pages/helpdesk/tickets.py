@@ -1,11 +1,14 @@
 """Tickets as a list: for the support team, to see who waits and to take the next one."""
 
+from functools import partial
+
 from crm_core.services.inbox import tray
 from crm_core.vocabulary import Action, TicketKind
 from ui.actions import load
 from ui.components.header import header
 from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Quick, record_list
+from ui.components.status_board import status_board
 from ui.components.ticket_dialogs import new_ticket
 from ui.components.waiting_list import waiting_link
 from ui.navigation import go, page_of
@@ -33,6 +36,7 @@ if actor.can("ticket", Action.CREATE) and actions.button(
 record_list(
     "ticket",
     quick=Quick("status", "Status", TicketKind.options()),
+    board=partial(status_board, "ticket"),
     on_empty=lambda: nothing_yet(
         actor, "ticket", "When a customer asks for something, open a ticket: nobody is forgotten then", new_ticket
     ),

@@ -12,7 +12,7 @@ from ui.actions import load
 from ui.components.activity_feed import feed, log_box
 from ui.components.deal_committee import committee
 from ui.components.deal_dialogs import FILL_IN, lose_dialog, reopen_dialog, win_dialog
-from ui.components.deal_stages import stage_path
+from ui.components.deal_stages import by_hand_line, stage_path
 from ui.components.decision_card import decision_card
 from ui.components.facts import facts
 from ui.components.files import files
@@ -118,6 +118,7 @@ with st.grid(4, min_column_width=150):
         height="stretch",
     )
 
+by_hand_line(actor, row, may_edit)
 stage_path(actor, deal_id, row, may_edit)
 
 left, right = st.columns([7, 4], gap="medium")

@@ -1,5 +1,7 @@
 """Leads as a list: for reps and marketers, to see who showed interest and who should be called next."""
 
+from functools import partial
+
 from crm_core.services.analytics import scores
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action, LeadKind
@@ -8,6 +10,7 @@ from ui.components.header import header
 from ui.components.lead_dialogs import new_lead
 from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Quick, record_list
+from ui.components.status_board import status_board
 from ui.components.waiting_list import waiting_link
 from ui.navigation import go
 from ui.session import current_actor
@@ -37,4 +40,5 @@ record_list(
         actor, "lead", "Enter the first person who showed interest", new_lead, file_words=", or bring a list in from a file"
     ),
     second=("score",) if scored else (),
+    board=partial(status_board, "lead"),
 )

@@ -8,7 +8,8 @@ from icalendar import Calendar
 
 from crm_core.format import md
 from crm_core.kit.text import one_line
-from crm_core.services.analytics.wording import change_text
+from crm_core.services.analytics.metrics import Figure
+from crm_core.services.analytics.wording import TOO_FEW, change_text
 from crm_core.services.collaboration.invitation_rules import REQUEST, Guest, Meeting, file_of
 from crm_core.vocabulary import MetricUnit
 
@@ -44,7 +45,15 @@ def test_text_of_people_is_read_letter_by_letter_and_leads_nowhere(text, made):
     ],
 )
 def test_a_change_that_rounds_to_nothing_is_none(unit, change, relative, words):
-    figure = SimpleNamespace(metric=SimpleNamespace(unit=unit), change=change, relative=relative)
+    figure = SimpleNamespace(metric=SimpleNamespace(unit=unit), change=change, relative=relative, too_few=False)
+    assert change_text(READER, figure) == words
+
+
+@pytest.mark.parametrize("before, now, words", [(9, 12, TOO_FEW), (10, 12, "+20%"), (10, 101, TOO_FEW), (40, 3, "-92.5%")])
+def test_a_change_against_a_nearly_empty_time_before_is_not_told(before, now, words):
+    figure = Figure(
+        "new_leads", now, now, {}, before=before, change=now - before, relative=(now - before) / before, before_cases=before
+    )
     assert change_text(READER, figure) == words
 
 

@@ -91,7 +91,7 @@ export default function (component) {
       }
       pile.append(el)
     }
-    if (!column.cards.length) { const none = document.createElement("div"); none.className = "none"; none.textContent = "No deals here"; pile.append(none) }
+    if (!column.cards.length) { const none = document.createElement("div"); none.className = "none"; none.textContent = data.none; pile.append(none) }
     if (column.more) { const more = document.createElement("button"); more.type = "button"; more.className = "more"; more.textContent = column.more; more.onclick = () => setTriggerValue("more", { stage: column.id }); pile.append(more) }
     section.ondragover = (event) => { if (event.dataTransfer.types.includes(BETWEEN)) { event.preventDefault(); section.classList.add("over") } }
     section.ondragleave = (event) => { if (!section.contains(event.relatedTarget)) section.classList.remove("over") }

@@ -1,4 +1,4 @@
-"""The stage board: cards move by drag and drop, or with Shift and the arrow keys; Enter opens."""
+"""A board of stages or statuses: cards move by drag and drop, or with Shift and the arrow keys; Enter opens."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,9 +30,9 @@ class Card:
 
 @dataclass(frozen=True)
 class BoardColumn:
-    """A stage with its first cards, its count and sum as text, the words of its "show more" button, and what it asks of deals that come in."""
+    """A stage or status with its first cards, its count and sum as text, the words of its "show more" button, and what it asks of what comes in."""
 
-    id: int
+    id: int | str
     label: str
     tone: str
     count: str
@@ -42,11 +42,11 @@ class BoardColumn:
     asks: str = ""
 
 
-def board(columns: Sequence[BoardColumn], *, key: str, turn: int = 0) -> Any:
-    """Draw the board. A new ``turn`` draws it anew although nothing has changed: a card that was dropped somewhere may have stayed. The result has ``moved`` ({id, version, from, to}), ``opened`` ({id}) and ``more`` ({stage}) or None each."""
+def board(columns: Sequence[BoardColumn], *, key: str, turn: int = 0, none: str = "No deals here") -> Any:
+    """Draw the board; ``none`` stands in an empty column. A new ``turn`` draws it anew although nothing has changed: a card that was dropped somewhere may have stayed. The result has ``moved`` ({id, version, from, to}), ``opened`` ({id}) and ``more`` ({stage}) or None each."""
     return _BOARD(
         key=key,
-        data={"columns": [asdict(column) for column in columns], "turn": turn},
+        data={"columns": [asdict(column) for column in columns], "turn": turn, "none": none},
         on_moved_change=_nothing,
         on_opened_change=_nothing,
         on_more_change=_nothing,

@@ -1,5 +1,6 @@
 """Dialogs of booking pages: what one offers and on which terms, and what was booked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,12 +19,14 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 from ui.components.booked import came_buttons
+from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.table import Cell, Column, table
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
 
 LIST = 10
+PAGE = "booking_page"
 ROOM = (0, 5, 10, 15, 30, 45, 60)
 NOTICE = {
     0: "None",
@@ -44,10 +47,18 @@ PLACE_HINTS = {
 }
 
 
-@st.dialog("Booking page", width="large", icon=":material/event_available:")
 def page_dialog(page: BookingPage | None) -> None:
+    """Begin to change a booking page, or to make one."""
+    begin(PAGE, [page])
+    _page_dialog()
+
+
+@st.dialog("Booking page", width="large", icon=":material/event_available:")
+def _page_dialog() -> None:
     """What is booked, when, and what visitors are asked."""
-    tag = f"{page.id}_{page.version}" if page else "new"
+    grid = grid_of(PAGE)
+    page: BookingPage | None = grid.seen[0]
+    tag = f"{page.id}_{grid.turn}" if page else "new"
     what, when, ask = st.tabs(["What", "When", "Questions"])
     with what:
         values = _what(page, tag)
@@ -56,19 +67,30 @@ def page_dialog(page: BookingPage | None) -> None:
         hours = _hours(page, tag)
     with ask:
         values |= _questions(page, tag)
-    if st.button("Save", type="primary", key=f"bp_save_{tag}"):
+    pressed = st.button("Save", type="primary", key=f"bp_save_{tag}", disabled=grid.theirs is not None)
+    if mine_stay(PAGE, "this page", _page_words) or pressed:
         try:
             values |= {**hours, "week": [spans_of(text) for text in hours["week"]] if hours["week"] else []}
         except UnreadableError as error:
             st.error(fmt.md(str(error)), icon=":material/error:")
             return
-        saved = perform(
-            pages.save, page.id if page else None, values | {"base_url": absolute("")}, base_version=page.version if page else None,
-            success="Page saved.",
-        )  # fmt: skip
-        if saved is not None:
-            st.rerun()
+        given = values | {"base_url": absolute("")}
+
+        def save(base: Sequence[BookingPage | None]) -> Any:
+            now = base[0]
+            return perform(
+                pages.save, now.id if now else None, given, base_version=now.version if now else None, success="Page saved."
+            )
+
+        save_rows(PAGE, save)
         show_problems()
+
+
+def _page_words(rows: Sequence[BookingPage]) -> str:
+    """``A first talk, 30 minutes, open to visitors; asks: Which product?``."""
+    page = rows[0]
+    asked = "; ".join(str(one["label"]) for one in page.questions or ()) or "nothing else"
+    return f"{page.name}, {page.minutes} minutes, {'open to visitors' if page.is_active else 'switched off'}; asks: {asked}"
 
 
 def _what(page: BookingPage | None, tag: str) -> dict[str, Any]:

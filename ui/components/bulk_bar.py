@@ -1,6 +1,6 @@
 """Changing many records of a list at once: a bar over the table, a look at what would happen, and the way back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -19,6 +19,7 @@ from ui.components.entity_form import field_input
 from ui.components.list_tools import counted
 from ui.components.macro_dialogs import macro_done, use_dialog
 from ui.components.segment_dialogs import add_dialog
+from ui.components.stage_choice import stage_choice
 from ui.session import current_actor
 
 
@@ -147,7 +148,11 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
         )
         if chosen is None:
             return
-        value = field_input(actor, specs[chosen], None, key=f"bulk_value_{chosen}")
+        if entity_key == "deal" and chosen in ("pipeline_id", "stage_id") and "stage_id" in specs:
+            value = _stage(actor, specs, chosen)
+            chosen = "stage_id"  # whoever goes to another pipeline goes into one of its stages
+        else:
+            value = field_input(actor, specs[chosen], None, key=f"bulk_value_{chosen}")
         value = None if value == "" else value
         if value is None and (specs[chosen].required or not st.toggle("Empty this field", key=f"bulk_empty_{chosen}")):
             st.caption("Choose the new value.")
@@ -164,6 +169,15 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
             show_problems()
 
     show()
+
+
+def _stage(actor: Actor, specs: Mapping[str, FieldSpec], chosen: str) -> int | None:
+    """The stage that deals are to go into: of the pipeline that is chosen first, or of any."""
+    pipeline = field_input(actor, specs["pipeline_id"], None, key="bulk_value_pipeline_id") if chosen == "pipeline_id" else None
+    if chosen == "pipeline_id" and pipeline is None:
+        return None
+    label = "In which stage do they go on? *" if chosen == "pipeline_id" else specs["stage_id"].label
+    return stage_choice(label, pipeline, None, "bulk_value_stage_id")
 
 
 def _say(actor: Actor, spec: FieldSpec, seen: Preview, number: int) -> None:

@@ -20,7 +20,7 @@ from crm_core.services.analytics.metrics import Figure, Selection
 from crm_core.services.analytics.tile_facts import day_field
 from crm_core.services.analytics.tile_rules import TIME
 from crm_core.services.analytics.tiles import Look, Tile
-from crm_core.services.analytics.wording import NO_CHANGE, change_text, number_text, period_text, step_text, value_text
+from crm_core.services.analytics.wording import QUIET, TOO_FEW, change_text, number_text, period_text, step_text, value_text
 from crm_core.vocabulary import TileChart, TileKind
 from ui import format as fmt
 from ui.actions import load
@@ -110,15 +110,15 @@ def _number(actor: Actor, figure: Figure, look: Look) -> None:
         metric.label,
         value_text(actor, metric.unit, figure.value),
         change,
-        delta_color="off" if change == NO_CHANGE else colour_of(figure),
-        delta_arrow="off" if change == NO_CHANGE else "auto",
-        delta_description=against_text(actor, figure, look.selection).split(" · ")[0] if change else None,
+        delta_color="off" if change in QUIET else colour_of(figure),
+        delta_arrow="off" if change in QUIET else "auto",
+        delta_description=against_text(actor, figure, look.selection).split(" · ")[0] if change and change != TOO_FEW else None,
         label_visibility="collapsed",
     )
     words = [figure.reason] if figure.reason else []
     if figure.low is not None and figure.high is not None:
         words.append(f"95 % interval {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}")
-    if figure.distinguishable is False:
+    if figure.distinguishable is False and change != TOO_FEW:
         words.append("Chance alone could make this change")
     if words:
         st.caption(fmt.md(" · ".join(words)))

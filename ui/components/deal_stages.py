@@ -10,7 +10,7 @@ from crm_core.services.sales import deals
 from crm_core.services.sales.deals import StageView
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
-from ui.actions import load
+from ui.actions import load, perform
 from ui.components.deal_dialogs import STAGE_TURN, closed_meanwhile, move_to
 from ui.components.stage_times import stage_times_button
 
@@ -51,6 +51,28 @@ def stage_path(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: boo
     if clicked is not None and clicked[1] in stages:
         version, stage_id = clicked
         move_to(deal_id, version, row["name"], stage_id, row["pipeline_id"])
+
+
+def by_hand_line(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> None:
+    """Who set the win probability by hand and when, what the stage would say, and the way back to it; nothing while it follows the stage."""
+    set_ = load(deals.by_hand, row["id"]) if row["probability_own"] else None
+    if set_ is None:
+        return
+    who = f" by {set_.who}" if set_.who else ""
+    when = f" {fmt.ago(actor, set_.at)}" if set_.at is not None else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="by_hand"):
+        st.caption(
+            fmt.md(f"Win probability {row['probability_pct']} % set by hand{who}{when}; the stage says {set_.stage_pct} %."),
+            width="content",
+        )
+        free = may_edit and not actor.locked("deal", "probability_pct")
+        if free and st.button(
+            f"Back to the stage’s {set_.stage_pct} %", type="tertiary", icon=":material/undo:", key="follow_stage"
+        ):
+            perform(
+                deals.follow_stage, row["id"], base_version=row["version"], success="The win probability follows the stage again."
+            )
+            st.rerun()
 
 
 def _asked(stages: Sequence[StageView], now: int) -> str | None:

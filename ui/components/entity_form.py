@@ -17,12 +17,13 @@ from crm_core.kit.money import exponent, most_major, to_major, to_minor
 from crm_core.services import crud
 from crm_core.services.admin.founding import timezones
 from crm_core.services.sales import gates
-from crm_core.vocabulary import FieldKind
+from crm_core.vocabulary import FieldKind, StageKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, renew, show_refusal, submit_key
 from ui.components.duplicate_hints import duplicate_hints, forget_hints
 from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside
 from ui.components.picker import picker
+from ui.components.stage_choice import stage_choice
 from ui.session import current_actor
 
 
@@ -258,9 +259,12 @@ def _inputs(
     for at in range(0, len(short), 2):
         for column, key in zip(st.columns(2), short[at : at + 2], strict=False):
             with column:
-                found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}", title=titles.get(key, ""))
+                if (specs[key].entity, key) == ("deal", "stage_id"):
+                    found |= _stage(specs, values, found, f"{name}_{key}")
+                else:
+                    found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}", title=titles.get(key, ""))
     for key in keys:
-        if key not in found:
+        if key not in found and key not in short:
             found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}")
     _only_read(actor, [specs[key] for key in fixed], values, titles, name)
     return found
@@ -277,6 +281,16 @@ def _only_read(actor: Actor, specs: Sequence[FieldSpec], values: Mapping[str, An
             for column, spec in zip(st.columns(2), shown[at : at + 2], strict=False):
                 text = fmt.value(actor, spec, values.get(spec.key), titles.get(spec.key))
                 column.markdown(f":gray[{fmt.md(spec.label)}]  \n{fmt.md(text[:500])}")
+
+
+def _stage(specs: Mapping[str, FieldSpec], values: Mapping[str, Any], given: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The stage of a deal: of the pipeline that is chosen before it. A closed deal that changes its pipeline is not asked: it stays as closed there."""
+    before = values.get("pipeline_id")
+    pipeline = given.get("pipeline_id", before)
+    if pipeline != before and values.get("outcome") not in (None, StageKind.OPEN):
+        st.caption(f"It stays {StageKind(values['outcome']).label.lower()} in the other pipeline.")
+        return {}
+    return {"stage_id": stage_choice(specs["stage_id"].label + " *", pipeline, values.get("stage_id"), key)}
 
 
 def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: str = "") -> Any:

@@ -1,5 +1,7 @@
 """How soon new leads are contacted, and which tasks are raised by themselves."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,10 +15,12 @@ from crm_core.services.routing.nudges import SpeedView
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.rows_clash import mine_stay, on_page, save_rows, typed_into
 from ui.components.sla_card import minutes_of, span
 from ui.session import current_actor
 
 OTHERS = "All other sources"
+SPEED = "speed_targets"
 ENOUGH = 10
 """From so many leads on each side it is said what became of them."""
 
@@ -49,13 +53,14 @@ def _speed(may_edit: bool) -> None:
             )
     people, hours = load(lists.choices, "user", limit=500), _hours()
     sources = [OTHERS, *(load(lambda session, _actor: registry(session, "lead")["source"]).options or {}).values()]
+    grid = on_page(SPEED, load(nudges.targets), lambda kept: typed_into(f"speed_rows_{kept.turn}"))
     rows = [
         {"Source": one.source or OTHERS, "Within": span(one.minutes), "Working hours": hours.get(one.calendar_id), "Tell when twice as late": people.get(one.escalate_to_id or 0)}
-        for one in load(nudges.targets)
+        for one in grid.seen
     ]  # fmt: skip
     columns = ["Source", "Within", "Working hours", "Tell when twice as late"]
     table = st.data_editor(
-        pd.DataFrame(rows or [dict.fromkeys(columns)], columns=columns).astype("object"), hide_index=True, num_rows="dynamic", placeholder=fmt.NOTHING, key="speed_rows", disabled=not may_edit,
+        pd.DataFrame(rows or [dict.fromkeys(columns)], columns=columns).astype("object"), hide_index=True, num_rows="dynamic", placeholder=fmt.NOTHING, key=f"speed_rows_{grid.turn}", disabled=not may_edit,
         column_config={
             "Source": st.column_config.SelectboxColumn(options=sources),
             "Within": st.column_config.TextColumn(max_chars=20, help="30m, 4h or 1h 30m"),
@@ -63,7 +68,8 @@ def _speed(may_edit: bool) -> None:
             "Tell when twice as late": st.column_config.SelectboxColumn(options=list(people.values()), help="Empty: the owner’s manager"),
         },
     )  # fmt: skip
-    if may_edit and st.button("Save targets", key="save_speed"):
+    mine = mine_stay(SPEED, "the targets of speed", partial(_listed, people, hours))
+    if may_edit and (st.button("Save targets", key="save_speed", disabled=grid.theirs is not None) or mine):
         _save(table, {name: one for one, name in people.items()}, {name: one for one, name in hours.items()})
         show_problems()
 
@@ -92,8 +98,17 @@ def _save(table: pd.DataFrame, people: dict[str, Any], hours: dict[str, Any]) ->
             return
         source = None if row["Source"] == OTHERS else row["Source"]
         made.append(SpeedView(source, minutes, hours.get(row["Working hours"]), people.get(row["Tell when twice as late"])))
-    if perform(nudges.set_targets, made, success="Targets saved.") is not None:
-        st.rerun()
+    save_rows(SPEED, lambda base: perform(nudges.set_targets, made, base=base, success="Targets saved."))
+
+
+def _listed(people: Mapping[int, str], hours: Mapping[int | None, str], rows: Sequence[SpeedView]) -> str:
+    """``Web: 1h in Office, Other sources: 4h``."""
+    shown = [
+        f"{one.source or OTHERS}: {span(one.minutes)}" + (f" in {hours.get(one.calendar_id, 'other hours')}" if one.calendar_id else "")
+        + (f", then {people.get(one.escalate_to_id, 'somebody')}" if one.escalate_to_id else "")
+        for one in rows
+    ]  # fmt: skip
+    return "; ".join(shown) or "no targets"
 
 
 def _minutes(text: str) -> int | None:

@@ -9,7 +9,7 @@ from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.kit.money import to_major
 from crm_core.services.analytics.metrics import Figure, Selection
-from crm_core.services.analytics.wording import NO_CHANGE, change_text, period_text, value_text
+from crm_core.services.analytics.wording import QUIET, TOO_FEW, change_text, period_text, value_text
 from crm_core.vocabulary import Against, MetricUnit
 from ui import format as fmt
 from ui.components.list_link import list_link
@@ -47,9 +47,9 @@ def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
             metric.label,
             value_text(actor, metric.unit, figure.value),
             change,
-            delta_color="off" if change == NO_CHANGE else colour_of(figure),
-            delta_arrow="off" if change == NO_CHANGE else "auto",
-            delta_description=against_text(actor, figure, selection) if change else None,
+            delta_color="off" if change in QUIET else colour_of(figure),
+            delta_arrow="off" if change in QUIET else "auto",
+            delta_description=against_text(actor, figure, selection) if change and change != TOO_FEW else None,
             icon=f":material/{ICONS[figure.key]}:",
             chart_data=_spark(actor, figure),
             height="stretch",
@@ -67,7 +67,7 @@ def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
 
 
 def _explanation(actor: Actor, figure: Figure, selection: Selection) -> None:
-    metric = figure.metric
+    metric, found = figure.metric, entity(figure.metric.entity)
     with st.popover("", icon=":material/info:", type="tertiary", help="How it is computed", key=f"how_{figure.key}"):
         st.markdown(f"**{fmt.md(metric.label)}**")
         st.markdown(fmt.md(metric.formula))
@@ -82,7 +82,10 @@ def _explanation(actor: Actor, figure: Figure, selection: Selection) -> None:
         st.caption(fmt.md(metric.note))
         days = "As of now" if metric.now else f"{period_text(actor, selection.period)}, days of {actor.timezone}"
         st.caption(fmt.md(f"{days}. Only {entity(metric.entity).plural.lower()} that you may see."))
-        if figure.distinguishable is not None:
+        if figure.too_few:
+            records = fmt.plural(figure.before_cases, found.label.lower(), found.plural.lower())
+            st.caption(f"Behind the figure before stand {records}: a change against so few would say little about you.")
+        elif figure.distinguishable is not None:
             st.caption(
                 "The change is more than chance explains." if figure.distinguishable else "Chance alone could make this change."
             )

@@ -29,21 +29,22 @@ def new_lead() -> None:
     new_dialog("lead", NEW_FIELDS, more=MORE_FIELDS)
 
 
-@st.dialog("Disqualify this lead")
-def disqualify_dialog(lead_id: int, version: int, name: str) -> None:
-    """The reason is needed; "later" keeps the lead for nurturing."""
+@st.dialog("Disqualify this lead", on_dismiss="rerun")
+def disqualify_dialog(lead_id: int, version: int, name: str, nurture: bool = False, status_id: int | None = None) -> None:
+    """The reason is needed; "later" keeps the lead for nurturing. ``nurture`` and ``status_id``: what was meant by where its card was dropped."""
     st.text(name)
     reasons = list((load(lambda session, _actor: registry(session, "lead")["disqualified_reason"]).options or {}).values())
     reason = st.selectbox("Why is it no deal? *", reasons, index=None, placeholder="Choose a reason", key="disqualify_reason")
-    later = st.toggle("Nurture later", key="disqualify_later", help="Not now, but worth coming back to")
+    later = st.toggle("Nurture later", value=nurture, key="disqualify_later", help="Not now, but worth coming back to")
     if st.button("Nurture later" if later else "Disqualify", type="primary", key="disqualify_yes"):
         success = fmt.md(f"{name} kept for later." if later else f"{name} disqualified.")
-        if perform(leads.disqualify, lead_id, reason=reason, later=later, base_version=version, success=success) is not None:
+        given = {"reason": reason, "later": later, "status_id": status_id, "base_version": version}
+        if perform(leads.disqualify, lead_id, **given, success=success) is not None:
             st.rerun()
         show_problems()
 
 
-@st.dialog("Convert this lead", width="medium", icon=":material/moving:")
+@st.dialog("Convert this lead", width="medium", icon=":material/moving:", on_dismiss="rerun")
 def convert_dialog(lead_id: int, version: int, row: Mapping[str, Any]) -> None:
     """Account, contact and deal in one step. What is already here comes first."""
     actor = current_actor()

@@ -1,5 +1,6 @@
 """Dialogs of lead forms: what a form asks, how it is put on a site, the key for programs, and what came through."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.addresses import absolute
 from ui.components.picker import picker
+from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.table import Cell, Column, table
 from ui.navigation import go
 from ui.session import current_actor
@@ -21,6 +23,7 @@ from ui.tones import TONES
 
 START = [("name", True), ("email", True), ("company", False), ("phone", False), ("description", False)]
 PAGE = 10
+FORM = "lead_form"
 
 
 def base_url() -> str:
@@ -28,10 +31,18 @@ def base_url() -> str:
     return absolute("")
 
 
-@st.dialog("Lead form", width="large", icon=":material/dynamic_form:")
 def form_dialog(form: LeadForm | None) -> None:
+    """Begin to change a form, or to make one."""
+    begin(FORM, [form])
+    _form_dialog()
+
+
+@st.dialog("Lead form", width="large", icon=":material/dynamic_form:")
+def _form_dialog() -> None:
     """Words, fields, what every lead gets, consent, and the sites that may show it."""
-    tag = f"{form.id}_{form.version}" if form else "new"
+    grid = grid_of(FORM)
+    form: LeadForm | None = grid.seen[0]
+    tag = f"{form.id}_{grid.turn}" if form else "new"
     left, right = st.columns(2)
     name = left.text_input(
         "Name *",
@@ -73,17 +84,28 @@ def form_dialog(form: LeadForm | None) -> None:
         help="Separated by commas. Its own page works without.",
     )  # fmt: skip
     active = st.toggle("Open to visitors", value=form.is_active if form else True, key=f"lf_active_{tag}")
-    if st.button("Save", type="primary", key=f"lf_save_{tag}"):
+    pressed = st.button("Save", type="primary", key=f"lf_save_{tag}", disabled=grid.theirs is not None)
+    if mine_stay(FORM, "this form", _form_words) or pressed:
         values = {
             "name": name, "title": title, "intro": intro, "thanks": thanks, "fields": fields, "defaults": defaults, "ask_consent": ask,
             "confirm_by_mail": by_mail, "asks_price": price, "embed_hosts": (hosts or "").split(","), "is_active": active,
         }  # fmt: skip
-        saved = perform(
-            lead_forms.save, form.id if form else None, values, base_version=form.version if form else None, success="Form saved."
-        )
-        if saved is not None:
-            st.rerun()
+
+        def save(base: Sequence[LeadForm | None]) -> Any:
+            now = base[0]
+            return perform(
+                lead_forms.save, now.id if now else None, values, base_version=now.version if now else None, success="Form saved."
+            )
+
+        save_rows(FORM, save)
         show_refusal()
+
+
+def _form_words(rows: Sequence[LeadForm]) -> str:
+    """``Contact form, open: asks for Name, E-mail``."""
+    form, known = rows[0], load(lead_forms.offered)
+    asked = ", ".join(one["label"] or (known[one["key"]].label if one["key"] in known else one["key"]) for one in form.fields)
+    return f"{form.name}, {'open to visitors' if form.is_active else 'switched off'}, “{form.title}”: asks for {asked}"
 
 
 def _fields(form: LeadForm | None, tag: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from crm_core.vocabulary import LeadKind
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import PARAM
+from ui.components.one_row import Part, one_row, wide
 from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.table import Cell, Column, table
 from ui.navigation import go, page_of
@@ -22,6 +23,8 @@ from ui.tones import TONES
 
 GRID = "lead_statuses"
 KINDS = {kind.value: kind.label for kind in LeadKind}
+PARTS = (Part("label", "Status", most=service.MAX_LENGTH), Part("kind", "Means", "choice", KINDS))
+FRESH = {"id": None, "label": "", "kind": "working"}
 COLUMNS = [
     Column("label", "Status", sortable=False),
     Column("kind", "Means", sortable=False),
@@ -71,11 +74,23 @@ def _of(status_id: int | None) -> str:
 @st.dialog("Lead statuses", width="large", icon=":material/flag:")
 def edit_dialog() -> None:
     """All of them in one table: name, what it means, order; a new line is a new status."""
-    rows = edited()
+    with wide(GRID):
+        rows = edited()
     st.caption("What a status with leads means can't change. To remove one, close this and choose “Retire a status”.")
+    grid = grid_of(GRID)
     if mine_stay(GRID, "the lead statuses", words) or st.button("Save", type="primary", key="status_save"):
-        save_rows(GRID, lambda base: perform(service.save, rows, base=base, success="Lead statuses saved."))
+        _save(grid.pending or rows)
+    plain = [{"id": row.id, "label": row.label, "kind": row.kind.value} for row in rows if row.label]
+    one = one_row(f"{GRID}_{grid.turn}", "status", plain, PARTS, lambda row: f"{row['label']} · {KINDS[row['kind']]}", fresh=FRESH)
+    if one is not None:
+        grid.pending = [StatusRow(row["id"], str(row["label"] or ""), LeadKind(row["kind"])) for row in one]
+        _save(grid.pending)
+        grid.pending = None
     show_refusal()
+
+
+def _save(rows: list[StatusRow]) -> None:
+    save_rows(GRID, lambda base: perform(service.save, rows, base=base, success="Lead statuses saved."))
 
 
 def words(rows: Sequence[StatusRow]) -> str:

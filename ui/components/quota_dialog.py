@@ -1,5 +1,6 @@
 """Quotas of people by month: a grid to fill for managers, a table to read for everybody else."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -8,14 +9,15 @@ import streamlit as st
 from babel.dates import format_date
 
 from crm_core.access import Actor
-from crm_core.errors import Conflict
 from crm_core.kit.money import to_major, to_minor
 from crm_core.services.analytics import quotas
 from crm_core.services.analytics.periods import Period, add_months, unit_start
 from crm_core.services.analytics.quotas import Change, PersonQuotas
 from crm_core.vocabulary import Action
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import hush, load, perform, show_problems
+from ui.components.one_row import wide
+from ui.components.rows_clash import Grid, forget, on_page, rows_clash, typed_into
 from ui.session import current_actor
 
 
@@ -70,22 +72,91 @@ def _frame(actor: Actor, rows: list[PersonQuotas], months: list[date]) -> pd.Dat
 
 
 def _edit(actor: Actor, rows: list[PersonQuotas], months: list[date]) -> None:
+    name = f"quotas_{months[0]}"
+    grid = on_page(name, rows, lambda kept: typed_into(_key(months, kept)), scope="fragment")
+    rows = grid.seen
     shown = _frame(actor, rows, months)
     numbers = {name: st.column_config.NumberColumn(min_value=0.0, format="localized", width="small") for name in shown.columns[1:]}
-    edited = st.data_editor(
-        shown, hide_index=True, width="stretch", disabled=["Person"], num_rows="fixed", placeholder=fmt.NOTHING, key=f"quota_grid_{months[0]}_{hash(str(rows))}",
-        column_config={"Person": st.column_config.TextColumn(pinned=True), **numbers},
-    )  # fmt: skip
+    with wide("quotas"):
+        edited = st.data_editor(
+            shown, hide_index=True, width="stretch", disabled=["Person"], num_rows="fixed", placeholder=fmt.NOTHING, key=_key(months, grid),
+            column_config={"Person": st.column_config.TextColumn(pinned=True), **numbers},
+        )  # fmt: skip
     changes = _changes(actor, rows, months, edited)
+    one = _one(actor, rows, months, edited)
+    if _clash(actor, grid, rows, months):
+        _save(grid, changes, months)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         label = f"Save {fmt.plural(len(changes), 'change')}" if changes else "Save"
-        if st.button(label, type="primary", key="quota_save", disabled=not changes):
-            if perform(quotas.save, changes, success="Quotas saved") is not None:
-                st.rerun()
-            if isinstance(st.session_state.get("_conflict"), Conflict):
-                st.session_state.pop("_conflict")
-            show_problems()
+        pressed = st.button(label, type="primary", key="quota_save", disabled=not changes or grid.theirs is not None)
         st.caption(_sum(actor, edited))
+    if pressed or one is not None:
+        grid.pending = one
+        _save(grid, changes, months)
+        show_problems()
+
+
+def _key(months: list[date], grid: Grid) -> str:
+    return f"quota_grid_{months[0]}_{grid.turn}"
+
+
+def _save(grid: Grid, changes: list[Change], months: list[date]) -> None:
+    """Save the cells that were changed; those that somebody else changed meanwhile are asked about, with what stands there."""
+    stands = {(one.owner_id, one.month_on): one.before for one in grid.theirs or ()}
+    wanted = grid.pending if grid.pending is not None else changes
+    given = [replace(one, before=stands.get((one.owner_id, one.month_on), one.before)) for one in wanted]
+    if perform(quotas.save, given, success="Quotas saved") is not None:
+        forget(f"quotas_{months[0]}")
+        st.rerun()
+    conflict = st.session_state.pop("_conflict", None)
+    if conflict is not None and "rows" in conflict.details:
+        grid.theirs = conflict.details["rows"]
+        hush()
+        st.rerun(scope="fragment")
+
+
+def _clash(actor: Actor, grid: Grid, rows: list[PersonQuotas], months: list[date]) -> bool:
+    """While two changed the same cells, ask whose amounts stay; True once mine are to be saved."""
+    if grid.theirs is None:
+        return False
+    names = {row.owner_id: row.name for row in rows}
+
+    def said(one: Change, amount: int | None) -> str:
+        month = format_date(one.month_on, "MMM y", locale=actor.locale)
+        return f"{names.get(one.owner_id, 'Somebody')}, {month}: {fmt.money(actor, amount) if amount is not None else 'none'}"
+
+    before = {(row.owner_id, month): amount for row in rows for month, amount in zip(months, row.amounts, strict=True)}
+    theirs = "; ".join(said(one, one.before) for one in grid.theirs)
+    earlier = "; ".join(said(one, before.get((one.owner_id, one.month_on))) for one in grid.theirs)
+    answer = rows_clash("these quotas", theirs, earlier, key="quotas")
+    if answer == "theirs":
+        forget(f"quotas_{months[0]}")
+        st.rerun(scope="fragment")
+    return answer == "mine"
+
+
+def _one(actor: Actor, rows: list[PersonQuotas], months: list[date], edited: pd.DataFrame) -> list[Change] | None:
+    """One quota as a form, for screens on which twelve months do not fit; gives what is to be saved when its button was pressed."""
+    with st.expander("Set one quota", icon=":material/edit_note:", key=f"one_quota_{months[0]}"):
+        left, right = st.columns(2)
+        at = left.selectbox("Person", range(len(rows)), format_func=lambda n: rows[n].name, key=f"one_quota_who_{months[0]}")
+        place = right.selectbox(
+            "Month",
+            range(len(months)),
+            format_func=lambda n: format_date(months[n], "LLLL y", locale=actor.locale),
+            key=f"one_quota_month_{months[0]}",
+        )
+        shown = edited.iloc[at, place + 1]
+        typed = st.number_input(
+            f"Quota ({actor.currency})", 0.0, float(to_major(quotas.MAX_MINOR, actor.currency)), None if pd.isna(shown) else float(shown), step=100.0,
+            key=f"one_quota_{months[place]}_{rows[at].owner_id}", placeholder="No quota",
+        )  # fmt: skip
+        if not st.button("Save this quota", type="primary", key="one_quota_save"):
+            return None
+    after = None if typed is None else to_minor(typed, actor.currency)
+    row, before = rows[at], rows[at].amounts[place]
+    others = [one for one in _changes(actor, rows, months, edited) if (one.owner_id, one.month_on) != (row.owner_id, months[place])]
+    return [*others, *([Change(row.owner_id, months[place], before, after)] if after != before else [])]
 
 
 def _changes(actor: Actor, rows: list[PersonQuotas], months: list[date], edited: pd.DataFrame) -> list[Change]:

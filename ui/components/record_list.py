@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -11,11 +12,14 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
+from crm_core.kit.paging import Page
 from crm_core.lists import ListQuery
+from crm_core.services.collaboration.views import BOARD, GROUPS, LIST
 from crm_core.veil import MASK, Veil
 from crm_core.vocabulary import Action, ArticleState, FieldKind, Scope, StageKind
 from ui import format as fmt
 from ui.actions import load
+from ui.addresses import number
 from ui.cache import behind, cached
 from ui.components.bin_views import deleted_note
 from ui.components.bulk_bar import bulk_bar, may_bulk
@@ -23,7 +27,9 @@ from ui.components.dial_dialogs import call_button
 from ui.components.export import export_button
 from ui.components.filter_bar import PARAM, filter_button, filter_from_url, filter_words
 from ui.components.header import empty_state
+from ui.components.list_layouts import asked_layout, grouped_list, layout_switch
 from ui.components.list_tools import counted, first_page, page_asked, search_box
+from ui.components.pinned_views import pinned_row
 from ui.components.table import Cell, Column, Happened, table
 from ui.components.view_menu import Shape, columns_of, open_view, size_of, view_menu
 from ui.navigation import go
@@ -79,63 +85,116 @@ def record_list(
     tick: Tick | None = None,
     second: tuple[str, ...] = (),
     extra: Extra | None = None,
+    board: Callable[[ListQuery], None] | None = None,
 ) -> None:
     """Draw the list of an entity. ``tones``: field → value → colour of its badge; ``on_empty`` draws what to do when there are no records at all;
     ``bulk``: rows can be selected and changed together, where the person may; ``also``: a filter that a switch of the page adds; ``second``:
     fields that stand after the first one, unless the address chooses the columns; ``extra``: a column that is computed for the rows of the
-    page."""
+    page; ``board`` draws what the query means as a board, where the list can be laid out as one."""
     actor, found = current_actor(), entity(entity_key)
     quick_key = f"by_{quick.field}" if quick is not None else None
     opened = open_view(entity_key, quick_key)
+    pinned_row(entity_key, opened, quick_key)
+    asked = asked_layout(entity_key, board is not None)
+    if asked.show == BOARD:
+        quick = None  # the states are the columns then
     typed = filter_from_url(entity_key)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="list_tools"):
         q = search_box(found.plural.lower())
         chosen = _pills(quick)
         filter_button(entity_key, typed)
+        layout_switch(entity_key, asked)
         specs = load(_specs, entity_key)
-        shape = Shape(_both(typed, quick, chosen, also), q, _sort(entity_key), columns_of(entity_key, specs, second), size_of())
+        both = _both(typed, quick, chosen, also)
+        shape = Shape(
+            both, q, _sort(entity_key), columns_of(entity_key, specs, second), size_of(), asked.show, asked.by, number("pipeline")
+        )
         view_menu(entity_key, opened, shape, quick_key)
     filter_words(entity_key, typed)
     deleted_note(entity_key)
     query = ListQuery(filter=shape.filter, q=shape.q, sort=shape.sort, columns=shape.columns, page=page_asked(), size=shape.size)
+    if asked.show == BOARD and board is not None:
+        board(query)
+        return
     total, sums = _totals(entity_key, query)
     if total == 0:
         _nothing(actor, entity_key, query if typed or q or chosen else None, on_empty)
         return
-    page = load(lists.find, entity_key, query, known=(total, sums))
-    shown = [specs[key] for key in shape.columns]
-    selectable = bulk and may_bulk(actor, entity_key)
-    bar = st.container()
-    more = (
-        {row_id: [Cell(text)] for row_id, text in extra.of([row["id"] for row in page.rows]).items()} if extra is not None else {}
-    )
-    happened = table(
-        [
+    rows = _Rows(entity_key, [specs[key] for key in shape.columns], tones or {}, tick, extra)
+    if asked.show == GROUPS:
+        grouped_list(entity_key, query, asked.by, total, partial(_group_of, rows, query))
+    else:
+        _whole(rows, query, total, sums, bulk and may_bulk(actor, entity_key))
+    _footer(actor, entity_key, query, -(-total // query.size) if asked.show == LIST else 1, total, sums)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """How the rows of this list are drawn."""
+
+    entity: str
+    shown: Sequence[FieldSpec]
+    tones: Mapping[str, Mapping[Any, str]]
+    tick: Tick | None
+    extra: Extra | None
+
+    def draw(self, page: Page, query: ListQuery, key: str, label: str, *, selectable: bool = False) -> Happened:
+        """The table of one page; what is ticked in it is done at once."""
+        actor, found = current_actor(), entity(self.entity)
+        ids = [row["id"] for row in page.rows]
+        more = {row_id: [Cell(text)] for row_id, text in self.extra.of(ids).items()} if self.extra is not None else {}
+        tick = self.tick
+        happened = table(
+            self._columns(),
+            [
+                (row["id"], [cell(actor, spec, row, self.tones) for spec in self.shown] + more.get(row["id"], []))
+                for row in page.rows
+            ],
+            key=key,
+            label=label,
+            href=f"/{found.page}?id={{id}}" if found.page else "",
+            sort=query.sort or found.sort,
+            selectable=selectable,
+            ticks={row["id"]: words for row in page.rows if (words := tick.words(row)) is not None} if tick is not None else None,
+        )
+        if tick is not None and happened.ticked is not None:
+            tick.act(next(row for row in page.rows if row["id"] == happened.ticked))
+            st.rerun()
+        return happened
+
+    def _columns(self) -> list[Column]:
+        numbers = (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL)
+        told = [_TOLD_ONCE.get(spec.kind, "") for spec in self.shown]
+        made = [
             Column(
                 spec.key,
                 spec.label,
-                right=spec.kind in (FieldKind.MONEY, FieldKind.INTEGER, FieldKind.DECIMAL),
-                named=spec.kind in _BARE or _TOLD_ONCE.get(spec.kind) in {_TOLD_ONCE.get(one.kind, "") for one in shown[:n]},
+                right=spec.kind in numbers,
+                named=spec.kind in _BARE or (bool(told[n]) and told[n] in told[:n]),
             )
-            for n, spec in enumerate(shown)
+            for n, spec in enumerate(self.shown)
         ]
-        + ([Column("extra", extra.label, right=True, sortable=False, named=True)] if extra is not None else []),
-        [(row["id"], [cell(actor, spec, row, tones or {}) for spec in shown] + more.get(row["id"], [])) for row in page.rows],
-        key=f"table_{entity_key}_{st.session_state.get('_bulk_turn', 0)}",
-        label=found.plural,
-        href=f"/{found.page}?id={{id}}" if found.page else "",
-        sort=query.sort or found.sort,
-        selectable=selectable,
-        ticks={row["id"]: words for row in page.rows if (words := tick.words(row)) is not None} if tick is not None else None,
-    )
-    if tick is not None and happened.ticked is not None:
-        tick.act(next(row for row in page.rows if row["id"] == happened.ticked))
-        st.rerun()
+        return made + (
+            [Column("extra", self.extra.label, right=True, sortable=False, named=True)] if self.extra is not None else []
+        )
+
+
+def _whole(rows: _Rows, query: ListQuery, total: int, sums: dict[str, Any], selectable: bool) -> None:
+    """The list as one table, with what can be done to many of its rows."""
+    page = load(lists.find, rows.entity, query, known=(total, sums))
+    bar = st.container()
+    key = f"table_{rows.entity}_{st.session_state.get('_bulk_turn', 0)}"
+    happened = rows.draw(page, query, key, entity(rows.entity).plural, selectable=selectable)
     if selectable:
         with bar:
-            bulk_bar(entity_key, happened.selected, query, total)
-    _footer(actor, entity_key, query, page.pages, total, sums)
-    _react(entity_key, happened)
+            bulk_bar(rows.entity, happened.selected, query, total)
+    _react(rows.entity, happened)
+
+
+def _group_of(rows: _Rows, query: ListQuery, narrowed: ListQuery, known: tuple[int, dict[str, Any]], tag: str, label: str) -> None:
+    """One page of one group as a table."""
+    page = load(lists.find, rows.entity, narrowed, known=known)
+    _react(rows.entity, rows.draw(page, query, f"table_{rows.entity}_{tag}", label))
 
 
 def _pills(quick: Quick | None) -> list[Any]:

@@ -11,6 +11,7 @@ from crm_core.entities import label_of
 from crm_core.services.admin.role_rules import AREA_ACTIONS, RECORD_ACTIONS
 from crm_core.services.admin.roles import Rights
 from crm_core.vocabulary import Action, Scope
+from ui.components.one_row import wide
 
 Grants = dict[tuple[str, Action], Scope]
 
@@ -20,21 +21,79 @@ _WORDS = {scope: word for word, scope in REACH.items()}
 _YES_NO = {Action.CREATE, Action.IMPORT, Action.MANAGE}
 
 
-def role_matrix(rights: Rights, *, disabled: bool) -> Grants:
-    """Draw both tables; gives the grants as they stand in them."""
-    found = _table("Records", RECORDS, RECORD_ACTIONS, rights, disabled)
-    st.caption(
-        "Own: records that one owns. Team: those of one's team. Below: one's own and those of everyone below in the hierarchy."
+TITLES = ("Records", "Parts of the product")
+
+
+def role_matrix(rights: Rights, *, tag: str, disabled: bool) -> Grants:
+    """Draw both tables; gives the grants as they stand in them. ``tag`` keys them."""
+    with wide("rights"):
+        found = _table(TITLES[0], RECORDS, RECORD_ACTIONS, rights, tag, disabled)
+        st.caption(
+            "Own: records that one owns. Team: those of one's team. Below: one's own and those of everyone below in the hierarchy."
+        )
+        return found | _table(TITLES[1], AREAS, AREA_ACTIONS, rights, tag, disabled)
+
+
+def matrix_keys(tag: str) -> list[str]:
+    """The keys of the two tables."""
+    return [f"rights_{title}_{tag}" for title in TITLES]
+
+
+def one_kind(grants: Grants, rights: Rights, tag: str) -> Grants | None:
+    """The rights on one kind of record, or one part, as a form; gives all grants as they are to be saved when its button was pressed."""
+    names = {key: label_of(key, plural=True) for key in (*RECORDS, *AREAS)}
+    with st.expander("Edit one kind of record", icon=":material/edit_note:", key="one_right"):
+        chosen = st.selectbox(
+            "Records or part of the product", list(names), format_func=lambda key: f"{names[key]} · {_said(grants, key)}", index=None, placeholder="Choose one",
+            key=f"one_right_which_{tag}",
+        )  # fmt: skip
+        if chosen is None:
+            return None
+        given: Grants = {}
+        for action in RECORD_ACTIONS if chosen in RECORDS else AREA_ACTIONS:
+            before, key = grants.get((chosen, action)), f"one_right_{tag}_{chosen}_{action.value}"
+            if action in _YES_NO:
+                value: object = st.toggle(action.label, value=before is not None, key=key)
+            else:
+                value = st.segmented_control(action.label, list(REACH), default=_WORDS[before], required=True, key=key)
+            scope = _meant(value, before or rights.grants.get((chosen, action)))
+            if scope is not None:
+                given[(chosen, action)] = scope
+        if not st.button("Save these rights", type="primary", key="one_right_save"):
+            return None
+    return {cell: scope for cell, scope in grants.items() if cell[0] != chosen} | given
+
+
+def _said(grants: Grants, entity: str) -> str:
+    """``see all, change own``: what the role may do with it."""
+    return (
+        ", ".join(f"{action.label.lower()} {_WORDS[scope].lower()}" for (key, action), scope in grants.items() if key == entity)
+        or "nothing"
     )
-    return found | _table("Parts of the product", AREAS, AREA_ACTIONS, rights, disabled)
 
 
-def _table(title: str, entities: tuple[str, ...], actions: tuple[Action, ...], rights: Rights, disabled: bool) -> Grants:
+def rights_in_words(rights: Rights, against: Rights) -> str:
+    """What differs from other rights, cell by cell; two hundred cells say nobody anything."""
+    cells = {*rights.grants, *against.grants}
+    parts = [
+        f"{label_of(key, plural=True)}: {action.label.lower()} {_WORDS[rights.grants.get((key, action))].lower()}"
+        for key, action in sorted(cells, key=lambda cell: (cell[0], cell[1].value))
+        if rights.grants.get((key, action)) != against.grants.get((key, action))
+    ]
+    for entity, key in sorted({*rights.fields, *against.fields}):
+        mine = rights.fields.get((entity, key))
+        if mine != against.fields.get((entity, key)):
+            level = mine.level.label.lower() if mine is not None else "without limits"
+            parts.append(f"{label_of(entity)}, {key.removesuffix('_id').replace('_', ' ')}: {level}")
+    return "; ".join(parts) or "the same rights"
+
+
+def _table(title: str, entities: tuple[str, ...], actions: tuple[Action, ...], rights: Rights, tag: str, disabled: bool) -> Grants:
     rows = [
         {"what": label_of(entity, plural=True), **{a.value: _shown(rights.grants, entity, a) for a in actions}}
         for entity in entities
     ]
-    key = f"rights_{title}_{rights.role.id}_{rights.role.version}"
+    key = f"rights_{title}_{tag}"
     edited = st.data_editor(
         pd.DataFrame(rows, index=list(entities)),
         key=key,

@@ -1,7 +1,8 @@
 """Dialogs of service levels: the promises of one, the working hours, and what a level would have meant on the past."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -20,10 +21,12 @@ from crm_core.vocabulary import Priority, SlaTarget
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.escalation_editor import escalation_editor
+from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.sla_card import minutes_of, span
 from ui.session import current_actor
 
 ORDER = (Priority.URGENT, Priority.HIGH, Priority.NORMAL, Priority.LOW)
+LEVEL, HOURS = "service_level", "working_hours"
 START = {"urgent": (60, 120, 480), "high": (120, 240, 960), "normal": (240, 480, 1_920), "low": (480, 960, 4_800)}
 """Minutes that a new level starts with: hours for what burns, working days for the rest."""
 
@@ -31,11 +34,18 @@ START = {"urgent": (60, 120, 480), "high": (120, 240, 960), "normal": (240, 480,
 # --- a service level ----------------------------------------------------------------------------------------------------------
 
 
-@st.dialog("Service level", width="large", icon=":material/timer:")
 def policy_dialog(policy: PolicyView | None) -> None:
+    """Begin to change a service level, or to make one."""
+    begin(LEVEL, [policy])
+    _policy_dialog()
+
+
+@st.dialog("Service level", width="large", icon=":material/timer:")
+def _policy_dialog() -> None:
     """Which tickets, in which hours, what is promised, who hears of a breach; and the same on the last 90 days."""
-    known = load(calendars.find)
-    tag = f"{policy.id}_{policy.version}" if policy else "new"
+    known, grid = load(calendars.find), grid_of(LEVEL)
+    policy: PolicyView | None = grid.seen[0]
+    tag = f"{policy.id}_{grid.turn}" if policy else "new"
     left, right = st.columns(2)
     name = left.text_input(
         "Name *", value=policy.name if policy else "", max_chars=80, key=f"sl_name_{tag}", placeholder="Standard"
@@ -52,8 +62,9 @@ def policy_dialog(policy: PolicyView | None) -> None:
     steps = escalation_editor(policy.escalation if policy else (), tag)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         tried = st.button("Try it on the last 90 days", icon=":material/history:", key=f"sl_try_{tag}")
-        saved = st.button("Save", type="primary", key=f"sl_save_{tag}")
-    if not (tried or saved):
+        saved = st.button("Save", type="primary", key=f"sl_save_{tag}", disabled=grid.theirs is not None)
+    mine = mine_stay(LEVEL, "this service level", partial(_policy_words, hours))
+    if not (tried or saved or mine):
         return
     try:
         targets, ast = _targets(table), _filter(policy, chosen)
@@ -63,14 +74,27 @@ def policy_dialog(policy: PolicyView | None) -> None:
     if tried:
         _show_replay(targets, ast, calendar_id)
         return
-    done = perform(
-        service_levels.save, policy.id if policy else None, name=name or "", targets=targets, filter=ast, calendar_id=calendar_id,
-        escalate_to_id=escalate, escalation=steps, is_active=policy.is_active if policy else True, base_version=policy.version if policy else None,
-        success="Service level saved. Open tickets follow within a moment.",
-    )  # fmt: skip
-    if done is not None:
-        st.rerun()
+    given = {"name": name or "", "targets": targets, "filter": ast, "calendar_id": calendar_id, "escalate_to_id": escalate, "escalation": steps}
+
+    def save(base: Sequence[PolicyView | None]) -> Any:
+        now = base[0]
+        kept = {"is_active": now.is_active, "base_version": now.version} if now else {}
+        words = "Service level saved. Open tickets follow within a moment."
+        return perform(service_levels.save, now.id if now else None, **given, **kept, success=words)
+
+    save_rows(LEVEL, save)
     show_problems()
+
+
+def _policy_words(hours: Mapping[int | None, str], rows: Sequence[PolicyView]) -> str:
+    """``Standard, Office: Urgent first answer 1h, …``."""
+    row = rows[0]
+    promised = [
+        f"{priority.label} " + ", ".join(f"{target.label.lower()} {span(minutes)}" for target in SlaTarget if (minutes := row.targets[priority.value].get(target.value)))
+        for priority in ORDER
+        if row.targets.get(priority.value)
+    ]  # fmt: skip
+    return f"{row.name}, {hours.get(row.calendar_id, 'other hours').lower()}: {'; '.join(promised)}"
 
 
 def _categories(policy: PolicyView | None, where: Any, tag: str) -> list[str] | None:
@@ -171,10 +195,18 @@ def _show_replay(targets: dict[str, dict[str, int]], ast: dict[str, Any] | None,
 # --- working hours ------------------------------------------------------------------------------------------------------------
 
 
-@st.dialog("Working hours", width="medium", icon=":material/schedule:")
 def calendar_dialog(calendar: CalendarView | None) -> None:
+    """Begin to change working hours, or to make some."""
+    begin(HOURS, [calendar])
+    _calendar_dialog()
+
+
+@st.dialog("Working hours", width="medium", icon=":material/schedule:")
+def _calendar_dialog() -> None:
     """A name, a time zone, the hours of each weekday, and days on which others hold."""
-    tag = f"{calendar.id}_{calendar.version}" if calendar else "new"
+    grid = grid_of(HOURS)
+    calendar: CalendarView | None = grid.seen[0]
+    tag = f"{calendar.id}_{grid.turn}" if calendar else "new"
     left, right = st.columns(2)
     name = left.text_input(
         "Name *", value=calendar.name if calendar else "", max_chars=80, key=f"cal_name_{tag}", placeholder="Office"
@@ -187,19 +219,28 @@ def calendar_dialog(calendar: CalendarView | None) -> None:
     texts = [_day_input(n, calendar, tag) for n in range(7)]
     st.markdown("**Other hours on single days** · holidays stay empty")
     special = _exceptions_table(calendar, tag)
-    if st.button("Save", type="primary", key=f"cal_save_{tag}"):
+    pressed = st.button("Save", type="primary", key=f"cal_save_{tag}", disabled=grid.theirs is not None)
+    if mine_stay(HOURS, "these working hours", _hours_words) or pressed:
         try:
             week, exceptions = [spans_of(text) for text in texts], _exceptions(special)
         except UnreadableError as error:
             st.error(fmt.md(str(error)), icon=":material/error:")
             return
-        done = perform(
-            calendars.save, calendar.id if calendar else None, name=name or "", timezone=zone, week=week, exceptions=exceptions,
-            base_version=calendar.version if calendar else None, success="Working hours saved.",
-        )  # fmt: skip
-        if done is not None:
-            st.rerun()
+        given = {"name": name or "", "timezone": zone, "week": week, "exceptions": exceptions, "success": "Working hours saved."}
+
+        def save(base: Sequence[CalendarView | None]) -> Any:
+            now = base[0]
+            return perform(calendars.save, now.id if now else None, **given, base_version=now.version if now else None)
+
+        save_rows(HOURS, save)
         show_problems()
+
+
+def _hours_words(rows: Sequence[CalendarView]) -> str:
+    """``Office, Europe/Berlin: Mon–Fri 09:00–17:00; other hours: Dec 24``."""
+    row, actor = rows[0], current_actor()
+    special = ", ".join(f"{fmt.day(actor, one.first)} {words_of(one.hours) or 'closed'}" for one in row.hours.exceptions[:10])
+    return f"{row.name}, {row.hours.timezone}: {week_words(row.hours)}" + (f"; other hours: {special}" if special else "")
 
 
 def _day_input(n: int, calendar: CalendarView | None, tag: str) -> str:

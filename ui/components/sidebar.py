@@ -10,6 +10,7 @@ from ui.cache import cached
 from ui.components.demo_roles import role_switcher
 from ui.components.global_search import global_search
 from ui.components.notes import bell
+from ui.components.pinned_views import pinned_links
 from ui.format import md
 from ui.navigation import page_of
 
@@ -44,6 +45,7 @@ def sidebar(actor: Actor) -> None:
         bell(actor)
     with st.sidebar:
         global_search(actor)
+        pinned_links(actor)
         if space.is_demo:
             with st.container(border=True, gap="small", key="demo_mark"):
                 st.markdown(":material/science: **Demo company**")

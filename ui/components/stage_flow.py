@@ -78,7 +78,7 @@ def _velocity(actor: Actor, selection: Selection, found: Velocity) -> None:
                 "Per month",
                 fmt.money(actor, pace.monthly_minor, compact=True),
                 _signed(actor, found.relative),
-                delta_description=_against(actor, found) if compared else None,
+                delta_description=_against(actor, found) if compared and found.relative is not None else None,
                 delta_color="off",  # no range stands beside it that would tell it from chance
                 width="content",
             )
@@ -87,7 +87,7 @@ def _velocity(actor: Actor, selection: Selection, found: Velocity) -> None:
             _part(actor, "Average won", fmt.money(actor, pace.average_minor, compact=True), found.won_filter, "sell")
             _part(actor, "Mean days to win", fmt.number(actor, pace.cycle_days, digits=0), found.won_filter, "timelapse")
         if compared and found.relative is None:
-            st.caption("The period before had too few won deals to compare with.")
+            st.caption("The period before had too few deals to compare with.")
 
 
 def _signed(actor: Actor, relative: float | None) -> str | None:

@@ -10,9 +10,8 @@ from sqlmodel import Session
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.fields import FieldSpec, registry
-from crm_core.services.collaboration import views
-from crm_core.services.collaboration.views import SIZES, View
-from crm_core.vocabulary import Action
+from crm_core.services.collaboration import view_choices, views
+from crm_core.services.collaboration.views import LIST, SIZES, View
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import number
@@ -20,9 +19,11 @@ from ui.cache import cached
 from ui.components.bin_views import bin_link
 from ui.components.bulk_bar import may_bulk, undo_menu
 from ui.components.filter_bar import PARAM, set_filter
+from ui.components.view_dialogs import edit_dialog, save_dialog
 from ui.session import current_actor
 
-_SHAPING = (PARAM, "q", "sort", "cols", "size", "view", "page")
+_SHAPING = (PARAM, "q", "sort", "cols", "size", "view", "page", "show", "group")
+TABLES = ("saved_view", "view_team", "view_pin", "view_default", "user_role")
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,15 @@ class Shape:
     sort: tuple[str, bool] | None
     columns: tuple[str, ...]
     size: int
+    show: str = LIST
+    by: str = ""
+    pipeline: int | None = None
 
     def layout(self) -> dict[str, Any]:
         """The layout to store."""
         sort = list(self.sort) if self.sort else None
-        return {"filter": self.filter, "q": self.q, "sort": sort, "columns": list(self.columns), "size": self.size}
+        how = {"show": self.show, "by": self.by, "pipeline": self.pipeline}
+        return {"filter": self.filter, "q": self.q, "sort": sort, "columns": list(self.columns), "size": self.size, **how}
 
 
 def open_view(entity_key: str, quick_key: str | None) -> View | None:
@@ -57,9 +62,16 @@ def open_view(entity_key: str, quick_key: str | None) -> View | None:
     if found is None:
         del st.query_params["view"]
         st.warning("The view in the address does not exist, or is not shared with you.", icon=":material/bookmark_remove:")
-    elif arrived and not any(name in st.query_params for name in _SHAPING if name not in ("view", "page")):
+    elif _bare() and (arrived or found.layout.get("columns") or st.session_state.get("_view_applied") != found.id):
         _apply(found, quick_key)
+    st.session_state["_view_applied"] = found.id if found else None
     return found
+
+
+def _bare() -> bool:
+    """Whether the address names the view alone: a link was followed, perhaps on the page of the list itself. What an open view shows stands in the
+    address beside it."""
+    return not any(name in st.query_params for name in _SHAPING if name not in ("view", "page"))
 
 
 def _found(session: Session, actor: Actor, entity_key: str, view_id: int) -> View | None:
@@ -78,13 +90,22 @@ def _apply(view: View, quick_key: str | None) -> None:
     if quick_key is not None:
         st.session_state[quick_key] = []
     sort = layout.get("sort")
-    _set("sort", f"{'-' if sort[1] else ''}{sort[0]}" if sort else "")
-    _set("cols", ",".join(layout.get("columns") or ()))
-    _set("size", str(layout.get("size") or ""))
+    set_param("sort", f"{'-' if sort[1] else ''}{sort[0]}" if sort else "")
+    set_param("cols", ",".join(layout.get("columns") or ()))
+    set_param("size", str(layout.get("size") or ""))
+    set_param("show", layout.get("show") or "")
+    set_param("group", layout.get("by") or "")
+    if layout.get("pipeline"):
+        st.session_state["pipeline"] = layout["pipeline"]
+    elif layout.get("show"):
+        st.session_state.pop("pipeline", None)
+        set_param("pipeline", "")
     st.query_params["view"] = str(view.id)
+    st.session_state["_view_applied"] = view.id
 
 
-def _set(name: str, value: str) -> None:
+def set_param(name: str, value: str) -> None:
+    """Put a word into the address, or take it out when it is empty."""
     if value:
         st.query_params[name] = value
     else:
@@ -109,20 +130,14 @@ def view_menu(entity_key: str, opened: View | None, shape: Shape, quick_key: str
     actor = current_actor()
     turn = st.session_state.get("_view_turn", 0)  # a new one closes the menu: it would stay open above the dialog
     with st.popover(fmt.md(opened.name[:30]) if opened else "View", icon=":material/bookmarks:", key=f"view_menu_{turn}"):
-        _views(cached(views.find, entity_key, entities=(), tables=("saved_view",), own=True), opened, quick_key)
-        if opened is not None and opened.may_edit:
-            with st.container(horizontal=True, gap="small"):
-                if st.button("Update", key="view_update", help="Keep the list as it looks now under this name"):
-                    perform(views.update, opened.id, layout=shape.layout(), success=fmt.md(f"View {opened.name} updated."))
-                    st.rerun()
-                st.button(
-                    "Change", key="view_edit", help="Rename, share, make it the default, delete", on_click=_ask, args=("edit",)
-                )
+        _views(views_of(entity_key), opened, quick_key)
+        if opened is not None:
+            _opened(opened, shape, quick_key)
         st.button("Save as a view", key="view_new", icon=":material/bookmark_add:", width="stretch", on_click=_ask, args=("save",))
         st.button("Columns", key="view_columns", icon=":material/view_column:", width="stretch", on_click=_ask, args=("columns",))
         size = st.segmented_control("Rows per page", SIZES, default=shape.size, required=True, key=f"rows_{shape.size}")
         if size is not None and size != shape.size:
-            _set("size", str(size))
+            set_param("size", str(size))
             st.session_state["page"] = 1
             st.rerun()
         if may_bulk(actor, entity_key):
@@ -130,21 +145,68 @@ def view_menu(entity_key: str, opened: View | None, shape: Shape, quick_key: str
         bin_link(actor, entity_key)
     asked = st.session_state.pop("_view_dialog", "")
     if asked == "save":
-        _save_dialog(actor, entity_key, shape)
+        save_dialog(actor, entity_key, shape.layout())
     elif asked == "columns":
         _columns_dialog(entity_key, shape, opened)
     elif asked == "edit" and opened is not None:
-        st.session_state.pop(f"_view_sure_{opened.id}", None)
-        _edit_dialog(opened)
+        edit_dialog(opened)
+
+
+def views_of(entity_key: str) -> list[View]:
+    """The views of this list that the person has."""
+    return cached(views.find, entity_key, entities=(), tables=TABLES, own=True)
+
+
+def _opened(view: View, shape: Shape, quick_key: str | None) -> None:
+    """What can be done with the view that is open."""
+    with st.container(horizontal=True, gap="small"):
+        if view.may_edit and st.button("Update", key="view_update", help="Keep the list as it looks now under this name"):
+            perform(views.update, view.id, layout=shape.layout(), success=fmt.md(f"View {view.name} updated."))
+            st.rerun()
+        if view.may_edit:
+            st.button("Change", key="view_edit", help="Rename, share, make it the default, delete", on_click=_ask, args=("edit",))
+        words = "Unpin" if view.pinned else "Pin"
+        help_ = (
+            "Take it from the top of the list and from the sidebar" if view.pinned else "Keep it above the list and in the sidebar"
+        )
+        st.button(words, icon=":material/keep:", key="view_pin", help=help_, on_click=_pin, args=(view,))
+        st.button(
+            "Copy", key="view_copy", help="A view of your own that looks like this one", on_click=_copy, args=(view, quick_key)
+        )
+    if not view.mine or view.shared:
+        words = "My list no longer opens with it" if view.opens else "Open my list with it"
+        st.button(words, key="view_choose", type="tertiary", icon=":material/start:", on_click=_choose, args=(view,))
+
+
+def _pin(view: View) -> None:
+    verb, done = (view_choices.unpin, "unpinned") if view.pinned else (view_choices.pin, "pinned")
+    perform(verb, view.id, success=fmt.md(f"View {view.name} {done}."))
+
+
+def _copy(view: View, quick_key: str | None) -> None:
+    made = perform(views.copy, view.id, success=fmt.md(f"View {view.name} copied: it is yours to change."))
+    if made is not None:
+        open_one(made, quick_key)
+
+
+def _choose(view: View) -> None:
+    words = "Your list opens as before." if view.opens else f"Your list opens with {view.name} from now on."
+    perform(view_choices.choose, view.id, on=not view.opens, success=fmt.md(words))
 
 
 def _views(found: Sequence[View], opened: View | None, quick_key: str | None) -> None:
     for view in found:
-        marks = [word for word, on in (("default", view.is_default), ("shared", view.shared)) if on]
+        shared = ("shared", view.shared or bool(view.teams))
+        marks = [word for word, on in (("default", view.opens), shared, ("pinned", view.pinned)) if on]
         note = f"  :gray[{', '.join(marks)}]" if marks else ""
         icon = ":material/check:" if opened is not None and view.id == opened.id else ":material/bookmark:"
         st.button(
-            f"{fmt.md(view.name)}{note}", key=f"view_{view.id}", icon=icon, type="tertiary", on_click=_open, args=(view, quick_key)
+            f"{fmt.md(view.name)}{note}",
+            key=f"view_{view.id}",
+            icon=icon,
+            type="tertiary",
+            on_click=open_one,
+            args=(view, quick_key),
         )
     if not found:
         st.caption("No saved view yet. Filter and sort the list, choose its columns, and save that under a name.")
@@ -157,85 +219,24 @@ def _ask(dialog: str) -> None:
     _close()
 
 
-def _sure(name: str) -> None:
-    st.session_state[name] = True
-
-
 def _close() -> None:
     st.session_state["_view_turn"] = st.session_state.get("_view_turn", 0) + 1
 
 
-def _open(view: View, quick_key: str | None) -> None:
+def open_one(view: View, quick_key: str | None) -> None:
+    """Let the list look like this view (of a callback)."""
     _apply(view, quick_key)
     _close()
 
 
 def _leave(quick_key: str | None) -> None:
-    for name in ("view", "sort", "cols", "size", PARAM):
+    for name in ("view", "sort", "cols", "size", "show", "group", PARAM):
         st.query_params.pop(name, None)
     st.session_state["q"] = ""
     if quick_key is not None:
         st.session_state[quick_key] = []
     st.session_state["page"] = 1
     _close()
-
-
-@st.dialog("Save as a view", icon=":material/bookmark_add:")
-def _save_dialog(actor: Actor, entity_key: str, shape: Shape) -> None:
-    name = st.text_input("Name", key="view_name", max_chars=80)
-    shared, default = _switches(actor, shared=False, default=False)
-    st.caption("A view keeps columns, order, filter, search and rows per page.")
-    if st.button("Save", type="primary", key="view_save"):
-        made = perform(
-            views.create,
-            entity_key,
-            name=name,
-            layout=shape.layout(),
-            shared=shared,
-            is_default=default,
-            success=fmt.md(f"View {name} saved."),
-        )
-        if made is not None:
-            st.query_params["view"] = str(made.id)
-            st.rerun()
-        show_problems()
-
-
-def _switches(actor: Actor, *, shared: bool, default: bool) -> tuple[bool, bool]:
-    everyone = st.toggle("Share with everyone", value=shared, key="view_shared") if actor.can("view", Action.MANAGE) else shared
-    return everyone, st.toggle("Open the list with this view", value=default, key="view_default")
-
-
-@st.dialog("Change this view", icon=":material/bookmark:")
-def _edit_dialog(view: View) -> None:
-    actor = current_actor()
-    if not view.mine:
-        st.caption(fmt.md(f"This view belongs to {view.owner or 'somebody else'}."))
-    name = st.text_input("Name", value=view.name, key=f"view_name_{view.id}", max_chars=80)
-    shared, default = _switches(actor, shared=view.shared, default=view.is_default)
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        sure = f"_view_sure_{view.id}"
-        if not st.session_state.get(sure):
-            st.button("Delete view", key="view_delete", type="tertiary", icon=":material/delete:", on_click=_sure, args=(sure,))
-        elif st.button("Yes, delete it", key="view_delete_yes", icon=":material/delete:"):
-            if perform(views.remove, view.id, success=fmt.md(f"View {view.name} deleted.")) is not None:
-                st.query_params.pop("view", None)
-                st.rerun()
-            show_problems()
-        if st.button("Save", type="primary", key="view_change"):
-            if (
-                perform(
-                    views.update,
-                    view.id,
-                    name=name,
-                    shared=shared if shared != view.shared else None,
-                    is_default=default,
-                    success="View saved.",
-                )
-                is not None
-            ):
-                st.rerun()
-            show_problems()
 
 
 @st.dialog("Columns", icon=":material/view_column:")
@@ -256,10 +257,10 @@ def _columns_dialog(entity_key: str, shape: Shape, opened: View | None) -> None:
     )
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button("Usual columns", type="tertiary", key="columns_usual"):
-            _set("cols", "")
+            set_param("cols", "")
             st.rerun()
         if st.button("Show", type="primary", key="columns_yes", disabled=not chosen):
-            _set("cols", ",".join(chosen))
+            set_param("cols", ",".join(chosen))
             if not keep or _kept(entity_key, shape, chosen, opened if mine else None):
                 st.rerun()
             show_problems()

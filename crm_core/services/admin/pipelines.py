@@ -1,7 +1,7 @@
 """Pipelines and their stages: add, rename, order, take out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, update
@@ -57,17 +57,12 @@ def find(session: Session, actor: Actor) -> list[PipelineRow]:
     require(actor, "pipeline", Action.READ)
     counts = dict(session.exec(select(Deal.stage_id, func.count()).group_by(col(Deal.stage_id))).all())
     rows = session.exec(select(Pipeline).order_by(col(Pipeline.is_default).desc(), col(Pipeline.position), col(Pipeline.id)))
-    return [
-        PipelineRow(
-            row.id,
-            row.version,
-            row.name,
-            row.is_default,
-            row.is_active,
-            tuple(_stage_row(session, stage, counts) for stage in _stages(session, row.id)),
-        )
-        for row in rows
-    ]
+    return [_row(session, row, counts) for row in rows]
+
+
+def _row(session: Session, row: Pipeline, counts: Mapping[int, int]) -> PipelineRow:
+    stages = tuple(_stage_row(session, stage, counts) for stage in _stages(session, row.id))
+    return PipelineRow(row.id, row.version, row.name, row.is_default, row.is_active, stages)
 
 
 def _stages(session: Session, pipeline_id: int) -> list[Stage]:
@@ -127,12 +122,35 @@ def update_pipeline(
     return pipeline
 
 
+def save(
+    session: Session,
+    actor: Actor,
+    pipeline_id: int,
+    rows: Sequence[StageRow],
+    *,
+    name: str,
+    is_default: bool,
+    is_active: bool,
+    base_version: int | None = None,
+) -> Pipeline:
+    """Save a pipeline with its stages, all or nothing: what ``update_pipeline`` and ``set_stages`` do. A Conflict holds the pipeline as it stands
+    in ``rows``; a stage that somebody took out meanwhile is made anew when it is still among the rows."""
+    require(actor, "pipeline", Action.MANAGE)
+    pipeline = _get(session, pipeline_id, base_version)
+    if (name, is_default, is_active) != (pipeline.name, pipeline.is_default, pipeline.is_active):
+        update_pipeline(session, actor, pipeline_id, name=name, is_default=is_default, is_active=is_active)
+    known = set(session.exec(select(Stage.id).where(col(Stage.id).in_([row.id for row in rows if row.id is not None]))))
+    return set_stages(session, actor, pipeline_id, [row if row.id in known else replace(row, id=None) for row in rows])
+
+
 def _get(session: Session, pipeline_id: int, base_version: int | None) -> Pipeline:
     pipeline = session.get(Pipeline, pipeline_id)
     if pipeline is None:
         raise NotFound("This pipeline does not exist.")
     if base_version is not None and base_version != pipeline.version:
-        raise Conflict("Somebody else changed this pipeline meanwhile. Look at the new state first.")
+        raise Conflict(
+            "Somebody else changed this pipeline meanwhile. Look at the new state first.", rows=[_row(session, pipeline, {})]
+        )
     return pipeline
 
 

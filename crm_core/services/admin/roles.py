@@ -68,7 +68,10 @@ def find(session: Session, actor: Actor) -> list[RoleRow]:
 def rights(session: Session, actor: Actor, role_id: int) -> Rights:
     """What one role may do."""
     require(actor, "user", Action.MANAGE)
-    role = _get(session, role_id)
+    return _rights(session, _get(session, role_id))
+
+
+def _rights(session: Session, role: Role) -> Rights:
     people = session.exec(select(func.count()).where(UserRole.role_id == role.id)).one()
     return Rights(_row(role, people), _grants(session, role.id), _fields(session, role.id))
 
@@ -120,7 +123,10 @@ def set_rights(
     if role.key == "administrator":
         raise Conflict("The administrator's role always may do everything. Make another role for somebody who should do less.")
     if base_version is not None and base_version != role.version:
-        raise Conflict("Somebody else changed this role meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this role meanwhile. Look at the new state and repeat your change.",
+            rows=[_rights(session, role)],
+        )
     role_rules.check(grants)
     wanted = _checked(session, fields)
     before, were = _grants(session, role.id), _fields(session, role.id)

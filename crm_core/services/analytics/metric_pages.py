@@ -6,7 +6,7 @@ from crm_core.entities import entity
 from crm_core.fields import builtin
 from crm_core.services.analytics import stage_flow, velocity
 from crm_core.services.analytics.attention import REMINDERS
-from crm_core.services.analytics.metric_rules import AREAS, LEAST, METRICS, Metric
+from crm_core.services.analytics.metric_rules import AREAS, FEW_BEFORE, LEAST, METRICS, Metric
 from crm_core.vocabulary import Against, MetricUnit, PeriodPreset
 
 _HEAD = """# Key figures
@@ -26,6 +26,9 @@ this page can't disagree. After a change there: `python -m crm_core.services.ana
 * **Chance.** Shares carry a 95 % Wilson interval. A change stays grey while chance alone could make it: for shares, when Newcombe's interval of
   the difference holds zero; for sums and counts, when a t interval of the steps against those of the period before (widened for autocorrelation)
   does. Medians, averages with empty steps, and what is open now are not tested; they are coloured by direction.
+* **Too few before.** A change is told only when at least {before} records stand behind the earlier figure, and at least a tenth of the present ones: chance
+  alone moves a count of nine by two thirds, and a change against a time with hardly any records says that the records began, not that something
+  grew. The earlier figure itself stays readable under the sign beside the number. Dashboards, shared pages, reports and sales velocity keep to it too.
 * **Few cases.** Shares and times of tickets say nothing about a single agent below {least} tickets: no value, no place in an order, "too few" beside
   the name. The table of agents on the overview colours a share only where it differs from everybody else's by more than chance explains (Fisher's
   exact test, Holm's correction over all cells, 5 %).
@@ -91,7 +94,7 @@ def page() -> str:
     """The whole page as Markdown."""
     periods = "\n".join(f"* **{preset.label}**: {words}" for preset, words in _PERIODS.items())
     against = ", ".join(choice.label.lower() for choice in Against)
-    parts = [_HEAD.format(periods=periods, against=against, least=LEAST)]
+    parts = [_HEAD.format(periods=periods, against=against, least=LEAST, before=FEW_BEFORE)]
     for area, label in AREAS.items():
         parts.append(f"## {label}\n")
         parts += [_entry(metric) for metric in METRICS.values() if metric.area == area]

@@ -13,6 +13,12 @@ from typing import Any, Literal
 from crm_core.services.analytics.periods import Period
 from crm_core.vocabulary import SOLD, HandoverState, MetricUnit, StageKind, TicketKind
 
+FEW_BEFORE = 10
+"""Below so many records an earlier figure is no base to compare with: chance alone moves a count of nine by two thirds up or down (two standard
+deviations of a Poisson count)."""
+BARELY = 10
+"""Nor is it when there were so many times fewer records than now: that says that the records began, not that something grew."""
+
 Ast = Mapping[str, Any]
 Card = Literal["always", "filled", "never"]
 DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
@@ -64,6 +70,11 @@ class Facts:
             else:
                 setattr(self, key, getattr(self, key) + value)
         return self
+
+
+def too_few_before(before: int, now: int) -> bool:
+    """Whether a change against so many records of an earlier time would only mislead, with so many now."""
+    return before < FEW_BEFORE or before * BARELY < now
 
 
 def total(parts: Iterable[Facts]) -> Facts:

@@ -14,7 +14,7 @@ from crm_core.kit import clock
 from crm_core.models import Organisation
 from crm_core.services.analytics import metric_slots, periods
 from crm_core.services.analytics.metric_measure import Measured, measure
-from crm_core.services.analytics.metric_rules import AREAS, METRICS, Metric, list_filter
+from crm_core.services.analytics.metric_rules import AREAS, METRICS, Metric, list_filter, too_few_before
 from crm_core.services.analytics.metric_slots import Selection, Slot
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.vocabulary import Action, Against, MetricUnit, PeriodPreset, Scope
@@ -61,6 +61,11 @@ class Figure:
     def metric(self) -> Metric:
         """The definition."""
         return METRICS[self.key]
+
+    @property
+    def too_few(self) -> bool:
+        """Whether there is an earlier figure that rests on too few records to compare with."""
+        return self.change is not None and too_few_before(self.before_cases, self.cases)
 
 
 def select(

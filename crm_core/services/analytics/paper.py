@@ -16,7 +16,7 @@ from crm_core.services.analytics.periods import Period
 from crm_core.services.analytics.pivots import Pivot
 from crm_core.services.analytics.tile_rules import TIME
 from crm_core.services.analytics.tiles import Look, Tile
-from crm_core.services.analytics.wording import NO_CHANGE, change_text, number_text, period_text, step_text, value_text
+from crm_core.services.analytics.wording import QUIET, TOO_FEW, change_text, number_text, period_text, step_text, value_text
 from crm_core.vocabulary import Against, TileChart, TileKind
 
 
@@ -116,10 +116,11 @@ def _number(actor: Actor, figure: Figure, look: Look) -> Markup:
     made = Markup('<p class="big">{}</p>').format(value_text(actor, metric.unit, figure.value))
     change = change_text(actor, figure)
     if change:
-        tone = "" if figure.distinguishable is False or not metric.better or change == NO_CHANGE else _tone(figure)
+        tone = "" if figure.distinguishable is False or not metric.better or change in QUIET else _tone(figure)
         against = "last year" if look.selection.against is Against.LAST_YEAR else "the period before"
         within = ", within chance" if figure.distinguishable is False else ""
-        made += Markup('<p class="change"><span class="{}">{}</span> {}</p>').format(tone, change, f"against {against}{within}")
+        said = f"({against})" if change == TOO_FEW else f"against {against}{within}"
+        made += Markup('<p class="change"><span class="{}">{}</span> {}</p>').format(tone, change, said)
     if figure.reason:
         made += Markup('<p class="note">{}</p>').format(figure.reason)
     elif figure.low is not None and figure.high is not None:

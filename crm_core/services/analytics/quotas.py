@@ -1,7 +1,7 @@
 """Quotas: what each person is to win in a month. Managers set them for themselves and everyone below; quarters and years are sums."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -85,7 +85,8 @@ def total(session: Session, actor: Actor, period: Period, *, owner_id: int | Non
 
 
 def save(session: Session, actor: Actor, changes: Sequence[Change]) -> int:
-    """Set or clear quotas; returns how many changed. A cell that somebody else changed meanwhile is a Conflict, and then nothing is saved.
+    """Set or clear quotas; returns how many changed. A cell that somebody else changed meanwhile is a Conflict, and then nothing is saved;
+    ``details["rows"]`` holds the changes of such cells with what stands there as ``before``.
 
     Saving the same twice changes nothing the second time.
     """
@@ -94,6 +95,7 @@ def save(session: Session, actor: Actor, changes: Sequence[Change]) -> int:
     owners, months = {change.owner_id for change in changes}, {change.month_on for change in changes}
     rows = session.execute(select(Quota).where(_QUOTAS.c.owner_id.in_(owners), _QUOTAS.c.month_on.in_(months))).scalars()
     known = {(row.owner_id, row.month_on): row for row in rows}
+    _refuse_stale(known, changes)
     done = sum(_put(session, known.get((change.owner_id, change.month_on)), change) for change in changes)
     if done:
         session.flush()
@@ -105,8 +107,6 @@ def _put(session: Session, row: Quota | None, change: Change) -> int:
     stands = row.amount_minor if row is not None else None
     if stands == change.after:
         return 0
-    if stands != change.before:
-        raise Conflict("Somebody else changed one of these quotas meanwhile. Look at the new state and enter yours again.")
     if row is None:
         session.add(Quota(owner_id=change.owner_id, month_on=change.month_on, amount_minor=change.after or 0))
     elif change.after is None:
@@ -115,6 +115,20 @@ def _put(session: Session, row: Quota | None, change: Change) -> int:
         row.amount_minor = change.after
         session.add(row)
     return 1
+
+
+def _refuse_stale(known: Mapping[tuple[int, date], Quota], changes: Sequence[Change]) -> None:
+    """Raise Conflict when cells hold neither what was shown nor what is to stand there."""
+    stale = []
+    for change in changes:
+        row = known.get((change.owner_id, change.month_on))
+        stands = row.amount_minor if row is not None else None
+        if stands not in (change.before, change.after):
+            stale.append(replace(change, before=stands))
+    if stale:
+        raise Conflict(
+            "Somebody else changed one of these quotas meanwhile. Look at the new state and enter yours again.", rows=stale
+        )
 
 
 def _check(session: Session, actor: Actor, changes: Sequence[Change]) -> None:

@@ -11,7 +11,7 @@ from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.analytics.paper import Sheet
 from crm_core.services.analytics.tile_rules import TIME
 from crm_core.services.analytics.tiles import Tile
-from crm_core.services.analytics.wording import change_text, number_text, step_text, value_text
+from crm_core.services.analytics.wording import TOO_FEW, change_text, number_text, step_text, value_text
 from crm_core.vocabulary import MetricUnit
 
 LONGEST = 40
@@ -76,10 +76,11 @@ def _headline(actor: Actor, tile: Tile) -> tuple[str, str]:
     if figure is None or tile.by == TIME:
         return "", ""
     change = change_text(actor, figure)
+    value = value_text(actor, figure.metric.unit, figure.value)
+    if change == TOO_FEW:
+        return value, change
     note = f"{change} against the period before" if change else figure.reason
-    return value_text(actor, figure.metric.unit, figure.value), note + (
-        ", within chance" if figure.distinguishable is False else ""
-    )
+    return value, note + (", within chance" if figure.distinguishable is False else "")
 
 
 def _plain(actor: Actor, sheet: Sheet, leave: str) -> str:

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor, require
 from crm_core.services.analytics.metric_measure import measure
-from crm_core.services.analytics.metric_rules import METRICS, Facts, list_filter
+from crm_core.services.analytics.metric_rules import METRICS, Facts, list_filter, too_few_before
 from crm_core.services.analytics.metric_slots import Selection
 from crm_core.services.analytics.metrics import hidden_reason
 from crm_core.services.analytics.periods import Period
@@ -50,9 +50,12 @@ class Velocity:
 
     @property
     def relative(self) -> float | None:
-        """The change against the period before, as a share of it."""
+        """The change against the period before, as a share of it; None when that had too little to compare with."""
         now, then = self.pace.monthly_minor, self.before.monthly_minor if self.before else None
-        return None if now is None or not then else (now - then) / then
+        if now is None or not then or self.before is None:
+            return None
+        few = too_few_before(self.before.open_deals, self.pace.open_deals) or too_few_before(self.before.won, self.pace.won)
+        return None if few else (now - then) / then
 
 
 def velocity(session: Session, actor: Actor, selection: Selection) -> Velocity:

@@ -30,12 +30,18 @@ def value_text(actor: Actor, unit: MetricUnit, value: Number | None, *, compact:
 
 
 NO_CHANGE = "no change"
+TOO_FEW = "too few before to compare"
+QUIET = (NO_CHANGE, TOO_FEW)
+"""What stands for a change without being one: no colour, no arrow."""
 
 
 def change_text(actor: Actor, figure: Figure) -> str | None:
-    """The change with its sign, against the comparison; None without one. What rounds to nothing is none."""
+    """The change with its sign, against the comparison; None without one. What rounds to nothing is none, and what rests on a nearly empty time before
+    is not told."""
     if figure.change is None:
         return None
+    if figure.too_few:
+        return TOO_FEW
     size = _size(actor, figure, abs(figure.change))
     if not any(digit in size for digit in "123456789"):
         return NO_CHANGE

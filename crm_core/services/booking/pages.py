@@ -142,7 +142,9 @@ def save(
     if not may_edit(actor, row):
         raise NotPermitted("Only the owner of this page and managers may change it.")
     if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this page meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this page meanwhile. Look at the new state and repeat your change.", rows=[row.model_copy()]
+        )
     for key, value in _checked(session, actor, {**row.model_dump(), **values}, row.id).items():
         setattr(row, key, value)
     session.add(row)

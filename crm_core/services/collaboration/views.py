@@ -1,31 +1,36 @@
-"""Saved views of lists: columns, order, filter and search under a name, for oneself or for everyone."""
+"""Saved views of lists: how a list is laid out, its columns, order, filter and search under a name; for oneself, for teams or for everyone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, delete, or_
 from sqlmodel import Session, col, select
 
-from crm_core import lists
+from crm_core import grouping, lists
 from crm_core.access import Actor, require
 from crm_core.entities import entity
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound, NotPermitted
 from crm_core.fields import registry
 from crm_core.filters import Context, bind
 from crm_core.kit.text import clean
-from crm_core.models import SavedView
+from crm_core.models import Pipeline, SavedView, Team, UserRole, ViewDefault, ViewPin, ViewTeam
 from crm_core.ordering import alphabetical
 from crm_core.vocabulary import Action, Visibility
 
 MAX_VIEWS = 100
 SIZES = (25, 50, 100, 200)
 OWN_NAME = "My list"
+LIST, BOARD, GROUPS = "list", "board", "groups"
+BOARDS = {"deal": "stage_id", "lead": "status_id", "ticket": "status"}
+"""What can be laid out as a board, and the field that its columns are."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A saved view. ``layout``: ``columns``, ``sort`` (key, descending), ``filter``, ``q``, ``size``. ``may_edit``: whether the asker may change it."""
+    """A saved view. ``layout``: ``show`` (list, board, groups), ``by`` (the field of the groups), ``pipeline`` (of a board of deals), ``columns``,
+    ``sort`` (key, descending), ``filter``, ``q``, ``size``. ``may_edit``: whether the asker may change it; ``teams``: those that see it;
+    ``pinned``: kept at hand by the asker; ``opens``: the asker's list opens with it."""
 
     id: int
     entity: str
@@ -36,31 +41,30 @@ class View:
     mine: bool
     may_edit: bool
     owner: str
+    teams: tuple[int, ...] = ()
+    pinned: bool = False
+    opens: bool = False
 
 
 def find(session: Session, actor: Actor, entity_key: str) -> list[View]:
-    """The person's own views and those that are shared with everyone, own ones first."""
+    """The person's own views and those that are shared with them, own ones first."""
     require(actor, entity_key, Action.READ)
     rows = session.exec(
-        select(SavedView).where(SavedView.entity == entity_key, _reach(actor)).order_by(alphabetical(SavedView.name))
+        select(SavedView).where(SavedView.entity == entity_key, reach(actor)).order_by(alphabetical(SavedView.name))
     )
-    found = list(rows)
-    people = lists.titles(session, actor, "user", (row.owner_id for row in found))
-    views = [_view(actor, row, people.get(row.owner_id, "")) for row in found]
-    return sorted(views, key=lambda view: not view.mine)
+    return sorted(_views(session, actor, list(rows)), key=lambda view: not view.mine)
 
 
 def get(session: Session, actor: Actor, view_id: int) -> View:
     """One view, or NotFound: somebody else's private view looks like a missing one."""
-    row = _row(session, actor, view_id)
+    row = row_of(session, actor, view_id)
     require(actor, row.entity, Action.READ)
-    return _view(actor, row, lists.titles(session, actor, "user", [row.owner_id]).get(row.owner_id, ""))
+    return _views(session, actor, [row])[0]
 
 
 def default_of(session: Session, actor: Actor, entity_key: str) -> View | None:
-    """The view with which the list opens: one's own default, else one that was shared as default."""
-    views = [view for view in find(session, actor, entity_key) if view.is_default]
-    return views[0] if views else None
+    """The view with which the list opens: what the person chose, else what is meant for one of their roles, else for everyone."""
+    return next((view for view in find(session, actor, entity_key) if view.opens), None)
 
 
 def create(
@@ -71,13 +75,14 @@ def create(
     name: str,
     layout: Mapping[str, Any],
     shared: bool = False,
+    teams: Sequence[int] = (),
     is_default: bool = False,
 ) -> View:
-    """Save a view under a name. Sharing needs the permission to manage shared views."""
+    """Save a view under a name. Sharing it with everyone, or with other teams than one's own, needs the permission to manage shared views."""
     require(actor, entity_key, Action.READ)
     if actor.user_id is None:
         raise Invalid("Only a person can have views.")
-    _may_share(actor, shared)
+    _may_share(actor, shared, teams)
     own = session.exec(select(SavedView).where(SavedView.entity == entity_key, SavedView.owner_id == actor.user_id)).all()
     if len(own) >= MAX_VIEWS:
         raise Invalid(f"You have {MAX_VIEWS} views of this list already. Delete one first.")
@@ -90,9 +95,22 @@ def create(
     )
     session.add(row)
     session.flush()
+    _share(session, row, teams)
     if is_default:
-        _make_default(session, row)
-    return _view(actor, row, actor.name)
+        _make_default(session, actor, row)
+    return _views(session, actor, [row])[0]
+
+
+def copy(session: Session, actor: Actor, view_id: int) -> View:
+    """A view of one's own that looks like this one, as far as one may use it."""
+    seen = get(session, actor, view_id)
+    if actor.user_id is None:
+        raise Invalid("Only a person can have views.")
+    name, n = f"{seen.name[:70]} (copy)", 1
+    while _taken(session, actor.user_id, seen.entity, name):
+        n += 1
+        name = f"{seen.name[:70]} (copy {n})"
+    return create(session, actor, seen.entity, name=name, layout=usable(session, actor, seen))
 
 
 def keep(session: Session, actor: Actor, entity_key: str, *, layout: Mapping[str, Any]) -> View:
@@ -111,10 +129,11 @@ def update(
     name: str | None = None,
     layout: Mapping[str, Any] | None = None,
     shared: bool | None = None,
+    teams: Sequence[int] | None = None,
     is_default: bool | None = None,
 ) -> View:
     """Rename a view, store another layout, share it or make it the default; what is None stays."""
-    row = _editable(session, actor, view_id)
+    row = editable(session, actor, view_id)
     if name is not None and clean(name) != row.name:
         row.name = _free_name(session, row.owner_id, row.entity, name)
     if layout is not None:
@@ -124,14 +143,17 @@ def update(
         row.visibility = Visibility.SHARED if shared else Visibility.PRIVATE
     session.add(row)
     session.flush()
+    if teams is not None:
+        _may_share(actor, False, set(teams) - set(_teams(session, [row.id]).get(row.id, ())))
+        _share(session, row, teams)
     if is_default is not None:
-        _make_default(session, row) if is_default else _clear_default(session, row)
-    return _view(actor, row, lists.titles(session, actor, "user", [row.owner_id]).get(row.owner_id, ""))
+        _make_default(session, actor, row) if is_default else _clear_default(session, row)
+    return _views(session, actor, [row])[0]
 
 
 def remove(session: Session, actor: Actor, view_id: int) -> None:
     """Delete a view; the records stay as they are."""
-    session.delete(_editable(session, actor, view_id))
+    session.delete(editable(session, actor, view_id))
     session.flush()
 
 
@@ -150,7 +172,18 @@ def checked(session: Session, actor: Actor, entity_key: str, layout: Mapping[str
         made["filter"] = layout["filter"]
     if layout.get("size") in SIZES:
         made["size"] = layout["size"]
-    return made
+    return made | _laid_out(session, actor, entity_key, layout)
+
+
+def _laid_out(session: Session, actor: Actor, entity_key: str, layout: Mapping[str, Any]) -> dict[str, Any]:
+    """A board where there can be one, groups by a field that makes groups; else a list, which needs no word."""
+    show, by, pipeline = layout.get("show"), layout.get("by"), layout.get("pipeline")
+    if show == BOARD and entity_key in BOARDS:
+        known = entity_key == "deal" and isinstance(pipeline, int) and session.get(Pipeline, pipeline) is not None
+        return {"show": BOARD} | ({"pipeline": pipeline} if known else {})
+    if show == GROUPS and by in grouping.groupable(session, actor, entity_key):
+        return {"show": GROUPS, "by": by}
+    return {}
 
 
 def usable(session: Session, actor: Actor, view: View) -> dict[str, Any]:
@@ -161,46 +194,86 @@ def usable(session: Session, actor: Actor, view: View) -> dict[str, Any]:
         return checked(session, actor, view.entity, {**view.layout, "filter": None, "columns": entity(view.entity).columns})
 
 
-def _reach(actor: Actor) -> ColumnElement[bool]:
-    return or_(col(SavedView.owner_id) == actor.user_id, col(SavedView.visibility) == Visibility.SHARED)
+def reach(actor: Actor) -> ColumnElement[bool]:
+    """The views that a person sees: their own, everybody's, those of their team."""
+    parts: list[Any] = [col(SavedView.owner_id) == actor.user_id, col(SavedView.visibility) == Visibility.SHARED]
+    if actor.team_id is not None:
+        parts.append(col(SavedView.id).in_(select(ViewTeam.view_id).where(ViewTeam.team_id == actor.team_id)))
+    return or_(*parts)
 
 
-def _row(session: Session, actor: Actor, view_id: int) -> SavedView:
-    row = session.exec(select(SavedView).where(SavedView.id == view_id, _reach(actor))).first()
+def row_of(session: Session, actor: Actor, view_id: int) -> SavedView:
+    """The stored view, or NotFound."""
+    row = session.exec(select(SavedView).where(SavedView.id == view_id, reach(actor))).first()
     if row is None:
         raise NotFound("This view does not exist, or is not shared with you.")
     return row
 
 
-def _editable(session: Session, actor: Actor, view_id: int) -> SavedView:
-    row = _row(session, actor, view_id)
+def editable(session: Session, actor: Actor, view_id: int) -> SavedView:
+    """The stored view of somebody who may change it."""
+    row = row_of(session, actor, view_id)
     require(actor, row.entity, Action.READ)
     if row.owner_id != actor.user_id and not actor.can("view", Action.MANAGE):
         raise NotPermitted("This view belongs to somebody else. Save it under a name of your own.")
     return row
 
 
-def _may_share(actor: Actor, shared: bool) -> None:
-    if shared and not actor.can("view", Action.MANAGE):
+def _may_share(actor: Actor, shared: bool, teams: Sequence[int] | set[int] = ()) -> None:
+    if actor.can("view", Action.MANAGE):
+        return
+    if shared:
         raise NotPermitted("Your role does not allow to share views with everyone.")
+    if set(teams) - {actor.team_id}:
+        raise NotPermitted("Your role allows to share views with your own team only.")
+
+
+def _share(session: Session, row: SavedView, teams: Sequence[int]) -> None:
+    wanted = set(teams)
+    if len(session.exec(select(Team.id).where(col(Team.id).in_(wanted))).all()) != len(wanted):
+        raise Invalid("One of these teams no longer exists.")
+    there = {one.team_id: one for one in session.exec(select(ViewTeam).where(ViewTeam.view_id == row.id))}
+    for team_id in there.keys() - wanted:
+        session.delete(there[team_id])
+    session.add_all(ViewTeam(view_id=row.id, team_id=team_id) for team_id in sorted(wanted - there.keys()))
+    session.flush()
+
+
+def _teams(session: Session, ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    found: dict[int, tuple[int, ...]] = {}
+    for one in session.exec(select(ViewTeam).where(col(ViewTeam.view_id).in_(ids)).order_by(col(ViewTeam.team_id))):
+        found[one.view_id] = (*found.get(one.view_id, ()), one.team_id)
+    return found
 
 
 def _free_name(session: Session, owner_id: int, entity_key: str, name: str) -> str:
     wanted = clean(name)[:80]
     if not wanted:
         raise Invalid(fields={"name": "Give the view a name."})
-    taken = select(SavedView.id).where(SavedView.entity == entity_key, SavedView.owner_id == owner_id, SavedView.name == wanted)
-    if session.exec(taken).first() is not None:
+    if _taken(session, owner_id, entity_key, wanted):
         raise Conflict(f"There is already a view “{wanted}”.")
     return wanted
 
 
-def _make_default(session: Session, row: SavedView) -> None:
+def _taken(session: Session, owner_id: int, entity_key: str, name: str) -> bool:
+    taken = select(SavedView.id).where(SavedView.entity == entity_key, SavedView.owner_id == owner_id, SavedView.name == name)
+    return session.exec(taken).first() is not None
+
+
+def _make_default(session: Session, actor: Actor, row: SavedView) -> None:
     others = session.exec(select(SavedView).where(SavedView.entity == row.entity, SavedView.owner_id == row.owner_id))
     for other in others:
         other.is_default = other.id == row.id
         session.add(other)
+    if row.owner_id == actor.user_id:  # the last choice counts
+        forget_choice(session, actor, row.entity)
     session.flush()
+
+
+def forget_choice(session: Session, actor: Actor, entity_key: str) -> None:
+    """The person no longer chose somebody else's view for their list."""
+    own = (col(ViewDefault.entity) == entity_key, col(ViewDefault.user_id) == actor.user_id)
+    session.execute(delete(ViewDefault).where(*own))
 
 
 def _clear_default(session: Session, row: SavedView) -> None:
@@ -209,9 +282,40 @@ def _clear_default(session: Session, row: SavedView) -> None:
     session.flush()
 
 
-def _view(actor: Actor, row: SavedView, owner: str) -> View:
-    mine = row.owner_id == actor.user_id
-    may_edit = mine or actor.can("view", Action.MANAGE)
-    return View(
-        row.id, row.entity, row.name, row.layout, row.visibility is Visibility.SHARED, row.is_default, mine, may_edit, owner
-    )
+def _views(session: Session, actor: Actor, rows: Sequence[SavedView]) -> list[View]:
+    if not rows:
+        return []
+    people = lists.titles(session, actor, "user", {row.owner_id for row in rows})
+    teams = _teams(session, [row.id for row in rows])
+    pinned = set(session.exec(select(ViewPin.view_id).where(ViewPin.user_id == actor.user_id)))
+    opening = _opening(session, actor, rows[0].entity)
+    manages = actor.can("view", Action.MANAGE)
+    return [
+        View(
+            row.id, row.entity, row.name, row.layout, row.visibility is Visibility.SHARED, row.is_default, row.owner_id == actor.user_id,
+            row.owner_id == actor.user_id or manages, people.get(row.owner_id, ""), teams.get(row.id, ()), row.id in pinned, row.id == opening,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _opening(session: Session, actor: Actor, entity_key: str) -> int | None:
+    """The view with which the person's list opens: their choice, their own default, that of a role, that of everyone."""
+    roles = select(UserRole.role_id).where(UserRole.user_id == actor.user_id)
+    chosen = session.exec(
+        select(ViewDefault)
+        .join(SavedView, col(SavedView.id) == ViewDefault.view_id)
+        .where(ViewDefault.entity == entity_key, reach(actor))
+        .where(or_(col(ViewDefault.user_id) == actor.user_id, col(ViewDefault.role_id).in_(roles)))
+        .order_by(col(ViewDefault.role_id))
+    ).all()
+    usual = session.exec(
+        select(SavedView.id, SavedView.owner_id)
+        .where(SavedView.entity == entity_key, SavedView.is_default, reach(actor))
+        .order_by(alphabetical(SavedView.name))
+    ).all()
+    ranked = [one.view_id for one in chosen if one.user_id is not None]
+    ranked += [view_id for view_id, owner_id in usual if owner_id == actor.user_id]
+    ranked += [one.view_id for one in chosen if one.user_id is None]
+    ranked += [view_id for view_id, owner_id in usual if owner_id != actor.user_id]
+    return ranked[0] if ranked else None

@@ -37,7 +37,11 @@ def find(session: Session, actor: Actor) -> list[CalendarView]:
     require(actor, "ticket", Action.READ)
     used = list(session.exec(select(SlaPolicy.calendar_id)))
     rows = session.exec(select(ServiceCalendar).order_by(alphabetical(ServiceCalendar.name)))
-    return [CalendarView(row.id, row.version, row.name, hours_of(row), used.count(row.id)) for row in rows]
+    return [_view(row, used.count(row.id)) for row in rows]
+
+
+def _view(row: ServiceCalendar, policies: int = 0) -> CalendarView:
+    return CalendarView(row.id, row.version, row.name, hours_of(row), policies)
 
 
 def save(
@@ -55,7 +59,9 @@ def save(
     require(actor, "service_level", Action.MANAGE)
     row = _get(session, calendar_id) if calendar_id else ServiceCalendar(name="", timezone="UTC")
     if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed these working hours meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed these working hours meanwhile. Look at the new state and repeat your change.", rows=[_view(row)]
+        )
     made = _checked(name, timezone, week, exceptions)
     _refuse_same_name(session, clean(name), row.id)
     row.name, row.timezone = clean(name)[:80], timezone

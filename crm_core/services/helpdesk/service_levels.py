@@ -59,7 +59,10 @@ def save(
     require(actor, "service_level", Action.MANAGE)
     row = _get(session, policy_id) if policy_id else SlaPolicy(name="", rank=len(_ordered(session)) + 1)
     if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this service level meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this service level meanwhile. Look at the new state and repeat your change.",
+            rows=[_view(session, row)],
+        )
     _check(session, actor, name, targets, filter, calendar_id, escalate_to_id, row.id)
     row.name, row.filter, row.calendar_id = clean(name)[:80], dict(filter) if filter else None, calendar_id
     row.targets = {priority: dict(minutes) for priority, minutes in targets.items() if minutes}

@@ -234,6 +234,19 @@ def reopen(session: Session, actor: Actor, ticket_id: int, *, base_version: int 
     return _move(session, actor, ticket, TicketKind.OPEN, {}, "ticket.reopened", base_version=base_version)
 
 
+def move(session: Session, actor: Actor, ticket_id: int, status: TicketKind, *, base_version: int | None = None) -> Ticket:
+    """Put a ticket into another status, by the rules of the buttons: solve, wait, re-open, else as the form does it."""
+    ticket = get(session, actor, ticket_id, action=Action.EDIT)
+    if status is ticket.status:
+        return ticket
+    if ticket.status in DONE and status not in DONE:
+        ticket_rules.check_can_reopen(ticket, clock.utcnow())
+        return _move(session, actor, ticket, status, {}, "ticket.reopened", base_version=base_version)
+    if status is TicketKind.SOLVED and ticket.status not in DONE:
+        return solve(session, actor, ticket_id, base_version=base_version)
+    return _move(session, actor, ticket, status, {}, None, base_version=base_version)
+
+
 def assign(session: Session, actor: Actor, ticket_id: int, owner_id: int | None, *, base_version: int | None = None) -> Ticket:
     """Give a ticket to somebody; a new one counts as open from then on."""
     ticket = get(session, actor, ticket_id, action=Action.EDIT)

@@ -88,7 +88,9 @@ def save(
     require(actor, "lead_form", Action.MANAGE)
     form = _get(session, form_id) if form_id else LeadForm(name="", slug="")
     if base_version is not None and base_version != form.version:
-        raise Conflict("Somebody else changed this form meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this form meanwhile. Look at the new state and repeat your change.", rows=[form.model_copy()]
+        )
     given = {**form.model_dump(), **values}
     made = _checked(session, actor, given, form.id)
     for key, value in made.items():

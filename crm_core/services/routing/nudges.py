@@ -1,7 +1,7 @@
 """What is watched about deals and leads: idle deals, missing next steps, leads that nobody has answered, first contact that comes too late."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -11,7 +11,7 @@ from sqlalchemy import and_, exists, select
 from sqlmodel import Session, col
 from sqlmodel import select as fetch
 
-from crm_core import events, filters, idleness
+from crm_core import events, filters, idleness, records
 from crm_core.access import Actor, require, system, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
@@ -101,9 +101,11 @@ def targets(session: Session, actor: Actor) -> list[SpeedView]:
     return [SpeedView(row.source, row.minutes, row.calendar_id, row.escalate_to_id) for row in rows]
 
 
-def set_targets(session: Session, actor: Actor, made: list[SpeedView]) -> None:
-    """Replace all promises. Events: assignment.speed_saved."""
+def set_targets(session: Session, actor: Actor, made: list[SpeedView], *, base: Sequence[SpeedView] | None = None) -> None:
+    """Replace all promises. ``base``: those that the caller began with; a Conflict when somebody changed them since. Events: assignment.speed_saved."""
     require_all(actor)
+    if base is not None:
+        records.refuse_stale_rows("the targets of speed", targets(session, actor), stale=False, base=base)
     if len({one.source for one in made}) != len(made):
         raise Invalid("Each source has one target.")
     if any(not 1 <= one.minutes <= 60 * 24 * 31 for one in made):

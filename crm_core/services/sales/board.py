@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, select, true
+from sqlalchemy import and_, func, select
 from sqlmodel import Session
 
 from crm_core import idleness, lists
-from crm_core.access import Actor, require, visible
+from crm_core.access import Actor
 from crm_core.entities import entity
-from crm_core.filters import where
 from crm_core.kit import clock
 from crm_core.services.sales import deals
 from crm_core.services.sales.deals import StageView
-from crm_core.vocabulary import Action, StageKind
+from crm_core.vocabulary import StageKind
 
 PER_COLUMN = 30
 CLOSED_DAYS = 90
@@ -54,13 +53,12 @@ def columns(
     pipeline_id: int,
     *,
     filter: Mapping[str, Any] | None = None,
+    q: str = "",
     limits: Mapping[int, int] | None = None,
 ) -> list[StageColumn]:
-    """The board of a pipeline. ``limits``: stage id → number of cards, where more than the usual number is wanted."""
-    require(actor, "deal", Action.READ)
+    """The board of a pipeline, narrowed as a list can be. ``limits``: stage id → number of cards, where more than the usual number is wanted."""
     table = entity("deal").table
-    narrowed = where(session, "deal", filter, actor) if filter else true()
-    base = and_(visible(actor, "deal", table), narrowed)
+    base = lists.condition(session, actor, "deal", lists.ListQuery(filter=filter, q=q))
     found = deals.stages(session, actor, pipeline_id)
     limits_of_idleness = idleness.limits(session)
     sums = _sums(session, base, table, found, actor)

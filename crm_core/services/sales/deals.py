@@ -7,18 +7,21 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from crm_core import events, records
+from crm_core import events, lists, records
 from crm_core.access import Actor, require
 from crm_core.db import shared
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import parse_one, registry
 from crm_core.kit import clock
-from crm_core.models import Deal, DealContact, DealLine, Order, OrderLine, Pipeline, Stage, StageEvent
+from crm_core.models import Deal, DealContact, DealLine, Event, Order, OrderLine, Pipeline, Stage, StageEvent
 from crm_core.services.collaboration import incoming
 from crm_core.services.sales import deal_rules, gates
 from crm_core.services.sales import lines as line_rules
 from crm_core.services.sales.lines import MAX_LINES, LineView
 from crm_core.vocabulary import Action, CommitteeRole, OrderStatus, StageKind, Stance
+
+LOOK = 200
+"""So many of a deal's latest changes are looked through for who set its probability."""
 
 
 def get(session: Session, actor: Actor, deal_id: int | None, *, action: Action = Action.READ) -> Deal:
@@ -93,10 +96,13 @@ def _arrival(session: Session, deal: Deal) -> Stage:
 def update(
     session: Session, actor: Actor, deal_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> records.Saved:
-    """Change facts of a deal. A new stage among them is a move, with all that follows; closing needs ``win`` or ``lose``. A stage that asks for
-    something refuses, or asks back, through ``gates``."""
+    """Change facts of a deal. A new stage among them is a move, with all that follows; closing needs ``win`` or ``lose``. A stage of another pipeline
+    takes the deal there; another pipeline alone is refused while the deal is open, since only a person knows in which of its stages it goes on. A
+    stage that asks for something refuses, or asks back, through ``gates``."""
     stage = None
-    if changes.get("stage_id") is not None:
+    if changes.get("stage_id") is None:
+        _ask_for_stage(session, actor, deal_id, changes)
+    else:
         stage = _stage(session, parse_one("deal", "stage_id", changes["stage_id"]))
         current = get(session, actor, deal_id, action=Action.EDIT)
         if stage.id == current.stage_id:
@@ -104,6 +110,49 @@ def update(
         elif stage.kind is not StageKind.OPEN:
             raise Invalid(fields={"stage_id": f"Use “{'Win' if stage.kind is StageKind.WON else 'Lose'}” to close the deal."})
     return _save(session, actor, deal_id, changes, stage=stage, base_version=base_version)
+
+
+def _ask_for_stage(session: Session, actor: Actor, deal_id: int, changes: Mapping[str, Any]) -> None:
+    """Raise Invalid when an open deal is to go to another pipeline and nobody says into which stage."""
+    if changes.get("pipeline_id") is None or actor.is_system:
+        return
+    deal, wanted = get(session, actor, deal_id, action=Action.EDIT), parse_one("deal", "pipeline_id", changes["pipeline_id"])
+    pipeline = session.get(Pipeline, wanted) if wanted != deal.pipeline_id else None
+    if pipeline is not None and deal.outcome is StageKind.OPEN:
+        raise Invalid(fields={"stage_id": f"Say in which stage of “{pipeline.name}” the deal goes on."})
+
+
+def follow_stage(session: Session, actor: Actor, deal_id: int, *, base_version: int | None = None) -> Deal:
+    """Give up a win probability that was set by hand: that of the stage counts again, now and after each move."""
+    deal = get(session, actor, deal_id, action=Action.EDIT)
+    if deal.outcome is not StageKind.OPEN or not deal.probability_own:
+        raise Conflict("The win probability of this deal follows its stage already.")
+    stage = _stage(session, deal.stage_id)
+    changes = {"probability_pct": stage.probability_pct}
+    return _save(session, actor, deal_id, changes, stage=None, base_version=base_version, follows=True).record
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A win probability that somebody set: who ("" when that is not known), when, and what the stage would say."""
+
+    who: str
+    at: datetime | None
+    stage_pct: int
+
+
+def by_hand(session: Session, actor: Actor, deal_id: int) -> ByHand | None:
+    """Who set the win probability of a deal by hand; None when it follows the stage, or is hidden from the actor."""
+    deal = get(session, actor, deal_id)
+    if not deal.probability_own or deal.outcome is not StageKind.OPEN or actor.masked("deal", "probability_pct"):
+        return None
+    log = select(Event).where(Event.entity == "deal", Event.record_id == deal.id).order_by(col(Event.id).desc()).limit(LOOK)
+    told = list(session.exec(log))
+    event = next((one for one in told if "probability_pct" in one.changes), None)
+    event = event or next((one for one in told if one.type == "deal.created"), None)  # whoever opened the deal gave it
+    known = lists.titles(session, actor, "user", [event.actor_id]) if event is not None else {}
+    who = known.get(event.actor_id or 0, "") if event is not None else ""
+    return ByHand(who, event.at if event is not None else None, _stage(session, deal.stage_id).probability_pct)
 
 
 def move(session: Session, actor: Actor, deal_id: int, stage_id: int, *, base_version: int | None = None) -> Deal:
@@ -203,6 +252,7 @@ def _save(
     stage: Stage | None,
     closed_on: date | None = None,
     base_version: int | None,
+    follows: bool = False,
 ) -> records.Saved:
     left: list[tuple[int, datetime, StageKind]] = []
     missing: list[gates.Unmet | None] = []
@@ -211,7 +261,8 @@ def _save(
         entered = stage
         if stage is not None:
             origin = int(old["stage_id"]) if "stage_id" in old else deal.stage_id
-            deal_rules.check_stage_of_pipeline(deal, stage)
+            if changes.get("pipeline_id") is not None:  # both were given: they must belong together
+                deal_rules.check_stage_of_pipeline(deal, stage)
             left.append((origin, deal.stage_since, deal.outcome))
             deal_rules.enter_stage(deal, stage, clock.utcnow(), closed_on)
             for key in ("lost_reason", "won_reason", "competitor"):
@@ -222,8 +273,8 @@ def _save(
             left.append((deal.stage_id, deal.stage_since, deal.outcome))
             deal_rules.enter_stage(deal, arrival, clock.utcnow(), deal.closed_on)
             entered = arrival if arrival.kind is StageKind.OPEN else None  # one that was closed before stays as closed as it was
-        if "probability_pct" in old:
-            deal.probability_own = True
+        if follows or "probability_pct" in old:
+            deal.probability_own = not follows
         if "amount_minor" in old and _has_lines(session, deal):
             deal.amount_locked = True
         elif old.get("amount_locked") is True and not deal.amount_locked:

@@ -22,6 +22,9 @@ from crm_core.services.customers import accounts, contacts, duplicates, unsubscr
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LeadKind
 
+PASSED_OVER = (LeadKind.UNQUALIFIED, LeadKind.RECYCLED)
+"""What a lead is when it is not pursued, for a reason."""
+
 
 def get(session: Session, actor: Actor, lead_id: int | None, *, action: Action = Action.READ) -> Lead:
     """The lead, or NotFound."""
@@ -101,16 +104,43 @@ def qualify(session: Session, actor: Actor, lead_id: int, *, base_version: int |
     return records.update(session, actor, "lead", lead_id, changes, base_version=base_version, event_type="lead.qualified").record
 
 
+def move(session: Session, actor: Actor, lead_id: int, status_id: int, *, base_version: int | None = None) -> Lead:
+    """Put a lead into another status, as the buttons do: into one that means "qualified" it is qualified, back into work it is taken up again.
+    What needs a reason or a conversion is asked for first."""
+    lead = get(session, actor, lead_id, action=Action.EDIT)
+    _refuse_if_converted(lead)
+    status, origin = session.get(LeadStatus, status_id), session.get(LeadStatus, lead.status_id)
+    if status is None:
+        raise Invalid(fields={"status_id": "This status no longer exists."})
+    _refuse_converted(session, {"status_id": status_id})
+    if status.kind in PASSED_OVER:
+        raise Invalid(fields={"disqualified_reason": "Please say why."})
+    event = "lead.qualified" if status.kind is LeadKind.QUALIFIED else None
+    if origin is not None and origin.kind in PASSED_OVER:
+        event = "lead.reopened"
+    changes: dict[str, Any] = {"status_id": status_id} | ({"disqualified_reason": None} if lead.disqualified_reason else {})
+    return records.update(session, actor, "lead", lead_id, changes, base_version=base_version, event_type=event).record
+
+
 def disqualify(
-    session: Session, actor: Actor, lead_id: int, *, reason: str | None, later: bool = False, base_version: int | None = None
+    session: Session,
+    actor: Actor,
+    lead_id: int,
+    *,
+    reason: str | None,
+    later: bool = False,
+    status_id: int | None = None,
+    base_version: int | None = None,
 ) -> Lead:
-    """Say that a lead is not worth a deal, and why; ``later`` keeps it for nurturing instead."""
+    """Say that a lead is not worth a deal, and why; ``later`` keeps it for nurturing instead. ``status_id``: which of several statuses that mean it."""
     lead = get(session, actor, lead_id, action=Action.EDIT)
     _refuse_if_converted(lead)
     if not reason:
         raise Invalid(fields={"disqualified_reason": "Please say why."})
     kind = LeadKind.RECYCLED if later else LeadKind.UNQUALIFIED
-    changes = {"status_id": status_of(session, kind).id, "disqualified_reason": reason}
+    chosen = session.get(LeadStatus, status_id) if status_id is not None else None
+    status = chosen if chosen is not None and chosen.kind is kind else status_of(session, kind)
+    changes = {"status_id": status.id, "disqualified_reason": reason}
     return records.update(
         session,
         actor,
@@ -128,7 +158,7 @@ def reopen(session: Session, actor: Actor, lead_id: int, *, base_version: int | 
     lead = get(session, actor, lead_id, action=Action.EDIT)
     _refuse_if_converted(lead)
     status = session.get(LeadStatus, lead.status_id)
-    if status is not None and status.kind not in (LeadKind.UNQUALIFIED, LeadKind.RECYCLED):
+    if status is not None and status.kind not in PASSED_OVER:
         raise Conflict("This lead is already being worked on.")
     changes = {"status_id": status_of(session, LeadKind.WORKING).id, "disqualified_reason": None}
     return records.update(session, actor, "lead", lead_id, changes, base_version=base_version, event_type="lead.reopened").record

@@ -2,7 +2,7 @@
 
 from crm_core.db import read_session, write_session
 from crm_core.services import bulk, crud
-from crm_core.services.collaboration import views
+from crm_core.services.collaboration import view_choices, views
 from tests.pages.app import open_screen, words
 from ui.components.bulk_bar import may_bulk
 
@@ -90,3 +90,22 @@ def test_a_view_is_deleted_only_after_a_second_word(cast):
     with read_session() as session:
         assert len(views.find(session, cast["alice"], "lead")) == 1
     assert not app.exception
+
+
+def test_lists_are_laid_out_as_boards_and_groups_and_pinned_views_stand_at_hand(cast):
+    root = cast["root"]
+    lead = make(root, name="Maria", company="Alfreds")
+    for entity_key, url, by in (("lead", "leads", "status_id"), ("ticket", "tickets", "status"), ("deal", "deals", "stage_id")):
+        with write_session() as session:
+            if entity_key != "lead":
+                crud.create(session, root, entity_key, {"subject" if entity_key == "ticket" else "name": "Lamp"})
+            board = views.create(
+                session, root, entity_key, name=f"Board of {url}", layout={"columns": ["owner_id"], "show": "board"}
+            )
+            view_choices.pin(session, root, board.id)
+        app = open_screen(root, url, view=board.id)
+        assert not app.exception and app.query_params["show"] == "board" and f"pinned_{board.id}" in {one.key for one in app.button}
+        grouped = open_screen(root, url, show="groups", group=by)
+        assert not grouped.exception and len(grouped.expander) == 1 and "**" in grouped.expander[0].label
+        assert f"All 1 {entity_key} as a list" in words(grouped)
+    assert "Pinned" in words(app) and lead.id

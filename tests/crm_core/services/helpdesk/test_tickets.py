@@ -116,3 +116,18 @@ def test_a_manager_sees_tickets_of_their_people_only(cast):
     ticket = new(cast["sam"])
     with pytest.raises(NotFound):
         do(tickets.solve, cast["bob"], ticket.id)
+
+
+def test_a_card_that_is_dropped_on_a_status_follows_the_rules_of_the_buttons(cast):
+    sam = cast["sam"]
+    ticket = new(sam)
+    waits = do(tickets.move, sam, ticket.id, TicketKind.WAITING_CUSTOMER, base_version=ticket.version)
+    assert waits.status is TicketKind.WAITING_CUSTOMER and waits.solved_at is None
+    with pytest.raises(Conflict, match="meanwhile"):
+        do(tickets.move, sam, ticket.id, TicketKind.SOLVED, base_version=ticket.version)
+    solved = do(tickets.move, sam, ticket.id, TicketKind.SOLVED)
+    assert solved.solved_at is not None and do(tickets.move, sam, ticket.id, TicketKind.SOLVED).version == solved.version
+    again = do(tickets.move, sam, ticket.id, TicketKind.OPEN)
+    assert (again.status, again.solved_at, again.reopened_count) == (TicketKind.OPEN, None, 1)
+    with pytest.raises(NotPermitted):
+        do(tickets.move, cast["alice"], ticket.id, TicketKind.SOLVED)

@@ -136,6 +136,42 @@ def test_a_closed_deal_stays_closed_in_another_pipeline_that_knows_its_state(any
         do(deals.update, alice, new(alice).id, {"pipeline_id": other.id, "stage_id": stage("Proposal").id})
 
 
+def test_an_open_deal_goes_to_another_pipeline_into_the_stage_that_is_said(cast):
+    from crm_core.services.admin import setup
+
+    alice = cast["alice"]
+    with write_session() as session:
+        there = setup.create_pipeline(session, "Partners").id
+        wanted = session.exec(
+            select(Stage).where(Stage.pipeline_id == there, Stage.kind == StageKind.OPEN).order_by(Stage.position)
+        ).all()[1]
+    deal = new(alice)
+    with pytest.raises(Invalid, match="which stage of “Partners”"):
+        do(deals.update, alice, deal.id, {"pipeline_id": there})
+    moved = do(deals.move, alice, deal.id, wanted.id)
+    assert (moved.pipeline_id, moved.stage_id, moved.probability_pct) == (there, wanted.id, wanted.probability_pct)
+    with pytest.raises(Invalid, match="another pipeline"):
+        do(deals.update, alice, deal.id, {"pipeline_id": there, "stage_id": deal.stage_id})
+
+
+def test_a_probability_of_ones_own_says_whose_it_is_and_goes_back_to_the_stages(cast):
+    alice, bob = cast["alice"], cast["bob"]
+    given = new(alice, probability_pct=33)
+    assert do(deals.by_hand, alice, given.id).who == "Alice Rep"
+    deal = new(alice)
+    assert do(deals.by_hand, alice, deal.id) is None
+    do(deals.update, bob, deal.id, {"probability_pct": 77})
+    do(deals.move, alice, deal.id, stage("Proposal").id)
+    said = do(deals.by_hand, alice, deal.id)
+    assert (said.who, said.stage_pct) == ("Bob Manager", 50) and said.at is not None
+    with pytest.raises(NotFound):
+        do(deals.follow_stage, cast["charlie"], deal.id)
+    back = do(deals.follow_stage, alice, deal.id)
+    assert (back.probability_pct, back.probability_own) == (50, False) and do(deals.by_hand, alice, deal.id) is None
+    with pytest.raises(Conflict, match="already"):
+        do(deals.follow_stage, alice, deal.id)
+
+
 def test_products_out_of_sight_stay_on_a_deal_and_come_to_no_other(cast):
     alice = cast["alice"]
     product = do(records.create, cast["root"], "product", {"name": "Old thing", "price_minor": 100})

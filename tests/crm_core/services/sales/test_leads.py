@@ -8,7 +8,7 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
-from crm_core.models import LeadStatus, Touchpoint, User
+from crm_core.models import Event, LeadStatus, Touchpoint, User
 from crm_core.services import crud
 from crm_core.services.admin import custom_fields
 from crm_core.services.collaboration import activities, files, timeline
@@ -225,3 +225,23 @@ def test_a_disqualified_lead_is_taken_up_again_by_those_who_may(any_cast):
     assert kind(back) is LeadKind.WORKING and back.disqualified_reason is None
     with pytest.raises(Conflict):
         do(leads.reopen, alice, lead.id)
+
+
+def test_a_lead_that_is_dropped_on_a_status_follows_the_rules_of_the_buttons(cast):
+    alice = cast["alice"]
+    with read_session() as session:
+        status = {row.kind: row.id for row in session.exec(select(LeadStatus).order_by(LeadStatus.position.desc()))}
+    lead = new(alice)
+    assert kind(do(leads.move, alice, lead.id, status[LeadKind.QUALIFIED], base_version=lead.version)) is LeadKind.QUALIFIED
+    with pytest.raises(Invalid, match="say why"):
+        do(leads.move, alice, lead.id, status[LeadKind.UNQUALIFIED])
+    with pytest.raises(Invalid, match="Convert"):
+        do(leads.move, alice, lead.id, status[LeadKind.CONVERTED])
+    do(leads.disqualify, alice, lead.id, reason="No budget", status_id=status[LeadKind.UNQUALIFIED])
+    again = do(leads.move, alice, lead.id, status[LeadKind.WORKING])
+    assert (kind(again), again.disqualified_reason) == (LeadKind.WORKING, None)
+    with read_session() as session:
+        told = [item.type for item in session.exec(select(Event).where(Event.entity == "lead", Event.record_id == lead.id))]
+    assert told == ["lead.created", "lead.qualified", "lead.disqualified", "lead.reopened"]
+    with pytest.raises(NotFound):
+        do(leads.move, cast["charlie"], lead.id, status[LeadKind.WORKING])
