@@ -86,6 +86,8 @@ def _tally(
     """Which sums there are, and value → count and sums, in one statement."""
     keys, figures = _figures(actor, entity_key)
     value = spec.expression(entity(entity_key).table)
+    if spec.to == "stage":  # as a column SQLite would follow an index in the order of the stages, and read each row beside it
+        value = value + 0
     clause = lists.condition(session, actor, entity_key, query)
     found: dict[Any, list[int]] = {}
     for raw, *numbers in session.execute(select(value, *figures).where(clause).group_by(value)):

@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
+from sqlmodel import Session
 
 from crm_core import grouping
+from crm_core.access import Actor
 from crm_core.entities import ENTITIES
 from crm_core.fields import FieldSpec
 from crm_core.grouping import Group
@@ -24,6 +27,9 @@ from ui.session import current_actor
 PARTS = {LIST: ":material/view_list: List", BOARD: ":material/view_kanban: Board", GROUPS: ":material/view_agenda: Groups"}
 IN_GROUP = 10
 """Rows of a group at once: several groups are open beneath each other."""
+MANY = 100_000
+"""Of more records the groups are counted once in a while: with each change of one of them it would be too much."""
+KEPT_MINUTES = 5
 USUAL = ("status", "kind", "owner_id")
 
 
@@ -85,9 +91,21 @@ def grouped_list(entity_key: str, query: ListQuery, by: str, total: int, draw: D
     page = max(1, query.page)
     spec = load(grouping.groupable, entity_key)[by]
     plain = ListQuery(filter=query.filter, q=query.q)
-    found = cached(grouping.groups, entity_key, plain, by, page=page, total=total, **_behind(entity_key, spec, query))
+    kept, at = _behind(entity_key, spec, query), fmt.clock.utcnow().replace(second=0, microsecond=0)
+    if total > MANY:
+        at -= timedelta(minutes=at.minute % KEPT_MINUTES)
+        kept["tables"] = ()
+        found = cached(_groups, entity_key, plain, by, page=page, total=MANY, at=at.isoformat(), **kept)
+    else:
+        found = cached(grouping.groups, entity_key, plain, by, page=page, total=total, **kept)
     for n, group in enumerate(found.rows):
         _fold(entity_key, query, by, group, draw, first=page == 1 and n == 0)
+    if total > MANY:
+        st.caption(
+            fmt.md(
+                f"With so many records the groups are counted every {KEPT_MINUTES} minutes; what lies in them is of this moment."
+            )
+        )
     if page > 1 or found.more:
         with st.container(horizontal=True, horizontal_alignment="center", gap="small", key="group_pages"):
             st.button(
@@ -107,6 +125,12 @@ def grouped_list(entity_key: str, query: ListQuery, by: str, total: int, draw: D
                 on_click=_turn,
                 args=(page + 1,),
             )
+
+
+def _groups(
+    session: Session, actor: Actor, entity_key: str, query: ListQuery, by: str, *, page: int, total: int, at: str
+) -> grouping.Groups:
+    return grouping.groups(session, actor, entity_key, query, by, page=page, total=total)
 
 
 def _turn(page: int) -> None:

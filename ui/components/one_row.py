@@ -93,9 +93,9 @@ def _input(part: Part, value: Any, key: str) -> Any:
         at = list(options).index(value) if value in options else None
         return st.selectbox(label, list(options), index=at, format_func=lambda one: options[one], key=key, help=part.help)
     if part.kind == "number":
-        shown = None if value is None else int(value)
-        typed = st.number_input(
-            label, part.low, part.high, shown, step=1, key=key, help=part.help, placeholder=None if part.needed else fmt.NOTHING
+        shown: Any = None if value is None else int(value)
+        low: Any = part.low
+        return st.number_input(
+            label, low, part.high, shown, step=1, key=key, help=part.help, placeholder=None if part.needed else fmt.NOTHING
         )
-        return None if typed is None else int(typed)
     return st.text_input(label, value=value or "", max_chars=part.most, key=key, help=part.help)

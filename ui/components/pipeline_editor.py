@@ -127,7 +127,8 @@ def _table(pipeline: PipelineRow, key: str, may_edit: bool) -> list[dict[str, An
             "deals": column.NumberColumn("Deals", help="Deals that stand in this stage, the bin included"),
         },
     )  # fmt: skip
-    return [row for row in edited.sort_values("position", kind="stable").to_dict("records") if row.get("name")]
+    rows: list[dict[Any, Any]] = edited.sort_values("position", kind="stable").to_dict("records")
+    return [row for row in rows if row.get("name")]
 
 
 def _stage(row: Mapping[str, Any]) -> StageRow:

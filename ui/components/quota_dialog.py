@@ -146,7 +146,7 @@ def _one(actor: Actor, rows: list[PersonQuotas], months: list[date], edited: pd.
             format_func=lambda n: format_date(months[n], "LLLL y", locale=actor.locale),
             key=f"one_quota_month_{months[0]}",
         )
-        shown = edited.iloc[at, place + 1]
+        shown: Any = edited.iloc[at, place + 1]
         typed = st.number_input(
             f"Quota ({actor.currency})", 0.0, float(to_major(quotas.MAX_MINOR, actor.currency)), None if pd.isna(shown) else float(shown), step=100.0,
             key=f"one_quota_{months[place]}_{rows[at].owner_id}", placeholder="No quota",

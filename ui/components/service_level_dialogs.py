@@ -74,7 +74,14 @@ def _policy_dialog() -> None:
     if tried:
         _show_replay(targets, ast, calendar_id)
         return
-    given = {"name": name or "", "targets": targets, "filter": ast, "calendar_id": calendar_id, "escalate_to_id": escalate, "escalation": steps}
+    given: dict[str, Any] = {
+        "name": name or "",
+        "targets": targets,
+        "filter": ast,
+        "calendar_id": calendar_id,
+        "escalate_to_id": escalate,
+        "escalation": steps,
+    }
 
     def save(base: Sequence[PolicyView | None]) -> Any:
         now = base[0]
@@ -226,11 +233,12 @@ def _calendar_dialog() -> None:
         except UnreadableError as error:
             st.error(fmt.md(str(error)), icon=":material/error:")
             return
-        given = {"name": name or "", "timezone": zone, "week": week, "exceptions": exceptions, "success": "Working hours saved."}
+        given: dict[str, Any] = {"name": name or "", "timezone": zone, "week": week, "exceptions": exceptions}
 
         def save(base: Sequence[CalendarView | None]) -> Any:
             now = base[0]
-            return perform(calendars.save, now.id if now else None, **given, base_version=now.version if now else None)
+            version, words = now.version if now else None, "Working hours saved."
+            return perform(calendars.save, now.id if now else None, **given, base_version=version, success=words)
 
         save_rows(HOURS, save)
         show_problems()

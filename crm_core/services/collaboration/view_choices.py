@@ -122,9 +122,8 @@ def roles_of(session: Session, actor: Actor, view_id: int) -> tuple[dict[int, st
     row = views.editable(session, actor, view_id)
     _may_manage(actor)
     names = {one.id: one.name for one in session.exec(select(Role).order_by(col(Role.id)))}
-    return names, list(
-        session.exec(select(ViewDefault.role_id).where(ViewDefault.view_id == row.id, col(ViewDefault.role_id).is_not(None)))
-    )
+    chosen = session.exec(select(ViewDefault).where(ViewDefault.view_id == row.id, col(ViewDefault.role_id).is_not(None)))
+    return names, [one.role_id for one in chosen if one.role_id is not None]
 
 
 def set_roles(session: Session, actor: Actor, view_id: int, role_ids: Sequence[int]) -> None:
