@@ -73,9 +73,10 @@ def _frame(actor: Actor, rows: list[PersonQuotas], months: list[date]) -> pd.Dat
 
 def _edit(actor: Actor, rows: list[PersonQuotas], months: list[date]) -> None:
     name = f"quotas_{months[0]}"
-    grid = on_page(name, rows, lambda kept: typed_into(_key(months, kept)), scope="fragment")
+    mine: list[Change] = st.session_state.get(_mine(months), [])
+    grid = on_page(name, rows, lambda kept: bool(mine) or typed_into(_key(months, kept)), scope="fragment")
     rows = grid.seen
-    shown = _frame(actor, rows, months)
+    shown = _frame(actor, [_over(row, months, mine) for row in rows], months)
     numbers = {name: st.column_config.NumberColumn(min_value=0.0, format="localized", width="small") for name in shown.columns[1:]}
     with wide("quotas"):
         edited = st.data_editor(
@@ -84,7 +85,7 @@ def _edit(actor: Actor, rows: list[PersonQuotas], months: list[date]) -> None:
         )  # fmt: skip
     changes = _changes(actor, rows, months, edited)
     one = _one(actor, rows, months, edited)
-    if _clash(actor, grid, rows, months):
+    if _clash(actor, grid, rows, months, changes):
         _save(grid, changes, months)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         label = f"Save {fmt.plural(len(changes), 'change')}" if changes else "Save"
@@ -94,6 +95,17 @@ def _edit(actor: Actor, rows: list[PersonQuotas], months: list[date]) -> None:
         grid.pending = one
         _save(grid, changes, months)
         show_problems()
+
+
+def _mine(months: list[date]) -> str:
+    """Where the amounts are kept that somebody typed beside cells of which they took the others'."""
+    return f"_quotas_mine_{months[0]}"
+
+
+def _over(row: PersonQuotas, months: list[date], mine: list[Change]) -> PersonQuotas:
+    """A person's quotas with what was typed over them."""
+    typed = {one.month_on: one.after for one in mine if one.owner_id == row.owner_id}
+    return replace(row, amounts=tuple(typed.get(month, amount) for month, amount in zip(months, row.amounts, strict=True)))
 
 
 def _key(months: list[date], grid: Grid) -> str:
@@ -107,6 +119,7 @@ def _save(grid: Grid, changes: list[Change], months: list[date]) -> None:
     given = [replace(one, before=stands.get((one.owner_id, one.month_on), one.before)) for one in wanted]
     if perform(quotas.save, given, success="Quotas saved") is not None:
         forget(f"quotas_{months[0]}")
+        st.session_state.pop(_mine(months), None)
         st.rerun()
     conflict = st.session_state.pop("_conflict", None)
     if conflict is not None and "rows" in conflict.details:
@@ -115,8 +128,8 @@ def _save(grid: Grid, changes: list[Change], months: list[date]) -> None:
         st.rerun(scope="fragment")
 
 
-def _clash(actor: Actor, grid: Grid, rows: list[PersonQuotas], months: list[date]) -> bool:
-    """While two changed the same cells, ask whose amounts stay; True once mine are to be saved."""
+def _clash(actor: Actor, grid: Grid, rows: list[PersonQuotas], months: list[date], changes: list[Change]) -> bool:
+    """While two changed the same cells, ask whose amounts stay; True once mine are to be saved. What was typed elsewhere stays typed."""
     if grid.theirs is None:
         return False
     names = {row.owner_id: row.name for row in rows}
@@ -130,6 +143,8 @@ def _clash(actor: Actor, grid: Grid, rows: list[PersonQuotas], months: list[date
     earlier = "; ".join(said(one, before.get((one.owner_id, one.month_on))) for one in grid.theirs)
     answer = rows_clash("these quotas", theirs, earlier, key="quotas")
     if answer == "theirs":
+        asked = {(one.owner_id, one.month_on) for one in grid.theirs}
+        st.session_state[_mine(months)] = [one for one in changes if (one.owner_id, one.month_on) not in asked]
         forget(f"quotas_{months[0]}")
         st.rerun(scope="fragment")
     return answer == "mine"

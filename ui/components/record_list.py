@@ -1,7 +1,7 @@
 """A page of records: search, filter, sort, pages, totals, export. Everything that shapes it stands in the URL."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from typing import Any
@@ -122,7 +122,8 @@ def record_list(
         return
     rows = _Rows(entity_key, [specs[key] for key in shape.columns], tones or {}, tick, extra)
     if asked.show == GROUPS:
-        grouped_list(entity_key, query, asked.by, total, partial(_group_of, rows, query))
+        others = [spec for spec in rows.shown if spec.key != asked.by] or rows.shown  # each group says its own
+        grouped_list(entity_key, query, asked.by, total, partial(_group_of, replace(rows, shown=others), query))
     else:
         _whole(rows, query, total, sums, bulk and may_bulk(actor, entity_key))
     _footer(actor, entity_key, query, -(-total // query.size) if asked.show == LIST else 1, total, sums)
