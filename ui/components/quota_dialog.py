@@ -27,6 +27,8 @@ def quota_button(actor: Actor, today: date, fiscal_start_month: int) -> None:
         return
     words = "Set quotas" if actor.can("quota", Action.MANAGE) else "Quotas"
     if st.button(words, icon=":material/flag:", key="quotas_open"):
+        for key in [key for key in st.session_state if str(key).startswith(("_quotas_mine_", "_grid_quotas_"))]:
+            del st.session_state[key]
         _quotas(today, fiscal_start_month)
 
 
