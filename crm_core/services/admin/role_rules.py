@@ -35,7 +35,7 @@ def actions_of(entity: str) -> tuple[Action, ...]:
 def scopes_of(entity: str, action: Action) -> tuple[Scope, ...]:
     """How far a verb on an entity can reach: only "all" where nobody owns the records, or there is none yet."""
     owned = entity in ENTITIES and "owner_id" in ENTITIES[entity].table.c
-    if entity in ("quota", "assignment", "booking"):
+    if entity in ("quota", "assignment", "booking", "letter_template"):
         return tuple(Scope)
     if entity == "audit":
         return (Scope.OWN, Scope.TEAM, Scope.SUBTREE, Scope.ALL) if action is Action.READ else (Scope.ALL,)

@@ -1,15 +1,15 @@
 """views that teams see, that people keep at hand, and that lists of people or roles open with; leads by status have an index
 
-Revision ID: 0049
-Revises: 0048
+Revision ID: 0052
+Revises: 0051
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0049"
-down_revision = "0048"
+revision = "0052"
+down_revision = "0051"
 branch_labels = None
 depends_on = None
 
