@@ -64,7 +64,7 @@ def form(root, name, base=None):
 def page(root, name, base=None):
     if not look(pages.find, root):
         do(pages.save, root, None, {"name": "Start", "base_url": "http://crm.example.com"})
-    row = look(pages.find, root)[0]
+    row = look(pages.find, root)[0].page
     return row, lambda of: do(
         pages.save, root, of.id, {"intro": name, "base_url": "http://crm.example.com"}, base_version=of.version
     )

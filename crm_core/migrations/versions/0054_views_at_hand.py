@@ -1,15 +1,15 @@
 """views that teams see, that people keep at hand, and that lists of people or roles open with; leads by status have an index
 
-Revision ID: 0052
-Revises: 0051
+Revision ID: 0054
+Revises: 0053
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0052"
-down_revision = "0051"
+revision = "0054"
+down_revision = "0053"
 branch_labels = None
 depends_on = None
 
