@@ -48,10 +48,12 @@ def upgrade() -> None:
         )
         for column in INDEXED[table]:
             op.create_index(op.f(f"ix_{table}_{column}"), table, [column])
+    op.drop_index("ix_lead_status_id", table_name="lead")  # the next one begins with the same column
     op.create_index("ix_lead_status", "lead", ["status_id", "deleted_at", "created_at", "estimated_minor"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_lead_status", table_name="lead")
+    op.create_index("ix_lead_status_id", "lead", ["status_id"])
     for table in reversed(TABLES):
         op.drop_table(table)
