@@ -78,7 +78,7 @@ def test_a_bulk_change_is_taken_back_from_the_menu_of_the_list(cast):
 
 
 def test_who_may_not_change_gets_no_checkboxes(cast):
-    assert may_bulk(cast["alice"], "lead") and not may_bulk(cast["ana"], "lead") and not may_bulk(cast["sam"], "account")
+    assert may_bulk(cast["alice"], "lead") and not may_bulk(cast["ana"], "lead") and not may_bulk(cast["sam"], "order")
 
 
 def test_a_view_is_deleted_only_after_a_second_word(cast):
