@@ -139,6 +139,34 @@ class Stance(Choice):
     OPPONENT = "opponent", "Opponent"
 
 
+class DuplicateReason(Choice):
+    """Why a record is a new one although something like it is here."""
+
+    NAMESAKE = "namesake", "Another one with a similar name"
+    SHARED = "shared", "They share an address, a number or a web site"
+    BRANCH = "branch", "A branch, a subsidiary or somebody of the same household"
+    OUTDATED = "outdated", "The other one is out of date"
+    OTHER = "other", "Something else"
+
+
+class Billing(Choice):
+    """How often a line of a deal or an order is charged."""
+
+    ONE_TIME = "one_time", "Once"
+    MONTHLY = "monthly", "Every month"
+    YEARLY = "yearly", "Every year"
+
+    @property
+    def unit(self) -> str:
+        """What one period is, "" for a line that is charged once."""
+        return {"monthly": "month", "yearly": "year"}.get(self.value, "")
+
+    @property
+    def a_year(self) -> int:
+        """Periods in a year; 0 for a line that is charged once."""
+        return {"monthly": 12, "yearly": 1}.get(self.value, 0)
+
+
 class OrderStatus(Choice):
     DRAFT = "draft", "Draft"
     PLACED = "placed", "Placed"
@@ -650,6 +678,20 @@ class ContactWay(Choice):
 class ConsentStatus(Choice):
     GRANTED = "granted", "Agreed"
     WITHDRAWN = "withdrawn", "Declined"
+
+
+class LegalBasis(Choice):
+    """Why we may write to or call somebody, as the law asks."""
+
+    CONSENT = "consent", "Consent"
+    LEGITIMATE_INTEREST = "legitimate_interest", "Legitimate interest"
+    CONTRACT = "contract", "Contract"
+    LEGAL_OBLIGATION = "legal_obligation", "Legal obligation"
+
+    @property
+    def opens(self) -> bool:
+        """Whether offers and news may rest on it: a contract or a law only carries what it asks for itself."""
+        return self in (LegalBasis.CONSENT, LegalBasis.LEGITIMATE_INTEREST)
 
 
 class SuppressionReason(Choice):

@@ -10,6 +10,13 @@ from crm_core.errors import NotPermitted
 from crm_core.models import Organisation, Role, RoleFieldMask, RolePermission, User, UserRole
 from crm_core.vocabulary import Action, FieldLevel, Scope, Via
 
+MASKED_WITH = {
+    ("deal", "mrr_minor"): "amount_minor",
+    ("deal", "arr_minor"): "amount_minor",
+    ("order", "tax_minor"): "total_minor",
+}
+"""Fields that would tell what another one hides: they go with it."""
+
 Grants = Mapping[tuple[str, Action], frozenset[Scope]]
 
 
@@ -48,7 +55,8 @@ class Actor:
 
     def masked(self, entity: str, field_key: str) -> bool:
         """True when the content of the field is hidden from this person, or shown as a trace only: nothing that they do may depend on it."""
-        return (entity, field_key) in self.masks
+        with_it = MASKED_WITH.get((entity, field_key), field_key)
+        return (entity, field_key) in self.masks or (entity, with_it) in self.masks
 
     def veiled(self, entity: str, field_key: str) -> bool:
         """True when a trace of the masked field is shown (``crm_core.veil``)."""

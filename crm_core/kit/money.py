@@ -61,3 +61,8 @@ def line_total(quantity: Decimal | float | int, unit_price_minor: int, discount_
     """Net total of a line in minor units: quantity × price × (1 − discount), rounded once, half to even."""
     total = Decimal(str(quantity)) * unit_price_minor * (100 - Decimal(str(discount_pct))) / 100
     return int(total.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+
+
+def tax_of(net_minor: int, rate_pct: Decimal | float | int) -> int:
+    """Tax on a net amount in minor units, rounded half to even."""
+    return int((net_minor * Decimal(str(rate_pct)) / 100).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))

@@ -23,6 +23,7 @@ class Organisation(Record, table=True):
     working_hours: dict[str, Any] = Field(default_factory=dict, sa_type=Json, nullable=False)
     is_demo: bool = False
     single_threaded_minor: int = 1_000_000
+    tax_rate_pct: float = 0.0
 
 
 class Team(Record, table=True):

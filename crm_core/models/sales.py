@@ -9,6 +9,7 @@ from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Json, Record, choice_type, described, field, sort_column, table_args
 from crm_core.vocabulary import (
+    Billing,
     CommitteeRole,
     FieldKind,
     ForecastCategory,
@@ -181,6 +182,20 @@ class Deal(Customisable, table=True):
     amount_locked: bool = field(
         "Amount set by hand", FieldKind.BOOLEAN, default=False, help="Otherwise the amount is the sum of the lines"
     )
+    mrr_minor: int = field(
+        "Monthly recurring",
+        FieldKind.MONEY,
+        default=0,
+        editable=False,
+        help="What the lines that are charged every month or year come to in a month",
+    )
+    arr_minor: int = field(
+        "Yearly recurring",
+        FieldKind.MONEY,
+        default=0,
+        editable=False,
+        help="What the lines that are charged every month or year come to in a year",
+    )
     currency: str = Field(default="USD", max_length=3)
     probability_pct: int = field(
         "Win probability",
@@ -215,7 +230,7 @@ class Deal(Customisable, table=True):
 
 
 class DealLine(Record, table=True):
-    """One row per product on a deal, with name and price as they were when added."""
+    """One row per product on a deal, with name, price and tax rate as they were when added. The total is net, of all periods."""
 
     __tablename__ = "deal_line"
     __table_args__ = table_args(
@@ -228,7 +243,11 @@ class DealLine(Record, table=True):
     quantity: Decimal = Field(default=Decimal(1), sa_type=Quantity)
     unit_price_minor: int = field("Unit price", FieldKind.MONEY, default=0, low=0)
     discount_pct: Decimal = Field(default=Decimal(0), sa_type=Percent)
+    billing: Billing = Field(default=Billing.ONE_TIME, sa_type=choice_type(Billing))
+    periods: int = Field(default=1)
+    tax_rate_pct: Decimal = Field(default=Decimal(0), sa_type=Percent)
     total_minor: int = field("Total", FieldKind.MONEY, default=0)
+    tax_minor: int = field("Tax", FieldKind.MONEY, default=0)
     position: int = 0
 
 
@@ -283,6 +302,11 @@ class Product(Customisable, table=True):
     category_id: int | None = field("Category", to="product_category")
     price_minor: int = field("List price", FieldKind.MONEY, default=0, low=0)
     cost_minor: int | None = field("Cost", FieldKind.MONEY, low=0)
+    stock: int | None = field("In stock", FieldKind.INTEGER, low=0, help="Left empty, it is not known")
+    billing: Billing = field("Charged", enum=Billing, default=Billing.ONE_TIME, help="New lines of deals and orders begin with it")
+    tax_rate_pct: float | None = field(
+        "Tax rate", FieldKind.PERCENT, low=0, high=100, help="Left empty, the rate of the workspace holds"
+    )
     is_active: bool = field("Offered", FieldKind.BOOLEAN, default=True)
     description: str | None = field("Description", FieldKind.LONG_TEXT)
 
@@ -309,13 +333,14 @@ class Order(Customisable, table=True):
     ordered_at: datetime = field("Ordered", FieldKind.DATETIME, required=True)
     currency: str = Field(default="USD", max_length=3)
     total_minor: int = field("Total", FieldKind.MONEY, default=0)
+    tax_minor: int = field("Tax", FieldKind.MONEY, default=0, editable=False, help="On top of the total, by the rates of the lines")
     source: str | None = field("Source", FieldKind.PICK)
     campaign_id: int | None = field("Campaign", to="campaign")
     description: str | None = field("Description", FieldKind.LONG_TEXT)
 
 
 class OrderLine(Record, table=True):
-    """One row per product on an order."""
+    """One row per product on an order. The total is net, of all periods."""
 
     __tablename__ = "order_line"
     __table_args__ = table_args(
@@ -330,4 +355,8 @@ class OrderLine(Record, table=True):
     quantity: Decimal = Field(default=Decimal(1), sa_type=Quantity, sa_column_kwargs=described("Quantity", FieldKind.DECIMAL))
     unit_price_minor: int = field("Unit price", FieldKind.MONEY, default=0, low=0)
     discount_pct: Decimal = Field(default=Decimal(0), sa_type=Percent)
+    billing: Billing = Field(default=Billing.ONE_TIME, sa_type=choice_type(Billing))
+    periods: int = Field(default=1)
+    tax_rate_pct: Decimal = Field(default=Decimal(0), sa_type=Percent)
     total_minor: int = field("Total", FieldKind.MONEY, default=0)
+    tax_minor: int = field("Tax", FieldKind.MONEY, default=0)

@@ -98,6 +98,11 @@ with left, st.container(border=True):
         f"Warn of one contact only from ({settings.currency})", value=float(to_major(settings.single_threaded_minor, settings.currency)), min_value=0.0, max_value=most_major(settings.currency), key=f"single_{tag}", disabled=not may_edit,
         help="A deal of this size with fewer than two people in its buying committee is marked as single-threaded",
     )  # fmt: skip
+    a, b = st.columns(2)
+    tax_rate = a.number_input(
+        "Usual tax rate (%)", value=settings.tax_rate_pct, min_value=0.0, max_value=100.0, step=0.5, format="%.4g", key=f"tax_{tag}", disabled=not may_edit,
+        help="New lines of deals and orders begin with it, unless the product has a rate of its own",
+    )  # fmt: skip
 with right, st.container(border=True):
     st.markdown("**Working hours**")
     st.caption("Such as 09:00–12:30, 13:30–17:00. Empty means closed.")
@@ -112,6 +117,7 @@ if may_edit and actions.button("Save settings", type="primary", key="save_settin
         "fiscal_year_start_month": month,
         "phone_region": (region or "").upper(),
         "single_threaded_minor": to_minor(amount, settings.currency),
+        "tax_rate_pct": float(tax_rate or 0),
         "working_hours": hours,
     }
     if perform(organisation.update, changes, base_version=settings.version, success="Settings saved.") is not None:

@@ -117,6 +117,17 @@ with st.grid(4, min_column_width=150):
         border=True,
         height="stretch",
     )
+    if isinstance(row["arr_minor"], int) and row["arr_minor"]:
+        st.metric(
+            "Recurring",
+            f"{fmt.money(actor, row['mrr_minor'])} a month",
+            delta=f"{fmt.money(actor, row['arr_minor'])} a year",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+            help="What the products that are charged every month or year come to. The amount is the value of the whole contract.",
+        )
 
 by_hand_line(actor, row, may_edit)
 stage_path(actor, deal_id, row, may_edit)

@@ -59,7 +59,10 @@ if actor.can("order", Action.DELETE) and actions.button("", icon=":material/dele
 left, right = st.columns([8, 4], gap="medium")
 with left:
     with st.grid(4, min_column_width=150):
-        st.metric("Total", fmt.money(actor, row["total_minor"]), border=True, height="stretch")
+        st.metric("Total", fmt.money(actor, row["total_minor"]), border=True, height="stretch", help="Net, before tax")
+        if isinstance(row["tax_minor"], int) and row["tax_minor"] and isinstance(row["total_minor"], int):
+            st.metric("Tax", fmt.money(actor, row["tax_minor"]), border=True, height="stretch")
+            st.metric("With tax", fmt.money(actor, row["total_minor"] + row["tax_minor"]), border=True, height="stretch")
         st.metric("Products", f"{len(lines):,}", border=True, height="stretch")
     lines_card(actor, ORDER, row, lines, may_edit and changeable)
     feed("order", order_id)

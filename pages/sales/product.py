@@ -16,7 +16,7 @@ from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_f
 from ui.navigation import page_of
 from ui.session import current_actor
 
-ABOUT = ("sku", "category_id", "price_minor", "cost_minor", "is_active")
+ABOUT = ("sku", "category_id", "price_minor", "billing", "tax_rate_pct", "cost_minor", "stock", "is_active")
 
 actor = current_actor()
 product_id = id_from_url()
@@ -32,7 +32,8 @@ if actor.can("product", Action.DELETE) and actions.button("", icon=":material/de
     delete_dialog("product", product_id, row["version"], row["name"], "products")
 
 with st.grid(4, min_column_width=150):
-    st.metric("List price", fmt.money(actor, row["price_minor"]), border=True, height="stretch")
+    often = f" a {row['billing'].unit}" if row["billing"].unit else ""
+    st.metric("List price", fmt.money(actor, row["price_minor"]) + often, border=True, height="stretch", help="Net, before tax")
     if isinstance(row["cost_minor"], int) and isinstance(row["price_minor"], int) and row["price_minor"]:
         margin = (row["price_minor"] - row["cost_minor"]) / row["price_minor"]
         st.metric("Margin", fmt.percent(actor, margin), border=True, height="stretch", help="(List price − cost) ÷ list price")

@@ -9,7 +9,7 @@ from ui.navigation import go
 from ui.session import current_actor
 
 NEW_FIELDS = ("name", "sku", "category_id", "price_minor", "cost_minor", "is_active")
-MORE_FIELDS = ("description",)
+MORE_FIELDS = ("billing", "tax_rate_pct", "stock", "description")
 
 
 def new_product() -> None:

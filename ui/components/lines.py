@@ -9,9 +9,11 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.access import Actor
-from crm_core.kit.money import line_total, most_major, to_major, to_minor
+from crm_core.kit.money import line_total, most_major, tax_of, to_major, to_minor
+from crm_core.services.admin import workspace
 from crm_core.services.sales import deals, orders, products
-from crm_core.services.sales.lines import LineView
+from crm_core.services.sales.lines import MAX_PERIODS, USUAL_PERIODS, LineView, Sums, sums
+from crm_core.vocabulary import Billing
 from ui import format as fmt
 from ui.actions import hush, load, perform, show_problems
 from ui.components.picker import picker
@@ -52,19 +54,36 @@ def lines_card(
         if not lines:
             st.caption(of.empty)
             return
+        taxed = any(line.tax_rate_pct for line in lines)
         table(
             [
                 Column("name", "Product", sortable=False),
                 Column("quantity", "Qty", right=True, sortable=False, named=True),
                 Column("price", "Price", right=True, sortable=False),
+                *([Column("tax", "Tax", right=True, sortable=False, muted=True, named=True)] if taxed else []),
                 Column("total", "Total", right=True, sortable=False, named=True),
             ],
-            [(line.id, _cells(actor, line)) for line in lines],
+            [(line.id, _cells(actor, line, taxed)) for line in lines],
             key="lines_table",
             label=f"Products of this {of.word}",
         )
         if not hidden:
-            st.caption(f"Sum {fmt.md(fmt.money(actor, sum_of(lines)))}{fmt.md(note)}")
+            _told(actor, sums(lines), note)
+
+
+def _told(actor: Actor, found: Sums, note: str = "") -> None:
+    """The sum, the tax where there is one, and what recurs."""
+    money = lambda minor: fmt.md(fmt.money(actor, minor))  # noqa: E731
+    if found.tax:
+        st.caption(f"Net {money(found.net)} · tax {money(found.tax)} · gross {money(found.gross)}{fmt.md(note)}")
+    else:
+        st.caption(f"Sum {money(found.net)}{fmt.md(note)}")
+    if found.yearly:
+        once = f" · once {money(found.once)}" if found.once else ""
+        st.caption(
+            f"Recurring {money(found.monthly)} a month, {money(found.yearly)} a year{once}",
+            help="What the lines that are charged every month or year come to. The sum is the value of the contract: all periods of all lines.",
+        )
 
 
 def sum_of(lines: Sequence[LineView]) -> int:
@@ -72,10 +91,15 @@ def sum_of(lines: Sequence[LineView]) -> int:
     return sum(line.total_minor or 0 for line in lines)
 
 
-def _cells(actor: Actor, line: LineView) -> list[Cell]:
+def _cells(actor: Actor, line: LineView, taxed: bool) -> list[Cell]:
     off = f" −{fmt.number(actor, line.discount_pct)}%" if line.discount_pct else ""
-    price = fmt.money(actor, line.unit_price_minor) + off
-    return [Cell(line.name), Cell(fmt.number(actor, line.quantity)), Cell(price), Cell(fmt.money(actor, line.total_minor))]
+    often = f" a {line.billing.unit}" if line.billing.unit else ""
+    price = fmt.money(actor, line.unit_price_minor) + often + off
+    quantity = fmt.number(actor, line.quantity)
+    if line.billing.unit:
+        quantity += f" × {fmt.plural(line.periods, line.billing.unit)}"
+    tax = [Cell(f"{fmt.number(actor, line.tax_rate_pct)}%")] if taxed else []
+    return [Cell(line.name), Cell(quantity), Cell(price), *tax, Cell(fmt.money(actor, line.total_minor))]
 
 
 def _start(lines: Sequence[LineView]) -> None:
@@ -91,6 +115,9 @@ def _start(lines: Sequence[LineView]) -> None:
             "quantity": float(line.quantity),
             "unit_price_minor": line.unit_price_minor,
             "discount_pct": float(line.discount_pct),
+            "billing": line.billing.value,
+            "periods": line.periods,
+            "tax_rate_pct": float(line.tax_rate_pct),
         }
         for n, line in enumerate(lines, first)
     ]
@@ -102,8 +129,11 @@ def _start(lines: Sequence[LineView]) -> None:
 def _add() -> None:
     n = st.session_state["_lines_next"]
     st.session_state["_lines"].append(
-        {"n": n, "product_id": None, "name": "", "quantity": 1.0, "unit_price_minor": None, "discount_pct": 0.0}
-    )
+        {
+            "n": n, "product_id": None, "name": "", "quantity": 1.0, "unit_price_minor": None, "discount_pct": 0.0, "billing": Billing.ONE_TIME.value,
+            "periods": 1, "tax_rate_pct": None,
+        }
+    )  # fmt: skip
     st.session_state["_lines_next"] = n + 1
 
 
@@ -113,12 +143,14 @@ def _drop(n: int) -> None:
 
 @st.dialog("Products", width="large")
 def _dialog(actor: Actor, of: LinesOf, record_id: int) -> None:
-    total = 0
-    for line in st.session_state["_lines"]:
-        total += _line(actor, line)
+    drawn = [_line(actor, line) for line in st.session_state["_lines"]]
+    found = sums(line for line in drawn if line is not None)
     st.button("Add a line", icon=":material/add:", type="tertiary", key="line_add", on_click=_add)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"**Sum {fmt.md(fmt.money(actor, total))}**", width="content")
+        with st.container(gap=None, width="content"):
+            st.markdown(f"**Sum {fmt.md(fmt.money(actor, found.net))}**", width="content")
+            if found.tax or found.yearly:
+                _told(actor, found)
         pressed = st.button("Save products", type="primary", key="lines_save", disabled="_lines_theirs" in st.session_state)
     if pressed:
         _save(of, record_id)
@@ -157,36 +189,88 @@ def _listed(actor: Actor, lines: Sequence[LineView]) -> str:
     return ", ".join(shown) + f"; sum {fmt.money(actor, sum_of(lines))}" if lines else "no products"
 
 
-def _line(actor: Actor, line: dict[str, Any]) -> int:
+def _line(actor: Actor, line: dict[str, Any]) -> LineView | None:
+    """The inputs of a line; what it comes to, None while it lacks a price or a quantity."""
     n = line["n"]
-    what, quantity, price, discount, remove = st.columns([5, 2, 3, 2, 1], vertical_alignment="bottom")
-    with what:
-        chosen = picker(
-            "Product",
-            lambda q: load(lists.choices, "product", q, limit=20),
-            key=f"line_p_{n}",
-            value=line["product_id"],
-            title=line["name"],
-            placeholder="Product",
+    with st.container(border=True, gap="small", key=f"line_{n}"):
+        what, quantity, price, remove = st.columns([6, 2, 3, 1], vertical_alignment="bottom")
+        with what:
+            _product(line)
+        line["quantity"] = quantity.number_input("Quantity", value=line["quantity"], min_value=0.001, key=f"line_q_{n}")
+        remove.button(
+            "", icon=":material/close:", key=f"line_x_{n}", type="tertiary", on_click=_drop, args=(n,), help="Remove this line"
         )
-    if chosen != line["product_id"]:
-        line["product_id"] = chosen
-        found = load(products.price_of, chosen) if chosen else None
-        line["name"] = found.name if found else ""
-        line["unit_price_minor"] = found.price_minor if found else None
-        st.session_state.pop(f"line_u_{n}", None)
-    line["quantity"] = quantity.number_input("Quantity", value=line["quantity"], min_value=0.001, key=f"line_q_{n}")
-    shown = float(to_major(line["unit_price_minor"], actor.currency)) if line["unit_price_minor"] is not None else None
-    typed = price.number_input(
-        f"Price ({actor.currency})", value=shown, min_value=0.0, max_value=most_major(actor.currency), key=f"line_u_{n}"
+        charged, periods, discount, tax = st.columns([3, 3, 3, 3], vertical_alignment="bottom")
+        _charged(line, charged, periods)
+        shown = float(to_major(line["unit_price_minor"], actor.currency)) if line["unit_price_minor"] is not None else None
+        unit = Billing(line["billing"]).unit
+        typed = price.number_input(
+            f"Price{f' a {unit}' if unit else ''} ({actor.currency})", value=shown, min_value=0.0, max_value=most_major(actor.currency), key=f"line_u_{n}",
+        )  # fmt: skip
+        line["unit_price_minor"] = to_minor(typed, actor.currency) if typed is not None else None
+        line["discount_pct"] = discount.number_input(
+            "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, key=f"line_d_{n}"
+        )
+        if line["tax_rate_pct"] is None:
+            line["tax_rate_pct"] = load(workspace.summary).tax_rate_pct
+        line["tax_rate_pct"] = tax.number_input(
+            "Tax %", value=line["tax_rate_pct"], min_value=0.0, max_value=100.0, format="%.4g", key=f"line_t_{n}"
+        )
+    return _reckoned(line)
+
+
+def _product(line: dict[str, Any]) -> None:
+    """Which product; a new choice brings its name, price, terms and tax rate."""
+    n = line["n"]
+    chosen = picker(
+        "Product",
+        lambda q: load(lists.choices, "product", q, limit=20),
+        key=f"line_p_{n}",
+        value=line["product_id"],
+        title=line["name"],
+        placeholder="Product",
     )
-    line["unit_price_minor"] = to_minor(typed, actor.currency) if typed is not None else None
-    line["discount_pct"] = discount.number_input(
-        "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, key=f"line_d_{n}"
+    if chosen == line["product_id"]:
+        return
+    line["product_id"] = chosen
+    found = load(products.price_of, chosen) if chosen else None
+    line["name"] = found.name if found else ""
+    line["unit_price_minor"] = found.price_minor if found else None
+    if found:
+        line |= {"billing": found.billing.value, "periods": USUAL_PERIODS[found.billing], "tax_rate_pct": found.tax_rate_pct}
+    for part in "ubnt":
+        st.session_state.pop(f"line_{part}_{n}", None)
+
+
+def _charged(line: dict[str, Any], often: Any, times: Any) -> None:
+    """How often the line is charged, and for how many months or years."""
+    n, options = line["n"], Billing.options()
+    billing = often.selectbox(
+        "Charged",
+        list(options),
+        index=list(options).index(line["billing"]),
+        format_func=lambda one: options[one],
+        key=f"line_b_{n}",
     )
-    remove.button(
-        "", icon=":material/close:", key=f"line_x_{n}", type="tertiary", on_click=_drop, args=(n,), help="Remove this line"
+    if billing != line["billing"]:
+        line["billing"], line["periods"] = billing, USUAL_PERIODS[Billing(billing)]
+        st.session_state.pop(f"line_n_{n}", None)
+    unit = Billing(line["billing"]).unit
+    if not unit:
+        times.number_input("Times", value=1, disabled=True, key=f"line_o_{n}")
+        return
+    typed = times.number_input(
+        f"For how many {unit}s", value=line["periods"], min_value=1, max_value=MAX_PERIODS, key=f"line_n_{n}"
     )
+    line["periods"] = typed or line["periods"]
+
+
+def _reckoned(line: Mapping[str, Any]) -> LineView | None:
     if line["unit_price_minor"] is None or not line["quantity"]:
-        return 0
-    return line_total(Decimal(str(line["quantity"])), line["unit_price_minor"], Decimal(str(line["discount_pct"] or 0)))
+        return None
+    quantity, discount = Decimal(str(line["quantity"])), Decimal(str(line["discount_pct"] or 0))
+    net, rate = line_total(quantity, line["unit_price_minor"], discount), Decimal(str(line["tax_rate_pct"] or 0))
+    return LineView(
+        0, line["product_id"], line["name"], quantity, line["unit_price_minor"], discount, net * line["periods"], Billing(line["billing"]), line["periods"],
+        rate, tax_of(net, rate) * line["periods"],
+    )  # fmt: skip

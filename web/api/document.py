@@ -257,7 +257,14 @@ _COMMON: dict[str, Any] = {
     "Lines": {
         "type": "object",
         "required": ["items"],
-        "properties": {"items": {"type": "array", "items": {"type": "object"}}, "currency": {"type": "string"}},
+        "properties": {
+            "items": {"type": "array", "items": {"type": "object"}},
+            "currency": {"type": "string"},
+            **{
+                key: {"type": ["integer", "null"]}
+                for key in ("net_minor", "tax_minor", "gross_minor", "once_minor", "mrr_minor", "arr_minor")
+            },
+        },
     },
     "List": {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"type": "object"}}}},
     "Thing": {"type": "object"},

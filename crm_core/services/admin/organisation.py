@@ -61,6 +61,7 @@ class Settings:
     fiscal_year_start_month: int
     phone_region: str
     single_threaded_minor: int
+    tax_rate_pct: float
     working_hours: Mapping[str, Any]
     has_money: bool
 
@@ -71,7 +72,7 @@ def get(session: Session, actor: Actor) -> Settings:
     row = _row(session)
     return Settings(
         row.version, row.name, row.currency, row.timezone, row.locale, row.fiscal_year_start_month, row.phone_region, row.single_threaded_minor,
-        row.working_hours, _has_money(session),
+        row.tax_rate_pct, row.working_hours, _has_money(session),
     )  # fmt: skip
 
 
@@ -154,6 +155,12 @@ def _amount(value: Any) -> int:
     return value
 
 
+def _tax_rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise Invalid(fields={"tax_rate_pct": "The tax rate lies between 0 and 100 %."})
+    return round(float(value), 3)
+
+
 def _hours(value: Any) -> dict[str, list[list[str]]]:
     found: dict[str, list[list[str]]] = {}
     for day, spans in dict(value or {}).items():
@@ -184,5 +191,6 @@ _CHECKS = {
     "fiscal_year_start_month": _month,
     "phone_region": _region,
     "single_threaded_minor": _amount,
+    "tax_rate_pct": _tax_rate,
     "working_hours": _hours,
 }

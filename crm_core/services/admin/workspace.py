@@ -20,6 +20,7 @@ class Workspace:
     currency: str
     fiscal_year_start_month: int
     single_threaded_minor: int
+    tax_rate_pct: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,4 +48,4 @@ def summary(session: Session, actor: Actor) -> Workspace:
     row = session.exec(select(Organisation)).first()
     if row is None:
         return Workspace("Rapport", False, actor.currency, 1, 1_000_000)
-    return Workspace(row.name, row.is_demo, row.currency, row.fiscal_year_start_month, row.single_threaded_minor)
+    return Workspace(row.name, row.is_demo, row.currency, row.fiscal_year_start_month, row.single_threaded_minor, row.tax_rate_pct)

@@ -338,6 +338,7 @@ def _order_from(session: Session, actor: Actor, deal: Deal) -> Order | None:
     found = session.exec(select(DealLine).where(DealLine.deal_id == deal.id)).all()
     if not found or session.exec(select(Order.id).where(Order.deal_id == deal.id)).first() is not None:
         return None
+    summed = line_rules.sums(found)
     order = Order(
         number=records.next_number(session, Order, "O"),
         account_id=deal.account_id,
@@ -347,7 +348,8 @@ def _order_from(session: Session, actor: Actor, deal: Deal) -> Order | None:
         status=OrderStatus.PLACED,
         ordered_at=clock.utcnow(),
         currency=deal.currency,
-        total_minor=deal_rules.amount_of(list(found)),
+        total_minor=summed.net,
+        tax_minor=summed.tax,
         source=deal.source,
         campaign_id=deal.campaign_id,
     )
@@ -357,7 +359,7 @@ def _order_from(session: Session, actor: Actor, deal: Deal) -> Order | None:
         session.add(
             OrderLine(
                 order_id=order.id,
-                **line.model_dump(include={"product_id", "name", "quantity", "unit_price_minor", "discount_pct", "total_minor"}),
+                **{key: getattr(line, key) for key in line_rules.KEPT},
             )
         )
     events.record(session, actor, "order.created", order, data={"deal_id": deal.id})
@@ -389,7 +391,7 @@ def set_lines(
     base_lines: Sequence[LineView] | None = None,
 ) -> Deal:
     """Replace the products of a deal. Each row: ``product_id`` or ``name``, ``quantity``, ``unit_price_minor`` (list price when missing),
-    ``discount_pct``. Name and price are kept as they are now. The amount follows unless it was set by hand. ``base_lines``: the lines that
+    ``discount_pct``, ``billing``, ``periods``, ``tax_rate_pct``. Name, price and rate are kept as they are now. The amount follows unless it was set by hand. ``base_lines``: the lines that
     the caller saw; what somebody else changed elsewhere in the deal is then no conflict."""
     deal = get(session, actor, deal_id, action=Action.EDIT)
     line_rules.refuse_stale(
@@ -407,14 +409,16 @@ def set_lines(
     for old in before_lines:
         session.delete(old)
     session.add_all(made)
-    before = deal.amount_minor
+    before = {key: getattr(deal, key) for key in ("amount_minor", "mrr_minor", "arr_minor")}
     deal.product_id = max(made, key=lambda line: line.total_minor).product_id if made else deal.product_id
+    summed = line_rules.sums(made)
+    deal.mrr_minor, deal.arr_minor = summed.monthly, summed.yearly
     if not deal.amount_locked:
-        deal.amount_minor = deal_rules.amount_of(made)
+        deal.amount_minor = summed.net
     deal.updated_at = clock.utcnow()
     session.add(deal)
     session.flush()
-    changes = {"amount_minor": (before, deal.amount_minor)} if before != deal.amount_minor else {}
+    changes = {key: (old, getattr(deal, key)) for key, old in before.items() if old != getattr(deal, key)}
     events.record(session, actor, "deal.lines_changed", deal, changes=changes, data={"lines": len(made)})
     return deal
 

@@ -1,22 +1,34 @@
-"""Lines of deals and orders: what is sold, how much of it, at which price. Checked in one place, shown within what the viewer may see."""
+"""Lines of deals and orders: what is sold, how much of it, at which price, how often. Checked in one place, shown within what the viewer may see.
+
+How it is reckoned: the net amount of one period is quantity × price × (1 − discount), its tax is that times the rate; both are rounded once per
+line and period, half to even, as each period is billed on its own. The line's total and tax are those times the number of periods.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from crm_core import records
 from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
-from crm_core.kit.money import line_total
+from crm_core.kit.money import line_total, tax_of
 from crm_core.kit.text import clean
-from crm_core.models import DealLine, OrderLine, Product
+from crm_core.models import DealLine, OrderLine, Organisation, Product
+from crm_core.vocabulary import Billing
 
 MAX_LINES = 200
 MAX_TOTAL = 9 * 10**15
 """Largest amount of a line in minor units."""
+MAX_PERIODS = 600
+USUAL_PERIODS = {Billing.ONE_TIME: 1, Billing.MONTHLY: 12, Billing.YEARLY: 1}
+"""Periods of a line that says nothing about them: a year."""
+GIVEN = ("product_id", "name", "quantity", "unit_price_minor", "discount_pct", "billing", "periods", "tax_rate_pct")
+"""What a line is made of; the rest follows."""
+KEPT = (*GIVEN, "total_minor", "tax_minor")
+"""What a line of a deal hands on to the line of the order."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,43 @@ class LineView:
     unit_price_minor: int | None
     discount_pct: Decimal
     total_minor: int | None
+    billing: Billing = Billing.ONE_TIME
+    periods: int = 1
+    tax_rate_pct: Decimal = Decimal(0)
+    tax_minor: int | None = 0
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What lines come to, in minor units. ``net``: the value of the contract, all periods of all lines; ``once``: the part that is charged once."""
+
+    net: int = 0
+    tax: int = 0
+    once: int = 0
+    monthly: int = 0
+    yearly: int = 0
+
+    @property
+    def gross(self) -> int:
+        return self.net + self.tax
+
+
+def sums(lines: Iterable[DealLine | OrderLine | LineView]) -> Sums:
+    """Net, tax and what recurs. Hidden amounts count as nothing."""
+    net = tax = once = yearly = 0
+    for line in lines:
+        total = line.total_minor or 0
+        net, tax = net + total, tax + (line.tax_minor or 0)
+        if line.billing is Billing.ONE_TIME:
+            once += total
+        else:
+            yearly += total // line.periods * line.billing.a_year  # a total is a whole number of periods
+    return Sums(net, tax, once, round(yearly / 12), yearly)
+
+
+def given(line: LineView) -> dict[str, Any]:
+    """A line as ``set_lines`` takes it."""
+    return {key: getattr(line, key) for key in GIVEN}
 
 
 def views(rows: Iterable[DealLine | OrderLine], *, hidden: bool) -> list[LineView]:
@@ -43,6 +92,10 @@ def views(rows: Iterable[DealLine | OrderLine], *, hidden: bool) -> list[LineVie
             None if hidden else row.unit_price_minor,
             Decimal(0) if hidden else row.discount_pct,
             None if hidden else row.total_minor,
+            row.billing,
+            row.periods,
+            row.tax_rate_pct,
+            None if hidden else row.tax_minor,
         )
         for row in rows
     ]
@@ -67,7 +120,7 @@ def refuse_hidden(actor: Actor, entity: str, field: str) -> None:
 
 
 def priced(session: Session, actor: Actor, position: int, row: Mapping[str, Any], kept: Collection[int | None]) -> dict[str, Any]:
-    """The checked columns of a line: product, name, quantity, price, discount and total. Raises Invalid naming the line.
+    """The checked columns of a line: product, name, quantity, price, discount, terms, tax and total. Raises Invalid naming the line.
 
     ``kept``: products of the lines as they stand, which stay allowed though they left the catalogue or the viewer's sight.
     """
@@ -89,14 +142,59 @@ def priced(session: Session, actor: Actor, position: int, row: Mapping[str, Any]
         raise Invalid(f"{where}: quantity times price is too large an amount.")
     if not 0 < quantity < 10**9 or not 0 <= discount <= 100 or not 0 <= price < 10**14:
         raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100 %.")
+    billing, periods = _terms(where, row, product)
+    rate = _rate(session, where, row, product)
+    net = line_total(quantity, price, discount)
+    if net * periods >= MAX_TOTAL:
+        raise Invalid(f"{where}: quantity times price times periods is too large an amount.")
     return {
         "product_id": product.id if product else None,
         "name": name,
         "quantity": quantity,
         "unit_price_minor": price,
         "discount_pct": discount,
-        "total_minor": line_total(quantity, price, discount),
+        "billing": billing,
+        "periods": periods,
+        "tax_rate_pct": rate,
+        "total_minor": net * periods,
+        "tax_minor": tax_of(net, rate) * periods,
     }
+
+
+def _terms(where: str, row: Mapping[str, Any], product: Product | None) -> tuple[Billing, int]:
+    """How often the line is charged, and how many times; as the product says where the row says nothing."""
+    try:
+        billing = Billing(row["billing"]) if row.get("billing") else product.billing if product else Billing.ONE_TIME
+    except ValueError as error:
+        raise Invalid(f"{where}: a line is charged once, every month or every year.") from error
+    said = row.get("periods")
+    periods = USUAL_PERIODS[billing] if said is None else said
+    if isinstance(periods, bool) or not isinstance(periods, int) or not 1 <= periods <= MAX_PERIODS:
+        raise Invalid(f"{where}: the number of periods is a whole number from 1 to {MAX_PERIODS}.")
+    if billing is Billing.ONE_TIME and periods != 1:
+        raise Invalid(f"{where}: what is charged once has one period.")
+    return billing, periods
+
+
+def _rate(session: Session, where: str, row: Mapping[str, Any], product: Product | None) -> Decimal:
+    """The tax rate of the line: its own, the product's, or the usual one of the workspace."""
+    said: Any = row.get("tax_rate_pct")
+    if said is None:
+        said = usual_rate(session, product)
+    try:
+        rate = Decimal(str(said)).quantize(Decimal("0.001"))
+    except InvalidOperation as error:
+        raise Invalid(f"{where}: the tax rate must be a number.") from error
+    if not rate.is_finite() or not 0 <= rate <= 100:
+        raise Invalid(f"{where}: the tax rate lies between 0 and 100 %.")
+    return rate
+
+
+def usual_rate(session: Session, product: Product | None) -> float:
+    """The rate with which a line of this product begins."""
+    if product is not None and product.tax_rate_pct is not None:
+        return product.tax_rate_pct
+    return session.exec(select(Organisation.tax_rate_pct)).first() or 0.0
 
 
 def _product(session: Session, actor: Actor, product_id: Any, kept: Collection[int | None]) -> Product | None:

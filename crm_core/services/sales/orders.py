@@ -98,10 +98,11 @@ def set_lines(
     for old in before_lines:
         session.delete(old)
     session.add_all(made)
-    before, order.total_minor = order.total_minor, sum(line.total_minor for line in made)
+    before, summed = {key: getattr(order, key) for key in ("total_minor", "tax_minor")}, line_rules.sums(made)
+    order.total_minor, order.tax_minor = summed.net, summed.tax
     order.updated_at = clock.utcnow()
     session.add(order)
     session.flush()
-    changes = {"total_minor": (before, order.total_minor)} if before != order.total_minor else {}
+    changes = {key: (old, getattr(order, key)) for key, old in before.items() if old != getattr(order, key)}
     events.record(session, actor, "order.updated", order, changes=changes, data={"lines": len(made)})
     return order

@@ -10,21 +10,24 @@ from crm_core import records, summaries
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.models import OrderLine
-from crm_core.vocabulary import SOLD, Action, Scope
+from crm_core.services.sales.lines import usual_rate
+from crm_core.vocabulary import SOLD, Action, Billing, Scope
 
 
 @dataclass(frozen=True)
 class Price:
-    """A product's name and list price in minor units."""
+    """What a new line takes over from a product: name, list price in minor units, terms, tax rate."""
 
     name: str
     price_minor: int
+    billing: Billing
+    tax_rate_pct: float
 
 
 def price_of(session: Session, actor: Actor, product_id: int) -> Price:
     """The list price of a product the actor may see."""
     product = records.get(session, actor, "product", product_id)
-    return Price(product.name, product.price_minor)
+    return Price(product.name, product.price_minor, product.billing, usual_rate(session, product))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def _defaults(table: Table, now: np.datetime64) -> dict[str, Any]:
             found[column.key] = "{}"
         elif column.default is not None and column.default.is_scalar:
             value = column.default.arg  # type: ignore[attr-defined]
-            found[column.key] = getattr(value, "value", value)
+            found[column.key] = float(value) if isinstance(value, Decimal) else getattr(value, "value", value)
     return found
 
 

@@ -41,6 +41,7 @@ def test_the_currency_stays_once_there_are_amounts(cast):
         {"fiscal_year_start_month": 13},
         {"phone_region": "Germany"},
         {"single_threaded_minor": -1},
+        {"tax_rate_pct": 101},
         {"working_hours": {"0": [["17:00", "09:00"]]}},
         {"working_hours": {"0": [["09:00", "12:00"], ["11:00", "13:00"]]}},
         {"working_hours": {}},

@@ -12,11 +12,12 @@ from sqlalchemy import func, insert, select, update
 
 from crm_core import db
 from crm_core.fields import FieldSpec
-from crm_core.kit.money import line_total
+from crm_core.kit.money import line_total, tax_of
 from crm_core.models import Order, OrderLine, Product
 from crm_core.services.admin.imports.kinds.base import Kind, RowRefused, Written
+from crm_core.services.sales.lines import MAX_PERIODS, USUAL_PERIODS, usual_rate
 from crm_core.summary_marks import day_of, mark, zone_of
-from crm_core.vocabulary import FieldKind
+from crm_core.vocabulary import Billing, FieldKind
 
 if TYPE_CHECKING:
     from crm_core.services.admin.imports.batch import Batch
@@ -25,7 +26,9 @@ _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
 _LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
 _PRODUCTS: Any = Product.__table__  # type: ignore[attr-defined]
 
-_LINE_KEYS = ("line_product_id", "line_quantity", "line_price_minor", "line_discount_pct")
+_LINE_KEYS = (
+    "line_product_id", "line_quantity", "line_price_minor", "line_discount_pct", "line_tax_rate_pct", "line_billing", "line_periods",
+)  # fmt: skip
 
 
 class Orders(Kind):
@@ -38,6 +41,9 @@ class Orders(Kind):
         FieldSpec("", "line_quantity", "Line: quantity", FieldKind.DECIMAL, low=0.001, high=99_999_999),
         FieldSpec("", "line_price_minor", "Line: unit price", FieldKind.MONEY, low=0),
         FieldSpec("", "line_discount_pct", "Line: discount", FieldKind.PERCENT, low=0, high=100),
+        FieldSpec("", "line_tax_rate_pct", "Line: tax rate", FieldKind.PERCENT, low=0, high=100),
+        FieldSpec("", "line_billing", "Line: charged", FieldKind.CHOICE, options=Billing.options(), enum=Billing),
+        FieldSpec("", "line_periods", "Line: periods", FieldKind.INTEGER, low=1, high=MAX_PERIODS),
     )
     synonyms = {
         "number": ("order number", "order id", "order no", "invoice", "invoice number", "invoiceno", "order"),
@@ -51,6 +57,9 @@ class Orders(Kind):
         "line_quantity": ("quantity", "qty", "units", "pieces"),
         "line_price_minor": ("unit price", "price", "unitprice"),
         "line_discount_pct": ("discount", "discount %"),
+        "line_tax_rate_pct": ("tax rate", "tax %", "vat rate", "vat %"),
+        "line_billing": ("billing", "billing period", "billing frequency"),
+        "line_periods": ("periods", "number of periods", "terms"),
     }
     notes = ("Rows with the same order number are lines of one order. An order that was there before keeps its lines.",)
 
@@ -58,6 +67,7 @@ class Orders(Kind):
         columns = {column.to for column in batch.plan.columns}
         self.with_lines = bool(columns & set(_LINE_KEYS))
         self.own_total = "total_minor" in columns or "total_minor" in batch.plan.constants
+        self.usual_rate = usual_rate(batch.session, None)
         self.products: dict[int, Any] = {}
 
     def fill(self, batch: "Batch", values: dict[str, Any], old: Any | None) -> None:
@@ -80,14 +90,22 @@ class Orders(Kind):
             return
         self._load_products(batch, {line["line_product_id"] for _, line in written})
         batch.session.execute(insert(_LINES), [self._line(batch, row, line) for row, line in written])
-        if not self.own_total:
-            self._total(batch, {row.id for row, _ in written})
+        self._total(batch, {row.id for row, _ in written})
         db.bump(batch.session, "order_line")
 
     def _total(self, batch: "Batch", ids: set[int]) -> None:
-        """The total follows the lines; the days of the orders are marked here, since a bulk update would mark all there are."""
-        total = select(func.coalesce(func.sum(_LINES.c.total_minor), 0)).where(_LINES.c.order_id == _ORDERS.c.id).scalar_subquery()
-        statement = update(_ORDERS).where(_ORDERS.c.id.in_(ids)).values(total_minor=total)
+        """Tax and, unless the file has an own one, the total follow the lines; the days of the orders are marked here, since a bulk update would
+        mark all there are."""
+        follow = (
+            {"tax_minor": _LINES.c.tax_minor}
+            if self.own_total
+            else {"tax_minor": _LINES.c.tax_minor, "total_minor": _LINES.c.total_minor}
+        )
+        of_order = _LINES.c.order_id == _ORDERS.c.id
+        summed = {
+            key: select(func.coalesce(func.sum(column), 0)).where(of_order).scalar_subquery() for key, column in follow.items()
+        }
+        statement = update(_ORDERS).where(_ORDERS.c.id.in_(ids)).values(**summed)
         batch.session.execute(statement, execution_options={"summaries": "marked"})
         zone = zone_of(batch.session)
         instants = batch.session.execute(select(_ORDERS.c.ordered_at).where(_ORDERS.c.id.in_(ids))).scalars()
@@ -97,7 +115,9 @@ class Orders(Kind):
         missing = ids - set(self.products)
         if missing:
             rows = batch.session.execute(
-                select(_PRODUCTS.c.id, _PRODUCTS.c.name, _PRODUCTS.c.price_minor).where(_PRODUCTS.c.id.in_(missing))
+                select(*(_PRODUCTS.c[key] for key in ("id", "name", "price_minor", "billing", "tax_rate_pct"))).where(
+                    _PRODUCTS.c.id.in_(missing)
+                )
             )
             self.products |= {row.id: row for row in rows}
 
@@ -106,6 +126,11 @@ class Orders(Kind):
         quantity = Decimal(str(line["line_quantity"] if line["line_quantity"] is not None else 1)).quantize(Decimal("0.001"))
         price = line["line_price_minor"] if line["line_price_minor"] is not None else product.price_minor
         discount = Decimal(str(line["line_discount_pct"] or 0))
+        billing = line["line_billing"] or product.billing
+        periods = 1 if billing is Billing.ONE_TIME else line["line_periods"] or USUAL_PERIODS[billing]
+        said = line["line_tax_rate_pct"] if line["line_tax_rate_pct"] is not None else product.tax_rate_pct
+        rate = Decimal(str(self.usual_rate if said is None else said))
+        net = line_total(quantity, price, discount)
         return batch.stamp(
             order_id=row.id,
             product_id=product.id,
@@ -113,5 +138,9 @@ class Orders(Kind):
             quantity=quantity,
             unit_price_minor=price,
             discount_pct=discount,
-            total_minor=line_total(quantity, price, discount),
+            billing=billing,
+            periods=periods,
+            tax_rate_pct=rate,
+            total_minor=net * periods,
+            tax_minor=tax_of(net, rate) * periods,
         )
