@@ -11,7 +11,8 @@ from sqlmodel import Session
 from crm_core.access import Actor
 from crm_core.frames.orders import product_names
 from crm_core.kit.text import clip
-from crm_core.services.analytics import basket_rows, suggestions
+from crm_core.services.analytics import basket_rows, offer_worth, suggestions
+from crm_core.services.analytics.offer_worth import Limits, Worth
 from ui import format as fmt
 from ui.actions import load
 from ui.cache import cached
@@ -59,12 +60,21 @@ def short_names(known: dict[int, str]) -> dict[int, str]:
     return {key: name if seen[name] == 1 else known[key] for key, name in short.items()}
 
 
+def _worths() -> dict[int, Worth]:
+    """Margin and stock of the products that this person may see."""
+    return cached(offer_worth.worths, entities=("product",), tables=("product",))
+
+
 def rule_table(shown: Analysis, rules: pd.DataFrame, known: dict[int, str]) -> None:
     """Search, filter, sort and page the rules; a chosen one gets its call list."""
-    found = _narrowed(rules, known)
+    found, left_out = _narrowed(shown.actor, rules, known)
+    if left_out:
+        st.caption(left_out)
     if found.empty:
-        st.caption("No rule matches. Clear the search, or show all rules.")
+        st.caption("No rule matches. Clear the search, loosen margin and stock, or show all rules.")
         return
+    margins = any(one is not None and one.margin_minor is not None for one in found["worth"])
+    stocks = any(one is not None and one.stock is not None for one in found["worth"])
     pages = -(-len(found) // SIZE)
     page = st.pagination(pages, key="rules_page") if pages > 1 else 1
     part = found.iloc[(page - 1) * SIZE : page * SIZE]
@@ -75,6 +85,7 @@ def rule_table(shown: Analysis, rules: pd.DataFrame, known: dict[int, str]) -> N
             [
                 Cell(row["if"]), Cell(row["then"]), Cell(WORDS[row["verdict"]], tone=TONES[row["verdict"]]), Cell(_later(row)),
                 Cell(f"{row['confidence']:.0%}"), Cell(fmt.number(actor, int(row["count"]))),
+                *_worth_cells(shown.actor, row["worth"], row["confidence"], margins, stocks),
                 Cell("yes" if row["productive"] else "a shorter one says as much"),
             ],
         )
@@ -84,6 +95,8 @@ def rule_table(shown: Analysis, rules: pd.DataFrame, known: dict[int, str]) -> N
         Column("if", "Who has", sortable=False), Column("then", "also has", sortable=False), Column("verdict", "Later baskets", sortable=False),
         Column("later", "Lift there, with interval", sortable=False), Column("confidence", "Right in", right=True, sortable=False),
         Column("count", "Baskets", right=True, sortable=False),
+        *([Column("margin", "Margin", right=True, sortable=False, named=True), Column("expected", "Expected", right=True, sortable=False, named=True)] if margins else []),
+        *([Column("stock", "In stock", right=True, sortable=False, named=True)] if stocks else []),
         Column("productive", "Beats shorter rules", sortable=False),
     ]  # fmt: skip
     happened = table(columns, rows, key=f"rules_{shown.run.id}_{page}", label="Rules", selectable=True)
@@ -93,7 +106,41 @@ def rule_table(shown: Analysis, rules: pd.DataFrame, known: dict[int, str]) -> N
         call_list(shown, row.to_dict(), known)
 
 
-def _narrowed(rules: pd.DataFrame, known: dict[int, str]) -> pd.DataFrame:
+def _worth_cells(actor: Actor, worth: Worth | None, chance: float, margins: bool, stocks: bool) -> list[Cell]:
+    """Margin at list price, margin × probability and stock of what a rule leads to; "not known" where nobody wrote it down."""
+    cells = []
+    if margins:
+        known = worth is not None and worth.margin_minor is not None
+        share = f" ({fmt.percent(actor, worth.margin_share, 0)})" if worth is not None and worth.margin_share is not None else ""
+        cells.append(Cell(fmt.money(actor, worth.margin_minor) + share if worth is not None and known else "not known"))
+        cells.append(Cell(fmt.money(actor, worth.expected_minor(chance)) if worth is not None and known else "not known"))
+    if stocks:
+        stock = worth.stock if worth is not None else None
+        cells.append(Cell("not known") if stock is None else Cell(fmt.number(actor, stock), hot=stock <= 0))
+    return cells
+
+
+def _limits(actor: Actor) -> Limits:
+    """What may be offered: by stock, and by margin for whoever may see costs."""
+    in_stock = st.toggle("In stock", key="rule_stock", help="Leaves out what is sold out. What nobody counted stays, and is marked")
+    if offer_worth.hides_costs(actor):
+        return Limits(in_stock)
+    least = st.number_input(
+        "Margin at least (%)", min_value=0, max_value=100, value=0, step=5, key="rule_margin", width=170,
+        help="(List price − cost) ÷ list price of what the rule leads to. Above 0, products without a known cost are left out",
+    )  # fmt: skip
+    return Limits(in_stock, float(least or 0))
+
+
+def _kept(rules: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, str]:
+    """The rules whose offer the limits allow, and how many others there are, with the reason."""
+    reasons = rules["worth"].map(limits.refuses)
+    said = {"stock": "sold out", "margin": "below the margin", "unknown": "of unknown margin"}
+    parts = [f"{int((reasons == key).sum()):,} {words}" for key, words in said.items() if (reasons == key).any()]
+    return rules[reasons == ""], f"Left out: {', '.join(parts)}." if parts else ""
+
+
+def _narrowed(actor: Actor, rules: pd.DataFrame, known: dict[int, str]) -> tuple[pd.DataFrame, str]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         q = st.text_input(
             "Search rules", type="search", placeholder="Product", label_visibility="collapsed", key="rule_q", width=240
@@ -103,20 +150,31 @@ def _narrowed(rules: pd.DataFrame, known: dict[int, str]) -> pd.DataFrame:
             label_visibility="collapsed", required=True,
         )  # fmt: skip
         orders = {"confidence": "Surest first", "count": "Most frequent first", "holdout_lift_low": "Strongest connection first"}
+        if not offer_worth.hides_costs(actor):
+            orders["expected"] = "Highest expected margin first"
         by = st.selectbox(
             "Order", list(orders), format_func=lambda key: orders[key], key="rule_order", label_visibility="collapsed", width=230
         )
+        limits = _limits(actor)
+    worths = _worths()
     found = rules[rules["verdict"] == "holds"] if which == "Holding" else rules
+    worth = [offer_worth.together(worths, json.loads(items)) for items in found["consequents"]]
     found = found.assign(
         **{
             "if": [side(known, items) for items in found["antecedents"]],
             "then": [side(known, items) for items in found["consequents"]],
         }
     )
+    found = found.assign(worth=pd.Series(worth, index=found.index, dtype=object))
+    expected = [
+        None if one is None else one.expected_minor(chance) for one, chance in zip(found["worth"], found["confidence"], strict=True)
+    ]
+    found = found.assign(expected=pd.Series(expected, index=found.index, dtype="float64"))
+    found, left_out = _kept(found, limits)
     if q:
         words = found["if"].str.casefold() + " " + found["then"].str.casefold()
         found = found[words.str.contains(q.casefold(), regex=False)]
-    return found.sort_values(by, ascending=False, kind="stable", na_position="last")
+    return found.sort_values(by, ascending=False, kind="stable", na_position="last"), left_out
 
 
 def _later(row: dict[Any, Any]) -> str:

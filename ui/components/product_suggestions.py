@@ -64,6 +64,25 @@ def _words(actor: Actor, one: Suggestion) -> None:
     box = st.container(gap=None, width="stretch")
     box.markdown(f"{fmt.md(one.name)} · {fmt.md(price)}")
     box.caption(fmt.md(why))
+    if told := worth_words(actor, one):
+        box.caption(fmt.md(told))
+
+
+def worth_words(actor: Actor, one: Suggestion) -> str:
+    """Margin, what it comes to by its probability, and stock; what is not known is said where somebody asked for it."""
+    worth, parts = one.worth, []
+    if worth is None:
+        return ""
+    if worth.margin_minor is not None:
+        share = f" ({fmt.percent(actor, worth.margin_share, 0)})" if worth.margin_share is not None else ""
+        parts.append(
+            f"Margin {fmt.money(actor, worth.margin_minor)}{share}, {fmt.money(actor, worth.expected_minor(one.confidence))} expected"
+        )
+    if worth.stock is not None:
+        parts.append(f"{fmt.number(actor, worth.stock)} in stock" if worth.stock > 0 else "sold out")
+    elif one.asked_stock and not actor.masked("product", "stock"):
+        parts.append("stock not known")
+    return " · ".join(parts)
 
 
 def _no(entity: str, record_id: int, one: Suggestion) -> None:

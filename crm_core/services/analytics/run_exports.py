@@ -11,7 +11,8 @@ from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
 from crm_core.frames.orders import product_names
 from crm_core.kit.csvio import to_csv, to_xlsx
-from crm_core.services.analytics import runs
+from crm_core.kit.money import to_major
+from crm_core.services.analytics import offer_worth, runs
 from crm_core.services.analytics.methods import method
 from crm_core.vocabulary import Action
 
@@ -35,6 +36,8 @@ def export(session: Session, actor: Actor, run_id: int, name: str, *, form: str 
     for entity_key in columns.values():
         require(actor, entity_key, Action.EXPORT)
     header, rows = _named(session, actor, frame, columns, _product_columns(run, actor, frame))
+    if run.kind == "basket" and actor.can("product", Action.READ):
+        header, rows = _with_worth(session, actor, frame, header, rows)
     made = (to_csv if form == "csv" else to_xlsx)(header, rows)
     events.record(
         session, actor, "organisation.exported", entity="analytics",
@@ -86,6 +89,33 @@ def _named(
             header.append(column.removesuffix("_id") + "_name")
             taken.append([_product_words(known, value) for value in values])
     return header, [list(row) for row in zip(*taken, strict=True)]
+
+
+def _with_worth(
+    session: Session, actor: Actor, frame: "pd.DataFrame", header: list[str], rows: list[list[Any]]
+) -> tuple[list[str], list[list[Any]]]:
+    """Beside each offer its stock, margin and margin × probability as they are today; empty where they are not known or hidden."""
+    offered = next((name for name in ("consequents", "partner_id", "product_id") if name in frame.columns), None)
+    if offered is None or "confidence" not in frame.columns:
+        return header, rows
+    known, more = offer_worth.worths(session, actor), []
+    for cell, chance in zip(_cells(frame[offered]), _cells(frame["confidence"]), strict=True):
+        worth = offer_worth.together(
+            known, json.loads(cell) if isinstance(cell, str) else cell if isinstance(cell, list) else [cell]
+        )
+        more.append(_worth_cells(actor, worth, float(chance or 0)))
+    return [*header, "stock", "margin", "margin_pct", "expected_margin"], [
+        [*row, *cells] for row, cells in zip(rows, more, strict=True)
+    ]
+
+
+def _worth_cells(actor: Actor, worth: offer_worth.Worth | None, chance: float) -> list[Any]:
+    if worth is None:
+        return [None] * 4
+    money = lambda minor: None if minor is None else float(to_major(minor, actor.currency))  # noqa: E731
+    share = worth.margin_share
+    percent = None if share is None else round(100 * share, 1)
+    return [worth.stock, money(worth.margin_minor), percent, money(worth.expected_minor(chance))]
 
 
 def _product_words(known: dict[int, str], value: Any) -> str:

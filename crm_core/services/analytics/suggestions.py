@@ -14,10 +14,12 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.kit import clock
-from crm_core.models import ProductSuggestion
-from crm_core.services.analytics import marks
+from crm_core.models import AnalysisRun, ProductSuggestion
+from crm_core.services.analytics import marks, offer_worth
 from crm_core.services.analytics.marks import MarkRow
+from crm_core.services.analytics.offer_worth import Limits, Worth
 from crm_core.services.sales import deals
+from crm_core.services.sales.lines import given
 from crm_core.vocabulary import Action, StageKind
 
 _ROWS: Any = ProductSuggestion.__table__  # type: ignore[attr-defined]
@@ -29,7 +31,8 @@ DECAY_AFTER, DECAY_DAYS = 5, 180
 @dataclass(frozen=True)
 class Suggestion:
     """One product to offer. ``because``: the product from which it follows; ``dearer``: instead of it rather than beside it; ``lift``: how many times
-    as often as among all, where it is known."""
+    as often as among all, where it is known. ``worth``: its margin and stock as far as they are known and not masked; ``asked_stock``: whether
+    the run asked for what is in stock."""
 
     product_id: int
     name: str
@@ -41,6 +44,8 @@ class Suggestion:
     run_id: int | None
     dearer: bool = False
     lift: float | None = None
+    worth: Worth | None = None
+    asked_stock: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,20 +130,43 @@ def _shown(
     )
     products = _products(session, actor, {int(one["product_id"]) for one in found} | {int(one["because"]) for one in found})
     tired = _tired(session)
+    limits = _limits(session, {one.get("run") for one in found})
+    decide = offer_worth.everyones(session, actor, set(products))
+    shown = offer_worth.worths(session, actor, set(products))
+    found = sorted(found, key=lambda one: _rank(limits, decide, one))
     kept = []
     for one in found:
         product_id, because = int(one["product_id"]), int(one["because"])
         row = products.get(product_id)
         if product_id in inside | decided or row is None or not row.is_active or (because, product_id) in tired:
             continue
+        limit = limits.get(one.get("run"), Limits())
+        if limit.refuses(decide.get(product_id)):
+            continue
         because_name = products[because].name if because in products else "what they have"
         kept.append(
             Suggestion(
                 product_id, row.name, row.price_minor, because, because_name, float(one["confidence"]), int(one.get("count", 0)), one.get("run"),
-                bool(one.get("dearer")), float(one["lift"]) if one.get("lift") else None,
+                bool(one.get("dearer")), float(one["lift"]) if one.get("lift") else None, shown.get(product_id), limit.in_stock,
             )
         )  # fmt: skip
     return kept[:SHOWN]
+
+
+def _limits(session: Session, run_ids: set[Any]) -> dict[Any, Limits]:
+    """The limits of margin and stock with which each run was asked for."""
+    table: Any = AnalysisRun.__table__  # type: ignore[attr-defined]
+    wanted = [run_id for run_id in run_ids if run_id is not None]
+    rows = session.execute(select(table.c.id, table.c.params).where(table.c.id.in_(wanted)))
+    return {row.id: offer_worth.limits_of(row.params or {}) for row in rows}
+
+
+def _rank(limits: dict[Any, Limits], decide: dict[int, Worth], one: dict[str, Any]) -> Any:
+    """Dearer alternatives stay behind; within each the run's order, as found where it has none."""
+    limit = limits.get(one.get("run"), Limits())
+    if limit.order != offer_worth.WORTHIEST:
+        return (bool(one.get("dearer")), 0, 0)
+    return (bool(one.get("dearer")), *limit.rank(decide.get(int(one["product_id"])), float(one["confidence"])))
 
 
 def _products(session: Session, actor: Actor, ids: set[int]) -> dict[int, Any]:
@@ -163,13 +191,7 @@ def take(session: Session, actor: Actor, deal_id: int, product_id: int, *, becau
     lines = deals.lines(session, actor, deal_id)
     if any(line.unit_price_minor is None for line in lines):
         raise Invalid("Amounts are hidden from your role, so you can't change the products.")
-    kept = [
-        {
-            "product_id": line.product_id, "name": line.name, "quantity": line.quantity, "unit_price_minor": line.unit_price_minor,
-            "discount_pct": line.discount_pct,
-        }
-        for line in lines
-    ]  # fmt: skip
+    kept = [given(line) for line in lines]
     deals.set_lines(session, actor, deal_id, [*kept, {"product_id": product_id, "quantity": 1}], base_version=base_version)
     _decide(session, actor, "deal", deal_id, product_id, because_id, taken=True)
 

@@ -7,8 +7,10 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
+from crm_core.errors import Invalid
 from crm_core.models import Product, ProductCategory
 from crm_core.ordering import alphabetical
+from crm_core.services.analytics import offer_worth
 from crm_core.services.analytics.methods.base import Method, Outcome, Param, Report
 from crm_core.services.analytics.methods.segmentation import MONTH_DAYS, PERIODS
 from crm_core.vocabulary import Action
@@ -24,6 +26,8 @@ MAX_CUSTOMERS = 50_000
 PARTNERS = 6
 CANDIDATES = 5
 """Suggestions per customer among which the first one is taken that can't be chance."""
+CHOSEN_FROM = 20
+"""As many where margin or stock decide, too."""
 MOST_NAMED = 2_000
 """Products that can be chosen from a menu."""
 MIN_BASKETS = 100
@@ -55,6 +59,9 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     from crm_core.frames.read import sql_of
     from ml.basket import association_rules
 
+    limits = offer_worth.limits_of(params)
+    if (limits.least_margin_pct or limits.order == offer_worth.WORTHIEST) and offer_worth.hides_costs(actor):
+        raise Invalid("Costs of products are hidden from your role, so offers can't follow their margin.")
     months = int(params["months"])
     since = as_of - timedelta(days=round(months * MONTH_DAYS)) if months else None
     bought = params["customer"] if params["unit"] == "customer" or params["filter"] else None
@@ -83,7 +90,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     judged, note = _judged(lines)
     report(0.75, "The next offer for each customer")
     partners = _partners(lines, table)
-    offered = _next_offers(session, actor, params, since, as_of, every, report)
+    offered, left_out = _next_offers(session, actor, params, since, as_of, every, report)
     return Outcome(
         verdict=_verdict(table, int(rules.attrs["n"]), int(rules.attrs["n_holdout"]), bool(share)),
         reliable=_reliable(table, rules.attrs["n"], bool(share)),
@@ -100,6 +107,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
         warnings=[
             rules.attrs["note"],
             *note,
+            *left_out,
             *([f"Only the first {MAX_RULES:,} rules are kept."] if len(table) > MAX_RULES else []),
         ],
         sql=sql_of(session, lines_query(actor, customer=bought, since=since, until=as_of, among=among)),
@@ -198,8 +206,9 @@ def _next_offers(
     as_of: datetime,
     every: "pd.DataFrame",
     report: Report,
-) -> "pd.DataFrame":
-    """customer_id, product_id, because, confidence, lift, count: what each customer lacks that goes best with what they have, beyond chance."""
+) -> tuple["pd.DataFrame", list[str]]:
+    """customer_id, product_id, because, confidence, lift, count: what each customer lacks that goes best with what they have, beyond chance and within
+    the limits of margin and stock. And what these left out, in words."""
     import pandas as pd
 
     from crm_core.frames.orders import order_lines
@@ -213,7 +222,9 @@ def _next_offers(
     known = _without(session, actor, known, params)
     columns = ["customer_id", "product_id", "because", "confidence", "lift", "count"]
     if known.empty or known["product_id"].nunique() < 2:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=columns), []
+    limits, worths = offer_worth.limits_of(params), offer_worth.worths(session, actor)
+    plain = not limits.narrow and limits.order == offer_worth.LIKELIEST
     latest = known.sort_values("ordered_at").drop_duplicates("customer_id", keep="last")["customer_id"].iloc[-MAX_CUSTOMERS:]
     owned = known[known["customer_id"].isin(latest)].groupby("customer_id")["product_id"].unique()
     # Each customer's purchases are one basket here: the question is what they lack, not what lay in one order.
@@ -221,10 +232,44 @@ def _next_offers(
     parts = []
     for start in range(0, len(owned), 5_000):
         part = owned.iloc[start : start + 5_000]
-        parts.append(_clearly_more(model.recommend({key: list(items) for key, items in part.items()}, n=CANDIDATES)))
+        n = CANDIDATES if plain else CHOSEN_FROM
+        found = model.recommend({key: list(items) for key, items in part.items()}, n=n)
+        parts.append(_clearly_more(found if plain else _within(found, limits, worths)))
         report(0.75 + 0.2 * start / len(owned), "The next offer for each customer")
     found = pd.concat(parts, ignore_index=True).rename(columns={"basket": "customer_id"})
-    return found[columns].reset_index(drop=True)
+    return found[columns].reset_index(drop=True), _left_out(limits, worths, {int(key) for key in known["product_id"].unique()})
+
+
+def _within(found: "pd.DataFrame", limits: offer_worth.Limits, worths: dict[int, offer_worth.Worth]) -> "pd.DataFrame":
+    """The suggestions that the limits of margin and stock allow, each customer's best first."""
+    import numpy as np
+
+    allowed = (not limits.refuses(worths.get(int(item))) for item in found["product_id"])
+    found = found.loc[np.fromiter(allowed, dtype=bool, count=len(found))]
+    ranks = [
+        limits.rank(worths.get(int(item)), float(chance))
+        for item, chance in zip(found["product_id"], found["confidence"], strict=True)
+    ]
+    order = sorted(range(len(found)), key=lambda place: ranks[place])  # stable: of equals the surest stays first
+    return found.iloc[order].reset_index(drop=True)
+
+
+def _left_out(limits: offer_worth.Limits, worths: dict[int, offer_worth.Worth], sold: set[int]) -> list[str]:
+    """What the limits kept from being offered, and what is not known, each in a sentence."""
+    reasons = [limits.refuses(worths.get(item)) for item in sorted(sold)]
+    said = {
+        "stock": "{} of the products bought are sold out and not offered.",
+        "margin": f"{{}} of the products bought have a margin below {limits.least_margin_pct:g} % and are not offered.",
+        "unknown": "{} of the products bought are not offered because their margin is not known: write down their cost.",
+    }
+    found = [words.format(f"{reasons.count(key):,}") for key, words in said.items() if key in reasons]
+    unknown = sum(1 for item in sold if (one := worths.get(item)) is None or one.margin_minor is None)
+    if limits.order == offer_worth.WORTHIEST and unknown and "unknown" not in reasons:
+        found.append(f"{unknown:,} of the products bought have no known cost: they come after those whose margin is known.")
+    unsure = sum(1 for item in sold if (one := worths.get(item)) is None or one.stock is None)
+    if limits.in_stock and unsure:
+        found.append(f"The stock of {unsure:,} of the products bought is not known; they are offered.")
+    return found
 
 
 def _clearly_more(found: "pd.DataFrame") -> "pd.DataFrame":
@@ -365,6 +410,33 @@ METHOD = Method(
             advanced=True,
             help="Baskets with the whole rule; fewer than 20 are luck",
         ),
+        Param(
+            "in_stock",
+            "Offer only what is in stock",
+            "bool",
+            False,
+            advanced=True,
+            help="Products whose stock is not known are offered, and marked",
+        ),
+        Param(
+            "least_margin_pct",
+            "Offer only with a margin of at least (%)",
+            "float",
+            0.0,
+            low=0,
+            high=100,
+            advanced=True,
+            help="(List price − cost) ÷ list price. 0: whatever the margin is. Otherwise products without a known cost are left out",
+        ),
+        Param(
+            "offer_order",
+            "Which offer",
+            "choice",
+            offer_worth.LIKELIEST,
+            offer_worth.ORDERS,
+            advanced=True,
+            help="Expected margin = probability × (list price − cost)",
+        ),
         Param("without_categories", "Leave out categories", "multi", [], categories, advanced=True),
         Param(
             "without_products",
@@ -386,6 +458,7 @@ METHOD = Method(
         "finding them. A rule holds when the whole 95 % interval of its lift on the later baskets lies above 1. Rules are ordered by confidence: lift explains "
         "a rule, but ordering by it puts coincidences first. A dearer product is offered when buyers of the two chose it often enough; its worth is the lower "
         "end of that share times the difference in price. The next offer of a customer is what goes best with something they have: only where the whole 95 % "
-        "interval of that share lies above the product's share among all customers."
+        "interval of that share lies above the product's share among all customers. By choice it is one that is in stock, has some margin, or earns most: its "
+        "probability times its margin, (list price − cost); a cost or a stock that nobody wrote down is unknown, not zero."
     ),
 )

@@ -11,7 +11,7 @@ from crm_core.db import bump, read_session, write_session
 from crm_core.errors import NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.models import Account, Contact, Order, OrderLine, Product, ProductCategory
-from crm_core.services.analytics import basket_rows, marks, run_exports, runs, suggestions
+from crm_core.services.analytics import basket_rows, marks, offer_worth, run_exports, runs, suggestions
 from crm_core.services.analytics.methods.basket import _clearly_more
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, OrderStatus
@@ -152,6 +152,47 @@ def test_a_suggestion_is_taken_turned_down_counted_and_wears_out(cast):
     with read_session() as session:
         assert "cup" not in [one.name for one in suggestions.for_deal(session, cast["alice"], deal_ids[1])]
         assert suggestions.for_deal(session, cast["alice"], deal_ids[3])[0].name == "cup", "it was taken once, so it goes on"
+
+
+def test_offers_follow_margin_and_stock_and_unknown_is_not_zero(cast):
+    """Two things go with tea: the cup is likelier, the pot earns more; what is sold out or of unknown margin is left out where that is asked."""
+    sold = ["tea", "cup", "pot"], ["tea", "cup"], ["sugar", "milk"], ["sugar", "milk", "cream"]
+    ids, people = fill(
+        cast, [*([sold[0]] * 60), *([sold[1]] * 30), *([sold[2]] * 100), *([sold[3]] * 50), ["tea"]], [*range(240), 240]
+    )
+    costs = {"cup": {"price_minor": 10_00, "cost_minor": 9_00, "stock": 5}, "pot": {"price_minor": 50_00, "cost_minor": 20_00}}
+    with write_session() as session:
+        for name, values in costs.items():
+            session.get(Product, ids[name]).sqlmodel_update(values)
+            session.flush()
+
+    def offered(**params):
+        run_id = work(ask(cast["bob"], "basket", {"unit": "customer", **params}))
+        with write_session() as session:
+            marks.publish(session, cast["bob"], run_id)
+        with read_session() as session:
+            return run_id, suggestions.for_customer(session, cast["alice"], "contact", people[240])
+
+    _, (first,) = offered()
+    assert first.name == "cup" and first.worth.margin_minor == 1_00 and first.worth.stock == 5
+    run_id, (best,) = offered(offer_order="margin", in_stock=True)
+    assert best.name == "pot" and best.worth.stock is None and best.asked_stock
+    with write_session() as session:
+        text = run_exports.export(session, cast["bob"], run_id, "next_offers").decode()
+        session.get(Product, ids["pot"]).stock = 0
+    assert "stock,margin,margin_pct,expected_margin" in text and ",30.0,60.0," in text
+    with read_session() as session:
+        assert suggestions.for_customer(session, cast["alice"], "contact", people[240]) == [], "sold out since the run"
+    run_id, found = offered(least_margin_pct=70)
+    assert found == [] and any("margin is not known" in one for one in look(cast["bob"], run_id).warnings)
+    blind = replace(cast["bob"], masks=frozenset({("product", "cost_minor")}))
+    with read_session() as session:
+        assert offer_worth.worths(session, blind)[ids["cup"]].margin_minor is None
+    one, none = offer_worth.Worth(10_00, 4_00, 3), offer_worth.Worth(5_00, None, None)
+    assert offer_worth.together({1: one, 2: none}, [1, 2]) == offer_worth.Worth(15_00, None, None)
+    assert (
+        offer_worth.Limits(in_stock=True).refuses(none) == "" and offer_worth.Limits(least_margin_pct=1).refuses(none) == "unknown"
+    )
 
 
 def test_what_is_always_turned_down_is_not_suggested_any_more(cast):
