@@ -20,6 +20,7 @@ _LOG: Any = Event.__table__  # type: ignore[attr-defined]
 
 GENERIC = {
     "created": "created this {entity}",
+    "created_anyway": "created this {entity} although {found}: {reason}",
     "updated": "changed {fields}",
     "archived": "moved this {entity} to the bin",
     "restored": "took this {entity} back from the bin",
@@ -75,6 +76,7 @@ SENTENCES = {
     "service_level.saved": "changed the service level {name}",
     "service_level.removed": "removed the service level {name}",
     "contact.points_changed": "changed the contact details",
+    "account.points_changed": "changed the addresses and numbers",
     "account.handed_over": "offered the account to {to}",
     "account.handover_checked": "ticked “{item}” of the hand-over",
     "account.handover_unchecked": "took the tick of “{item}” away",
@@ -118,6 +120,7 @@ SENTENCES = {
     "organisation.exported": "exported {rows} {entity}",
     "pick_list.changed": "changed the values of the list {field}",
     "pipeline.stages_changed": "changed the stages of the pipeline",
+    "pipeline.checklist_changed": "changed the checklist of hand-overs “{edge}”",
     "pipeline.gate_set": "changed what deals must meet to enter {stage}",
     "pipeline.gate_removed": "let every deal into {stage} again",
     "lead_status.retired": "retired the lead status {name}; {records} leads went to {to}",

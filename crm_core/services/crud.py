@@ -10,8 +10,9 @@ from crm_core import events, records
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.errors import Conflict
+from crm_core.models import SubmitKey
 from crm_core.services.collaboration import tasks
-from crm_core.services.customers import accounts, contacts
+from crm_core.services.customers import accounts, contacts, created_anyway
 from crm_core.services.helpdesk import articles, tickets
 from crm_core.services.marketing import campaigns, segments
 from crm_core.services.sales import deals, leads, orders
@@ -38,6 +39,30 @@ def create(session: Session, actor: Actor, entity_key: str, values: Mapping[str,
     if own is not None:
         return own.create(session, actor, values, submit_key=submit_key)
     return records.create(session, actor, entity_key, values, submit_key=submit_key)
+
+
+def create_anyway(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    values: Mapping[str, Any],
+    *,
+    why: created_anyway.Why,
+    submit_key: str | None = None,
+) -> Any:
+    """Create a lead, a contact or an account from a form that showed what is like it: with a reason, which the timeline and the audit trail keep,
+    as long as there still is something like it."""
+    found = created_anyway.matches(session, actor, entity_key, values)
+    if not (found.shown or found.hidden):
+        return create(session, actor, entity_key, values, submit_key=submit_key)
+    settled = created_anyway.settle(why)
+    again = (
+        submit_key is not None and session.get(SubmitKey, submit_key) is not None
+    )  # a second click: what is like it is the first one's record
+    record = create(session, actor, entity_key, values, submit_key=submit_key)
+    if not again:
+        created_anyway.note(session, actor, record, found, settled)
+    return record
 
 
 def update(

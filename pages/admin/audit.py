@@ -14,6 +14,7 @@ from ui import format as fmt
 from ui.actions import load
 from ui.addresses import number
 from ui.components.audit_policy import how_long
+from ui.components.created_anyway import created_anyway_button
 from ui.components.earlier_values import earlier_values
 from ui.components.header import empty_state, header
 from ui.components.looks import LOOK_COLUMNS, LOOKS, look_cells
@@ -163,10 +164,11 @@ def looks() -> None:
 
 PARTS = {CHANGES: changes, LOOKS: looks, SIGNINS: signins, KEPT: how_long}
 actor = current_actor()
-header(
+actions = header(
     "Audit",
     "Every change, by whom and through which door; who looked at people's data, and who signed in. Sealed against later edits.",
 )
+created_anyway_button(actions)
 record_id = number("record")
 part = st.segmented_control(
     "Part of the trail", list(PARTS), default=CHANGES, required=True, key="part", bind="query-params", label_visibility="collapsed", on_change=first_page,

@@ -8,7 +8,9 @@ import streamlit as st
 from crm_core.entities import ENTITIES
 from crm_core.matching import MATCHED
 from crm_core.services.customers import duplicates
+from crm_core.services.customers.created_anyway import MAX_WORDS, Why
 from crm_core.services.customers.duplicates import Duplicate, Found
+from crm_core.vocabulary import DuplicateReason
 from ui import format as fmt
 from ui.actions import load
 from ui.navigation import go, screen_of
@@ -30,9 +32,23 @@ def duplicate_hints(entity_key: str, values: Mapping[str, Any], *, name: str) ->
     return bool(marks), marks <= before
 
 
+def why_anyway(name: str) -> Why:
+    """Why it is a new one all the same: asked below what was found, kept with the record."""
+    options = {one.value: one.label for one in DuplicateReason}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"{name}_why_box"):
+        chosen = st.selectbox(
+            "If it is a new one: why? *", list(options), index=None, format_func=lambda one: options[one], placeholder="Choose a reason", key=f"{name}_why",
+        )  # fmt: skip
+        words = st.text_input(
+            "In your words", key=f"{name}_why_words", max_chars=MAX_WORDS, placeholder="Stands in the timeline of the new record"
+        )
+    return Why(DuplicateReason(chosen) if chosen else None, words or "")
+
+
 def forget_hints(name: str) -> None:
     """Start anew after the form was saved."""
-    st.session_state.pop(f"_dupes_{name}", None)
+    for key in (f"_dupes_{name}", f"{name}_why", f"{name}_why_words"):
+        st.session_state.pop(key, None)
 
 
 def _card(found: Found, name: str) -> None:

@@ -20,7 +20,7 @@ from crm_core.services.sales import gates
 from crm_core.vocabulary import FieldKind, StageKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, renew, show_refusal, submit_key
-from ui.components.duplicate_hints import duplicate_hints, forget_hints
+from ui.components.duplicate_hints import duplicate_hints, forget_hints, why_anyway
 from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside
 from ui.components.picker import picker
 from ui.components.stage_choice import stage_choice
@@ -91,6 +91,7 @@ def create_form(
             values.update(_inputs(actor, specs, rest, starting, titles, name))
     show_refusal()
     doubtful, seen = duplicate_hints(entity_key, values, name=name)
+    why = why_anyway(name) if doubtful else None
     answer = gate_question(name)
     words = "Create anyway" if doubtful else gate_words(name, f"Create {entity(entity_key).label.lower()}", "Create anyway")
     pressed = st.button(words, type="primary", key=f"{name}_save")
@@ -105,7 +106,8 @@ def create_form(
             for key, value in {**(preset or {}), **values}.items()
             if value not in (None, "") or (key in specs and specs[key].required)
         }
-        record = perform(gates.answering(crud.create, answer), entity_key, given, submit_key=submit_key(name))
+        command = crud.create if why is None else partial(crud.create_anyway, why=why)
+        record = perform(gates.answering(command, answer), entity_key, given, submit_key=submit_key(name))
         if record is not None:
             st.session_state[f"_made_{name}"] = record
             forget_gate(name)

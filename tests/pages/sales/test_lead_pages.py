@@ -96,6 +96,7 @@ def test_the_new_lead_dialog_shows_who_is_already_here(cast):
     assert "This may already be here" in shown and "same e-mail address" in shown
     assert app.button(key="new_lead_save").label == "Create anyway"
     assert f"new_lead_open_lead_{lead.id}" in {button.key for button in app.button}
+    assert app.selectbox(key="new_lead_why").label.startswith("If it is a new one: why?")
 
 
 def test_hidden_matches_are_only_counted(cast):
