@@ -14,19 +14,34 @@ from crm_core.entities import Entity, entity
 from crm_core.fields import builtin
 from crm_core.filters import folded
 from crm_core.kit.text import words
-from crm_core.models import SearchDocument
+from crm_core.models import AccountPoint, ContactPoint, SearchDocument
 
 _DOCS = SearchDocument.__table__  # type: ignore[attr-defined]
 MAX_WORDS = 8
 _VECTOR: ColumnElement[str] = literal_column("to_tsvector('simple', search_document.text)")
 
 
-def text_of(found: Entity, record: Any) -> str:
-    """The words under which a record is found, one space between them.
+_POINTS: dict[str, tuple[Any, str]] = {"contact": (ContactPoint, "contact_id"), "account": (AccountPoint, "account_id")}
+"""Where the further addresses and numbers of a kind of record lie."""
+
+
+def _further(session: Session, entity_key: str, record: Any) -> list[str]:
+    """The addresses and numbers of a record beside its main ones."""
+    if entity_key not in _POINTS:
+        return []
+    model, key = _POINTS[entity_key]
+    rows = session.execute(
+        select(model.value).where(getattr(model, key) == record.id, model.is_primary.is_(False)).order_by(model.id)
+    )
+    return list(rows.scalars())
+
+
+def text_of(found: Entity, record: Any, further: Iterable[str] = ()) -> str:
+    """The words under which a record is found, one space between them. ``further``: texts that stand in no field of it.
 
     PostgreSQL's parser would otherwise keep ``jane@acme.com`` as one lexeme and read ``T-000042`` as a negative number.
     """
-    values = (getattr(record, key, None) for key in found.search)
+    values = (*(getattr(record, key, None) for key in found.search), *further)
     return " ".join(token for value in values if value for token in tokens_of(str(value)))
 
 
@@ -48,7 +63,9 @@ def index(session: Session, entity_key: str, record: Any) -> None:
     if not found.search:
         return
     insert = sqlite.insert if is_sqlite(session) else postgresql.insert
-    made = insert(_DOCS).values(entity=entity_key, record_id=record.id, text=text_of(found, record))
+    made = insert(_DOCS).values(
+        entity=entity_key, record_id=record.id, text=text_of(found, record, _further(session, entity_key, record))
+    )
     fresh = made.excluded.text
     session.execute(
         made.on_conflict_do_update(index_elements=["entity", "record_id"], set_={"text": fresh}, where=_DOCS.c.text != fresh)

@@ -7,7 +7,16 @@ from crm_core.models.base import Base, Customisable, Record, keep_sorted, thin_o
 from crm_core.models.booking import Booking, BookingPage, MeetingGuest
 from crm_core.models.capture import FormSubmission, LeadForm, LeadSource
 from crm_core.models.collaboration import Activity, Attachment, Follow, Pin, Task
-from crm_core.models.customers import Account, Contact, ContactPoint, Handover, HandoverItem, MatchKey
+from crm_core.models.customers import (
+    Account,
+    AccountPoint,
+    Contact,
+    ContactPoint,
+    Handover,
+    HandoverChecklist,
+    HandoverItem,
+    MatchKey,
+)
 from crm_core.models.dashboards import (
     Dashboard,
     DashboardChange,

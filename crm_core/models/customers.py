@@ -1,11 +1,12 @@
 """Companies and people."""
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from crm_core.models.base import Customisable, Record, choice_type, field, sort_column, table_args
+from crm_core.models.base import Customisable, Json, Record, choice_type, field, sort_column, table_args
 from crm_core.vocabulary import (
     AccountKind,
     FieldKind,
@@ -33,6 +34,7 @@ class Account(Customisable, table=True):
     industry: str | None = field("Industry", FieldKind.PICK)
     website: str | None = field("Website", FieldKind.URL)
     domain: str | None = Field(default=None, max_length=253, index=True)
+    email: str | None = field("E-mail", FieldKind.EMAIL)
     phone: str | None = field("Phone", FieldKind.PHONE)
     employees: int | None = field("Employees", FieldKind.INTEGER, low=0)
     revenue_minor: int | None = field("Annual revenue", FieldKind.MONEY, low=0)
@@ -117,6 +119,33 @@ class ContactPoint(Record, table=True):
     verified_at: datetime | None = None
 
 
+class AccountPoint(Record, table=True):
+    """One row per e-mail address or phone number of a company."""
+
+    __tablename__ = "account_point"
+    __table_args__ = table_args(
+        UniqueConstraint("account_id", "kind", "value_key", name="uq_account_point_value"),
+        Index("ix_account_point_lookup", "kind", "value_key"),
+        Index(
+            "uq_account_point_primary",
+            "account_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("is_primary = 1"),
+            postgresql_where=text("is_primary"),
+        ),
+    )
+    account_id: int = Field(foreign_key="account.id", ondelete="CASCADE")
+    kind: PointKind = Field(sa_type=choice_type(PointKind))
+    value: str = Field(max_length=254)
+    value_key: str = Field(max_length=254)
+    label: str | None = Field(default=None, max_length=40)
+    is_primary: bool = False
+    opted_out: bool = False
+    invalid: bool = False
+    verified_at: datetime | None = None
+
+
 class MatchKey(Record, table=True):
     """One row per normalised key by which a lead, contact or account can be recognised: the blocking index of the duplicate check."""
 
@@ -148,6 +177,15 @@ class Handover(Record, table=True):
     note: str = Field(default="", max_length=4000)
     reason: str = Field(default="", max_length=1000)
     decided_at: datetime | None = None
+
+
+class HandoverChecklist(Record, table=True):
+    """One row per edge whose checklist an administrator wrote; edges without one start with the usual items."""
+
+    __tablename__ = "handover_checklist"
+    __table_args__ = table_args(UniqueConstraint("edge"))
+    edge: HandoverEdge = Field(sa_type=choice_type(HandoverEdge))
+    items: list[dict[str, Any]] = Field(default_factory=list, sa_type=Json, nullable=False)
 
 
 class HandoverItem(Record, table=True):

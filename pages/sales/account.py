@@ -9,11 +9,13 @@ from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load
 from ui.components.activity_feed import feed, log_box
+from ui.components.contact_points import account_points
 from ui.components.deal_dialogs import NEW_FIELDS, new_deal
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.handover_cards import handover_card, offer_button
 from ui.components.header import header
+from ui.components.installed_card import installed_card
 from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
@@ -24,7 +26,6 @@ from ui.tones import TONES, stage_tones
 
 ABOUT = (
     "website",
-    "phone",
     "industry",
     "employees",
     "revenue_minor",
@@ -96,11 +97,13 @@ with right:
     next_steps("account", account_id)
     automations_card(automated, "account", account_id)
     customer_suggestions(actor, "account", account_id, actor.can("account", Action.EDIT), {"account_id": account_id})
+    account_points(actor, account_id)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     related(
         actor, "contact", where=here, columns=("name", "job_title"), title="People", list_url="contacts", preset={"account_id": account_id},
         fields=("name", "job_title", "email", "phone", "account_id", "owner_id"),
     )  # fmt: skip
+    installed_card(actor, account_id)
     related(actor, "ticket", where=here, columns=("subject", "status"), title="Tickets", list_url="tickets")
     related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")
     files("account", account_id)

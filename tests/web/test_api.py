@@ -434,6 +434,29 @@ def test_business_verbs_go_through_their_services(alice, cast):
     ]
     lines = alice("PUT", f"{deal}/lines", {"items": [{"name": "Hours", "quantity": 2, "unit_price_minor": 450}]}, if_match="*")
     assert lines.json()["items"][0]["total_minor"] == 900 and alice("GET", f"{deal}/lines").json()["currency"] == "USD"
+    yearly = {"name": "Care", "unit_price_minor": 100, "billing": "yearly", "periods": 2, "tax_rate_pct": 19}
+    lines = alice(
+        "PUT", f"{deal}/lines", {"items": [{"name": "Hours", "quantity": 2, "unit_price_minor": 450}, yearly]}, if_match="*"
+    ).json()
+    assert (lines["net_minor"], lines["tax_minor"], lines["gross_minor"], lines["arr_minor"], lines["once_minor"]) == (
+        1100,
+        38,
+        1138,
+        100,
+        900,
+    )
+    assert alice("PUT", f"{deal}/lines", {"items": [{"name": "x", "periods": 1.5}]}, if_match="*").status_code == 422
+    account = f"/accounts/{turned['account_id']}/points"
+    points = [
+        {"kind": "email", "value": "orders@acme.example", "verified": True},
+        {"kind": "phone", "value": "+49 30 1234567", "label": "Desk"},
+    ]
+    kept = alice("PUT", account, {"items": points}, if_match="*").json()["items"]
+    assert [(one["is_primary"], one["verified"], one["label"]) for one in kept] == [(True, True, ""), (True, False, "Desk")]
+    assert (
+        alice("GET", account).json()["items"] == kept
+        and alice("PUT", account, {"items": [{"kind": 1}]}, if_match="*").status_code == 422
+    )
     stage = next(
         one for one in alice("GET", "/lookups/stage").json()["items"] if one["means"] == "open" and one["probability_pct"] > 10
     )

@@ -1,5 +1,6 @@
 """What is no record of its own: who asks, which fields there are, lookups, search over everything, lines, messages."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,17 +14,18 @@ from crm_core.errors import Invalid, NotFound
 from crm_core.fields import registry
 from crm_core.services import finder
 from crm_core.services.collaboration.outward import wire
+from crm_core.services.customers import accounts, contacts
 from crm_core.services.helpdesk import tickets
 from crm_core.services.sales import deals, leads, orders
-from crm_core.services.sales.lines import LineView
-from crm_core.vocabulary import Action
-from web.api import document
+from crm_core.services.sales.lines import GIVEN, MAX_PERIODS, LineView, sums
+from crm_core.vocabulary import Action, Billing
+from web.api import document, points
 from web.api.answers import Answer, check_version, read, tag_of, versions_asked, write
 from web.api.callers import caller_of
 from web.api.records import Body, RecordId
 
 LOOKUPS = tuple(key for key, found in ENTITIES.items() if found.lookup)
-_LINE = ("product_id", "name", "quantity", "unit_price_minor", "discount_pct")
+_LINE = GIVEN
 _LINES_BODY: dict[str, Any] = {
     "type": "object", "required": ["items"], "additionalProperties": False,
     "properties": {
@@ -36,6 +38,9 @@ _LINES_BODY: dict[str, Any] = {
                     "quantity": {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000},
                     "unit_price_minor": {"type": "integer", "minimum": 0, "maximum": 1_000_000_000},
                     "discount_pct": {"type": "number", "minimum": 0, "maximum": 100},
+                    "billing": {"type": ["string", "null"], "enum": [*(one.value for one in Billing), None]},
+                    "periods": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_PERIODS},
+                    "tax_rate_pct": {"type": ["number", "null"], "minimum": 0, "maximum": 100},
                 },
             },
         }
@@ -70,6 +75,8 @@ def routes() -> APIRouter:
     )  # fmt: skip
     for key, service in (("deal", deals), ("order", orders)):
         _lines(router, key, service)
+    for key, of in (("contact", contacts), ("account", accounts)):
+        points.add(router, key, of)
     return router
 
 
@@ -198,12 +205,20 @@ def _lines(router: APIRouter, key: str, service: Any) -> None:
 
 def _shown(session: Session, actor: Actor, service: Any, record_id: int) -> Answer:
     record = service.get(session, actor, record_id)
-    items = [_line(one) for one in service.lines(session, actor, record_id)]
-    return Answer(200, {"items": items, "currency": record.currency}, {"etag": tag_of(record.version)})
+    lines = service.lines(session, actor, record_id)
+    body = {"items": [_line(one) for one in lines], "currency": record.currency, **_summed(lines)}
+    return Answer(200, body, {"etag": tag_of(record.version)})
+
+
+def _summed(lines: Sequence[LineView]) -> dict[str, Any]:
+    """What the lines come to; null where amounts are hidden."""
+    hidden, found = any(one.total_minor is None for one in lines), sums(lines)
+    names = {"net_minor": found.net, "tax_minor": found.tax, "gross_minor": found.gross, "once_minor": found.once, "mrr_minor": found.monthly, "arr_minor": found.yearly}  # fmt: skip
+    return {name: None if hidden else value for name, value in names.items()}
 
 
 def _line(one: LineView) -> dict[str, Any]:
-    names = ("id", "product_id", "name", "quantity", "unit_price_minor", "discount_pct", "total_minor")
+    names = ("id", *GIVEN, "total_minor", "tax_minor")
     return {name: wire(getattr(one, name)) for name in names}
 
 
@@ -213,13 +228,17 @@ def _rows(body: dict[str, Any]) -> list[dict[str, Any]]:
         raise Invalid(fields={"items": "Send a list of lines."})
     for n, row in enumerate(rows, 1):
         unknown = [key for key in row if key not in _LINE]
-        numbers = [row.get(key) for key in ("quantity", "discount_pct", "unit_price_minor", "product_id")]
+        numbers = [
+            row.get(key) for key in ("quantity", "discount_pct", "unit_price_minor", "product_id", "tax_rate_pct", "periods")
+        ]
         if unknown or any(one is not None and (isinstance(one, bool) or not isinstance(one, int | float)) for one in numbers):
-            raise Invalid(fields={"items": f"Line {n}: send {', '.join(_LINE)}; quantity, price and discount as numbers."})
+            raise Invalid(
+                fields={"items": f"Line {n}: send {', '.join(_LINE)}; quantity, price, discount, periods and tax rate as numbers."}
+            )
         if isinstance(row.get("unit_price_minor"), float) or (row.get("product_id") is not None and not _is_id(row["product_id"])):
             raise Invalid(fields={"items": f"Line {n}: the price is a whole number of minor units, the product an id."})
-        if row.get("name") is not None and not isinstance(row["name"], str):
-            raise Invalid(fields={"items": f"Line {n}: the name is a text."})
+        if any(row.get(key) is not None and not isinstance(row[key], str) for key in ("name", "billing")):
+            raise Invalid(fields={"items": f"Line {n}: name and billing are texts."})
     return rows
 
 

@@ -84,4 +84,5 @@ def note(session: Session, actor: Actor, found: Bounce) -> int | None:
     db.bump(session, MAIL.name)
     if found.dead:
         suppressions.note(session, actor, found.address, SuppressionReason.BOUNCED, source=found.words)
+        suppressions.mark_points(session, found.address, invalid=True)
     return int(mail_id)

@@ -13,10 +13,11 @@ from crm_core.errors import Conflict
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
 from crm_core.kit.text import clean, clip, email_key
-from crm_core.models import Suppression
-from crm_core.vocabulary import Action, ContactWay, SuppressionReason
+from crm_core.models import AccountPoint, ContactPoint, Suppression
+from crm_core.vocabulary import Action, ContactWay, PointKind, SuppressionReason
 
 LIST: Any = Suppression.__table__  # type: ignore[attr-defined]
+_POINTS: tuple[Any, ...] = (ContactPoint.__table__, AccountPoint.__table__)  # type: ignore[attr-defined]
 
 
 def note(
@@ -44,7 +45,17 @@ def lift(session: Session, actor: Actor, suppression_id: int) -> None:
         raise Conflict("This address is not on the list any more.")
     session.execute(update(LIST).where(open_row).values(lifted_at=utcnow(), updated_at=utcnow()))
     db.bump(session, LIST.name)
+    if row.reason is SuppressionReason.BOUNCED and row.way is ContactWay.EMAIL:
+        mark_points(session, row.address_key, invalid=False)
     events.record(session, actor, "suppression.lifted", entity="campaign", data={"address": row.address_key})
+
+
+def mark_points(session: Session, address: str, *, invalid: bool) -> None:
+    """Say of this address, wherever somebody has it, whether it works; other addresses of the same people stay as they are. The caller has asked."""
+    for table in _POINTS:
+        mine = and_(table.c.kind == PointKind.EMAIL, table.c.value_key == email_key(address), table.c.invalid.is_(not invalid))
+        session.execute(update(table).where(mine).values(invalid=invalid, updated_at=utcnow(), version=table.c.version + 1))
+        db.bump(session, table.name)
 
 
 def find(session: Session, actor: Actor, *, q: str = "", page: int = 1, size: int = 25) -> Page:

@@ -1,6 +1,6 @@
 """Accounts: the companies. Their web domain is kept for recognising them again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.kit.text import domain_key
-from crm_core.models import Account
+from crm_core.models import Account, AccountPoint
+from crm_core.services.customers import points as point_rules
 from crm_core.vocabulary import SOLD, Action, StageKind, TicketKind
 
 
@@ -33,14 +34,45 @@ def _refuse_circle(session: Session, account: Account) -> None:
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Account:
     """Create an account."""
-    return records.create(session, actor, "account", values, prepare=_prepare, submit_key=submit_key)
+    account = records.create(session, actor, "account", values, prepare=_prepare, submit_key=submit_key)
+    if account.email or account.phone:
+        point_rules.follow_main(session, point_rules.ACCOUNT, account)
+    return account
 
 
 def update(
     session: Session, actor: Actor, account_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> records.Saved:
     """Change an account."""
-    return records.update(session, actor, "account", account_id, changes, base_version=base_version, prepare=_prepare)
+    saved = records.update(session, actor, "account", account_id, changes, base_version=base_version, prepare=_prepare)
+    if {"email", "phone"} & set(saved.changed):
+        point_rules.follow_main(session, point_rules.ACCOUNT, saved.record)
+    return saved
+
+
+def points(session: Session, actor: Actor, account_id: int) -> list[AccountPoint]:
+    """All addresses and numbers of a company, the main ones first. Values are masked like the main ones."""
+    return point_rules.of(session, actor, point_rules.ACCOUNT, account_id)
+
+
+def traces(session: Session, actor: Actor, account_id: int) -> list[str]:
+    """What is shown in place of addresses and numbers that are masked for the actor."""
+    return point_rules.traces(session, actor, point_rules.ACCOUNT, account_id)
+
+
+def set_points(
+    session: Session,
+    actor: Actor,
+    account_id: int,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    base_version: int | None = None,
+    base_points: Sequence[Mapping[str, Any]] | None = None,
+) -> Account:
+    """Replace the addresses and numbers of a company, as ``points.replace`` says."""
+    return point_rules.replace(
+        session, actor, point_rules.ACCOUNT, account_id, rows, base_version=base_version, base_points=base_points
+    )
 
 
 @dataclass(frozen=True)

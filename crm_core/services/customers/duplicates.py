@@ -15,7 +15,8 @@ from crm_core.entities import ENTITIES
 from crm_core.kit.text import fold
 from crm_core.matching import MATCHED, keys_of, name_key
 from crm_core.models import MatchKey
-from crm_core.vocabulary import Action
+from crm_core.services.customers import points
+from crm_core.vocabulary import Action, PointKind
 
 _KEYS = MatchKey.__table__  # type: ignore[attr-defined]
 SURE, LIKELY = 0.95, 0.6
@@ -59,7 +60,7 @@ def check(session: Session, actor: Actor, entity_key: str, values: Mapping[str, 
     subject = SimpleNamespace(**values)
     keys = keys_of(entity_key, subject)
     scores: dict[tuple[str, int], dict[str, float]] = {}
-    for kind, entity, record_id in _by_keys(session, keys):
+    for kind, entity, record_id in (*_by_keys(session, keys), *_by_points(session, values)):
         scores.setdefault((entity, record_id), {})[kind] = WEIGHTS[kind]
     name = str(values.get("name") or "")
     for entity, record_id, likeness in _by_name(session, actor, entity_key, name):
@@ -78,6 +79,19 @@ def _by_keys(session: Session, keys: set[tuple[str, str]]) -> list[tuple[str, st
     clause = or_(*(and_(_KEYS.c.kind == kind, _KEYS.c.key == key) for kind, key in keys))
     rows = session.execute(select(_KEYS.c.kind, _KEYS.c.entity, _KEYS.c.record_id).where(clause).limit(MAX_CANDIDATES))
     return [(row.kind, row.entity, row.record_id) for row in rows]
+
+
+def _by_points(session: Session, values: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Whoever has the address or the number as one of several."""
+    found = []
+    for kind in PointKind:
+        value = str(values.get(points.MAIN[kind]) or "")
+        key = points.key_of(session, kind, value) if value else ""
+        for owner in points.OWNERS if key else ():
+            model: Any = owner.model
+            query = select(getattr(model, owner.key)).where(model.kind == kind, model.value_key == key).limit(MAX_CANDIDATES)
+            found += [(kind.value, owner.entity, record_id) for record_id in session.execute(query).scalars()]
+    return found
 
 
 def _by_name(session: Session, actor: Actor, entity_key: str, name: str) -> list[tuple[str, int, float]]:

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import domain_key, email_key
-from crm_core.models import Account, Contact, ContactPoint, Interaction, Mailbox, MailDelivery, Ticket, TicketMessage, User
+from crm_core.models import Account, AccountPoint, Contact, ContactPoint, Interaction, Mailbox, MailDelivery, Ticket, TicketMessage, User
 from crm_core.services.helpdesk import answer_rules
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.services.inbox import mark_rules, message_rules
@@ -122,7 +122,15 @@ def contact_of(session: Session, address_key: str) -> Contact | None:
 
 
 def account_of(session: Session, address_key: str) -> Account | None:
-    """The company that an address belongs to by its domain; None for the big mail providers."""
+    """The company that has this address, or to which it belongs by its domain; None for the domains of the big mail providers."""
+    listed = (
+        select(Account)
+        .join(AccountPoint, col(AccountPoint.account_id) == Account.id)
+        .where(AccountPoint.kind == PointKind.EMAIL, AccountPoint.value_key == address_key, col(Account.deleted_at).is_(None))
+    )
+    own = list(session.exec(listed.order_by(col(Account.id)).limit(2)))
+    if len(own) == 1:
+        return own[0]
     domain = domain_key(address_key)
     if not domain or domain in FREE_MAIL:
         return None

@@ -36,7 +36,9 @@ USED = "kept: other records depend on it"
 GONE = "nothing to do: it is no longer there"
 FORBIDDEN = "kept: your role does not allow to change it"
 
-_OWN_PARTS = frozenset({"contact_point", "stage_event", "deal_line", "order_line", "match_key", "user_closure", "user_role"})
+_OWN_PARTS = frozenset(
+    {"contact_point", "account_point", "stage_event", "deal_line", "order_line", "match_key", "user_closure", "user_role"}
+)
 """Tables whose rows are part of a record and go with it, as long as nobody added to them after the import."""
 
 _SYSTEM = frozenset({"event_log", "import_run", "import_row", "import_link", "job_run"})

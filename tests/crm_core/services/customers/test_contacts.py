@@ -2,10 +2,14 @@
 
 import pytest
 
-from crm_core.db import read_session
-from crm_core.errors import Conflict, Invalid
-from crm_core.services.customers import accounts, contacts
-from crm_core.vocabulary import PointKind
+from crm_core.db import read_session, write_session
+from crm_core.errors import Conflict, Invalid, NotPermitted
+from crm_core.services import crud, finder
+from crm_core.services.collaboration import suppressions, timeline
+from crm_core.services.customers import accounts, contacts, created_anyway, duplicates
+from crm_core.services.inbox import threading
+from crm_core.services.sales import leads
+from crm_core.vocabulary import DuplicateReason, PointKind
 from tests.verbs import do, look
 
 
@@ -51,6 +55,67 @@ def test_addresses_that_two_people_save_are_a_question_and_other_fields_merge(ca
     theirs = clash.value.details["rows"]
     assert [row["value"] for row in theirs] == ["m@example.com", "+49 30 1234567"]
     assert do(contacts.set_points, root, person.id, [], base_points=theirs).job_title == "CEO"
+
+
+def test_each_address_has_marks_of_its_own_and_is_found_wherever_it_stands(any_cast):
+    """People and companies alike: what is known of one address stays with it; the duplicate check, search and the mail intake know all of them."""
+    alice = any_cast["alice"]
+    person = do(contacts.create, alice, {"name": "Maria", "email": "m@example.com"})
+    firm = do(accounts.create, alice, {"name": "Acme", "phone": "+49 30 1111111"})
+    rows = [
+        *look(lambda s, a: contacts.rows_of(contacts.points(s, a, person.id)), alice),
+        {"kind": "email", "value": "home@else.example", "verified": True},
+    ]
+    do(contacts.set_points, alice, person.id, rows)
+    more = [
+        {"kind": "phone", "value": "+49 30 1111111"}, {"kind": "phone", "value": "+49 30 2222222", "label": "Berlin"},
+        {"kind": "email", "value": "orders@acme.example"},
+    ]  # fmt: skip
+    assert do(accounts.set_points, alice, firm.id, more).email == "orders@acme.example"
+    do(accounts.update, alice, firm.id, {"phone": "+49 30 3333333"})
+    assert [(p.value, p.is_primary) for p in look(accounts.points, alice, firm.id) if p.kind is PointKind.PHONE] == [
+        ("+49 30 3333333", True), ("+49 30 1111111", False), ("+49 30 2222222", False),
+    ]  # fmt: skip
+    for values, found in (
+        ({"email": "HOME@else.example"}, ("contact", person.id)),
+        ({"phone": "+49302222222"}, ("account", firm.id)),
+    ):
+        assert [(hit.entity, hit.id) for hit in look(duplicates.check, alice, "lead", values).shown] == [found]
+    assert [hit.id for hit in look(finder.find, alice, "home@else")] == [person.id]
+    with write_session() as session:
+        assert threading.account_of(session, "orders@acme.example").id == firm.id
+        suppressions.mark_points(session, "Home@else.example", invalid=True)
+    kept = look(lambda s, a: contacts.rows_of(contacts.points(s, a, person.id)), alice)
+    assert [(row["value"], row["invalid"], row["verified"]) for row in kept] == [
+        ("m@example.com", False, False),
+        ("home@else.example", True, True),
+    ]
+    do(contacts.set_points, alice, person.id, [{"kind": "email", "value": "home@else.example"}])
+    kept = look(lambda s, a: contacts.rows_of(contacts.points(s, a, person.id)), alice)
+    assert [(row["is_primary"], row["invalid"], row["verified"]) for row in kept] == [(True, True, True)], (
+        "what a row leaves out stays as it was"
+    )
+
+
+def test_a_record_that_looks_known_is_created_with_a_reason(cast):
+    alice, charlie = cast["alice"], cast["charlie"]
+    do(leads.create, alice, {"name": "Maria Anders", "email": "m@example.com"})
+    values, key = {"name": "Maria Anders", "email": "m@example.com"}, "once"
+    with pytest.raises(Invalid, match="Say why"):
+        do(crud.create_anyway, charlie, "lead", values, why=created_anyway.Why())
+    with pytest.raises(Invalid, match="own words"):
+        do(crud.create_anyway, charlie, "lead", values, why=created_anyway.Why(DuplicateReason.OTHER, " "))
+    why = created_anyway.Why(DuplicateReason.SHARED, "Mother and daughter")
+    made = [do(crud.create_anyway, charlie, "lead", values, why=why, submit_key=key).id for _ in range(2)]
+    assert made[0] == made[1]
+    do(crud.create_anyway, charlie, "lead", {"name": "Somebody else"}, why=created_anyway.Why())
+    (entry,) = [item for item in look(timeline.find, charlie, "lead", made[0], kinds="changes")[0] if "although" in item.sentence]
+    assert entry.data["reason"] == "They share an address, a number or a web site: Mother and daughter"
+    assert entry.data["like"] == [], "what is out of sight is counted, not named"
+    told = look(created_anyway.summary, cast["root"])
+    assert (told.total, told.by_person, told.latest[0].found) == (1, ((charlie.name, 1),), 1)
+    with pytest.raises(NotPermitted):
+        look(created_anyway.summary, alice)
 
 
 def test_wrong_addresses_are_named(cast):
