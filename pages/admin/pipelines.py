@@ -6,17 +6,19 @@ from crm_core.services.admin import pipelines
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
+from ui.components.checklists import checklists
 from ui.components.header import header
 from ui.components.lead_statuses import lead_statuses
 from ui.components.pipeline_editor import pipeline_editor
 from ui.session import current_actor
 
-PARTS = {"pipelines": "Deals", "statuses": "Lead statuses"}
+PARTS = {"pipelines": "Deals", "statuses": "Lead statuses", "handovers": "Hand-overs"}
 
 
 def choose_part() -> str:
-    """Pipelines of deals or statuses of leads, as the address says."""
-    part = "statuses" if st.query_params.get("part") == "statuses" else "pipelines"
+    """Pipelines of deals, statuses of leads or checklists of hand-overs, as the address says."""
+    part = st.query_params.get("part", "")
+    part = part if part in PARTS else "pipelines"
     chosen = st.segmented_control(
         "Of",
         list(PARTS),
@@ -46,8 +48,12 @@ may_edit = actor.can("pipeline", Action.MANAGE)
 actions = header(
     "Pipelines", "The ways your deals and leads go. What a stage or status means is what reports count; its name is yours."
 )
-if choose_part() == "statuses":
+part = choose_part()
+if part == "statuses":
     lead_statuses(actions, may_edit)
+    st.stop()
+if part == "handovers":
+    checklists(may_edit)
     st.stop()
 if may_edit and actions.button("New pipeline", type="primary", icon=":material/add:", key="new_pipeline"):
     new_pipeline()

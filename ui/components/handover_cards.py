@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.services.customers import handover_rules, handovers
+from crm_core.services.customers import checklists, handover_rules, handovers
 from crm_core.services.customers.handover_views import HandoverView, ItemView
 from crm_core.vocabulary import Action, HandoverEdge, HandoverState
 from ui import format as fmt
@@ -133,7 +133,7 @@ def offer_dialog(account_id: int) -> None:
         placeholder="What was promised, what is delicate, what comes next",
     )  # fmt: skip
     st.markdown("**Checklist**")
-    leave_out = [item.label for item in handover_rules.CHECKLISTS[edge] if not _wanted(item, edge)]
+    leave_out = [item.label for item in load(checklists.find)[edge].items if not _wanted(item, edge)]
     more = st.text_area("More items, one per line", key="handover_more", height=68, max_chars=2_000)
     st.caption("The account stays with its owner until the offer is accepted.")
     if st.button("Offer", type="primary", key="handover_yes"):

@@ -38,7 +38,7 @@ CHECKLISTS: dict[HandoverEdge, tuple[Item, ...]] = {
     ),
     HandoverEdge.COLLEAGUES: (_PROMISES, _INTRODUCED, _PREFERENCES, _OPEN),
 }
-"""The items that an edge starts with; whoever hands over may add some and leave out those that are not required."""
+"""The items that an edge starts with until an administrator writes others; whoever hands over may add some and leave out those that are not required."""
 
 MISSING = {
     HandoverCheck.GOALS: "No contact of this account has goals yet. Write them down on the contact first.",
@@ -46,15 +46,21 @@ MISSING = {
 }
 
 
-def checklist(edge: HandoverEdge, *, leave_out: Iterable[str] = (), more: Sequence[str] = ()) -> list[Item]:
-    """The items of a new hand-over. Required ones can't be left out; added ones are not required."""
+def label_of(text: object) -> str:
+    """The words of an item on one line. Raises Invalid when they are too many."""
+    label = clean(" ".join(str(text or "").split()))
+    if len(label) > MAX_LABEL:
+        raise Invalid(fields={"more": f"An item has at most {MAX_LABEL} characters."})
+    return label
+
+
+def checklist(usual: Iterable[Item], *, leave_out: Iterable[str] = (), more: Sequence[str] = ()) -> list[Item]:
+    """The items of a new hand-over, from those of its edge. Required ones can't be left out; added ones are not required."""
     gone = set(leave_out)
-    items = [item for item in CHECKLISTS[edge] if item.required or item.label not in gone]
+    items = [item for item in usual if item.required or item.label not in gone]
     known = {item.label for item in items}
     for text in more:
-        label = clean(" ".join(str(text).split()))
-        if len(label) > MAX_LABEL:
-            raise Invalid(fields={"more": f"An item has at most {MAX_LABEL} characters."})
+        label = label_of(text)
         if label and label not in known:
             items.append(Item(label))
             known.add(label)

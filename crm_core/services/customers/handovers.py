@@ -15,7 +15,7 @@ from crm_core.kit.text import clean
 from crm_core.models import Account, Handover, HandoverItem, SubmitKey, User
 from crm_core.ordering import alphabetical
 from crm_core.services.collaboration import notifications
-from crm_core.services.customers import handover_rules, handover_views
+from crm_core.services.customers import checklists, handover_rules, handover_views
 from crm_core.services.customers.handover_views import HandoverView
 from crm_core.vocabulary import Action, HandoverCheck, HandoverEdge, HandoverState
 
@@ -85,7 +85,8 @@ def offer(
     )
     session.add(handover)
     session.flush()
-    for position, item in enumerate(handover_rules.checklist(edge, leave_out=leave_out, more=more)):
+    usual = checklists.of(session, edge).items
+    for position, item in enumerate(handover_rules.checklist(usual, leave_out=leave_out, more=more)):
         _add_item(session, actor, handover, position, item)
     if submit_key:
         session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"entity": "handover", "id": handover.id}))

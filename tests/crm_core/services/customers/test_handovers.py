@@ -9,7 +9,7 @@ from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.models import Account, Handover, RolePermission
 from crm_core.services.collaboration import notifications, timeline
-from crm_core.services.customers import accounts, contacts, handovers
+from crm_core.services.customers import accounts, checklists, contacts, handovers
 from crm_core.vocabulary import Action, HandoverEdge, HandoverState, Scope
 from tests.verbs import do
 
@@ -50,6 +50,35 @@ def test_an_account_is_offered_prepared_and_accepted(cast, account):
     assert sentences[0] == "accepted the hand-over" and "offered the account to {to}" in sentences
     assert see(handovers.waiting, sam) == [] and see(handovers.offered, alice) == []
     assert do(accounts.update, sam, account.id, {"city": "Oslo"}).changed == ("city",), "who accepted it can work on it"
+
+
+def test_an_administrator_writes_the_checklist_of_an_edge_and_running_hand_overs_keep_theirs(cast, account):
+    root, edge = cast["root"], HandoverEdge.SALES_SERVICE
+    offer = do(handovers.offer, cast["alice"], account.id, to_user_id=cast["sam"].user_id)
+    before = [item.label for item in see(handovers.get, cast["alice"], offer.id).items]
+    base = see(checklists.find, root)[edge].rows
+    rows = [{"label": "Goals  known", "required": True, "looks_at": "goals"}, {"label": "Keys are back"}]
+    do(checklists.save, root, edge, rows, base=base)
+    assert [item.label for item in see(handovers.get, cast["alice"], offer.id).items] == before
+    with pytest.raises(Conflict, match="this checklist"):
+        do(checklists.save, root, edge, rows, base=base)
+    for wrong, words in (
+        ([], "at least one"),
+        ([rows[1], rows[1]], "twice"),
+        ([{"label": "x" * 201}], "at most 200"),
+        ([{"label": "x", "looks_at": "moon"}], "looks at"),
+    ):
+        with pytest.raises(Invalid, match=words):
+            do(checklists.save, root, edge, wrong)
+    with pytest.raises(NotPermitted):
+        do(checklists.save, cast["alice"], edge, rows)
+    do(handovers.withdraw, cast["alice"], offer.id)
+    offer = do(
+        handovers.offer, cast["alice"], account.id, to_user_id=cast["sam"].user_id, leave_out=["Goals known", "Keys are back"]
+    )
+    assert [(item.label, item.required) for item in see(handovers.get, cast["alice"], offer.id).items] == [("Goals known", True)]
+    do(checklists.reset, root, edge)
+    assert [item.label for item in see(checklists.find, root)[edge].items] == before
 
 
 def test_goals_and_preferences_are_ticked_by_what_the_records_hold(cast, account):
