@@ -71,6 +71,7 @@ class Ticket(Customisable, table=True):
     account_id: int | None = field("Account", to="account")
     contact_id: int | None = field("Contact", to="contact")
     product_id: int | None = field("Product", to="product")
+    serial_number: str | None = field("Serial number", max_length=80, index=True, help="Of the piece that this is about")
     owner_id: int | None = field("Assigned to", to="user")
     team_id: int | None = field("Team", to="team")
     opened_at: datetime = field("Opened", FieldKind.DATETIME, required=True, editable=False)

@@ -21,12 +21,13 @@ from ui.components.record_automations import automations_card, start_button
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.sla_card import sla_card
 from ui.components.survey_send import survey_button
-from ui.components.ticket_dialogs import customer, priority_badges, wait_menu
+from ui.components.ticket_dialogs import customer, priority_badges, same_piece, wait_menu
 from ui.navigation import page_of
 from ui.session import current_actor
 
 ABOUT = (
-    "account_id", "product_id", "channel", "category", "impact", "urgency", "priority", "owner_id", "team_id", "opened_at", "first_response_at", "solved_at",
+    "account_id", "product_id", "serial_number", "channel", "category", "impact", "urgency", "priority", "owner_id", "team_id", "opened_at", "first_response_at",
+    "solved_at",
 )  # fmt: skip
 
 actor = current_actor()
@@ -82,4 +83,5 @@ with right:
     automations_card(automated, "ticket", ticket_id)
     again = ("reopened_count",) if row["reopened_count"] else ()
     facts(actor, "About", specs, row, (*ABOUT, *again, *(key for key in specs if specs[key].custom)))
+    same_piece(actor, row["serial_number"])
     files("ticket", ticket_id)

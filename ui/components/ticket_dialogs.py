@@ -1,5 +1,6 @@
 """Working on a ticket: the dialog that opens one, for whom it waits, the card about the customer."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,13 @@ from crm_core.fields import FieldSpec, registry
 from crm_core.services.customers import preferences
 from crm_core.services.helpdesk import ticket_rules, tickets
 from crm_core.vocabulary import Action, Level, Priority, Verdict
+from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.components.facts import facts
+from ui.components.filter_bar import PARAM
 from ui.components.picker import picker
 from ui.components.record_page import facts_if, related
-from ui.navigation import go
+from ui.navigation import go, page_of
 from ui.session import current_actor
 from ui.tones import TONES
 
@@ -40,6 +43,12 @@ def new_ticket(contact_id: int | None = None) -> None:
     owner = right.selectbox(
         "Assigned to", list(people), index=list(people).index(mine) if mine in people else None, format_func=lambda one: people[one], placeholder="Nobody yet", key="ticket_owner",
     )  # fmt: skip
+    left, right = st.columns(2)
+    with left:
+        product = picker(
+            "Product", lambda q: load(lists.choices, "product", q, limit=20), key="ticket_product", value=None, title=""
+        )
+    serial = right.text_input("Serial number", key="ticket_serial", max_chars=80)
     if st.button("Open ticket", type="primary", key="ticket_yes"):
         values = {
             "subject": subject,
@@ -48,6 +57,8 @@ def new_ticket(contact_id: int | None = None) -> None:
             "urgency": urgency,
             "category": category,
             "owner_id": owner,
+            "product_id": product,
+            "serial_number": serial or None,
         }
         made = perform(tickets.create, values, message=message or "", submit_key=submit_key("ticket"), success="Ticket opened.")
         if made is not None:
@@ -107,6 +118,15 @@ def customer(actor: Actor, ticket_specs: Mapping[str, FieldSpec], row: Mapping[s
     others = {"op": "and", "items": [here, {"field": "number", "cmp": "ne", "value": row["number"]}]}
     related(actor, "ticket", where=others, columns=("subject", "status"), title="Other tickets", list_url="tickets")
     related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")
+
+
+def same_piece(actor: Actor, serial: Any) -> None:
+    """The way to everything that was ever asked about the same piece, whoever had it."""
+    page = page_of(actor, "tickets")
+    if page is None or not serial or actor.masked("ticket", "serial_number"):
+        return
+    rule = json.dumps({"op": "and", "items": [{"field": "serial_number", "cmp": "eq", "value": serial}]}, separators=(",", ":"))
+    st.page_link(page, label=f"All tickets about No. {fmt.md(serial)}", icon=":material/qr_code_2:", query_params={PARAM: rule})
 
 
 def _barred(contact_id: int) -> dict[str, str]:

@@ -1,15 +1,19 @@
 """Tickets: from the question to the answer, and who may do what."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from crm_core import lists
 from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
+from crm_core.lists import ListQuery
+from crm_core.services import crud, finder
 from crm_core.services.customers import contacts
-from crm_core.services.helpdesk import tickets
-from crm_core.services.sales import leads
+from crm_core.services.helpdesk import installed, tickets
+from crm_core.services.sales import leads, orders
 from crm_core.vocabulary import Level, MessageDirection, Priority, TicketKind
 from tests.verbs import do
 
@@ -131,3 +135,25 @@ def test_a_card_that_is_dropped_on_a_status_follows_the_rules_of_the_buttons(cas
     assert (again.status, again.solved_at, again.reopened_count) == (TicketKind.OPEN, None, 1)
     with pytest.raises(NotPermitted):
         do(tickets.move, cast["alice"], ticket.id, TicketKind.SOLVED)
+
+
+def test_an_account_shows_its_products_with_serial_numbers_and_tickets_are_found_by_them(any_cast):
+    root, alice, sam = any_cast["root"], any_cast["alice"], any_cast["sam"]
+    account = do(leads.accounts.create, alice, {"name": "Alfreds"})
+    pump, hose = (do(crud.create, root, "product", {"name": name, "price_minor": 100}) for name in ("Pump", "Hose"))
+    order = do(orders.create, root, {"account_id": account.id, "status": "placed"})
+    do(orders.set_lines, root, order.id, [{"product_id": pump.id, "quantity": 2}])
+    for serial in ("A-17", "A-17", "B 4"):
+        last = new(sam, account_id=account.id, product_id=pump.id, serial_number=serial)
+    do(tickets.solve, sam, last.id)
+    new(sam, account_id=account.id, product_id=hose.id)
+    with read_session() as session:
+        first, second = installed.at_account(session, root, account.id)
+        assert (first.name, first.bought, first.tickets, first.open_tickets) == ("Pump", 2, 3, 2)
+        assert [(one.number, one.tickets) for one in first.serials] == [("B 4", 1), ("A-17", 2)]
+        assert (second.name, second.bought, second.open_tickets, second.serials) == ("Hose", None, 1, ())
+        assert [hit.entity for hit in finder.find(session, sam, "A-17")] == ["ticket", "ticket"]
+        query = ListQuery(filter={"field": "serial_number", "cmp": "eq", "value": "a-17"})
+        assert lists.count(session, sam, "ticket", query) == 2
+        blind = replace(alice, grants={key: scopes for key, scopes in alice.grants.items() if key[0] not in ("ticket", "order")})
+        assert installed.at_account(session, blind, account.id) == []
