@@ -1,6 +1,7 @@
 """Campaigns as a list: for marketers, to see what runs and what is planned."""
 
 from crm_core.vocabulary import Action, CampaignStatus
+from ui.components.acquisition import acquisition_button
 from ui.components.header import header
 from ui.components.nothing_yet import nothing_yet
 from ui.components.record_list import Quick, record_list
@@ -18,6 +19,7 @@ def new_campaign() -> None:
 
 actor = current_actor()
 actions = header("Campaigns", "Whom we address, through which channels, and what comes of it")
+acquisition_button(actor, actions)
 if actor.can("campaign", Action.CREATE) and actions.button(
     "New campaign", type="primary", icon=":material/add:", shortcut="n", key="new_campaign"
 ):

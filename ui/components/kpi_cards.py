@@ -17,7 +17,7 @@ from ui.components.list_link import list_link
 ICONS = {
     "revenue_won": "payments", "open_pipeline": "filter_alt", "weighted_pipeline": "balance", "win_rate": "trophy", "average_deal": "sell",
     "sales_cycle": "timelapse", "new_leads": "person_add", "lead_conversion": "conversion_path", "campaign_cost": "request_quote",
-    "campaign_return": "campaign", "orders": "receipt_long", "order_revenue": "point_of_sale", "average_order": "shopping_basket",
+    "campaign_return": "campaign", "acquisition_cost": "person_add", "orders": "receipt_long", "order_revenue": "point_of_sale", "average_order": "shopping_basket",
     "open_tickets": "confirmation_number", "first_response": "forum", "resolution": "task_alt", "open_handovers": "move_down",
     "first_response_p90": "forum", "first_response_work": "forum", "first_response_work_p90": "forum", "resolution_p90": "task_alt",
     "resolution_work": "task_alt", "resolution_work_p90": "task_alt", "response_kept": "handshake", "resolution_kept": "verified",

@@ -12,7 +12,7 @@ from crm_core.services.analytics import dimensions, metrics, pivots
 from crm_core.services.analytics.backlog import AGE
 from crm_core.services.analytics.dashboards import TileRow
 from crm_core.services.analytics.dimensions import Dimension
-from crm_core.services.analytics.metric_rules import AREAS, METRICS
+from crm_core.services.analytics.metric_rules import AREAS, METRICS, WHOLE
 from crm_core.services.analytics.tile_facts import COUNTED
 from crm_core.services.analytics.tile_rules import HEIGHTS, LIMITS, PIVOT_CHARTS, TIME, WIDTHS, Spec, charts_for, checked
 from crm_core.services.analytics.tiles import Look
@@ -81,7 +81,7 @@ def _figure(actor: Actor, spec: Spec, name: str) -> Spec:
         help="Defined once for the whole workspace; the overview shows the same.",
     )  # fmt: skip
     metric = METRICS[key]
-    splits = {"": "As one number"} | ({TIME: "Over time"} if metric.history and key != "campaign_return" else {})
+    splits = {"": "As one number"} | ({TIME: "Over time"} if metric.history and key not in WHOLE else {})
     splits |= {AGE: "By age"} if key == "open_tickets" else {}
     if key in COUNTED:
         splits |= {

@@ -34,6 +34,7 @@ _DEAL = Deal.__table__  # type: ignore[attr-defined]
 CANNOT = {
     "weighted_pipeline": "Win probabilities of the past are not kept for every deal, so this figure can't be rebuilt for a past day.",
     "campaign_cost": "Costs of campaigns are kept as they are now, so this figure can't be rebuilt for a past day.",
+    "acquisition_cost": "Costs of campaigns are kept as they are now, so this figure can't be rebuilt for a past day.",
     "campaign_return": "Costs of campaigns are kept as they are now, so this figure can't be rebuilt for a past day.",
     **dict.fromkeys(
         (

@@ -8,7 +8,8 @@ from sqlmodel import Session
 from crm_core import filters
 from crm_core.access import Actor, visible
 from crm_core.filters import Context
-from crm_core.models import Campaign, CampaignChannel, Deal, Lead
+from crm_core.models import Account, Campaign, CampaignChannel, Deal, Lead
+from crm_core.services.analytics import acquisition
 from crm_core.services.analytics.metric_rules import METRICS, Facts, list_filter
 from crm_core.services.analytics.metric_slots import (
     Grouped,
@@ -22,6 +23,7 @@ from crm_core.services.analytics.metric_slots import (
     union_rows,
 )
 
+_ACCOUNT = Account.__table__  # type: ignore[attr-defined]
 _DEAL = Deal.__table__  # type: ignore[attr-defined]
 _LEAD = Lead.__table__  # type: ignore[attr-defined]
 _CAMPAIGN = Campaign.__table__  # type: ignore[attr-defined]
@@ -63,6 +65,19 @@ def campaigns(session: Session, actor: Actor, slot: Slot) -> Grouped:
         facts.cost_minor += int(row[2])
 
     return collect(rows, put, lambda row: day_key(row[0]))
+
+
+def new_customers(session: Session, actor: Actor, slot: Slot) -> Facts:
+    """Accounts that became customers in the period; nothing for one owner, and for whoever sees only a part of accounts and deals."""
+    if slot.owner_id is not None or acquisition.hidden_reason(actor):
+        return Facts()
+    ast = list_filter(METRICS["acquisition_cost"], slot.period)
+    seen = (
+        select(func.count())
+        .select_from(_ACCOUNT)
+        .where(visible(actor, "account", _ACCOUNT), filters.where(session, "account", ast, actor))
+    )
+    return Facts(new_customers=session.execute(seen).scalar_one())
 
 
 def campaign_returns(session: Session, actor: Actor, slot: Slot) -> Facts:

@@ -68,6 +68,7 @@ def _measure(session: Session, actor: Actor, area: str, selection: Selection, pe
     whole = total(grouped.values())
     if area == "marketing":
         whole.add(marketing_facts.campaign_returns(session, actor, slot))
+        whole.add(marketing_facts.new_customers(session, actor, slot))
     return Measured(period, steps, whole, tuple(grouped.get(index, Facts()) for index in range(len(steps))))
 
 

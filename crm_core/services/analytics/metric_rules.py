@@ -61,6 +61,7 @@ class Facts:
     return_deals: int = 0
     return_minor: int = 0
     return_cost_minor: int = 0
+    new_customers: int = 0
 
     def add(self, other: "Facts") -> "Facts":
         """Take the counts of another stretch in; returns itself."""
@@ -255,6 +256,21 @@ def _attributed(period: Period) -> list[Ast]:
     return [_outcome(StageKind.WON), *within("campaign.starts_on", period)]
 
 
+def _first_won(period: Period) -> list[Ast]:
+    """Accounts with a won deal in the period and none before."""
+
+    def won(*leaves: Ast) -> Ast:
+        return {"op": "and", "items": [_outcome(StageKind.WON), *leaves]}
+
+    inside: Ast = {"agg": "count", "rel": "deals", "where": won(*within("closed_on", period)), "cmp": "ge", "value": 1}
+    if period.start is None:
+        return [inside]
+    earlier = won({"field": "closed_on", "cmp": "lt", "value": str(period.start)})
+    return [inside, {"agg": "count", "rel": "deals", "where": earlier, "cmp": "eq", "value": 0}]
+
+
+WHOLE = ("campaign_return", "acquisition_cost")
+"""Figures that set records against the costs of campaigns: they have no trend and no groups."""
 _AMOUNT = (("deal", "amount_minor"),)
 _COST = (("campaign", "budget_minor"),)
 """Who may not see a campaign's budget sees no sum of its costs either."""
@@ -364,6 +380,16 @@ _ALL = (
         value=lambda f: (f.return_minor - f.return_cost_minor) / f.return_cost_minor if f.return_cost_minor else None,
         cases=lambda f: f.return_deals, leaves=_attributed, needs=(*_AMOUNT, *_COST), owner_path="campaign.owner_id",
         missing="No campaign that started in this period has a cost.",
+    ),
+    Metric(
+        "acquisition_cost", "Cost per new customer", "marketing", "account", MetricUnit.MONEY, "down", card="filled",
+        formula="CAC: actual costs of the channels of the campaigns that started in the period (numerator), divided by the number of accounts that became "
+        "customers in the period (denominator): whose first won deal has its closing day in it.",
+        note="Blended: every new customer counts, whoever won them, and only costs of campaigns do, no salaries. Without a cost nothing is divided. By campaign "
+        "and by channel it stands under *Campaigns*, *Cost per customer*.",
+        value=lambda f: ratio_minor(f.cost_minor, f.new_customers) if f.cost_minor else None, cases=lambda f: f.new_customers, leaves=_first_won,
+        needs=(*_COST, ("deal", "outcome"), ("deal", "closed_on")),
+        missing="No campaign that started in this period has a cost, or nobody became a customer in it.",
     ),
     Metric(
         "orders", "Orders", "orders", "order", MetricUnit.COUNT, "up",

@@ -12,9 +12,9 @@ from crm_core.entities import entity
 from crm_core.errors import NotFound
 from crm_core.kit import clock
 from crm_core.models import Organisation
-from crm_core.services.analytics import metric_slots, periods
+from crm_core.services.analytics import acquisition, metric_slots, periods
 from crm_core.services.analytics.metric_measure import Measured, measure
-from crm_core.services.analytics.metric_rules import AREAS, METRICS, Metric, list_filter, too_few_before
+from crm_core.services.analytics.metric_rules import AREAS, METRICS, WHOLE, Metric, list_filter, too_few_before
 from crm_core.services.analytics.metric_slots import Selection, Slot
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.vocabulary import Action, Against, MetricUnit, PeriodPreset, Scope
@@ -124,13 +124,13 @@ def figure(session: Session, actor: Actor, key: str, selection: Selection) -> Fi
 
 def hidden_reason(actor: Actor, metric: Metric) -> str:
     """Why a person must not see a figure although they may read its records; empty when they may."""
-    read = [(metric.entity, str(leaf["field"])) for leaf in metric.leaves(Period())]
+    read = [(metric.entity, str(leaf["field"])) for leaf in metric.leaves(Period()) if "field" in leaf]
     for entity_key, field_key in (*metric.needs, *read):
         if actor.masked(entity_key, field_key):
             return f"Your role hides a field of {entity(entity_key).plural.lower()} that this figure is made of."
     if metric.key == "campaign_return" and Scope.ALL not in actor.scopes("deal", Action.READ):
         return "Your role sees only a part of the deals, so what campaigns brought in can't be told."
-    return ""
+    return acquisition.hidden_reason(actor) if metric.key == "acquisition_cost" else ""
 
 
 # --- from facts to figures --------------------------------------------------------------------------------------------
@@ -146,6 +146,14 @@ def figure_of(
     reason = hidden_reason(actor, metric)
     if reason:
         return Figure(metric.key, None, 0, ast, reason=reason, hidden=True)
+    if metric.key == "acquisition_cost" and selection.owner_id is not None:
+        return Figure(
+            metric.key,
+            None,
+            0,
+            ast,
+            reason="Campaigns win customers for everybody: what one person's customers cost can't be told.",
+        )
     one = _one_person(actor, metric, selection)
     if one and metric.few(found.whole) and metric.cases(found.whole):
         records = entity(metric.entity).plural.lower()
@@ -196,7 +204,7 @@ def _one_person(actor: Actor, metric: Metric, selection: Selection) -> bool:
 
 
 def _points(metric: Metric, found: Measured, *, one: bool = False) -> tuple[Point, ...]:
-    if not metric.history or metric.key == "campaign_return":
+    if not metric.history or metric.key in WHOLE:
         return ()
     parts = found.standing if metric.now else found.parts
     return tuple(

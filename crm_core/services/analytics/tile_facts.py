@@ -20,7 +20,7 @@ from crm_core.errors import Invalid
 from crm_core.fields import resolve
 from crm_core.models import CampaignChannel
 from crm_core.services.analytics import dimensions, ticket_facts
-from crm_core.services.analytics.metric_rules import Facts, Metric, list_filter, within
+from crm_core.services.analytics.metric_rules import WHOLE, Facts, Metric, list_filter, within
 from crm_core.services.analytics.metric_slots import Grouped, beginning
 from crm_core.services.analytics.metric_sql import broad, packed, step_of, unpacked
 from crm_core.services.analytics.periods import Bucket, Period
@@ -47,7 +47,7 @@ class Cut:
 
 def day_field(metric: Metric) -> str:
     """The field by which a metric's records lie in time; empty for what is open now."""
-    return next((str(leaf["field"]) for leaf in metric.leaves(_PROBE) if leaf["cmp"] == "between"), "")
+    return next((str(leaf["field"]) for leaf in metric.leaves(_PROBE) if "field" in leaf and leaf["cmp"] == "between"), "")
 
 
 def listed(metric: Metric, cut: Cut) -> dict[str, Any]:
@@ -60,10 +60,8 @@ def grouped(
     session: Session, actor: Actor, metric: Metric, cut: Cut, *, clause: Any = None, group: Any = None, leaves: bool = True
 ) -> Grouped:
     """Facts by group. ``clause`` narrows further, ``group`` replaces the dimension's column; ``leaves=False``: the clause says what counts."""
-    if metric.key == "campaign_return":
-        raise Invalid(
-            "The return of campaigns sets deals against costs, which have no such field: it can be shown as a whole only."
-        )
+    if metric.key in WHOLE:
+        raise Invalid(f"“{metric.label}” sets records against costs, which have no such field: it can be shown as a whole only.")
     table, read = entity(metric.entity).table, _READERS[metric.key]
     ast = listed(metric, cut) if leaves else (cut.only or {"op": "and", "items": []})
     where = [visible(actor, metric.entity, table)]

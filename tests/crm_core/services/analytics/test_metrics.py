@@ -18,8 +18,9 @@ from crm_core.errors import NotFound, NotPermitted
 from crm_core.kit.clock import frozen
 from crm_core.lists import ListQuery
 from crm_core.models import Account, Campaign, CampaignChannel, Deal, Lead, Order, Organisation, Stage, Ticket
-from crm_core.services.analytics import breakdowns, metrics
+from crm_core.services.analytics import acquisition, breakdowns, metrics
 from crm_core.services.analytics.metric_rules import AREAS, METRICS
+from crm_core.services.analytics.periods import Period
 from crm_core.vocabulary import SOLD, Against, HandoverState, PeriodPreset, PromiseOutcome, StageKind, TicketKind
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
 
@@ -343,6 +344,35 @@ def test_campaign_cost_and_return_take_both_sides_of_the_same_campaigns(cast):
     assert found["campaign_return"].value == pytest.approx((sum(d.amount_minor for d in deals) - cost) / cost)
     count, sums = totals(cast["dana"], found["campaign_return"])
     assert (count, sums["amount_minor"]) == (len(deals), sum(d.amount_minor for d in deals))
+
+
+def test_a_new_customer_costs_what_campaigns_did_and_nothing_is_divided_where_costs_are_missing(cast):
+    fill(cast, 12)
+    selection = select_period(cast["root"], PeriodPreset.MONTHS_12)
+    with frozen(NOW), read_session() as session:
+        accounts = {a.id for a in session.exec(select(Account)) if a.deleted_at is None}
+        won = [
+            d
+            for d in session.exec(select(Deal))
+            if d.outcome is StageKind.WON and d.deleted_at is None and d.account_id in accounts
+        ]
+        found = {d.account_id: min(x.closed_on for x in won if x.account_id == d.account_id) for d in won}
+        new = [key for key, day in found.items() if inside(day, selection.period)]
+        whole = acquisition.of_period(session, cast["root"], selection.period)
+        figure = metrics.figure(session, cast["root"], "acquisition_cost", selection)
+        nothing = metrics.figure(
+            session, cast["root"], "acquisition_cost", replace(selection, period=Period(date(1990, 1, 1), date(1990, 2, 1)))
+        )
+        one = metrics.figure(session, cast["root"], "acquisition_cost", replace(selection, owner_id=cast["alice"].user_id))
+        hidden = metrics.figure(session, cast["alice"], "acquisition_cost", selection)
+    assert len(new) > 2 and (figure.cases, totals(cast["root"], figure)[0], whole.customers) == (len(new),) * 3
+    assert figure.value == whole.each_minor == round(whole.cost_minor / len(new)) > 0
+    for parts in (whole.by_campaign, whole.by_channel):
+        assert sum(part.customers for part in parts) == len(new) and sum(part.cost_minor or 0 for part in parts) == whole.cost_minor
+        assert all(part.each_minor is None for part in parts if not part.cost_minor or not part.customers)
+    assert nothing.value is None and "has a cost" in nothing.reason
+    assert one.value is None and "one person" in one.reason
+    assert hidden.value is None and hidden.hidden
 
 
 def test_somebody_who_sees_only_own_deals_is_not_told_a_campaign_return(cast):
