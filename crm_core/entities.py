@@ -72,7 +72,7 @@ _ALL = (
     Entity(
         "ticket", m.Ticket, "Ticket", "Tickets", "confirmation_number", title="subject",
         columns=("subject", "number", "status", "priority", "account_id", "owner_id", "sla_due_at", "opened_at"),
-        sort=("opened_at", True), search=("number", "subject"), page="ticket",
+        sort=("opened_at", True), search=("number", "subject", "serial_number"), page="ticket",
     ),
     Entity(
         "article", m.Article, "Help article", "Help articles", "menu_book", title="title",
@@ -106,7 +106,10 @@ _ALL = (
 )  # fmt: skip
 
 ENTITIES: dict[str, Entity] = {entity.key: entity for entity in _ALL}
-PARTS: dict[str, Entity] = {"order_line": Entity("order_line", m.OrderLine, "Purchase", "Purchases", "shopping_cart")}
+PARTS: dict[str, Entity] = {
+    "order_line": Entity("order_line", m.OrderLine, "Purchase", "Purchases", "shopping_cart"),
+    "consent": Entity("consent", m.Consent, "Word of consent", "Words of consent", "how_to_reg"),
+}
 """Rows that belong to a record and have no screen and no permission of their own: filters count them, lists never show them."""
 RECORDS: tuple[str, ...] = tuple(entity.key for entity in _ALL if not entity.lookup)
 _AREA_LABELS = {
@@ -159,12 +162,13 @@ def entity_of(record: Any) -> Entity:
 @dataclass(frozen=True)
 class Relation:
     """Children that point at a parent: ``account`` has ``deals`` through ``deal.account_id``. ``through``: the child in between, for parts
-    of children (``purchases`` are the lines of the account's orders)."""
+    of children (``purchases`` are the lines of the account's orders). ``part``: rows of the record alone, seen by whoever sees the record."""
 
     name: str
     child: str
     foreign_key: str
     through: "Relation | None" = None
+    part: bool = False
 
 
 @lru_cache(maxsize=64)
@@ -180,4 +184,6 @@ def relations(key: str) -> dict[str, Relation]:
                 found[name] = Relation(name, child.key, column.key)
     if "orders" in found and key in ("account", "contact"):
         found["purchases"] = Relation("purchases", "order_line", "order_id", found["orders"])
+    if key in ("contact", "lead"):
+        found["consents"] = Relation("consents", "consent", f"{key}_id", part=True)
     return found

@@ -66,7 +66,7 @@ def _bind_aggregate(
     if relation is None or ast["agg"] not in AGGREGATES:
         raise Invalid("The filter counts something that these records don't have.")
     counted = relation.through.child if relation.through else relation.child
-    if not context.actor.can(counted, Action.READ):
+    if not relation.part and not context.actor.can(counted, Action.READ):
         raise Invalid(f"Your role does not show {label_of(counted, plural=True).lower()}, so they can't be counted.")
     spec = None
     if ast["agg"] != "count":
@@ -78,4 +78,6 @@ def _bind_aggregate(
         raise Invalid("A count can be compared with is, is not, below, above, at least, at most.")
     value = number_of(ast.get("value", 0))
     where = _bind(session, relation.child, ast["where"], context, depth + 1, counter) if ast.get("where") else None
-    return Aggregate(relation.name, relation.child, relation.foreign_key, ast["agg"], spec, where, cmp, value, relation.through)
+    return Aggregate(
+        relation.name, relation.child, relation.foreign_key, ast["agg"], spec, where, cmp, value, relation.through, relation.part
+    )

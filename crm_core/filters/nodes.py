@@ -100,6 +100,7 @@ class Aggregate:
     cmp: str
     value: Any
     through: Relation | None = None
+    part: bool = False
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,8 @@ def _rows(node: Aggregate, child: Any, actor: Actor) -> tuple[Any, Select[Any]]:
     """The column that names the record, and the SELECT of it over the children that count."""
     if node.through is None:
         link = _by_rows(child.c[node.foreign_key])
-        condition = and_(visible(actor, node.child, child), to_sql(node.where, child, actor) if node.where else true())
+        reach = true() if node.part else visible(actor, node.child, child)
+        condition = and_(reach, to_sql(node.where, child, actor) if node.where else true())
         return link, select(link).where(condition, link.is_not(None))
     between = entity(node.through.child).table.alias()
     link = _by_rows(between.c[node.through.foreign_key])

@@ -137,9 +137,12 @@ def keep_sorted(models: registry) -> None:
             event.listen(mapper, "before_update", write)
 
 
-def described(label: str, kind: FieldKind = FieldKind.TEXT, *, to: str | None = None) -> dict[str, Any]:
+def described(
+    label: str, kind: FieldKind = FieldKind.TEXT, *, to: str | None = None, enum: type[Choice] | None = None
+) -> dict[str, Any]:
     """Keyword arguments of a column that filters know although no form shows it."""
-    return {"info": {"label": label, "kind": FieldKind.REFERENCE if to else kind, "to": to, "editable": False}}
+    kind = FieldKind.CHOICE if enum else FieldKind.REFERENCE if to else kind
+    return {"info": {"label": label, "kind": kind, "to": to, "enum": enum, "editable": False}}
 
 
 TABLE_OF = {"user": "app_user", "order": "sales_order"}

@@ -6,8 +6,19 @@ from typing import Any
 from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
-from crm_core.models.base import Base, Json, Record, choice_type, table_args
-from crm_core.vocabulary import ConsentStatus, ContactWay, LetterUse, Outlet, PlanState, Purpose, SuppressionReason, Visibility
+from crm_core.models.base import Base, Json, Record, choice_type, described, table_args
+from crm_core.vocabulary import (
+    ConsentStatus,
+    ContactWay,
+    FieldKind,
+    LegalBasis,
+    LetterUse,
+    Outlet,
+    PlanState,
+    Purpose,
+    SuppressionReason,
+    Visibility,
+)
 
 
 class Consent(Base, table=True):
@@ -20,13 +31,16 @@ class Consent(Base, table=True):
     id: int = Field(default=None, primary_key=True)
     contact_id: int | None = Field(default=None, foreign_key="contact.id", ondelete="CASCADE")
     lead_id: int | None = Field(default=None, foreign_key="lead.id", ondelete="CASCADE")
-    purpose: Purpose = Field(sa_type=choice_type(Purpose))
-    way: ContactWay = Field(sa_type=choice_type(ContactWay))
-    status: ConsentStatus = Field(sa_type=choice_type(ConsentStatus))
+    purpose: Purpose = Field(sa_type=choice_type(Purpose), sa_column_kwargs=described("About", enum=Purpose))
+    way: ContactWay = Field(sa_type=choice_type(ContactWay), sa_column_kwargs=described("By", enum=ContactWay))
+    status: ConsentStatus = Field(sa_type=choice_type(ConsentStatus), sa_column_kwargs=described("Said", enum=ConsentStatus))
+    basis: LegalBasis = Field(
+        default=LegalBasis.CONSENT, sa_type=choice_type(LegalBasis), sa_column_kwargs=described("Legal basis", enum=LegalBasis)
+    )
     source: str = Field(default="", max_length=300)
-    at: datetime
+    at: datetime = Field(sa_column_kwargs=described("Since", FieldKind.DATETIME))
     by_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
-    is_latest: bool = True
+    is_latest: bool = Field(default=True, sa_column_kwargs=described("Their last word", FieldKind.BOOLEAN))
 
 
 class Suppression(Record, table=True):

@@ -9,6 +9,8 @@ from crm_core.services.marketing.consenting import record_for_segment
 from crm_core.vocabulary import Action, ContactWay, Purpose, SuppressionReason
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.consent_card import basis_input
+from ui.components.consent_file import consent_file_button
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
 from ui.session import current_actor
@@ -89,12 +91,13 @@ def segment_dialog() -> None:
     a, b = st.columns(2)
     purpose = a.selectbox("Purpose", list(Purpose), format_func=lambda one: one.label, key="consent_purpose")
     way = b.selectbox("Way", list(ContactWay), format_func=lambda one: one.label, key="consent_way")
+    basis = basis_input("consent_basis")
     source = st.text_input(
         "Where it was given", key="consent_source", max_chars=300, placeholder="Sign-up form of the web shop, 2026"
     )
     st.caption("Only for people who said nothing yet: whoever declined stays declined. You may have to prove this later.")
     if st.button("Write it down", type="primary", key="consent_yes"):
-        count = perform(record_for_segment, segment_id, purpose=purpose, way=way, source=source or "")
+        count = perform(record_for_segment, segment_id, purpose=purpose, way=way, source=source or "", basis=basis)
         if count is not None:
             st.session_state.setdefault("_toasts", []).append(
                 ("ok", f"Written down for {fmt.plural(0 if count is True else count, 'person', 'people')}.")
@@ -163,6 +166,7 @@ if (
     and actions.button("Record consent", icon=":material/how_to_reg:", key="record_consent")
 ):
     segment_dialog()
+consent_file_button(actor, actions)
 left, right = st.columns([5, 7], gap="large")
 with left:
     rules_form()

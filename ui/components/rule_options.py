@@ -27,7 +27,7 @@ _SUMS = {
 }
 _PERIODS = {
     "orders": "ordered_at", "purchases": "order.ordered_at", "deals": "created_on", "tickets": "opened_at", "activities": "at",
-    "tasks": "due_at", "leads": "created_at", "contacts": "created_at",
+    "tasks": "due_at", "consents": "at", "leads": "created_at", "contacts": "created_at",
 }  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def _counts(session: Session, actor: Actor, entity_key: str) -> list[Choice]:
     found = []
     for name, relation in relations(entity_key).items():
         owner = relation.through.child if relation.through else relation.child
-        if not actor.can(owner, Action.READ) or relation.child in ("campaign", "segment", "account"):
+        if not (relation.part or actor.can(owner, Action.READ)) or relation.child in ("campaign", "segment", "account"):
             continue
         specs = registry(session, relation.child)
         found.append(Choice(f"count:{name}", f"Number of {name}", None, relation.child))

@@ -27,6 +27,7 @@ from crm_core.vocabulary import (
     ConsentStatus,
     ContactWay,
     Gate,
+    LegalBasis,
     MailState,
     PointKind,
     PreferredChannel,
@@ -40,6 +41,8 @@ _CONTACTS: Any = Contact.__table__  # type: ignore[attr-defined]
 _KEYS: Any = MatchKey.__table__  # type: ignore[attr-defined]
 OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
 """Blocks by which a person says themselves that they want nothing more."""
+OPENING = tuple(basis for basis in LegalBasis if basis.opens)
+"""A word that rests on a contract or a law is no agreement to offers and news, and no refusal either."""
 _COUNTED = (MailState.PENDING, MailState.SENDING, MailState.HANDED, MailState.SENT)
 NEWS = ("campaign", "automation")
 """Kinds of mail that count towards the cap, where they have a purpose; surveys have a quiet time of their own."""
@@ -95,14 +98,15 @@ def record(
     status: ConsentStatus,
     source: str,
     at: datetime | None = None,
+    basis: LegalBasis = LegalBasis.CONSENT,
 ) -> None:
-    """Write down what a person said. Nothing that was written before is changed. A no by e-mail holds on every record with their address.
-    Events: <entity>.consent_changed."""
+    """Write down what a person said, or on which other legal basis they may be contacted. Nothing that was written before is changed. A no by e-mail
+    holds on every record with their address. Events: <entity>.consent_changed."""
     person = records.get(session, actor, _person(entity_key), record_id, action=Action.EDIT)
     if not clean(source):
         raise Invalid(fields={"source": "Say how you know: a form, a call, a fair …"})
-    append(session, actor, entity_key, person.id, purpose, way, status, source, at)
-    words = {"status": status.label.lower(), "purpose": purpose.label, "way": way.label}
+    append(session, actor, entity_key, person.id, purpose, way, status, source, at, basis=basis)
+    words = {"status": status_words(status, basis).lower(), "purpose": purpose.label, "way": way.label}
     events.record(session, actor, f"{entity_key}.consent_changed", person, data=words)
     if status is ConsentStatus.WITHDRAWN and way is ContactWay.EMAIL:
         theirs = withdrawing.everywhere(session, [(entity_key, person.id)])
@@ -112,7 +116,7 @@ def record(
 
 def append(
     session: Session, actor: Actor, entity_key: str, record_id: int, purpose: Purpose, way: ContactWay, status: ConsentStatus, source: str,
-    at: datetime | None = None,
+    at: datetime | None = None, *, basis: LegalBasis = LegalBasis.CONSENT,
 ) -> None:  # fmt: skip
     """Add a word of a person; the caller has asked, and records the event."""
     column = CONSENT.c[f"{entity_key}_id"]
@@ -120,16 +124,22 @@ def append(
     session.execute(update(CONSENT).where(same).values(is_latest=False))
     values = {
         f"{entity_key}_id": record_id, "purpose": purpose, "way": way, "status": status, "source": clip(clean(source), 300),
-        "at": at or utcnow(), "by_id": actor.user_id, "is_latest": True,
+        "at": at or utcnow(), "by_id": actor.user_id, "is_latest": True, "basis": basis if status is ConsentStatus.GRANTED else LegalBasis.CONSENT,
     }  # fmt: skip
     session.execute(insert(CONSENT).values(**values))
     db.bump(session, CONSENT.name)
 
 
+def status_words(status: ConsentStatus, basis: LegalBasis) -> str:
+    """``Agreed``, ``Declined``, or the other basis on which somebody may be contacted: ``Contract``."""
+    return basis.label if status is ConsentStatus.GRANTED and basis is not LegalBasis.CONSENT else status.label
+
+
 def record_for_all(
-    session: Session, actor: Actor, entity_key: str, clause: Any, *, purpose: Purpose, way: ContactWay, source: str
-) -> int:
-    """Write down that everybody in ``clause`` who said nothing yet agreed; gives how many. Who declined stays declined, also on a record made
+    session: Session, actor: Actor, entity_key: str, clause: Any, *, purpose: Purpose, way: ContactWay, source: str,
+    basis: LegalBasis = LegalBasis.CONSENT,
+) -> int:  # fmt: skip
+    """Write down that everybody in ``clause`` who said nothing yet agreed, or may be contacted on another basis; gives how many. Who declined stays declined, also on a record made
     later with the same address, and so does who unsubscribed, complained or doesn't want to be contacted this way."""
     require(actor, _person(entity_key), Action.EDIT)
     if len(clean(source)) < 5:
@@ -138,13 +148,12 @@ def record_for_all(
     said = select(CONSENT.c[f"{entity_key}_id"]).where(
         CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c[f"{entity_key}_id"].is_not(None)
     )
-    theirs = _own_word(entity_key, table, way).values()
-    silent = (table.c.id.not_in(said), _unrefused(table, way, purpose))
-    wanted = and_(clause, visible(actor, entity_key, table, Action.EDIT), *silent, *theirs)
+    silent = (table.c.id.not_in(said), *open_to_yes(entity_key, table, way, purpose))
+    wanted = and_(clause, visible(actor, entity_key, table, Action.EDIT), *silent)
     count = int(session.execute(select(func.count()).select_from(table).where(wanted)).scalar_one())
     fixed = {
         "purpose": purpose, "way": way, "status": ConsentStatus.GRANTED, "source": clip(clean(source), 300), "at": utcnow(),
-        "by_id": actor.user_id, "is_latest": True,
+        "by_id": actor.user_id, "is_latest": True, "basis": basis,
     }  # fmt: skip
     rows = select(table.c.id, *(literal(value, CONSENT.c[key].type) for key, value in fixed.items())).where(wanted)
     session.execute(insert(CONSENT).from_select([f"{entity_key}_id", *fixed], rows))
@@ -154,6 +163,11 @@ def record_for_all(
             session, actor, "campaign.consent_recorded", entity="campaign", data={"count": count, "source": clean(source)}
         )
     return count
+
+
+def open_to_yes(entity_key: str, table: Any, way: ContactWay, purpose: Purpose) -> list[ColumnElement[bool]]:
+    """Clauses that hold for whoever took nothing back: no objection, no block by their own word, no no on another record with their address."""
+    return [_unrefused(table, way, purpose), *_own_word(entity_key, table, way).values()]
 
 
 def history(session: Session, actor: Actor, entity_key: str, record_id: int) -> list[dict[str, Any]]:
@@ -255,7 +269,7 @@ def _consented(entity_key: str, table: Any, way: ContactWay, purpose: Purpose, n
     said = and_(
         CONSENT.c[f"{entity_key}_id"] == table.c.id, CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c.is_latest
     )
-    agreed = exists().where(said, CONSENT.c.status == ConsentStatus.GRANTED)
+    agreed = exists().where(said, CONSENT.c.status == ConsentStatus.GRANTED, CONSENT.c.basis.in_(OPENING))
     if needed:
         return agreed
     never = ~exists().where(said, CONSENT.c.status == ConsentStatus.WITHDRAWN)

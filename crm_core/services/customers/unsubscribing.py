@@ -57,9 +57,11 @@ def agrees(session: Session, actor: Actor, entity_key: str, record_id: int, purp
         CONSENT.c[f"{entity_key}_id"] == record_id, CONSENT.c.purpose == purpose, CONSENT.c.way == ContactWay.EMAIL,
         CONSENT.c.is_latest,
     )  # fmt: skip
-    status = session.execute(select(CONSENT.c.status).where(said)).scalar()
-    if status is not None or consent.rules(session, actor).needs_consent:
-        return status == ConsentStatus.GRANTED
+    last = session.execute(select(CONSENT.c.status, CONSENT.c.basis).where(said)).first()
+    if last is not None and (last.status == ConsentStatus.WITHDRAWN or last.basis in consent.OPENING):
+        return bool(last.status == ConsentStatus.GRANTED)
+    if consent.rules(session, actor).needs_consent:
+        return False
     table = entity(entity_key).table
     no = and_(table.c.id == record_id, consent.key_of(table.c.email).in_(consent.refused(purpose)))
     return session.execute(select(table.c.id).where(no)).first() is None

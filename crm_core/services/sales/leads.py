@@ -405,7 +405,7 @@ def _grown(session: Session, actor: Actor, lead: Lead, made: list[tuple[str, int
     found = []
     for key, record_id in made:
         for relation in relations(key).values():
-            if relation.through is not None:  # parts of a child that is looked at itself
+            if relation.through is not None or relation.part:  # parts of a child that is looked at itself, or of the record alone
                 continue
             table = entity(relation.child).table
             clause = table.c[relation.foreign_key] == record_id

@@ -1,22 +1,25 @@
 """Every way out of marketing: the address is blocked where the person said so, their consent is withdrawn, and a letter that waits stays here."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, insert
 from sqlmodel import col, select
 
+from crm_core import lists
 from crm_core.access import system
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
+from crm_core.lists import ListQuery
 from crm_core.models import CampaignMember, Consent, Contact, MailDelivery, OutreachRules, Suppression
 from crm_core.services import bulk, crud
 from crm_core.services.admin.imports.driver import Options, import_file
 from crm_core.services.automation import record_runs
 from crm_core.services.collaboration import mail_run, outbox, suppressions
-from crm_core.services.customers import consent, contacts, delivery_reports, unsubscribing
+from crm_core.services.customers import consent, consent_files, contacts, delivery_reports, unsubscribing
 from crm_core.services.marketing import campaigns, signing, token_rules, tracking
 from crm_core.services.sales import leads
 from crm_core.vocabulary import (
@@ -24,6 +27,7 @@ from crm_core.vocabulary import (
     ContactWay,
     FlowState,
     Gate,
+    LegalBasis,
     MailState,
     PreferredChannel,
     Purpose,
@@ -400,3 +404,40 @@ def test_who_is_taken_out_of_a_campaign_gets_no_letter_that_waits_in_the_outbox(
     with read_session() as session:
         found = session.get(CampaignMember, first.id)
         assert (found.step, found.skip_reason) == (RecipientStep.SKIPPED, "removed")
+
+
+def test_a_legal_basis_opens_offers_or_does_not_and_no_file_lifts_a_no(cast, tmp_path):
+    """Consent and legitimate interest carry offers; a contract carries none and refuses none; an import brings both, and never turns a no into a yes."""
+    root = cast["root"]
+    ids = [do(contacts.create, root, {"name": f"P{n}", "email": f"p{n}@example.com"}).id for n in range(4)]
+
+    def said(one, basis, status=ConsentStatus.GRANTED):
+        words = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "status": status, "source": "Order", "basis": basis}
+        do(consent.record, root, "contact", ids[one], **words)
+
+    said(0, LegalBasis.LEGITIMATE_INTEREST)
+    said(1, LegalBasis.CONTRACT)
+    said(2, LegalBasis.CONSENT, ConsentStatus.WITHDRAWN)
+    allowed = [look(consent.may_contact, root, one).gate for one in ids]
+    assert allowed == [None, Gate.NO_CONSENT, Gate.NO_CONSENT, Gate.NO_CONSENT]
+    do(consent.set_rules, root, {"needs_consent": False})
+    assert [look(consent.may_contact, root, one).gate for one in ids] == [None, None, Gate.NO_CONSENT, None]
+    do(consent.set_rules, root, {"needs_consent": True})
+    path = tmp_path / "basis.csv"
+    lines = [f"P{n},p{n}@example.com,Agreed,{basis},The fair" for n, basis in ((2, "Consent"), (3, "Legitimate interest"))]
+    path.write_text("\n".join(["Name,E-mail,Consent: news by e-mail,Consent: legal basis,Consent: how we know", *lines]))
+    for _ in range(2):
+        import_file(path, "contact", actor=root, options=Options(mode="update", match=("email",)))
+    assert [look(consent.may_contact, root, one).gate for one in ids[2:]] == [Gate.NO_CONSENT, None]
+    assert [(row["basis"], row["source"]) for row in look(consent.history, root, "contact", ids[3])] == [
+        (LegalBasis.LEGITIMATE_INTEREST, "The fair")
+    ]
+    rule = {"agg": "count", "rel": "consents", "cmp": "ge", "value": 1, "where": {"op": "and", "items": [
+        {"field": "basis", "cmp": "eq", "value": "legitimate_interest"}, {"field": "is_latest", "cmp": "eq", "value": True}]}}  # fmt: skip
+    for who in (root, cast["alice"]):
+        with read_session() as session:
+            assert lists.count(session, who, "contact", ListQuery(filter=rule)) == 2
+    text = look(consent_files.latest, root).decode()
+    assert "Legitimate interest" in text and "p1@example.com" in text and text.count("\n") == 5
+    with pytest.raises(NotPermitted):
+        look(consent_files.latest, replace(root, grants={}))

@@ -1,17 +1,20 @@
 """Accounts, contacts, leads."""
 
+import re
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, insert, select, update
 
-from crm_core import db
-from crm_core.fields import FieldSpec
+from crm_core import db, search
+from crm_core.fields import FieldSpec, builtin, parse
 from crm_core.kit.text import domain_key, email_key, phone_key
-from crm_core.models import ContactPoint, LeadStatus
+from crm_core.models import ContactPoint, ImportRun, LeadStatus
 from crm_core.services.admin.imports.kinds.base import Kind, RowRefused, Written
-from crm_core.services.customers import unsubscribing
-from crm_core.vocabulary import FieldKind, LeadKind, PointKind
+from crm_core.services.customers import consent_files, unsubscribing
+from crm_core.services.customers.points import ACCOUNT, CONTACT, MAIN, MAX_POINTS, Owner
+from crm_core.vocabulary import ConsentStatus, FieldKind, LeadKind, LegalBasis, PointKind
 
 if TYPE_CHECKING:
     from crm_core.services.admin.imports.batch import Batch
@@ -33,9 +36,32 @@ _PERSON = {
 }
 
 
+FURTHER = (
+    FieldSpec("", "emails_more", "Further e-mails", FieldKind.LONG_TEXT, pii=True, help="Several with a semicolon between them"),
+    FieldSpec("", "phones_more", "Further phones", FieldKind.LONG_TEXT, pii=True, help="Several with a semicolon between them"),
+)
+_FURTHER = {PointKind.EMAIL: "emails_more", PointKind.PHONE: "phones_more"}
+
+
+def _further(kind: PointKind, text: Any) -> list[str]:
+    """The addresses or numbers of a cell that holds several. Raises RowRefused naming the wrong one."""
+    found = []
+    for part in re.split(r"[;\n|]" if kind is PointKind.PHONE else r"[;,\s|]+", str(text or "")):
+        try:
+            value = parse(builtin("contact")[kind.value], part)
+        except ValueError as error:
+            raise RowRefused(**{_FURTHER[kind]: str(error)}) from error
+        found += [value] if value else []
+    if len(found) > MAX_POINTS:
+        raise RowRefused(**{_FURTHER[kind]: f"At most {MAX_POINTS} fit."})
+    return found
+
+
 class Accounts(Kind):
     entity = "account"
     match = (("name",),)
+    tables = ("account_point",)
+    extra = FURTHER
     synonyms = {
         "name": ("account", "account name", "company", "company name", "customer", "organisation", "organization", "client"),
         "industry": ("sector", "branch", "vertical"),
@@ -56,12 +82,26 @@ class Accounts(Kind):
     def fill(self, batch: "Batch", values: dict[str, Any], old: Any | None) -> None:
         if "website" in values:
             values["domain"] = domain_key(values["website"] or "") or None
+        for kind, key in _FURTHER.items():
+            _further(kind, values.pop(key, None))
+
+    def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
+        """Further addresses and numbers; the main ones stand on the account and get their row when somebody changes them."""
+        _write_further(batch, ACCOUNT, (*created, *updated))
 
 
 class _People(Kind):
     extra: tuple[FieldSpec, ...] = (
         FieldSpec("", "first_name", "First name", FieldKind.TEXT, pii=True, max_length=140),
         FieldSpec("", "last_name", "Last name", FieldKind.TEXT, pii=True, max_length=140),
+    )
+
+    consents: tuple[FieldSpec, ...] = (
+        FieldSpec(
+            "", "consent_status", "Consent: news by e-mail", FieldKind.CHOICE, options=ConsentStatus.options(), enum=ConsentStatus
+        ),
+        FieldSpec("", "consent_basis", "Consent: legal basis", FieldKind.CHOICE, options=LegalBasis.options(), enum=LegalBasis),
+        FieldSpec("", "consent_source", "Consent: how we know", FieldKind.TEXT, max_length=300),
     )
 
     def satisfied(self, given: frozenset[str]) -> frozenset[str]:
@@ -71,6 +111,20 @@ class _People(Kind):
         first, last = values.pop("first_name", None), values.pop("last_name", None)
         if not values.get("name") and (first or last):
             values["name"] = " ".join(part for part in (first, last) if part)
+        for spec in self.consents:
+            values.pop(spec.key, None)
+
+    def consented(self, batch: "Batch", rows: Sequence[Written]) -> None:
+        """What the file says about consent; a basis alone means that they may be written to on it."""
+        said = {}
+        for row in rows:
+            status, basis = row.given.get("consent_status"), row.given.get("consent_basis")
+            if status is not None or basis is not None:
+                source = str(row.given.get("consent_source") or "")
+                said[row.id] = (status or ConsentStatus.GRANTED, basis or LegalBasis.CONSENT, source)
+        if said:
+            run = batch.session.get(ImportRun, batch.run_id)
+            consent_files.imported(batch.session, batch.actor, self.entity, said, run.file_name if run is not None else "a file")
 
 
 class Contacts(_People):
@@ -81,6 +135,8 @@ class Contacts(_People):
         *_People.extra,
         FieldSpec("", "email_2", "Second e-mail", FieldKind.EMAIL, pii=True, max_length=254),
         FieldSpec("", "phone_2", "Second phone", FieldKind.PHONE, pii=True, max_length=64),
+        *FURTHER,
+        *_People.consents,
     )
     synonyms = {
         **_PERSON,
@@ -94,6 +150,8 @@ class Contacts(_People):
         super().fill(batch, values, old)
         values.pop("email_2", None)
         values.pop("phone_2", None)
+        for kind, key in _FURTHER.items():
+            _further(kind, values.pop(key, None))
 
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         rows = [point for row in created for point in self._points(batch, row)]
@@ -101,6 +159,8 @@ class Contacts(_People):
             batch.insert(_POINTS, rows)
         for row in updated:
             self._follow(batch, row)
+        _write_further(batch, CONTACT, (*created, *updated))
+        self.consented(batch, (*created, *updated))
         said = [*created, *(row for row in updated if {*unsubscribing.NO_FIELDS} & set(row.old))]
         unsubscribing.objected(batch.session, batch.actor, [row.id for row in said if unsubscribing.objects(row.columns)])
 
@@ -137,6 +197,34 @@ class Contacts(_People):
         db.bump(batch.session, "contact_point")
 
 
+def _write_further(batch: "Batch", owner: Owner, rows: Sequence[Written]) -> None:
+    """Add what the file has beside the main ones and the record lacks; found by search from then on."""
+    table: Any = owner.model.__table__
+    for row in rows:
+        said = {kind: _further(kind, row.given.get(key)) for kind, key in _FURTHER.items()}
+        if not any(said.values()) and not any(row.given.get(key) for key in ("email_2", "phone_2")):
+            continue
+        mine = table.c[owner.key] == row.id
+        have = {
+            (point.kind, point.value_key) for point in batch.session.execute(select(table.c.kind, table.c.value_key).where(mine))
+        }
+        for kind, values in said.items():
+            main = row.columns.get(MAIN[kind])
+            have |= {(kind, _point_key(kind, main, batch.memory.phone_region))} if main else set()
+            for value in values:
+                key = _point_key(kind, value, batch.memory.phone_region)
+                if (kind, key) not in have and len(have) < 2 * MAX_POINTS:
+                    have.add((kind, key))
+                    point = batch.stamp(kind=kind, value=value, value_key=key, label=None, is_primary=False, opted_out=False, invalid=False, verified_at=None)  # fmt: skip
+                    batch.session.execute(insert(table).values(**point, **{owner.key: row.id}))
+        search.index(
+            batch.session,
+            owner.entity,
+            SimpleNamespace(**row.columns, id=row.id) if "id" not in row.columns else SimpleNamespace(**row.columns),
+        )
+        db.bump(batch.session, table.name)
+
+
 def _point_key(kind: PointKind, value: str, region: str) -> str:
     if kind is PointKind.EMAIL:
         return email_key(value)
@@ -146,6 +234,7 @@ def _point_key(kind: PointKind, value: str, region: str) -> str:
 class Leads(_People):
     entity = "lead"
     match = (("email",),)
+    extra = (*_People.extra, *_People.consents)
     synonyms = {
         **_PERSON,
         "company": ("account", "company name", "organisation", "organization", "employer"),
@@ -171,3 +260,6 @@ class Leads(_People):
             values["status_id"] = next((key for key, kind in self._kinds.items() if kind is LeadKind.OPEN), None)
         elif status is not None and self._kinds.get(status) is LeadKind.CONVERTED and (old is None or old.status_id != status):
             raise RowRefused(status_id="A lead becomes converted by converting it; choose another status.")
+
+    def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
+        self.consented(batch, (*created, *updated))
