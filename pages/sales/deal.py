@@ -89,7 +89,12 @@ if actor.can("deal", Action.DELETE) and actions.button("", icon=":material/delet
     delete_dialog("deal", deal_id, row["version"], row["name"], "deals")
 
 with st.grid(4, min_column_width=150):
-    st.metric("Amount", fmt.money(actor, row["amount_minor"]), border=True, height="stretch")
+    recurring = isinstance(row["arr_minor"], int) and row["arr_minor"] > 0
+    st.metric(
+        "Amount", fmt.money(actor, row["amount_minor"]), delta=f"{fmt.money(actor, row['mrr_minor'])} a month" if recurring else None, delta_color="off",
+        delta_arrow="off", border=True, height="stretch",
+        help=f"Net, all periods of all products. Recurring: {fmt.money(actor, row['mrr_minor'])} a month, {fmt.money(actor, row['arr_minor'])} a year" if recurring else None,
+    )  # fmt: skip
     st.metric(
         "Weighted",
         fmt.money(actor, fmt.share_of(row["amount_minor"], row["probability_pct"])),
@@ -117,17 +122,6 @@ with st.grid(4, min_column_width=150):
         border=True,
         height="stretch",
     )
-    if isinstance(row["arr_minor"], int) and row["arr_minor"]:
-        st.metric(
-            "Recurring",
-            f"{fmt.money(actor, row['mrr_minor'])} a month",
-            delta=f"{fmt.money(actor, row['arr_minor'])} a year",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-            height="stretch",
-            help="What the products that are charged every month or year come to. The amount is the value of the whole contract.",
-        )
 
 by_hand_line(actor, row, may_edit)
 stage_path(actor, deal_id, row, may_edit)

@@ -432,8 +432,6 @@ def test_business_verbs_go_through_their_services(alice, cast):
     assert alice("POST", f"{deal}/activities", {"kind": "call", "text": "Talked", "follow_up": "Send"}).json()["result"][
         "activity_id"
     ]
-    lines = alice("PUT", f"{deal}/lines", {"items": [{"name": "Hours", "quantity": 2, "unit_price_minor": 450}]}, if_match="*")
-    assert lines.json()["items"][0]["total_minor"] == 900 and alice("GET", f"{deal}/lines").json()["currency"] == "USD"
     yearly = {"name": "Care", "unit_price_minor": 100, "billing": "yearly", "periods": 2, "tax_rate_pct": 19}
     lines = alice(
         "PUT", f"{deal}/lines", {"items": [{"name": "Hours", "quantity": 2, "unit_price_minor": 450}, yearly]}, if_match="*"
@@ -446,6 +444,8 @@ def test_business_verbs_go_through_their_services(alice, cast):
         900,
     )
     assert alice("PUT", f"{deal}/lines", {"items": [{"name": "x", "periods": 1.5}]}, if_match="*").status_code == 422
+    lines = alice("PUT", f"{deal}/lines", {"items": [{"name": "Hours", "quantity": 2, "unit_price_minor": 450}]}, if_match="*")
+    assert lines.json()["items"][0]["total_minor"] == 900 and alice("GET", f"{deal}/lines").json()["currency"] == "USD"
     account = f"/accounts/{turned['account_id']}/points"
     points = [
         {"kind": "email", "value": "orders@acme.example", "verified": True},

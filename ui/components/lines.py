@@ -193,29 +193,25 @@ def _line(actor: Actor, line: dict[str, Any]) -> LineView | None:
     """The inputs of a line; what it comes to, None while it lacks a price or a quantity."""
     n = line["n"]
     with st.container(border=True, gap="small", key=f"line_{n}"):
-        what, quantity, price, remove = st.columns([6, 2, 3, 1], vertical_alignment="bottom")
+        what, remove = st.columns([11, 1], vertical_alignment="bottom")
         with what:
             _product(line)
-        line["quantity"] = quantity.number_input("Quantity", value=line["quantity"], min_value=0.001, key=f"line_q_{n}")
         remove.button(
             "", icon=":material/close:", key=f"line_x_{n}", type="tertiary", on_click=_drop, args=(n,), help="Remove this line"
         )
-        charged, periods, discount, tax = st.columns([3, 3, 3, 3], vertical_alignment="bottom")
-        _charged(line, charged, periods)
-        shown = float(to_major(line["unit_price_minor"], actor.currency)) if line["unit_price_minor"] is not None else None
-        unit = Billing(line["billing"]).unit
-        typed = price.number_input(
-            f"Price{f' a {unit}' if unit else ''} ({actor.currency})", value=shown, min_value=0.0, max_value=most_major(actor.currency), key=f"line_u_{n}",
-        )  # fmt: skip
-        line["unit_price_minor"] = to_minor(typed, actor.currency) if typed is not None else None
-        line["discount_pct"] = discount.number_input(
-            "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, key=f"line_d_{n}"
-        )
-        if line["tax_rate_pct"] is None:
-            line["tax_rate_pct"] = load(workspace.summary).tax_rate_pct
-        line["tax_rate_pct"] = tax.number_input(
-            "Tax %", value=line["tax_rate_pct"], min_value=0.0, max_value=100.0, format="%.4g", key=f"line_t_{n}"
-        )
+        with st.grid(6, min_column_width=120):  # on a phone two beside each other
+            line["quantity"] = st.number_input("Quantity", value=line["quantity"], min_value=0.001, key=f"line_q_{n}")
+            price = st.container()
+            line["discount_pct"] = st.number_input(
+                "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, key=f"line_d_{n}"
+            )
+            if line["tax_rate_pct"] is None:
+                line["tax_rate_pct"] = load(workspace.summary).tax_rate_pct
+            line["tax_rate_pct"] = st.number_input(
+                "Tax %", value=line["tax_rate_pct"], min_value=0.0, max_value=100.0, format="%.4g", key=f"line_t_{n}"
+            )
+            _charged(line)
+        _price(actor, line, price)
     return _reckoned(line)
 
 
@@ -242,10 +238,19 @@ def _product(line: dict[str, Any]) -> None:
         st.session_state.pop(f"line_{part}_{n}", None)
 
 
-def _charged(line: dict[str, Any], often: Any, times: Any) -> None:
+def _price(actor: Actor, line: dict[str, Any], box: Any) -> None:
+    n, unit = line["n"], Billing(line["billing"]).unit
+    shown = float(to_major(line["unit_price_minor"], actor.currency)) if line["unit_price_minor"] is not None else None
+    typed = box.number_input(
+        f"Price{f' a {unit}' if unit else ''} ({actor.currency})", value=shown, min_value=0.0, max_value=most_major(actor.currency), key=f"line_u_{n}",
+    )  # fmt: skip
+    line["unit_price_minor"] = to_minor(typed, actor.currency) if typed is not None else None
+
+
+def _charged(line: dict[str, Any]) -> None:
     """How often the line is charged, and for how many months or years."""
     n, options = line["n"], Billing.options()
-    billing = often.selectbox(
+    billing = st.selectbox(
         "Charged",
         list(options),
         index=list(options).index(line["billing"]),
@@ -256,13 +261,16 @@ def _charged(line: dict[str, Any], often: Any, times: Any) -> None:
         line["billing"], line["periods"] = billing, USUAL_PERIODS[Billing(billing)]
         st.session_state.pop(f"line_n_{n}", None)
     unit = Billing(line["billing"]).unit
-    if not unit:
-        times.number_input("Times", value=1, disabled=True, key=f"line_o_{n}")
-        return
-    typed = times.number_input(
-        f"For how many {unit}s", value=line["periods"], min_value=1, max_value=MAX_PERIODS, key=f"line_n_{n}"
-    )
-    line["periods"] = typed or line["periods"]
+    if unit:
+        typed = st.number_input(
+            f"{unit.capitalize()}s",
+            value=line["periods"],
+            min_value=1,
+            max_value=MAX_PERIODS,
+            key=f"line_n_{n}",
+            help=f"For how many {unit}s",
+        )
+        line["periods"] = typed or line["periods"]
 
 
 def _reckoned(line: Mapping[str, Any]) -> LineView | None:

@@ -16,7 +16,7 @@ from crm_core.models import Pipeline, Stage
 from crm_core.services.analytics import deal_facts, marketing_facts, order_facts, ticket_facts
 from crm_core.services.analytics.metric_rules import METRICS, Facts, Metric, list_filter, total
 from crm_core.services.analytics.metric_slots import Grouped, Slot
-from crm_core.services.analytics.metrics import Number, Selection, hidden_reason
+from crm_core.services.analytics.metrics import Number, Selection, hidden_reason, readable
 from crm_core.vocabulary import Action, FieldKind
 
 _LOADERS: dict[str, Callable[[Session, Actor, Slot], Grouped]] = {
@@ -69,7 +69,7 @@ def breakdown(session: Session, actor: Actor, key: str, by: str, selection: Sele
     """
     require(actor, "analytics", Action.READ)
     metric = METRICS.get(key)
-    if metric is None or not actor.can(metric.entity, Action.READ):
+    if metric is None or not readable(actor, metric):
         raise NotFound("There is no such figure.")
     if by not in metric.breakdowns:
         raise Invalid(f"“{metric.label}” can't be split this way.")

@@ -93,7 +93,7 @@ class Metric:
     ``value`` and ``counts`` (numerator, denominator) read facts; ``cases`` is the number of records that the value rests on.
     ``leaves`` gives the filter of the list behind it; ``needs`` the fields without which it must not be shown; ``now`` marks figures of
     this moment rather than of a period; ``better`` is "up", "down" or "" where neither is good in itself. ``card`` says when the overview has a
-    card for it; ``least``: with fewer cases nothing is said about a single person.
+    card for it; ``least``: with fewer cases nothing is said about a single person; ``reads``: further entities that its list looks at.
     """
 
     key: str
@@ -117,6 +117,7 @@ class Metric:
     pipeline_path: str = ""
     card: Card = "always"
     least: int = 0
+    reads: tuple[str, ...] = ()
 
     def few(self, facts: Facts) -> bool:
         """Whether these are too few cases to say something about one person."""
@@ -388,7 +389,7 @@ _ALL = (
         note="Blended: every new customer counts, whoever won them, and only costs of campaigns do, no salaries. Without a cost nothing is divided. By campaign "
         "and by channel it stands under *Campaigns*, *Cost per customer*.",
         value=lambda f: ratio_minor(f.cost_minor, f.new_customers) if f.cost_minor else None, cases=lambda f: f.new_customers, leaves=_first_won,
-        needs=(*_COST, ("deal", "outcome"), ("deal", "closed_on")),
+        needs=(*_COST, ("deal", "outcome"), ("deal", "closed_on")), reads=("deal", "campaign"),
         missing="No campaign that started in this period has a cost, or nobody became a customer in it.",
     ),
     Metric(

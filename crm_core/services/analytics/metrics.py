@@ -98,7 +98,12 @@ def offered(actor: Actor, area: str) -> list[Metric]:
     """The metrics of an area whose records the person may read."""
     if not actor.can("analytics", Action.READ):
         return []
-    return [metric for metric in METRICS.values() if metric.area == area and actor.can(metric.entity, Action.READ)]
+    return [metric for metric in METRICS.values() if metric.area == area and readable(actor, metric)]
+
+
+def readable(actor: Actor, metric: Metric) -> bool:
+    """Whether a person may read everything that a figure is about."""
+    return all(actor.can(key, Action.READ) for key in (metric.entity, *metric.reads))
 
 
 def overview(session: Session, actor: Actor, area: str, selection: Selection) -> tuple[Figure, ...]:
@@ -117,7 +122,7 @@ def figure(session: Session, actor: Actor, key: str, selection: Selection) -> Fi
     """One figure by its key. Raises NotFound for an unknown one or one of records that the person may not read."""
     require(actor, "analytics", Action.READ)
     metric = METRICS.get(key)
-    if metric is None or not actor.can(metric.entity, Action.READ):
+    if metric is None or not readable(actor, metric):
         raise NotFound("There is no such figure.")
     return next(found for found in overview(session, actor, metric.area, selection) if found.key == key)
 

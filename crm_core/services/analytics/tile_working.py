@@ -47,7 +47,7 @@ def _run(session: Session, actor: Actor, kind: TileKind, spec: dict[str, Any], s
         pivots.pivot(session, actor, spec, seen.selection)
         return
     metric, chosen = METRICS[spec["metric"]], seen.selection
-    if not actor.can(metric.entity, Action.READ):
+    if not metrics.readable(actor, metric):
         raise NotFound("There is no such figure.")
     if reason := metrics.hidden_reason(actor, metric):
         raise Invalid(reason)

@@ -30,7 +30,7 @@ from crm_core.services.analytics.breakdowns import Part
 from crm_core.services.analytics.metric_measure import Measured, steps_of
 from crm_core.services.analytics.metric_rules import METRICS, Metric, total
 from crm_core.services.analytics.metric_slots import Selection, Slot
-from crm_core.services.analytics.metrics import Figure
+from crm_core.services.analytics.metrics import Figure, readable
 from crm_core.services.analytics.periods import Period
 from crm_core.services.analytics.pivots import Pivot
 from crm_core.services.analytics.tile_facts import Cut
@@ -125,7 +125,7 @@ def _pivot(session: Session, actor: Actor, spec: dict[str, Any], seen: Look) -> 
 
 def _figure(session: Session, actor: Actor, spec: dict[str, Any], seen: Look, overview: Overview) -> Tile:
     metric = METRICS[spec["metric"]]
-    if not actor.can(metric.entity, Action.READ):
+    if not readable(actor, metric):
         raise NotFound("There is no such figure.")
     hidden = metrics.hidden_reason(actor, metric)
     if hidden:

@@ -57,6 +57,17 @@ def _further(kind: PointKind, text: Any) -> list[str]:
     return found
 
 
+_MORE = {"more": True}
+"""What a row brings beside the columns of its record: one that changes none of them is then no row without a change."""
+
+
+def _take_further(batch: "Batch", values: dict[str, Any]) -> None:
+    """Check the cells that hold several; they are written once the record is there."""
+    found = [_further(kind, values.pop(key, None)) for kind, key in _FURTHER.items()]
+    if any(found):
+        batch.attach(_MORE)
+
+
 class Accounts(Kind):
     entity = "account"
     match = (("name",),)
@@ -82,8 +93,7 @@ class Accounts(Kind):
     def fill(self, batch: "Batch", values: dict[str, Any], old: Any | None) -> None:
         if "website" in values:
             values["domain"] = domain_key(values["website"] or "") or None
-        for kind, key in _FURTHER.items():
-            _further(kind, values.pop(key, None))
+        _take_further(batch, values)
 
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         """Further addresses and numbers; the main ones stand on the account and get their row when somebody changes them."""
@@ -111,8 +121,9 @@ class _People(Kind):
         first, last = values.pop("first_name", None), values.pop("last_name", None)
         if not values.get("name") and (first or last):
             values["name"] = " ".join(part for part in (first, last) if part)
-        for spec in self.consents:
-            values.pop(spec.key, None)
+        said = [values.pop(spec.key, None) for spec in self.consents]
+        if any(said):
+            batch.attach(_MORE)
 
     def consented(self, batch: "Batch", rows: Sequence[Written]) -> None:
         """What the file says about consent; a basis alone means that they may be written to on it."""
@@ -148,10 +159,9 @@ class Contacts(_People):
 
     def fill(self, batch: "Batch", values: dict[str, Any], old: Any | None) -> None:
         super().fill(batch, values, old)
-        values.pop("email_2", None)
-        values.pop("phone_2", None)
-        for kind, key in _FURTHER.items():
-            _further(kind, values.pop(key, None))
+        if any([values.pop("email_2", None), values.pop("phone_2", None)]):
+            batch.attach(_MORE)
+        _take_further(batch, values)
 
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         rows = [point for row in created for point in self._points(batch, row)]
