@@ -1,6 +1,6 @@
 """Full-text search behind one function: FTS5 on SQLite, ``tsvector`` on PostgreSQL, both over the folded text of ``search_document``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, literal, literal_column, or_, select, text, true
@@ -25,15 +25,20 @@ _POINTS: dict[str, tuple[Any, str]] = {"contact": (ContactPoint, "contact_id"), 
 """Where the further addresses and numbers of a kind of record lie."""
 
 
-def _further(session: Session, entity_key: str, record: Any) -> list[str]:
-    """The addresses and numbers of a record beside its main ones."""
+def _further(session: Session, entity_key: str, ids: Sequence[int]) -> dict[int, list[str]]:
+    """The addresses and numbers of records beside their main ones: id → values."""
+    found: dict[int, list[str]] = {}
     if entity_key not in _POINTS:
-        return []
+        return found
     model, key = _POINTS[entity_key]
-    rows = session.execute(
-        select(model.value).where(getattr(model, key) == record.id, model.is_primary.is_(False)).order_by(model.id)
-    )
-    return list(rows.scalars())
+    owner = getattr(model, key)
+    for start in range(0, len(ids), 500):
+        mine = owner.in_(ids[start : start + 500])
+        for record_id, value in session.execute(
+            select(owner, model.value).where(mine, model.is_primary.is_(False)).order_by(model.id)
+        ):
+            found.setdefault(record_id, []).append(value)
+    return found
 
 
 def text_of(found: Entity, record: Any, further: Iterable[str] = ()) -> str:
@@ -64,7 +69,9 @@ def index(session: Session, entity_key: str, record: Any) -> None:
         return
     insert = sqlite.insert if is_sqlite(session) else postgresql.insert
     made = insert(_DOCS).values(
-        entity=entity_key, record_id=record.id, text=text_of(found, record, _further(session, entity_key, record))
+        entity=entity_key,
+        record_id=record.id,
+        text=text_of(found, record, _further(session, entity_key, [record.id]).get(record.id, ())),
     )
     fresh = made.excluded.text
     session.execute(
@@ -77,8 +84,9 @@ def index_many(session: Session, entity_key: str, records: Iterable[Any]) -> Non
     records = list(records)
     matching_keys.index_many(session, entity_key, records)
     found = entity(entity_key)
+    further = _further(session, entity_key, [record.id for record in records])
     rows = (
-        [{"entity": entity_key, "record_id": record.id, "text": text_of(found, record)} for record in records]
+        [{"entity": entity_key, "record_id": one.id, "text": text_of(found, one, further.get(one.id, ()))} for one in records]
         if found.search
         else []
     )

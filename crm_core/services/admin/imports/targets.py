@@ -36,7 +36,9 @@ def targets(session: Session, actor: Actor, kind: Kind) -> dict[str, FieldSpec]:
     return found
 
 
-_PARTS = {"first_name": "name", "last_name": "name", "email_2": "email", "phone_2": "phone"}
+_PARTS = {
+    "first_name": "name", "last_name": "name", "email_2": "email", "phone_2": "phone", "emails_more": "email", "phones_more": "phone",
+}  # fmt: skip
 """What an importer adds and the field that it is a part of: whoever may not write the one may not write the other."""
 
 

@@ -1,14 +1,14 @@
 """a word about being contacted knows on which legal basis it rests
 
-Revision ID: 0048
-Revises: 0047
+Revision ID: 0051
+Revises: 0050
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0048"
-down_revision = "0047"
+revision = "0051"
+down_revision = "0050"
 branch_labels = None
 depends_on = None
 

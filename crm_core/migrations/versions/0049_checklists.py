@@ -1,7 +1,7 @@
 """checklists of hand-overs that an administrator wrote
 
-Revision ID: 0046
-Revises: 0045
+Revision ID: 0049
+Revises: 0048
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ import sqlmodel
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0046"
-down_revision = "0045"
+revision = "0049"
+down_revision = "0048"
 branch_labels = None
 depends_on = None
 

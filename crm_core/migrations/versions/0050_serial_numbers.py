@@ -1,15 +1,15 @@
 """tickets know the serial number of the piece that they are about
 
-Revision ID: 0047
-Revises: 0046
+Revision ID: 0050
+Revises: 0049
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0047"
-down_revision = "0046"
+revision = "0050"
+down_revision = "0049"
 branch_labels = None
 depends_on = None
 
