@@ -358,7 +358,7 @@ def test_a_new_customer_costs_what_campaigns_did_and_nothing_is_divided_where_co
         won = [
             d
             for d in session.exec(select(Deal))
-            if d.outcome is StageKind.WON and d.deleted_at is None and d.account_id in accounts
+            if d.outcome is StageKind.WON and d.closed_on and d.deleted_at is None and d.account_id in accounts
         ]
         found = {d.account_id: min(x.closed_on for x in won if x.account_id == d.account_id) for d in won}
         new = [key for key, day in found.items() if inside(day, selection.period)]
