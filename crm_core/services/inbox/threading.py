@@ -9,7 +9,18 @@ from sqlmodel import Session, col, select
 
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import domain_key, email_key
-from crm_core.models import Account, AccountPoint, Contact, ContactPoint, Interaction, Mailbox, MailDelivery, Ticket, TicketMessage, User
+from crm_core.models import (
+    Account,
+    AccountPoint,
+    Contact,
+    ContactPoint,
+    Interaction,
+    Mailbox,
+    MailDelivery,
+    Ticket,
+    TicketMessage,
+    User,
+)
 from crm_core.services.helpdesk import answer_rules
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.services.inbox import mark_rules, message_rules

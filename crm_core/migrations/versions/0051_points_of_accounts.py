@@ -1,15 +1,15 @@
 """companies have several e-mail addresses and phone numbers, as people do
 
-Revision ID: 0050
-Revises: 0049
+Revision ID: 0051
+Revises: 0050
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0050"
-down_revision = "0049"
+revision = "0051"
+down_revision = "0050"
 branch_labels = None
 depends_on = None
 

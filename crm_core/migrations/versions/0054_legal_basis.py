@@ -1,14 +1,14 @@
 """a word about being contacted knows on which legal basis it rests
 
-Revision ID: 0053
-Revises: 0052
+Revision ID: 0054
+Revises: 0053
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0053"
-down_revision = "0052"
+revision = "0054"
+down_revision = "0053"
 branch_labels = None
 depends_on = None
 
