@@ -1,7 +1,7 @@
 """checklists of hand-overs that an administrator wrote
 
-Revision ID: 0052
-Revises: 0051
+Revision ID: 0056
+Revises: 0055
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ import sqlmodel
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0052"
-down_revision = "0051"
+revision = "0056"
+down_revision = "0055"
 branch_labels = None
 depends_on = None
 

@@ -1,15 +1,15 @@
 """companies have several e-mail addresses and phone numbers, as people do
 
-Revision ID: 0051
-Revises: 0050
+Revision ID: 0055
+Revises: 0054
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0051"
-down_revision = "0050"
+revision = "0055"
+down_revision = "0054"
 branch_labels = None
 depends_on = None
 

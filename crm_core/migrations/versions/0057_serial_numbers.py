@@ -1,15 +1,15 @@
 """tickets know the serial number of the piece that they are about
 
-Revision ID: 0053
-Revises: 0052
+Revision ID: 0057
+Revises: 0056
 """
 
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-revision = "0053"
-down_revision = "0052"
+revision = "0057"
+down_revision = "0056"
 branch_labels = None
 depends_on = None
 
