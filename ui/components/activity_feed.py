@@ -80,19 +80,18 @@ def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> N
             pressed = st.button("Save", type="primary", key=f"{name}_save")
         if kind in _WAYS:
             reach_note(contact_id, _WAYS[kind])
+        outcome: CallOutcome | None = None
+        if kind is ActivityKind.CALL:
+            outcome = st.pills(
+                "Outcome", list(CallOutcome), format_func=lambda o: o.label, key=f"{name}_came_{turn}", label_visibility="collapsed"
+            )
         with st.expander("Follow-up and details"):
             left, right = st.columns(2)
             follow_up = left.text_input("Follow-up task", key=f"{name}_follow_{turn}", placeholder="Send the offer")
             due = right.date_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due_{turn}")
             minutes = left.number_input("Minutes", value=None, min_value=0, max_value=1440, step=5, key=f"{name}_min_{turn}")
-            outcome = right.selectbox(
-                "Outcome",
-                list(CallOutcome),
-                index=None,
-                format_func=lambda o: o.label,
-                key=f"{name}_out_{turn}",
-                placeholder="–",
-            )
+            if kind is not ActivityKind.CALL and right.toggle("They asked for a price", key=f"{name}_price_{turn}"):
+                outcome = CallOutcome.PRICE
         if pressed:
             _log(entity_key, record_id, name, turn, kind, text, follow_up, due, minutes, outcome)
         show_refusal()
@@ -116,6 +115,7 @@ def _log(
         record_id,
         kind=kind,
         text=text or "",
+        subject=outcome.label if outcome is not None and kind is ActivityKind.CALL and not (text or "").strip() else "",
         minutes=int(minutes) if minutes is not None else None,
         outcome=outcome.value if outcome is not None and (kind is ActivityKind.CALL or outcome is CallOutcome.PRICE) else None,
         follow_up=follow_up or "",

@@ -9,7 +9,7 @@ from crm_core.access import Actor
 from crm_core.services.collaboration import tasks
 from crm_core.services.customers import preferences
 from crm_core.services.customers.preferences import Preferences
-from crm_core.vocabulary import Action, PreferredChannel, Verdict, Way
+from crm_core.vocabulary import Action, ActivityKind, PreferredChannel, Verdict, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, submit_key
 from ui.components.record_page import edit_dialog
@@ -75,21 +75,28 @@ def reach_button(
         st.button(fmt.md(text), icon=_ICONS[way], type="tertiary", disabled=True, key=f"{key}_no", help=fmt.md(answer.reasons[0]))
         st.badge("Not wanted", color="red")
     elif answer.verdict is Verdict.YES:
-        _go(text, href, write, key=key, icon=_ICONS[way], kind="tertiary")
+        _go(text, href, write, key=key, icon=_ICONS[way], kind="tertiary", contact_id=found.contact_id)
     else:
         with st.popover(fmt.md(text), icon=_ICONS[way], type="tertiary", key=f"{key}_think"):
             for reason in answer.reasons:
                 st.markdown(f":orange[:material/schedule:] {fmt.md(reason)}")
-            _go("Call anyway" if way is Way.CALL else "Write anyway", href, write, key=key, icon=_ICONS[way], kind="secondary")
+            words = "Call anyway" if way is Way.CALL else "Write anyway"
+            _go(words, href, write, key=key, icon=_ICONS[way], kind="secondary", contact_id=found.contact_id)
             if way is Way.CALL and found.next_time is not None and actor.can("task", Action.CREATE):
                 _plan(actor, found, key)
 
 
-def _go(text: str, href: str, write: Callable[[], None] | None, *, key: str, icon: str, kind: Any) -> None:
-    if write is None:
+def _go(text: str, href: str, write: Callable[[], None] | None, *, key: str, icon: str, kind: Any, contact_id: int) -> None:
+    if href.startswith("tel:"):  # the telephone rings, and the box that logs the call is ready for what comes of it
+        st.link_button(fmt.md(text), href, icon=icon, type=kind, key=f"{key}_call", on_click=_calling, args=(contact_id,))
+    elif write is None:
         st.link_button(fmt.md(text), href, icon=icon, type=kind)
     elif st.button(fmt.md(text), icon=icon, type=kind, key=f"{key}_write"):
         write()
+
+
+def _calling(contact_id: int) -> None:
+    st.session_state[f"log_contact_{contact_id}_kind"] = ActivityKind.CALL
 
 
 def _plan(actor: Actor, found: Preferences, key: str) -> None:

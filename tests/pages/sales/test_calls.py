@@ -4,8 +4,9 @@ from sqlmodel import select
 
 from crm_core import records
 from crm_core.db import read_session
-from crm_core.models import DialAttempt
+from crm_core.models import Activity, DialAttempt
 from crm_core.services.telephony import dial_lists, dialling
+from crm_core.vocabulary import ActivityKind, CallOutcome
 from tests.pages.app import open_screen, words
 from tests.verbs import do
 from ui.navigation import screen_of, screens_for
@@ -49,6 +50,16 @@ def test_from_an_empty_page_through_a_list_to_its_end(cast):
         app = open_screen(alice, "dial", id=list_id, tab=tab)
         assert not app.exception
     assert [metric.value for metric in app.metric] == ["2", "2", "50%"]
+    cid = do(records.create, alice, "contact", {"name": "Cid"}).id
+    app = open_screen(alice, "contact", id=cid)
+    app.button_group(key=f"log_contact_{cid}_kind").set_value(ActivityKind.CALL).run()
+    app.button_group(key=f"log_contact_{cid}_came_0").set_value(CallOutcome.NO_ANSWER)
+    app.button(key=f"log_contact_{cid}_save").click().run()
+    with read_session() as session:
+        logged = session.exec(select(Activity).where(Activity.contact_id == cid)).one()
+        assert (logged.kind, logged.outcome, logged.subject) == (ActivityKind.CALL, CallOutcome.NO_ANSWER, "No answer"), (
+            "one press is enough"
+        )
     assert "Go on" not in words(open_screen(cast["bob"], "calls")), "it is hers alone"
     for name in ("root", "bob", "dana", "sam"):
         assert screen_of("calls") in screens_for(cast[name])
