@@ -24,6 +24,7 @@ from crm_core.vocabulary import (
     CampaignStatus,
     ContactWay,
     MemberStatus,
+    Outlet,
     Purpose,
     ReportEvery,
     RunState,
@@ -41,6 +42,7 @@ GIVEN = {
     "changes": {}, "query": ListQuery(), "tile": TILE, "tile_id": 1, "note_id": 1, "by": 1, "persona": 0, "days": 7, "active": False,
     "role_id": 1, "day": date(2026, 3, 1), "at": clock.utcnow() + timedelta(days=1), "action": Action.READ, "purpose": Purpose.MARKETING,
     "way": ContactWay.EMAIL, "every": ReportEvery.WEEK, "kind": ShareKind.DASHBOARD, "cohort": "2025-01-01", "age": 1, "look": None, "shielded": True, "rule": None, "template": "x",
+    "outlet": Outlet.EMAIL, "outlets": [Outlet.EMAIL], "found": [],
 }  # fmt: skip
 """What the functions want besides the number."""
 STATUS = {"move": CampaignStatus.RUNNING, "set_member_status": MemberStatus.SENT}
