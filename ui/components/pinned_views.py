@@ -63,13 +63,18 @@ def _off(view_id: int) -> None:
     perform(view_choices.unpin, view_id, success="Unpinned.")
 
 
-def pinned_links(actor: Actor) -> None:
-    """All pinned views as links, for the sidebar; nothing without any."""
+def pinned_links(actor: Actor, *, across: bool = False) -> None:
+    """All pinned views as links, for the sidebar; ``across``: in one line, for the top of a page. Nothing without any."""
     shown = [(one, page) for one in my_pins() if (page := page_of(actor, entity(one.entity).address)) is not None]
     if not shown:
         return
-    with st.container(gap=None, key="pinned_links"):
-        st.caption("Pinned")
+    box = (
+        st.container(horizontal=True, vertical_alignment="center", gap="small", key="pinned_today")
+        if across
+        else st.container(gap=None, key="pinned_links")
+    )
+    with box:
+        st.caption("Pinned", width="content")
         for one, page in shown:
             icon = f":material/{entity(one.entity).icon}:"
             st.page_link(
