@@ -12,6 +12,7 @@ from ui.actions import load
 from ui.components.first_steps import first_steps
 from ui.components.handover_cards import waiting_handovers
 from ui.components.header import header
+from ui.components.pinned_views import pinned_links
 from ui.components.today_cards import changed, my_tasks, waiting
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -23,6 +24,7 @@ inbox_page = page_of(actor, "inbox")
 if inbox_page is not None and (mine := load(arrivals.count, whose=arrivals.MINE)):
     actions.page_link(inbox_page, label=f"Inbox ({mine:,})", icon=":material/all_inbox:", query_params={"whose": arrivals.MINE})
 
+pinned_links(actor, across=True)
 first_steps(actor)
 deal_tones = {"stage_id": stage_tones(load(deals.stages))} if actor.can("deal", Action.READ) else None
 lead_tones = (

@@ -109,3 +109,5 @@ def test_lists_are_laid_out_as_boards_and_groups_and_pinned_views_stand_at_hand(
         assert not grouped.exception and len(grouped.expander) == 1 and "**" in grouped.expander[0].label
         assert f"All 1 {entity_key} as a list" in words(grouped)
     assert "Pinned" in words(app) and lead.id
+    today = open_screen(root, "today")
+    assert not today.exception and [one.value for one in today.caption].count("Pinned") == 2
