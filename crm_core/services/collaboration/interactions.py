@@ -129,7 +129,7 @@ def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, 
         .order_by(TALKS.c.id)
         .limit(limit)
     )
-    hidden = actor.masked("contact", "email")
+    hidden = actor.masked("contact", "email") or actor.masked(entity_key, "email")
     return [
         Waiting(
             row.id, row.activity_id, row.at, row.subject, clip(row.body or "", 300), row.channel, "" if hidden else row.sender,

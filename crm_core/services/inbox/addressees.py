@@ -1,7 +1,7 @@
 """Whom a mail from a record may go to: the people of it with their addresses, and why some are not to be written to."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import or_
@@ -46,12 +46,18 @@ def of_record(session: Session, actor: Actor, entity_key: str, record_id: int) -
         return (
             []
             if actor.masked("lead", "email") or not record.email
-            else _with_stops(session, [Addressee(record.email, record.name, None, record.id)])
+            else _with_stops(session, [Addressee(record.email, _named(actor, "lead", record.name), None, record.id)])
         )
     if not actor.can("contact", Action.READ) or actor.masked("contact", "email"):
         return []
     found = [one for person in _people(session, actor, entity_key, record) for one in _addresses(session, person)]
+    found = [replace(one, name=_named(actor, "contact", one.name)) for one in found]
     return _with_stops(session, found)
+
+
+def _named(actor: Actor, key: str, name: str) -> str:
+    """The name that stands before an address; none where the writer's role hides names."""
+    return "" if actor.masked(key, "name") else name
 
 
 def _people(session: Session, actor: Actor, entity_key: str, record: Any) -> list[Contact]:

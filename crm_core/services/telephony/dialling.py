@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 from sqlmodel import select as pick
 
-from crm_core import db, events, reads, records
+from crm_core import db, events, lists, reads, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
@@ -248,8 +248,8 @@ def current(session: Session, actor: Actor, list_id: int) -> Call | None:
     except NotFound:
         return None
     reads.looked(session, actor, key, record_id)
-    company = getattr(record, "company", None) or ""
-    if key == "contact" and record.account_id and actor.can("account", Action.READ):
+    company = "" if actor.masked(key, "company") else getattr(record, "company", None) or ""
+    if key == "contact" and record.account_id and actor.can("account", Action.READ) and not actor.masked("account", "name"):
         accounts = entity("account").table
         company = (
             session.execute(
@@ -258,8 +258,9 @@ def current(session: Session, actor: Actor, list_id: int) -> Call | None:
             or ""
         )
     reach = reach_rules.may_reach(_wishes(record.model_dump(), _region(session)), Way.CALL, utcnow(), fallback_zone=actor.timezone)
+    name = lists.titles(session, actor, key, [record_id]).get(record_id, "")
     return Call(
-        entry.id, key, record_id, record.name, company, record.job_title or "", record.phone or "", getattr(record, "account_id", None), entry.value,
+        entry.id, key, record_id, name, company, "" if actor.masked(key, "job_title") else record.job_title or "", record.phone or "", getattr(record, "account_id", None), entry.value,
         entry.wait, entry.attempts, entry.outcome, entry.last_at, reach,
     )  # fmt: skip
 
