@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import and_, select
 from sqlmodel import Session
 
-from crm_core import events
+from crm_core import events, reads
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit.csvio import to_csv
@@ -28,6 +28,12 @@ def latest(session: Session, actor: Actor) -> bytes:
 def log(session: Session, actor: Actor, rows: int) -> None:
     """Note in the audit trail that consent left the house. Events: organisation.exported."""
     require(actor, "campaign", Action.READ)
+    for key in (one for one in PEOPLE if actor.can(one, Action.EXPORT)):
+        table = entity(key).table
+        people = select(table.c.id).where(
+            table.c.id.in_(select(CONSENT.c[f"{key}_id"]).where(CONSENT.c.is_latest)), visible(actor, key, table, Action.EXPORT)
+        )
+        reads.exported(session, actor, key, session.execute(people).scalars(), words="Consent, CSV", fields=("name", "email"))
     events.record(
         session, actor, "organisation.exported", entity="contact", data={"rows": rows, "entity": "words of consent", "form": "csv"}
     )
