@@ -122,7 +122,7 @@ def resolve(url: str) -> Target:
     except (OSError, UnicodeError) as error:
         raise Refused(f"The name {clip(host, 80)} leads nowhere.") from error
     if not found or not all(_allowed(address) for address in found):
-        raise Refused("This address lies inside a network of its own, where webhooks do not go.")
+        raise Refused("This address lies inside a network of its own, where nothing is sent or fetched.")
     if parts.scheme == "http" and not all(ipaddress.ip_address(one.split("%")[0]).is_loopback for one in found):
         raise Refused("The address must begin with https://.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

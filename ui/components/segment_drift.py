@@ -1,5 +1,6 @@
 """On a segment that an analysis found: how sure the group was, how far it has moved since, and the way to a new run."""
 
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -42,7 +43,9 @@ def _verdict(found: dict[str, Any]) -> str:
 def _evidence(found: dict[str, Any]) -> str:
     actor = current_actor()
     then, now = (n / max(total, 1) for n, total in (found["then"], found["now"]))
-    parts = [f"{fmt.percent(actor, then)} of all customers on {fmt.day(actor, found['as_of'])}, {fmt.percent(actor, now)} now"]
+    parts = [
+        f"{fmt.percent(actor, then)} of all customers on {fmt.day(actor, date.fromisoformat(found['as_of']))}, {fmt.percent(actor, now)} now"
+    ]
     if found["stayed"] is not None:
         parts.append(f"{fmt.percent(actor, found['stayed'], 0)} of those of that day are still in it")
     if found["stability"] is not None:

@@ -73,6 +73,7 @@ def trimmed(text: str) -> str:
             break
         kept.append(line)
     words = _SIGN_OFF.sub("", _GREETING.sub("", re.sub(r"\s+", " ", "\n".join(kept)).strip())).strip()
+    words = words[:1].upper() + words[1:]  # what stood behind the greeting
     return _sentences(words) if len(words) > LONGEST else words if len(words) >= SHORTEST else ""
 
 
