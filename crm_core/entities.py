@@ -90,6 +90,12 @@ _ALL = (
         also=("entity", "kind"),
     ),
     Entity(
+        "promotion", m.Promotion, "Promotion", "Promotions", "local_activity",
+        columns=("name", "state", "code", "ends_on", "redeemed_count", "spent_minor", "budget_minor", "owner_id"),
+        sort=("created_at", True), search=("name", "code"), page="promotion",
+        also=("state",),
+    ),
+    Entity(
         "activity", m.Activity, "Activity", "Activities", "history", title="subject",
         columns=("kind", "subject", "at", "account_id", "deal_id", "owner_id"), sort=("at", True), search=("subject",),
     ),

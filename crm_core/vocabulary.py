@@ -373,6 +373,48 @@ class CampaignStatus(Choice):
     COMPLETED = "completed", "Completed"
 
 
+class PromotionState(Choice):
+    DRAFT = "draft", "Draft"
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    ENDED = "ended", "Ended"
+
+
+class PromotionEffect(Choice):
+    """What a code takes off an order."""
+
+    PERCENT = "percent", "Percent off"
+    AMOUNT = "amount", "Amount off"
+
+
+class CodeKind(Choice):
+    """One code that everybody types, or one for each person that works once."""
+
+    SHARED = "shared", "One code for everybody"
+    SINGLE = "single", "A code for each, used once"
+
+
+class EndReason(Choice):
+    """Why a promotion takes no more orders."""
+
+    HAND = "hand", "ended by hand"
+    DATE = "date", "its last day has passed"
+    BUDGET = "budget", "its budget is spent"
+    COUNT = "count", "all its redemptions are used up"
+
+
+class ReleaseReason(Choice):
+    """Why an order gave its code back."""
+
+    TAKEN_OFF = "taken_off", "taken off the order"
+    CANCELLED = "cancelled", "the order was cancelled"
+    DELETED = "deleted", "the order was deleted"
+    MINIMUM = "minimum", "the order no longer reaches the minimum"
+    PRODUCTS = "products", "nothing on the order is part of the promotion any more"
+    SHOP = "shop", "the shop took it off"
+    NOT_AGAIN = "not_again", "the promotion could not take it again"
+
+
 class Channel(Choice):
     """Where a touch happens."""
 

@@ -4,7 +4,21 @@ from dataclasses import dataclass, field
 
 from crm_core.vocabulary import Action, Scope
 
-RECORDS = ("account", "contact", "lead", "deal", "product", "order", "ticket", "article", "campaign", "segment", "activity", "task")
+RECORDS = (
+    "account",
+    "contact",
+    "lead",
+    "deal",
+    "product",
+    "order",
+    "ticket",
+    "article",
+    "campaign",
+    "segment",
+    "promotion",
+    "activity",
+    "task",
+)
 """Entities with rows of their own that people work on."""
 
 AREAS = (
@@ -84,6 +98,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("account", "contact"), **{"import": ALL})
         + _on("order", read=ALL, create=ALL, edit=SUB, export=ALL)
         + _on("campaign", read=ALL)
+        + _on("promotion", read=ALL, create=ALL, edit=ALL, delete=SUB, export=ALL)
         + _on("segment", read=ALL, create=ALL, edit=OWN, delete=OWN, export=OWN)
         + _on("product", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=SUB, create=ALL, edit=SUB, delete=SUB)
@@ -109,7 +124,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on(("lead", "deal"), read=OWN, create=ALL, edit=OWN, delete=OWN, export=OWN)
         + _on("order", read=OWN, create=ALL, edit=OWN)
         + _on("ticket", read=ALL, create=ALL)
-        + _on(("product", "campaign", "segment", "article"), read=ALL)
+        + _on(("product", "campaign", "segment", "promotion", "article"), read=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL)
         + _on("quota", read=OWN)
@@ -124,6 +139,8 @@ ROLES: tuple[RoleDefault, ...] = (
         _on(("campaign", "lead", "contact"), read=ALL, create=ALL, edit=ALL, delete=OWN, export=ALL)
         + _on("segment", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
         + _on(("lead_form", "survey", "letter_template"), read=ALL, manage=ALL)
+        + _on("promotion", read=ALL, create=ALL, edit=ALL, delete=ALL, export=ALL)
+        + _on("promotion", **{"import": ALL})
         + _on("automation", read=ALL, manage=ALL)
         + _on("booking", read=ALL, manage=OWN)
         + _on(("lead", "contact"), **{"import": ALL})
@@ -141,7 +158,7 @@ ROLES: tuple[RoleDefault, ...] = (
         + _on("help_centre", read=ALL)
         + _on(("mailbox", "survey", "telephony"), read=ALL)
         + _on("account", read=ALL, edit=OWN)
-        + _on(("order", "product"), read=ALL)
+        + _on(("order", "product", "promotion"), read=ALL)
         + _on("contact", read=ALL, create=ALL, edit=ALL)
         + _on(("activity", "task"), read=OWN, create=ALL, edit=OWN, delete=OWN)
         + _on("analytics", read=ALL)

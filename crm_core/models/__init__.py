@@ -89,6 +89,7 @@ from crm_core.models.platform import (
     ViewTeam,
     WorkerHeartbeat,
 )
+from crm_core.models.promotions import Promotion, PromotionCode, Redemption
 from crm_core.models.routing import (
     Absence,
     LeadPoints,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field
 
 from crm_core.kit.clock import utcnow
@@ -77,7 +77,7 @@ class AutomationRun(Record, table=True):
 
 class AutomationStep(Base, table=True):
     """One row per step that a run took, or failed to take. ``key``: run, step and, for failures, attempt: the same step never takes effect twice.
-    ``until``: when the run goes on after a step that waits."""
+    ``until``: when the run goes on after a step that waits; ``amount_minor``: what an offer may cost, for its budget."""
 
     __tablename__ = "automation_step"
     __table_args__ = table_args(
@@ -95,3 +95,4 @@ class AutomationStep(Base, table=True):
     message: str = Field(default="", max_length=500)
     at: datetime = Field(default_factory=utcnow)
     until: datetime | None = None
+    amount_minor: int | None = Field(default=None, sa_type=BigInteger, nullable=True)

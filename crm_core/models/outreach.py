@@ -80,7 +80,8 @@ class OutreachRules(Record, table=True):
 
 
 class CampaignPlan(Record, table=True):
-    """One row per campaign that addresses people: audience, way out, hold-out, and what counts as success."""
+    """One row per campaign that addresses people: audience, way out, hold-out, and what counts as success. ``promotion_id``: whose codes its
+    letters carry."""
 
     __tablename__ = "campaign_plan"
     campaign_id: int = Field(foreign_key="campaign.id", ondelete="CASCADE", unique=True)
@@ -102,6 +103,7 @@ class CampaignPlan(Record, table=True):
     funnel: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
     base_url: str = Field(default="", max_length=300)
     message: str = Field(default="", max_length=500)
+    promotion_id: int | None = None  # no foreign key: SQLite can't add one without rebuilding the table
 
 
 class CampaignVariant(Record, table=True):

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, Numeric, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, UniqueConstraint, text
 from sqlmodel import Field
 
 from crm_core.models.base import Customisable, Json, Record, choice_type, described, field, sort_column, table_args
@@ -340,7 +340,7 @@ class Order(Customisable, table=True):
 
 
 class OrderLine(Record, table=True):
-    """One row per product on an order. The total is net, of all periods."""
+    """One row per product on an order. The total is net, of all periods, after ``promotion_minor``: what promotions take off it."""
 
     __tablename__ = "order_line"
     __table_args__ = table_args(
@@ -360,3 +360,4 @@ class OrderLine(Record, table=True):
     tax_rate_pct: Decimal = Field(default=Decimal(0), sa_type=Percent)
     total_minor: int = field("Total", FieldKind.MONEY, default=0)
     tax_minor: int = field("Tax", FieldKind.MONEY, default=0)
+    promotion_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})

@@ -15,7 +15,7 @@ from crm_core.services.collaboration import tasks
 from crm_core.services.customers import accounts, contacts, created_anyway
 from crm_core.services.helpdesk import articles, tickets
 from crm_core.services.marketing import campaigns, segments
-from crm_core.services.sales import deals, leads, orders
+from crm_core.services.sales import deals, leads, orders, promotions
 
 _OWN: dict[str, ModuleType] = {
     "account": accounts,
@@ -25,6 +25,7 @@ _OWN: dict[str, ModuleType] = {
     "deal": deals,
     "lead": leads,
     "order": orders,
+    "promotion": promotions,
     "task": tasks,
     "ticket": tickets,
 }

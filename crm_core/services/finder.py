@@ -12,7 +12,20 @@ from crm_core.entities import ENTITIES
 from crm_core.lists import titles
 from crm_core.vocabulary import Action, Scope
 
-SEARCHED = ("account", "contact", "deal", "lead", "ticket", "article", "order", "campaign", "segment", "product", "task")
+SEARCHED = (
+    "account",
+    "contact",
+    "deal",
+    "lead",
+    "ticket",
+    "article",
+    "order",
+    "campaign",
+    "segment",
+    "promotion",
+    "product",
+    "task",
+)
 
 
 @dataclass(frozen=True)

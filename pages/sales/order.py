@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from crm_core.services.sales import orders
+from crm_core.services.sales import orders, redeeming
 from crm_core.vocabulary import Action, OrderStatus
 from ui import format as fmt
 from ui.actions import load, perform
@@ -11,6 +11,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header
 from ui.components.lines import ORDER, lines_card
+from ui.components.order_code import code_card, off_words
 from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url
 from ui.components.survey_send import survey_button
 from ui.navigation import page_of
@@ -64,7 +65,8 @@ with left:
             st.metric("Tax", fmt.money(actor, row["tax_minor"]), border=True, height="stretch")
             st.metric("With tax", fmt.money(actor, row["total_minor"] + row["tax_minor"]), border=True, height="stretch")
         st.metric("Products", f"{len(lines):,}", border=True, height="stretch")
-    lines_card(actor, ORDER, row, lines, may_edit and changeable)
+    lines_card(actor, ORDER, row, lines, may_edit and changeable, note=off_words(actor, lines))
+    code_card(actor, row, lines, load(redeeming.of_order, order_id), may_edit=may_edit and changeable)
     feed("order", order_id)
 with right:
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))

@@ -16,6 +16,7 @@ from crm_core.access import Actor
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import CrmError
 from crm_core.fields import FieldSpec, to_json
+from crm_core.kit.money import exponent, most_major, to_major, to_minor
 from crm_core.models import LetterTemplate
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps import Param, StepKind
@@ -66,7 +67,7 @@ def _draw(draft: Draft, step: Step, param: Param) -> None:
     shown = step.get(param.key, param.default)
     key = f"{draft.tag}_{step['id']}_{param.key}"
     draw = _DRAWN.get(param.type, _text)
-    if param.choices is not None:
+    if param.choices is not None and param.type != "promotion":
         draw = _listed
     elif param.options:
         draw = _choice
@@ -108,6 +109,16 @@ def _number(draft: Draft, step: Step, param: Param, shown: Any, key: str) -> Non
         step[param.key] = typed
 
 
+def _money(draft: Draft, step: Step, param: Param, shown: Any, key: str) -> None:
+    currency = current_actor().currency
+    looks = float(to_major(int(shown), currency)) if shown else None
+    typed = st.number_input(
+        f"{_label(param)} ({currency})", 0.0, most_major(currency), value=looks, format=f"%.{exponent(currency)}f", key=key, help=param.help or None,
+        placeholder="–",
+    )  # fmt: skip
+    _now(draft, step, param, shown or None, to_minor(typed, currency) if typed else None, key)
+
+
 def _pick(draft: Draft, step: Step, param: Param, shown: Any, key: str, options: Mapping[Any, str], empty: str = "–") -> None:
     keys = list(options)
     chosen = st.selectbox(
@@ -139,6 +150,13 @@ def _choices(session: Session, actor: Actor, param: Param) -> dict[Any, str]:
         return dict(param.choices(session, actor)) if param.choices else {}
     except CrmError:
         return {}
+
+
+def _promotion(draft: Draft, step: Step, param: Param, shown: Any, key: str) -> None:
+    """Not asked where there is no promotion to choose."""
+    options = load(_choices, param)
+    if options or shown:
+        _pick(draft, step, param, shown or 0, key, {0: "No code", **options})
 
 
 def _user(draft: Draft, step: Step, param: Param, shown: Any, key: str) -> None:
@@ -278,6 +296,6 @@ def _take_letter(draft: Draft, step_id: str, one: LetterTemplate) -> None:
 
 
 _DRAWN: dict[str, Callable[..., None]] = {
-    "text": _text, "template": _text, "long": _long, "number": _number, "hour": _hour, "user": _user, "person": _person, "campaign": _campaign,
+    "text": _text, "template": _text, "long": _long, "number": _number, "money": _money, "promotion": _promotion, "hour": _hour, "user": _user, "person": _person, "campaign": _campaign,
     "segment": _segment, "field": _field, "date_field": _date_field, "value": _value, "letter": _letter,
 }  # fmt: skip

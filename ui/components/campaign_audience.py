@@ -10,12 +10,13 @@ from crm_core.models import CampaignPlan
 from crm_core.services.marketing import all_ways, audience, outcomes, plans, segments
 from crm_core.services.marketing.audience import Funnel
 from crm_core.services.marketing.ways import Way
-from crm_core.vocabulary import Action, Gate, Purpose
+from crm_core.vocabulary import Action, Gate, Outlet, Purpose
 from ml.lift import ENOUGH_PEOPLE
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.cache import cached
 from ui.components import campaign_ways
+from ui.components.campaign_letter import coupon_choice
 from ui.components.campaign_tables import ENTITIES, TABLES
 from ui.navigation import page_of
 
@@ -93,6 +94,8 @@ def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, ways: list[Way]
         if (page := page_of(actor, "segments")) is not None:
             st.page_link(page, label="Make a segment", icon=":material/add:")
     campaign_ways.boxes(actor, campaign_id, plan, ways, found, fixed=fixed, may_edit=may_edit)
+    if all(way.outlet not in (Outlet.EMAIL, Outlet.AD_AUDIENCE) for way in ways):  # letters choose it beside their words
+        coupon_choice(actor, campaign_id, plan, disabled=disabled)
     purposes = list(Purpose)
     st.selectbox(
         "Purpose", purposes, index=purposes.index(plan.purpose), format_func=lambda one: one.label, help="People agree per purpose; only those who agreed to this one are addressed", **saved("purpose")

@@ -35,6 +35,7 @@ _OTHER = {
     "gone": "Deleted meanwhile",
     "removed": "Taken out of the campaign",
     sending.CALLED_BACK: "They left, or it was taken out, before its turn",
+    sending.NO_COUPON: "Their discount code would not have worked any more",
     "no_letter": "No wording for them",
     "no_address": "No address",
 }

@@ -5,10 +5,12 @@ from typing import Any
 
 import streamlit as st
 
+from crm_core import lists
 from crm_core.access import Actor
+from crm_core.lists import ListQuery
 from crm_core.models import CampaignPlan, CampaignVariant, LetterTemplate
 from crm_core.services.marketing import letters, plans
-from crm_core.vocabulary import LetterUse
+from crm_core.vocabulary import Action, LetterUse, PromotionState
 from ui.actions import load, perform, renew, submit_key
 from ui.components.letter_parts import body_input, body_typed
 from ui.components.letter_preview import fields_help, flaw_list, shown_for
@@ -31,7 +33,8 @@ def letter_tab(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: boo
     rows = load(plans.variants, campaign_id)
     left, right = st.columns([6, 5], gap="large")
     with left:
-        _editor(campaign_id, rows, disabled=fixed or not may_edit)
+        coupon_choice(actor, campaign_id, plan, disabled=fixed or not may_edit)
+        _editor(campaign_id, plan, rows, disabled=fixed or not may_edit)
     with right:
         if rows:
             _previews(actor, campaign_id, rows)
@@ -77,7 +80,36 @@ def _plain(rows: Sequence[CampaignVariant]) -> list[dict[str, Any]]:
     ] or [{"subject": "", "body": EXAMPLE, "weight": 1, "drop": False, "template_id": None}]
 
 
-def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool) -> None:
+def coupon_choice(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disabled: bool) -> None:
+    """Which promotion the discount codes come from; nothing where there is none to choose."""
+    if not actor.can("promotion", Action.READ):
+        return
+    found = load(_promotions, plan.promotion_id)
+    if not found:
+        return
+    options = [0, *found]
+    key = f"plan_{campaign_id}_promotion_{plan.version}"
+    st.selectbox(
+        "Discount codes of", options, index=options.index(plan.promotion_id) if plan.promotion_id in found else 0, key=key,
+        format_func=lambda one: found.get(one, "No promotion"), on_change=_choose_coupon, args=(campaign_id, key), disabled=disabled,
+        help="Write `{{coupon}}` where the code should stand. Each person gets one code, the same in every letter of this promotion",
+    )  # fmt: skip
+
+
+def _choose_coupon(campaign_id: int, key: str) -> None:
+    perform(plans.save, campaign_id, {"promotion_id": st.session_state[key] or None})
+
+
+def _promotions(session: Any, actor: Actor, chosen: int | None) -> dict[int, str]:
+    """Promotions that are not over, and the chosen one."""
+    open_ones = {"field": "state", "cmp": "in", "value": [one.value for one in PromotionState if one is not PromotionState.ENDED]}
+    query = ListQuery(filter=open_ones, columns=("name", "state"), sort=("name", False), size=200)
+    rows = lists.find(session, actor, "promotion", query, sums=False).rows
+    found = {row["id"]: f"{row['name']} ({row['state'].label.lower()})" for row in rows}
+    return found if not chosen or chosen in found else found | lists.titles(session, actor, "promotion", [chosen])
+
+
+def _editor(campaign_id: int, plan: CampaignPlan, rows: Sequence[CampaignVariant], *, disabled: bool) -> None:
     """The wordings as they are typed. What is not saved yet outlives a look at another tab, and somebody else's saving."""
     versions, saved = [one.version for one in rows], _plain(rows)
     draft: dict[str, Any] = {"versions": versions, "saved": saved, "typed": saved, "turn": 0}
@@ -96,7 +128,7 @@ def _editor(campaign_id: int, rows: Sequence[CampaignVariant], *, disabled: bool
             "Somebody else saved this letter meanwhile. What you typed is still here: saving it replaces theirs, discarding it shows theirs.",
             icon=":material/group:",
         )
-    fields_help(load(letters.fields))
+    fields_help(load(letters.fields, plan))
     _buttons(campaign_id, draft)
     draft["seen"] = versions
 

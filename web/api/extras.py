@@ -218,7 +218,7 @@ def _summed(lines: Sequence[LineView]) -> dict[str, Any]:
 
 
 def _line(one: LineView) -> dict[str, Any]:
-    names = ("id", *GIVEN, "total_minor", "tax_minor")
+    names = ("id", *GIVEN, "promotion_minor", "total_minor", "tax_minor")
     return {name: wire(getattr(one, name)) for name in names}
 
 

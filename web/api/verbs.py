@@ -17,8 +17,8 @@ from crm_core.services.collaboration import activities, tasks
 from crm_core.services.collaboration.timeline import LINKS
 from crm_core.services.helpdesk import tickets
 from crm_core.services.marketing import campaigns
-from crm_core.services.sales import deals, gates, leads, orders
-from crm_core.vocabulary import Action, ActivityKind, Choice, OrderStatus, TicketKind
+from crm_core.services.sales import deals, gates, leads, orders, promotions, redeeming
+from crm_core.vocabulary import Action, ActivityKind, Choice, OrderStatus, PromotionState, TicketKind
 from web.api import document
 from web.api.answers import Answer, check_version, versions_asked, write
 from web.api.records import Body, RecordId, path_of, shown
@@ -93,6 +93,19 @@ def _move_order(session: Session, actor: Actor, record_id: int, given: dict[str,
     orders.move(session, actor, record_id, given["status"])
 
 
+def _redeem(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> Mapping[str, Any]:
+    used = redeeming.redeem(session, actor, record_id, given["code"])
+    return {"redemption_id": used.id, "code": used.code, "amount_minor": used.amount_minor}
+
+
+def _take_code_off(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> None:
+    redeeming.take_off(session, actor, record_id, given["redemption_id"])
+
+
+def _move_promotion(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> None:
+    promotions.move(session, actor, record_id, given["state"])
+
+
 def _add_members(session: Session, actor: Actor, record_id: int, given: dict[str, Any]) -> Mapping[str, Any]:
     added, present = campaigns.add_members(session, actor, record_id, given["kind"], given["ids"])
     return {"added": added, "already_in": present}
@@ -139,6 +152,14 @@ VERBS: tuple[Verb, ...] = (
     Verb("ticket", "solve", "Mark a ticket as solved", lambda s, a, n, g: _nothing(tickets.solve(s, a, n))),
     Verb("ticket", "reopen", "Open a done ticket again", lambda s, a, n, g: _nothing(tickets.reopen(s, a, n))),
     Verb("order", "move", "Place, fulfil or cancel an order", _move_order, (Param("status", OrderStatus, needed=True),)),
+    Verb(
+        "order", "redeem", "Use a discount code on an order", _redeem, (Param("code", "text", "Shared or single", needed=True, most=40),),
+    ),
+    Verb(
+        "order", "unredeem", "Take a discount code off an order", _take_code_off,
+        (Param("redemption_id", "whole", "What redeem answered", needed=True),),
+    ),
+    Verb("promotion", "move", "Start, pause or end a promotion", _move_promotion, (Param("state", PromotionState, needed=True),)),
     Verb("task", "complete", "Tick a task off", lambda s, a, n, g: _nothing(tasks.complete(s, a, n))),
     Verb("task", "reopen", "Take a done task back", lambda s, a, n, g: _nothing(tasks.reopen(s, a, n))),
     Verb(

@@ -13,14 +13,14 @@ AREAS: dict[str, tuple[str, ...]] = {
     "customers": ("account", "contact"),
     "sales": ("lead", "deal", "product", "order"),
     "service": ("ticket", "article"),
-    "marketing": ("campaign", "segment"),
+    "marketing": ("campaign", "segment", "promotion"),
     "work": ("activity", "task"),
 }
 LABELS = {
     "customers": "Accounts and contacts",
     "sales": "Leads, deals, orders, products",
     "service": "Tickets and help articles",
-    "marketing": "Campaigns and segments",
+    "marketing": "Campaigns, segments, promotions",
     "work": "Activities and tasks",
 }
 READ, WRITE = "read", "write"

@@ -33,6 +33,7 @@ from crm_core.services.helpdesk import sla_watch, slas
 from crm_core.services.inbox import pulling
 from crm_core.services.marketing import lead_pulling, segment_drift, segment_upkeep, sending, visits
 from crm_core.services.routing import flow, nudges, points
+from crm_core.services.sales import promotions
 from crm_core.vocabulary import Action
 
 DECLARED_IN = (
@@ -51,6 +52,7 @@ DECLARED_IN = (
     notifications,
     nudges,
     points,
+    promotions,
     pulling,
     reminders,
     reports,

@@ -23,7 +23,7 @@ from crm_core.services.automation import flow_rules, places, steps
 from crm_core.services.automation.engine import AUTOMATIONS, OPEN, STEPS_AT_ONCE, VERSIONS, end, owner_of, words
 from crm_core.services.automation.places import Moving
 from crm_core.services.automation.sight import wanted
-from crm_core.services.automation.steps.base import Branched, Context, Later, Skipped, Waited
+from crm_core.services.automation.steps.base import Branched, Context, Done, Later, Skipped, Waited
 from crm_core.services.automation.steps.notes import forget_notes, note
 from crm_core.services.automation.steps.outreach import ended
 from crm_core.services.collaboration import halts, notifications
@@ -160,7 +160,8 @@ class OneByOne:
         message = ("Yes" if result.yes else "No") if isinstance(result, Branched) else result.message
         outcome = StepOutcome.SKIPPED if isinstance(result, Skipped) else StepOutcome.DONE
         until = result.until if isinstance(result, Waited) else None
-        note(self.session, run, step, places.key_of(run, step), outcome, message, until)
+        cost = result.amount_minor if isinstance(result, Done) else None
+        note(self.session, run, step, places.key_of(run, step), outcome, message, until, cost)
         run.attempts, run.due_at = 0, utcnow()
         places.follow(program.flow, run, step, result)
         return None

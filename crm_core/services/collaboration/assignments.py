@@ -22,7 +22,7 @@ from crm_core.services.collaboration import followers, notifications
 from crm_core.vocabulary import Via
 
 NAME = "collaboration.assignments"
-WATCHED = ("task", "lead", "deal", "account", "contact", "ticket", "campaign", "article")
+WATCHED = ("task", "lead", "deal", "account", "contact", "ticket", "campaign", "promotion", "article")
 SINGLE = 3
 """Up to so many records of one kind at once are told one by one."""
 

@@ -25,6 +25,8 @@ _DECISIVE = {
     "campaign.launched": "launched the campaign",
     "campaign.stopped": "stopped the campaign",
     "campaign.sent": "has sent everything",
+    "promotion.started": "started the promotion",
+    "promotion.ended": "ended the promotion",
     "article.published": "published the article",
     "article.withdrawn": "made the article a draft again",
     "article.retired": "archived the article",
@@ -38,7 +40,7 @@ _SMALL = {
     "article.updated": "changed the article",
 }
 _STATES = {"task.updated": "changed the state of the task", "order.updated": "changed the state of the order"}
-_OWNERS = ("lead", "deal", "account", "contact", "ticket", "campaign", "order", "product", "article", "task")
+_OWNERS = ("lead", "deal", "account", "contact", "ticket", "campaign", "promotion", "order", "product", "article", "task")
 
 TYPES = (*_DECISIVE, *_SMALL, *_STATES, *(f"{key}.owner_changed" for key in _OWNERS))
 

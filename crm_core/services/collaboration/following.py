@@ -16,7 +16,7 @@ from crm_core.errors import Invalid
 from crm_core.kit.clock import utcnow
 from crm_core.models import Follow
 
-FOLLOWED = ("lead", "deal", "account", "contact", "ticket", "campaign", "order", "product", "article", "task")
+FOLLOWED = ("lead", "deal", "account", "contact", "ticket", "campaign", "promotion", "order", "product", "article", "task")
 MOST = 500
 """Who follows everything hears nothing."""
 

@@ -85,6 +85,7 @@ _ALL = (
     Kind("sla.breached", SERVICE, "A promise of mine is broken", "{title}: the {target} is overdue", "timer_off", mail=NOW),
     Kind("sla.escalated", SERVICE, "A ticket is escalated to me", "{title} needs a look: {pct}% of the time for the {target} is used up", "priority_high", mail=NOW),
     Kind("sla.paged", SERVICE, "A ticket of my people needs me", "{title} needs you: {pct}% of the time for the {target} is used up", "notification_important", mail=NOW),
+    Kind("promotion.ended", WORK, "A promotion of mine ends", "{title} takes no more orders: {reason}", "local_activity", mail=NOW),
     Kind("import.finished", SYSTEM, "My import is ready", "Your import of {file} is ready: {rows} rows", "upload_file", page="import", query={"run": "run"}),
     Kind("import.failed", SYSTEM, "My import stops", "Your import of {file} stopped: {reason}", "error", mail=NOW, page="import", query={"run": "run"}),
     Kind("analysis.finished", SYSTEM, "My analysis is ready", "Your analysis is ready: {name}", "insights", page="@page", query=_RUN),

@@ -19,6 +19,7 @@ from crm_core.services.customers import consent
 from crm_core.services.marketing import audience, plans, ways
 from crm_core.services.marketing.audience import MEMBERS, Aim
 from crm_core.services.marketing.campaigns import OUT
+from crm_core.services.sales import promotion_codes
 from crm_core.vocabulary import Action, MemberStatus, Outlet, PlanState, RecipientStep
 
 FORMATS = ("csv", "xlsx")
@@ -49,8 +50,11 @@ def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv
     hidden = [column for column in COLUMNS[aim.outlet] if column in _MASKS and actor.masked("contact", _MASKS[column])]
     if hidden:
         raise Conflict(f"Your role does not see {', '.join(hidden).lower()}, so it can't take this list out of the house.")
-    rows = list(_rows(session, actor, aim))
-    made = (to_csv if form == "csv" else to_xlsx)(COLUMNS[aim.outlet], [row for _, row in rows])
+    coupon = plan.promotion_id if aim.outlet is not Outlet.AD_AUDIENCE else None
+    if coupon and (words := promotion_codes.usable(session, coupon)):
+        raise Conflict(words)
+    rows = list(_rows(session, actor, aim, coupon))
+    made = (to_csv if form == "csv" else to_xlsx)((*COLUMNS[aim.outlet], *(("Code",) if coupon else ())), [row for _, row in rows])
     _note(session, actor, [member_id for member_id, _ in rows])
     _read(session, actor, aim, [member_id for member_id, _ in rows])
     events.record(session, actor, "campaign.listed", session.get(Campaign, campaign_id), data={"count": len(rows)})
@@ -78,14 +82,19 @@ def _read(session: Session, actor: Actor, aim: Aim, member_ids: list[int]) -> No
         reads.exported(session, actor, key, people, words=f"Campaign list: {aim.outlet.label}")
 
 
-def _rows(session: Session, actor: Actor, aim: Aim) -> Iterator[tuple[int, list[Any]]]:
+def _rows(session: Session, actor: Actor, aim: Aim, coupon: int | None) -> Iterator[tuple[int, list[Any]]]:
+    """Member and cells; with a promotion its code behind them, each person's own and the same whenever the list is taken."""
     region = session.execute(select(Organisation.phone_region)).scalar() or "US"  # type: ignore[call-overload]
     for key in consent.PEOPLE:
         table = entity(key).table
         gates = audience.gates(aim, key, table, utcnow(), consent.rules(session, actor))
         statement = _statement(actor, aim, key, table).where(*gates.values())
-        for row in session.execute(statement.order_by(MEMBERS.c.id)):
-            yield row.member_id, [_cell(row._mapping, column, region) for column in COLUMNS[aim.outlet]]
+        rows = session.execute(statement.order_by(MEMBERS.c.id)).all()
+        ids = [row.person_id for row in rows] if coupon else []
+        codes = promotion_codes.draw(session, coupon, key, ids, campaign_id=aim.campaign_id) if coupon and ids else {}
+        for row in rows:
+            cells = [_cell(row._mapping, column, region) for column in COLUMNS[aim.outlet]]
+            yield row.member_id, [*cells, *([codes[row.person_id]] if coupon else [])]
 
 
 def _statement(actor: Actor, aim: Aim, key: str, table: Any) -> Any:
@@ -107,7 +116,7 @@ def _statement(actor: Actor, aim: Aim, key: str, table: Any) -> Any:
         }
     columns = [column.label(name) for name, column in wanted.items()]
     return (
-        select(MEMBERS.c.id.label("member_id"), *columns)
+        select(MEMBERS.c.id.label("member_id"), table.c.id.label("person_id"), *columns)
         .select_from(joined)
         .where(MEMBERS.c.campaign_id == aim.campaign_id, listed(aim.outlet), visible(actor, key, table, Action.EXPORT))
     )

@@ -28,6 +28,9 @@ FIELDS: dict[str, str] = {
 }
 """Fields that every letter may use; custom fields come on top under their keys."""
 
+COUPON = "coupon"
+"""The field that shows each reader a code of the campaign's promotion."""
+
 _FIELD = re.compile(r"\{\{\s*([a-z_][a-z0-9_]*)\s*(?:\|([^{}]*))?\}\}")
 _IF = re.compile(r"\{\{#if\s+([a-z_][a-z0-9_]*)\s*\}\}(.*?)\{\{/if\}\}", re.DOTALL)
 _ANY = re.compile(r"\{\{.*?\}\}|\{\{|\}\}", re.DOTALL)

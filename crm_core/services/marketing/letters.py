@@ -21,7 +21,8 @@ from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
 from crm_core.services.marketing import audience, letter_rules, plans, segments, token_rules, ways
 from crm_core.services.marketing.audience import Aimed
-from crm_core.services.marketing.letter_rules import FIELDS, Flaw
+from crm_core.services.marketing.letter_rules import COUPON, FIELDS, Flaw
+from crm_core.services.sales import promotion_codes
 from crm_core.settings import settings
 from crm_core.veil import MASK, trace
 from crm_core.vocabulary import Action, FieldKind
@@ -34,8 +35,8 @@ _TRACED = {"email": FieldKind.EMAIL}
 # --- values of people -------------------------------------------------------------------------------------------------------
 
 
-def fields(session: Session, actor: Actor) -> dict[str, str]:
-    """Fields that letters may use, with their labels: the usual ones and the custom ones of contacts."""
+def fields(session: Session, actor: Actor, plan: CampaignPlan | None = None) -> dict[str, str]:
+    """Fields that letters may use, with their labels: the usual ones and the custom ones of contacts; in a campaign with a promotion its code."""
     if not actor.can("campaign", Action.READ):
         require(actor, "letter_template", Action.READ)
     own = {
@@ -43,7 +44,8 @@ def fields(session: Session, actor: Actor) -> dict[str, str]:
         for spec in registry(session, "contact").values()
         if spec.custom and spec.kind in _SHOWN and not actor.masked("contact", spec.key)
     }
-    return {**FIELDS, **own}
+    coupon = {COUPON: "Discount code, one for each person"} if plan is not None and plan.promotion_id else {}
+    return {**FIELDS, **coupon, **own}
 
 
 def values_of(session: Session, actor: Actor, key: str, ids: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -232,7 +234,7 @@ def previews(
     """The letter for some real people of the audience, drawn at random; another ``turn`` draws others."""
     require(actor, "campaign", Action.READ)
     chosen = audience.sample(session, actor, ways.first(session, actor, plan), size=size, turn=turn)
-    postal = consent.rules(session, actor).postal_address
+    postal, coupon = consent.rules(session, actor).postal_address, {COUPON: promotion_codes.shown(session, plan.promotion_id)}
     asked = live(session, actor, variant.body)
     found = []
     for key in consent.PEOPLE:
@@ -243,7 +245,7 @@ def previews(
         for record_id in ids:
             if record_id in values:
                 theirs = inside.get(record_id, frozenset())
-                letter = compose(variant, values[record_id], None, postal, theirs)
+                letter = compose(variant, {**values[record_id], **coupon}, None, postal, theirs)
                 found.append(
                     Preview(key, record_id, titles.get(record_id, ""), letter.to, letter, parts_seen(variant.body, theirs))
                 )
@@ -252,14 +254,25 @@ def previews(
 
 def lint(session: Session, actor: Actor, plan: CampaignPlan, variant: CampaignVariant) -> list[Flaw]:
     """What is wrong with a wording: the text itself, and what its audience lacks."""
-    found = letter_rules.flaws(variant.subject, variant.body, list(fields(session, actor)))
-    found += part_flaws(session, actor, variant.body)
+    found = letter_rules.flaws(variant.subject, variant.body, [*fields(session, actor, plan), COUPON])
+    found += [*_coupon_flaws(session, plan, variant), *part_flaws(session, actor, variant.body)]
     if not consent.rules(session, actor).postal_address:
         found.append(Flaw("The sender's postal address is missing; many countries ask for it. Set it under Consent and limits."))
     if any(flaw.stops for flaw in found):
         return found
     aim = ways.first(session, actor, plan)
     return [*found, *_holes(session, actor, aim, variant), *_unread(session, actor, aim, variant.body)]
+
+
+def _coupon_flaws(session: Session, plan: CampaignPlan, variant: CampaignVariant) -> list[Flaw]:
+    used = COUPON in letter_rules.used_fields(variant.subject, variant.body)
+    if used and not plan.promotion_id:
+        return [Flaw("{{coupon}} stands for a discount code: choose the promotion that it comes from.", stops=True)]
+    if used and (words := promotion_codes.usable(session, plan.promotion_id)):
+        return [Flaw(words, stops=True)]
+    if plan.promotion_id and not used and variant.body.strip():
+        return [Flaw("A promotion is chosen, but its code stands nowhere in the letter: write {{coupon}} where it should be.")]
+    return []
 
 
 def _unread(session: Session, actor: Actor, plan: Aimed, body: str) -> list[Flaw]:
@@ -285,7 +298,7 @@ def _unread(session: Session, actor: Actor, plan: Aimed, body: str) -> list[Flaw
 
 
 def _holes(session: Session, actor: Actor, plan: Aimed, variant: CampaignVariant) -> list[Flaw]:
-    used = letter_rules.without_fallback(variant.subject, variant.body)
+    used = [name for name in letter_rules.without_fallback(variant.subject, variant.body) if name != COUPON]
     labels = fields(session, actor)
     people, empty = 0, dict.fromkeys(used, 0)
     for key in consent.PEOPLE:
@@ -335,7 +348,8 @@ def send_test(session: Session, actor: Actor, campaign_id: int, variant_key: str
     if variant is None:
         raise NotFound("Write the letter first.")
     shown = previews(session, actor, plan, variant, size=1)
-    letter = shown[0].letter if shown else compose(variant, {"name": actor.name}, None, "")
+    coupon = {COUPON: promotion_codes.shown(session, plan.promotion_id)}
+    letter = shown[0].letter if shown else compose(variant, {"name": actor.name, **coupon}, None, "")
     outbox.queue(
         session, actor, to=actor.email, name=actor.name, subject=f"[Test] {letter.subject}", text=letter.text, html=letter.html,
         kind="campaign_test", dedupe_key=f"campaign_test:{campaign_id}:{submit_key}",

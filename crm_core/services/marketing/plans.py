@@ -14,6 +14,7 @@ from crm_core.models import Campaign, CampaignPlan, CampaignVariant
 from crm_core.services.customers import consent
 from crm_core.services.marketing import segments
 from crm_core.services.marketing.letter_rules import MAX_BODY, MAX_SUBJECT
+from crm_core.services.sales import promotions
 from crm_core.vocabulary import Action, Outlet, PlanState, Purpose
 
 GOALS = {"order": "Placed an order", "deal": "Won deal", "response": "Responded"}
@@ -91,6 +92,8 @@ def _checked(session: Session, actor: Actor, changes: Mapping[str, Any]) -> dict
             found[key] = value
         elif key in _NUMBERS and _NUMBERS[key][0] <= int(value) <= _NUMBERS[key][1]:
             found[key] = int(value)
+        elif key == "promotion_id":
+            found[key] = promotions.get(session, actor, int(value)).id if value else None
         elif key in ("expected_base_pct", "expected_lift_points") and (value is None or 0 < float(value) < 100):
             found[key] = None if value is None else float(value)
         else:

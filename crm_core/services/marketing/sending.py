@@ -25,6 +25,8 @@ from crm_core.services.customers import consent
 from crm_core.services.marketing import audience, letter_rules, letters, plans, signing
 from crm_core.services.marketing.audience import MEMBERS
 from crm_core.services.marketing.launching import PLANS, batch_of
+from crm_core.services.marketing.letter_rules import COUPON
+from crm_core.services.sales import promotion_codes
 from crm_core.vocabulary import Action, HaltKind, MailState, MemberStatus, PlanState, RecipientStep
 
 BATCH = 50
@@ -32,6 +34,8 @@ MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 OUT = (MailState.SENT, MailState.HANDED)
 MAILED = (RecipientStep.WAITING, RecipientStep.QUEUED, RecipientStep.SKIPPED)
 """Members who are written to: neither held out nor on lists alone."""
+NO_COUPON = "no_coupon"
+"""Why somebody got no letter whose discount code would not have worked any more."""
 CALLED_BACK = "called_back"
 """Why somebody was left out whose letter was taken out of the outbox before its turn: they left meanwhile, or somebody stopped it."""
 
@@ -46,6 +50,8 @@ class _Desk:
     links: Mapping[str, int]
     key: str
     base_url: str
+    coupons: bool
+    coupon_problem: str
 
 
 def anything_waits(session: Session) -> bool:
@@ -129,9 +135,11 @@ def _put_off(session: Session, campaign_id: int, until: Any) -> None:
 
 
 def _desk(session: Session, actor: Actor, plan: CampaignPlan) -> _Desk:
+    wordings = {one.key: one for one in plans.variants(session, actor, plan.campaign_id)}
+    coupons = any(COUPON in letter_rules.used_fields(one.subject, one.body) for one in wordings.values())
     return _Desk(
-        plan, quiet_hours.of_workspace(session), {one.key: one for one in plans.variants(session, actor, plan.campaign_id)},
-        letters.link_ids(session, actor, plan.campaign_id), signing.key(session), letters.base_url(plan),
+        plan, quiet_hours.of_workspace(session), wordings, letters.link_ids(session, actor, plan.campaign_id), signing.key(session),
+        letters.base_url(plan), coupons, promotion_codes.usable(session, plan.promotion_id) if coupons else "",
     )  # fmt: skip
 
 
@@ -144,6 +152,7 @@ def _decide(session: Session, actor: Actor, desk: _Desk, key: str, members: Mapp
     columns = (table.c.id, consent.first_closed(gates).label("closed"), *hours)
     found = {row.id: row for row in session.execute(select(*columns).where(alive))}
     values = letters.values_of(session, actor, key, found)
+    passed: list[int] = []
     for record_id, member in members.items():
         row = found.get(record_id)
         if row is None or row.closed:
@@ -154,7 +163,20 @@ def _decide(session: Session, actor: Actor, desk: _Desk, key: str, members: Mapp
         if later > now:
             session.execute(update(MEMBERS).where(MEMBERS.c.id == member.id).values(due_at=later))
             continue
-        _write(session, actor, desk, key, member, values[record_id])
+        passed.append(record_id)
+    coupons = _coupons(session, desk, key, passed)
+    for record_id in passed:
+        if desk.coupon_problem:
+            _skip(session, members[record_id], NO_COUPON)
+        else:
+            _write(session, actor, desk, key, members[record_id], {**values[record_id], COUPON: coupons.get(record_id, "")})
+
+
+def _coupons(session: Session, desk: _Desk, key: str, ids: list[int]) -> dict[int, str]:
+    """The code of each, drawn in the transaction that queues their letters: whatever is tried again, nobody draws twice."""
+    if not ids or not desk.coupons or desk.coupon_problem or not desk.plan.promotion_id:
+        return {}
+    return promotion_codes.draw(session, desk.plan.promotion_id, key, ids, campaign_id=desk.plan.campaign_id)
 
 
 def _skip(session: Session, member: Any, reason: str) -> None:

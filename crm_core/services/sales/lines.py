@@ -33,7 +33,8 @@ KEPT = (*GIVEN, "total_minor", "tax_minor")
 
 @dataclass(frozen=True)
 class LineView:
-    """A line as screens show it. Prices in minor units; None where amounts are hidden from the viewer."""
+    """A line as screens show it. Prices in minor units; None where amounts are hidden from the viewer. ``promotion_minor``: what a discount code takes
+    off; the total is after that."""
 
     id: int
     product_id: int | None
@@ -46,6 +47,7 @@ class LineView:
     periods: int = 1
     tax_rate_pct: Decimal = Decimal(0)
     tax_minor: int | None = 0
+    promotion_minor: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def views(rows: Iterable[DealLine | OrderLine], *, hidden: bool) -> list[LineVie
             row.periods,
             row.tax_rate_pct,
             None if hidden else row.tax_minor,
+            None if hidden else getattr(row, "promotion_minor", 0),
         )
         for row in rows
     ]

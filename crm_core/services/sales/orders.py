@@ -12,8 +12,9 @@ from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.models import Order, OrderLine
 from crm_core.services.sales import lines as line_rules
+from crm_core.services.sales import redeeming
 from crm_core.services.sales.lines import MAX_LINES, LineView
-from crm_core.vocabulary import Action, OrderStatus
+from crm_core.vocabulary import Action, OrderStatus, ReleaseReason
 
 _NEXT = {
     OrderStatus.DRAFT: (OrderStatus.PLACED, OrderStatus.CANCELLED),
@@ -48,7 +49,30 @@ def update(
         raise Invalid(fields={"status": f"An order that is {order.status.label.lower()} can't become {status.label.lower()}."})
     if "total_minor" in changes and _lines(session, order_id):
         raise Invalid(fields={"total_minor": "The total is the sum of the lines; change those."})
-    return records.update(session, actor, "order", order_id, changes, base_version=base_version)
+    before = order.status
+    saved = records.update(session, actor, "order", order_id, changes, base_version=base_version)
+    if {"account_id", "contact_id"} & set(saved.changed):
+        redeeming.follow_customer(session, order)
+    if order.status is not before and order.status is OrderStatus.CANCELLED:
+        redeeming.give_back(session, actor, order, ReleaseReason.CANCELLED)
+    elif before is OrderStatus.CANCELLED and order.status is not before:
+        redeeming.take_again(session, actor, order)
+    return saved
+
+
+def archive(session: Session, actor: Actor, order_id: int, *, base_version: int | None = None) -> Order:
+    """Move an order to the bin; its discount code is free again. Events: order.code_released."""
+    order: Order = records.archive(session, actor, "order", order_id, base_version=base_version)
+    redeeming.give_back(session, actor, order, ReleaseReason.DELETED)
+    return order
+
+
+def restore(session: Session, actor: Actor, order_id: int) -> Order:
+    """Take an order back from the bin, with its discount where that can still be given; else at the full price.
+    Events: order.code_redeemed, order.code_released."""
+    order: Order = records.restore(session, actor, "order", order_id)
+    redeeming.take_again(session, actor, order)
+    return order
 
 
 def next_states(order_status: OrderStatus) -> tuple[OrderStatus, ...]:
@@ -80,7 +104,7 @@ def set_lines(
     base_version: int | None = None,
     base_lines: Sequence[LineView] | None = None,
 ) -> Order:
-    """Replace the products of an order that is not done; the total follows."""
+    """Replace the products of an order that is not done; the total follows, and a discount code takes its part off the new ones."""
     order = get(session, actor, order_id, action=Action.EDIT)
     line_rules.refuse_stale(
         "order", lines(session, actor, order_id), stale=base_version not in (None, order.version), base_lines=base_lines
@@ -98,6 +122,8 @@ def set_lines(
     for old in before_lines:
         session.delete(old)
     session.add_all(made)
+    session.flush()
+    redeeming.reprice(session, actor, order, made)
     before, summed = {key: getattr(order, key) for key in ("total_minor", "tax_minor")}, line_rules.sums(made)
     order.total_minor, order.tax_minor = summed.net, summed.tax
     order.updated_at = clock.utcnow()

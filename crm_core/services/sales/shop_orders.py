@@ -24,9 +24,9 @@ from crm_core.kit.text import clip, email_key, fold
 from crm_core.matching import name_key
 from crm_core.models import Contact, MatchKey, Order, OrderLine, Shop, ShopLink, Touchpoint
 from crm_core.services.customers import accounts, contacts
-from crm_core.services.sales import orders, shop_rules
+from crm_core.services.sales import orders, redeeming, shop_rules
 from crm_core.services.sales.shop_rules import Cart, Line, Person, Refund, ShopOrder
-from crm_core.vocabulary import AccountKind, Action, Channel, OrderStatus, ShopState, Via
+from crm_core.vocabulary import AccountKind, Action, Channel, OrderStatus, ReleaseReason, ShopState, Via
 
 _KEYS: Any = MatchKey.__table__  # type: ignore[attr-defined]
 _SOURCES = ("online shop", "web shop", "shop", "online", "website", "web")
@@ -67,6 +67,7 @@ def _order(session: Session, actor: Actor, shop: Shop, given: ShopOrder) -> tupl
         changes = {"status": given.status.value, "ordered_at": given.placed_at, "description": given.note or order.description}
         order = records.update(session, actor, "order", order.id, changes).record
     _set_lines(session, actor, shop, order, given)
+    redeeming.from_shop(session, actor, order, given.coupons)
     link.record_id, link.changed_at, link.title = order.id, given.changed_at, given.number
     link.facts = _facts(given)
     session.add(link)
@@ -148,6 +149,7 @@ def _refund(session: Session, actor: Actor, shop: Shop, payload: Mapping[str, An
     given = _refunded(order, link, refund)
     if given.total_minor <= 0 and order.status is not OrderStatus.CANCELLED:
         records.update(session, actor, "order", order.id, {"status": OrderStatus.CANCELLED.value})
+        redeeming.give_back(session, actor, order, ReleaseReason.CANCELLED)
     _set_lines(session, actor, shop, order, given)
     link.facts = _facts(given)
     session.add(link)
@@ -175,6 +177,7 @@ def _deleted(session: Session, actor: Actor, shop: Shop, payload: Mapping[str, A
     order = records.get(session, actor, "order", link.record_id, action=Action.EDIT)
     if order.status is not OrderStatus.CANCELLED:
         records.update(session, actor, "order", order.id, {"status": OrderStatus.CANCELLED.value})
+        redeeming.give_back(session, actor, order, ReleaseReason.CANCELLED)
     return ShopState.DONE, order.id
 
 

@@ -16,6 +16,7 @@ from crm_core.kit.text import clean, clip
 from crm_core.vocabulary import Channel, OrderStatus, ShopKind
 
 MOST_LINES = 150
+MOST_COUPONS = 10
 REST = "Shipping, taxes and fees"
 ORDERS = {
     ShopKind.SHOPIFY: {"orders/create", "orders/updated", "orders/edited", "orders/paid", "orders/fulfilled", "orders/cancelled"},
@@ -78,7 +79,8 @@ class Line:
 
 @dataclass(frozen=True)
 class ShopOrder:
-    """An order as both formats have it. ``refunds``: ids of refunds that are taken off already; ``cart``: the cart that it was."""
+    """An order as both formats have it. ``refunds``: ids of refunds that are taken off already; ``cart``: the cart that it was;
+    ``coupons``: discount codes, each with what it took off."""
 
     external_id: str
     number: str
@@ -94,6 +96,7 @@ class ShopOrder:
     note: str = ""
     cart: str = ""
     refunds: tuple[str, ...] = ()
+    coupons: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,6 +229,7 @@ def _shopify(order: Mapping[str, Any]) -> ShopOrder:
         total_minor=_minor(_amount(order.get("current_total_price", order.get("total_price"))), currency),
         lines=tuple(_shopify_line(one, currency) for one in _parts(order.get("line_items"))[:MOST_LINES]),
         cart=_text(order.get("checkout_token"), 80), refunds=tuple(_text(one.get("id"), 80) for one in _parts(order.get("refunds"))),
+        coupons=_coupons(order.get("discount_codes"), ("amount",), currency),
     )  # fmt: skip
 
 
@@ -259,7 +263,7 @@ def _woo(order: Mapping[str, Any]) -> ShopOrder:
         total_minor=_minor(max(total, Decimal(0)), currency), person=_address(_part(order.get("billing"))),
         lines=tuple(_woo_line(one, currency) for one in _parts(order.get("line_items"))[:MOST_LINES]), channel=channel_of(words),
         url=facts.get("_wc_order_attribution_session_entry", "")[:900], note=_text(order.get("customer_note"), 2000),
-        refunds=tuple(_text(one.get("id"), 80) for one in refunds),
+        refunds=tuple(_text(one.get("id"), 80) for one in refunds), coupons=_coupons(order.get("coupon_lines"), ("discount", "discount_tax"), currency),
     )  # fmt: skip
 
 
@@ -268,6 +272,15 @@ def _woo_line(line: Mapping[str, Any], currency: str) -> Line:
         _text(line.get("id"), 80), _text(line.get("variation_id") or line.get("product_id"), 80), _text(line.get("sku"), 80),
         _text(line.get("name")) or "Article", _count(line.get("quantity") or 1), _minor(max(_amount(line.get("total")), Decimal(0)), currency),
     )  # fmt: skip
+
+
+def _coupons(rows: Any, keys: tuple[str, ...], currency: str) -> tuple[tuple[str, int], ...]:
+    """Discount codes with what they took off."""
+    return tuple(
+        (code, _minor(sum((_amount(one.get(key)) for key in keys), Decimal(0)), currency))
+        for one in _parts(rows)[:MOST_COUPONS]
+        if (code := _text(one.get("code"), 40))
+    )
 
 
 def refund_of(payload: Mapping[str, Any], currency: str) -> Refund:

@@ -46,6 +46,7 @@ from crm_core.services.admin.demo import (
     buying,
     calling,
     customers,
+    discounting,
     gating,
     groups,
     handing,
@@ -127,6 +128,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         gating.add(session)
         promising.add(session, spec["timezone"])
         written = helping.add(session, seed, spec["timezone"])
+        written += discounting.add(session, seed, spec["timezone"])
         asking.add(session, seed)
         booking.add(session, spec["timezone"])
         found = people(session)
@@ -177,6 +179,7 @@ def make(session: Session, scale: str, seed: int) -> Draft:
     working.add_tasks(draft)
     handing.add(draft)
     helping.draft_events(draft)
+    discounting.draft_events(draft)
     logbook.add_events(draft)
     logbook.add_search(draft)
     logbook.add_match_keys(draft)

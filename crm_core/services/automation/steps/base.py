@@ -53,9 +53,10 @@ def batch_of(key: str) -> str:
 
 @dataclass(frozen=True)
 class Done:
-    """The step took effect; ``message`` says how."""
+    """The step took effect; ``message`` says how, ``amount_minor`` what it cost, where it has a budget."""
 
     message: str = ""
+    amount_minor: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ Result = Done | Skipped | Waited | Later | Branched | Exit
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter. ``type``: text, long, number, hour, choice, user (the owner or a colleague), person, field, value, date_field, campaign,
-    segment, template, letter, webhook, survey; ``options``: value → label; ``choices(session, actor)``: id → name, where the options are records;
+    """One parameter. ``type``: text, long, number, money, hour, choice, user (the owner or a colleague), person, field, value, date_field,
+    campaign, segment, template, letter, webhook, survey, promotion; ``options``: value → label; ``choices(session, actor)``: id → name, where the options are records;
     ``only``: another parameter and the value at which this one is asked for."""
 
     key: str

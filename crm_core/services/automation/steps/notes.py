@@ -25,11 +25,13 @@ def note(
     outcome: StepOutcome,
     message: str,
     until: datetime | None = None,
+    amount_minor: int | None = None,
 ) -> None:
     """Remember what came of a step until ``write_notes``."""
     row = {
         "run_id": run.id, "automation_id": run.automation_id, "key": key, "step_id": step["id"], "kind": step["kind"], "record_id": run.record_id,
         "outcome": outcome, "message": clip(message, 500), "at": utcnow(), "until": until,
+        "amount_minor": amount_minor,
     }  # fmt: skip
     session.info.setdefault(_WAITING, []).append(row)
 

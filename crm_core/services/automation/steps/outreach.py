@@ -18,6 +18,7 @@ from crm_core.services.automation.steps.control import matches
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
 from crm_core.services.marketing import campaigns, letter_rules, letters, segment_members, signing, templates
+from crm_core.services.sales import promotion_codes
 from crm_core.settings import settings
 from crm_core.vocabulary import Gate, LetterUse, Purpose
 
@@ -47,6 +48,8 @@ def _mail(context: Context, step: Step) -> Result:
         return Skipped(f"Not written: {closed.label.lower()}")
     if verdict.from_at > context.now:
         return Later(verdict.from_at)
+    if step.get("promotion") and (spent := promotion_codes.usable(context.session, int(step["promotion"]))):
+        return Skipped(f"Not written: {spent}")
     letter = _letter(context, step, key, person_id, marketing)
     mail_id = outbox.queue(
         context.session, context.actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,
@@ -95,6 +98,10 @@ def _left(context: Context, flow: flow_rules.Flow) -> str:
 
 def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool) -> letters.Letter:
     values = letters.values_of(context.session, context.actor, key, [person_id])[person_id]
+    if step.get("promotion"):
+        campaign = int(step["campaign"]) if marketing else None
+        drawn = promotion_codes.draw(context.session, int(step["promotion"]), key, [person_id], campaign_id=campaign)
+        values[letter_rules.COUPON] = drawn[person_id]
     variant = CampaignVariant(campaign_id=0, key="A", subject=str(step["subject"]), body=str(step["body"]))
     asked = letter_rules.segments_in(variant.body)
     inside = letters.inside_of(context.session, context.actor, key, [person_id], asked)[person_id] if asked else frozenset()
@@ -120,7 +127,7 @@ def _known(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) ->
     """Fields that a letter of this step may put in."""
     use = LetterUse.SERVICE if flow.get("entity") == "ticket" else LetterUse.SALES
     own = templates.OWN_FIELDS[use] if step.get("purpose") != "marketing" else {}
-    return [*letters.fields(session, actor), *own]
+    return [*letters.fields(session, actor), letter_rules.COUPON, *own]
 
 
 def _member(context: Context, campaign_id: int, key: str, person_id: int) -> int:
@@ -136,6 +143,10 @@ def _mail_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: S
     stopping = next((flaw.words for flaw in flaws if flaw.stops), "")
     if stopping:
         return stopping
+    if letter_rules.COUPON in letter_rules.used_fields(str(step.get("subject") or ""), body) and not step.get("promotion"):
+        return "{{coupon}} stands for a discount code: choose the promotion that it comes from."
+    if step.get("promotion") and (spent := promotion_codes.usable(session, int(step["promotion"]))):
+        return spent
     if step.get("purpose") == "marketing":
         if not step.get("campaign"):
             return "News and offers belong to a campaign, so that people can unsubscribe and results are counted. Choose one."
@@ -210,6 +221,10 @@ STEPS = (
             Param("purpose", "It is", "choice", default="service", options=PURPOSES),
             Param("campaign", "Campaign it counts for", "campaign", only=("purpose", "marketing")),
             Param("template", "Begin with a letter that is kept", "letter"),
+            Param(
+                "promotion", "Discount codes of", "promotion", choices=promotion_codes.choices,
+                help="Write {{coupon}} where the code should stand. Each person gets one code, the same in every letter of this promotion",
+            ),
             Param("subject", "Subject", "template", required=True, max_length=150),
             Param("body", "Letter", "long", required=True, max_length=letter_rules.MAX_BODY),
         ),

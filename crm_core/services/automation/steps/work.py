@@ -14,6 +14,7 @@ from crm_core import format as fmt
 from crm_core.access import Actor
 from crm_core.errors import CrmError
 from crm_core.fields import parse_one, registry, to_json
+from crm_core.format import money
 from crm_core.kit.text import clip
 from crm_core.models import Automation, AutomationStep, User
 from crm_core.records import lock_reason
@@ -25,6 +26,7 @@ from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.collaboration.activities import links_of
 from crm_core.services.collaboration.timeline import LINKS
 from crm_core.services.helpdesk import calendars
+from crm_core.services.sales import promotion_codes
 from crm_core.vocabulary import Priority, StepOutcome
 
 Step = Mapping[str, Any]
@@ -124,7 +126,11 @@ def _offer(context: Context, step: Step) -> Result:
     write_notes(context.session)
     made = [table.c.automation_id == context.automation_id, table.c.kind == "offer", table.c.outcome == StepOutcome.DONE]
     budget, rest = int(step.get("budget") or 0), int(step.get("rest_days") or 0)
+    worth, money_budget = int(step.get("worth_minor") or 0), int(step.get("budget_minor") or 0)
     count = select(func.count()).select_from(table)
+    spent = select(func.coalesce(func.sum(table.c.amount_minor), 0)).where(*made)
+    if money_budget and context.session.execute(spent).scalar_one() + worth > money_budget:
+        return Skipped(f"The budget of {money(context.actor, money_budget)} for offers is used up")
     if budget and context.session.execute(count.where(*made)).scalar_one() >= budget:
         return Skipped(f"The budget of {budget} offers is used up")
     since = context.now - timedelta(days=rest)
@@ -133,8 +139,40 @@ def _offer(context: Context, step: Step) -> Result:
         and context.session.execute(count.where(*made, table.c.record_id == context.record.id, table.c.at > since)).scalar_one()
     ):
         return Skipped(f"Had an offer in the last {rest} days")
-    events.record(context.session, context.actor, f"{context.entity}.offer_made", context.record, data={"offer": str(step["text"])})
-    return Done(f"Offered: {clip(str(step['text']), 120)}")
+    text = str(step["text"])
+    if step.get("promotion"):
+        code = _code(context, int(step["promotion"]))
+        if not code:
+            return Skipped("No code to offer: nobody to give it to, or the promotion is not running")
+        text = f"{text} ({code})"
+    events.record(context.session, context.actor, f"{context.entity}.offer_made", context.record, data={"offer": text})
+    return Done(f"Offered: {clip(text, 160)}", worth or None)
+
+
+def _code(context: Context, promotion_id: int) -> str:
+    """The person's own code of a promotion, or the shared one; "" where there is none to give."""
+    person = context.person()
+    if person is None or promotion_codes.usable(context.session, promotion_id):
+        return ""
+    return promotion_codes.draw(context.session, promotion_id, person[0], [person[1]])[person[1]]
+
+
+def _offer_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
+    if step.get("budget_minor") and not step.get("worth_minor"):
+        return "A budget in money needs to know what one offer costs."
+    if step.get("promotion") and flow["entity"] == "account":
+        return "Codes are given to people: use this in an automation of contacts, leads or deals."
+    return promotion_codes.usable(session, int(step["promotion"])) if step.get("promotion") else ""
+
+
+def _offer_words(step: Step, names: Names) -> str:
+    bounds = [
+        f"{step['budget']}" if step.get("budget") else "",
+        money(names.actor, int(step["budget_minor"])) if step.get("budget_minor") else "",
+    ]
+    most = " and ".join(bound for bound in bounds if bound)
+    code = f" with a code of {names.of('promotion', step['promotion'])}" if step.get("promotion") else ""
+    return f"Offer “{step.get('text') or '…'}”{code}" + (f", at most {most} in all" if most else "")
 
 
 STEPS = (
@@ -169,13 +207,19 @@ STEPS = (
     ),
     StepKind(
         "offer", "Make an offer", "redeem", 70, _offer,
-        lambda step, names: f"Offer “{step.get('text') or '…'}”" + (f", at most {step['budget']} in all" if step.get("budget") else ""),
+        _offer_words,
         (
             Param("text", "The offer", required=True, help="Stands on the timeline, so that everybody knows what was offered"),
             Param("rest_days", "Not again within days", "number", default=90, high=3650),
             Param("budget", "At most so many in all (0: no limit)", "number", default=0, high=1_000_000),
+            Param("worth_minor", "What one costs", "money", help="Counts against the budget in money"),
+            Param("budget_minor", "At most so much money in all", "money", help="The step is left out once the next offer would cost more. Empty: no limit"),
+            Param(
+                "promotion", "With a discount code of", "promotion", choices=promotion_codes.choices,
+                help="The person's own code stands behind the offer on the timeline",
+            ),
         ),
-        entities=("lead", "contact", "account", "deal"),
+        entities=("lead", "contact", "account", "deal"), problem=_offer_problem,
     ),
 )  # fmt: skip
 

@@ -2,14 +2,14 @@
 
 from crm_core.errors import Invalid
 from crm_core.services.admin.imports.kinds.base import Kind
-from crm_core.services.admin.imports.kinds.catalogue import Articles, Campaigns, Products
+from crm_core.services.admin.imports.kinds.catalogue import Articles, Campaigns, Products, Promotions
 from crm_core.services.admin.imports.kinds.customers import Accounts, Contacts, Leads
 from crm_core.services.admin.imports.kinds.deals import Deals
 from crm_core.services.admin.imports.kinds.orders import Orders
 from crm_core.services.admin.imports.kinds.people import People
 
 KINDS: dict[str, type[Kind]] = {
-    kind.entity: kind for kind in (Accounts, Contacts, Leads, Deals, Products, Orders, Articles, Campaigns, People)
+    kind.entity: kind for kind in (Accounts, Contacts, Leads, Deals, Products, Orders, Articles, Campaigns, Promotions, People)
 }
 
 

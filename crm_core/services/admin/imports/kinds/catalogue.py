@@ -1,4 +1,4 @@
-"""Products, help articles and campaigns: nothing special about them but their names."""
+"""Products, help articles, campaigns and promotions: nothing special about them but their names."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crm_core.kit import clock
 from crm_core.services.admin.imports.kinds.base import Kind, RowRefused, Written
 from crm_core.services.helpdesk import article_rules, articles
+from crm_core.services.sales import promotion_rules
 from crm_core.vocabulary import ArticleState
 
 if TYPE_CHECKING:
@@ -38,6 +39,34 @@ class Campaigns(Kind):
         "expected_revenue_minor": ("expected revenue",),
         "owner_id": ("owner", "campaign owner"),
     }
+
+
+class Promotions(Kind):
+    entity = "promotion"
+    match = (("code",), ("name",))
+    unique = frozenset({"code"})
+    closed = frozenset({"state"})
+    synonyms = {
+        "name": ("promotion", "promotion name", "title", "discount name"),
+        "code": ("coupon", "coupon code", "discount code", "voucher"),
+        "percent_off": ("percent", "percentage", "discount %"),
+        "amount_off_minor": ("amount", "discount", "value", "coupon amount"),
+        "min_order_minor": ("minimum", "minimum amount", "minimum spend"),
+        "starts_on": ("start", "start date", "valid from"),
+        "ends_on": ("end", "end date", "expires", "expiry date", "valid until"),
+        "max_redemptions": ("usage limit", "limit", "uses"),
+        "per_customer": ("usage limit per user", "per user"),
+        "budget_minor": ("budget",),
+    }
+    notes = ("Promotions come in as drafts: look at each, then start it.",)
+
+    def fill(self, batch: "Batch", values: dict[str, Any], old: Any | None) -> None:
+        if "code" in values:
+            values["code"] = promotion_rules.normal(values["code"]) or None
+        fields = ("code", "starts_on", "ends_on", "product_id", "category_id")
+        given = SimpleNamespace(**{key: values.get(key, getattr(old, key, None)) for key in fields})
+        if wrong := promotion_rules.problems(given, running=False, today=clock.today(batch.actor.timezone)):
+            raise RowRefused(**wrong)
 
 
 class Articles(Kind):
