@@ -40,6 +40,7 @@ OPEN = {
     "admin/hierarchy.py": "keeps the closure table; its callers ask",
     "admin/workspace.py": "what everybody signed in may read",
     "admin/upkeep.py": "the nightly job",
+    "sales/code_checks.py": "whether a code fits an order depends on nobody's rights; check, which people use, asks for the order",
     "sales/shop_door.py": "the door of shops: a signature stands for the person who acts for the shop",
     "collaboration/webhook_run.py": "the worker; each message asks what the webhook's owner may see",
     "admin/backups.py": "operators at the command line and the nightly job; the page asks for the right to manage jobs",
@@ -72,6 +73,7 @@ OPEN = {
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""
 
 EXCUSED = {
+    "sales/redeeming.py give_back": "part of cancelling and deleting an order, which ask",
     "sales/gates.py check": "part of moving a deal, which asks",
     "sales/gates.py note": "part of moving a deal, which asks",
     "booking/pages.py may_edit": "asks what the role grants",
@@ -128,6 +130,21 @@ HELPERS = {
     "admin/retention.py trim_run": "the nightly job, by rules that an administrator set",
     "admin/retention.py finish": "the nightly job, by rules that an administrator set",
     "collaboration/files.py take_off": "part of taking a conversion back, which asks",
+    **{
+        f"sales/promotions.py {name}": why
+        for name, why in {
+            "today": "a day, no record",
+            "day_of": "a day, no record",
+            "locked": "part of counting a use, which asks for the order",
+            "end_by_itself": "part of the use that was the last one, and of the job",
+            "anything_over": "whether the clock must start the job",
+        }.items()
+    },
+    **{
+        f"sales/promotion_codes.py {name}": "part of writing to people, which asks; says no more of a promotion than its letter does"
+        for name in ("usable", "shown", "draw")
+    },
+    "sales/redeeming.py follow_customer": "part of changing an order, which asks",
     "collaboration/files.py carry_over": "part of converting a lead, which asks",
     "collaboration/suppressions.py mark_points": "part of a bounce or of lifting a block, which ask or speak for the person",
     "customers/points.py key_of": "how an address is written, no record",

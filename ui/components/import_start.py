@@ -21,7 +21,7 @@ COLUMNS = [
     Column("outcome", "Outcome", sortable=False),
     Column("when", "When", sortable=False, muted=True),
 ]
-ORDER = ("product", "account", "contact", "lead", "user", "deal", "order", "article", "campaign")
+ORDER = ("product", "account", "contact", "lead", "user", "deal", "order", "article", "campaign", "promotion")
 HINTS = {
     "user": "Colleagues with their teams and managers. Nobody can sign in before you have invited them.",
     "product": "Names and prices. Import products before deals and orders that name them.",
@@ -32,6 +32,7 @@ HINTS = {
     "order": "One row per order, or one row per line with the order number repeated.",
     "article": "Help articles: title, short answer, text in Markdown. Rows with a title that exists already change that article.",
     "campaign": "Campaigns with their days and budget.",
+    "promotion": "Discount codes with what they take off. They come in as drafts: look at each, then start it.",
 }
 
 

@@ -42,7 +42,12 @@ def words_for(actor: Actor) -> Words:
 
 
 def terms(actor: Actor, promotion: Promotion) -> str:
-    """What it takes off, by which code, how long."""
+    """What it takes off, by which code, how long; nothing where the role hides a part of it."""
+    if any(
+        actor.masked("promotion", key)
+        for key in ("percent_off", "amount_off_minor", "min_order_minor", "starts_on", "ends_on", "code")
+    ):
+        return ""
     code = promotion.code if promotion.code_kind is CodeKind.SHARED else CodeKind.SINGLE.label.lower()
     return " · ".join(part for part in (promotion_rules.in_words(promotion, words_for(actor)), code or "no code yet") if part)
 

@@ -14,7 +14,7 @@ from ui.components.table import Cell, Column, table
 from ui.navigation import go, page_of
 
 TABLES = ("promotion", "promotion_code", "promotion_redemption", "sales_order", "campaign_plan", "organisation")
-SIZE = 8
+SIZE = 6
 
 
 def results_card(actor: Actor, promotion: Promotion) -> None:
@@ -31,7 +31,7 @@ def results_card(actor: Actor, promotion: Promotion) -> None:
             border=True, height="stretch", help="Orders that used it and are placed or fulfilled, after the discount",
         )  # fmt: skip
         st.metric(
-            "Average order", fmt.money(actor, found.with_minor), delta=f"{fmt.money(actor, found.without_minor)} without it", delta_color="off",
+            "Average order", fmt.money(actor, found.with_minor, compact=True), delta=f"{fmt.money(actor, found.without_minor, compact=True)} without", delta_color="off",
             delta_arrow="off", border=True, height="stretch", help=f"Beside {found.without:,} orders of the same days that did not use it",
         )  # fmt: skip
     _budget(actor, promotion)
@@ -44,13 +44,16 @@ def _uses(promotion: Promotion, found: Results) -> None:
         f"at most {promotion.max_redemptions:,}" if promotion.max_redemptions else "",
     ]
     st.metric(
-        "Redeemed", f"{found.redeemed:,}", delta=" · ".join(part for part in parts if part) or "one code for everybody", delta_color="off",
+        "Redeemed", f"{found.redeemed:,}", delta=" · ".join(part for part in parts if part) or "no limit set", delta_color="off",
         delta_arrow="off", border=True, height="stretch",
     )  # fmt: skip
 
 
 def _discount(actor: Actor, promotion: Promotion) -> None:
-    of = f"of {fmt.money(actor, promotion.budget_minor)}" if promotion.budget_minor is not None else "no budget set"
+    if actor.masked("promotion", "spent_minor"):
+        return
+    shown = promotion.budget_minor is not None and not actor.masked("promotion", "budget_minor")
+    of = f"of {fmt.money(actor, promotion.budget_minor)}" if shown else "no budget set"
     st.metric(
         "Discount given",
         fmt.money(actor, promotion.spent_minor),
@@ -64,7 +67,8 @@ def _discount(actor: Actor, promotion: Promotion) -> None:
 
 def _budget(actor: Actor, promotion: Promotion) -> None:
     left = promotion_rules.left_of(promotion)
-    if left is None or not promotion.budget_minor:
+    hidden = any(actor.masked("promotion", key) for key in ("spent_minor", "budget_minor"))
+    if left is None or not promotion.budget_minor or hidden:
         return
     st.progress(
         min(1.0, promotion.spent_minor / promotion.budget_minor), text=fmt.md(f"{fmt.money(actor, left)} of the budget is left")

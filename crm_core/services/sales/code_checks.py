@@ -15,6 +15,7 @@ from crm_core.errors import CrmError, Invalid
 from crm_core.format import day, money
 from crm_core.kit.text import clip
 from crm_core.models import Contact, Lead, Order, OrderLine, Product, Promotion, PromotionCode, Redemption, SegmentMember, ShopLink
+from crm_core.services.sales import lines as line_rules
 from crm_core.services.sales import promotion_rules as rules
 from crm_core.services.sales import promotions
 from crm_core.services.sales.promotion_rules import Words
@@ -49,8 +50,7 @@ def find_code(session: Session, code: str) -> tuple[Promotion, PromotionCode | N
 def check(session: Session, actor: Actor, order_id: int, code: str) -> Offer:
     """What a code would take off an order, with the promotion's row held. Raises Invalid on ``code`` with the reason why it can't be used."""
     order: Order = records.get(session, actor, "order", order_id, action=Action.EDIT)
-    if actor.masked("order", "total_minor"):
-        raise Invalid("Amounts are hidden from your role, so you can't use codes.")
+    line_rules.refuse_hidden(actor, "order", "total_minor")
     if not rules.normal(code):
         _refuse("Type the code.")
     found = find_code(session, code)

@@ -46,7 +46,7 @@ class Results:
 def of(session: Session, actor: Actor, promotion_id: int) -> Results:
     """The figures. Orders that are drafts or cancelled count as no revenue."""
     promotion = promotions.get(session, actor, promotion_id)
-    hidden = actor.masked("order", "total_minor")
+    hidden = actor.masked("order", "total_minor") or actor.masked("promotion", "spent_minor")
     given = promotion_codes.given(session, actor, promotion_id) if promotion.code_kind is CodeKind.SINGLE else None
     sold, revenue, discount, first = _with(session, actor, promotion)
     since, until = _period(session, promotion, first)

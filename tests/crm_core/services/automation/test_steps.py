@@ -27,7 +27,7 @@ from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import tickets
 from crm_core.services.marketing import campaigns, tracking
 from crm_core.services.routing import queues, rules
-from crm_core.services.sales import leads
+from crm_core.services.sales import leads, promotions
 from crm_core.settings import settings
 from crm_core.vocabulary import (
     ConsentStatus,
@@ -228,13 +228,16 @@ def test_what_is_missing_keeps_an_automation_from_being_switched_on(cast, entity
 def test_every_step_that_can_choose_a_record_lists_what_there_is(cast):
     root = cast["root"]
     hook(root), hook(root, name="Off", is_active=False), survey(root)
+    for state in ("draft", "running"):
+        do(promotions.create, root, {"name": f"Is {state}", "code": state, "percent_off": 5, "state": state})
     offered = {
         kind.key: list(see(param.choices, root).values())
         for kind in steps.kinds().values()
         for param in kind.params
         if param.choices
     }
-    assert offered == {"survey": ["How are we"], "webhook": ["Warehouse"]}
+    running = ["Is running"]
+    assert offered == {"survey": ["How are we"], "webhook": ["Warehouse"], "mail": running, "offer": running}
 
 
 def test_who_takes_their_consent_back_leaves_a_journey_with_news_whatever_comes_next(cast, monkeypatch):
