@@ -39,7 +39,7 @@ def card(view: MailboxView) -> None:
             st.metric(
                 "Answers",
                 f"{taken.get(InboundState.THREAD, 0):,}",
-                help="Added to a ticket that was there, or to the mail that it answers",
+                help="Added to a ticket that was there",
             )
             st.metric(
                 "Filed",

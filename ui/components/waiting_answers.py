@@ -29,7 +29,7 @@ def _card(entity_key: str, record_id: int, one: Waiting) -> None:
         st.markdown(
             f":orange[:material/reply:] **{fmt.md(one.title)}**  \n:gray[:small[{fmt.md(f'{one.channel.label} · {fmt.ago(actor, one.at)} · waits for an answer')}]]"
         )
-        if one.text:
+        if one.text and one.text.strip() != one.title.strip():
             st.text(one.text)
         with st.container(horizontal=True, gap="small"):
             if (
