@@ -42,12 +42,19 @@ class Readiness:
 def readiness(session: Session, actor: Actor, campaign_id: int) -> Readiness:
     """Whether a campaign can be launched now, and if not, why."""
     plan = plans.get(session, actor, campaign_id)
-    if found := audience.problem(session, actor, *(way.aim for way in ways.find(session, actor, plan))):
-        return Readiness([found], [])
-    funnel = all_ways.whole(session, actor, [way.aim for way in ways.find(session, actor, plan)])
+    found = ways.find(session, actor, plan)
+    if problem := audience.problem(session, actor, *(way.aim for way in found)):
+        return Readiness([problem], [])
+    funnel = all_ways.whole(session, actor, [way.aim for way in found])
     stops, advice = _wording(session, actor, plan)
     closed = ["It was launched already."] if plan.state not in plans.OPEN else []
-    return Readiness([*closed, *_nobody(funnel), *stops], advice, funnel)
+    return Readiness([*closed, *_nobody(funnel), *_unmanned(found), *stops], advice, funnel)
+
+
+def _unmanned(found: Sequence[Way]) -> list[str]:
+    """Ways that were to have people of their own, and got none yet."""
+    words = "has no people of its own yet. Choose segments for it under Audience, or let it reach the campaign's people."
+    return [f"{way.outlet.label} {words}" for way in found if way.own and not way.aim.segment_ids]
 
 
 def _nobody(funnel: audience.Funnel) -> list[str]:
@@ -126,10 +133,11 @@ def _refuse(stops: list[str]) -> None:
 
 def _refuse_unready(session: Session, actor: Actor, plan: CampaignPlan) -> None:
     """What can be known before anybody is frozen; whether somebody is left shows itself then, without asking every gate twice."""
-    if found := audience.problem(session, actor, *(way.aim for way in ways.find(session, actor, plan))):
-        _refuse([found])
+    found = ways.find(session, actor, plan)
+    if problem := audience.problem(session, actor, *(way.aim for way in found)):
+        _refuse([problem])
     closed = ["It was launched already."] if plan.state not in plans.OPEN else []
-    _refuse([*closed, *_wording(session, actor, plan)[0]])
+    _refuse([*closed, *_unmanned(found), *_wording(session, actor, plan)[0]])
 
 
 def launch(session: Session, actor: Actor, campaign_id: int, *, base_url: str = "") -> audience.Funnel:

@@ -4,8 +4,8 @@ import pytest
 
 from crm_core.db import read_session, write_session
 from crm_core.services import crud
-from crm_core.services.marketing import campaigns, plans, templates
-from crm_core.vocabulary import Action, CampaignStatus
+from crm_core.services.marketing import campaigns, plans, templates, ways
+from crm_core.vocabulary import Action, CampaignStatus, Outlet
 from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
@@ -77,6 +77,10 @@ def test_a_planned_campaign_shows_its_funnel_its_letter_and_what_is_missing(cast
     assert not app.exception and "27 people will be addressed" in words(app).replace("**", "")
     assert "no sample size can be named" in tab(app, made, "Audience") and "No result yet" in tab(app, made, "Results")
     assert "As real people get it" in tab(app, made, "Letter")
+    do(ways.choose, cast["dana"], made, [Outlet.EMAIL, Outlet.CALL_LIST])
+    do(ways.change, cast["dana"], made, Outlet.CALL_LIST, {"segment_ids": []})
+    assert "Call list has no people of its own yet" in tab(app, made, "Audience")
+    assert {"People of its own"} == {one.label for one in app.toggle} and len(app.expander) >= 2
     empty = campaign(cast["dana"], people(1, first=60, agreed=False))
     assert "excluded by one of the gates" in words(open_screen(cast["dana"], "campaign", id=empty))
 
