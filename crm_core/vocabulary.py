@@ -794,7 +794,7 @@ class Gate(Choice):
     SUPPRESSED = "suppressed", "Unsubscribed, bounced or blocked"
     OVER_CAP = "over_cap", "Contacted often enough lately"
     SAME_ADDRESS = "same_address", "Same address as somebody else"
-    UNREACHED = "unreached", "Reached by none of the ways"
+    UNREACHED = "unreached", "Reached by none of the channels"
 
 
 class RunState(Choice):

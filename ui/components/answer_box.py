@@ -78,7 +78,8 @@ def _canned(ticket_id: int, key: str, kind: str) -> None:
         known += [(one.name, one.body, _insert_letter, one.id) for one in letters]
     if not known:
         return
-    with st.popover("Insert", icon=":material/quickreply:", type="tertiary", key=f"canned_{key}"):
+    turn = st.session_state.get(f"canned_turn_{key}", 0)
+    with st.popover("Insert", icon=":material/quickreply:", type="tertiary", key=f"canned_{key}_box{turn}"):
         query = st.text_input("Find", key=f"canned_q_{key}", placeholder="Find words", label_visibility="collapsed", live=True)
         fits = [one for one in known if not query or query.casefold() in f"{one[0]} {one[1]}".casefold()]
         for name, words, put, source in fits[:8]:
@@ -91,11 +92,18 @@ def _canned(ticket_id: int, key: str, kind: str) -> None:
 
 
 def _insert(ticket_id: int, macro_id: int, key: str) -> None:
+    _close(key)
     add_words(key, load(macros.answer_for, macro_id, ticket_id))
+
+
+def _close(key: str) -> None:
+    """Close the list: it covers what was written."""
+    st.session_state[f"canned_turn_{key}"] = st.session_state.get(f"canned_turn_{key}", 0) + 1
 
 
 def _insert_letter(ticket_id: int, template_id: int, key: str) -> None:
     """Put a kept letter into the box, with what is known of the ticket and its customer."""
+    _close(key)
     made = load(templates.rendered, template_id, "ticket", ticket_id)
     add_words(key, made.text)
     perform(templates.note_used, template_id)

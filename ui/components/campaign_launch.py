@@ -22,7 +22,7 @@ from ui.cache import cached
 from ui.components.campaign_audience import funnel_of
 from ui.components.campaign_letter import unsaved
 from ui.components.campaign_tables import ENTITIES, TABLES
-from ui.components.campaign_ways import found_of
+from ui.components.campaign_ways import found_of, kept_funnel
 from ui.components.dial_dialogs import call_these
 from ui.downloads import asker
 from ui.session import current_actor
@@ -219,13 +219,14 @@ def _list(actor: Actor, campaign_id: int, plan: CampaignPlan, way: Way) -> None:
             return
         when = " – ".join(fmt.day(actor, day) for day in (way.starts_on, way.ends_on) if day is not None)
         period = f" For {when}." if when else ""
-        st.markdown(
-            f":material/list_alt: {fmt.md(way.outlet.label)}: the list is ready. Hold-outs are not on it.{fmt.md(period)}",
-            width="stretch",
-        )
-        if way.outlet is Outlet.CALL_LIST:
+        on_it = kept_funnel(way.funnel or plan.funnel).receive if way.funnel or plan.funnel else None
+        many = "nobody is on the list." if on_it == 0 else "the list is ready. Hold-outs are not on it."
+        if on_it:
+            many = f"{fmt.plural(on_it, 'person is', 'people are')} on the list. Hold-outs are not."
+        st.markdown(f":material/list_alt: {fmt.md(way.outlet.label)}: {fmt.md(many + period)}", width="stretch")
+        if on_it != 0 and way.outlet is Outlet.CALL_LIST:
             call_these(actor, DialSource.CAMPAIGN, campaign_id)
-        if actor.can("contact", Action.EXPORT):
+        if on_it != 0 and actor.can("contact", Action.EXPORT):
             for form in handouts.FORMATS:
                 outlet = way.outlet.value
                 st.download_button(

@@ -116,6 +116,8 @@ def _editor(campaign_id: int, plan: CampaignPlan, rows: Sequence[CampaignVariant
     if not disabled:
         draft = st.session_state.setdefault(_key(campaign_id), draft)
     start, name = draft["typed"], _name(campaign_id, draft)
+    if not disabled:
+        start_button(f"start_{campaign_id}", LetterUse.MARKETING, len(start), lambda one, place: _take(campaign_id, one, place))
     draft["typed"] = [_wording(one, f"{name}_{n}", n if len(start) > 1 else None, disabled=disabled) for n, one in enumerate(start)]
     if disabled:
         return
@@ -189,7 +191,6 @@ def _buttons(campaign_id: int, draft: dict[str, Any]) -> None:
         ):
             draft["typed"] = [*typed, {**typed[0], "drop": False}]
             st.rerun()
-        start_button(f"start_{campaign_id}", LetterUse.MARKETING, len(typed), lambda one, place: _take(campaign_id, one, place))
         keep_button(f"keep_{campaign_id}", LetterUse.MARKETING, typed[0]["subject"], typed[0]["body"])
         if unsaved(campaign_id):
             st.button("Discard changes", type="tertiary", key="letter_discard", on_click=_discard, args=(campaign_id,))

@@ -148,10 +148,10 @@ def _by_way(actor: Actor, found: Outcome) -> None:
     if not found.by_way:
         return
     with st.container(border=True, gap="small", key="result_ways"):
-        st.markdown("**By way**")
+        st.markdown("**By channel**")
         _table([_way_cells(actor, one, found) for one in found.by_way])
         st.caption(
-            "Chance held a person out of every way or of none, so each line compares the people of that way alone. Who is reached by two ways is in both "
+            "Chance held a person out of every channel or of none, so each line compares the people of that channel alone. Who is reached by two is in both "
             "lines: what the one adds to the other can't be told apart."
         )
 
@@ -166,7 +166,7 @@ def _way_cells(actor: Actor, one: WayOutcome, found: Outcome) -> dict[str, str]:
         if one.share.enough
         else "not enough data"
     )
-    cells = {"Way": one.outlet.label, "Converted": part(one.treated), "Held out": part(one.control), "Added": added}
+    cells = {"Channel": one.outlet.label, "Converted": part(one.treated), "Held out": part(one.control), "Added": added}
     if one.cost_minor is not None:
         cells["Cost"] = (
             f"{fmt.money(actor, one.cost_minor, compact=True)} of {fmt.money(actor, one.planned_minor, compact=True)} planned"

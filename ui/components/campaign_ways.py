@@ -30,8 +30,8 @@ def chosen(campaign_id: int, plan: CampaignPlan, found: list[Way], *, disabled: 
     key = f"plan_{campaign_id}_ways_{plan.version}_{_turn()}"
     st.multiselect(
         "How people are reached", list(Outlet), default=[way.outlet for way in found], format_func=lambda one: one.label, key=key,
-        on_change=_choose, args=(campaign_id, key), disabled=disabled, placeholder="Choose at least one way",
-        help="With several ways each can have people, days and costs of its own; chance holds a person out of all of them or of none",
+        on_change=_choose, args=(campaign_id, key), disabled=disabled, placeholder="Choose at least one channel",
+        help="With several channels each can have people, days and costs of its own; chance holds a person out of all of them or of none",
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def _people(campaign_id: int, plan: CampaignPlan, way: Way, names: dict[int, str
         return
     known = {**dict.fromkeys((*way.aim.segment_ids, *way.aim.exclude_ids), "A segment that is not there any more"), **names}
     for field, label, empty in (
-        ("segment_ids", "Segments to address this way", "Nobody yet: choose segments"),
+        ("segment_ids", "Segments for this channel", "Nobody yet: choose segments"),
         ("exclude_ids", "Except people in", "Nobody is excepted"),
     ):
         st.multiselect(

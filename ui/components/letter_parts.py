@@ -97,7 +97,7 @@ def _head(key: str, row: dict[str, Any], n: int, count: int, names: Mapping[int,
             known = {**dict.fromkeys(row["segments"], "A segment that is not there any more"), **names}
             row["segments"] = st.multiselect(
                 "Segments", list(known), default=row["segments"], format_func=lambda one: known[one], key=f"{row['key']}_segments",
-                placeholder="Choose a segment", disabled=disabled, width="stretch",
+                placeholder="Choose a segment", disabled=disabled, width=260,
             )  # fmt: skip
         if not disabled:
             allowed = [move for move in _MOVES if not (move == "up" and n == 0) and not (move == "down" and n == count - 1)]

@@ -48,7 +48,14 @@ def readiness(session: Session, actor: Actor, campaign_id: int) -> Readiness:
     funnel = all_ways.whole(session, actor, [way.aim for way in found])
     stops, advice = _wording(session, actor, plan)
     closed = ["It was launched already."] if plan.state not in plans.OPEN else []
+    advice += _unreached(session, actor, found)
     return Readiness([*closed, *_nobody(funnel), *_unmanned(found), *stops], advice, funnel)
+
+
+def _unreached(session: Session, actor: Actor, found: Sequence[Way]) -> list[str]:
+    """Channels of several that would reach nobody."""
+    empty = [way for way in found if len(found) > 1 and not audience.funnel(session, actor, way.aim).eligible]
+    return [f"{way.outlet.label} would reach nobody: look under Audience at which gate its people stop." for way in empty]
 
 
 def _unmanned(found: Sequence[Way]) -> list[str]:

@@ -103,7 +103,7 @@ def choose(session: Session, actor: Actor, campaign_id: int, outlets: Sequence[O
     plan = plans.open_one(session, actor, campaign_id)
     wanted = [one for one in Outlet if one in set(outlets)]
     if not wanted:
-        raise Invalid(fields={"outlet": "Choose at least one way to reach people."})
+        raise Invalid(fields={"outlet": "Choose at least one channel."})
     before = [way.outlet.label for way in find(session, actor, plan)]
     rows, several = _rows(session, campaign_id), len(wanted) > 1
     for row in rows:

@@ -1,4 +1,4 @@
-"""Letters that the demo company keeps, and a campaign that is being planned: by e-mail to regulars, by phone to who went quiet."""
+"""Letters that the demo company keeps, and a campaign that is being planned: an open day, by e-mail to many and with a guest list of regulars."""
 
 from datetime import timedelta
 
@@ -76,8 +76,8 @@ def plan(session: Session, people: dict[str, int]) -> None:
     regulars, quiet = found["Coffee regulars"], found["Gone quiet"]
     plans.save(session, actor, campaign_id, {"segment_ids": [regulars, quiet], "holdout_pct": 10})
     plans.stored(session, actor, campaign_id).seed = 4711
-    ways.choose(session, actor, campaign_id, [Outlet.EMAIL, Outlet.CALL_LIST])
-    ways.change(session, actor, campaign_id, Outlet.CALL_LIST, {"segment_ids": [quiet], "exclude_ids": []})
+    ways.choose(session, actor, campaign_id, [Outlet.EMAIL, Outlet.EVENT])
+    ways.change(session, actor, campaign_id, Outlet.EVENT, {"segment_ids": [regulars], "exclude_ids": []})
     plans.set_variants(
         session,
         actor,
