@@ -116,10 +116,14 @@ def test_a_contacts_page_says_whether_they_may_be_written_to(cast):
     assert "no consent for this purpose" in words(open_screen(cast["alice"], "contact", id=other))
 
 
+def subject(app):
+    return next(one for one in app.text_input if one.label == "Subject")
+
+
 def letter(app, campaign_id):
     """What the Letter tab says, and the subject and the words in it."""
     said = tab(app, campaign_id, "Letter")
-    return said, app.text_input[0].value, app.text_area[0].value
+    return said, subject(app).value, app.text_area[0].value
 
 
 def test_what_is_typed_into_a_letter_outlives_tabs_and_others_and_the_launch_tells_of_it(cast):
@@ -128,7 +132,7 @@ def test_what_is_typed_into_a_letter_outlives_tabs_and_others_and_the_launch_tel
     app = open_screen(cast["dana"], "campaign", id=made)
     said, *_ = letter(app, made)
     assert "Not saved yet" not in said
-    app.text_input[0].set_value("Typed")
+    subject(app).set_value("Typed")
     tab(app, made, "Audience")  # in the same moment
     said, *typed = letter(app, made)
     assert typed == ["Typed", "Hello"] and "Not saved yet" in said
@@ -147,12 +151,12 @@ def test_what_is_typed_into_a_letter_outlives_tabs_and_others_and_the_launch_tel
     said, *typed = letter(app, made)
     assert typed == ["Old", "More"] and "Somebody else" not in said and "Not saved yet" not in said
 
-    app.text_input[0].set_value("Old ")
+    subject(app).set_value("Old ")
     app.button(key="letter_save").click()
     said, *typed = letter(app, made)
     assert typed == ["Old", "More"] and "Not saved yet" not in said
 
-    app.text_input[0].set_value("New ")
+    subject(app).set_value("New ")
     do(plans.set_variants, cast["root"], made, [{"subject": "New", "body": "More"}])  # the first of two clicks, without the blank
     said, *typed = letter(app, made)
     assert typed == ["New", "More"] and "Somebody else" not in said and "Not saved yet" not in said
