@@ -137,8 +137,6 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         writing.add(session, found)
         made = groups.add(session, found)
         writing.plan(session, found)
-        for name in ("campaign_channel", "campaign_plan", "campaign_variant"):
-            rows[name] = session.execute(select(func.count()).select_from(Base.metadata.tables[name])).scalar_one()
         calling.add(session, found)
         rows["search_document"] += made + written
         assigning.add(session, count_points=scale == "small")
