@@ -121,7 +121,8 @@ def _letter(row: Any, seen: str, campaign: str) -> Letter:
     state = MailState(row.state)
     wrong = state in rules.WRONG
     words = rules.state_words(state) + (f": {row.message}" if wrong and row.message else "")
-    open_text = "" if row.secret or row.kind in rules.CONFIDENTIAL else clip(row.content.strip(), TEXT)
+    words_of = row.content.strip() if row.kind == rules.PERSONAL else rules.without_links(row.content.strip())
+    open_text = "" if row.secret or row.kind in rules.CONFIDENTIAL else clip(words_of, TEXT)
     return Letter(
         row.id, row.sent_at or row.created_at, row.kind, row.subject, open_text, seen or words, wrong, row.user_id, campaign
     )

@@ -1,5 +1,6 @@
 """What a timeline can be narrowed to, and how the mail on it is called. Pure."""
 
+import re
 from collections.abc import Collection
 
 from crm_core.vocabulary import ActivityKind, MailState
@@ -39,6 +40,7 @@ UNLISTED = ("ticket", "ticket_ack", "notification", "report", "test", "campaign_
 """Mail that is told elsewhere (a ticket's conversation), or is none of the customer's."""
 CONFIDENTIAL = ("confirmation", "survey")
 """Mail whose words hold a link that is its reader's alone."""
+_LINK = re.compile(r"https?://\S+")
 LETTERS = {
     "campaign": "Letter of a campaign", "automation": "Letter of an automation", "survey": "Survey", "invitation": "Invitation to a meeting",
     "booking_reminder": "Reminder of a meeting", "booking_again": "Invitation to book again", "confirmation": "Request to confirm", "quote": "Quote", PERSONAL: "E-mail",
@@ -61,6 +63,11 @@ def wanted(kinds: str | Collection[str]) -> frozenset[str]:
     if isinstance(kinds, str):
         return _ALIASES.get(kinds) or frozenset({kinds}) & frozenset(NAMES)
     return frozenset(kinds) & frozenset(NAMES) or frozenset(NAMES)
+
+
+def without_links(text: str) -> str:
+    """The words of a letter that was made for one reader: its links leave, move a meeting or count a click in that reader's name."""
+    return _LINK.sub("(link)", text)
 
 
 def batch_of(activity_id: int) -> str:
