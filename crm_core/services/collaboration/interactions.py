@@ -87,6 +87,16 @@ def take_up(session: Session, actor: Actor, interaction_id: int) -> None:
     session.expire_all()
 
 
+def hand_on(session: Session, lead_id: int, entity_key: str, record_id: int) -> None:
+    """What was exchanged with a lead goes on where somebody looks: on the contact that it became, or on the lead again. Part of converting a lead and of
+    taking that back, which ask."""
+    theirs = select(_ACTIVITIES.c.id).where(_ACTIVITIES.c.lead_id == lead_id)
+    moved = {"entity": entity_key, "record_id": record_id, "updated_at": utcnow()}
+    change = update(Interaction).where(TALKS.c.activity_id.in_(theirs)).values(**moved)
+    session.execute(change, execution_options={"synchronize_session": "fetch"})
+    db.bump(session, TALKS.name)
+
+
 def _settle(session: Session, actor: Actor, *clauses: Any) -> None:
     done = {"settled_at": utcnow(), "settled_by_id": actor.user_id, "updated_at": utcnow()}
     found = session.execute(update(TALKS).where(*clauses, TALKS.c.settled_at.is_(None)).values(**done))

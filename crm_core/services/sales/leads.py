@@ -17,7 +17,7 @@ from crm_core.fields import FieldSpec, registry
 from crm_core.kit import clock
 from crm_core.kit.text import fold
 from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task, Touchpoint, User
-from crm_core.services.collaboration import files, incoming
+from crm_core.services.collaboration import files, incoming, interactions
 from crm_core.services.customers import accounts, contacts, duplicates, unsubscribing
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LeadKind
@@ -211,6 +211,8 @@ def convert(
             row.account_id, row.contact_id = account.id if account else None, contact.id
             row.deal_id = deal.id if deal else None
             session.add(row)
+    session.flush()
+    interactions.hand_on(session, lead_id, "contact", contact.id)
     heir = ("deal", deal.id) if deal else ("contact", contact.id)
     carried = files.carry_over(session, "lead", lead_id, *heir)
     unsubscribing.carry_over(session, actor, lead_id, contact.id)
@@ -386,6 +388,8 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
             row.account_id = row.contact_id = row.deal_id = None
             session.add(row)
+    session.flush()
+    interactions.hand_on(session, lead_id, "lead", lead_id)
     _share_touches(session, lead_id, None)
     files.take_off(session, data.get("files") or ())
     fixed = {"status_id": _status_before(session, data), "converted_at": None}

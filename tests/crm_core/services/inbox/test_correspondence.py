@@ -215,15 +215,34 @@ def test_letters_stand_on_the_timeline_without_words_that_are_their_readers_alon
     alice, ida = any_cast["alice"], any_acme["Ida"]
     for number, (kind, more) in enumerate((("automation", {}), ("survey", {"secret": True}), ("confirmation", {}), ("ticket", {}))):
         do(
-            outbox.queue, alice, to="ida@customer.example", subject=f"S{number}", text="private", kind=kind, dedupe_key=f"d{number}", contact_id=ida.id,
+            outbox.queue, alice, to="ida@customer.example", subject=f"S{number}", text="private https://crm.example/p/token", kind=kind, dedupe_key=f"d{number}", contact_id=ida.id,
             not_before=clock.utcnow() + timedelta(days=1), **more,
         )  # fmt: skip
     for key, record_id in (("contact", ida.id), ("account", any_acme["account"].id)):
         found = feed(alice, key, record_id, kinds=["mails"])
         assert [(item.title, item.text, item.data["state"]) for item in found] == [
-            ("S2", "", "waiting to be sent"), ("S1", "", "waiting to be sent"), ("S0", "private", "waiting to be sent")
+            ("S2", "", "waiting to be sent"), ("S1", "", "waiting to be sent"), ("S0", "private (link)", "waiting to be sent")
         ]  # fmt: skip
     assert feed(alice, "contact", ida.id, kinds=["calls"]) == []
     everything = feed(alice, "contact", ida.id)
     assert len(everything) == 4 and feed(alice, "contact", ida.id, team_id=alice.team_id) == everything
     assert feed(alice, "contact", ida.id, team_id=any_cast["charlie"].team_id) == []
+
+
+def test_what_was_written_to_a_lead_follows_it_into_the_contact_and_back(cast):
+    alice, mailbox = cast["alice"], box(cast["root"], plus_address=True)
+    lead = do(leads.create, alice, {"name": "Lee", "email": "lee@prospect.example"})
+    write(alice, "lead", lead.id, "lee@prospect.example")
+    talk = all_of(Interaction)[0]
+    reply = {"sender": "Lee <lee@prospect.example>", "In_Reply_To": talk.message_id}
+    take(mailbox, letter("Tell me more.", number=1, **reply))
+    made = do(leads.convert, alice, lead.id)
+    assert [one.text for one in look(interactions.open_of, alice, "contact", made.contact_id)] == ["Tell me more."]
+    assert take(mailbox, letter("And?", number=2, **reply)).state is InboundState.TIMELINE
+    home = all_of(Interaction)[-1]
+    assert (home.entity, home.record_id) == ("contact", made.contact_id), "nobody looks at a lead that was converted"
+    again = do(leads.create, alice, {"name": "Ann", "email": "ann@prospect.example"})
+    write(alice, "lead", again.id, "ann@prospect.example", submit_key="k2")
+    do(leads.convert, alice, again.id)
+    do(leads.undo_conversion, alice, again.id)
+    assert (all_of(Interaction)[-1].entity, all_of(Interaction)[-1].record_id) == ("lead", again.id)
