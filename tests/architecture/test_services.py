@@ -202,6 +202,7 @@ HELPERS = {
     "inbox/addressees.py known": "for the functions around it, which ask",
     "inbox/addressees.py behind": "whose address it is: their no holds for every writer, their name is shown to those who may see them",
     "collaboration/interactions.py note": "part of logging an activity, which asks",
+    "collaboration/interactions.py hand_on": "part of converting a lead and of taking that back, which ask",
     "collaboration/timeline_mail.py talks": "part of reading a timeline, which asks",
     "inbox/mailboxes.py get": "for the services around it, which ask",
     "helpdesk/slas.py sync": "called by the ticket's own verbs, after they asked",
