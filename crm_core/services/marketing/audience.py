@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, case, cast, false, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, case, cast, false, func, literal, null, or_, select
 from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
@@ -201,8 +201,11 @@ def recipients(session: Session, actor: Actor, plan: Aimed, key: str, at: dateti
     base = _base(session, actor, plan, key, at)
     if base is None:
         return select(literal(0).label("id"), literal("").label("address"), literal(0).label("chance")).where(false())
-    rows = base.subquery()
-    found = _numbered(session, actor, plan, key, rows, at).where(rows.c.closed.is_(None)).subquery()
+    every = base.subquery()
+    rows = select(every.c.id, every.c.address, null().label("closed")).where(every.c.closed.is_(None)).subquery()
+    found = _numbered(
+        session, actor, plan, key, rows, at
+    ).subquery()  # numbered behind the gates: SQLite asks them again for each mention
     seed = plan.seed if key == "contact" else plan.seed + 1
     return select(found.c.id, found.c.address, draw(found.c.id, seed).label("chance")).where(found.c.nth == 1)
 
