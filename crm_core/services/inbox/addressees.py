@@ -1,7 +1,7 @@
 """Whom a mail from a record may go to: the people of it with their addresses, and why some are not to be written to."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import or_
@@ -50,9 +50,10 @@ def of_record(session: Session, actor: Actor, entity_key: str, record_id: int) -
         )
     if not actor.can("contact", Action.READ) or actor.masked("contact", "email"):
         return []
-    found = [one for person in _people(session, actor, entity_key, record) for one in _addresses(session, person)]
-    found = [replace(one, name=_named(actor, "contact", one.name)) for one in found]
-    return _with_stops(session, found)
+    people = _people(session, actor, entity_key, record)
+    return _with_stops(
+        session, [one for person in people for one in _addresses(session, person, _named(actor, "contact", person.name))]
+    )
 
 
 def _named(actor: Actor, key: str, name: str) -> str:
@@ -77,10 +78,10 @@ def _people(session: Session, actor: Actor, entity_key: str, record: Any) -> lis
     return sorted(session.exec(query), key=lambda one: place.get(one.id, MOST))
 
 
-def _addresses(session: Session, person: Contact) -> list[Addressee]:
+def _addresses(session: Session, person: Contact, name: str) -> list[Addressee]:
     query = select(ContactPoint).where(ContactPoint.contact_id == person.id, ContactPoint.kind == PointKind.EMAIL)
     points = list(session.exec(query.order_by(col(ContactPoint.is_primary).desc(), col(ContactPoint.id))))
-    name, no, think = person.name, *_wishes(person)
+    no, think = _wishes(person, name)
     found = [
         Addressee(
             one.value, name, person.id, None,
@@ -93,9 +94,9 @@ def _addresses(session: Session, person: Contact) -> list[Addressee]:
     return found
 
 
-def _wishes(person: Contact) -> tuple[str, str]:
+def _wishes(person: Contact, name: str) -> tuple[str, str]:
     """Why this person must not be written to, and what speaks against it."""
-    asked = Wishes(person.name, person.preferred_channel, no_email=person.do_not_email)
+    asked = Wishes(name or "This person", person.preferred_channel, no_email=person.do_not_email)
     answer = reach_rules.may_reach(asked, Way.EMAIL, clock.utcnow())
     reason = answer.reasons[0] if answer.reasons else ""
     return (reason, "") if answer.verdict is Verdict.NO else ("", reason)
@@ -137,7 +138,7 @@ def behind(session: Session, address: str) -> Addressee:
         session.exec(select(Contact).where(theirs, col(Contact.deleted_at).is_(None)).order_by(col(Contact.id)).limit(20))
     )
     for person in people:
-        listed = next((one for one in _addresses(session, person) if email_key(one.address) == key), None)
+        listed = next((one for one in _addresses(session, person, person.name) if email_key(one.address) == key), None)
         if listed is not None and listed.no:
             return listed
     stop = stops(session, [address]).get(key, "")

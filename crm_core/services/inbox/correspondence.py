@@ -53,7 +53,8 @@ def draft(session: Session, actor: Actor, entity_key: str, record_id: int, *, an
     people = tuple(addressees.of_record(session, actor, entity_key, record_id))
     box = mailbox(session)
     asked = _asked(session, entity_key, record_id, answers)
-    if asked is not None and asked.sender and not actor.masked("contact", "email"):
+    blind = actor.masked("contact", "email") or actor.masked(entity_key, "email")
+    if asked is not None and asked.sender and not blind:
         to: tuple[str, ...] = (asked.sender,)
     else:
         to = tuple(one.address for one in people if not one.no)[:1]
@@ -183,9 +184,10 @@ def _readers(session: Session, actor: Actor, to: str | Iterable[str], subject: s
 
 
 def _as_seen(session: Session, actor: Actor, one: Addressee) -> Addressee:
-    """Without the name of somebody who is out of the writer's sight; what they asked for holds all the same."""
+    """Without the name of somebody who is out of the writer's sight, or whose name is; what they asked for holds all the same."""
     key, record_id = ("contact", one.contact_id) if one.contact_id else ("lead", one.lead_id)
-    if record_id is None or (actor.can(key, Action.READ) and lists.titles(session, actor, key, [record_id])):
+    named = actor.can(key, Action.READ) and not actor.masked(key, "name")
+    if record_id is None or (named and lists.titles(session, actor, key, [record_id])):
         return one
     return replace(one, name="", no="its owner does not want mail from us" if one.no else "")
 

@@ -21,7 +21,7 @@ from crm_core.services.collaboration import views
 from crm_core.services.customers import consent
 from crm_core.services.marketing import handouts, plans, segments, ways
 from crm_core.services.marketing.audience import MEMBERS
-from crm_core.vocabulary import SOLD, Action, ContactWay, DialSource, Gate, Outlet, PlanState, Purpose
+from crm_core.vocabulary import SOLD, Action, ContactWay, DialSource, Gate, Outlet, PlanState, Purpose, Scope
 
 MOST = 1_000
 """So many people a list takes, the first by its order."""
@@ -77,6 +77,14 @@ def orders(session: Session, actor: Actor, entity_key: str) -> dict[str, str]:
         if spec.custom and spec.kind.value in numbers and not actor.masked(entity_key, key)
     }
     return found | _COMMON
+
+
+def may_know_order(session: Session, actor: Actor, dial: DialList) -> bool:
+    """Whether the actor may know the value by which a list orders its people, which whoever filled it knew. What somebody bought adds up the orders
+    that the owner sees."""
+    if dial.order_by == "bought":
+        return _sees_orders(actor) and (dial.owner_id == actor.user_id or Scope.ALL in actor.scopes("order", Action.READ))
+    return dial.order_by in orders(session, actor, dial.entity)
 
 
 def order_label(session: Session, actor: Actor, entity_key: str, order: str) -> str:

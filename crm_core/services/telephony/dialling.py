@@ -237,7 +237,7 @@ def _claim(session: Session, actor: Actor, row: Any) -> bool:
 
 def current(session: Session, actor: Actor, list_id: int) -> Call | None:
     """Whom the actor has before them on this list."""
-    dial_lists.get(session, actor, list_id)
+    dial = dial_lists.get(session, actor, list_id)
     entry_id = _held(session, actor, list_id)
     entry = session.get(DialEntry, entry_id) if entry_id else None
     if entry is None:
@@ -257,10 +257,12 @@ def current(session: Session, actor: Actor, list_id: int) -> Call | None:
             ).scalar()
             or ""
         )
-    reach = reach_rules.may_reach(_wishes(record.model_dump(), _region(session)), Way.CALL, utcnow(), fallback_zone=actor.timezone)
     name = lists.titles(session, actor, key, [record_id]).get(record_id, "")
+    wishes = replace(_wishes(record.model_dump(), _region(session)), name=name)
+    reach = reach_rules.may_reach(wishes, Way.CALL, utcnow(), fallback_zone=actor.timezone)
+    value = entry.value if dial_people.may_know_order(session, actor, dial) else None
     return Call(
-        entry.id, key, record_id, name, company, "" if actor.masked(key, "job_title") else record.job_title or "", record.phone or "", getattr(record, "account_id", None), entry.value,
+        entry.id, key, record_id, name, company, "" if actor.masked(key, "job_title") else record.job_title or "", record.phone or "", getattr(record, "account_id", None), value,
         entry.wait, entry.attempts, entry.outcome, entry.last_at, reach,
     )  # fmt: skip
 
@@ -418,7 +420,8 @@ def _promise(session: Session, actor: Actor, entry: DialEntry, call_back_at: dat
     record = records.get(session, actor, key, record_id)
     entry.callback_by_id = actor.user_id
     if actor.can("task", Action.CREATE):
-        values = {"subject": f"Call back {record.name}"[:300], "due_at": call_back_at, **activities.links_of(key, record)}
+        name = lists.titles(session, actor, key, [record_id]).get(record_id, "")
+        values = {"subject": f"Call back {name}"[:300], "due_at": call_back_at, **activities.links_of(key, record)}
         entry.task_id = tasks.create(session, actor, values, submit_key=f"{submit_key}-c").id
 
 
@@ -475,8 +478,7 @@ def slip(session: Session, actor: Actor, list_id: int) -> Slip | None:
         return None
     entry = session.get_one(DialEntry, row.entry_id)
     key, record_id = person_of(entry)
-    table = entity(key).table
-    name = session.execute(select(table.c.name).where(table.c.id == record_id, visible(actor, key, table))).scalar()
+    name = lists.titles(session, actor, key, [record_id]).get(record_id, "") if actor.can(key, Action.READ) else ""
     return Slip(row.id, name, row.outcome) if name and entry.last_at == row.at else None
 
 

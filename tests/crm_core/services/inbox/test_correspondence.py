@@ -1,5 +1,6 @@
 """Mail written from a record: whom it may go to, how its answer comes home, copies from other programs, and what the inbox makes of it all."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -69,6 +70,11 @@ def test_a_mail_from_a_deal_reaches_its_people_once_and_never_those_who_want_non
     with pytest.raises(Invalid):
         write(alice, "deal", deal.id, ["bo@customer.example"])
     assert all_of(MailDelivery) == []
+    nameless = replace(alice, masks=frozenset({("contact", "name")}))
+    shown = look(correspondence.draft, nameless, "deal", deal.id)
+    with pytest.raises(Invalid) as refused:
+        write(nameless, "deal", deal.id, "nora@customer.example")
+    assert "Nora" not in str((shown.people, refused.value.fields)), "a name that is hidden stays hidden in reasons too"
     with pytest.raises(NotFound):
         write(cast["charlie"], "deal", deal.id, "ida@customer.example")  # not shared with him
     paper = do(files.attach, alice, "deal", deal.id, name="offer.txt", content=b"42")

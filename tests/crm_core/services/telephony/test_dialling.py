@@ -1,5 +1,6 @@
 """Calling from lists: who is called when, never by two at once, and what an outcome means."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 
@@ -195,6 +196,26 @@ def test_who_may_see_and_change_a_list(cast):
         settle(charlie, next(iter(entries().values())).id, "reached")
     do(dial_lists.remove, bob, list_id)
     assert entries() == {}
+
+
+def test_a_shared_list_tells_nobody_what_their_role_does_not_show(cast):
+    alice, bob = cast["alice"], cast["bob"]
+    ada = do(leads.create, alice, {"name": "Ada Long", "phone": BERLIN, "estimated_minor": 4200}).id
+    list_id, _ = made(alice, entity="lead", order_by="estimated_minor", reach="team")
+    blind = replace(bob, masks=frozenset({("lead", "name"), ("lead", "estimated_minor")}))
+    first = at(MONDAY, dialling.take_next, blind, list_id)
+    with clock.frozen(MONDAY), read_session() as session:
+        assert dialling.current(session, bob, list_id).value == 4200
+        call = dialling.current(session, blind, list_id)
+        assert (call.name, call.value) == (f"Lead {ada}", None)
+    settle(blind, first, "no_answer")
+    with clock.frozen(MONDAY), read_session() as session:
+        assert dialling.slip(session, blind, list_id).name == f"Lead {ada}"
+    later = MONDAY + timedelta(hours=4)
+    assert at(later, dialling.take_next, blind, list_id) == first
+    settle(blind, first, "call_back", later, call_back_at=later + timedelta(hours=1))
+    with read_session() as session:
+        assert session.exec(select(Task.subject)).one() == f"Call back Lead {ada}"
 
 
 def test_two_people_never_have_the_same_person_before_them(any_cast):
