@@ -377,7 +377,8 @@ def retry(session: Session, actor: Actor, submission_id: int) -> SubmissionState
     form = session.get(LeadForm, row.form_id) if row is not None else None
     if row is None or form is None or row.state is not SubmissionState.FAILED:
         raise NotFound("This sending no longer waits for anybody.")
-    _map_again(session, form, row)
+    if _came_since(session, form, row):
+        return row.state
     payload = {one["key"]: str(row.payload.get(one["key"]) or "") for one in form.fields}
     _become_lead(session, form, row, _typed(session, form, payload), bool(row.payload.get(CONSENT)), Sender())
     if row.state is not SubmissionState.FAILED:
@@ -387,11 +388,22 @@ def retry(session: Session, actor: Actor, submission_id: int) -> SubmissionState
     return row.state
 
 
-def _map_again(session: Session, form: LeadForm, row: FormSubmission) -> None:
-    """What was fetched is read as the source is set up now: perhaps a path was mended."""
+def _came_since(session: Session, form: LeadForm, row: FormSubmission) -> bool:
+    """What was fetched is read as the source is set up now: perhaps a path was mended. True when the same entry came in with its number meanwhile:
+    then there is nothing left to do."""
     source, raw = session.get(LeadSource, row.source_id or 0), row.payload.get(RAW)
-    if source is not None and raw:
-        entry = json.loads(raw)
-        agreed = form.ask_consent and pull_rules.agreed(entry, source.consent_path)
-        row.payload = {**pull_rules.mapped(entry, source.mapping), CONSENT: agreed, RAW: raw}
-        row.external_id = pull_rules.id_of(entry, source.id_path) or row.external_id
+    if source is None or not raw:
+        return False
+    entry = json.loads(raw)
+    number = pull_rules.id_of(entry, source.id_path)
+    same = select(FormSubmission.lead_id).where(FormSubmission.source_id == source.id, FormSubmission.external_id == number)
+    found = session.exec(same.where(FormSubmission.id != row.id)).all() if number else []
+    if found:
+        row.state, row.lead_id, row.message, row.payload = SubmissionState.TWICE, found[0], "", {}
+        session.add(row)
+        session.flush()
+        return True
+    agreed = form.ask_consent and pull_rules.agreed(entry, source.consent_path)
+    row.payload = {**pull_rules.mapped(entry, source.mapping), CONSENT: agreed, RAW: raw}
+    row.external_id = number or row.external_id
+    return False

@@ -1,5 +1,5 @@
-"""Fetching leads: every source whose turn it is, page by page, each page in one transaction with the place where the next one begins. A worker
-that dies loses nothing, and what was fetched before comes in no second time.
+"""Fetching leads: every source whose turn it is, page by page, the end of each page in one transaction with the place where the next one begins. A
+worker that dies loses nothing, and what was fetched before comes in no second time.
 """
 
 import logging
@@ -24,6 +24,9 @@ SOURCES: Any = LeadSource.__table__  # type: ignore[attr-defined]
 LEASE = timedelta(minutes=10)
 MOST_PAGES = 20
 """Pages of one look; what is left comes with the next minute."""
+AT_ONCE = 50
+"""Entries of one transaction: others can write between them."""
+BROKEN = "Something in the answer could not be taken in; the log of the server says what. What came before it is kept."
 PAUSES_MINUTES = (5, 15, 60, 180, 360)
 TELL_AT = 3
 """Failures in a row after which whoever runs the forms hears of it."""
@@ -67,29 +70,38 @@ def _write(session: Session, source_id: int, values: dict[str, Any]) -> None:
 
 
 def _pull(job: Job, source: LeadSource) -> int:
-    """Ask one source until nothing new comes; what goes wrong is written on it."""
-    cursor, done, more = source.cursor if source.keeps_cursor else "", 0, True
+    """Ask one source until nothing new comes, from where a look that broke off had come to; what goes wrong is written on it."""
+    cursor, done, more, trouble = source.cursor, 0, True, ""
+    front = not source.keeps_cursor and not cursor  # from the front: behind what is known all is known
     try:
         secret = lead_sources.secret_of(source)
         for _ in range(MOST_PAGES):
             whole, entries = pull_rules.entries_of(lead_sources.ask(source, secret, cursor), source.items_path)
             following = pull_rules.next_cursor(whole, entries, source.cursor_in, source.cursor_path)
-            more = bool(entries and following and following != cursor)
             fresh = _take(job, source, entries, following or cursor)
             done += fresh
-            if not more or (not fresh and not source.keeps_cursor):  # from the front: behind what is known all is known
-                more = False
+            more = bool(entries and following and following != cursor and (fresh or not front))
+            if not more:
                 break
             cursor = following
     except UnreadableError as error:
-        _note(job, source, str(error))
-        return done
-    _note(job, source, "", soon=more)
+        trouble = str(error)
+    except Exception:
+        log.exception("source %s could not be taken in", source.id)
+        trouble = BROKEN
+    _note(job, source, trouble, soon=more and (source.keeps_cursor or done > 0))
     return done
 
 
 def _take(job: Job, source: LeadSource, entries: list[Any], cursor: str) -> int:
-    """One page; gives how many of its entries are new."""
+    """One page; gives how many of its entries are new. The place moves on with the last of them."""
+    return sum(
+        _take_some(job, source, entries[at : at + AT_ONCE], cursor if at + AT_ONCE >= len(entries) else None)
+        for at in range(0, len(entries), AT_ONCE)
+    )
+
+
+def _take_some(job: Job, source: LeadSource, entries: list[Any], cursor: str | None) -> int:
     with job.transaction() as session:
         row = session.get(LeadSource, source.id, populate_existing=True)
         if row is None:
@@ -102,7 +114,8 @@ def _take(job: Job, source: LeadSource, entries: list[Any], cursor: str) -> int:
             "known_count": row.known_count + known,
             "failed_count": row.failed_count + failed,
         }
-        _write(session, row.id, {**counts, "new_total": row.new_total + fresh, "cursor": cursor if row.keeps_cursor else ""})
+        place = {"cursor": cursor} if cursor is not None else {}
+        _write(session, row.id, {**counts, **place, "new_total": row.new_total + fresh, "lease_until": utcnow() + LEASE})
         return fresh + failed
 
 
@@ -119,7 +132,8 @@ def _note(job: Job, source: LeadSource, trouble: str, *, soon: bool = False) -> 
             "lease_until": None,
             "next_pull_at": now + timedelta(minutes=wait),
         }
-        _write(session, row.id, values if trouble else {**values, "last_good_at": now})
+        over = {} if soon or row.keeps_cursor else {"cursor": ""}
+        _write(session, row.id, values if trouble else {**values, **over, "last_good_at": now})
         if failures == TELL_AT:
             _tell(session, row, trouble)
 

@@ -74,7 +74,7 @@ def mapped(entry: Any, mapping: Mapping[str, str]) -> dict[str, str]:
 def _text(found: Any) -> str:
     if isinstance(found, list):
         return ", ".join(text for one in found if (text := _text(one)))
-    return "" if found is None or isinstance(found, Mapping) else str(found)
+    return "" if found is None or isinstance(found, Mapping) else clean(str(found))
 
 
 def agreed(entry: Any, path: str) -> bool:
@@ -101,5 +101,5 @@ def asked_at(url: str, param: str, cursor: str) -> str:
 
 def raw_of(entry: Any) -> str:
     """An entry as it came, to be read again once the source is mended; "" for one that is too long to keep."""
-    text = json.dumps(entry, ensure_ascii=False, sort_keys=True)
+    text = clean(json.dumps(entry, ensure_ascii=False, sort_keys=True))
     return text if len(text) <= MAX_RAW else ""

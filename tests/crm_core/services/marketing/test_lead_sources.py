@@ -166,3 +166,37 @@ def test_a_source_is_checked_tried_and_leads_to_no_address_inside(cast, there, m
 def test_paths(path, found):
     whole = {"a": {"b": 1, "c": ["x", "y"]}, "rows": [{"name": "m"}, {"name": "n", "v": 5}]}
     assert pull_rules.look(whole, path) == (whole if found == "whole" else found)
+
+
+def test_a_look_from_the_front_that_breaks_off_goes_on_where_it_was(cast, there):
+    source(cast, there, keeps_cursor=False)
+    pages(there, ([entry(3)], "b"))
+    there.answers.append((503, b"", {}))
+    assert pull().failures == 1
+    pages(there, ([entry(2)], "c"), ([entry(1)], ""))
+    pull(timedelta(minutes=10))
+    assert [email for _, email, _ in leads()] == ["3@example.com", "2@example.com", "1@example.com"]
+    assert [parse_qs(urlsplit(path).query).get("after") for path, _, _ in there.got] == [None, ["b"], ["b"], ["c"]]
+    pages(there, ([entry(4), entry(3)], "b"), ([entry(2)], "c"))
+    pull(timedelta(minutes=30))
+    assert leads()[-1][1] == "4@example.com" and "after" not in there.got[4][0]
+
+
+def test_half_a_character_in_an_entry_keeps_no_other_from_coming_in(any_cast, there):
+    source(any_cast, there)
+    pages(there, ([entry(1, "Ada \ud83d", note="\ud83d"), entry(2, "Bo\x00b"), entry(3), {"broken": "\udc00\x00"}], ""))
+    after = pull()
+    assert (after.new_count, after.failed_count, after.message, after.lease_until) == (3, 1, "", None)
+    assert [name for name, _, _ in leads()] == ["Ada", "Bob", "Ada"]
+
+
+def test_what_waited_without_a_number_and_came_with_it_since_is_no_second_lead(cast, there):
+    made = source(cast, there, id_path="nr")
+    pages(there, ([entry(1)], ""))
+    assert pull().failed_count == 1
+    do(lead_sources.save, cast["dana"], made.id, {"id_path": "id"})
+    pages(there, ([entry(1)], ""))
+    assert pull(timedelta(minutes=20)).new_count == 1
+    (waiting,), _ = look(lead_forms.sendings, cast["dana"], made.form_id, state=State.FAILED)
+    assert do(capture.retry, cast["dana"], waiting.id) is State.TWICE
+    assert len(leads()) == 1
