@@ -8,10 +8,10 @@ from sqlmodel import select
 from crm_core import lists, veil
 from crm_core.access.levels import merged
 from crm_core.db import read_session, write_session
-from crm_core.errors import Invalid
+from crm_core.errors import Conflict, Invalid
 from crm_core.fields import registry
 from crm_core.lists import ListQuery
-from crm_core.models import Event, Lead, Role, RoleFieldMask, Ticket
+from crm_core.models import Account, Contact, Event, Lead, OutreachRules, Role, RoleFieldMask, Ticket
 from crm_core.services import bulk, crud, exports, finder, setting_back
 from crm_core.services.admin import audit
 from crm_core.services.admin.imports import targets
@@ -20,9 +20,9 @@ from crm_core.services.automation.steps import work
 from crm_core.services.collaboration import outward, timeline
 from crm_core.services.customers import contacts, duplicates
 from crm_core.services.helpdesk import macros, tickets
-from crm_core.services.marketing import letters, segments
+from crm_core.services.marketing import campaigns, handouts, launching, letters, plans, segments
 from crm_core.services.sales import deals, leads
-from crm_core.vocabulary import Action, FieldKind, FieldLevel
+from crm_core.vocabulary import Action, FieldKind, FieldLevel, Outlet
 from tests.verbs import do, look
 
 EDIT, READ, MASKED, HIDDEN = FieldLevel.EDIT, FieldLevel.READ, FieldLevel.MASKED, FieldLevel.HIDDEN
@@ -205,3 +205,36 @@ def test_a_role_that_was_given_levels_gives_them_to_its_people(cast):
     assert alice.locked("contact", "city") and not alice.masked("contact", "city")
     assert alice.masked("contact", "birthday") and not alice.veiled("contact", "birthday")
     assert alice.fingerprint("contact") != replace(alice, veils=frozenset()).fingerprint("contact")
+
+
+@pytest.mark.parametrize(
+    ("outlet", "mask", "column"),
+    [
+        (Outlet.CALL_LIST, ("lead", "phone"), "phone"),
+        (Outlet.CALL_LIST, ("contact", "job_title"), "job title"),
+        (Outlet.MAIL_MERGE, ("account", "street"), "street"),
+        (Outlet.MAIL_MERGE, ("account", "name"), "company"),
+    ],
+)
+def test_a_list_of_a_campaign_leaves_only_with_what_its_taker_sees_of_all_who_are_on_it(cast, outlet, mask, column):
+    dana = cast["dana"]
+    with write_session() as session:
+        session.add(OutreachRules(quiet_from="", quiet_until="", needs_consent=False))
+        firm = Account(name="Analytical", city="Town")
+        lead = Lead(name="Leo", email="leo@example.com", phone="+1 555 0177", city="Town", status_id=1)
+        session.add_all((firm, lead))
+        session.flush()
+        ada = Contact(name="Ada", email="ada@example.com", phone="+1 555 0178", account_id=firm.id)
+        session.add(ada)
+        session.flush()
+        ids = {"contact": ada.id, "lead": lead.id}
+    made = do(campaigns.create, dana, {"name": "Spring"}).id
+    chosen = [do(segments.create, dana, name=key, entity=key, kind="static", record_ids=[one]) for key, one in ids.items()]
+    do(plans.save, dana, made, {"segment_ids": chosen, "holdout_pct": 0, "outlet": outlet})
+    do(launching.launch, dana, made, base_url="http://localhost")
+    assert len(do(handouts.export, dana, made).decode("utf-8-sig").strip().splitlines()) == 3
+    with pytest.raises(Conflict, match=f"does not see {column}"):
+        do(handouts.export, replace(dana, masks=dana.masks | {mask}), made)
+    do(handouts.export, replace(dana, masks=dana.masks | {("lead", "description")}), made)
+    told = look(letters.values_of, replace(dana, masks=dana.masks | {("account", "name")}), "contact", [ids["contact"]])
+    assert told[ids["contact"]]["company"] == "•••"

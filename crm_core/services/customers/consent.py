@@ -227,7 +227,7 @@ def _has_address(entity_key: str, table: Any, way: ContactWay) -> Any:
     if way is ContactWay.POST:
         if entity_key != "contact":
             return table.c.city.is_not(None)
-        accounts: Any = Account.__table__  # type: ignore[attr-defined]
+        accounts: Any = Account.__table__.alias()  # type: ignore[attr-defined]  # a list that joins accounts asks this too
         return exists().where(accounts.c.id == table.c.account_id, accounts.c.city.is_not(None))
     if way is ContactWay.PHONE:
         return func.coalesce(table.c.phone, "") != ""

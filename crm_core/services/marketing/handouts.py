@@ -32,7 +32,11 @@ COLUMNS: dict[Outlet, tuple[str, ...]] = {
     Outlet.EVENT: ("Name", "Company", "Job title", "E-mail", "City"),
     Outlet.EMAIL: ("Name", "Company", "E-mail"),
 }
-_MASKS = {"Name": "name", "Phone": "phone", "E-mail": "email", "sha256_email": "email", "sha256_phone": "phone"}
+_FIELDS = {
+    "Name": "name", "Phone": "phone", "E-mail": "email", "sha256_email": "email", "sha256_phone": "phone", "Job title": "job_title", "City": "city",
+    "Salutation": "salutation", "Best time": "preferred_hours", "Country": "country",
+}  # fmt: skip
+_OF_COMPANY = {"Company": "name", "Street": "street", "Postcode": "postcode"}
 
 
 def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv", outlet: Outlet | None = None) -> bytes:
@@ -47,7 +51,7 @@ def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv
         raise Conflict("This campaign was stopped.")
     if form not in FORMATS:
         raise Invalid("Choose CSV or XLSX.")
-    hidden = [column for column in COLUMNS[aim.outlet] if column in _MASKS and actor.masked("contact", _MASKS[column])]
+    hidden = [column for column in COLUMNS[aim.outlet] if _hidden(session, actor, aim, column)]
     if hidden:
         raise Conflict(f"Your role does not see {', '.join(hidden).lower()}, so it can't take this list out of the house.")
     coupon = plan.promotion_id if aim.outlet is not Outlet.AD_AUDIENCE else None
@@ -59,6 +63,29 @@ def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv
     _read(session, actor, aim, [member_id for member_id, _ in rows])
     events.record(session, actor, "campaign.listed", session.get(Campaign, campaign_id), data={"count": len(rows)})
     return made
+
+
+def _hidden(session: Session, actor: Actor, aim: Aim, column: str) -> bool:
+    """Whether a column would tell something that is hidden from the actor, of whom the list is about."""
+    return any(
+        actor.masked(*source) and _any(session, aim, key)
+        for key in consent.PEOPLE
+        if (source := _source(aim.outlet, key, column)) is not None
+    )
+
+
+def _source(outlet: Outlet, key: str, column: str) -> tuple[str, str] | None:
+    """Of which record and field a column is made for contacts (or leads); None for what can't be hidden, or stays empty."""
+    if column in _OF_COMPANY or (outlet is Outlet.MAIL_MERGE and column in ("City", "Country") and key == "contact"):
+        if key == "contact":
+            return "account", _OF_COMPANY.get(column) or _FIELDS[column]
+        return (key, "company") if column == "Company" else None
+    return (key, _FIELDS[column]) if column in _FIELDS else None
+
+
+def _any(session: Session, aim: Aim, key: str) -> bool:
+    mine = (MEMBERS.c.campaign_id == aim.campaign_id, MEMBERS.c[f"{key}_id"].is_not(None), listed(aim.outlet))
+    return session.execute(select(MEMBERS.c.id).where(*mine).limit(1)).first() is not None
 
 
 def _note(session: Session, actor: Actor, member_ids: list[int]) -> None:

@@ -72,9 +72,9 @@ def _values(actor: Actor, key: str, row: Any, workspace: str) -> dict[str, str]:
         found[name] = str(row.get(name) or "")
     found |= {"first_name": first, "last_name": last, "workspace": workspace}
     for name, value in found.items():
-        source = source_of(name)
-        if value and actor.masked(key, source):
-            found[name] = trace(_TRACED.get(source, FieldKind.TEXT), value) if actor.veiled(key, source) else MASK
+        source = source_of(key, name)
+        if value and actor.masked(*source):
+            found[name] = trace(_TRACED.get(source[1], FieldKind.TEXT), value) if actor.veiled(*source) else MASK
     return found
 
 
@@ -123,9 +123,11 @@ def live_of(session: Session, actor: Actor, segment_ids: Sequence[int]) -> list[
     return found
 
 
-def source_of(name: str) -> str:
-    """The field of a record that a letter's field is made of."""
-    return "name" if name in ("first_name", "last_name") else name
+def source_of(key: str, name: str) -> tuple[str, str]:
+    """The record and the field that a letter's field is made of, for contacts (or leads)."""
+    if name == "company" and key == "contact":
+        return "account", "name"
+    return key, "name" if name in ("first_name", "last_name") else name
 
 
 # --- addresses that can be followed ------------------------------------------------------------------------------------------
