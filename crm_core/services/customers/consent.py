@@ -105,6 +105,12 @@ def record(
     person = records.get(session, actor, _person(entity_key), record_id, action=Action.EDIT)
     if not clean(source):
         raise Invalid(fields={"source": "Say how you know: a form, a call, a fair …"})
+    if (
+        status is ConsentStatus.GRANTED
+        and basis is not LegalBasis.CONSENT
+        and _said_no(session, entity_key, person.id, purpose, way)
+    ):
+        raise Invalid(fields={"basis": "They declined this. Only their own agreement takes that back, no other legal basis."})
     append(session, actor, entity_key, person.id, purpose, way, status, source, at, basis=basis)
     words = {"status": status_words(status, basis).lower(), "purpose": purpose.label, "way": way.label}
     events.record(session, actor, f"{entity_key}.consent_changed", person, data=words)
@@ -112,6 +118,15 @@ def record(
         theirs = withdrawing.everywhere(session, [(entity_key, person.id)])
         silence = not rules(session, actor).needs_consent
         withdrawing.withdraw(session, actor, theirs, purposes=[purpose], source=source, silence=silence, at=at)
+
+
+def _said_no(session: Session, entity_key: str, record_id: int, purpose: Purpose, way: ContactWay) -> bool:
+    """Whether the last word of this person is no; by e-mail on any record with their address."""
+    theirs = [(entity_key, record_id)]
+    theirs = withdrawing.everywhere(session, theirs) if way is ContactWay.EMAIL else theirs
+    mine = or_(*(CONSENT.c[f"{key}_id"].in_([one for name, one in theirs if name == key]) for key in PEOPLE))
+    no = (CONSENT.c.purpose == purpose, CONSENT.c.way == way, CONSENT.c.is_latest, CONSENT.c.status == ConsentStatus.WITHDRAWN)
+    return session.execute(select(CONSENT.c.id).where(mine, *no).limit(1)).first() is not None
 
 
 def append(

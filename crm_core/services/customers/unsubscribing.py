@@ -21,7 +21,7 @@ from crm_core.services.collaboration import suppressions
 from crm_core.services.customers import consent, withdrawing
 from crm_core.services.customers.consent import CONSENT, OWN_WORD
 from crm_core.services.customers.withdrawing import Person
-from crm_core.vocabulary import Action, ConsentStatus, ContactWay, PreferredChannel, Purpose, SuppressionReason
+from crm_core.vocabulary import Action, ConsentStatus, ContactWay, LegalBasis, PreferredChannel, Purpose, SuppressionReason
 
 MAX_ADDRESSES = 2_000
 NO_FIELDS = ("do_not_email", "preferred_channel")
@@ -119,13 +119,17 @@ def objected(session: Session, actor: Actor, contact_ids: Sequence[int]) -> None
 
 
 def carry_over(session: Session, actor: Actor, lead_id: int, contact_id: int) -> None:
-    """What a lead said holds for the contact it becomes, unless they said something else there later. The caller has asked."""
+    """What a lead said holds for the contact it becomes, with its legal basis, unless they said something else there later or it would take back a no
+    that only their own agreement takes back. The caller has asked."""
     mine = and_(CONSENT.c.lead_id == lead_id, CONSENT.c.is_latest)
     for row in session.execute(select(CONSENT).where(mine).order_by(CONSENT.c.id)).all():
         same = and_(CONSENT.c.contact_id == contact_id, CONSENT.c.purpose == row.purpose, CONSENT.c.way == row.way)
         there = session.execute(select(CONSENT.c.at, CONSENT.c.status).where(same, CONSENT.c.is_latest)).first()
-        if there is None or (there.at < row.at and there.status != row.status):
-            consent.append(session, actor, "contact", contact_id, row.purpose, row.way, row.status, row.source, row.at)
+        agrees = row.status is ConsentStatus.WITHDRAWN or row.basis is LegalBasis.CONSENT
+        if there is None or (there.at < row.at and there.status != row.status and agrees):
+            consent.append(
+                session, actor, "contact", contact_id, row.purpose, row.way, row.status, row.source, row.at, basis=row.basis
+            )
 
 
 def note_left(session: Session, actor: Actor, mail_id: int, at: Any) -> None:

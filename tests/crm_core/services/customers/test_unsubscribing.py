@@ -422,6 +422,13 @@ def test_a_legal_basis_opens_offers_or_does_not_and_no_file_lifts_a_no(cast, tmp
     assert allowed == [None, Gate.NO_CONSENT, Gate.NO_CONSENT, Gate.NO_CONSENT]
     do(consent.set_rules, root, {"needs_consent": False})
     assert [look(consent.may_contact, root, one).gate for one in ids] == [None, None, Gate.NO_CONSENT, None]
+    twin = do(contacts.create, root, {"name": "P2 again", "email": "p2@example.com"}).id
+    for basis in (LegalBasis.CONTRACT, LegalBasis.LEGITIMATE_INTEREST):
+        with pytest.raises(Invalid, match="declined"):
+            said(2, basis)
+        with pytest.raises(Invalid, match="declined"):
+            do(consent.record, root, "contact", twin, purpose=Purpose.MARKETING, way=ContactWay.EMAIL, status=ConsentStatus.GRANTED, source="Order", basis=basis)  # fmt: skip
+    assert look(consent.may_contact, root, ids[2]).gate is Gate.NO_CONSENT, "a no stays a no"
     do(consent.set_rules, root, {"needs_consent": True})
     path = tmp_path / "basis.csv"
     lines = [f"P{n},p{n}@example.com,Agreed,{basis},The fair" for n, basis in ((2, "Consent"), (3, "Legitimate interest"))]
@@ -441,3 +448,20 @@ def test_a_legal_basis_opens_offers_or_does_not_and_no_file_lifts_a_no(cast, tmp
     assert "Legitimate interest" in text and "p1@example.com" in text and text.count("\n") == 5
     with pytest.raises(NotPermitted):
         look(consent_files.latest, replace(root, grants={}))
+
+
+def test_a_contract_of_a_lead_is_no_agreement_of_the_contact_it_becomes(cast):
+    """The legal basis comes along, and a contract takes back no no that the contact said before."""
+    root = cast["root"]
+    lead = do(leads.create, root, {"name": "Ida", "email": "ida@lead.example"}).id
+    known = do(contacts.create, root, {"name": "Ola", "email": "ola@own.example"}).id
+    other = do(leads.create, root, {"name": "Ola", "email": "ola@lead.example"}).id
+    word = {"purpose": Purpose.MARKETING, "way": ContactWay.EMAIL, "source": "Order"}
+    do(consent.record, root, "contact", known, status=ConsentStatus.WITHDRAWN, **word)
+    for one in (lead, other):
+        do(consent.record, root, "lead", one, status=ConsentStatus.GRANTED, basis=LegalBasis.CONTRACT, **word)
+    made = do(leads.convert, root, lead).contact_id
+    do(leads.convert, root, other, contact_id=known)
+    assert [row["basis"] for row in look(consent.history, root, "contact", made)] == [LegalBasis.CONTRACT]
+    assert look(consent.may_contact, root, made).gate is Gate.NO_CONSENT
+    assert [row["status"] for row in look(consent.history, root, "contact", known) if row["is_latest"]] == [ConsentStatus.WITHDRAWN]
