@@ -79,7 +79,8 @@ def _edit(view: View) -> None:
     name = st.text_input("Name", value=view.name, key=f"view_name_{view.id}", max_chars=80)
     shared, teams = _who(actor, view.shared, view.teams, str(view.id))
     words = "Open everybody’s list with it, unless they or their role chose another" if shared else "Open the list with this view"
-    default = st.toggle(words, value=view.is_default, key=f"view_default_{view.id}")
+    may = not shared or actor.can("view", Action.MANAGE)
+    default = st.toggle(words, value=view.is_default, key=f"view_default_{view.id}") if may else view.is_default
     roles = _roles(actor, view, shared)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         _delete(view)
@@ -105,7 +106,9 @@ def _roles(actor: Actor, view: View, shared: bool) -> list[int] | None:
 
 def _change(session: Session, actor: Actor, view_id: int, given: Mapping[str, Any], roles: list[int] | None) -> View:
     changed = views.update(session, actor, view_id, **given)
-    if roles is not None:
+    if (
+        roles is not None and changed.shared
+    ):  # one that is no longer shared opens no role's list, and may be out of the manager's sight
         view_choices.set_roles(session, actor, view_id, roles)
     return changed
 

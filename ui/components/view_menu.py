@@ -173,7 +173,9 @@ def _opened(view: View, shape: Shape, quick_key: str | None) -> None:
         st.button(
             "Copy", key="view_copy", help="A view of your own that looks like this one", on_click=_copy, args=(view, quick_key)
         )
-    if not view.mine or view.shared:
+    if (not view.mine or view.shared) and (
+        view.chosen or not view.opens
+    ):  # what opens for everyone, or for a role, was not one's own choice
         words = "My list no longer opens with it" if view.opens else "Open my list with it"
         st.button(words, key="view_choose", type="tertiary", icon=":material/start:", on_click=_choose, args=(view,))
 

@@ -111,10 +111,10 @@ def choose(session: Session, actor: Actor, view_id: int, *, on: bool = True) -> 
     if row.owner_id == actor.user_id and row.visibility is Visibility.PRIVATE:
         views.update(session, actor, view_id, is_default=on)
         return
-    views.forget_choice(session, actor, row.entity)
     if on:
-        session.add(ViewDefault(entity=row.entity, view_id=row.id, user_id=actor.user_id))
-    session.flush()
+        views.choose_own(session, actor, row.entity, row.id)
+    else:
+        views.forget_choice(session, actor, row.entity)
 
 
 def roles_of(session: Session, actor: Actor, view_id: int) -> tuple[dict[int, str], list[int]]:

@@ -30,7 +30,7 @@ BOARDS = {"deal": "stage_id", "lead": "status_id", "ticket": "status"}
 class View:
     """A saved view. ``layout``: ``show`` (list, board, groups), ``by`` (the field of the groups), ``pipeline`` (of a board of deals), ``columns``,
     ``sort`` (key, descending), ``filter``, ``q``, ``size``. ``may_edit``: whether the asker may change it; ``teams``: those that see it;
-    ``pinned``: kept at hand by the asker; ``opens``: the asker's list opens with it."""
+    ``pinned``: kept at hand by the asker; ``opens``: the asker's list opens with it; ``chosen``: because they chose that themselves."""
 
     id: int
     entity: str
@@ -44,6 +44,7 @@ class View:
     teams: tuple[int, ...] = ()
     pinned: bool = False
     opens: bool = False
+    chosen: bool = False
 
 
 def find(session: Session, actor: Actor, entity_key: str) -> list[View]:
@@ -118,6 +119,10 @@ def keep(session: Session, actor: Actor, entity_key: str, *, layout: Mapping[str
     mine = next((view for view in find(session, actor, entity_key) if view.mine and view.name == OWN_NAME), None)
     if mine is None:
         return create(session, actor, entity_key, name=OWN_NAME, layout=layout, is_default=True)
+    if mine.shared:  # as its default it would open everybody's list
+        update(session, actor, mine.id, layout=layout)
+        choose_own(session, actor, entity_key, mine.id)
+        return get(session, actor, mine.id)
     return update(session, actor, mine.id, layout=layout, is_default=True)
 
 
@@ -141,12 +146,16 @@ def update(
     if shared is not None:
         _may_share(actor, shared and row.visibility is not Visibility.SHARED)
         row.visibility = Visibility.SHARED if shared else Visibility.PRIVATE
+        if not shared:  # the people of a role would not all see it
+            session.execute(delete(ViewDefault).where(col(ViewDefault.view_id) == row.id, col(ViewDefault.role_id).is_not(None)))
     session.add(row)
     session.flush()
     if teams is not None:
         _may_share(actor, False, set(teams) - set(_teams(session, [row.id]).get(row.id, ())))
         _share(session, row, teams)
     if is_default is not None:
+        if is_default and not row.is_default and row.visibility is Visibility.SHARED and not actor.can("view", Action.MANAGE):
+            raise NotPermitted("Your role does not allow to choose with which view everybody’s list opens.")
         _make_default(session, actor, row) if is_default else _clear_default(session, row)
     return _views(session, actor, [row])[0]
 
@@ -276,6 +285,13 @@ def forget_choice(session: Session, actor: Actor, entity_key: str) -> None:
     session.execute(delete(ViewDefault).where(*own))
 
 
+def choose_own(session: Session, actor: Actor, entity_key: str, view_id: int) -> None:
+    """The person's list opens with this view, and nobody else's. The caller has asked."""
+    forget_choice(session, actor, entity_key)
+    session.add(ViewDefault(entity=entity_key, view_id=view_id, user_id=actor.user_id))
+    session.flush()
+
+
 def _clear_default(session: Session, row: SavedView) -> None:
     row.is_default = False
     session.add(row)
@@ -288,19 +304,20 @@ def _views(session: Session, actor: Actor, rows: Sequence[SavedView]) -> list[Vi
     people = lists.titles(session, actor, "user", {row.owner_id for row in rows})
     teams = _teams(session, [row.id for row in rows])
     pinned = set(session.exec(select(ViewPin.view_id).where(ViewPin.user_id == actor.user_id)))
-    opening = _opening(session, actor, rows[0].entity)
+    opening, chosen = _opening(session, actor, rows[0].entity)
     manages = actor.can("view", Action.MANAGE)
     return [
         View(
             row.id, row.entity, row.name, row.layout, row.visibility is Visibility.SHARED, row.is_default, row.owner_id == actor.user_id,
             row.owner_id == actor.user_id or manages, people.get(row.owner_id, ""), teams.get(row.id, ()), row.id in pinned, row.id == opening,
+            row.id == chosen,
         )
         for row in rows
     ]  # fmt: skip
 
 
-def _opening(session: Session, actor: Actor, entity_key: str) -> int | None:
-    """The view with which the person's list opens: their choice, their own default, that of a role, that of everyone."""
+def _opening(session: Session, actor: Actor, entity_key: str) -> tuple[int | None, int | None]:
+    """The view with which the person's list opens: their choice, their own default, that of a role, that of everyone. And the one that they chose."""
     roles = select(UserRole.role_id).where(UserRole.user_id == actor.user_id)
     chosen = session.exec(
         select(ViewDefault)
@@ -309,13 +326,17 @@ def _opening(session: Session, actor: Actor, entity_key: str) -> int | None:
         .where(or_(col(ViewDefault.user_id) == actor.user_id, col(ViewDefault.role_id).in_(roles)))
         .order_by(col(ViewDefault.role_id))
     ).all()
+    meant = or_(
+        col(SavedView.owner_id) == actor.user_id, col(SavedView.visibility) == Visibility.SHARED
+    )  # not what a colleague of the team opens with
     usual = session.exec(
         select(SavedView.id, SavedView.owner_id)
-        .where(SavedView.entity == entity_key, SavedView.is_default, reach(actor))
+        .where(SavedView.entity == entity_key, SavedView.is_default, meant)
         .order_by(alphabetical(SavedView.name))
     ).all()
-    ranked = [one.view_id for one in chosen if one.user_id is not None]
+    own = next((one.view_id for one in chosen if one.user_id is not None), None)
+    ranked = [own] if own is not None else []
     ranked += [view_id for view_id, owner_id in usual if owner_id == actor.user_id]
     ranked += [one.view_id for one in chosen if one.user_id is None]
     ranked += [view_id for view_id, owner_id in usual if owner_id != actor.user_id]
-    return ranked[0] if ranked else None
+    return (ranked[0] if ranked else None), own

@@ -3,11 +3,13 @@
 import pytest
 from sqlmodel import select
 
-from crm_core.db import read_session
+from crm_core.access import load
+from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotFound, NotPermitted
-from crm_core.models import Role
+from crm_core.models import Role, UserRole
 from crm_core.services.collaboration import view_choices, views
 from tests.verbs import do, look
+from ui.components.view_dialogs import _change
 
 
 def save(actor, name, entity="deal", **more):
@@ -92,3 +94,41 @@ def test_a_list_opens_with_what_one_chose_then_with_that_of_the_role_then_with_e
         do(view_choices.set_roles, alice, save(alice, "Mine").id, [rep])
     with pytest.raises(Invalid, match="everyone first"):
         do(view_choices.set_roles, bob, save(bob, "Private").id, [rep])
+
+
+def test_what_one_opens_with_oneself_opens_no_list_of_the_team_and_nobody_takes_back_what_they_did_not_choose(any_cast):
+    alice, bob, root = any_cast["alice"], any_cast["bob"], any_cast["root"]
+    save(alice, "North", teams=[alice.team_id], is_default=True)
+    assert (opening(alice), opening(bob)) == ("North", None)
+    everyone = save(root, "Everyone", shared=True, is_default=True)
+    seen = look(views.get, bob, everyone.id)
+    assert (seen.opens, seen.chosen) == (True, False), "there is no choice of one's own to take back"
+    do(view_choices.choose, bob, everyone.id)
+    assert look(views.get, bob, everyone.id).chosen
+    mine = save(bob, "Mine", shared=True)
+    do(view_choices.choose, bob, mine.id)
+    with write_session() as session:
+        session.exec(select(UserRole).where(UserRole.user_id == bob.user_id)).one().role_id = role_of("sales_rep")
+    with pytest.raises(NotPermitted, match="everybody"):
+        do(views.update, access(bob), mine.id, is_default=True)
+
+
+def test_a_manager_can_end_that_everyone_sees_the_view_of_somebody_else(any_cast):
+    bob, root = any_cast["bob"], any_cast["root"]
+    view = save(bob, "Everyone", shared=True)
+    do(view_choices.set_roles, root, view.id, [role_of("sales_rep")])
+    given = {"name": "Everyone", "shared": False, "teams": [], "is_default": False}
+    changed = do(_change, root, view.id, given, [])
+    assert not changed.shared and opening(any_cast["alice"]) is None
+    do(views.update, bob, view.id, shared=True)
+    assert opening(any_cast["alice"]) is None, "no role was left behind"
+
+
+def role_of(key):
+    with read_session() as session:
+        return session.exec(select(Role.id).where(Role.key == key)).one()
+
+
+def access(person):
+    with read_session() as session:
+        return load(session, person.user_id)
