@@ -154,16 +154,16 @@ def _anything(session: Session) -> bool:
 @job("audit.trim", title="Take out of the trail what is kept no longer", cron="40 3 * * *", when=_anything, keep_days=30)
 def trim_job(job: Job) -> None:
     """Every night, run by run of the trail: each in a transaction of its own."""
-    more = True
+    more, begun = True, None
     while more:
         with job.transaction() as session:
-            more = bool(forget_reads(session))
+            more, begun = bool(forget_reads(session)), values_before(session)
     total, after, digest = Trimmed(0), 0, hashlib.sha256()
     while True:
         with job.transaction() as session:
             done = trim_run(session, after)
             if done is None:
-                finish(session, total, digest.hexdigest())
+                finish(session, total, digest.hexdigest(), begun)
                 return
         after, total = done.last_id, Trimmed(done.last_id, total.removed + done.removed, total.redacted + done.redacted)
         digest.update(done.sha256.encode())
@@ -232,11 +232,18 @@ def _redact(session: Session, rows: Iterable[Any]) -> int:
     return done
 
 
-def finish(session: Session, total: Trimmed, digest: str) -> None:
-    """Note how far the values are gone, and that something was taken away. Events: audit.trimmed."""
-    policy = _policy(session)
-    if policy.id is not None and policy.keep_values_months:
-        young = select(func.min(_EVENTS.c.id)).where(_EVENTS.c.at >= _before(policy.keep_values_months))
+def values_before(session: Session) -> datetime | None:
+    """Up to which moment personal values go under the present rules; None where they are kept."""
+    months = _policy(session).keep_values_months
+    return _before(months) if months else None
+
+
+def finish(session: Session, total: Trimmed, digest: str, begun: datetime | None) -> None:
+    """Note how far the values are gone, and that something was taken away. ``begun``: ``values_before`` when the first run was looked through; what
+    grew old while the others were is the next night's. Events: audit.trimmed."""
+    policy, now = _policy(session), values_before(session)
+    if policy.id is not None and begun is not None and now is not None:
+        young = select(func.min(_EVENTS.c.id)).where(_EVENTS.c.at >= min(begun, now))
         policy.redacted_until = max(policy.redacted_until, min(_sealed(session), (session.execute(young).scalar() or 2**31) - 1))
         session.add(policy)
     if total.removed or total.redacted:

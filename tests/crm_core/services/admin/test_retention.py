@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotPermitted
-from crm_core.kit.clock import utcnow
+from crm_core.kit.clock import frozen, utcnow
 from crm_core.lists import MASK
 from crm_core.models import AuditSeal, Event, PersonalRead
 from crm_core.services import crud, setting_back
@@ -53,12 +53,12 @@ def seal():
 
 def trim():
     """As the nightly job does it."""
-    after, total = 0, retention.Trimmed(0)
+    after, total, begun = 0, retention.Trimmed(0), do(retention.values_before)
     while do(retention.forget_reads):
         pass
     while (done := do(retention.trim_run, after)) is not None:
         after, total = done.last_id, retention.Trimmed(0, total.removed + done.removed, total.redacted + done.redacted)
-    do(retention.finish, total, "x")
+    do(retention.finish, total, "x", begun)
     return total.removed, total.redacted
 
 
@@ -86,6 +86,23 @@ def test_the_next_night_takes_what_the_preview_says_and_the_seals_hold(any_cast)
     assert any(change.old == MASK for change in entries[1].changes) and look(audit.find, root).total == len(
         look(audit.find, root).rows
     )
+
+
+def test_what_grows_old_while_the_job_works_is_the_next_night_s(cast):
+    root = cast["root"]
+    contact = do(crud.create, root, "contact", {"name": "Ida"}).id
+    do(crud.update, root, "contact", contact, {"name": "Ida Berg"})
+    seal()
+    do(retention.change, root, RULES)
+    with read_session() as session:
+        noted = session.exec(select(Event.at).where(Event.type == "contact.updated")).one()
+    year = timedelta(days=round(12 * 30.4375))
+    with frozen(noted + year - timedelta(minutes=1)):
+        begun = do(retention.values_before)
+        assert do(retention.trim_run) is None
+    with frozen(noted + year + timedelta(minutes=1)):
+        do(retention.finish, retention.Trimmed(0), "x", begun)
+        assert look(retention.going, root).values == 1 and trim() == (0, 1)
 
 
 def test_after_a_night_a_later_edit_still_shows(trail):
