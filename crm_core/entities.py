@@ -43,7 +43,7 @@ _ALL = (
     Entity(
         "account", m.Account, "Account", "Accounts", "apartment",
         columns=("name", "kind", "industry", "city", "owner_id", "employees", "revenue_minor"),
-        sort=("name", False), search=("name", "domain", "city", "phone"), page="account",
+        sort=("name", False), search=("name", "domain", "city", "email", "phone"), page="account",
     ),
     Entity(
         "contact", m.Contact, "Contact", "Contacts", "person",

@@ -180,7 +180,8 @@ def _verified(said: Any, before: Any) -> datetime | None:
 
 
 def follow_main(session: Session, owner: Owner, record: Any) -> None:
-    """After the main address or number of a record changed: its point becomes the main one, the earlier one stays as a further one."""
+    """After the main address or number of a record changed: its point becomes the main one, the earlier one stays as a further one, and is found as
+    such."""
     points = _stored(session, owner, record.id)
     for kind, name in MAIN.items():
         value = getattr(record, name)
@@ -197,3 +198,5 @@ def follow_main(session: Session, owner: Owner, record: Any) -> None:
             match.is_primary, match.value = True, value
             session.add(match)
     session.flush()
+    if points:
+        search.index(session, owner.entity, record)

@@ -1,5 +1,7 @@
 """Contacts with several addresses; accounts above accounts."""
 
+from dataclasses import replace
+
 import pytest
 
 from crm_core.db import read_session, write_session
@@ -82,6 +84,14 @@ def test_each_address_has_marks_of_its_own_and_is_found_wherever_it_stands(any_c
     ):
         assert [(hit.entity, hit.id) for hit in look(duplicates.check, alice, "lead", values).shown] == [found]
     assert [hit.id for hit in look(finder.find, alice, "home@else")] == [person.id]
+    blind = replace(alice, masks=frozenset({("account", "email")}))
+    for words in ("1111111", "orders@acme"):
+        assert [hit.id for hit in look(finder.find, alice, words)] == [firm.id]
+    more = {"kind": "email", "value": "bills@acme.example"}
+    rows = look(lambda s, a: contacts.rows_of(accounts.points(s, a, firm.id)), alice)
+    do(accounts.set_points, alice, firm.id, [*rows, more])
+    assert [hit.id for hit in look(finder.find, alice, "bills@acme")] == [firm.id]
+    assert look(finder.find, blind, "bills@acme") == [], "what is hidden is not found by a further address either"
     with write_session() as session:
         assert threading.account_of(session, "orders@acme.example").id == firm.id
         suppressions.mark_points(session, "Home@else.example", invalid=True)
