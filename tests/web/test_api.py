@@ -8,17 +8,19 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
+from crm_core import reads
 from crm_core.access import visible
 from crm_core.db import read_session, write_session
 from crm_core.entities import ENTITIES, RECORDS
 from crm_core.kit import clock
 from crm_core.models import Account, ApiCall, ApiKey, CustomField, Deal, Event
 from crm_core.services import crud
-from crm_core.services.admin import api_key_rules, api_keys, upkeep
+from crm_core.services.admin import api_key_rules, api_keys, personal_reads, upkeep
 from crm_core.services.admin.pipelines import set_gate
 from crm_core.services.sales import deals
 from crm_core.settings import settings
-from crm_core.vocabulary import Action, FieldKind, StageKind, Via
+from crm_core.vocabulary import Action, FieldKind, ReadWay, StageKind, Via
+from tests.verbs import look
 from tests.web.conftest import visitor
 from web.api import pace
 from web.api.records import path_of
@@ -456,6 +458,14 @@ def test_business_verbs_go_through_their_services(alice, cast):
     assert (
         alice("GET", account).json()["items"] == kept
         and alice("PUT", account, {"items": [{"kind": 1}]}, if_match="*").status_code == 422
+    )
+    person = f"/contacts/{turned['contact_id']}"
+    assert alice("PUT", f"{person}/points", {"items": points}, if_match="*").status_code == 200
+    assert alice("PATCH", person, {}, if_match="*").json()["email"] == "orders@acme.example"
+    reads.flush()
+    looks = look(personal_reads.of_record, cast["root"], "contact", turned["contact_id"])
+    assert [(one.who, one.way) for one in looks] == [("Alice Rep", ReadWay.API)], (
+        "its addresses, and a change of nothing, are looks"
     )
     stage = next(
         one for one in alice("GET", "/lookups/stage").json()["items"] if one["means"] == "open" and one["probability_pct"] > 10

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Request
 from sqlmodel import Session
 from starlette.responses import Response
 
-from crm_core import records
+from crm_core import reads, records
 from crm_core.access import Actor
 from crm_core.entities import ENTITIES
 from crm_core.errors import Invalid
 from crm_core.services.collaboration.outward import wire
 from crm_core.services.customers.points import MAX_POINTS, rows_of
-from crm_core.vocabulary import Action, PointKind
+from crm_core.vocabulary import Action, PointKind, ReadWay
 from web.api import document
 from web.api.answers import Answer, check_version, read, tag_of, versions_asked, write
 from web.api.records import Body, RecordId
@@ -42,6 +42,8 @@ def add(router: APIRouter, key: str, service: Any) -> None:
     def shown(session: Session, actor: Actor, record_id: int) -> Answer:
         found = service.points(session, actor, record_id)
         items = [{**row, "verified_at": wire(point.verified_at)} for row, point in zip(rows_of(found), found, strict=True)]
+        if items:
+            reads.looked(session, actor, key, record_id, way=ReadWay.API, fields=("email", "phone"))
         return Answer(200, {"items": items}, {"etag": tag_of(records.get(session, actor, key, record_id).version)})
 
     def get(request: Request, record_id: RecordId) -> Response:

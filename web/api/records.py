@@ -169,6 +169,8 @@ def shown(session: Session, actor: Actor, key: str, record: Any, *, status: int 
     """What an answer to a change holds. Whoever gave a record away may see it no longer: then its id and version stand alone."""
     session.flush()
     found = outward.records_of(session, actor, key, [record.id]) if actor.can(key, Action.READ) else []
+    if found and status != 201:  # a change of nothing reads all the same; what somebody just made they know
+        reads.looked(session, actor, key, record.id, way=ReadWay.API)
     body = found[0] if found else {"id": record.id, "version": record.version, "names": {}, "masked": []}
     headers = {"etag": tag_of(record.version)}
     if status == 201:
