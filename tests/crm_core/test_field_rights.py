@@ -69,6 +69,9 @@ def test_a_trace_tells_two_people_apart_and_no_more(kind, value, shown):
     assert veil.trace(kind, value) == shown and isinstance(veil.trace(kind, value), veil.Veil)
 
 
+TOTAL = frozenset({("order", "total_minor")})
+
+
 def everything_locked(actor):
     with read_session() as session:
         keys = [(entity, spec.key) for entity in ("contact", "deal", "ticket") for spec in registry(session, entity).values()]
@@ -106,6 +109,9 @@ def test_a_field_that_is_read_only_is_written_on_no_path(cast):
         assert setting_back.of_change(session, bound, change) == [] and setting_back.of_change(session, root, change)
         assert not targets.targets(session, bound, kind_of("contact")).keys() & {"name", "email", "first_name", "email_2"}
         assert "email" in targets.locked(session, bound, kind_of("contact"))
+        for one in (replace(root, locks=TOTAL), replace(root, masks=TOTAL)):
+            found = targets.targets(session, one, kind_of("order"))
+            assert not [key for key in found if key.startswith("line_")] and "number" in found, "lines make the total"
         assert macros.settable(session, bound) == {} != macros.settable(session, root)
         flow, step = {"entity": "contact"}, {"field": "city", "value": "Rome"}
         assert "read-only" in work._field_problem(session, bound, flow, step) and not work._field_problem(session, root, flow, step)

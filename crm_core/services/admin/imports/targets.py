@@ -36,8 +36,10 @@ def targets(session: Session, actor: Actor, kind: Kind) -> dict[str, FieldSpec]:
     return found
 
 
+_LINE = ("product_id", "quantity", "price_minor", "discount_pct", "tax_rate_pct", "billing", "periods")
 _PARTS = {
     "first_name": "name", "last_name": "name", "email_2": "email", "phone_2": "phone", "emails_more": "email", "phones_more": "phone",
+    **{f"line_{part}": "total_minor" for part in _LINE},
 }  # fmt: skip
 """What an importer adds and the field that it is a part of: whoever may not write the one may not write the other."""
 
