@@ -81,6 +81,7 @@ EXCUSED = {
     "collaboration/view_choices.py unpin": "takes the asker's own pin away, and no other",
     "collaboration/views.py row_of": "finds what is within the asker's reach: their own, their team's, everyone's",
     "collaboration/views.py forget_choice": "part of choosing a view, which asks",
+    "collaboration/views.py choose_own": "part of choosing a view, which asks",
     "collaboration/invitations.py add": "part of invite and of booking, which ask",
     "collaboration/invitations.py answered": "part of taking mail in",
     "feedback/inviting.py ask": "part of the job and of send, which asks",
@@ -128,6 +129,7 @@ EXCUSED = {
 HELPERS = {
     "admin/retention.py forget_reads": "the nightly job, by rules that an administrator set",
     "admin/retention.py trim_run": "the nightly job, by rules that an administrator set",
+    "admin/retention.py values_before": "the nightly job, by rules that an administrator set",
     "admin/retention.py finish": "the nightly job, by rules that an administrator set",
     "collaboration/files.py take_off": "part of taking a conversion back, which asks",
     **{
