@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists
+from sqlalchemy import and_, exists, func, or_
 from sqlalchemy import select as pick
 from sqlmodel import Session, col, select
 
@@ -79,8 +79,22 @@ def unmarked(session: Session, actor: Actor, page_id: int, *, limit: int = 10) -
     return [one for one in found if one.may_mark][:limit]
 
 
+def to_come() -> Any:
+    """SQL: nobody said yet whether they came. What was said before the meeting was moved to another day is about the day that was."""
+    moved = and_(_BOOKING.c.state.in_(SAID), _ACTIVITY.c.at > _BOOKING.c.marked_at)
+    return or_(_BOOKING.c.state == BookingState.BOOKED, func.coalesce(moved, False))
+
+
+def _state(row: Booking, meeting: Activity | None) -> BookingState:
+    """The same of one booking, and of a meeting that is gone."""
+    if meeting is None or meeting.deleted_at is not None:
+        return row.state if row.state in SAID else BookingState.CANCELLED
+    moved = row.state in SAID and row.marked_at is not None and meeting.at > row.marked_at
+    return BookingState.BOOKED if moved else row.state
+
+
 def _waiting() -> Any:
-    return and_(_BOOKING.c.state == BookingState.BOOKED, _ACTIVITY.c.deleted_at.is_(None))
+    return and_(to_come(), _ACTIVITY.c.deleted_at.is_(None))
 
 
 def _shown(session: Session, actor: Actor, rows: Sequence[Booking]) -> list[Shown]:
@@ -93,12 +107,13 @@ def _shown(session: Session, actor: Actor, rows: Sequence[Booking]) -> list[Show
         there = meeting is not None and meeting.deleted_at is None
         at = meeting.at if meeting else row.starts_at
         mine = _may_mark(session, actor, row)
-        began = there and at <= utcnow() and row.state is not BookingState.CANCELLED
-        missed = row.state is BookingState.NO_SHOW and page is not None and page.is_active
+        state = _state(row, meeting)
+        began = there and at <= utcnow() and state is not BookingState.CANCELLED
+        missed = state is BookingState.NO_SHOW and page is not None and page.is_active
         found.append(
             Shown(
-                row.id, at, "This person" if masked else row.name, page.name if page else "", row.state if there or row.state in SAID else BookingState.CANCELLED,
-                row.activity_id, began and row.state is BookingState.BOOKED, mine and began, row.again_at, missed and mine and row.again_at is None,
+                row.id, at, "This person" if masked else row.name, page.name if page else "", state,
+                row.activity_id, began and state is BookingState.BOOKED, mine and began, row.again_at, missed and mine and row.again_at is None,
             )
         )  # fmt: skip
     return found
@@ -125,7 +140,7 @@ def mark(session: Session, actor: Actor, booking_id: int, state: str) -> None:
         raise Conflict("This meeting was called off.")
     if meeting.at > utcnow():
         raise Conflict("This meeting has not begun yet.")
-    if row.state is said:
+    if _state(row, meeting) is said:
         return
     row.state = said
     row.marked_at, row.marked_by_id = (utcnow(), actor.user_id) if said in SAID else (None, None)
@@ -161,7 +176,8 @@ def ask_again(session: Session, actor: Actor, booking_id: int) -> None:
     """Send somebody who did not come a link with which they choose another time, once. Events: contact.rebook_sent or lead.rebook_sent."""
     row = _known(session, actor, booking_id)
     page = session.get(BookingPage, row.page_id or 0)
-    if row.state is not BookingState.NO_SHOW or page is None or not page.is_active:
+    missed = _state(row, session.get(Activity, row.activity_id or 0)) is BookingState.NO_SHOW
+    if not missed or page is None or not page.is_active:
         raise Conflict("Only somebody who did not come can be asked again, as long as the booking page is open.")
     if row.again_at is not None:
         raise Conflict("They were sent the link already.")
@@ -189,7 +205,7 @@ def ask_again(session: Session, actor: Actor, booking_id: int) -> None:
 def _due(now: datetime) -> Any:
     """Booked meetings that began, were not asked about, and may be over; how long each takes is looked at one by one."""
     return and_(
-        _BOOKING.c.activity_id == _ACTIVITY.c.id, _waiting(), _BOOKING.c.asked_at.is_(None), _ACTIVITY.c.at <= now, _ACTIVITY.c.at > now - ASK_FOR,
+        _BOOKING.c.activity_id == _ACTIVITY.c.id, _waiting(), or_(_BOOKING.c.asked_at.is_(None), _BOOKING.c.asked_at < _ACTIVITY.c.at), _ACTIVITY.c.at <= now, _ACTIVITY.c.at > now - ASK_FOR,
     )  # fmt: skip
 
 
@@ -211,16 +227,17 @@ def ask_now(session: Session, now: datetime) -> int:
         pick(_BOOKING.c.id, _ACTIVITY.c.at, _ACTIVITY.c.minutes).where(_due(now)).order_by(_BOOKING.c.id).limit(500)
     ).all()
     over = [row.id for row in found if row.at + timedelta(minutes=row.minutes or hosts.DEFAULT_MINUTES) <= now]
+    at = {row.id: row.at for row in found}
     for booking_id in over:
         row = session.get_one(Booking, booking_id)
         row.asked_at = now
         session.add(row)
         notify(
             session, row.user_id, kind="booking.unmarked", entity="activity", record_id=row.activity_id, params={"who": row.name},
-            dedupe_key=f"booking:{row.id}:came",
+            dedupe_key=f"booking:{row.id}:came:{at[booking_id]:%Y%m%dT%H%M}",
         )  # fmt: skip
     session.flush()
     return len(over)
 
 
-__all__ = ["Shown", "ask", "ask_again", "ask_now", "mark", "of_meeting", "of_person", "unmarked"]
+__all__ = ["Shown", "ask", "ask_again", "ask_now", "mark", "of_meeting", "of_person", "to_come", "unmarked"]

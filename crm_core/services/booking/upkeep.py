@@ -11,8 +11,8 @@ from crm_core.access import system
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.models import Activity, Booking, BookingPage, MeetingGuest, Organisation
+from crm_core.services.booking import showing
 from crm_core.services.collaboration import invitation_rules, invitations, outbox
-from crm_core.vocabulary import BookingState
 
 AHEAD = timedelta(hours=24)
 SOON = timedelta(hours=2)
@@ -25,7 +25,7 @@ _PAGE: Any = BookingPage.__table__  # type: ignore[attr-defined]
 def _due(now: datetime) -> Any:
     """Meetings of the next day that nobody was reminded of yet."""
     return and_(
-        _BOOKING.c.activity_id == _ACTIVITY.c.id, _BOOKING.c.page_id == _PAGE.c.id, _PAGE.c.remind, _BOOKING.c.state == BookingState.BOOKED,
+        _BOOKING.c.activity_id == _ACTIVITY.c.id, _BOOKING.c.page_id == _PAGE.c.id, _PAGE.c.remind, showing.to_come(),
         _ACTIVITY.c.deleted_at.is_(None), _ACTIVITY.c.at > now + SOON, _ACTIVITY.c.at <= now + AHEAD,
         or_(_BOOKING.c.reminded_for.is_(None), _BOOKING.c.reminded_for != _ACTIVITY.c.at),
     )  # fmt: skip

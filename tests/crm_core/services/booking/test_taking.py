@@ -272,3 +272,15 @@ def test_who_did_not_come_is_noted_asked_for_once_and_invited_again(cast):
         assert (do(pages.find, alice)[0].missed, do(taking.show, token).cancelled) == (0, False)
         do(showing.mark, alice, booking.id, "booked")
         assert do(pages.find, alice)[0].said == 0
+        do(showing.mark, alice, booking.id, "no_show")
+        later = clock.utcnow() + timedelta(days=3)
+        do(activities.update, alice, booking.activity_id, {"at": later})
+        shown = do(showing.of_meeting, alice, booking.activity_id)
+        assert (shown.state, shown.may_ask_again) == (BookingState.BOOKED, False), "on another day they may come"
+    with clock.frozen(later - timedelta(hours=20)):
+        assert do(upkeep.remind_now, clock.utcnow()) == 1
+    with clock.frozen(later + timedelta(hours=1)):
+        assert do(showing.of_meeting, alice, booking.activity_id).open
+        assert [do(showing.ask_now, clock.utcnow()) for _ in range(2)] == [1, 0]
+        do(showing.mark, alice, booking.id, "no_show")
+        assert do(showing.of_meeting, alice, booking.activity_id).state is BookingState.NO_SHOW
