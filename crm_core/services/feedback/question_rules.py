@@ -4,7 +4,7 @@ A question is {id, kind, label, required, options, low, high}: ``options`` for a
 {question, follow_up, questions}: the lead question gives the score, the others follow it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +35,12 @@ def kind_of(question: Question) -> QuestionKind:
     return QuestionKind(given) if given in QuestionKind.options() else QuestionKind.TEXT
 
 
-def checked(given: Sequence[Question], before: Sequence[Question], *, answered: bool) -> tuple[list[dict[str, Any]], list[str]]:
+def checked(
+    given: Sequence[Question], before: Sequence[Question], *, asked: bool, used: Collection[str] = ()
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Questions as they are kept, and what is wrong with them in words. A question keeps its key while it is answered in the same way; another
-    kind, or options taken away once there are answers, makes a new one of it."""
+    kind, or options taken away once somebody was asked, makes a new one of it. ``used``: keys of questions that were
+    asked once and are gone."""
     old = {str(one.get("id")): one for one in before}
     taken, made, wrong = set[str](), list[dict[str, Any]](), list[str]()
     if len(given) > MOST:
@@ -46,8 +49,8 @@ def checked(given: Sequence[Question], before: Sequence[Question], *, answered: 
         question = _kept(one)
         wrong += [f"Question {n}: {words}" for words in _problems(question)]
         key = str(one.get("id") or "")
-        if key in taken or key not in old or (answered and not _same(question, old[key])):
-            key = _fresh({*old, *taken})
+        if key in taken or key not in old or (asked and not _same(question, old[key])):
+            key = _fresh({*old, *taken, *used})
         taken.add(key)
         made.append({"id": key, **question})
     return made, wrong

@@ -162,6 +162,18 @@ def _answers(session: Session, survey_id: int) -> int:
     return int(session.exec(select(func.count()).where(SurveyAnswer.survey_id == survey_id)).one())
 
 
+def _was_asked(session: Session, survey_id: int) -> bool:
+    """Whether somebody has the questions before them, or answered: they go on answering what they were asked."""
+    asked = select(SurveyInvitation.id).where(SurveyInvitation.survey_id == survey_id, SurveyInvitation.skipped == "")
+    return session.exec(asked.limit(1)).first() is not None
+
+
+def _used(session: Session, survey_id: int | None) -> set[str]:
+    """The keys of all questions that were ever asked: answers to one that was taken out are not those to another that came since."""
+    kept = session.exec(select(SurveyRevision.form).where(SurveyRevision.survey_id == (survey_id or 0)))
+    return {str(one["id"]) for form in kept for one in form.get("questions") or ()}
+
+
 def _checked(session: Session, actor: Actor, row: Survey, given: Mapping[str, Any]) -> dict[str, Any]:
     wrong: dict[str, str] = {}
     made: dict[str, Any] = {key: clean(str(given.get(key) or ""))[:limit] for key, limit in TEXTS.items()}
@@ -182,8 +194,10 @@ def _checked(session: Session, actor: Actor, row: Survey, given: Mapping[str, An
         if not low <= made[key] <= high:
             wrong[key] = _NUMBER_WORDS[key]
     made |= {key: bool(given.get(key)) for key in ("needs_consent", "is_active")}
-    answered = bool(row.id and _answers(session, row.id))
-    made["questions"], amiss = question_rules.checked(given.get("questions") or [], row.questions or [], answered=answered)
+    asked = bool(row.id and _was_asked(session, row.id))
+    made["questions"], amiss = question_rules.checked(
+        given.get("questions") or [], row.questions or [], asked=asked, used=_used(session, row.id)
+    )
     if amiss:
         wrong["questions"] = " ".join(amiss)
     made["filter"] = _filter(session, actor, made["trigger"], given.get("filter"), wrong)

@@ -338,3 +338,18 @@ def test_further_questions_are_kept_as_they_were_asked_and_counted_by_wording(ca
     assert (overview.answered, overview.complete, overview.asked) == (6, 6, 7)
     shown = read(answering.preview, read(surveys.preview_token, root, made.id))
     assert len(shown.questions) == 4 and shown.may_answer
+
+
+def test_who_was_asked_before_a_question_changed_answers_another_question_than_who_is_asked_since(cast):
+    root, sam = cast["root"], cast["sam"]
+    made = survey(root, questions=[{"kind": "scale_5", "label": "Was it quick?"}])
+    solved(sam, person(sam, "Ada"))
+    sweep(made.id)
+    changed = do(surveys.save, root, made.id, {"questions": [{**made.questions[0], "kind": "yes_no"}]})
+    do(answering.answer, token_of(rows(SurveyInvitation)[0].id), {"score": "4", made.questions[0]["id"]: "5"})
+    assert changed.questions[0]["id"] != made.questions[0]["id"]
+    assert [(one.kind, one.answered) for one in read(replies.of_survey, root, made.id)] == [("yes_no", 0), ("scale_5", 1)]
+    do(surveys.save, root, made.id, {"questions": []})
+    new = do(surveys.save, root, made.id, {"questions": [{"kind": "text", "label": "What else?"}]})
+    export = do(results.export, root, made.id).decode("utf-8-sig").splitlines()
+    assert "Was it quick?" in export[0] and new.questions[0]["id"] not in {one.question for one in rows(SurveyReply)}
