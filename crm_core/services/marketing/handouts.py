@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select, update
@@ -57,7 +58,7 @@ def export(session: Session, actor: Actor, campaign_id: int, *, form: str = "csv
     coupon = plan.promotion_id if aim.outlet is not Outlet.AD_AUDIENCE else None
     if coupon and (words := promotion_codes.usable(session, coupon)):
         raise Conflict(words)
-    rows = list(_rows(session, actor, aim, coupon))
+    rows = list(_rows(session, actor, aim, coupon, plan.launched_at))
     made = (to_csv if form == "csv" else to_xlsx)((*COLUMNS[aim.outlet], *(("Code",) if coupon else ())), [row for _, row in rows])
     _note(session, actor, [member_id for member_id, _ in rows])
     _read(session, actor, aim, [member_id for member_id, _ in rows])
@@ -109,7 +110,7 @@ def _read(session: Session, actor: Actor, aim: Aim, member_ids: list[int]) -> No
         reads.exported(session, actor, key, people, words=f"Campaign list: {aim.outlet.label}")
 
 
-def _rows(session: Session, actor: Actor, aim: Aim, coupon: int | None) -> Iterator[tuple[int, list[Any]]]:
+def _rows(session: Session, actor: Actor, aim: Aim, coupon: int | None, since: datetime) -> Iterator[tuple[int, list[Any]]]:
     """Member and cells; with a promotion its code behind them, each person's own and the same whenever the list is taken."""
     region = session.execute(select(Organisation.phone_region)).scalar() or "US"  # type: ignore[call-overload]
     for key in consent.PEOPLE:
@@ -118,7 +119,7 @@ def _rows(session: Session, actor: Actor, aim: Aim, coupon: int | None) -> Itera
         statement = _statement(actor, aim, key, table).where(*gates.values())
         rows = session.execute(statement.order_by(MEMBERS.c.id)).all()
         ids = [row.person_id for row in rows] if coupon else []
-        codes = promotion_codes.draw(session, coupon, key, ids, campaign_id=aim.campaign_id) if coupon and ids else {}
+        codes = promotion_codes.draw(session, coupon, key, ids, campaign_id=aim.campaign_id, since=since) if coupon and ids else {}
         for row in rows:
             cells = [_cell(row._mapping, column, region) for column in COLUMNS[aim.outlet]]
             yield row.member_id, [*cells, *([codes[row.person_id]] if coupon else [])]

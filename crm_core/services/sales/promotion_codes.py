@@ -93,14 +93,23 @@ def shown(session: Session, promotion_id: int | None) -> str:
     return (promotion.code or "") if promotion.code_kind is CodeKind.SHARED else single
 
 
-def draw(session: Session, promotion_id: int, key: str, ids: Iterable[int], *, campaign_id: int | None = None) -> dict[int, str]:
+def draw(
+    session: Session,
+    promotion_id: int,
+    key: str,
+    ids: Iterable[int],
+    *,
+    campaign_id: int | None = None,
+    since: datetime | None = None,
+) -> dict[int, str]:
     """The code of each of some contacts (or leads): the shared one, or their own, made now for whoever has none that still works. Whoever asks again
-    gets the same. Part of writing to them, which asks."""
+    gets the same; a code that was used after ``since`` too, so that a list that is taken twice gives nobody a second one. Part of writing to them,
+    which asks."""
     wanted = list(dict.fromkeys(ids))
     promotion = promotions.locked(session, promotion_id)
     if promotion.code_kind is CodeKind.SHARED:
         return dict.fromkeys(wanted, promotion.code or "")
-    found, counts = _held(session, promotion_id, key, wanted)
+    found, counts = _held(session, promotion_id, key, wanted, since)
     missing = [one for one in wanted if one not in found]
     rows = [
         {f"{key}_id": one, "draw_key": f"{key}:{one}:{counts.get(one, 0)}", "campaign_id": campaign_id, "given_for": ""}
@@ -111,10 +120,13 @@ def draw(session: Session, promotion_id: int, key: str, ids: Iterable[int], *, c
     return found
 
 
-def _held(session: Session, promotion_id: int, key: str, ids: Sequence[int]) -> tuple[dict[int, str], dict[int, int]]:
-    """Person → their code that was not used yet, and how many codes each has got."""
+def _held(
+    session: Session, promotion_id: int, key: str, ids: Sequence[int], since: datetime | None
+) -> tuple[dict[int, str], dict[int, int]]:
+    """Person → their code that was not used yet (or only after ``since``), and how many codes each has got."""
     person = CODES.c[f"{key}_id"]
-    used = select(_USED.c.id).where(_USED.c.code_id == CODES.c.id, _USED.c.released_at.is_(None)).exists()
+    before = (_USED.c.at < since,) if since is not None else ()
+    used = select(_USED.c.id).where(_USED.c.code_id == CODES.c.id, _USED.c.released_at.is_(None), *before).exists()
     query = select(person, CODES.c.code, used).where(CODES.c.promotion_id == promotion_id, person.in_(ids)).order_by(CODES.c.id)
     found: dict[int, str] = {}
     counts: dict[int, int] = {}

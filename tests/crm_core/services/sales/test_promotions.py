@@ -265,6 +265,8 @@ def test_each_reader_draws_one_code_whatever_is_tried_again(any_cast, monkeypatc
     launch(dana, post.id)
     made = do(handouts.export, dana, post.id).decode("utf-8-sig")
     assert made.splitlines()[0].endswith("Code") and codes[ids[1]] in made and codes[ids[0]] not in made
+    do(redeeming.redeem, alice, order(alice, contact_id=ids[1]), codes[ids[1]])
+    assert do(handouts.export, dana, post.id).decode("utf-8-sig") == made  # nobody gets a second one for having used theirs
     do(promotions.move, dana, promotion.id, PromotionState.ENDED)
     with pytest.raises(Conflict, match="is ended"):
         do(handouts.export, dana, post.id)
