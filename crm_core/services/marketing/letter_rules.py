@@ -235,6 +235,8 @@ def flaws(subject: str, body: str, known: Sequence[str]) -> list[Flaw]:
         found.append(Flaw("Long subjects are cut off on phones; about 50 characters are seen everywhere."))
     for text in (subject, body):
         found += _bad_braces(text)
+    if len(parts(body)) > 1 and not _bad_braces(body) and any(_bad_braces(one.text) for one in parts(body)):
+        found.append(Flaw("What begins with {{#if …}} in a part of the letter has to end in the same part.", stops=True))
     if any(one.shown != "all" and not any(one.segments) for one in parts(body)):
         found.append(Flaw("A part of the letter is for some people alone: choose their segment.", stops=True))
     if len(segments_in(body)) > MAX_SEGMENTS:

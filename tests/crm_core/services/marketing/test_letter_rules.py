@@ -95,3 +95,5 @@ def test_parts_are_for_those_who_are_in_a_segment_or_not():
         "{{#only 0}}\nb\n{{/only}}",
     ):
         assert any(flaw.stops for flaw in flaws("s", broken, [])), broken
+    halves = "{{#if city}}\n{{#only 1}}\nb\n{{/if}}\n{{/only}}\nc"
+    assert "{{" in fill(shown(halves, ()), {"city": "x"}) and any(flaw.stops for flaw in flaws("s", halves, ["city"]))
