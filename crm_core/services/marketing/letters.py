@@ -123,6 +123,11 @@ def live_of(session: Session, actor: Actor, segment_ids: Sequence[int]) -> list[
     return found
 
 
+def seen(actor: Actor, key: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Of these values those that are not hidden from the actor, not even as a trace."""
+    return {name: value for name, value in values.items() if not actor.masked(*source_of(key, name))}
+
+
 def source_of(key: str, name: str) -> tuple[str, str]:
     """The record and the field that a letter's field is made of, for contacts (or leads)."""
     if name == "company" and key == "contact":

@@ -345,8 +345,7 @@ def _values(
         return values, frozenset()
     # Whoever keeps the letter decided on its parts: who writes with it need not see the segments themselves.
     inside = letters.inside_of(session, system(), key, [person_id], letters.live(session, system(), row.body))[person_id]
-    seen = {name: value for name, value in theirs.items() if not actor.masked(*letters.source_of(key, name))}
-    return {**seen, **values}, inside
+    return {**letters.seen(actor, key, theirs), **values}, inside
 
 
 def note_used(session: Session, actor: Actor, template_id: int) -> None:

@@ -39,6 +39,8 @@ def _mail(context: Context, step: Step) -> Result:
     if person is None:
         return Skipped("Nobody to write to: the record has no contact")
     key, person_id = person
+    if context.actor.masked(key, "email"):
+        return Skipped("Not written: the e-mail address is hidden from whoever the automation acts for")
     marketing = step.get("purpose") == "marketing"
     verdict = consent.may_contact(
         context.session, context.actor, person_id, entity_key=key, purpose=Purpose.MARKETING, at=context.now
@@ -50,7 +52,10 @@ def _mail(context: Context, step: Step) -> Result:
         return Later(verdict.from_at)
     if step.get("promotion") and (spent := promotion_codes.usable(context.session, int(step["promotion"]))):
         return Skipped(f"Not written: {spent}")
-    letter = _letter(context, step, key, person_id, marketing)
+    inside = _inside(context, step, key, person_id)
+    if not letter_rules.shown(str(step["body"]), inside).strip():
+        return Skipped("Not written: no part of the letter is for them")
+    letter = _letter(context, step, key, person_id, marketing, inside)
     mail_id = outbox.queue(
         context.session, context.actor, to=letter.to, name=letter.name, subject=letter.subject, text=letter.text, html=letter.html,
         headers=letter.headers, kind="automation", dedupe_key=f"auto-{context.key}", batch=context.batch,
@@ -96,15 +101,20 @@ def _left(context: Context, flow: flow_rules.Flow) -> str:
     return f"Left the automation: {_OWN_WORD[why]}" if why is not None else ""
 
 
-def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool) -> letters.Letter:
-    values = letters.values_of(context.session, context.actor, key, [person_id])[person_id]
+def _inside(context: Context, step: Step, key: str, person_id: int) -> frozenset[int]:
+    """In which of the segments that the letter asks for they are."""
+    asked = letter_rules.segments_in(str(step["body"]))
+    return letters.inside_of(context.session, context.actor, key, [person_id], asked)[person_id] if asked else frozenset()
+
+
+def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool, inside: frozenset[int]) -> letters.Letter:
+    theirs = letters.values_of(context.session, context.actor, key, [person_id])[person_id]
+    values = letters.seen(context.actor, key, theirs)  # a letter falls back on other words; its reader never meets a trace
     if step.get("promotion"):
         campaign = int(step["campaign"]) if marketing else None
         drawn = promotion_codes.draw(context.session, int(step["promotion"]), key, [person_id], campaign_id=campaign)
         values[letter_rules.COUPON] = drawn[person_id]
     variant = CampaignVariant(campaign_id=0, key="A", subject=str(step["subject"]), body=str(step["body"]))
-    asked = letter_rules.segments_in(variant.body)
-    inside = letters.inside_of(context.session, context.actor, key, [person_id], asked)[person_id] if asked else frozenset()
     if not marketing:
         values |= _own_fields(context, values)
     if marketing:
@@ -138,6 +148,8 @@ def _member(context: Context, campaign_id: int, key: str, person_id: int) -> int
 
 def _mail_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
     body = str(step.get("body") or "")
+    if actor.masked("lead" if flow.get("entity") == "lead" else "contact", "email"):
+        return "Your role does not see e-mail addresses, so an automation of yours can't write to people."
     flaws = letter_rules.flaws(str(step.get("subject") or ""), body, _known(session, actor, flow, step))
     flaws += letters.part_flaws(session, actor, body)
     stopping = next((flaw.words for flaw in flaws if flaw.stops), "")

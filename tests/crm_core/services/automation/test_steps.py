@@ -4,19 +4,22 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
-from sqlmodel import col
+from sqlmodel import col, select
 
 from crm_core import records
+from crm_core.access import system
 from crm_core.errors import Invalid
 from crm_core.kit import clock
 from crm_core.models import (
     CampaignMember,
     MailDelivery,
+    RoleFieldMask,
     RoutingDecision,
     Survey,
     SurveyInvitation,
     Task,
     User,
+    UserRole,
     Webhook,
     WebhookDelivery,
 )
@@ -25,13 +28,14 @@ from crm_core.services.collaboration import suppressions
 from crm_core.services.customers import consent, contacts, delivery_reports
 from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import tickets
-from crm_core.services.marketing import campaigns, tracking
+from crm_core.services.marketing import campaigns, segments, tracking
 from crm_core.services.routing import queues, rules
 from crm_core.services.sales import leads, promotions
 from crm_core.settings import settings
 from crm_core.vocabulary import (
     ConsentStatus,
     ContactWay,
+    FieldLevel,
     FlowState,
     Gate,
     MailState,
@@ -418,3 +422,33 @@ def test_whoever_is_taken_out_of_a_launched_campaign_gets_no_letter_and_the_run_
     assert [mail.contact_id for mail in all_of(MailDelivery)] == [stays]
     found = {one.contact_id: (one.step, one.skip_reason) for one in members(made)}
     assert found[waits] == (RecipientStep.SKIPPED, "removed") and late not in found
+
+
+def test_letters_of_an_automation_leave_out_what_is_hidden_from_its_owner_and_go_to_no_made_up_address(cast):
+    dana = cast["dana"]
+    no_quiet_hours(cast["root"])
+    loyal = do(segments.create, dana, name="Loyal", entity="lead", kind="static", record_ids=[])
+    letter = {"id": "m", "kind": "mail", "purpose": "service", "subject": "Your visit", "body": "Dear {{first_name|customer}}"}
+    part = {**letter, "id": "p", "subject": "Part", "body": f"{{{{#only {loyal} Loyal}}}}\nthanks\n{{{{/only}}}}"}
+    switched_on(dana, does=[letter, part])
+
+    def hide(field):
+        roles = select(UserRole.role_id).where(col(UserRole.user_id) == dana.user_id)
+        do(
+            lambda session, _: session.add_all(
+                RoleFieldMask(role_id=role_id, entity="lead", field_key=field, level=FieldLevel.MASKED)
+                for role_id in session.exec(roles)
+            ),
+            None,
+        )
+
+    hide("name")
+    do(leads.create, system(), {"name": "Ida Berg", "email": "ida@example.com"})
+    work()
+    (sent,) = all_of(MailDelivery)
+    assert (sent.address, sent.content.strip()) == ("ida@example.com", "Dear customer")
+    assert said()[-1][1].endswith("no part of the letter is for them")
+    hide("email")
+    do(leads.create, system(), {"name": "Leo Berg", "email": "leo@example.com"})
+    work()
+    assert len(all_of(MailDelivery)) == 1 and any("is hidden from" in words for _, words in said())
