@@ -1,18 +1,19 @@
 """Lists to call: for whoever calls people, to make one of a segment, a view or a campaign, and to go on where they stopped."""
 
-import json
 from typing import Any
 
 import streamlit as st
 
+from crm_core.services.customers import consent
 from crm_core.services.telephony import dial_lists
 from crm_core.services.telephony.dial_lists import ListRow
+from crm_core.vocabulary import DialSource
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.addresses import number
 from ui.components.dial_dialogs import list_dialog
 from ui.components.dial_views import stand, waits_words
-from ui.components.filter_bar import PARAM
+from ui.components.filter_bar import PARAM, filter_from_url
 from ui.components.header import empty_state, header
 from ui.navigation import go
 from ui.session import current_actor
@@ -89,20 +90,15 @@ def asked() -> dict[str, Any] | None:
     source = st.query_params.get("source")
     if not source:
         return None
-    given: dict[str, Any] = {
-        "source": source,
-        "source_id": number("source_id"),
-        "entity": st.query_params.get("entity", ""),
-        "q": st.query_params.get("q", ""),
-    }
-    given["filter"] = parsed(st.query_params.get(PARAM, ""))
+    key, raw = st.query_params.get("entity", ""), st.query_params.get(PARAM)
+    given: dict[str, Any] = {"source": source, "source_id": number("source_id"), "entity": key, "q": st.query_params.get("q", "")}
+    people = key in consent.PEOPLE
+    given["filter"] = filter_from_url(key) if people and raw else None
     for name in ("source", "source_id", "entity", "q", PARAM):
         st.query_params.pop(name, None)
-    return given
-
-
-def parsed(text: str) -> Any:
-    return json.loads(text) if text.startswith("{") and text.endswith("}") else None
+    if source != DialSource.FILTER:
+        return given
+    return given if people and (given["filter"] or not raw) else None  # of a filter that can't be read, nobody is called
 
 
 actor = current_actor()

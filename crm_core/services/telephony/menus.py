@@ -302,7 +302,7 @@ def _flow(flow: Mapping[str, Any], wrong: dict[str, str]) -> dict[str, Any]:
         return {}
     made: dict[str, Any] = {}
     for key, node in nodes.items():
-        if not _ID.match(str(key)) or not isinstance(node, Mapping) or node.get("kind") not in NodeKind.options():
+        if not _ID.match(str(key)) or not isinstance(node, Mapping) or str(node.get("kind")) not in NodeKind.options():
             wrong["flow"] = "A step could not be read."
             continue
         kept: dict[str, Any] = {"kind": str(node["kind"]), "title": clean(str(node.get("title") or key))[:60]}

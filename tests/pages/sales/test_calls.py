@@ -27,6 +27,9 @@ def test_from_an_empty_page_through_a_list_to_its_end(cast):
         do(records.create, alice, "contact", {"name": name, "phone": "+49 30 901820"})
     app = open_screen(alice, "calls", source="filter", entity="contact")
     assert not app.exception and "2 people** can be called" in " ".join(one.value for one in app.info)
+    for broken in ({"entity": "deal"}, {"entity": "contact", "f": "{bad}"}):
+        app = open_screen(alice, "calls", source="filter", **broken)
+        assert not app.exception and not app.info, "an address that means nothing calls nobody"
     always = {"from_minute": 0, "until_minute": 1440, "weekdays_only": False}
     list_id, ready = do(
         dial_lists.save, alice, None, {"name": "Calls", "source": "filter", "entity": "contact", "order_by": "name", **always}
