@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
+from crm_core import records
 from crm_core.access import Actor
 from crm_core.channels import email
 from crm_core.kit import clock
@@ -63,6 +64,32 @@ def take(session: Session, actor: Actor, mailbox: Mailbox, found: Incoming, row:
         row.state, row.reason = InboundState.TRAY, "Sent to be filed, but the mail server says that it is not from this sender."
         return True
     return _file(session, actor, writer, found, row)
+
+
+def of_colleague(session: Session, actor: Actor, asked: Interaction, found: Incoming, row: InboundMail) -> bool:
+    """What somebody of ours wrote into a conversation that a mailbox has in copy: it stands there and nowhere else, no customer says it and nobody has
+    to answer it. False for everybody else's mail."""
+    writer = threading.colleague(session, found.sender_key) if found.certain and not loop_rules.forged(found) else None
+    if writer is None:
+        return False
+    place = (asked.entity, asked.record_id)
+    if not _is_there(session, found, *place):
+        subject = clip(f"To {records.get(session, actor, *place).name}: {found.subject or 'no subject'}", 300)
+        at = min(found.sent_at or clock.utcnow(), clock.utcnow())
+        activity = activities.log(
+            session, actor, *place, kind=ActivityKind.EMAIL, text=_words(found), subject=subject, at=at, incoming=True
+        )
+        activity.owner_id = writer.id
+        session.add(activity)
+        interactions.note(
+            session, activity, entity_key=asked.entity, record_id=asked.record_id, direction=MessageDirection.OUTBOUND, message_id=found.message_id,
+            sender=found.sender, people=(*found.to, *found.cc), user_id=writer.id, thread_id=asked.thread_id, settled=True,
+        )  # fmt: skip
+        _attach(session, actor, found, *place)
+        row.activity_id = activity.id
+    interactions.answered(session, actor, *place)
+    row.state, row.reason = InboundState.FILED, clip(f"Written by {writer.name} into a conversation of this record.", 500)
+    return True
 
 
 def _file(session: Session, actor: Actor, writer: User, found: Incoming, row: InboundMail) -> bool:
@@ -174,7 +201,10 @@ def _deal_of(session: Session, key: str, record_id: int) -> dict[str, int]:
 
 def _keep_files(session: Session, actor: Actor, found: Incoming, people: Sequence[Contact], leads: Sequence[Lead]) -> None:
     """The files of the message, with the first person whom it went to."""
-    key, record_id = ("contact", people[0].id) if people else ("lead", leads[0].id)
+    _attach(session, actor, found, *(("contact", people[0].id) if people else ("lead", leads[0].id)))
+
+
+def _attach(session: Session, actor: Actor, found: Incoming, key: str, record_id: int) -> None:
     for one in found.files[:FILES]:
         if one.content and len(one.content) <= files.MAX_MB << 20:
             files.attach(session, actor, key, record_id, name=one.name, content=one.content)

@@ -244,6 +244,8 @@ def _answers_a_colleague(
     if nature.answer or nature.report:
         row.activity_id = writing.aside(session, actor, asked.entity, asked.record_id, found).id
         row.state, row.reason = InboundState.AUTO, "Kept on the timeline of the record it is about."
+    elif filing.of_colleague(session, actor, asked, found, row):
+        pass
     elif _too_many(session, row):
         _wait(
             row, f"More than {loop_rules.PER_SENDER_HOUR} messages from this sender in an hour. It answers a mail of a colleague."

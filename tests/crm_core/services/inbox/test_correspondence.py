@@ -156,6 +156,11 @@ def test_a_blind_copy_is_filed_for_its_sender_on_everybody_whom_it_went_to(cast,
         letter("Thanks.", sender="bo@customer.example", subject="Re: Minutes", number=8, In_Reply_To="<m7@customer.example>"),
     )
     assert reply.state is InboundState.TIMELINE and all_of(Interaction)[-1].record_id == acme["Bo"].id
+    copied = {"sender": "Bob <bob@example.com>", "To": "bo@customer.example", "Cc": "support@example.com"}
+    assert take(mailbox, letter("Welcome.", number=9, In_Reply_To="<m8@customer.example>", **copied)).state is InboundState.FILED
+    assert (
+        all_of(Interaction)[-1].user_id == cast["bob"].user_id and look(interactions.open_of, alice, "contact", acme["Bo"].id) == []
+    )
     wrong = (
         ("not from the address", {**head, "sender": "Bob <bob@example.com>"}),
         ("not from the address", {**head, "sender": "ida@customer.example"}),
@@ -165,7 +170,7 @@ def test_a_blind_copy_is_filed_for_its_sender_on_everybody_whom_it_went_to(cast,
     for number, (said, values) in enumerate(wrong, start=20):
         taken = take(mailbox, letter(number=number, subject="x", **{"sender": "Alice Rep <alice@example.com>", **values}))
         assert taken.state is InboundState.TRAY and said in all_of(InboundMail)[-1].reason
-    assert len(all_of(Activity)) == 4 and all_of(Ticket) == []
+    assert len(all_of(Activity)) == 5 and all_of(Ticket) == []
 
 
 def test_the_inbox_holds_what_waits_over_all_channels_within_what_one_may(any_cast, any_acme):
