@@ -15,6 +15,7 @@ from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import Campaign, Notification, Order, OrderLine, Promotion, PromotionCode, Redemption
 from crm_core.services import crud
+from crm_core.services.admin.imports.driver import Options, import_file
 from crm_core.services.collaboration import outbox
 from crm_core.services.marketing import handouts, letters, plans, segments
 from crm_core.services.sales import (
@@ -331,3 +332,16 @@ def test_it_ends_after_its_last_day_and_says_what_came_of_it(cast):
         promotions.end_what_is_over(begin("promotions.end:test", "promotions.end"))
         assert now(promotion.id).ended_because is EndReason.DATE and not look(promotions.anything_over)
     assert events.declared("promotion.ended")
+
+
+def test_a_file_that_cancels_orders_gives_their_codes_back(cast, tmp_path):
+    root = cast["root"]
+    promotion = promo(root, budget_minor=5_00)
+    mine = order(root)
+    do(redeeming.redeem, root, mine, "SPRING26")
+    number = now(mine, Order).number
+    for status, spent, total in (("Cancelled", 0, 45_00), ("Draft", 5_00, 45_00)):
+        path = tmp_path / f"{status}.csv"
+        path.write_text(f"Number,Status,Ordered\n{number},{status},2026-03-01\n")
+        assert import_file(path, "order", actor=root, options=Options()).updated == 1
+        assert (now(promotion.id).spent_minor, now(mine, Order).total_minor) == (spent, total)
