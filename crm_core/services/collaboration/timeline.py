@@ -93,7 +93,8 @@ def _mail(
     if not wanted & {timeline_rules.MAILS, timeline_rules.TOUCHES}:
         return []
     link = Activity.__table__.c[LINKS[entity_key]] if entity_key in LINKS else None  # type: ignore[attr-defined]
-    found = timeline_mail.letters(session, actor, entity_key, record_id, link=link, by=by, limit=limit)
+    meetings = hangs_on(actor, "activity", Activity.__table__, entity_key, record_id) if link is not None else false()  # type: ignore[attr-defined]
+    found = timeline_mail.letters(session, actor, entity_key, record_id, link=link, meetings=meetings, by=by, limit=limit)
     if timeline_rules.MAILS not in wanted:
         found = [one for one in found if one.kind == "campaign"]
     people = _people(session, actor, (one.user_id for one in found))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlmodel import Session
 
 from crm_core import lists
@@ -86,11 +86,12 @@ def letters(
     record_id: int,
     *,
     link: Any = None,
+    meetings: Any = None,
     by: Collection[int] | None = None,
     limit: int = 30,
 ) -> list[Letter]:
     """The latest letters to the people of a record that the caller was found to see. ``link``: the column by which activities hang on it; a mail
-    that stands there as an activity is not told twice. ``by``: only those of these colleagues."""
+    that stands there as an activity is not told twice. ``meetings``: which ones it shows besides those that the actor may see, invitations to others stay out of sight. ``by``: only those of these colleagues."""
     who = _persons(actor, _MAIL, entity_key, record_id)
     if who is None:
         return []
@@ -111,7 +112,8 @@ def letters(
     )
     # Sorted by an expression, since the index of the person is wanted and never a walk through everything that was ever sent.
     query = select(*(_MAIL.c[name] for name in names)).where(*clause).order_by((_MAIL.c.id + 0).desc()).limit(2 * limit)
-    rows = _told_once(session, actor, list(session.execute(query)), link, record_id)[:limit]
+    rows = _told_once(session, actor, list(session.execute(query)), link, record_id)
+    rows = _of_meetings_in_sight(session, actor, rows, meetings)[:limit]
     seen = _what_readers_did(session, rows)
     campaigns = _campaigns(session, actor, (_campaign_of(row.batch) for row in rows))
     return [_letter(row, seen.get(row.id, ""), campaigns.get(_campaign_of(row.batch) or 0, "")) for row in rows]
@@ -157,6 +159,17 @@ def _told_once(session: Session, actor: Actor, rows: list[Any], link: Any, recor
             kept.append(row)
             shown.discard(number or 0)
     return kept
+
+
+def _of_meetings_in_sight(session: Session, actor: Actor, rows: list[Any], meetings: Any) -> list[Any]:
+    """Without invitations to meetings that are about something out of sight: a deal that is not shared, say."""
+    about = {row.id: found for row in rows if (found := rules.meeting_of(row.kind, row.dedupe_key)) is not None}
+    if not about:
+        return rows
+    mine = visible(actor, "activity", _DONE, with_deleted=True)
+    seen = or_(mine, meetings) if meetings is not None else mine
+    known = set(session.execute(select(_DONE.c.id).where(_DONE.c.id.in_(set(about.values())), seen)).scalars())
+    return [row for row in rows if row.id not in about or about[row.id] in known]
 
 
 def _what_readers_did(session: Session, rows: Sequence[Any]) -> dict[int, str]:

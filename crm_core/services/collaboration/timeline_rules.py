@@ -81,6 +81,12 @@ def activity_of(batch: str | None) -> int | None:
     return int(number) if batch and batch.startswith("letter:") and number.isdecimal() else None
 
 
+def meeting_of(kind: str, dedupe_key: str) -> int | None:
+    """The meeting that an invitation in the outbox is about."""
+    parts = dedupe_key.split(":")
+    return int(parts[1]) if kind == "invitation" and len(parts) > 1 and parts[1].isdecimal() else None
+
+
 def worst(states: Collection[MailState]) -> MailState:
     """The state that its writer must know, of several copies."""
     return min((MailState(state) for state in states), key=_ORDER.index)

@@ -10,12 +10,12 @@ from crm_core import records
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.models import Activity, Contact, InboundMail, Interaction, MailDelivery, Notification, Task, Ticket
-from crm_core.services.collaboration import files, interactions, outbox, suppressions, timeline
+from crm_core.services.collaboration import activities, files, interactions, outbox, suppressions, timeline
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import tickets
 from crm_core.services.inbox import arrivals, by_hand, correspondence, filing, mark_rules, tray
 from crm_core.services.sales import deals, leads
-from crm_core.vocabulary import InboundChannel, InboundState, MailState, SuppressionReason
+from crm_core.vocabulary import ActivityKind, InboundChannel, InboundState, MailState, SuppressionReason
 from tests.crm_core.services.inbox.post import box, letter, take
 from tests.verbs import do, look
 
@@ -257,3 +257,23 @@ def test_what_was_written_to_a_lead_follows_it_into_the_contact_and_back(cast):
     do(leads.convert, alice, again.id)
     do(leads.undo_conversion, alice, again.id)
     assert (all_of(Interaction)[-1].entity, all_of(Interaction)[-1].record_id) == ("lead", again.id)
+
+
+def test_an_invitation_shows_to_those_who_see_what_the_meeting_is_about(cast):
+    root, alice, charlie = cast["root"], cast["alice"], cast["charlie"]
+    ida = do(contacts.create, root, {"name": "Ida", "email": "ida@customer.example", "owner_id": charlie.user_id})
+    deal = do(deals.create, root, {"name": "Secret", "contact_id": ida.id, "owner_id": alice.user_id})
+    meeting = do(activities.log, root, "deal", deal.id, kind=ActivityKind.MEETING, text="Secret terms")
+    key = f"meeting:{meeting.id}:1:1"
+    do(
+        outbox.queue,
+        root,
+        to="ida@customer.example",
+        subject="Invitation: Secret terms",
+        text="x",
+        kind="invitation",
+        dedupe_key=key,
+        contact_id=ida.id,
+    )
+    assert [item.title for item in feed(root, "contact", ida.id, kinds=["mails"])] == ["Invitation: Secret terms"]
+    assert feed(charlie, "contact", ida.id, kinds=["mails"]) == []
