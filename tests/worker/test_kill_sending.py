@@ -21,6 +21,8 @@ from tests.verbs import do, look
 from tests.worker.test_kill import forget_dead_workers, until, worker
 
 pytestmark = pytest.mark.slow
+ONE_JOB = {"RAPPORT_WORKER_CONCURRENCY": "1"}
+"""The clock of a new minute begins a second job that sends: a kill would then find two letters under way instead of one."""
 PEOPLE, KILLED_AT = 120, (9, 33, 71)
 
 
@@ -34,7 +36,7 @@ def test_a_campaign_whose_worker_is_killed_three_times_reaches_everybody_once(an
         settings.cache_clear()
         launch(any_cast["dana"], made)
         for number in KILLED_AT:
-            with worker() as process:
+            with worker(**ONE_JOB) as process:
                 until(lambda wanted=number: len(kept(arrived)) >= wanted or process.poll() is not None)
                 assert process.poll() is None, "the worker died by itself"
                 process.send_signal(signal.SIGKILL)
@@ -42,7 +44,7 @@ def test_a_campaign_whose_worker_is_killed_three_times_reaches_everybody_once(an
             assert len(kept(arrived)) < PEOPLE, "killed too late to prove anything"
             forget_dead_workers()
         everybody = {f"ida{n}@example.com" for n in range(PEOPLE)}
-        with worker():
+        with worker(**ONE_JOB):
             until(lambda: look(plans.get, any_cast["dana"], made).state is PlanState.DONE)
             assert look(sending.progress, any_cast["dana"], made).out == PEOPLE
             unsure = [row for row in all_of(MailDelivery) if row.state is not MailState.SENT]

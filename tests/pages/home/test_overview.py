@@ -55,6 +55,10 @@ def test_an_empty_workspace_says_what_to_do_for_every_role(cast, who):
     assert not app.metric
 
 
+NOTHING_TO_SHOW = ("acquisition_cost",)
+"""A card for those alone who have it: no deal of this company names an account, so nobody became a customer."""
+
+
 @pytest.mark.parametrize("who", ["root", "bob", "alice", "charlie", "dana", "sam", "ana"])
 def test_each_role_gets_the_figures_of_each_of_its_areas(cast, who):
     fill(cast, 31, size=60)
@@ -62,7 +66,9 @@ def test_each_role_gets_the_figures_of_each_of_its_areas(cast, who):
     for area in metrics.areas(actor):
         app = open_screen(actor, "overview", area=LABELS[area], period="All")
         assert not app.exception and not app.error
-        assert labels(app) == [metric.label for metric in metrics.offered(actor, area) if metric.card != "never"]
+        assert labels(app) == [
+            metric.label for metric in metrics.offered(actor, area) if metric.card != "never" and metric.key not in NOTHING_TO_SHOW
+        ]
 
 
 def test_who_looks_first_at_what(cast):
