@@ -220,11 +220,12 @@ def test_each_figure_is_what_the_records_say_for_every_role_period_owner_and_pip
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_the_list_behind_each_figure_counts_the_same_records_and_the_same_cents(any_cast, seed):
+    """Of people and periods one seed tries every second pair, and the other one the rest."""
     company = fill(any_cast, seed)
     seen = Counter()
-    for name in EVERYBODY:
+    for row, name in enumerate(EVERYBODY):
         actor = replace(any_cast[name], timezone="America/New_York")
-        for preset, days in PERIODS:
+        for preset, days in PERIODS[(row + seed) % 2 :: 2]:
             selection = select_period(actor, preset, owner_id=None, pipeline_id=company.pipelines[0], **days)
             for figure in everything(actor, selection).values():
                 count, sums = totals(actor, figure)
