@@ -166,6 +166,12 @@ def _note(row: Any) -> str:
     return ", ".join(words for words in (data.get("method"), f"from {data['address']}" if data.get("address") else "") if words)
 
 
+_PARTS = {
+    "segment_ids": "Segments", "exclude_ids": "Segments left out", "outlet": "Channels", "holdout_pct": "Held out in %", "send_at": "Goes out at",
+}  # fmt: skip
+"""Parts of a plan that are no fields of a campaign, as people call them."""
+
+
 class _Blanks(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "…"
@@ -209,11 +215,24 @@ def _change(
 ) -> Change:
     if actor.masked(entity, key):
         hidden = [lists.instead(actor, spec, value) if spec else lists.MASK if value is not None else None for value in (old, new)]
-        return Change(key, spec.label if spec else key, hidden[0], hidden[1])
+        return Change(key, spec.label if spec else _named(key), hidden[0], hidden[1])
     if spec is None:
-        return Change(key, key, old, new)
+        return Change(key, _named(key), _counted(old), _counted(new))
     names = linked.get(spec.to or "", {})
     return Change(key, spec.label, spec.from_json(old), spec.from_json(new), spec, names.get(old), names.get(new))
+
+
+def _named(key: str) -> str:
+    """A name for what is no field of the record, as the parts of a campaign's plan are."""
+    part = next((part for part in _PARTS if key.endswith(f"_{part}")), "")
+    if part:  # of one of several channels: “Segments (mail merge)”
+        return f"{_PARTS[part]} ({key.removesuffix(part).replace('_', ' ').strip()})"
+    return _PARTS.get(key, key.removesuffix("_id").replace("_", " ").capitalize())
+
+
+def _counted(value: Any) -> Any:
+    """Lists of ids say nobody anything: how many there are does."""
+    return (f"{len(value)} chosen" if value else None) if isinstance(value, list) else value
 
 
 # --- sealing --------------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from crm_core.events import GENERIC, SENTENCES
 from crm_core.kit import clock
 from crm_core.lists import MASK
 from crm_core.services.admin import audit
+from crm_core.services.marketing import campaigns, plans, segments
+from tests.verbs import do
 
 
 @pytest.fixture
@@ -48,6 +50,18 @@ def test_each_change_shows_before_and_after(history):
         ("City", None, "Oslo"),
         ("Employees", None, 7),
     ]
+
+
+def test_parts_of_a_campaigns_plan_have_names_and_segments_are_counted(cast):
+    made = do(campaigns.create, cast["root"], {"name": "Spring"}).id
+    segment = do(segments.create, cast["root"], name="All", entity="contact", rule={"field": "name", "cmp": "not_empty"})
+    do(plans.save, cast["root"], made, {"segment_ids": [segment], "holdout_pct": 20})
+    changes = next(entry.changes for entry in entries(cast["root"], entity="campaign") if entry.changes)
+    assert [(change.label, change.old, change.new) for change in changes] == [
+        ("Held out in %", 10, 20),
+        ("Segments", None, "1 chosen"),
+    ]
+    assert audit._named("mail_merge_exclude_ids") == "Segments left out (mail merge)"
 
 
 def test_filters_by_person_record_and_day(history):
