@@ -217,7 +217,7 @@ def _change(
         hidden = [lists.instead(actor, spec, value) if spec else lists.MASK if value is not None else None for value in (old, new)]
         return Change(key, spec.label if spec else _named(key), hidden[0], hidden[1])
     if spec is None:
-        return Change(key, _named(key), _counted(old), _counted(new))
+        return Change(key, _named(key), _how_many(old), _how_many(new))
     names = linked.get(spec.to or "", {})
     return Change(key, spec.label, spec.from_json(old), spec.from_json(new), spec, names.get(old), names.get(new))
 
@@ -230,7 +230,7 @@ def _named(key: str) -> str:
     return _PARTS.get(key, key.removesuffix("_id").replace("_", " ").capitalize())
 
 
-def _counted(value: Any) -> Any:
+def _how_many(value: Any) -> Any:
     """Lists of ids say nobody anything: how many there are does."""
     return (f"{len(value)} chosen" if value else None) if isinstance(value, list) else value
 
