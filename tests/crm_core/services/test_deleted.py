@@ -25,6 +25,7 @@ def test_each_kind_goes_and_comes_back_with_who_and_when(any_cast):
     values = {
         "contact": {"name": "Ida"}, "lead": {"name": "Leo"}, "deal": {"name": "Big one"}, "product": {"name": "Pump"},
         "order": {"number": "A-1", "ordered_at": "2026-01-02T10:00:00Z"}, "ticket": {"subject": "Broken"}, "campaign": {"name": "Spring"},
+        "promotion": {"name": "Ten off", "effect": "percent", "percent_off": 10, "code": "TEN10"},
         "article": {"title": "How to", "body": "So."}, "task": {"subject": "Call"}, "activity": {"subject": "Met", "kind": "note", "at": "2026-01-02T10:00:00Z"},
     }  # fmt: skip
     made = {"account": account.id, **{kind: do(crud.create, root, kind, given).id for kind, given in values.items()}}
