@@ -224,6 +224,7 @@ HELPERS = {
     "collaboration/feeds.py uid_place": "part of the name of an event",
     "collaboration/notifications.py notify": "part of a use case that has something to say; it asks what the addressee may see",
     "collaboration/notifications.py notify_many": "the same for many at once",
+    "collaboration/notifications.py notify_managers": "the same for whoever manages an area",
     "marketing/segment_members.py owner_of": "whose eyes evaluate a segment, for the jobs that do",
     "marketing/sending.py anything_waits": "whether the clock must start the job",
     "admin/audit.py seal": "the sealing job",

@@ -16,10 +16,10 @@ from crm_core.errors import NotPermitted
 from crm_core.fields import to_json
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
-from crm_core.models import Notification, UserPreference
+from crm_core.models import Notification, RolePermission, UserPreference, UserRole
 from crm_core.services.collaboration import notification_rules
 from crm_core.services.collaboration.notification_rules import KINDS, Kind, Wishes
-from crm_core.vocabulary import MailWay
+from crm_core.vocabulary import Action, MailWay
 
 NOTES: Any = Notification.__table__  # type: ignore[attr-defined]
 MOST = 100
@@ -73,6 +73,14 @@ def notify(
         return False
     actor = reader(session, user_id)
     return actor is not None and _news(session, actor, note) and _insert(session, [_values(session, actor, note)]) == 1
+
+
+def notify_managers(session: Session, area: str, *, kind: str, params: Mapping[str, Any], dedupe_key: str) -> None:
+    """Tell everybody whose roles let them manage an area."""
+    grants = select(RolePermission.role_id).where(RolePermission.entity == area, RolePermission.action == Action.MANAGE)  # type: ignore[call-overload]
+    people = select(UserRole.user_id).where(UserRole.role_id.in_(grants)).distinct()  # type: ignore[call-overload, attr-defined]
+    for user_id in session.execute(people).scalars().all():
+        notify(session, user_id, kind=kind, params=params, dedupe_key=dedupe_key)
 
 
 @dataclass(frozen=True)

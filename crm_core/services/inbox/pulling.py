@@ -17,7 +17,7 @@ from crm_core.jobs import Job, enqueue, job
 from crm_core.jobs.run import Cancelled, Superseded
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
-from crm_core.models import InboundMail, Mailbox, RolePermission, UserRole
+from crm_core.models import InboundMail, Mailbox
 from crm_core.services.collaboration import notifications
 from crm_core.services.inbox import intake, mailboxes, raws
 from crm_core.settings import settings
@@ -124,16 +124,9 @@ def _note(job: Job, box: Mailbox, trouble: str) -> None:
 def _tell(session: Session, box: Mailbox, trouble: str) -> None:
     """Whoever may mend it hears of it once per row of failures."""
     begun = box.last_good_at.isoformat() if box.last_good_at else "never"
-    grants = select(RolePermission.role_id).where(RolePermission.entity == "mailbox", RolePermission.action == Action.MANAGE)  # type: ignore[call-overload]
-    people = select(UserRole.user_id).where(UserRole.role_id.in_(grants)).distinct()  # type: ignore[call-overload, attr-defined]
-    for user_id in session.execute(people).scalars().all():
-        notifications.notify(
-            session,
-            user_id,
-            kind="mailbox.failing",
-            params={"name": box.name, "reason": trouble},
-            dedupe_key=f"mailbox.failing:{box.id}:{begun}",
-        )
+    notifications.notify_managers(
+        session, "mailbox", kind="mailbox.failing", params={"name": box.name, "reason": trouble}, dedupe_key=f"mailbox.failing:{box.id}:{begun}"
+    )  # fmt: skip
 
 
 # --- IMAP -------------------------------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from crm_core import db
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
-from crm_core.models import LeadSource, RolePermission, UserRole
+from crm_core.models import LeadSource
 from crm_core.services.collaboration import notifications
 from crm_core.services.marketing import capture, lead_sources, pull_rules
 from crm_core.services.marketing.pull_rules import UnreadableError
-from crm_core.vocabulary import Action, SubmissionState
+from crm_core.vocabulary import SubmissionState
 
 log = logging.getLogger("rapport.marketing")
 SOURCES: Any = LeadSource.__table__  # type: ignore[attr-defined]
@@ -141,10 +141,7 @@ def _note(job: Job, source: LeadSource, trouble: str, *, soon: bool = False) -> 
 def _tell(session: Session, source: LeadSource, trouble: str) -> None:
     """Whoever may mend it hears of it once per row of failures."""
     begun = source.last_good_at.isoformat() if source.last_good_at else "never"
-    grants = select(RolePermission.role_id).where(RolePermission.entity == "lead_form", RolePermission.action == Action.MANAGE)  # type: ignore[call-overload]
-    people = select(UserRole.user_id).where(UserRole.role_id.in_(grants)).distinct()  # type: ignore[call-overload, attr-defined]
-    for user_id in session.execute(people).scalars().all():
-        notifications.notify(
-            session, user_id, kind="lead_source.failing", params={"name": source.name, "reason": clip(trouble, 200)},
-            dedupe_key=f"lead_source.failing:{source.id}:{begun}",
-        )  # fmt: skip
+    notifications.notify_managers(
+        session, "lead_form", kind="lead_source.failing", params={"name": source.name, "reason": clip(trouble, 200)},
+        dedupe_key=f"lead_source.failing:{source.id}:{begun}",
+    )  # fmt: skip
