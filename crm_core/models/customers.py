@@ -92,58 +92,49 @@ class Contact(Customisable, table=True):
     description: str | None = field("Description", FieldKind.LONG_TEXT)
 
 
-class ContactPoint(Record, table=True):
+class Point(Record):
+    """What one e-mail address or phone number holds, whoever it belongs to."""
+
+    kind: PointKind = Field(sa_type=choice_type(PointKind))
+    value: str = Field(max_length=254)
+    value_key: str = Field(max_length=254)
+    label: str | None = Field(default=None, max_length=40)
+    is_primary: bool = False
+    opted_out: bool = False
+    invalid: bool = False
+    verified_at: datetime | None = None
+
+
+def _points_of(owner: str) -> Any:
+    """The rules of a table of points: no value twice, found by its key, and one of each kind comes first."""
+    return table_args(
+        UniqueConstraint(f"{owner}_id", "kind", "value_key", name=f"uq_{owner}_point_value"),
+        Index(f"ix_{owner}_point_lookup", "kind", "value_key"),
+        Index(
+            f"uq_{owner}_point_primary",
+            f"{owner}_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("is_primary = 1"),
+            postgresql_where=text("is_primary"),
+        ),
+    )
+
+
+class ContactPoint(Point, table=True):
     """One row per e-mail address or phone number of a person."""
 
     __tablename__ = "contact_point"
-    __table_args__ = table_args(
-        UniqueConstraint("contact_id", "kind", "value_key", name="uq_contact_point_value"),
-        Index("ix_contact_point_lookup", "kind", "value_key"),
-        Index(
-            "uq_contact_point_primary",
-            "contact_id",
-            "kind",
-            unique=True,
-            sqlite_where=text("is_primary = 1"),
-            postgresql_where=text("is_primary"),
-        ),
-    )
+    __table_args__ = _points_of("contact")
     contact_id: int = Field(foreign_key="contact.id", ondelete="CASCADE")
-    kind: PointKind = Field(sa_type=choice_type(PointKind))
-    value: str = Field(max_length=254)
-    value_key: str = Field(max_length=254)
-    label: str | None = Field(default=None, max_length=40)
-    is_primary: bool = False
-    opted_out: bool = False
-    invalid: bool = False
-    verified_at: datetime | None = None
 
 
-class AccountPoint(Record, table=True):
+class AccountPoint(Point, table=True):
     """One row per e-mail address or phone number of a company."""
 
     __tablename__ = "account_point"
-    __table_args__ = table_args(
-        UniqueConstraint("account_id", "kind", "value_key", name="uq_account_point_value"),
-        Index("ix_account_point_lookup", "kind", "value_key"),
-        Index(
-            "uq_account_point_primary",
-            "account_id",
-            "kind",
-            unique=True,
-            sqlite_where=text("is_primary = 1"),
-            postgresql_where=text("is_primary"),
-        ),
-    )
+    __table_args__ = _points_of("account")
     account_id: int = Field(foreign_key="account.id", ondelete="CASCADE")
-    kind: PointKind = Field(sa_type=choice_type(PointKind))
-    value: str = Field(max_length=254)
-    value_key: str = Field(max_length=254)
-    label: str | None = Field(default=None, max_length=40)
-    is_primary: bool = False
-    opted_out: bool = False
-    invalid: bool = False
-    verified_at: datetime | None = None
 
 
 class MatchKey(Record, table=True):
