@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from crm_core.entities import ENTITIES
 from crm_core.kit import clock
 from ui import run
 from ui.actions import load
-from ui.drawn import dumps
 from ui.session import current_actor
 
 T = TypeVar("T")
@@ -81,6 +81,15 @@ def _kept(_session: Any, actor: Actor, key: bytes, query: Callable[..., T], args
     return _SHELF.get(key, make)  # through ``load``, which turns errors into words
 
 
+def _written(value: Any) -> bytes:
+    """A value as bytes. A first page without figures need not wait for Plotly: as long as nobody loaded it, nothing can hold a figure."""
+    if "plotly.basedatatypes" not in sys.modules:
+        return pickle.dumps(value, protocol=5)
+    from ui.drawn import dumps
+
+    return dumps(value)
+
+
 class Shelf:
     """Values as bytes, so that nobody changes what others get; the least used go when the room is full. One asker computes, the others wait.
     A Plotly figure comes back ``Drawn``: it can be shown, not changed."""
@@ -101,7 +110,7 @@ class Shelf:
                     found = self._find(key)
                     if found is None:
                         value = make()
-                        self._put(key, dumps(value))
+                        self._put(key, _written(value))
                         return value
             finally:
                 with self._lock:

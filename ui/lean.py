@@ -1,19 +1,24 @@
 """What Streamlit does anew in every run although nothing changed, done once; and what it does message by message, done in bunches.
 
-Four functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
+Five functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
 only the version they were written for is touched: any other one runs as it is, a little slower. Why: docs/decisions/0026-serving.md.
 """
 
 import asyncio
+import base64
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import streamlit
 from streamlit import delta_generator
+from streamlit.commands import logo, page_config
 from streamlit.components.v2.bidi_component import serialization
+from streamlit.elements.lib import image_utils, streamlit_plotly_theme
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
@@ -24,7 +29,9 @@ log = logging.getLogger("rapport.ui")
 
 _populate_theme = app_session._populate_theme_msg
 _extract_frames = serialization._extract_dataframes_from_dict
+_picture = image_utils.image_to_url
 _themes: dict[str, CustomThemeConfig] = {}
+_pictures: dict[str, str] = {}
 _PLAIN = (str, int, float, bool, type(None), list, dict, tuple)
 _lock = Lock()
 
@@ -38,6 +45,7 @@ def install() -> bool:
     AppSession._call_soon_on_event_loop = hand_over  # type: ignore[method-assign]
     Runtime._enqueued_some_message = ring_once  # type: ignore[method-assign]
     serialization._extract_dataframes_from_dict = frames_only
+    page_config.image_to_url = logo.image_to_url = drawing_once  # type: ignore[assignment]
     delta_generator._use_warning_has_been_displayed = True  # it looks through all modules for a console that is not there
     return True
 
@@ -51,6 +59,27 @@ def theme_once(msg: CustomThemeConfig, section: str = "theme") -> None:
         _themes[section] = known
     if known.ByteSize():
         msg.MergeFrom(known)
+
+
+def drawing_once(image: Any, *more: Any, **rest: Any) -> str:
+    """The icon and the logo, which are drawings in files, as the address that holds them: written once, and without the libraries for photographs,
+    for which the first page would wait."""
+    if not isinstance(image, str) or not image.endswith(".svg") or not Path(image).is_file():
+        return _picture(image, *more, **rest)
+    known = _pictures.get(image)
+    if known is None:
+        drawing = Path(image).read_text(encoding="utf-8")
+        if not drawing.startswith("<svg ") or "xmlns" not in drawing:
+            return _picture(image, *more, **rest)
+        known = _pictures[image] = f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
+    return known
+
+
+@cache
+def look_of_charts() -> None:
+    """Streamlit's look of charts, which web/__main__.py kept it from registering: it would load Plotly before the first page. To be called before a
+    figure is made."""
+    streamlit_plotly_theme.configure_streamlit_plotly_theme()
 
 
 def frames_only(data: dict[str, Any], arrow_blobs: dict[str, bytes] | None = None) -> dict[str, Any]:

@@ -8,12 +8,15 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import streamlit
+from streamlit.commands import logo, page_config
 from streamlit.components.v2.bidi_component import serialization
+from streamlit.elements.lib.layout_utils import LayoutConfig
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.runtime import Runtime
 
+from tests.conftest import ROOT
 from ui import lean
 
 
@@ -36,12 +39,35 @@ def test_it_is_installed_only_over_the_version_that_it_was_written_for(monkeypat
         ("_call_soon_on_event_loop", AppSession),
         ("_enqueued_some_message", Runtime),
         ("_extract_dataframes_from_dict", serialization),
+        ("image_to_url", page_config),
+        ("image_to_url", logo),
     ):
         monkeypatch.setattr(where, name, getattr(where, name))
     monkeypatch.setattr(streamlit, "__version__", "1.99.0")
     before = AppSession._call_soon_on_event_loop
     assert not lean.install() and AppSession._call_soon_on_event_loop is before
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("name", ["icon.svg", "logo.svg"])
+def test_a_drawing_has_the_address_that_streamlit_gives_it(name):
+    path = str(ROOT / "ui" / "static" / name)
+    theirs = lean._picture(path, LayoutConfig(width="stretch"), clamp=False, channels="RGB", output_format="auto", image_id="x")
+    assert lean.drawing_once(path) == lean.drawing_once(path) == theirs
+
+
+def test_any_other_picture_goes_the_usual_way(tmp_path):
+    rest = {
+        "layout_config": LayoutConfig(width="stretch"),
+        "clamp": False,
+        "channels": "RGB",
+        "output_format": "auto",
+        "image_id": "x",
+    }
+    bare = tmp_path / "bare.svg"
+    bare.write_text("<svg viewBox='0 0 1 1'></svg>")
+    for picture in ("https://example.com/icon.png", "https://example.com/icon.svg", str(bare)):
+        assert lean.drawing_once(picture, **rest) == lean._picture(picture, **rest)
 
 
 def test_plain_values_for_a_component_stay_what_they_are_and_frames_still_go_their_own_way():

@@ -8,9 +8,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from crm_core.access import Actor
+from ui import lean
 from ui.components.list_link import list_link
 from ui.format import md
 
+lean.look_of_charts()
 _CONFIG = {"displayModeBar": False, "responsive": True}
 
 

@@ -1,11 +1,10 @@
 """Stopping all automations or all outgoing mail: the button, the banner on every page while it holds, and how it goes on."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.services.automation import stopping
 from crm_core.services.collaboration import halts
 from crm_core.services.collaboration.halts import HaltView
 from crm_core.vocabulary import HaltKind
@@ -13,6 +12,9 @@ from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.navigation import page_of
 from ui.session import current_actor
+
+if TYPE_CHECKING:
+    from crm_core.services.automation.stopping import Waiting
 
 STAND = {HaltKind.AUTOMATIONS: "All automations are stopped", HaltKind.MAIL: "All outgoing mail is stopped"}
 MEANS = {
@@ -74,6 +76,8 @@ def stop_dialog(kind: HaltKind) -> None:
 @st.dialog("Switch automations on again")
 def automations_dialog() -> None:
     """What waits, and what becomes of it."""
+    from crm_core.services.automation import stopping  # brings all of the automations, which a page without them need not wait for
+
     found = load(stopping.waiting)
     st.caption("Pause or mend the automation that made you stop first: only those that are on count here.")
     events = runs = True
@@ -95,7 +99,7 @@ def automations_dialog() -> None:
     show_refusal()
 
 
-def _starts(found: stopping.Waiting) -> str:
+def _starts(found: "Waiting") -> str:
     parts = (
         (found.events, "thing that happened", "things that happened"), (found.dates, "date that came", "dates that came"),
         (found.slots, "hour of an automation by the clock", "hours of automations by the clock"),

@@ -18,6 +18,7 @@ from crm_core.services.marketing.segment_insights import Worth
 from crm_core.vocabulary import FieldKind
 from ml.charts import segments as charts
 from ui import format as fmt
+from ui import lean
 from ui.actions import load
 from ui.cache import behind, cached
 from ui.components.filter_inputs import words_of
@@ -25,6 +26,7 @@ from ui.components.record_list import cell
 from ui.components.table import Cell, Column, table
 from ui.session import current_actor
 
+lean.look_of_charts()
 Rule = Mapping[str, Any] | None
 EXAMPLES = 20
 
