@@ -76,6 +76,7 @@ class FieldSpec:
     section: str = ""
     default: Any = None
     filterable: bool = True
+    only_with: tuple[str, str] | None = None
 
     @property
     def textual(self) -> bool:
@@ -200,6 +201,7 @@ def builtin(entity_key: str) -> Mapping[str, FieldSpec]:
             max_length=getattr(column.type, "length", None) if not enum else None,
             enum=enum,
             default=default,
+            only_with=info.get("only_with"),
         )
     first = [key for key in found if key not in ("created_at", "updated_at")]
     return {key: found[key] for key in (*first, *(k for k in ("created_at", "updated_at") if k in found))}

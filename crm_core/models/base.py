@@ -67,12 +67,14 @@ def field(
     max_length: int | None = None,
     ondelete: str | None = None,
     sorted_by: str = "",
+    only_with: tuple[str, str] | None = None,
     **kwargs: Any,
 ) -> Any:
     """A column that the field registry shows to people.
 
     ``to`` names the referred entity (its table has the same name, ``user`` is ``app_user``); ``low``/``high`` bound a number inclusively;
     ``default=...`` means None unless ``required``. ``sorted_by``: the column (made with ``sort_column``) that lists follow instead of this one.
+    ``only_with``: a field and its value; forms ask for this one only beside that answer.
     """
     info: dict[str, Any] = {
         "label": label,
@@ -86,6 +88,7 @@ def field(
         "low": low,
         "high": high,
         "sorted_by": sorted_by,
+        "only_with": only_with,
     }
     if enum is not None:
         kwargs["sa_type"] = choice_type(enum)

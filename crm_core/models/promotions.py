@@ -29,8 +29,10 @@ class Promotion(Customisable, table=True):
     name: str = field("Name", required=True, max_length=120)
     state: PromotionState = field("State", enum=PromotionState, default=PromotionState.DRAFT)
     effect: PromotionEffect = field("Effect", enum=PromotionEffect, default=PromotionEffect.PERCENT)
-    percent_off: float | None = field("Percent off", FieldKind.PERCENT, low=0, high=100)
-    amount_off_minor: int | None = field("Amount off", FieldKind.MONEY, low=0)
+    percent_off: float | None = field(
+        "Percent off", FieldKind.PERCENT, low=0, high=100, only_with=("effect", PromotionEffect.PERCENT)
+    )
+    amount_off_minor: int | None = field("Amount off", FieldKind.MONEY, low=0, only_with=("effect", PromotionEffect.AMOUNT))
     min_order_minor: int | None = field(
         "Minimum order", FieldKind.MONEY, low=0, help="What the products must come to before the discount"
     )

@@ -76,7 +76,7 @@ def create_form(
     """Inputs and a Save button for a new record; gives the record once it is saved. ``more``: fields behind "More fields"."""
     actor, name = current_actor(), f"new_{entity_key}"
     specs = fields_for(entity_key)
-    starting = {"owner_id": actor.user_id, **(preset or {})}
+    starting = {"owner_id": actor.user_id, **_defaults(specs), **(preset or {})}
     titles = _preset_titles(specs, starting)
     values = _inputs(actor, specs, [key for key in fields if key in specs], starting, titles, name)
     if wanted := load(_unsettable, entity_key):
@@ -118,6 +118,11 @@ def create_form(
     elif st.session_state.pop(f"_made_{name}", None) is not None:
         renew(name)
     return None
+
+
+def _defaults(specs: Mapping[str, FieldSpec]) -> dict[str, Any]:
+    """Where a choice starts: as the record would be stored if nothing were said."""
+    return {key: spec.default for key, spec in specs.items() if spec.enum is not None and isinstance(spec.default, spec.enum)}
 
 
 def _preset_titles(specs: Mapping[str, FieldSpec], preset: Mapping[str, Any]) -> dict[str, str]:
@@ -258,18 +263,26 @@ def _inputs(
     fixed = [key for key in keys if actor.locked(specs[key].entity, key)]
     keys = [key for key in keys if key not in fixed]
     short = [key for key in keys if specs[key].kind is not FieldKind.LONG_TEXT]
-    for at in range(0, len(short), 2):
-        for column, key in zip(st.columns(2), short[at : at + 2], strict=False):
-            with column:
-                if (specs[key].entity, key) == ("deal", "stage_id"):
-                    found |= _stage(specs, values, found, f"{name}_{key}")
-                else:
-                    found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}", title=titles.get(key, ""))
+    places: list[Any] = []
+    for key in short:
+        if not _asked(specs[key], {**values, **found}):
+            continue
+        places = places or list(st.columns(2))
+        with places.pop(0):
+            if (specs[key].entity, key) == ("deal", "stage_id"):
+                found |= _stage(specs, values, found, f"{name}_{key}")
+            else:
+                found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}", title=titles.get(key, ""))
     for key in keys:
         if key not in found and key not in short:
             found[key] = field_input(actor, specs[key], values.get(key), key=f"{name}_{key}")
     _only_read(actor, [specs[key] for key in fixed], values, titles, name)
     return found
+
+
+def _asked(spec: FieldSpec, given: Mapping[str, Any]) -> bool:
+    """Whether the answers so far leave this field open: money off is no question where percents come off."""
+    return spec.only_with is None or given.get(spec.only_with[0]) in (None, spec.only_with[1])
 
 
 def _only_read(actor: Actor, specs: Sequence[FieldSpec], values: Mapping[str, Any], titles: Mapping[str, str], name: str) -> None:

@@ -81,6 +81,8 @@ def _wording(session: Session, actor: Actor, plan: CampaignPlan) -> tuple[list[s
         named = f"Wording {one.key}: " if len(wordings) > 1 else ""
         stops += [named + flaw.words for flaw in flaws if flaw.stops]
         advice += [named + flaw.words for flaw in flaws if not flaw.stops]
+    if len(letter_rules.segments_in(*(one.body for one in wordings))) > plans.MAX_SEGMENTS:
+        stops.append(f"The parts of all wordings together can ask for at most {plans.MAX_SEGMENTS} segments.")
     return stops, advice
 
 

@@ -19,6 +19,7 @@ from crm_core.vocabulary import Action, Outlet, PlanState, Purpose
 
 GOALS = {"order": "Placed an order", "deal": "Won deal", "response": "Responded"}
 MAX_SEGMENTS = 20
+"""In one audience, and in the parts of all wordings of one campaign: ``CampaignMember.inside`` holds so many."""
 MAX_VARIANTS = 4
 OPEN = (PlanState.DRAFT, PlanState.SCHEDULED)
 _NUMBERS = {"holdout_pct": (0, 50), "window_days": (1, 365)}

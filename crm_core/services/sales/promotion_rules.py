@@ -170,12 +170,10 @@ def over_budget(promotion: Any, amount: int, words: Words) -> str:
 
 def in_words(promotion: Any, words: Words) -> str:
     """The terms in one line: ``20% off · from $50 · until Mar 31, 2026``."""
-    off = (
-        f"{promotion.percent_off or 0:g}%"
-        if promotion.effect is PromotionEffect.PERCENT
-        else words.money(promotion.amount_off_minor or 0)
-    )
-    parts = [f"{off} off"]
+    if promotion.effect is PromotionEffect.PERCENT:
+        parts = [f"{promotion.percent_off:g}% off" if promotion.percent_off else "percent off not set yet"]
+    else:
+        parts = [f"{words.money(promotion.amount_off_minor)} off" if promotion.amount_off_minor else "amount off not set yet"]
     if promotion.min_order_minor:
         parts.append(f"orders from {words.money(promotion.min_order_minor)}")
     if promotion.starts_on and promotion.ends_on:

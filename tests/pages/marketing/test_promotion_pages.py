@@ -16,8 +16,17 @@ def test_everybody_reads_marketers_run_them_and_a_rep_uses_the_code(cast):
         assert not app.exception and not app.error and "No promotions yet" in words(app)
         assert any(button.key == "first_promotion" for button in app.button) is (who in writers)
     dana, alice = cast["dana"], cast["alice"]
+    app = open_screen(dana, "promotions")
+    app.button(key="new_promotion").click().run()
+    asked = {"effect": "percent", "code_kind": "shared"}
+    assert {box.key: box.value for box in app.selectbox if box.key in {f"new_promotion_{key}" for key in asked}} == {
+        f"new_promotion_{key}": value for key, value in asked.items()
+    }
+    amounts = {"new_promotion_percent_off", "new_promotion_amount_off_minor"}
+    assert [box.key for box in app.number_input if box.key in amounts] == ["new_promotion_percent_off"]
     made = do(promotions.create, dana, {"name": EVIL.strip()[:100], "code": "SPRING26", "description": EVIL})
     app = open_screen(dana, "promotion", id=made.id)
+    assert "percent off not set yet" in words(app)
     app.button(key="start").click().run()
     assert not app.exception and "how many percent" in app.toast[0].value  # says what is missing, and stays a draft
     do(promotions.update, dana, made.id, {"percent_off": 10})
@@ -39,6 +48,15 @@ def test_everybody_reads_marketers_run_them_and_a_rep_uses_the_code(cast):
         app = open_screen(actor, "promotion", id=made.id)
         assert not app.exception and not app.error and "Discount given" in words(app)
     assert not {"start", "pause", "edit", "delete"} & {button.key for button in open_screen(alice, "promotion", id=made.id).button}
+
+
+def test_the_form_asks_only_for_what_is_taken_off(cast):
+    dana = cast["dana"]
+    made = do(promotions.create, dana, {"name": "Ten off", "effect": "amount", "amount_off_minor": 10_00})
+    app = open_screen(dana, "promotion", id=made.id)
+    app.button(key="edit").click().run()
+    asked = " ".join(box.key for box in app.number_input)
+    assert not app.exception and "amount_off_minor" in asked and "percent_off" not in asked
 
 
 def test_single_codes_are_given_out_and_listed(cast):

@@ -22,10 +22,10 @@ def all_of(model, *clause):
         return list(session.execute(select(model).where(*clause).order_by(model.id)).scalars())
 
 
-def work():
-    """What the worker does when it is called."""
-    begin("automation.work:test", "automation.work")
-    job = begin("automation.work:test", "automation.work")
+def work(name="test"):
+    """What the worker does when it is called; two at once have names of their own."""
+    begin(f"automation.work:{name}", "automation.work")
+    job = begin(f"automation.work:{name}", "automation.work")
     upkeep.work(job)
 
 

@@ -301,6 +301,29 @@ def test_one_record_that_stumbles_among_many_costs_the_others_nothing_and_each_s
     assert len(all_of(Event, col(Event.type) == "lead.updated")) == 6
 
 
+def test_a_budget_in_money_holds_when_two_workers_make_offers_at_once(any_cast):
+    root = any_cast["root"]
+    offer = {"id": "o", "kind": "offer", "text": "A free month", "worth_minor": 10_00, "budget_minor": 35_00}
+    for n in range(2):  # two runs of the same automation may not both find room for the last offer
+        switched_on(root, name=f"Offer {n}", does=[offer], trigger={"kind": "event", "events": ["lead.created"]})
+    for n in range(8):
+        do(leads.create, root, {"name": f"Lead {n}"})
+    with ThreadPoolExecutor(2) as workers:
+        for done in [workers.submit(work, name) for name in ("one", "two")]:
+            done.result(60)
+    work()
+    assert len(runs(FlowState.DONE)) == 16
+    made = all_of(AutomationStep, col(AutomationStep.kind) == "offer")
+    for one in {step.automation_id for step in made}:
+        mine = [step for step in made if step.automation_id == one]
+        given = [step for step in mine if step.outcome is StepOutcome.DONE]
+        assert len(mine) == 8 and [step.amount_minor for step in given] == [10_00] * 3
+        assert all("budget of $35" in step.message for step in mine if step not in given)
+    assert len(all_of(Event, col(Event.type) == "lead.offer_made")) == 6
+    with pytest.raises(Invalid, match="what one offer costs"):
+        switched_on(root, name="No price", does=[{**offer, "worth_minor": 0}])
+
+
 def test_a_step_that_is_refused_fails_at_once_and_leaves_nothing_half_done(cast):
     root = cast["root"]
     switched_on(root, does=[{"id": "s", "kind": "assign", "who": cast["alice"].user_id}, TASK])

@@ -218,6 +218,11 @@ def test_what_is_not_ready_is_refused_with_the_reason(dana, cast):
     broken = campaign(dana, people(1, first=5), body="Hi {{nickname}} {{oops [x](javascript:alert(1))")
     with pytest.raises(Conflict, match="no field “nickname”"):
         launch(dana, broken)
+    wordings = ["\n\n".join(f"{{{{#only {n}}}}}\nPart\n{{{{/only}}}}" for n in range(first, first + 11)) for first in (1, 12)]
+    parted = campaign(dana, people(1, first=6))
+    do(plans.set_variants, dana, parted, [{"subject": "Hi", "body": body} for body in wordings])
+    with pytest.raises(Conflict, match="all wordings together can ask for at most 20 segments"):
+        launch(dana, parted)
     with pytest.raises(NotPermitted):
         launch(cast["alice"], broken)
     with pytest.raises(NotFound):
