@@ -137,6 +137,9 @@ _AREA_LABELS = {
     "booking": "Booking pages",
     "help_centre": "Public help centre",
     "letter_template": "Letter templates",
+    "dial_list": "Call list",
+    "import_run": "Import",
+    "mail": "E-mail",
 }
 
 

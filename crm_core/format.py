@@ -1,9 +1,12 @@
 """Values as people read them: money, numbers, days, instants, in the actor's locale and time zone; and untrusted text made harmless."""
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from babel.dates import format_interval
 
 from crm_core.access import Actor
 from crm_core.fields import FieldSpec
@@ -51,6 +54,12 @@ def money(
     if decimals is False or (decimals is None and major == major.to_integral_value()):
         digits = 0
     return numerals.money(major, code, digits, actor.locale)
+
+
+def with_cents(actor: Actor, amounts: Iterable[int | str | None]) -> bool | None:
+    """``decimals`` for amounts that stand beneath each other: all of them show their cents when one of them has any."""
+    one = 10 ** exponent(actor.currency)
+    return any(isinstance(amount, int) and amount % one for amount in amounts) or None
 
 
 def share_of(minor: int | str | None, pct: float | str | None) -> int | str | None:
@@ -106,6 +115,13 @@ def day_and_month(actor: Actor, value: date | str | None) -> str:
     if isinstance(value, str) or value is None:
         return value or NOTHING
     return numerals.day(value, "MMM d" if actor.locale.startswith("en_US") else "d MMM", actor.locale)
+
+
+def days(actor: Actor, first: date, last: date) -> str:
+    """The days from one to another, said once where they share month or year: ``Nov 23 – 29, 2026``; a single one as ``day``."""
+    if first == last:
+        return day(actor, first)
+    return format_interval(first, last, "yMMMd", locale=numerals.locale_of(actor.locale)).replace("\u2009", " ")
 
 
 def local(actor: Actor, value: datetime) -> datetime:

@@ -5,6 +5,7 @@ from crm_core.format import (
     ago,
     day,
     day_and_month,
+    days,
     duration,
     for_badge,
     instant,
@@ -17,6 +18,7 @@ from crm_core.format import (
     share_of,
     short_day,
     value,
+    with_cents,
 )
 from crm_core.kit import clock
 
@@ -26,6 +28,7 @@ __all__ = [
     "clock",
     "day",
     "day_and_month",
+    "days",
     "duration",
     "for_badge",
     "instant",
@@ -38,4 +41,5 @@ __all__ = [
     "share_of",
     "short_day",
     "value",
+    "with_cents",
 ]

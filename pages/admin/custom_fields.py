@@ -16,7 +16,7 @@ FIELD_COLUMNS = [
     Column("label", "Name", sortable=False),
     Column("kind", "Kind", sortable=False),
     Column("values", "Values", sortable=False, muted=True),
-    Column("marks", "", sortable=False, muted=True),
+    Column("marks", "Marked as", sortable=False, muted=True),
     Column("state", "State", sortable=False),
 ]
 VALUE_COLUMNS = [

@@ -74,9 +74,10 @@ for check in now.checks:
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         st.badge(check.name, icon=icon, color=colour)  # type: ignore[arg-type]
         st.markdown(fmt.md(check.detail), width="content")
-if (jobs_page := page_of(actor, "jobs")) is not None:
-    st.page_link(jobs_page, label="All jobs", icon=":material/work_history:")
-health_line(actor)
+with st.container(horizontal=True, gap="medium"):
+    if (jobs_page := page_of(actor, "jobs")) is not None:
+        st.page_link(jobs_page, label="All jobs", icon=":material/work_history:", width="content")
+    health_line(actor)
 st.subheader("Backups", anchor=False)
 if job_id := st.session_state.get("backup_job"):
     under_way(job_id)

@@ -34,7 +34,7 @@ def cells(person: dict[str, Any]) -> list[Cell]:
 def people() -> None:
     """The list, with search and filters in the URL."""
     groups, names = team_names(), role_names()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="list_tools"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="list_tools"):
         q = st.text_input(
             "Search",
             type="search",

@@ -69,10 +69,10 @@ actions = header(
     "Booking pages",
     "Give out an address, and people choose a time at which you are free. The meeting stands in the calendar at once.",
 )
-if may_make and actions.button("New page", type="primary", icon=":material/add:", key="new_page", shortcut="n"):
-    page_dialog(None)
 if (back := page_of(actor, "calendar")) is not None:
     actions.page_link(back, label="Calendar", icon=":material/calendar_month:")
+if may_make and actions.button("New page", type="primary", icon=":material/add:", key="new_page", shortcut="n"):
+    page_dialog(None)
 
 rows = load(pages.find)
 if not rows:

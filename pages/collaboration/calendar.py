@@ -29,7 +29,7 @@ def turn(to: date) -> None:
 def title_of(view: str, day: date, days: tuple[date, date]) -> str:
     if view == "Month":
         return f"{day:%B %Y}"
-    return fmt.day(actor, day) if view == "Day" else f"{fmt.day(actor, days[0])} – {fmt.day(actor, days[1] - timedelta(days=1))}"
+    return fmt.day(actor, day) if view == "Day" else fmt.days(actor, days[0], days[1] - timedelta(days=1))
 
 
 def happened(result: Any) -> None:
@@ -64,7 +64,6 @@ if "_cal_view" in st.session_state:
     st.session_state["view"] = st.session_state.pop("_cal_view")
 actions = header("Calendar", "Meetings, tasks, due times, closes and campaigns")
 may_plan = actor.can("activity", Action.CREATE) or actor.can("task", Action.CREATE)
-pressed = may_plan and actions.button("Plan", icon=":material/add:", type="primary", key="cal_plan")
 if actor.can("booking", Action.READ) and actions.button(
     "Booking pages", icon=":material/event_available:", key="cal_booking", help="Let people choose a free time themselves"
 ):
@@ -72,6 +71,7 @@ if actor.can("booking", Action.READ) and actions.button(
 adjusted = actions.button(
     "", icon=":material/settings:", key="cal_settings", help="First weekday, and your calendar in other programs"
 )
+pressed = may_plan and actions.button("Plan", icon=":material/add:", type="primary", key="cal_plan")
 mine = load(notifications.preference)
 known = load(agenda.kinds)
 names = load(agenda.people)

@@ -50,12 +50,12 @@ actor = current_actor()
 actions = header(
     "Macros", "Several steps on a ticket with one click. On a ticket, press M.", back=("Tickets", page_of(actor, "tickets"))
 )
-if actions.button("New macro", type="primary", icon=":material/add:", key="new_macro", shortcut="n"):
-    macro_dialog(None)
 if page_of(actor, "letter-templates") is not None and actions.button(
     "Letter templates", icon=":material/library_books:", key="to_templates"
 ):
     go("letter-templates", use="service")
+if actions.button("New macro", type="primary", icon=":material/add:", key="new_macro", shortcut="n"):
+    macro_dialog(None)
 known = load(macros.usable)
 if not known:
     box = empty_state(

@@ -58,7 +58,7 @@ if not sum(found.values()):
 words = {InboundState.TRAY.value: f"In the tray ({found.get(InboundState.TRAY, 0):,})"}
 words |= {state.value: state.label for state in InboundState if state is not InboundState.TRAY and found.get(state)}
 words[ALL] = "Everything"
-with st.container(horizontal=True, vertical_alignment="bottom", key="list_tools"):
+with st.container(horizontal=True, vertical_alignment="center", key="list_tools"):
     q = st.text_input("Search", key="q", placeholder="Sender or subject", type="search", on_change=first_page, bind="query-params")
 chosen = st.pills(
     "State", list(words), default=InboundState.TRAY.value, required=True, format_func=lambda one: words[one], key="state", label_visibility="collapsed", on_change=first_page

@@ -128,7 +128,7 @@ if tray_page is not None:
 if by_hand.becomes(actor) and actions.button("Log inbound", type="primary", icon=":material/add:", key="log_inbound", shortcut="n"):
     inbound_dialog()
 way_back()
-with st.container(horizontal=True, vertical_alignment="bottom", key="list_tools"):
+with st.container(horizontal=True, vertical_alignment="center", key="list_tools"):
     whose = st.segmented_control(
         "Whose", list(WHOSE), default=ALL, required=True, format_func=lambda one: WHOSE[one], key="whose", label_visibility="collapsed",
         on_change=first_page, bind="query-params",

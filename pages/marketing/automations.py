@@ -49,7 +49,7 @@ def card(row: Row) -> None:
 
 def narrowed(found: list[Row]) -> list[Row]:
     """Those with a word in their name, in a state."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         text = st.text_input(
             "Search",
             key="automations_q",

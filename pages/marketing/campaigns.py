@@ -20,14 +20,14 @@ def new_campaign() -> None:
 actor = current_actor()
 actions = header("Campaigns", "Whom we address, through which channels, and what comes of it")
 acquisition_button(actor, actions)
-if actor.can("campaign", Action.CREATE) and actions.button(
-    "New campaign", type="primary", icon=":material/add:", shortcut="n", key="new_campaign"
-):
-    new_campaign()
 if page_of(actor, "letter-templates") is not None and actions.button(
     "Letter templates", icon=":material/library_books:", key="to_templates"
 ):
     go("letter-templates")
+if actor.can("campaign", Action.CREATE) and actions.button(
+    "New campaign", type="primary", icon=":material/add:", shortcut="n", key="new_campaign"
+):
+    new_campaign()
 
 record_list(
     "campaign",

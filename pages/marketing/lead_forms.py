@@ -57,9 +57,6 @@ labels = {key: spec.label for key, spec in load(lead_forms.offered).items()}
 actions = header(
     "Lead forms", "Forms that visitors fill in, on a page of their own or inside your site. Each sending becomes a lead once."
 )
-if may_edit and actions.button("New form", type="primary", icon=":material/add:", key="new_form", shortcut="n"):
-    form_dialog(None)
-
 if may_edit and actions.button("Visits of your site", icon=":material/travel_explore:", key="site_visits"):
     visits_dialog()
 
@@ -68,6 +65,8 @@ if may_edit and actions.button(
     "Fetch leads", icon=":material/cloud_download:", key="new_source", help="From an ad platform, a portal or a partner"
 ):
     source_dialog(None)
+if may_edit and actions.button("New form", type="primary", icon=":material/add:", key="new_form", shortcut="n"):
+    form_dialog(None)
 if not rows:
     box = empty_state(
         "No forms yet",

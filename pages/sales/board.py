@@ -30,7 +30,7 @@ if not pipelines:
     no_pipeline()
     st.stop()
 
-with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     pipeline_id = choose_pipeline(pipelines)
     narrowed = filter_from_url("deal")
     mine = st.toggle("Only mine", key="mine", bind="query-params")

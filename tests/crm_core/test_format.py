@@ -1,12 +1,12 @@
 """Values as people read them: text of strangers made harmless, and changes that are none."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pytest
 from icalendar import Calendar
 
-from crm_core.format import md
+from crm_core.format import days, md, money, with_cents
 from crm_core.kit.text import one_line
 from crm_core.services.analytics.metrics import Figure
 from crm_core.services.analytics.wording import TOO_FEW, change_text
@@ -82,3 +82,25 @@ def test_names_that_mean_harm_do_not_break_out_of_a_calendar_file():
 )
 def test_what_is_meant_for_one_line_holds_no_break(raw, kept):
     assert one_line(raw) == kept
+
+
+@pytest.mark.parametrize(
+    "first, last, words",
+    [
+        (date(2026, 11, 23), date(2026, 11, 29), "Nov 23 – 29, 2026"),
+        (date(2026, 11, 30), date(2026, 12, 6), "Nov 30 – Dec 6, 2026"),
+        (date(2026, 12, 28), date(2027, 1, 3), "Dec 28, 2026 – Jan 3, 2027"),
+        (date(2026, 11, 23), date(2026, 11, 23), "Nov 23, 2026"),
+    ],
+)
+def test_days_from_one_to_another_say_month_and_year_once(first, last, words):
+    assert days(READER, first, last) == words
+
+
+def test_amounts_beneath_each_other_show_their_cents_when_one_has_any():
+    def column(*amounts):
+        decimals = with_cents(READER, amounts)
+        return [money(READER, amount, decimals=decimals) for amount in amounts]
+
+    assert column(3000, 1510, None, "•••") == ["$30.00", "$15.10", "–", "•••"]
+    assert column(3000, 1500, None) == ["$30", "$15", "–"]

@@ -187,7 +187,7 @@ def _number(param: Param, before: Any, common: dict[str, Any]) -> Any:
         max_value=cast(param.high) if param.high is not None else None,
         value=cast(before) if before is not None else None,
         step=1 if whole else None,
-        width=150,
+        width=190,
         **common,
     )
 

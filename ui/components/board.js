@@ -69,6 +69,7 @@ export default function (component) {
       add("t", card.title)
       if (card.account) add("a", card.account)
       add("m", card.amount, card.meta)
+      if (card.late) el.lastElementChild.classList.add("late")
       const foot = document.createElement("div")
       foot.className = "f"
       const owner = document.createElement("span")

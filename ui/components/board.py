@@ -15,7 +15,7 @@ _BOARD = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Card:
-    """A card. ``version`` is the one it was drawn with; a move of an older one is refused by the service."""
+    """A card. ``version`` is the one it was drawn with; a move of an older one is refused by the service. ``late``: its ``meta`` is a day that has passed."""
 
     id: int
     version: int
@@ -26,6 +26,7 @@ class Card:
     owner: str = ""
     flag: str = ""
     movable: bool = True
+    late: bool = False
 
 
 @dataclass(frozen=True)

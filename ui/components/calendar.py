@@ -96,7 +96,7 @@ def _parts(actor: Actor, entry: Entry, zone: ZoneInfo, names: Mapping[int, str])
     }  # fmt: skip
     if entry.start is None or entry.end is None:
         first, last = entry.first or date.min, entry.last or entry.first or date.min
-        words = fmt.day(actor, first) if first == last else f"{fmt.day(actor, first)} – {fmt.day(actor, last)}"
+        words = fmt.days(actor, first, last)
         whole = {"whole": True, "day": first.isoformat(), "last": last.isoformat(), "from": 0, "minutes": 0}
         return [base | whole | {"when": words, "movable": False, "key": f"{entry.kind}-{entry.record_id}"}]
     start, end = entry.start.astimezone(zone), entry.end.astimezone(zone)

@@ -117,7 +117,7 @@ def _number(actor: Actor, figure: Figure, look: Look) -> None:
     )
     words = [figure.reason] if figure.reason else []
     if figure.low is not None and figure.high is not None:
-        words.append(f"95 % interval {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}")
+        words.append(f"95% interval {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}")
     if figure.distinguishable is False and change != TOO_FEW:
         words.append("Chance alone could make this change")
     if words:
@@ -135,10 +135,15 @@ def _chart(actor: Actor, row: TileRow, tile: Tile, look: Look, notes: Sequence[N
         if not tile.parts:
             st.caption(fmt.md(METRICS[tile.metric].missing or "Nothing in this period."))
             return
-        option, shown = tile_charts.by_group(actor, tile.metric, tile.parts, tile.chart), []
+        option, shown = tile_charts.by_group(actor, tile.metric, tile.parts, tile.chart, ink=_ink()), []
     st.echarts_chart(option, height=_height(row, tile), key=f"chart_{row.id}", alt=tile.title)
     for number, note in shown:
         st.caption(f"**{number}** " + fmt.md(f"{fmt.day(actor, note.day)}: {note.text}"))
+
+
+def _ink() -> str:
+    """What figures in charts are written in, on the ground that the person sees."""
+    return "#E5E7EB" if st.context.theme.type == "dark" else "#374151"
 
 
 def _height(row: TileRow, tile: Tile) -> int:
@@ -154,7 +159,10 @@ def _pivot(actor: Actor, row: TileRow, tile: Tile) -> None:
         return
     if tile.chart != TileChart.TABLE:
         st.echarts_chart(
-            tile_charts.of_pivot(actor, found, tile.chart), height=_height(row, tile), key=f"chart_{row.id}", alt=tile.title
+            tile_charts.of_pivot(actor, found, tile.chart, ink=_ink()),
+            height=_height(row, tile),
+            key=f"chart_{row.id}",
+            alt=tile.title,
         )
     else:
         names = [Column("label", found.row_label, sortable=False)]

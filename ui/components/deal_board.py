@@ -87,7 +87,8 @@ def _card(actor: Actor, card: boards.DealCard, kind: StageKind, may_edit: bool) 
     flag = "Idle" if card.idle else "No next step" if card.no_next_step else ""
     due = fmt.ago(actor, card.expected_close_on) if card.expected_close_on and kind is StageKind.OPEN else ""
     amount = fmt.money(actor, card.amount_minor, compact=True)
-    return Card(card.id, card.version, card.name, card.account, amount, due, card.owner, flag, may_edit)
+    late = bool(due) and card.expected_close_on is not None and card.expected_close_on < fmt.clock.today(actor.timezone)
+    return Card(card.id, card.version, card.name, card.account, amount, due, card.owner, flag, may_edit, late)
 
 
 def _moved(move: Mapping[str, Any], columns: list[boards.StageColumn]) -> None:

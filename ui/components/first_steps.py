@@ -41,6 +41,6 @@ def first_steps(actor: Actor) -> None:
         st.caption("There are no records yet. Begin where you like; this card goes away by itself.")
         with st.grid(len(shown), min_column_width=200):
             for page, step in shown:
-                with st.container(gap=None):
+                with st.container(gap=None, key=f"first_step_{step.url}"):
                     st.page_link(page, label=step.words, icon=f":material/{step.icon}:")
                     st.caption(step.told)

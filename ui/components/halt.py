@@ -137,7 +137,6 @@ RESUME = {HaltKind.AUTOMATIONS: automations_dialog, HaltKind.MAIL: mail_dialog}
 
 def health_line(actor: Actor) -> None:
     """Where the switches are, for the page that says whether everything is in order."""
-    with st.container(horizontal=True, gap="medium"):
-        for key, label in (("automations", "Stop or look at automations"), ("outbox", "Stop or look at mail")):
-            if (page := page_of(actor, key)) is not None:
-                st.page_link(page, label=label, icon=":material/front_hand:")
+    for key, label in (("automations", "Stop or look at automations"), ("outbox", "Stop or look at mail")):
+        if (page := page_of(actor, key)) is not None:
+            st.page_link(page, label=label, icon=":material/front_hand:", width="content")

@@ -57,7 +57,7 @@ def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
         if figure.reason:
             st.caption(fmt.md(figure.reason))
         elif figure.low is not None and figure.high is not None:
-            st.caption(fmt.md(f"95 % interval {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}"))
+            st.caption(fmt.md(f"95% interval {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}"))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             if not figure.hidden:
                 found = entity(metric.entity)

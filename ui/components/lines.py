@@ -55,6 +55,7 @@ def lines_card(
             st.caption(of.empty)
             return
         taxed = any(line.tax_rate_pct for line in lines)
+        exact = fmt.with_cents(actor, [amount for line in lines for amount in (line.unit_price_minor, line.total_minor)])
         table(
             [
                 Column("name", "Product", sortable=False),
@@ -63,7 +64,7 @@ def lines_card(
                 *([Column("tax", "Tax", right=True, sortable=False, muted=True, named=True)] if taxed else []),
                 Column("total", "Total", right=True, sortable=False, named=True),
             ],
-            [(line.id, _cells(actor, line, taxed)) for line in lines],
+            [(line.id, _cells(actor, line, taxed, exact)) for line in lines],
             key="lines_table",
             label=f"Products of this {of.word}",
         )
@@ -91,15 +92,15 @@ def sum_of(lines: Sequence[LineView]) -> int:
     return sum(line.total_minor or 0 for line in lines)
 
 
-def _cells(actor: Actor, line: LineView, taxed: bool) -> list[Cell]:
+def _cells(actor: Actor, line: LineView, taxed: bool, exact: bool | None) -> list[Cell]:
     off = f" −{fmt.number(actor, line.discount_pct)}%" if line.discount_pct else ""
     often = f" a {line.billing.unit}" if line.billing.unit else ""
-    price = fmt.money(actor, line.unit_price_minor) + often + off
+    price = fmt.money(actor, line.unit_price_minor, decimals=exact) + often + off
     quantity = fmt.number(actor, line.quantity)
     if line.billing.unit:
         quantity += f" × {fmt.plural(line.periods, line.billing.unit)}"
     tax = [Cell(f"{fmt.number(actor, line.tax_rate_pct)}%")] if taxed else []
-    return [Cell(line.name), Cell(quantity), Cell(price), *tax, Cell(fmt.money(actor, line.total_minor))]
+    return [Cell(line.name), Cell(quantity), Cell(price), *tax, Cell(fmt.money(actor, line.total_minor, decimals=exact))]
 
 
 def _start(lines: Sequence[LineView]) -> None:

@@ -17,7 +17,7 @@ def search_box(what: str) -> str:
         label_visibility="collapsed",
         key="q",
         bind="query-params",
-        width=300,
+        width=220,
         on_change=first_page,
     )
     return q or ""

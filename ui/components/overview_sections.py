@@ -107,7 +107,8 @@ def closing_table(actor: Actor, selection: Selection) -> None:
         shown = [specs[key] for key in _CLOSING if key != "owner_id" or not _only_own(actor, "deal")]
         tones = {"stage_id": stage_tones(load(deals.stages))}
         columns = [Column(spec.key, spec.label, right=spec.key == "amount_minor", sortable=False) for spec in shown]
-        rows = [(row["id"], [cell(actor, spec, row, tones) for spec in shown]) for row in page.rows]
+        exact = fmt.with_cents(actor, (row["amount_minor"] for row in page.rows))
+        rows = [(row["id"], [cell(actor, spec, row, tones, exact) for spec in shown]) for row in page.rows]
         happened = table(columns, rows, key="closing", label="Closing this month", href="/deal?id={id}")
     if happened.opened is not None:
         go("deal", id=happened.opened)

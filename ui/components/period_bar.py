@@ -22,7 +22,7 @@ def period_bar(
     actor: Actor, *, default: PeriodPreset = PeriodPreset.MONTHS_12, more: Callable[[], None] | None = None
 ) -> Selection:
     """Draw the choices and give what was selected; ``more`` draws further ones behind them."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="period_bar"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="period_bar"):
         preset = st.segmented_control(
             "Period",
             list(_PRESETS),
@@ -68,7 +68,7 @@ def _against() -> Against:
         key="against",
         bind="query-params",
         label_visibility="collapsed",
-        width=200,
+        width=176,
     )
     return Against(picked or Against.PREVIOUS.value)
 

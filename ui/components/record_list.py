@@ -99,7 +99,7 @@ def record_list(
     if asked.show == BOARD:
         quick = None  # the states are the columns then
     typed = filter_from_url(entity_key)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="list_tools"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="list_tools"):
         q = search_box(found.plural.lower())
         chosen = _pills(quick)
         filter_button(entity_key, typed)
@@ -145,10 +145,15 @@ class _Rows:
         ids = [row["id"] for row in page.rows]
         more = {row_id: [Cell(text)] for row_id, text in self.extra.of(ids).items()} if self.extra is not None else {}
         tick = self.tick
+        money = [spec for spec in self.shown if spec.kind is FieldKind.MONEY]
+        exact = {spec.key: fmt.with_cents(actor, (row[spec.key] for row in page.rows)) for spec in money}
         happened = table(
             self._columns(),
             [
-                (row["id"], [cell(actor, spec, row, self.tones) for spec in self.shown] + more.get(row["id"], []))
+                (
+                    row["id"],
+                    [cell(actor, spec, row, self.tones, exact.get(spec.key)) for spec in self.shown] + more.get(row["id"], []),
+                )
                 for row in page.rows
             ],
             key=key,
@@ -301,13 +306,21 @@ def _react(entity_key: str, happened: Happened) -> None:
         go(entity(entity_key).page, id=happened.opened)
 
 
-def cell(actor: Actor, spec: FieldSpec, row: Mapping[str, Any], tones: Mapping[str, Mapping[Any, str]]) -> Cell:
-    """How a value looks in a table."""
+def cell(
+    actor: Actor,
+    spec: FieldSpec,
+    row: Mapping[str, Any],
+    tones: Mapping[str, Mapping[Any, str]],
+    decimals: bool | None = None,
+) -> Cell:
+    """How a value looks in a table; ``decimals``: those of an amount, as ``money`` takes them."""
     raw = row[spec.key]
     text = fmt.value(actor, spec, raw, row.get(f"{spec.key}.title"))
     if isinstance(raw, Veil):
         found = entity(spec.entity)
         return Cell(f"{found.label} {row['id']}" if raw == MASK and spec.key == found.title else text)
+    if spec.kind is FieldKind.MONEY and isinstance(raw, int):
+        return Cell(fmt.money(actor, raw, decimals=decimals))
     tone = tones.get(spec.key, {}).get(raw)
     if tone is None and spec.enum is not None and raw is not None:
         tone = TONES.get(raw)

@@ -77,8 +77,8 @@ def numbered(figure: Figure, notes: Sequence[Note]) -> list[tuple[int, Note]]:
     return list(enumerate(sorted(inside, key=lambda note: (note.day, note.id)), start=1))
 
 
-def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str) -> Option:
-    """A figure by group: bars with their values, or dots with 95 % intervals."""
+def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str, *, ink: str = _TEXT) -> Option:
+    """A figure by group: bars with their values in ``ink``, or dots with 95% intervals."""
     unit = METRICS[metric_key].unit
     names = _unique([part.label for part in parts])
     values = [_plotted(actor, unit, part.value) for part in parts]
@@ -93,8 +93,8 @@ def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str) -
         "data": [{**item, "value": [item["value"], n]} for n, item in enumerate(data)] if dots else data,
         "barMaxWidth": 22,
         "symbolSize": 10,
-        "itemStyle": {"borderRadius": 3},
-        "label": {"show": True, "position": "top" if dots else "right", "color": _MUTED},
+        "itemStyle": {"borderRadius": 3, "opacity": 1},
+        "label": {"show": True, "position": "top" if dots else "right", "color": ink},
     }
     if dots:
         series["markLine"] = {
@@ -110,11 +110,11 @@ def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str) -
     }
 
 
-def of_pivot(actor: Actor, pivot: Pivot, chart: str) -> Option:
-    """A report as bars (stacked by its columns) or as a coloured table."""
+def of_pivot(actor: Actor, pivot: Pivot, chart: str, *, ink: str = _TEXT) -> Option:
+    """A report as bars (stacked by its columns) or as a coloured table, whose figures are written in ``ink``."""
     names = _unique(pivot.rows)
     if chart == TileChart.HEAT and pivot.columns:
-        return _heat(actor, pivot, names)
+        return _heat(actor, pivot, names, ink)
     money = pivot.unit is FieldKind.MONEY
 
     def plain(value: Number | None) -> float | None:
@@ -142,7 +142,7 @@ def of_pivot(actor: Actor, pivot: Pivot, chart: str) -> Option:
     }
 
 
-def _heat(actor: Actor, pivot: Pivot, names: list[str]) -> Option:
+def _heat(actor: Actor, pivot: Pivot, names: list[str], ink: str) -> Option:
     columns = _unique(pivot.columns)
     cells = [
         (x, y, cell) for y, row in enumerate(pivot.cells) for x, cell in enumerate(row) if cell.value is not None and cell.cases
@@ -163,7 +163,7 @@ def _heat(actor: Actor, pivot: Pivot, names: list[str]) -> Option:
         "grid": {"left": 4, "right": 8, "top": 4, "bottom": 4, "containLabel": True},
         "xAxis": {**axis, "data": columns, "position": "top"},
         "yAxis": {**axis, "data": names, "inverse": True},
-        "series": [{"type": "heatmap", "data": data, "label": {"show": True, "color": _TEXT}}],
+        "series": [{"type": "heatmap", "data": data, "label": {"show": True, "color": ink}}],
     }
 
 
@@ -193,6 +193,7 @@ def _values(actor: Actor, unit: MetricUnit, suffix: str) -> Option:
         "axisLabel": {"formatter": words.get(unit, f"{prefix}{{value}}{suffix}"), "hideOverlap": True},
         "splitLine": {"lineStyle": {"color": _FAINT}},
         "splitNumber": 4,
+        "interval": 25 if unit is MetricUnit.SHARE else None,
         "minInterval": 1 if unit is MetricUnit.COUNT and not suffix else 0,
     }
 

@@ -152,6 +152,7 @@ def pivot_form(actor: Actor, spec: Spec, name: str) -> Spec:
     columns = _axis(third, "Columns", fields, same.get("columns"), f"{name}_columns_{key}", optional=True)
     found: Spec = {"entity": key, "rows": rows, "columns": columns}
     numbers = load(dimensions.numbers, key)
+    charts = {chart.value: chart.label for chart in PIVOT_CHARTS if columns or chart.value in ("table", "bars")}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         found |= _measure(numbers, same, f"{name}_{key}")
         days = {"": "All records"} | {
@@ -160,8 +161,6 @@ def pivot_form(actor: Actor, spec: Spec, name: str) -> Spec:
         found["date"] = st.selectbox("Period counts", list(days), index=_at(days, same.get("date")), format_func=lambda path: days[path], key=f"{name}_date_{key}", width=190, help="The day that the period of the dashboard cuts by")  # fmt: skip
         if found["date"]:
             found["period"] = _period(same, name)
-    charts = {chart.value: chart.label for chart in PIVOT_CHARTS if columns or chart.value in ("table", "bars")}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
         found["chart"] = st.segmented_control("Shown as", list(charts), default=list(charts)[_at(charts, same.get("chart"))], required=True, format_func=lambda chart: charts[chart], key=f"{name}_shown_{key}_{bool(columns)}")  # fmt: skip
         found["limit"] = _limit(same, name, 15)
     with st.expander("Only some records", icon=":material/filter_list:", expanded=bool(same.get("filter"))):

@@ -56,7 +56,9 @@ def _task(actor: Actor, task: TaskView) -> None:
     if task.due_at is not None:
         tone = "red" if task.overdue else "gray"
         due = f"  :{tone}-badge[{fmt.md(fmt.ago(actor, fmt.local(actor, task.due_at).date()))}]"
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small", key=f"today_task_{task.id}"
+    ):
         st.checkbox(
             f"{fmt.md(task.subject)}{due}", key=f"today_{task.id}_{task.version}", on_change=_tick, args=(task.id,), width="content"
         )

@@ -117,7 +117,8 @@ def _backup(session: Session) -> Check:
 def _summaries_pending(session: Session) -> Check:
     count = summaries.pending(session)
     state = "ok" if count < 400 else "warning"
-    return Check("Daily figures", state, f"{count} days wait for the refresh; figures are exact meanwhile.")
+    words = f"{count:,} days wait for the refresh; figures are exact meanwhile." if count else "Every day is summed up."
+    return Check("Daily figures", state, words)
 
 
 # --- the thorough check ---------------------------------------------------------------------------------------------------------

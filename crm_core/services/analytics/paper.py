@@ -119,12 +119,12 @@ def _number(actor: Actor, figure: Figure, look: Look) -> Markup:
         tone = "" if figure.distinguishable is False or not metric.better or change in QUIET else _tone(figure)
         against = "last year" if look.selection.against is Against.LAST_YEAR else "the period before"
         within = ", within chance" if figure.distinguishable is False else ""
-        said = f"({against})" if change == TOO_FEW else f"against {against}{within}"
+        said = "" if change == TOO_FEW else f"against {against}{within}"
         made += Markup('<p class="change"><span class="{}">{}</span> {}</p>').format(tone, change, said)
     if figure.reason:
         made += Markup('<p class="note">{}</p>').format(figure.reason)
     elif figure.low is not None and figure.high is not None:
-        interval = f"95 % interval {value_text(actor, metric.unit, figure.low)} to {value_text(actor, metric.unit, figure.high)}"
+        interval = f"95% interval {value_text(actor, metric.unit, figure.low)} to {value_text(actor, metric.unit, figure.high)}"
         made += Markup('<p class="note">{}</p>').format(interval)
     return made
 

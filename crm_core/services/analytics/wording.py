@@ -61,9 +61,7 @@ def period_text(actor: Actor, period: Period) -> str:
     """The days of a period."""
     if period.start is None or period.end is None:
         return "All time"
-    if period.start == period.end:
-        return fmt.day(actor, period.start)
-    return f"{fmt.day(actor, period.start)} – {fmt.day(actor, period.end)}"
+    return fmt.days(actor, period.start, period.end)
 
 
 def step_text(actor: Actor, step: Bucket) -> str:

@@ -92,7 +92,7 @@ def test_the_number_the_list_behind_it_and_the_address_say_the_same(cast):
     shown = {metric.label: metric.value for metric in app.metric}
     assert (shown["Revenue won"], shown["Open pipeline"], shown["Win rate"]) == ("$123", "$7", "50%")
     assert "Exactly: $123.45" in words(app)
-    assert "95 % interval 9.5% to 90.5%" in words(app)
+    assert "95% interval 9.5% to 90.5%" in words(app)
     with read_session() as session:
         for figure, label, count, total in (
             ("Revenue won", "1 deal", 1, 123_45),
