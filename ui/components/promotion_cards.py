@@ -23,13 +23,13 @@ NEW_FIELDS = (
     "name",
     "code",
     "effect",
-    "code_kind",
     "percent_off",
     "amount_off_minor",
+    "code_kind",
+    "max_redemptions",
     "starts_on",
     "ends_on",
     "budget_minor",
-    "max_redemptions",
 )
 MORE_FIELDS = ("min_order_minor", "per_customer", "product_id", "category_id", "campaign_id", "owner_id", "description")
 EDITED = (*NEW_FIELDS, *MORE_FIELDS)
