@@ -24,11 +24,18 @@ def _newest(account_id: int) -> HandoverView | None:
     return kept[name]
 
 
+def _may_change_owner(actor: Actor) -> bool:
+    """Who gives an account away or takes it over changes its owner."""
+    return not actor.locked("account", "owner_id")
+
+
 def offer_button(actor: Actor, where: Any, account_id: int) -> None:
     """The way to hand an account over, where nobody has been asked yet."""
     found = _newest(account_id)
     waits = found is not None and found.state is HandoverState.PENDING
-    if actor.can("account", Action.EDIT) and not waits and where.button("Hand over", icon=":material/move_down:", key="hand_over"):
+    if not actor.can("account", Action.EDIT) or not _may_change_owner(actor) or waits:
+        return
+    if where.button("Hand over", icon=":material/move_down:", key="hand_over"):
         offer_dialog(account_id)
 
 
@@ -88,15 +95,21 @@ def _tick(item_id: int, done: bool, key: str) -> None:
 
 def _actions(actor: Actor, found: HandoverView, place: str) -> None:
     if found.state is not HandoverState.PENDING:
-        if found.may_prepare and st.button("Offer again", icon=":material/move_down:", key=f"{place}_again"):
+        if (
+            found.may_prepare
+            and _may_change_owner(actor)
+            and st.button("Offer again", icon=":material/move_down:", key=f"{place}_again")
+        ):
             offer_dialog(found.account_id)
         return
     left = found.open_required
     if left and (found.mine or found.may_prepare):
         st.caption(f"{fmt.plural(len(left), 'required item')} left before it can be accepted.")
+    _say_if_closed(actor, found)
     with st.container(horizontal=True, gap="small"):
         if found.mine:
-            if st.button("Accept", type="primary", icon=":material/check:", key=f"{place}_accept_{found.id}", disabled=bool(left)):
+            closed = bool(left) or not _may_change_owner(actor)
+            if st.button("Accept", type="primary", icon=":material/check:", key=f"{place}_accept_{found.id}", disabled=closed):
                 if perform(handovers.accept, found.id, base_version=found.version, success=_taken(found)) is not None:
                     st.rerun()
                 st.rerun(scope="fragment") if place == "card" else st.rerun()
@@ -105,6 +118,11 @@ def _actions(actor: Actor, found: HandoverView, place: str) -> None:
         if found.may_prepare and st.button("Withdraw", type="tertiary", key=f"{place}_withdraw_{found.id}"):
             perform(handovers.withdraw, found.id, base_version=found.version, success="Hand-over withdrawn.")
             st.rerun()
+
+
+def _say_if_closed(actor: Actor, found: HandoverView) -> None:
+    if found.mine and not _may_change_owner(actor):
+        st.caption(":material/lock: Your role does not let you change the owner of accounts, so you can only send it back.")
 
 
 def _taken(found: HandoverView) -> str:
@@ -126,7 +144,7 @@ def offer_dialog(account_id: int) -> None:
     if missing:
         named = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         st.caption(
-            f":material/info: Not offered: {fmt.md(named)}. Their roles may see accounts, but not edit their own; an administrator can allow it."
+            f":material/info: Not offered: {fmt.md(named)}. Their roles may see accounts, but not take them over and edit them; an administrator can allow it."
         )
     note = st.text_area(
         "What do they have to know?", key="handover_note", height=90, max_chars=handovers.MAX_NOTE,
@@ -209,10 +227,12 @@ def _decide_dialog(handover_id: int) -> None:
     show_problems()
     if left:
         st.caption(f"{fmt.plural(len(left), 'required item')} left before you can accept. Tick what is done, or send it back.")
+    _say_if_closed(actor, found)
     reason = st.text_input("If you send it back: what is missing?", key=f"send_back_{handover_id}", max_chars=handovers.MAX_REASON)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         with st.container(horizontal=True, gap="small", width="content"):
-            if st.button("Accept", type="primary", icon=":material/check:", key="decide_yes", disabled=bool(left)) and (
+            closed = bool(left) or not _may_change_owner(actor)
+            if st.button("Accept", type="primary", icon=":material/check:", key="decide_yes", disabled=closed) and (
                 perform(handovers.accept, found.id, base_version=found.version, success=_taken(found)) is not None
             ):
                 st.rerun()

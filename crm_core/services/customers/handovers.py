@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from crm_core import access, events, records
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.fields import registry
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import Account, Handover, HandoverItem, SubmitKey, User
@@ -31,22 +32,24 @@ _ACCOUNT = Account.__table__  # type: ignore[attr-defined]
 
 
 def receivers(session: Session, actor: Actor, account_id: int) -> dict[int, str]:
-    """Id → name of the people who can take an account over: active, not the owner, and allowed to see accounts and to edit their own."""
+    """Id → name of the people who can take an account over: active, not the owner, and allowed to see accounts, to edit their own and to
+    become their owner."""
     return colleagues(session, actor, account_id)[0]
 
 
 def colleagues(session: Session, actor: Actor, account_id: int) -> tuple[dict[int, str], list[str]]:
-    """Who can take an account over (id → name), and the names of those who may see accounts but could not work on one that is theirs: an offer to
-    them would lead to an account that nobody can edit."""
+    """Who can take an account over (id → name), and the names of those who may see accounts but could not take one over, or not work on it then: an
+    offer to them would lead nowhere, or to an account that nobody can edit."""
     account = records.get(session, actor, "account", account_id, action=Action.EDIT)
     people = session.exec(select(User).where(User.is_active).order_by(alphabetical(User.name)))  # type: ignore[arg-type]
     told = [(person, _obstacle(session, person)) for person in people if person.id != account.owner_id]
     able = {person.id: person.name for person, obstacle in told if not obstacle}
-    return able, [person.name for person, obstacle in told if obstacle == _NOT_EDITED]
+    return able, [person.name for person, obstacle in told if obstacle in (_NOT_EDITED, _NOT_OWNED)]
 
 
 _NOT_SHOWN = "does not show accounts."
 _NOT_EDITED = "does not let them edit accounts of their own. An administrator can allow it under Roles."
+_NOT_OWNED = "does not let them change the owner of accounts. An administrator can allow it under Roles."
 
 
 def _obstacle(session: Session, person: User) -> str:
@@ -54,7 +57,9 @@ def _obstacle(session: Session, person: User) -> str:
     receiver = access.load(session, person.id)
     if not receiver.can("account", Action.READ):
         return _NOT_SHOWN
-    return "" if receiver.can("account", Action.EDIT) else _NOT_EDITED
+    if not receiver.can("account", Action.EDIT):
+        return _NOT_EDITED
+    return _NOT_OWNED if receiver.locked("account", "owner_id") else ""
 
 
 def offer(
@@ -69,7 +74,7 @@ def offer(
     more: Sequence[str] = (),
     submit_key: str | None = None,
 ) -> Handover:
-    """Offer an account to a person. It stays with its owner until they accept. Needs the right to edit the account.
+    """Offer an account to a person. It stays with its owner until they accept. Needs the right to edit the account and to change its owner.
 
     Items whose facts are in the records already are ticked at once. Raises Conflict while another hand-over of the account waits.
     """
@@ -77,6 +82,7 @@ def offer(
     earlier = session.get(SubmitKey, submit_key) if submit_key else None
     if earlier is not None and earlier.result.get("entity") == "handover":
         return _row(session, earlier.result["id"])
+    records.refuse_locked(session, actor, registry(session, "account"), ["owner_id"])
     _check_receiver(session, account, to_user_id)
     if _pending(session, account_id) is not None:
         raise Conflict("A hand-over of this account is already waiting. Withdraw it first.")
@@ -167,8 +173,10 @@ def tick(session: Session, actor: Actor, item_id: int, *, done: bool) -> Handove
 
 
 def accept(session: Session, actor: Actor, handover_id: int, *, base_version: int | None = None) -> Handover:
-    """Take the account over: it belongs to the actor from now on. All required items must be ticked. Only the receiver can."""
+    """Take the account over: it belongs to the actor from now on. All required items must be ticked. Only the receiver can, if their role
+    may change the owner."""
     handover, account = _deciding(session, actor, handover_id, base_version)
+    records.refuse_locked(session, actor, registry(session, "account"), ["owner_id"])
     items = session.exec(select(HandoverItem).where(HandoverItem.handover_id == handover.id).order_by(col(HandoverItem.position)))
     handover_rules.check_can_accept([item.label for item in items if item.required and not item.done])
     _decide(session, actor, handover, HandoverState.ACCEPTED)

@@ -7,16 +7,16 @@ from sqlmodel import select
 from crm_core.access import load
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
-from crm_core.models import Account, Handover, RolePermission
+from crm_core.models import Account, Handover, Role, RoleFieldMask, RolePermission
 from crm_core.services.collaboration import notifications, timeline
 from crm_core.services.customers import accounts, checklists, contacts, handovers
-from crm_core.vocabulary import Action, HandoverEdge, HandoverState, Scope
+from crm_core.vocabulary import Action, FieldLevel, HandoverEdge, HandoverState, Scope
 from tests.verbs import do
 
 
-def see(verb, actor, *args, **kwargs):
+def see(verb, *args, **kwargs):
     with read_session() as session:
-        return verb(session, actor, *args, **kwargs)
+        return verb(session, *args, **kwargs)
 
 
 @pytest.fixture
@@ -228,3 +228,36 @@ def test_nobody_is_reminded_of_an_offer_once_it_is_decided(cast, account):
         assert see(notifications.unread, sam) == 1
         decide(offer.id)
         assert see(notifications.unread, sam) == 0
+
+
+def lock_owner(role_key, actor):
+    """The role may only read the owner of accounts from now on; the actor as they are then."""
+    with write_session() as session:
+        role = session.exec(select(Role).where(Role.key == role_key)).one()
+        session.add(RoleFieldMask(role_id=role.id, entity="account", field_key="owner_id", level=FieldLevel.READ))
+    return see(lambda session: load(session, actor.user_id))
+
+
+def test_a_role_that_only_reads_the_owner_hands_nothing_over(cast, account):
+    alice = lock_owner("sales_rep", cast["alice"])
+    with pytest.raises(Invalid) as refused:
+        do(handovers.offer, alice, account.id, to_user_id=cast["sam"].user_id)
+    assert refused.value.fields == {"owner_id": "Owner is read-only for your role."}
+    assert see(handovers.of_account, alice, account.id) is None
+
+
+def test_a_role_that_only_reads_the_owner_takes_nothing_over_but_can_send_it_back(cast, account):
+    alice = cast["alice"]
+    offer = do(handovers.offer, alice, account.id, to_user_id=cast["sam"].user_id)
+    prepare(cast, account, offer)
+    sam = lock_owner("support_agent", cast["sam"])
+    with pytest.raises(Invalid) as refused:
+        do(handovers.accept, sam, offer.id)
+    assert refused.value.fields == {"owner_id": "Owner is read-only for your role."}
+    with read_session() as session:
+        assert session.get(Account, account.id).owner_id == alice.user_id
+    do(handovers.decline, sam, offer.id, reason="I may not take accounts over.")
+    able, missing = see(handovers.colleagues, alice, account.id)
+    assert sam.user_id not in able and "Sam Agent" in missing
+    with pytest.raises(Invalid, match="change the owner"):
+        do(handovers.offer, alice, account.id, to_user_id=sam.user_id)
