@@ -89,7 +89,7 @@ EXCUSED = {
     "telephony/dial_lists.py may_call": "asks what the role grants",
     "collaboration/activities.py price_asked": "part of log, which asks, and of a sending of a public form",
     "collaboration/suppressions.py note": "part of a bounce or of unsubscribing, which ask or speak for the person",
-    "customers/created_anyway.py note": "part of crud.create_anyway, which asks",
+    "customers/created_anyway.py note": "part of crud.create_anyway and of converting a lead, which ask",
     "customers/consent_files.py imported": "part of an import, which asks",
     "customers/consent.py rules": "what everybody signed in may read",
     "customers/consent.py from_when": "an instant, no record",

@@ -14,6 +14,7 @@ from crm_core.services.sales import leads
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.duplicate_hints import why_anyway
 from ui.components.picker import picker
 from ui.components.record_page import new_dialog
 from ui.navigation import go, page_of
@@ -53,9 +54,11 @@ def convert_dialog(lead_id: int, version: int, row: Mapping[str, Any]) -> None:
     contact_id = _contact(actor, row, found.contacts)
     if found.hidden:
         st.caption(f":material/visibility_off: {found.hidden} more that may be the same, not shared with you.")
+    doubtful = _doubtful(lead_id, row, found, account_name if account_id is None else "", new_contact=contact_id is None)
+    why = why_anyway("convert") if doubtful else None
     deal_name, amount_minor = _deal(actor, row)
     ready = account_id is not False and contact_id is not False
-    if st.button("Convert", type="primary", key="convert_yes", disabled=not ready):
+    if st.button("Convert anyway" if doubtful else "Convert", type="primary", key="convert_yes", disabled=not ready):
         made = perform(
             leads.convert,
             lead_id,
@@ -64,12 +67,23 @@ def convert_dialog(lead_id: int, version: int, row: Mapping[str, Any]) -> None:
             account_name=account_name,
             deal_name=deal_name,
             amount_minor=amount_minor,
+            why=why,
             base_version=version,
             success=fmt.md(f"{row['name']} converted."),
         )
         if made is not None:
             st.rerun()
         show_problems()
+
+
+def _doubtful(lead_id: int, row: Mapping[str, Any], found: leads.Candidates, account_name: str, *, new_contact: bool) -> bool:
+    """Whether something that is created may be here already. Names what is like another name than the lead's company."""
+    if account_name.strip() and account_name != row["company"]:
+        known = {hit.id for hit in found.accounts}
+        found = load(leads.candidates, lead_id, company=account_name)
+        for hit in [hit for hit in found.accounts if hit.id not in known][:5]:
+            st.caption(fmt.md(f"Also here: {hit.title[:80]} ({', '.join(hit.reasons)})"))
+    return bool(leads.alike(found, new_account=bool(account_name.strip()), new_contact=new_contact))
 
 
 def _choose(label: str, entity_key: str, hits: Sequence[Duplicate], extra: Mapping[str, str], best: bool) -> Any:

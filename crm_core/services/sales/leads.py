@@ -18,7 +18,7 @@ from crm_core.kit import clock
 from crm_core.kit.text import fold
 from crm_core.models import Account, Activity, Contact, Deal, Lead, LeadStatus, Task, Touchpoint, User
 from crm_core.services.collaboration import files, incoming, interactions
-from crm_core.services.customers import accounts, contacts, duplicates, unsubscribing
+from crm_core.services.customers import accounts, contacts, created_anyway, duplicates, unsubscribing
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LeadKind
 
@@ -189,6 +189,7 @@ def convert(
     account_name: str | None = None,
     deal_name: str | None = None,
     amount_minor: int | None = None,
+    why: created_anyway.Why | None = None,
     base_version: int | None = None,
 ) -> Converted:
     """Turn a lead into account, contact and (with ``deal_name``) deal, all or nothing.
@@ -202,10 +203,19 @@ def convert(
         raise Conflict("Somebody else changed this lead meanwhile. Look at it again before you convert it.")
     owner_id = _heir(session, actor, lead)
     _refuse_typed(session, actor, lead, account_name if account_id is None else None, deal_name, amount_minor)
+    doubts: dict[str, duplicates.Found] = {}
+    if why is not None:
+        company = account_name if account_name is not None else lead.company
+        found = candidates(session, actor, lead_id, company=company)
+        doubts = alike(found, new_account=account_id is None and bool((company or "").strip()), new_contact=contact_id is None)
+        why = created_anyway.settle(why) if doubts else None
     with records.carrying(session):
         account = _account(session, actor, lead, account_id, account_name, owner_id)
         contact = _contact(session, actor, lead, contact_id, account, owner_id, told=not deal_name)
         deal = _deal(session, actor, lead, account, contact, deal_name, amount_minor, owner_id)
+    made = {"account": account, "contact": contact}
+    for key, like in doubts.items():
+        created_anyway.note(session, actor, made[key], like, why or created_anyway.Why())
     for model in (Activity, Task):
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
             row.account_id, row.contact_id = account.id if account else None, contact.id
@@ -343,14 +353,15 @@ class Candidates:
     hidden: int
 
 
-def candidates(session: Session, actor: Actor, lead_id: int) -> Candidates:
-    """Look for the lead's company and person among accounts and contacts, before it is converted."""
+def candidates(session: Session, actor: Actor, lead_id: int, *, company: str | None = None) -> Candidates:
+    """Look for the lead's company and person among accounts and contacts, before it is converted. ``company``: another name for the account."""
     lead = get(session, actor, lead_id)
     values = {key: getattr(lead, key) for key in ("name", "email", "phone", "website", "company")}
     found = [duplicates.check(session, actor, "lead", values, exclude_id=lead_id)]
-    if lead.company and actor.can("account", Action.CREATE):
-        company = {"name": lead.company, "website": lead.website, "phone": lead.phone}
-        found.append(duplicates.check(session, actor, "account", company))
+    name = company if company is not None else lead.company
+    if name and actor.can("account", Action.CREATE):
+        firm = {"name": name, "website": lead.website, "phone": lead.phone}
+        found.append(duplicates.check(session, actor, "account", firm))
     hits = {(hit.entity, hit.id): hit for result in reversed(found) for hit in result.shown}
     best = sorted(hits.values(), key=lambda hit: -hit.score)
     return Candidates(
@@ -358,6 +369,17 @@ def candidates(session: Session, actor: Actor, lead_id: int) -> Candidates:
         tuple(hit for hit in best if hit.entity == "contact"),
         max(result.hidden for result in found),
     )
+
+
+def alike(found: Candidates, *, new_account: bool, new_contact: bool) -> dict[str, duplicates.Found]:
+    """What of the candidates speaks against creating an account or a contact: entity → what is like it, only where there is something. What the
+    person may not see is counted once."""
+    doubts = {}
+    if new_contact and (found.contacts or found.hidden):
+        doubts["contact"] = duplicates.Found(found.contacts, found.hidden)
+    if new_account and (found.accounts or (found.hidden and not new_contact)):
+        doubts["account"] = duplicates.Found(found.accounts, 0 if new_contact else found.hidden)
+    return doubts
 
 
 def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
@@ -427,4 +449,4 @@ def _grown(session: Session, actor: Actor, lead: Lead, made: list[tuple[str, int
 
 def _was_changed(session: Session, key: str, record_id: int) -> bool:
     log = session.exec(select(events.Event.type).where(events.Event.entity == key, events.Event.record_id == record_id))
-    return any(found != f"{key}.created" for found in log)
+    return any(found not in (f"{key}.created", f"{key}.created_anyway") for found in log)

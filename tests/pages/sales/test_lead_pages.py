@@ -85,6 +85,25 @@ def test_candidates_for_a_conversion_name_the_account_and_the_contact_that_are_h
     assert found.hidden == 0
 
 
+def test_the_dialog_of_a_conversion_asks_why_something_that_looks_known_is_a_new_one(cast):
+    alice = cast["alice"]
+    do(leads.convert, alice, new(alice).id)
+    lead = new(alice)
+    app = open_screen(alice, "lead", id=lead.id)
+    app.button(key="convert").click().run()
+    assert app.button(key="convert_yes").label == "Convert", "what is here is chosen at first"
+    app.radio(key="convert_contact").set_value("new")
+    app.button(key="convert").click().run()
+    assert app.button(key="convert_yes").label == "Convert anyway"
+    app.button(key="convert").click()
+    app.button(key="convert_yes").click().run()
+    assert "Say why this is a new one" in words(app) and kind_of(alice, lead.id) is LeadKind.OPEN
+    app.selectbox(key="convert_why").set_value("shared")
+    app.button(key="convert").click()
+    app.button(key="convert_yes").click().run()
+    assert not app.exception and kind_of(alice, lead.id) is LeadKind.CONVERTED
+
+
 def test_the_new_lead_dialog_shows_who_is_already_here(cast):
     lead = new(cast["alice"])
     app = open_screen(cast["alice"], "leads")

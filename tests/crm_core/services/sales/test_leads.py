@@ -11,10 +11,10 @@ from crm_core.lists import ListQuery
 from crm_core.models import Event, LeadStatus, Touchpoint, User
 from crm_core.services import crud
 from crm_core.services.admin import custom_fields
-from crm_core.services.collaboration import activities, files, timeline
-from crm_core.services.customers import contacts, duplicates
+from crm_core.services.collaboration import activities, files, outbox, timeline
+from crm_core.services.customers import contacts, created_anyway, duplicates
 from crm_core.services.sales import leads, orders
-from crm_core.vocabulary import ActivityKind, FieldKind, LeadKind
+from crm_core.vocabulary import ActivityKind, DuplicateReason, FieldKind, LeadKind
 from tests import verbs
 from tests.verbs import do
 
@@ -106,6 +106,50 @@ def test_taking_a_conversion_back_takes_its_files_off_a_contact_that_was_only_ch
     assert len(verbs.look(files.find, alice, "contact", known.id)) == 1
     do(leads.undo_conversion, alice, lead.id)
     assert verbs.look(files.find, alice, "contact", known.id) == [] and len(verbs.look(files.find, alice, "lead", lead.id)) == 1
+
+
+def test_converting_somebody_who_looks_known_into_new_records_takes_a_reason_which_is_kept(cast):
+    alice = cast["alice"]
+    known = do(leads.convert, alice, new(alice).id)
+    lead = new(alice, name="Maria Anders jr.")
+    with pytest.raises(Invalid, match="Say why"):
+        do(leads.convert, alice, lead.id, why=created_anyway.Why())
+    assert count(alice, "contact") == count(alice, "account") == 1, "nothing came of it"
+    why = created_anyway.Why(DuplicateReason.BRANCH, "Mother and daughter")
+    made = do(leads.convert, alice, lead.id, account_id=known.account_id, why=why)
+
+    with read_session() as session:
+        (event,) = session.exec(select(Event).where(Event.type.in_(["contact.created_anyway", "account.created_anyway"])))
+    assert (event.entity, event.record_id) == ("contact", made.contact_id), "the account was chosen, not created"
+    assert event.data["reason"].endswith("Mother and daughter") and event.data["like"] == [["contact", known.contact_id]]
+    do(leads.undo_conversion, alice, lead.id)
+    with pytest.raises(Invalid, match="Say why"):
+        do(leads.convert, alice, lead.id, contact_id=known.contact_id, why=created_anyway.Why())
+    do(leads.convert, alice, lead.id, account_id=known.account_id, contact_id=known.contact_id, why=created_anyway.Why())
+    other = new(alice, name="Sigrid Olsen", company="Nordlicht", email="s@nordlicht.example")
+    do(leads.convert, alice, other.id, why=created_anyway.Why())
+    assert verbs.look(created_anyway.summary, cast["root"]).total == 1
+
+
+def test_letters_that_a_lead_was_sent_stand_on_the_timeline_of_the_contact_it_becomes_for_who_sees_the_lead(cast):
+    alice, root, charlie = cast["alice"], cast["root"], cast["charlie"]
+    lead = new(alice)
+    do(
+        outbox.queue, root, to="maria@alfreds.example", subject="Our news", text="T", kind="campaign", dedupe_key="k", lead_id=lead.id,
+        start=False,
+    )  # fmt: skip
+
+    def read(actor, key, record_id):
+        found = verbs.look(timeline.find, actor, key, record_id, kinds=["mails"])[0]
+        return [item.title for item in found if item.kind == "letter"]
+
+    assert read(alice, "lead", lead.id) == ["Our news"]
+    made = do(leads.convert, alice, lead.id)
+    for key, record_id in (("contact", made.contact_id), ("account", made.account_id)):
+        assert read(alice, key, record_id) == ["Our news"]
+        assert read(charlie, key, record_id) == [], "sees the customer, but not somebody else's lead"
+    do(leads.undo_conversion, alice, lead.id)
+    assert read(alice, "lead", lead.id) == ["Our news"]
 
 
 def test_a_failed_conversion_leaves_nothing(cast):
