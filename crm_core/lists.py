@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
 from sqlmodel import Session
 
-from crm_core import search
+from crm_core import persons, search
 from crm_core.access import Actor, require, visible
 from crm_core.db import READS, shared
 from crm_core.entities import ENTITIES, Entity, entity
@@ -255,6 +255,10 @@ def rows_of(
         if actor.masked(entity_key, spec.key):
             for row in rows:
                 row[spec.key] = instead(actor, spec, row[spec.key])
+        elif spec.key == "subject" and persons.hides(actor):
+            said = persons.subjects(session, actor, entity_key, {row["id"]: row["subject"] for row in rows})
+            for row in rows:
+                row["subject"] = said[row["id"]]
         elif spec.custom:
             for row in rows:
                 row[spec.key] = spec.from_json(row[spec.key])
@@ -286,7 +290,7 @@ def titles(session: Session, actor: Actor, entity_key: str, ids: Iterable[int | 
     known = _kept_titles(session, actor, found, wanted) if READS in session.info else _titles(session, actor, found, wanted)
     if actor.masked(entity_key, found.title):
         return {record_id: f"{found.label} {record_id}" for record_id in known}
-    return known
+    return persons.subjects(session, actor, entity_key, known)
 
 
 def _titles(session: Session, actor: Actor, found: Entity, wanted: Iterable[int] | None) -> dict[int, str]:

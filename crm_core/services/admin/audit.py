@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 from sqlmodel import select as load
 
-from crm_core import lists
+from crm_core import lists, persons
 from crm_core.access import Actor, owned_within, require
 from crm_core.db import is_sqlite, write_session
 from crm_core.entities import ENTITIES, label_of
@@ -143,13 +144,14 @@ def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
         for key in {row.entity for row in rows} & set(ENTITIES)
     }
     linked = _linked(session, actor, rows)
+    covers = persons.covers(session, actor, ((row.entity, row.record_id) for row in rows if row.entity in ENTITIES))
     return [
         Entry(
             id=row.id,
             at=row.at,
             who=people.get(row.actor_id, "Rapport"),
             via=row.via,
-            sentence=_sentence(row),
+            sentence=_sentence(row, persons.told(actor, row.data or {}, covers.get((row.entity, row.record_id)))),
             entity=row.entity,
             entity_label=label_of(row.entity),
             record_id=row.record_id,
@@ -177,13 +179,13 @@ class _Blanks(dict[str, Any]):
         return "…"
 
 
-def _sentence(row: Any) -> str:
+def _sentence(row: Any, data: Mapping[str, Any]) -> str:
     """The event's sentence with its own words filled in; names of fields stand in the changes."""
     try:
         template = sentence_of(row.type)
     except KeyError:
         return row.type.replace(".", " ").replace("_", " ")
-    words = _Blanks({**(row.data or {}), "entity": label_of(row.entity).lower(), "fields": _count(row.changes or {})})
+    words = _Blanks({**data, "entity": label_of(row.entity).lower(), "fields": _count(row.changes or {})})
     return template.format_map(words)
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from crm_core import lists, records
+from crm_core import lists, persons, records
 from crm_core.access import Actor, owned_within, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
@@ -117,11 +117,12 @@ def _meetings(session: Session, actor: Actor, at: Span, days: Span, owners: Sequ
         table.c.kind == ActivityKind.MEETING, table.c.at >= early, table.c.at < at[1],
     )  # fmt: skip
     entries = []
+    subjects = persons.subjects(session, actor, "activity", {row.id: row.subject for row in rows})
     for row in rows:
         end = row.at + timedelta(minutes=row.minutes or DEFAULT_MINUTES)
         opens = next(((link.removesuffix("_id"), getattr(row, link)) for link in links if getattr(row, link)), None)
         if end > at[0]:
-            entries.append(_timed("meeting", row, row.subject, row.at, end, _may_edit(actor, "meeting"), opens))
+            entries.append(_timed("meeting", row, subjects[row.id], row.at, end, _may_edit(actor, "meeting"), opens))
     return entries
 
 
@@ -131,9 +132,10 @@ def _tasks(session: Session, actor: Actor, at: Span, days: Span, owners: Sequenc
         session, actor, "task", ("subject", "due_at", "status"), owners, "due_at",
         table.c.status != TaskStatus.CANCELLED, table.c.due_at >= at[0], table.c.due_at < at[1],
     )  # fmt: skip
+    subjects = persons.subjects(session, actor, "task", {row.id: row.subject for row in rows})
     return [
         _timed(
-            "task", row, row.subject, row.due_at, row.due_at + timedelta(minutes=DEFAULT_MINUTES),
+            "task", row, subjects[row.id], row.due_at, row.due_at + timedelta(minutes=DEFAULT_MINUTES),
             _may_edit(actor, "task") and row.status is TaskStatus.OPEN, ("task", row.id), done=row.status is TaskStatus.DONE,
         )
         for row in rows

@@ -9,7 +9,7 @@ from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from crm_core import access, db, lists
+from crm_core import access, db, lists, persons
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES, entity, label_of
 from crm_core.errors import NotPermitted
@@ -217,12 +217,17 @@ def told(session: Session, actor: Actor, rows: Iterable[Any]) -> list[Told]:
         for key in {row.entity for row in found if row.entity in ENTITIES}
     }
     people = lists.titles(session, actor, "user", {row.params.get("by") for row in found})
-    return [_told(row, names.get(row.entity, {}), people) for row in found]
+    places = ((row.entity, row.record_id) for row in found if row.entity in ENTITIES and row.record_id is not None)
+    covers = persons.covers(session, actor, places)
+    return [
+        _told(row, persons.told(actor, row.params, covers.get((row.entity, row.record_id))), names.get(row.entity, {}), people)
+        for row in found
+    ]
 
 
-def _told(row: Any, names: Mapping[int, str], people: Mapping[int, str]) -> Told:
+def _told(row: Any, params: Mapping[str, Any], names: Mapping[int, str], people: Mapping[int, str]) -> Told:
     kind = KINDS[row.kind]
-    values = {**row.params, "by": people.get(row.params.get("by") or 0, "Rapport")}
+    values = {**params, "by": people.get(row.params.get("by") or 0, "Rapport")}
     page = str(row.params.get(kind.page[1:], "")) if kind.page.startswith("@") else kind.page
     query = {name: row.params[key] for name, key in kind.query.items() if key in row.params}
     if row.entity in ENTITIES:

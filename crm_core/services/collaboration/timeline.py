@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, exists, false, func, not_, or_, select, true
 from sqlmodel import Session
 
-from crm_core import lists, records
+from crm_core import lists, persons, records
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES, entity
 from crm_core.events import sentence_of
@@ -138,7 +138,8 @@ def on_my_records(session: Session, actor: Actor, since: datetime, *, limit: int
     found = session.execute(query).scalars().all()
     shown = list(session.execute(select(Event).where(table.c.id.in_(found)).order_by(*order)).scalars())
     people = _people(session, actor, (row.actor_id for row in shown))
-    return [_event_item(session, actor, row, people, "", 0) for row in shown]
+    covers = persons.covers(session, actor, ((row.entity, row.record_id) for row in shown))
+    return [_event_item(session, actor, row, people, covers, "", 0) for row in shown]
 
 
 def _is_owned(actor: Actor, key: str, events: Any) -> Any:
@@ -190,12 +191,13 @@ def of_activities(session: Session, actor: Actor, found: Sequence[Activity]) -> 
     """Entries of activities that the actor was found to see."""
     people = _people(session, actor, (row.owner_id for row in found))
     talks = timeline_mail.talks(session, [row.id for row in found])
+    subjects = persons.subjects(session, actor, "activity", {row.id: row.subject for row in found})
     return [
         Item(
             row.kind.value,
             row.at,
             people.get(row.owner_id or 0, ""),
-            row.subject,
+            subjects[row.id],
             row.body or "",
             data={
                 "minutes": row.minutes,
@@ -227,8 +229,17 @@ def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limi
     )
     found = list(session.execute(query).scalars())
     people = _people(session, actor, (row.owner_id for row in found))
+    subjects = persons.subjects(session, actor, "task", {row.id: row.subject for row in found})
     return [
-        Item("task", row.done_at, people.get(row.owner_id or 0, ""), row.subject, row.body or "", entity="task", record_id=row.id)
+        Item(
+            "task",
+            row.done_at,
+            people.get(row.owner_id or 0, ""),
+            subjects[row.id],
+            row.body or "",
+            entity="task",
+            record_id=row.id,
+        )
         for row in found
         if row.done_at is not None
     ]
@@ -256,7 +267,8 @@ def _events(
     people = _people(session, actor, (row.actor_id for row in found))
     for key in {row.entity for row in found} - {entity_key}:  # all names of a kind at once; the session remembers them
         lists.titles(session, actor, key, {row.record_id for row in found if row.entity == key})
-    return [_event_item(session, actor, row, people, entity_key, record_id) for row in found]
+    covers = persons.covers(session, actor, ((row.entity, row.record_id) for row in found))
+    return [_event_item(session, actor, row, people, covers, entity_key, record_id) for row in found]
 
 
 def _event_places(table: Any, entity_key: str, record_id: int, wanted: frozenset[str]) -> list[Any]:
@@ -314,12 +326,20 @@ def _within_sight(session: Session, actor: Actor, entity_key: str, batch: list[E
     return [event for event in batch if event.entity == entity_key or (event.entity, event.record_id) in seen]
 
 
-def _event_item(session: Session, actor: Actor, row: Event, people: Mapping[int, str], entity_key: str, record_id: int) -> Item:
+def _event_item(
+    session: Session,
+    actor: Actor,
+    row: Event,
+    people: Mapping[int, str],
+    covers: Mapping[persons.Place, persons.Cover],
+    entity_key: str,
+    record_id: int,
+) -> Item:
     changes = tuple(_changes(session, actor, row))
     other = row.entity != entity_key or row.record_id != record_id
     title = lists.titles(session, actor, row.entity, [row.record_id]).get(row.record_id, "") if other else ""
     data = {
-        **row.data,
+        **persons.told(actor, row.data, covers.get((row.entity, row.record_id))),
         "entity": entity(row.entity).label.lower(),
         "fields": ", ".join(change.spec.label.lower() for change in changes),
     }

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlmodel import Session
 
-from crm_core import lists
+from crm_core import lists, persons
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES, entity
 from crm_core.kit.text import clip
@@ -71,9 +71,24 @@ def _persons(actor: Actor, table: Any, entity_key: str, record_id: int) -> Any:
         return table.c[f"{entity_key}_id"] == record_id
     if entity_key != "account" or not actor.can("contact", Action.READ):
         return None
+    return table.c.contact_id.in_(_people_of(actor, record_id))
+
+
+def _people_of(actor: Actor, account_id: int) -> Any:
     people = entity("contact").table
-    theirs = select(people.c.id).where(people.c.account_id == record_id, visible(actor, "contact", people))
-    return table.c.contact_id.in_(theirs)
+    return select(people.c.id).where(people.c.account_id == account_id, visible(actor, "contact", people))
+
+
+def _addressed(session: Session, actor: Actor, entity_key: str, record_id: int) -> Any:
+    """Mail to the persons of a record, what they were sent as leads included where the actor may see those leads; None where there is no person."""
+    who = _persons(actor, _MAIL, entity_key, record_id)
+    if who is None or entity_key == "lead" or not actor.can("lead", Action.READ):
+        return who
+    lead = entity("lead").table
+    contact = lead.c.converted_contact_id
+    became = contact == record_id if entity_key == "contact" else contact.in_(_people_of(actor, record_id))
+    leads = list(session.execute(select(lead.c.id).where(became, visible(actor, "lead", lead))).scalars())
+    return or_(who, _MAIL.c.lead_id.in_(leads)) if leads else who
 
 
 # --- letters ----------------------------------------------------------------------------------------------------------------
@@ -92,7 +107,7 @@ def letters(
 ) -> list[Letter]:
     """The latest letters to the people of a record that the caller was found to see. ``link``: the column by which activities hang on it; a mail
     that stands there as an activity is not told twice. ``meetings``: which ones it shows besides those that the actor may see, invitations to others stay out of sight. ``by``: only those of these colleagues."""
-    who = _persons(actor, _MAIL, entity_key, record_id)
+    who = _addressed(session, actor, entity_key, record_id)
     if who is None:
         return []
     clause = [who, _MAIL.c.kind.not_in(rules.UNLISTED), *([_MAIL.c.user_id.in_(by)] if by is not None else [])]
@@ -109,6 +124,8 @@ def letters(
         "sent_at",
         "created_at",
         "dedupe_key",
+        "contact_id",
+        "lead_id",
     )
     # Sorted by an expression, since the index of the person is wanted and never a walk through everything that was ever sent.
     query = select(*(_MAIL.c[name] for name in names)).where(*clause).order_by((_MAIL.c.id + 0).desc()).limit(2 * limit)
@@ -116,18 +133,27 @@ def letters(
     rows = _of_meetings_in_sight(session, actor, rows, meetings)[:limit]
     seen = _what_readers_did(session, rows)
     campaigns = _campaigns(session, actor, (_campaign_of(row.batch) for row in rows))
-    return [_letter(row, seen.get(row.id, ""), campaigns.get(_campaign_of(row.batch) or 0, "")) for row in rows]
+    covers = persons.covers(session, actor, (place for row in rows for place in _reader_of(row)))
+    return [
+        _letter(row, seen.get(row.id, ""), campaigns.get(_campaign_of(row.batch) or 0, ""), [covers[one] for one in _reader_of(row) if one in covers])
+        for row in rows
+    ]  # fmt: skip
 
 
-def _letter(row: Any, seen: str, campaign: str) -> Letter:
+def _reader_of(row: Any) -> list[persons.Place]:
+    return [(key, number) for key, number in (("contact", row.contact_id), ("lead", row.lead_id)) if number is not None]
+
+
+def _letter(row: Any, seen: str, campaign: str, covers: Sequence[persons.Cover]) -> Letter:
     state = MailState(row.state)
     wrong = state in rules.WRONG
     words = rules.state_words(state) + (f": {row.message}" if wrong and row.message else "")
     words_of = row.content.strip() if row.kind == rules.PERSONAL else rules.without_links(row.content.strip())
     open_text = "" if row.secret or row.kind in rules.CONFIDENTIAL else clip(words_of, TEXT)
-    return Letter(
-        row.id, row.sent_at or row.created_at, row.kind, row.subject, open_text, seen or words, wrong, row.user_id, campaign
-    )
+    subject = row.subject
+    for cover in covers:
+        subject, open_text = cover(subject), cover(open_text)
+    return Letter(row.id, row.sent_at or row.created_at, row.kind, subject, open_text, seen or words, wrong, row.user_id, campaign)
 
 
 def _told_once(session: Session, actor: Actor, rows: list[Any], link: Any, record_id: int) -> list[Any]:

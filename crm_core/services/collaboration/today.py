@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select as core_select
 from sqlmodel import Session
 
-from crm_core import idleness, lists
+from crm_core import idleness, lists, persons
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.filters import where
@@ -59,20 +59,21 @@ def my_tasks(session: Session, actor: Actor, *, limit: int = SIZE) -> tuple[list
             session, actor, "task", ListQuery(filter=_all(_leaf("owner_id", "eq", "@me"), _leaf("status", "eq", "open")))
         )
     known = {key: lists.titles(session, actor, key, (getattr(task, LINKS[key]) for task in found)) for key in _telling(actor)}
-    return [_task(task, known) for task in found], total
+    subjects = persons.subjects(session, actor, "task", {task.id: task.subject for task in found})
+    return [_task(task, subjects[task.id], known) for task in found], total
 
 
 def _telling(actor: Actor) -> Iterable[str]:
     return [key for key in ("ticket", "deal", "lead", "contact", "account") if actor.can(key, Action.READ)]
 
 
-def _task(task: Task, known: Mapping[str, Mapping[int, str]]) -> TaskView:
+def _task(task: Task, subject: str, known: Mapping[str, Mapping[int, str]]) -> TaskView:
     overdue = task.due_at is not None and task.due_at < clock.utcnow()
     for key, titles in known.items():
         record_id = getattr(task, LINKS[key])
         if record_id in titles:
-            return TaskView(task.id, task.version, task.subject, task.due_at, overdue, key, record_id, titles[record_id])
-    return TaskView(task.id, task.version, task.subject, task.due_at, overdue)
+            return TaskView(task.id, task.version, subject, task.due_at, overdue, key, record_id, titles[record_id])
+    return TaskView(task.id, task.version, subject, task.due_at, overdue)
 
 
 def deals(session: Session, actor: Actor) -> Block | None:

@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, select, true, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from crm_core import db, lists
+from crm_core import db, lists, persons
 from crm_core.access import Actor, require
 from crm_core.entities import ENTITIES
 from crm_core.errors import Invalid, NotFound
@@ -199,9 +199,10 @@ def _talks(session: Session, actor: Actor, rows: Mapping[int, Any], owners: Mapp
     names = {
         (key, number): name for key in {one.entity for one in found} for number, name in _titles(session, actor, key, found).items()
     }
+    subjects = persons.subjects(session, actor, "activity", {row.id: row.subject for row in said.values()})
     for one in found:
         yield _arrival(
-            rows[one.id], owners, who=names.get((one.entity, one.record_id), ""), what=said[one.activity_id].subject, state="Waits for an answer",
+            rows[one.id], owners, who=names.get((one.entity, one.record_id), ""), what=subjects[one.activity_id], state="Waits for an answer",
             page=ENTITIES[one.entity].page, query={"id": one.record_id}, may_settle=True,
         )  # fmt: skip
 
