@@ -1,6 +1,6 @@
 """People as far as work goes: a row each, the dialog of skills, limits and shift, the dialog of absences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from crm_core.services.routing.standing import KINDS
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.parts_clash import Part, clashing, save_parts
 from ui.session import current_actor
 
 
@@ -112,13 +113,34 @@ def person_dialog(person: PersonView) -> None:
         "Shift", list(known), index=list(known).index(before) if before else None, format_func=lambda one: known[one], placeholder="Round the clock",
         key=f"pd_shift_{person.id}", help="Working hours are made under Service levels",
     )  # fmt: skip
-    if st.button("Save", type="primary", key=f"pd_save_{person.id}"):
-        done = perform(
-            people.save, person.id, takes_work=takes, skills=_skills(table), capacity=capacity, calendar_id=calendar_id, success=fmt.md(f"{person.name} saved.")
-        )  # fmt: skip
-        if done is not None:
-            st.rerun()
-        show_problems()
+    name = f"profile_{person.id}_{person.version}"
+    pressed = st.button("Save", type="primary", key=f"pd_save_{person.id}", disabled=clashing(name))
+    mine = {"takes_work": takes, "skills": _skills(table), "capacity": _limits(capacity), "calendar_id": calendar_id}
+    parts = {
+        "takes_work": Part("Takes work", lambda value: "Yes" if value else "No"),
+        "skills": Part("Skills", lambda value: ", ".join(f"{skill} {level}" for skill, level in value.items())),
+        "capacity": Part("Most open at once", _limit_words),
+        "calendar_id": Part("Shift", lambda value: known.get(value, "Round the clock")),
+    }
+
+    def save(values: Mapping[str, Any], base: Any) -> Any:
+        return perform(people.save, person.id, **values, base_version=base.version, success=fmt.md(f"{person.name} saved."))
+
+    if save_parts(name, pressed, seen=person, mine=mine, parts=parts, values_of=_profile, save=save):
+        st.rerun()
+    show_problems()
+
+
+def _profile(row: Any) -> dict[str, Any]:
+    return {"takes_work": row.takes_work, "skills": row.skills, "capacity": row.capacity, "calendar_id": row.calendar_id}
+
+
+def _limits(capacity: Mapping[str, Any]) -> dict[str, int]:
+    return {key: int(value) for key, value in capacity.items() if value is not None}
+
+
+def _limit_words(capacity: Mapping[str, int]) -> str:
+    return ", ".join(f"{most} {label_of(key, plural=True).lower()}" for key, most in capacity.items())
 
 
 def _skills(table: pd.DataFrame) -> dict[str, int]:

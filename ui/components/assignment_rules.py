@@ -17,6 +17,8 @@ from crm_core.vocabulary import FieldKind, RouteMethod
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import forget_inline, inline_filter
+from ui.components.filter_inputs import words_of
+from ui.components.parts_clash import Part, clashing, save_parts
 from ui.session import current_actor
 
 HOW = {
@@ -56,22 +58,70 @@ def rule_dialog(rule: RuleView | None) -> None:
         placeholder="No queue of its own: under “Waiting”", key=f"ar_queue_{tag}",
     )  # fmt: skip
     given |= {"name": name or "", "entity": entity, "method": method, "filter": ast}
+    question = f"rule_{tag}"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         tried = st.button("Try it on the last 90 days", icon=":material/history:", key=f"ar_try_{tag}")
-        saved = st.button("Save", type="primary", key=f"ar_save_{tag}")
+        saved = st.button("Save", type="primary", key=f"ar_save_{tag}", disabled=clashing(question))
     if tried:
         made = perform(rules.draft, rule.id if rule else None, **{**given, "name": name or "This rule"})
         if made is not None:
             show_replay(made)
-    if saved:
-        done = perform(
-            rules.save, rule.id if rule else None, **given, is_active=rule.is_active if rule else True, base_version=rule.version if rule else None,
-            success="Rule saved. It holds from the next record on.",
-        )  # fmt: skip
-        if done is not None:
-            forget_inline()
-            st.rerun()
+
+    def save(values: Mapping[str, Any], base: RuleView | None) -> Any:
+        kept = {"is_active": base.is_active, "base_version": base.version} if base else {}
+        rest = {key: value for key, value in values.items() if key != "chosen"}
+        words = "Rule saved. It holds from the next record on."
+        return perform(rules.save, base.id if base else None, **rest, **values["chosen"], entity=entity, **kept, success=words)
+
+    if save_parts(question, saved, seen=rule, mine=_parts(given), parts=_labels(entity, known), values_of=_stored, save=save):
+        forget_inline()
+        st.rerun()
     show_refusal()
+
+
+_CHOSEN: dict[str, Any] = {"method": None, "people": (), "team_id": None, "territory": {}, "weights": {}}
+"""What belongs together: a way of choosing somebody and those among whom it chooses."""
+
+
+def _parts(given: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = {key: given.get(key) or empty for key, empty in _CHOSEN.items()}
+    return {
+        "name": given["name"],
+        "filter": given["filter"],
+        "queue_id": given["queue_id"],
+        "skill": given["skill"],
+        "chosen": chosen,
+    }
+
+
+def _stored(rule: RuleView | None) -> dict[str, Any]:
+    return _parts({key: getattr(rule, key) for key in ("name", "filter", "queue_id", "skill", *_CHOSEN)}) if rule else {}
+
+
+def _labels(entity: str, known: Mapping[int, str]) -> dict[str, Part]:
+    return {
+        "name": Part("Name"),
+        "filter": Part("Which ones", lambda ast: load(words_of, entity, ast) if ast else "All of them"),
+        "chosen": Part("How somebody is chosen", _chosen_words),
+        "skill": Part("Skill", _skill_words),
+        "queue_id": Part("Queue", lambda value: known.get(value, "No queue of its own")),
+    }
+
+
+def _chosen_words(chosen: Mapping[str, Any]) -> str:
+    names, teams = load(lists.choices, "user", limit=500), load(lists.choices, "team", limit=500)
+    who = [names.get(one, "Somebody who left") + (f" ×{weight}" if weight != 1 else "") for one, weight in chosen["people"]]
+    who += [f"everybody of {teams.get(chosen['team_id'], 'another team')}"] if chosen["team_id"] is not None else []
+    rows = chosen["territory"].get("rows", ())
+    who += [f"{', '.join(row['values'])[:80]}: {names.get(row['user_id'], 'Somebody who left')}" for row in rows]
+    counts = [f"{key} {weight:.2f}" for key, weight in chosen["weights"].items()]
+    return "; ".join((chosen["method"].label, *who, *counts))
+
+
+def _skill_words(skill: Mapping[str, Any]) -> str:
+    if not skill:
+        return "No skill is needed"
+    return f"{skill.get('name') or 'Called like the category'}, at least level {skill.get('min', 1)}"
 
 
 def _who(rule: RuleView | None, method: RouteMethod, entity: str, tag: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.components.entity_form import field_input
 from ui.components.first_field import first_field
+from ui.components.parts_clash import Part, clashing, save_parts
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -135,18 +136,57 @@ def macro_dialog(macro: MacroView | None) -> None:
         key=f"mac_status_{tag}",
     )  # fmt: skip
     settings, work = _settings(steps, tag), _tasks(steps, tag)
-    made: list[dict[str, Any]] = [{"do": "note", "text": note}, *settings, *work, {"do": "answer", "text": answer}]
-    made += [{"do": "status", "value": status.value}] if status else []
-    if st.button("Save", type="primary", key=f"mac_save_{tag}"):
-        values = {"name": name, "about": about, "shared": shared, "steps": made}
-        saved = perform(
-            macros.save, macro.id if macro else None, values, base_version=macro.version if macro else None, success="Macro saved."
-        )
-        if saved is not None:
-            st.session_state.pop(f"_mac_rows_{tag}", None)
-            st.session_state.pop(f"_mac_tasks_{tag}", None)
-            st.rerun()
-        show_refusal()
+    mine = {
+        "name": name or "", "about": about or "", "shared": shared, "answer": answer or "", "note": note or "",
+        "status": status.value if status else "", "set": settings, "task": work,
+    }  # fmt: skip
+    question = f"macro_{tag}"
+    pressed = st.button("Save", type="primary", key=f"mac_save_{tag}", disabled=clashing(question))
+
+    def save(values: Mapping[str, Any], base: MacroView | None) -> Any:
+        given = {**{key: values[key] for key in ("name", "about", "shared")}, "steps": _steps(values)}
+        version = base.version if base else None
+        return perform(macros.save, base.id if base else None, given, base_version=version, success="Macro saved.")
+
+    if save_parts(question, pressed, seen=macro, mine=mine, parts=_labels(), values_of=_stored, save=save):
+        st.session_state.pop(f"_mac_rows_{tag}", None)
+        st.session_state.pop(f"_mac_tasks_{tag}", None)
+        st.rerun()
+    show_refusal()
+
+
+def _steps(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    made = [{"do": "note", "text": values["note"]}, *values["set"], *values["task"], {"do": "answer", "text": values["answer"]}]
+    return made + ([{"do": "status", "value": values["status"]}] if values["status"] else [])
+
+
+def _stored(macro: MacroView | None) -> dict[str, Any]:
+    """The parts of a macro, as the dialog holds them."""
+    if macro is None:
+        return {}
+    said = {step["do"]: step for step in macro.steps}
+    return {
+        "name": macro.name, "about": macro.about, "shared": macro.shared, "status": said.get("status", {}).get("value", ""),
+        **{kind: said.get(kind, {}).get("text", "") for kind in ("answer", "note")},
+        **{kind: [dict(step) for step in macro.steps if step["do"] == kind] for kind in ("set", "task")},
+    }  # fmt: skip
+
+
+def _labels() -> dict[str, Part]:
+    return {
+        "name": Part("Name"),
+        "about": Part("What it is for"),
+        "shared": Part("Who may use it", lambda value: "Everybody in the service team" if value else "Its owner"),
+        "answer": Part("Answer to the customer"),
+        "note": Part("Internal note"),
+        "status": Part("Status afterwards", lambda value: TicketKind(value).label if value else "As an answer leaves it"),
+        "set": Part("Fields it sets", _step_words),
+        "task": Part("Tasks it gives", _step_words),
+    }
+
+
+def _step_words(steps: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(f"{what}: {content}" for what, content in load(macros.words_of, steps, None))
 
 
 def _settings(steps: Sequence[Mapping[str, Any]], tag: str) -> list[dict[str, Any]]:

@@ -97,7 +97,10 @@ def save(
     if macro_id and not _may_change(actor, row):
         raise NotPermitted("Only its owner, or whoever runs the service team, can change a shared macro.")
     if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this macro meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this macro meanwhile. Look at the new state and repeat your change.",
+            rows=[_view(actor, row, "")],
+        )
     name = clip(clean(str(values.get("name", row.name))), 80)
     wrong = {} if name else {"name": "Give the macro a name."}
     steps = _checked(session, actor, values.get("steps", row.steps), wrong)

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from crm_core import events, jobs
 from crm_core.access import Actor, owned_within, require
-from crm_core.errors import Invalid, NotFound
+from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, sort_key
 from crm_core.models import Absence, ServiceCalendar, Team, User, WorkProfile
@@ -52,6 +52,18 @@ class PersonView:
     load: Mapping[str, int]
     absences: tuple[AbsenceView, ...] = field(default=())
     may_edit: bool = False
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class ProfileView:
+    """What is entered about somebody's work, as it stands. ``version``: 0 while nothing is."""
+
+    takes_work: bool
+    skills: Mapping[str, int]
+    capacity: Mapping[str, int]
+    calendar_id: int | None
+    version: int
 
 
 def find(session: Session, actor: Actor) -> list[PersonView]:
@@ -81,6 +93,7 @@ def find(session: Session, actor: Actor) -> list[PersonView]:
                 dict(profile.capacity) if profile else {}, calendar.id if calendar else None, calendar.name if calendar else "",
                 standing.hours_of(calendar).is_open(now) if calendar else True, away.get(user.id, ""),
                 {key: found.get(user.id, 0) for key, found in open_.items()}, tuple(absences.get(user.id, ())), user.id in editable,
+                profile.version if profile else 0,
             )
         )  # fmt: skip
     return made
@@ -95,13 +108,20 @@ def save(
     skills: Mapping[str, int],
     capacity: Mapping[str, int | None],
     calendar_id: int | None,
+    base_version: int | None = None,
 ) -> WorkProfile:
-    """Say what somebody can, how much they may have open and when they work. Events: assignment.person_saved."""
+    """Say what somebody can, how much they may have open and when they work. ``base_version``: the version that was drawn, 0 while there was none;
+    another one is a Conflict whose ``details["rows"]`` holds the profile as it stands. Events: assignment.person_saved."""
     user = _get(session, actor, user_id)
     wrong = _wrong(session, skills, capacity, calendar_id)
     if wrong:
         raise Invalid(fields=wrong)
-    row = session.exec(select(WorkProfile).where(WorkProfile.user_id == user_id)).first() or WorkProfile(user_id=user_id)
+    known = session.exec(select(WorkProfile).where(WorkProfile.user_id == user_id)).first()
+    row = known or WorkProfile(user_id=user_id)
+    version = known.version if known else 0
+    if base_version is not None and base_version != version:
+        now = ProfileView(row.takes_work, dict(row.skills), dict(row.capacity), row.calendar_id, version)
+        raise Conflict(f"Somebody else changed {user.name} meanwhile. Look at the new state and repeat your change.", rows=[now])
     row.takes_work, row.calendar_id = takes_work, calendar_id
     row.skills = {clean(name)[:60]: int(level) for name, level in skills.items() if clean(name)}
     row.capacity = {key: int(value) for key, value in capacity.items() if value is not None}

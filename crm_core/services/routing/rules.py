@@ -75,7 +75,10 @@ def save(
     )  # fmt: skip
     row = _get(session, rule_id) if rule_id else made
     if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this rule meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this rule meanwhile. Look at the new state and repeat your change.",
+            rows=[_view(session, row, 0)],
+        )
     if rule_id:
         for key in ("name", "filter", "method", "people", "team_id", "queue_id", "territory", "skill", "weights"):
             setattr(row, key, getattr(made, key))

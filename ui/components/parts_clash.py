@@ -1,0 +1,123 @@
+"""A dialog that is saved as a whole: what two people changed in different parts of it is merged, and of the same part it is asked whose stays."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from ui import format as fmt
+from ui.actions import hush
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of what is saved. ``words``: one of its values in plain words."""
+
+    label: str
+    words: Callable[[Any], str] = str
+
+
+def clashing(name: str) -> bool:
+    """Whether it is being asked whose parts stay: the Save button waits for the answer."""
+    return f"_parts_{name}" in st.session_state
+
+
+def merged(seen: Values, theirs: Values, mine: Values) -> tuple[dict[str, Any], list[str]]:
+    """Each part as whoever changed it left it, and the parts that both changed, to different values; those stay mine."""
+    values = {key: theirs.get(key) if _same(mine[key], seen.get(key)) else mine[key] for key in mine}
+    both = [key for key in mine if not any(_same(*pair) for pair in _pairs(seen.get(key), theirs.get(key), mine[key]))]
+    return values, both
+
+
+def _pairs(seen: Any, theirs: Any, mine: Any) -> tuple[tuple[Any, Any], ...]:
+    return (seen, theirs), (seen, mine), (theirs, mine)
+
+
+def _same(left: Any, right: Any) -> bool:
+    return _plain(left) == _plain(right)
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value or None if isinstance(value, (str, list, tuple, dict)) else value, default=str, sort_keys=True)
+
+
+def save_parts(
+    name: str,
+    pressed: bool,
+    *,
+    seen: Any,
+    mine: Values,
+    parts: Mapping[str, Part],
+    values_of: Callable[[Any], Values],
+    save: Callable[[Values, Any], Any],
+) -> bool:
+    """Save what a dialog holds, or ask; True once it is saved. ``seen``: the row with which the dialog was drawn, None for a new one; ``values_of``: the
+    parts of a row; ``save`` gets the parts and the row that they are based on, and gives None when it was refused. The service says with
+    ``details["rows"]`` of its Conflict how the row stands. ``name``: the dialog's, with the version that it was drawn with."""
+    theirs, values = st.session_state.get(f"_parts_{name}"), dict(mine)
+    if theirs is not None:
+        answer = _ask(name, values_of(seen), values_of(theirs), mine, parts)
+        if answer is None:
+            return False
+        values = answer
+    elif not pressed:
+        return False
+    base = seen if theirs is None else theirs
+    if save(values, base) is not None:
+        st.session_state.pop(f"_parts_{name}", None)
+        return True
+    now = _now()
+    if now is None:
+        return False
+    hush()
+    values, both = merged(values_of(base), values_of(now), values)
+    if not both and save(values, now) is not None:
+        _tell(parts, values_of(base), values_of(now), values)
+        st.session_state.pop(f"_parts_{name}", None)
+        return True
+    st.session_state[f"_parts_{name}"] = now
+    st.rerun(scope="fragment")
+    return False
+
+
+def _now() -> Any:
+    conflict = st.session_state.get("_conflict")
+    rows = conflict.details.get("rows") if conflict is not None else None
+    return rows[0] if rows else None
+
+
+def _tell(parts: Mapping[str, Part], seen: Values, theirs: Values, saved: Values) -> None:
+    kept = [parts[key].label for key in saved if _same(saved[key], theirs.get(key)) and not _same(seen.get(key), theirs.get(key))]
+    if kept:
+        words = fmt.md(f"Kept what somebody else changed meanwhile: {', '.join(kept)}.")
+        st.session_state.setdefault("_toasts", []).append(("ok", words))
+
+
+def _ask(name: str, seen: Values, theirs: Values, mine: Values, parts: Mapping[str, Part]) -> dict[str, Any] | None:
+    """The question for each part that both changed; the parts to save once it is answered."""
+    values, both = merged(seen, theirs, mine)
+    with st.container(border=True, key=f"{name}_parts_clash"):
+        words = "Choose what stays." if both else "What you changed fits beside it."
+        st.warning(f"Somebody else saved this while you were editing. {words}", icon=":material/call_split:")
+        for key in both:
+            st.markdown(f"**{fmt.md(parts[key].label)}**")
+            found = {"mine": mine[key], "theirs": theirs.get(key), "original": seen.get(key)}
+            shown = {
+                which: f"{label}: {parts[key].words(found[which]) or fmt.NOTHING}"
+                for which, label in (("mine", "Mine"), ("theirs", "Theirs"), ("original", "Before"))
+            }
+            pick = st.radio(
+                "Keep", list(shown), format_func=partial(_word, shown), key=f"{name}_parts_{key}", label_visibility="collapsed"
+            )
+            values[key] = found[pick]
+        pressed = st.button("Save this", type="primary", key=f"{name}_parts_save")
+    return values if pressed else None
+
+
+def _word(words: Mapping[str, str], which: str) -> str:
+    return fmt.md(words[which])
