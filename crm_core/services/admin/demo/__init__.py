@@ -119,7 +119,10 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         _claim(session)
         setup.install(session)
         spec = words("companies")
-        setup.create_organisation(session, spec["name"], currency=spec["currency"], timezone=spec["timezone"], is_demo=True)
+        organisation = setup.create_organisation(
+            session, spec["name"], currency=spec["currency"], timezone=spec["timezone"], is_demo=True
+        )
+        organisation.tax_rate_pct = selling.USUAL_TAX
         _competitors(session)
         session.flush()
         draft = make(session, scale, seed)

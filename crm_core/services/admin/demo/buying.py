@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from crm_core.services.admin.demo.draft import Array, Draft, line_totals, pick
+from crm_core.services.admin.demo.selling import terms
 from crm_core.services.admin.demo.words import words
 
 MONTH_WEIGHT = (0.85, 0.9, 1.0, 1.0, 1.1, 1.05, 0.85, 0.75, 1.05, 1.1, 1.4, 1.6)
@@ -33,15 +34,11 @@ def add_orders(draft: Draft) -> None:
     by_order = np.argsort(of, kind="stable")
     lines = {key: values[by_order] for key, values in lines.items()}
     deal = np.concatenate([deal_side["deal"], np.zeros(len(regular["account"]), dtype=np.int64)])
-    _order_rows(
-        draft,
-        account[order],
-        at[order],
-        deal[order],
-        np.bincount(
-            of, weights=np.concatenate([deal_side["lines"]["total"], regular["lines"]["total"]]), minlength=len(order)
-        ).astype(np.int64),
+    total, tax = (
+        np.bincount(of[by_order], weights=values, minlength=len(order)).astype(np.int64)
+        for values in (lines["total"], terms(draft, lines)["tax_minor"])
     )
+    _order_rows(draft, account[order], at[order], deal[order], total, tax)
     _line_rows(draft, of[by_order], lines)
 
 
@@ -157,7 +154,7 @@ def _discounts(draft: Draft, rng: np.random.Generator, kind: Array) -> Array:
     return np.where(u < edges[kind, 0], 0, np.where(u < edges[kind, 1], 5, 10))
 
 
-def _order_rows(draft: Draft, account: Array, at: Array, deal: Array, total: Array) -> None:
+def _order_rows(draft: Draft, account: Array, at: Array, deal: Array, total: Array, tax: Array) -> None:
     rng, known, n = draft.stream(9), draft.known, len(account)
     age = (draft.instant - at).astype("timedelta64[D]").astype(int)
     status = np.where(age < 7, "placed", "fulfilled").astype(object)
@@ -177,6 +174,7 @@ def _order_rows(draft: Draft, account: Array, at: Array, deal: Array, total: Arr
         ordered_at=at,
         currency=words("companies")["currency"],
         total_minor=total,
+        tax_minor=tax,
         source=np.where(deal > 0, "Sales", pick(rng, ("Website", "Phone", "Shop"), n, (0.66, 0.22, 0.12))),
         created_at=at,
         updated_at=at,
@@ -196,7 +194,7 @@ def _line_rows(draft: Draft, order: Array, lines: dict[str, Array]) -> None:
         quantity=lines["quantity"],
         unit_price_minor=lines["price"],
         discount_pct=lines["discount"],
-        total_minor=lines["total"],
+        **terms(draft, lines),
         created_at=at,
         updated_at=at,
     )

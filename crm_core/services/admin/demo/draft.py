@@ -91,6 +91,14 @@ def normalised(weights: Any) -> Array:
 
 def line_totals(quantity: Array, price: Array, discount: Array) -> Array:
     """Net totals in minor units, rounded half to even: the vectorised twin of ``kit.money.line_total`` for whole discounts and quantities."""
-    scaled = quantity.astype(np.int64) * price.astype(np.int64) * (100 - discount.astype(np.int64))
+    return _hundredth(quantity.astype(np.int64) * price.astype(np.int64) * (100 - discount.astype(np.int64)))
+
+
+def taxes(net: Array, rate: Array) -> Array:
+    """Tax on net totals in minor units, rounded half to even: the vectorised twin of ``kit.money.tax_of`` for whole rates in percent."""
+    return _hundredth(net.astype(np.int64) * rate.astype(np.int64))
+
+
+def _hundredth(scaled: Array) -> Array:
     whole, rest = np.divmod(scaled, 100)
     return whole + ((rest > 50) | ((rest == 50) & (whole % 2 == 1)))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from crm_core.services.admin.demo.customers import SOURCE_SHARE, SOURCES
-from crm_core.services.admin.demo.draft import Array, Draft, line_totals, maybe, only, pick
+from crm_core.services.admin.demo.draft import Array, Draft, line_totals, maybe, only, pick, taxes
 from crm_core.services.admin.demo.words import words
 
 LOST_REASONS = ("Price", "Competitor", "No decision", "Missing feature", "Timing", "No budget")
@@ -14,6 +14,13 @@ WON_REASONS = ("Product fit", "Price", "Relationship", "Service", "Speed")
 ROLES = ("decision_maker", "champion", "user", "economic_buyer", "influencer", "technical", "legal", "blocker")
 STANCES = ("supporter", "neutral", "opponent")
 THEMES = ("Machines", "Service", "Coffee beans")
+REDUCED = ("Coffee beans", "Tea and chocolate", "Milk and syrup")
+USUAL_TAX, REDUCED_TAX = 19, 7
+"""Tax rates in percent: the workspace's, and that of food."""
+CARE_PLAN = "Care plan"
+IN_STOCK = {"Machines": (0, 9), "Barista tools": (0, 60), "Service": None}
+"""Pieces of each product in the warehouse, from and to; None where nothing lies there, ``USUAL_STOCK`` for all other categories."""
+USUAL_STOCK = (15, 420)
 STAGE_DAYS = (10.0, 11.0, 12.0, 9.0)  # working days on average
 CHANNEL_OF = {
     "Website": "organic", "Referral": "referral", "Event": "event", "Paid search": "paid_search", "Social media": "social",
@@ -29,6 +36,8 @@ def add_products(draft: Draft) -> None:
     category = np.array([labels.index(row[0]) for row in rows])
     price = np.array([round(row[2] * 100) for row in rows])
     born = draft.instant - np.timedelta64(1_150, "D")
+    tax = np.where(np.isin(category, [labels.index(label) for label in REDUCED]), REDUCED_TAX, USUAL_TAX)
+    yearly = np.array([name.startswith(CARE_PLAN) for name in names])
     draft.put("product_category", name=labels, created_at=born, updated_at=born)
     draft.put(
         "product",
@@ -37,6 +46,9 @@ def add_products(draft: Draft) -> None:
         category_id=category + 1,
         price_minor=price,
         cost_minor=np.array([round(row[2] * (1 - row[3]) * 100) for row in rows]),
+        stock=_stock(draft, [row[0] for row in rows]),
+        billing=np.where(yearly, "yearly", "one_time").astype(object),
+        tax_rate_pct=only(tax != USUAL_TAX, tax.astype(float)),
         is_active=np.array([name != "Guest Roast of the month, 500 g" for name in names]),
         created_at=born,
         updated_at=born,
@@ -48,10 +60,19 @@ def add_products(draft: Draft) -> None:
         price=price,
         product_name=np.array(names, dtype=object),
         category=category,
+        tax=tax,
+        yearly=yearly,
         weight=per_item / (2 + rank),
         rule=rule,
         themes=[labels.index(t) for t in THEMES],
     )
+
+
+def _stock(draft: Draft, labels: list[str]) -> Array:
+    """Pieces in the warehouse: some machines have run out, and what is no thing has none."""
+    spans = [IN_STOCK.get(label, USUAL_STOCK) for label in labels]
+    low, high = (np.array([span[end] if span else 0 for span in spans]) for end in (0, 1))
+    return only(np.array([span is not None for span in spans]), draft.stream(38).integers(low, high + 1))
 
 
 def names_before(category: Array, n: int) -> int:
@@ -151,6 +172,7 @@ def _deal_rows(draft: Draft, rng: np.random.Generator, stages: dict[str, Any], c
     stage = np.where(done, np.where(wins, stages["won"], stages["lost"]), opens[stage_index])
     usual = np.where(done, np.where(wins, 100, 0), np.array(stages["pct"])[stage_index])
     own = ~done & (np.arange(n) % 14 == 3)
+    each_year = np.bincount(lines["deal"], weights=lines["total"] * known["yearly"][lines["product"]], minlength=n).astype(np.int64)
     opened_on, closed_on = draft.business_day(known["opened"]), draft.business_day(np.minimum(known["closed"], -1))
     moved_on = np.where(done, closed_on, draft.business_day(known["entered"][np.arange(n), stage_index]))
     created, since = draft.at(opened_on, rng), draft.at(moved_on, rng)
@@ -180,6 +202,8 @@ def _deal_rows(draft: Draft, rng: np.random.Generator, stages: dict[str, Any], c
         owner_id=owner,
         amount_minor=np.where(locked, summed // 10_000 * 10_000 + 50_000, summed),
         amount_locked=locked,
+        arr_minor=each_year,
+        mrr_minor=np.rint(each_year / 12).astype(np.int64),
         currency=words("companies")["currency"],
         probability_pct=np.where(own, np.clip(usual + rng.choice([-10, 10, 15], n), 0, 100), usual),
         probability_own=own,
@@ -209,11 +233,18 @@ def _deal_rows(draft: Draft, rng: np.random.Generator, stages: dict[str, Any], c
         quantity=lines["quantity"],
         unit_price_minor=lines["price"],
         discount_pct=lines["discount"],
-        total_minor=lines["total"],
+        **terms(draft, lines),
         position=lines["position"],
         created_at=created[lines["deal"]],
         updated_at=created[lines["deal"]],
     )
+
+
+def terms(draft: Draft, lines: dict[str, Array]) -> dict[str, Array]:
+    """Columns of lines that follow from their product: how often they are charged, at which tax, and the net total. A care plan is sold for one year."""
+    rate = draft.known["tax"][lines["product"]]
+    billing = np.where(draft.known["yearly"][lines["product"]], "yearly", "one_time").astype(object)
+    return {"billing": billing, "tax_rate_pct": rate, "total_minor": lines["total"], "tax_minor": taxes(lines["total"], rate)}
 
 
 def _largest(lines: dict[str, Array], n: int) -> Array:

@@ -12,6 +12,7 @@ USUAL = (0.34, 0.30, 0.08, 0.09, 0.14, 0.05)
 TROUBLED = (0.08, 0.34, 0.42, 0.06, 0.08, 0.02)
 CHANNELS = ("email", "phone", "form", "chat", "social", "person")
 CHANNEL_SHARE = (0.52, 0.22, 0.12, 0.08, 0.04, 0.02)
+SERIALS_KNOWN = 0.6
 LEVELS = ("low", "medium", "high")
 PRIORITY = (("low", "low", "normal"), ("low", "normal", "high"), ("normal", "high", "urgent"))
 
@@ -53,6 +54,7 @@ def add(draft: Draft) -> None:
         account_id=account + 1,
         contact_id=contact + 1,
         product_id=product,
+        serial_number=_serials(draft, account, product),
         owner_id=owner,
         team_id=known["support_team"],
         opened_at=opened,
@@ -67,6 +69,12 @@ def add(draft: Draft) -> None:
     )
     _messages(draft, rng, chosen, contact)
     _log(draft)
+
+
+def _serials(draft: Draft, account: Array, product: Array) -> Array:
+    """The number on the machine, where the customer read it off: one machine of a kind at each customer, so that its troubles are found together."""
+    numbers = [f"NK{p:02d}-{a * 37 % 9_973 + 10_000}" for a, p in zip(account.tolist(), product.tolist(), strict=True)]
+    return only((product > 0) & (draft.stream(39).random(len(product)) < SERIALS_KNOWN), np.array(numbers, dtype=object))
 
 
 def _who_and_when(draft: Draft, rng: np.random.Generator, n: int) -> tuple[Array, Array, Array]:

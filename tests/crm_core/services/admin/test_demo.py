@@ -14,7 +14,7 @@ from crm_core.access import load, visible
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.kit import clock
 from crm_core.kit.clock import utcnow
-from crm_core.kit.money import line_total
+from crm_core.kit.money import line_total, tax_of
 from crm_core.models import Account, Base
 from crm_core.services.admin import demo, setup
 from crm_core.services.admin.demo import scales
@@ -174,6 +174,35 @@ def test_an_order_total_is_the_sum_of_its_lines(company):
         )
         == 0
     )
+
+
+def test_tax_and_what_recurs_follow_the_lines(company):
+    for table, whole, link in (("deal_line", "deal", "deal_id"), ("order_line", "sales_order", "order_id")):
+        lines = rows(f"select {link} as of, billing, periods, tax_rate_pct, total_minor, tax_minor from {table}")
+        assert all(tax_of(row.total_minor, row.tax_rate_pct) == row.tax_minor for row in lines)
+        assert {int(row.tax_rate_pct) for row in lines} == {7, 19} and {row.billing for row in lines} >= {"one_time", "yearly"}
+        assert one(f"select count(*) from {table} where billing = 'yearly' and name not like 'Care plan%, one year'") == 0
+        if whole == "sales_order":
+            assert (
+                one(
+                    f"select count(*) from {whole} where tax_minor <> (select sum(tax_minor) from {table} where {link} = {whole}.id)"
+                )
+                == 0
+            )
+        else:
+            yearly = "(select coalesce(sum(total_minor), 0) from deal_line where deal_id = deal.id and billing = 'yearly')"
+            assert one(f"select count(*) from deal where arr_minor <> {yearly}") == 0
+            pairs = rows("select arr_minor, mrr_minor from deal where arr_minor > 0")
+            assert len(pairs) > 10 and all(round(row.arr_minor / 12) == row.mrr_minor for row in pairs)
+    assert one("select tax_rate_pct from organisation") == 19
+
+
+def test_goods_lie_in_stock_and_troubles_name_the_machine(company):
+    assert one("select count(*) from product where stock is null and name like 'Care plan%'") == 3
+    assert one("select count(*) from product where stock is not null") > 40
+    known = rows("select serial_number, account_id, product_id from ticket where serial_number is not null")
+    assert len(known) > 10 and all(row.product_id for row in known)
+    assert len({(row.serial_number, row.account_id, row.product_id) for row in known}) == len({row.serial_number for row in known})
 
 
 @pytest.mark.parametrize("table", ["deal_line", "order_line"])
