@@ -49,7 +49,9 @@ class Promotion(Customisable, table=True):
     budget_minor: int | None = field(
         "Budget", FieldKind.MONEY, low=0, help="The most discount it gives in all; then it ends by itself"
     )
-    max_redemptions: int | None = field("Redemptions at most", FieldKind.INTEGER, low=1, help="Orders in all; then it ends by itself")
+    max_redemptions: int | None = field(
+        "Redemptions at most", FieldKind.INTEGER, low=1, help="Orders in all; then it ends by itself"
+    )
     per_customer: int | None = field("Orders per customer", FieldKind.INTEGER, low=1, help="Empty: as many as they like")
     segment_id: int | None = field("Only members of", to="segment", help="A segment of contacts or accounts")
     campaign_id: int | None = field(

@@ -22,7 +22,7 @@ def together(shown: Analysis) -> None:
     """Rules: the first ones with the lift they kept, and all of them to choose from."""
     rules = shown.table("rules")
     if rules.empty:
-        st.caption("No rule reaches these limits. Lower the smallest share or confidence under Settings, or take a longer period.")
+        st.caption("No rule reaches these limits. Lower the least share or confidence under Settings, or take a longer period.")
         return
     known = names()
     holding = rules[rules["verdict"] == "holds"]

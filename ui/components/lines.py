@@ -194,17 +194,19 @@ def _line(actor: Actor, line: dict[str, Any]) -> LineView | None:
     """The inputs of a line; what it comes to, None while it lacks a price or a quantity."""
     n = line["n"]
     with st.container(border=True, gap="small", key=f"line_{n}"):
-        what, remove = st.columns([11, 1], vertical_alignment="bottom")
-        with what:
-            _product(line)
-        remove.button(
-            "", icon=":material/close:", key=f"line_x_{n}", type="tertiary", on_click=_drop, args=(n,), help="Remove this line"
-        )
+        with st.container(
+            horizontal=True, vertical_alignment="bottom", gap="small"
+        ):  # the cross stays beside the product, on a phone too
+            with st.container(width="stretch"):
+                _product(line)
+            st.button(
+                "", icon=":material/close:", key=f"line_x_{n}", type="tertiary", on_click=_drop, args=(n,), help="Remove this line"
+            )
         with st.grid(6, min_column_width=120):  # on a phone two beside each other
             line["quantity"] = st.number_input("Quantity", value=line["quantity"], min_value=0.001, key=f"line_q_{n}")
             price = st.container()
             line["discount_pct"] = st.number_input(
-                "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, key=f"line_d_{n}"
+                "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, format="%.4g", key=f"line_d_{n}"
             )
             if line["tax_rate_pct"] is None:
                 line["tax_rate_pct"] = load(workspace.summary).tax_rate_pct

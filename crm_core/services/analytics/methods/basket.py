@@ -287,7 +287,7 @@ def _clearly_more(found: "pd.DataFrame") -> "pd.DataFrame":
 
 def _verdict(table: "pd.DataFrame", n: int, later: int, checked: bool) -> str:
     if table.empty:
-        return f"No rule reaches these limits among {n:,} baskets. Lower the smallest share or confidence, or take a longer period."
+        return f"No rule reaches these limits among {n:,} baskets. Lower the least share or confidence, or take a longer period."
     if not checked:
         return f"{len(table):,} rules among {n:,} baskets, none of them checked on other baskets: don't quote these numbers."
     holding = int((table["verdict"] == "holds").sum())
@@ -390,7 +390,7 @@ METHOD = Method(
         Param("filter", "Only baskets of customers who match", "filter", None, entity="@customer"),
         Param(
             "min_support_pct",
-            "Smallest share (%)",
+            "Least share (%)",
             "float",
             0.5,
             low=0.01,
@@ -398,7 +398,7 @@ METHOD = Method(
             help="Of the baskets that hold the whole rule",
         ),
         Param(
-            "min_confidence_pct", "Smallest confidence (%)", "float", 20.0, low=0, high=100, help="How often a rule has to be right"
+            "min_confidence_pct", "Least confidence (%)", "float", 20.0, low=0, high=100, help="How often a rule has to be right"
         ),
         Param(
             "min_count",
