@@ -13,7 +13,7 @@ from crm_core.vocabulary import CallOutcome, DialReach, DialSource, DialState, D
 class DialList(Record, table=True):
     """One row per list. ``source`` and ``source_id`` say where its people come from (a filtered list is kept in ``filter`` and ``q``); ``entity`` is
     empty for a campaign, which has contacts and leads. ``order_by``: who comes first; ``purpose`` None: about a matter of theirs, which needs no
-    consent. ``from_minute`` and ``until_minute``: when people may be called, by their own clock."""
+    consent. ``from_minute`` and ``until_minute``: when people may be called, by their own clock, except on the holidays of ``calendar_id``."""
 
     __tablename__ = "dial_list"
     __table_args__ = table_args(Index("ix_dial_list_owner", "owner_id", "closed_at"))
@@ -35,6 +35,7 @@ class DialList(Record, table=True):
     from_minute: int = 480
     until_minute: int = 1200
     weekdays_only: bool = True
+    calendar_id: int | None = Field(default=None, foreign_key="service_calendar.id", ondelete="SET NULL")
     filled_at: datetime | None = None
     closed_at: datetime | None = None
 

@@ -144,7 +144,7 @@ class TicketMerge(Record, table=True):
 
 
 class Macro(Record, table=True):
-    """One row per named set of steps on tickets: [{do, …}] in their order."""
+    """One row per named set of steps on tickets: [{do, …}] in their order. ``rank``: where it stands among those of everybody, or among its owner's."""
 
     __table_args__ = table_args(Index("ix_macro_owner", "owner_id", "visibility"))
     name: str = Field(max_length=80)
@@ -152,5 +152,6 @@ class Macro(Record, table=True):
     visibility: Visibility = Field(default=Visibility.PRIVATE, sa_type=choice_type(Visibility))
     owner_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL")
     steps: list[Any] = Field(default_factory=list, sa_type=Json, nullable=False)
+    rank: int = 0
     used_count: int = 0
     used_at: datetime | None = None

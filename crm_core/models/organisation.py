@@ -51,6 +51,7 @@ class User(Record, table=True):
     manager_id: int | None = field("Manager", to="user")
     timezone: str | None = Field(default=None, max_length=64)
     locale: str | None = Field(default=None, max_length=16)
+    filing_turn: int = 0
     last_seen_at: datetime | None = None
 
 

@@ -51,6 +51,12 @@ class Lead(Customisable, table=True):
     job_title: str | None = field("Job title")
     email: str | None = field("E-mail", FieldKind.EMAIL, pii=True, index=True)
     phone: str | None = field("Phone", FieldKind.PHONE, pii=True)
+    phone_invalid: bool = field(
+        "Wrong number",
+        FieldKind.BOOLEAN,
+        default=False,
+        help="Somebody else answered: the number is called no more. Another number is a new try",
+    )
     website: str | None = field("Website", FieldKind.URL)
     city: str | None = field("City", max_length=120)
     country: str | None = field("Country", max_length=120)

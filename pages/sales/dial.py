@@ -35,18 +35,17 @@ def nobody() -> None:
             "This list is closed", "Nobody is called from it any more. What came of it stands under Results.", icon="done_all"
         )
         return
-    hidden = load(dialling.hidden, dial.id) if found.due else 0
-    if found.due > hidden:
+    if found.due:
         words = "You get one person after the other. Each comes with what is known of them; one press says what came of the call, and the next one is there."
-        box = empty_state(f"{found.due - hidden:,} to call now" if found.due else "Ready", words, icon="call")
+        box = empty_state(f"{found.due:,} to call now", words, icon="call")
         box.button(
             "Start calling", type="primary", icon=":material/call:", key="dial_start", shortcut="s", on_click=begin, args=(dial.id,)
         )
         return
-    if found.due:
-        words = f"{fmt.plural(hidden, 'person', 'people')} on this list {'is' if hidden == 1 else 'are'} not yours to see: a colleague who may see them calls them."
+    if found.hidden and not found.taken and not found.waiting:
+        words = f"{fmt.plural(found.hidden, 'person', 'people')} on this list {'is' if found.hidden == 1 else 'are'} not yours to see: a colleague who may see them calls them."
         empty_state("Nobody here for you", words, icon="visibility_off")
-    elif found.waiting:
+    elif found.waiting or found.taken:
         box = empty_state("Nobody is due right now", f"{dial_views.waits_words(actor, found)}.", icon="hourglass_top")
         box.button("Look again", icon=":material/refresh:", key="dial_again")
     elif found.total:

@@ -30,6 +30,7 @@ from ui.session import current_actor
 from ui.tones import TONES
 
 REACH = ("email", "phone", "website", "city", "country")
+_WRONG = ("email", "phone", "phone_invalid", *REACH[2:])
 ABOUT = (
     "job_title",
     "source",
@@ -103,7 +104,7 @@ with right:
     points_card(lead_id)
     decision_card("lead", lead_id)
     write = partial(write_to, "lead", lead_id) if row["email"] and load(correspondence.may_write) else None
-    facts(actor, "Reach", specs, row, REACH, write=write)
+    facts(actor, "Reach", specs, row, _WRONG if row["phone_invalid"] is True else REACH, write=write)
     facts(actor, "About", specs, row, (*ABOUT, *(key for key in specs if specs[key].custom), "description"))
     looks_button(actor, "lead", lead_id)
     consent_card(actor, "lead", lead_id)

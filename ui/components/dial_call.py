@@ -11,7 +11,7 @@ from crm_core.kit import clock
 from crm_core.models import DialList
 from crm_core.services.collaboration import timeline
 from crm_core.services.customers import preferences
-from crm_core.services.telephony import dialling
+from crm_core.services.telephony import dial_outcomes
 from crm_core.services.telephony.dial_rules import NOBODY_THERE
 from crm_core.services.telephony.dialling import Call
 from crm_core.vocabulary import CallOutcome, DialWait, Verdict
@@ -39,7 +39,7 @@ _MEANS = {
 
 def undo(list_id: int) -> None:
     """A slip of the hand can be taken back for a while."""
-    found = load(dialling.slip, list_id)
+    found = load(dial_outcomes.slip, list_id)
     if found is not None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dial_undo"):
             st.caption(fmt.md(f"Last: {found.name}, {found.outcome.label.lower()}"), width="content")
@@ -55,7 +55,7 @@ def undo(list_id: int) -> None:
 
 
 def _take_back(attempt_id: int) -> None:
-    perform(dialling.take_back, attempt_id, success="Taken back.")
+    perform(dial_outcomes.take_back, attempt_id, success="Taken back.")
 
 
 def unsaved() -> None:
@@ -195,7 +195,7 @@ def _choose(name: str, outcome: CallOutcome) -> None:
 def _save(entry_id: int, name: str, outcome: CallOutcome, **details: Any) -> None:
     note = st.session_state.get(f"{name}_note") or ""
     done = perform(
-        dialling.settle, entry_id, outcome=outcome.value, note=note, submit_key=submit_key(name), success="Logged.", **details
+        dial_outcomes.settle, entry_id, outcome=outcome.value, note=note, submit_key=submit_key(name), success="Logged.", **details
     )
     if done is not None:
         renew(name)
@@ -205,7 +205,7 @@ def _save(entry_id: int, name: str, outcome: CallOutcome, **details: Any) -> Non
 
 
 def _later(entry_id: int) -> None:
-    perform(dialling.put_off, entry_id)
+    perform(dial_outcomes.put_off, entry_id)
 
 
 def _before(actor: Actor, call: Call) -> None:

@@ -201,9 +201,16 @@ def _rules(row: DialList, tag: str) -> dict[str, Any]:
             retry = st.number_input("Not reached: again after (hours)", 1, 240, row.retry_hours, key=f"dl_retry_{tag}")
             most = st.number_input("Calls per person at most", 1, 10, row.max_attempts, key=f"dl_most_{tag}")
         days = st.toggle("Monday to Friday only", value=row.weekdays_only, key=f"dl_days_{tag}")
+        sets, usual = load(dial_lists.holiday_sets)
+        kept = row.calendar_id if row.id else usual
+        options = [None, *sets]
+        holidays = st.selectbox(
+            "Not on the holidays of", options, index=options.index(kept) if kept in options else 0, format_func=lambda one: sets[one] if one else "None: call on every day",
+            key=f"dl_holidays_{tag}", help="Days without hours in a set of working hours. The day is that of the person who is called.",
+        )  # fmt: skip
     return {
         "reach": (reach or row.reach).value, "team_id": row.team_id, "from_minute": _minutes(begin, row.from_minute), "until_minute": _minutes(end, row.until_minute),
-        "retry_hours": int(retry), "max_attempts": int(most), "weekdays_only": days,
+        "retry_hours": int(retry), "max_attempts": int(most), "weekdays_only": days, "calendar_id": holidays,
     }  # fmt: skip
 
 

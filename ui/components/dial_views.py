@@ -36,10 +36,12 @@ def stand(found: Progress) -> str:
 
 
 def waits_words(actor: Actor, found: Progress) -> str:
-    """Who is not due yet, and why; who is left out."""
+    """Who is not due yet, and why; who is with colleagues, or left out."""
     parts = [words.format(n=f"{n:,}") for wait, words in _WAITS.items() if (n := (found.waits or {}).get(wait))]
     if parts and found.next_at is not None:
         parts.append(f"the next one {fmt.instant(actor, found.next_at)}")
+    parts += [f"{found.taken:,} with colleagues"] if found.taken else []
+    parts += [f"{found.hidden:,} for colleagues who may see them"] if found.hidden else []
     if found.left_out:
         parts.append(f"{found.left_out:,} left out")
     return " · ".join(parts)

@@ -226,6 +226,8 @@ def gates(
         found[Gate.BAD_ADDRESS] = _good_point(table, way)
     elif way in (ContactWay.EMAIL, ContactWay.ADS):
         found[Gate.OBJECTED] = ~_same_objects(table, way)
+    elif way is ContactWay.PHONE:
+        found[Gate.BAD_ADDRESS] = ~table.c.phone_invalid
     found[Gate.NO_CONSENT] = _consented(entity_key, table, way, purpose, workspace.needs_consent)
     if way is not ContactWay.POST:
         found[Gate.SUPPRESSED] = key_of(_address(table, way)).not_in(suppressions.keys(way))

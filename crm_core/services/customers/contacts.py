@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlmodel import Session
 
-from crm_core import records
+from crm_core import db, events, records
 from crm_core.access import Actor
 from crm_core.errors import Invalid
+from crm_core.kit import clock
 from crm_core.models import Contact, ContactPoint
 from crm_core.services.customers import points as point_rules
 from crm_core.services.customers import unsubscribing
+from crm_core.vocabulary import PointKind
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Contact:
@@ -42,6 +44,19 @@ def _prepare(_session: Session, _actor: Actor, contact: Contact, _old: Mapping[s
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             wrong = f"“{contact.timezone}” is not a time zone. Use a name such as Europe/Berlin."
             raise Invalid(fields={"timezone": wrong}) from error
+
+
+def number_is_wrong(session: Session, actor: Actor, contact_id: int) -> None:
+    """Somebody else answered at the main number: it is called no more. That is true whoever may change the contact.
+
+    Events: contact.points_changed."""
+    contact = records.get(session, actor, "contact", contact_id)
+    point_rules.follow_main(session, point_rules.CONTACT, contact)
+    table: Any = ContactPoint.__table__  # type: ignore[attr-defined]
+    theirs = (table.c.contact_id == contact_id, table.c.kind == PointKind.PHONE, table.c.is_primary)
+    session.execute(table.update().where(*theirs).values(invalid=True, updated_at=clock.utcnow()))
+    db.bump(session, table.name)
+    events.record(session, actor, "contact.points_changed", entity="contact", record_id=contact_id)
 
 
 def points(session: Session, actor: Actor, contact_id: int) -> list[ContactPoint]:

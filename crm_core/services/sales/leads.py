@@ -1,7 +1,7 @@
 """Leads: take in, work, qualify or disqualify, assign, convert into account, contact and deal, and take that back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import and_, exists, or_
@@ -45,11 +45,23 @@ def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_
 def update(
     session: Session, actor: Actor, lead_id: int, changes: Mapping[str, Any], *, base_version: int | None = None
 ) -> records.Saved:
-    """Change a lead. A converted one stays as it was converted; the status "converted" comes only by converting."""
+    """Change a lead. A converted one stays as it was converted; the status "converted" comes only by converting. Another number is not the wrong one."""
     lead = get(session, actor, lead_id, action=Action.EDIT)
     _refuse_if_converted(lead)
     _refuse_converted(session, changes)
-    return records.update(session, actor, "lead", lead_id, changes, base_version=base_version)
+    return records.update(session, actor, "lead", lead_id, changes, base_version=base_version, prepare=_new_number)
+
+
+def _new_number(_session: Session, _actor: Actor, lead: Lead, old: Mapping[str, Any]) -> None:
+    if "phone" in old and "phone_invalid" not in old:
+        lead.phone_invalid = False
+
+
+def number_is_wrong(session: Session, actor: Actor, lead_id: int) -> None:
+    """Somebody else answered at the number of a lead: it is called no more. That is true whoever may change the lead. Events: lead.updated."""
+    lead = get(session, actor, lead_id)
+    if not lead.phone_invalid:
+        records.update(session, replace(actor, is_system=True), "lead", lead_id, {"phone_invalid": True})
 
 
 def _refuse_converted(session: Session, values: Mapping[str, Any]) -> None:
@@ -322,7 +334,10 @@ def _contact(
     copied |= {**_same_fields(session, actor, lead, "contact"), **_owned(owner_id)}
     if account is not None:
         copied["account_id"] = account.id
-    return contacts.create(session, actor, copied)
+    contact = contacts.create(session, actor, copied)
+    if lead.phone_invalid and lead.phone:
+        contacts.number_is_wrong(session, replace(actor, is_system=True), contact.id)
+    return contact
 
 
 def _deal(

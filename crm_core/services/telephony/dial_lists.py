@@ -1,6 +1,6 @@
 """Lists of people to call: made from a segment, a saved view, a filtered list or a campaign's call list, ranked, shared with those who call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,15 +14,16 @@ from crm_core.access.scope import owned_within
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
-from crm_core.models import Campaign, CampaignChannel, CampaignPlan, DialEntry, DialList
+from crm_core.models import Campaign, CampaignChannel, CampaignPlan, DialList, ServiceCalendar, WorkProfile
 from crm_core.ordering import alphabetical
+from crm_core.services.helpdesk.calendars import hours_of
 from crm_core.services.marketing import campaigns, segments
-from crm_core.services.telephony import dial_people
+from crm_core.services.telephony import dial_due, dial_people
+from crm_core.services.telephony.dial_due import CLAIMS, ENTRIES, Due
 from crm_core.services.telephony.dial_people import MOST
 from crm_core.vocabulary import Action, DialReach, DialSource, DialState, DialWait, Outlet, PlanState, Purpose
 
 LISTS: Any = DialList.__table__  # type: ignore[attr-defined]
-ENTRIES: Any = DialEntry.__table__  # type: ignore[attr-defined]
 NUMBERS = {"retry_hours": (1, 240), "max_attempts": (1, 10), "from_minute": (0, 1439), "until_minute": (1, 1440)}
 _WORDS = {
     "retry_hours": "Try again after 1 to 240 hours.",
@@ -34,13 +35,16 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a list stands. ``total`` are those who are to be called at all; ``waits``: why others are not due yet → how many;
-    ``next_at``: when the first of them is."""
+    """Where a list stands for whoever asks. ``total`` are those who are to be called at all; ``due``: whom they can call now, of whom ``callbacks_due``
+    asked for it; ``taken`` colleagues have before them or promised to call; ``hidden`` only others may see; ``waits``: why others are not due yet →
+    how many; ``next_at``: when the first of them is."""
 
     total: int = 0
     done: int = 0
     due: int = 0
     callbacks_due: int = 0
+    taken: int = 0
+    hidden: int = 0
     waits: Mapping[DialWait, int] | None = None
     left_out: int = 0
     next_at: datetime | None = None
@@ -71,7 +75,7 @@ def find(session: Session, actor: Actor, *, closed: bool = False) -> list[ListRo
     state = LISTS.c.closed_at.is_not(None) if closed else LISTS.c.closed_at.is_(None)
     editable = case((_editable(actor), 1), else_=0)
     found = session.execute(select(DialList, editable).where(_seen(actor), state).order_by(LISTS.c.id.desc()).limit(200)).all()
-    stands = progress_of(session, actor, [row[0].id for row in found])
+    stands = progress_of(session, actor, [row[0] for row in found])
     names = lists.titles(session, actor, "user", (row[0].owner_id for row in found))
     return [ListRow(row, names.get(row.owner_id or 0, ""), stands.get(row.id, Progress()), bool(mine)) for row, mine in found]
 
@@ -136,10 +140,10 @@ def save(
     row = get(session, actor, list_id, action=Action.EDIT) if list_id else DialList(name="", owner_id=actor.user_id)
     if base_version is not None and row.version != base_version:
         raise Conflict("Somebody else changed this list meanwhile. Look at the new state and repeat your change.")
-    made = _checked(actor, {**row.model_dump(), **values})
+    made = _checked(session, actor, {**row.model_dump(), **values})
     if list_id is None:
         made |= _source(session, actor, values)
-    other_hours = any(made[key] != getattr(row, key) for key in ("from_minute", "until_minute", "weekdays_only"))
+    other_hours = any(made[key] != getattr(row, key) for key in ("from_minute", "until_minute", "weekdays_only", "calendar_id"))
     for key, value in made.items():
         setattr(row, key, value)
     session.add(row)
@@ -151,7 +155,7 @@ def save(
     return row.id, (_fill(session, actor, row) if list_id is None else progress(session, actor, row.id).total)
 
 
-def _checked(actor: Actor, given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(session: Session, actor: Actor, given: Mapping[str, Any]) -> dict[str, Any]:
     wrong: dict[str, str] = {}
     made: dict[str, Any] = {"name": clean(str(given.get("name") or ""))[:120], "weekdays_only": bool(given.get("weekdays_only"))}
     if not made["name"]:
@@ -168,9 +172,22 @@ def _checked(actor: Actor, given: Mapping[str, Any]) -> dict[str, Any]:
     if made["reach"] is DialReach.TEAM and not (given.get("team_id") or actor.team_id):
         wrong["reach"] = "You are in no team. Share the list with everyone who calls, or keep it for yourself."
     made["team_id"] = (given.get("team_id") or actor.team_id) if made["reach"] is DialReach.TEAM else None
+    made["calendar_id"] = given.get("calendar_id")
+    if made["calendar_id"] is not None and session.get(ServiceCalendar, made["calendar_id"]) is None:
+        wrong["calendar_id"] = "These working hours no longer exist."
     if wrong:
         raise Invalid(fields=wrong)
     return made
+
+
+def holiday_sets(session: Session, actor: Actor) -> tuple[dict[int, str], int | None]:
+    """The working hours whose holidays a list can keep: id → name; and those that a new list of the actor begins with: of their own shift, else the
+    first that know a holiday."""
+    require(actor, "activity", Action.CREATE)
+    rows = session.execute(select(ServiceCalendar).order_by(alphabetical(ServiceCalendar.name))).scalars().all()
+    shift = session.execute(select(WorkProfile.calendar_id).where(WorkProfile.user_id == actor.user_id)).scalar()  # type: ignore[call-overload]
+    first = next((row.id for row in rows if any(not day.hours for day in hours_of(row).exceptions)), None)
+    return {row.id: row.name for row in rows}, shift if shift is not None else first
 
 
 def _source(session: Session, actor: Actor, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,7 +230,11 @@ def refill(session: Session, actor: Actor, list_id: int) -> int:
 
 
 def _fill(session: Session, actor: Actor, row: DialList) -> int:
+    """Whoever fills a list waits for who fills it already. What is locked, is locked in the order in which calls lock it: list, who has whom before
+    them, people by id."""
     now = utcnow()
+    session.execute(select(DialList).where(LISTS.c.id == row.id).with_for_update().execution_options(populate_existing=True)).all()
+    session.execute(select(CLAIMS.c.person).where(CLAIMS.c.list_id == row.id).order_by(CLAIMS.c.person).with_for_update()).all()
     people = dial_people.ranked(session, actor, row)
     there = {
         (("contact", one.contact_id) if one.contact_id else ("lead", one.lead_id)): one
@@ -234,10 +255,11 @@ def _fill(session: Session, actor: Actor, row: DialList) -> int:
             known.append({**values, "b_id": before.id, "state": before.state if before.state is DialState.DONE else state})
     if fresh:
         session.execute(insert(ENTRIES), fresh)
-    for values in known:
+    for values in sorted(known, key=lambda one: one["b_id"]):
         key = values.pop("b_id")
         session.execute(update(ENTRIES).where(ENTRIES.c.id == key).values(**values))
     untried = [one.id for one in there.values() if one.attempts == 0 and one.state is not DialState.DONE]
+    untried.sort()
     for start in range(0, len(untried), 500):
         session.execute(delete(ENTRIES).where(ENTRIES.c.id.in_(untried[start : start + 500])))
     row.filled_at, row.closed_at = now, None
@@ -268,42 +290,42 @@ def remove(session: Session, actor: Actor, list_id: int) -> None:
 
 def progress(session: Session, actor: Actor, list_id: int) -> Progress:
     """Where one list stands."""
-    return progress_of(session, actor, [list_id]).get(list_id, Progress())
+    return progress_of(session, actor, [get(session, actor, list_id)]).get(list_id, Progress())
 
 
-def progress_of(session: Session, actor: Actor, list_ids: list[int]) -> dict[int, Progress]:
-    """Where lists stand, of those that the actor may see."""
+def progress_of(session: Session, actor: Actor, dials: Sequence[DialList]) -> dict[int, Progress]:
+    """Where lists stand that the actor may see: whom they can call now is asked as the press asks that takes the next person."""
     require(actor, "activity", Action.CREATE)
     late = case((and_(ENTRIES.c.due_at.is_not(None), ENTRIES.c.due_at > utcnow()), 1), else_=0)
     query = (
         select(ENTRIES.c.list_id, ENTRIES.c.state, ENTRIES.c.wait, late, func.count(), func.min(ENTRIES.c.due_at))
-        .where(ENTRIES.c.list_id.in_(list_ids))
+        .where(ENTRIES.c.list_id.in_([dial.id for dial in dials]))
         .group_by(ENTRIES.c.list_id, ENTRIES.c.state, ENTRIES.c.wait, late)
     )
     found: dict[int, list[Any]] = {}
     for list_id, *rest in session.execute(query):
         found.setdefault(list_id, []).append(rest)
-    return {list_id: _progress(rows) for list_id, rows in found.items()}
+    asked = {key for key, rows in found.items() if any(state is DialState.WAITING and not late for state, _, late, *_ in rows)}
+    now = dial_due.stands(session, actor, [dial for dial in dials if dial.id in asked])
+    return {list_id: _progress(rows, now.get(list_id, Due())) for list_id, rows in found.items()}
 
 
-def _progress(rows: list[Any]) -> Progress:
-    counts = dict.fromkeys(("total", "done", "due", "callbacks_due", "left_out"), 0)
-    waits: dict[DialWait, int] = {}
-    dues: list[datetime] = []
+def _progress(rows: list[Any], now: Due) -> Progress:
+    counts = {"total": 0, "done": 0, "left_out": now.left_out}
+    waits = dict(now.waits or {})
+    dues = [now.next_at] if now.next_at is not None else []
     for state, wait, late, count, first in rows:
-        if state is DialState.LEFT_OUT:
-            counts["left_out"] += count
-            continue
-        counts["total"] += count
+        counts["left_out" if state is DialState.LEFT_OUT else "total"] += count
         if state is DialState.DONE:
             counts["done"] += count
-        elif late:
+        elif state is DialState.WAITING and late:
             waits[wait or DialWait.LATER] = waits.get(wait or DialWait.LATER, 0) + count
             dues.append(first)
-        else:
-            counts["due"] += count
-            counts["callbacks_due"] += count if wait is DialWait.CALLBACK else 0
-    return Progress(**counts, waits=waits, next_at=min(dues) if dues else None)
+    counts["total"] -= now.left_out
+    return Progress(
+        **counts, due=now.ready, callbacks_due=now.callbacks, taken=now.taken, hidden=now.hidden, waits=waits,
+        next_at=min(dues) if dues else None,
+    )  # fmt: skip
 
 
 def left_out(session: Session, actor: Actor, list_id: int) -> dict[str, int]:
@@ -313,4 +335,4 @@ def left_out(session: Session, actor: Actor, list_id: int) -> dict[str, int]:
     return dict(session.execute(query.group_by(ENTRIES.c.left_out)).tuples().all())
 
 
-__all__ = ["MOST", "ListRow", "Progress", "close", "find", "get", "launched", "left_out", "may_call", "may_edit", "preview", "progress", "progress_of", "refill", "remove", "save"]  # fmt: skip
+__all__ = ["MOST", "ListRow", "Progress", "close", "find", "get", "holiday_sets", "launched", "left_out", "may_call", "may_edit", "preview", "progress", "progress_of", "refill", "remove", "save"]  # fmt: skip

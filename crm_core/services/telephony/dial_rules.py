@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from crm_core.kit.best_time import days_of, hours_of
+from crm_core.kit.business_calendar import HORIZON_DAYS
 from crm_core.services.customers.reach_rules import MAX_ZONES, Wishes
 from crm_core.vocabulary import CallOutcome, DialState, DialWait, MemberStatus
 
@@ -29,11 +30,13 @@ _PARTS = re.compile(r"[,;.\n]")
 
 @dataclass(frozen=True)
 class Hours:
-    """When a list calls people, by their own clock: minutes of the day, and whether at week-ends too."""
+    """When a list calls people, by their own clock: minutes of the day, whether at week-ends too, and the holidays (first and last day) on which it
+    calls nobody."""
 
     from_minute: int
     until_minute: int
     weekdays_only: bool
+    holidays: tuple[tuple[date, date], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,16 @@ def after(
 
 
 def opens_at(wishes: Wishes, now: datetime, hours: Hours, *, fallback_zone: str) -> datetime | None:
-    """The next instant at which this person may be called; None when that is now. Their own hours come before those of the list; where their time
-    zone is not known, the clock of ``fallback_zone`` counts."""
+    """The next instant at which this person may be called; None when that is now. Their own hours come before those of the list, never its holidays;
+    where their time zone is not known, the clock of ``fallback_zone`` counts. Where the holidays go on for two years, it is asked anew after them."""
     zone = ZoneInfo(zone_of(wishes) or fallback_zone)
-    later = []
-    for begin, end in _spans(wishes, hours, now.astimezone(zone), zone):
-        if begin <= now < end:
+    for spans in _days(wishes, hours, now.astimezone(zone).date(), zone):
+        if any(begin <= now < end for begin, end in spans):
             return None
-        if begin > now:
-            later.append(begin)
-    return min(later) if later else None
+        later = [begin for begin, _ in spans if begin > now]
+        if later:
+            return min(later)
+    return now + timedelta(days=HORIZON_DAYS)
 
 
 def zone_of(wishes: Wishes) -> str:
@@ -75,17 +78,22 @@ def zone_of(wishes: Wishes) -> str:
     return wishes.zones[0] if wishes.zones and len(wishes.zones) <= MAX_ZONES else ""
 
 
-def _spans(wishes: Wishes, hours: Hours, here: datetime, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
-    """When they may be called, from yesterday (a span may cross midnight) to this day of next week."""
+def _days(wishes: Wishes, hours: Hours, today: date, zone: ZoneInfo) -> Iterator[list[tuple[datetime, datetime]]]:
+    """When they may be called, day by day from yesterday, whose last span may cross midnight; today comes together with it."""
     refused = ", ".join(f"not {part.strip()}" for part in _PARTS.split(wishes.do_not) if part.strip())
     own = hours_of(wishes.hours) or hours_of(refused)
     days = days_of(wishes.hours) or days_of(refused) or (frozenset(range(5)) if hours.weekdays_only else frozenset(range(7)))
     spans = own or [(_clock(hours.from_minute), _clock(hours.until_minute))]
-    for offset in range(-1, 9):
-        day = here.date() + timedelta(days=offset)
-        for begin, end in spans if day.weekday() in days else ():
-            last = day if end > begin else day + timedelta(days=1)
-            yield datetime.combine(day, begin, zone), datetime.combine(last, end, zone)
+    found: list[tuple[datetime, datetime]] = []
+    for offset in range(-1, HORIZON_DAYS):
+        day = today + timedelta(days=offset)
+        shut = day.weekday() not in days or any(first <= day <= last for first, last in hours.holidays)
+        for begin, end in () if shut else spans:
+            until = day if end > begin else day + timedelta(days=1)
+            found.append((datetime.combine(day, begin, zone), datetime.combine(until, end, zone)))
+        if offset >= 0:
+            yield found
+            found = []
 
 
 def _clock(minute: int) -> time:

@@ -1,7 +1,7 @@
 """Calling from lists: who is called when, never by two at once, and what an outcome means."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from threading import Barrier, Thread
 
 import pytest
@@ -11,11 +11,13 @@ from crm_core import records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
-from crm_core.models import Activity, CampaignMember, Contact, DialEntry, Suppression, Task
+from crm_core.kit.business_calendar import DayException
+from crm_core.models import Activity, CampaignMember, Contact, ContactPoint, DialEntry, Suppression, Task
 from crm_core.services.collaboration import activities
 from crm_core.services.customers.reach_rules import Wishes
+from crm_core.services.helpdesk import calendars
 from crm_core.services.sales import leads
-from crm_core.services.telephony import dial_lists, dial_results, dial_rules, dialling
+from crm_core.services.telephony import dial_lists, dial_outcomes, dial_results, dial_rules, dialling
 from crm_core.services.telephony.dial_rules import Hours
 from crm_core.vocabulary import ActivityKind, CallOutcome, DialState, DialWait, MemberStatus, Outlet, TaskStatus
 from tests.crm_core.services.marketing.outreach import campaign, launch, people
@@ -47,7 +49,13 @@ def entries():
 
 def settle(actor, entry_id, outcome, when=MONDAY, key=None, **more):
     return at(
-        when, dialling.settle, actor, entry_id, outcome=outcome, submit_key=key or f"{entry_id}-{outcome}-{when:%d%H%M}", **more
+        when,
+        dial_outcomes.settle,
+        actor,
+        entry_id,
+        outcome=outcome,
+        submit_key=key or f"{entry_id}-{outcome}-{when:%d%H%M}",
+        **more,
     )
 
 
@@ -95,9 +103,12 @@ def test_who_is_passed_over_and_when_they_come_back(cast):
     with clock.frozen(MONDAY), read_session() as session:
         assert dialling.current(session, alice, list_id).name == "Cid", "Bea was called today"
         found = dial_lists.progress(session, alice, list_id)
-        assert (found.total, found.done, found.due, found.waits) == (4, 0, 2, {DialWait.RETRY: 1, DialWait.CALLED: 1}), (
-            "Dee was not looked at yet"
-        )
+        assert (found.total, found.done, found.due, found.waits) == (
+            4,
+            0,
+            1,
+            {DialWait.RETRY: 1, DialWait.CALLED: 1, DialWait.HOURS: 1},
+        ), "Dee sleeps, although no press has put her there yet"
     assert (
         settle(alice, second, "reached", note="Likes **tea**", minutes=4, follow_up="Send it", follow_up_on=MONDAY.date()) is None
     )
@@ -124,10 +135,10 @@ def test_who_is_passed_over_and_when_they_come_back(cast):
     assert after == entries()[asleep].id, "it is morning in Denver"
     assert settle(alice, after, "no_answer", later, key="x") is None
     with clock.frozen(later), write_session() as session:
-        slip = dialling.slip(session, alice, list_id)
-        dialling.take_back(session, alice, slip.attempt_id)
+        slip = dial_outcomes.slip(session, alice, list_id)
+        dial_outcomes.take_back(session, alice, slip.attempt_id)
         assert dialling.current(session, alice, list_id).name == "Dee"
-        assert dialling.slip(session, alice, list_id) is not None, "the voicemail before it"
+        assert dial_outcomes.slip(session, alice, list_id) is not None, "the voicemail before it"
     assert (entries()[asleep].attempts, entries()[asleep].outcome) == (0, None)
     found = do(dial_results.get, alice, list_id)
     assert (found.attempts, found.people.hits, found.people.of) == (3, 1, 2) and 0 < found.people.low < 0.5 < found.people.high < 1
@@ -210,7 +221,7 @@ def test_a_shared_list_tells_nobody_what_their_role_does_not_show(cast):
         assert (call.name, call.value) == (f"Lead {ada}", None)
     settle(blind, first, "no_answer")
     with clock.frozen(MONDAY), read_session() as session:
-        assert dialling.slip(session, blind, list_id).name == f"Lead {ada}"
+        assert dial_outcomes.slip(session, blind, list_id).name == f"Lead {ada}"
     later = MONDAY + timedelta(hours=4)
     assert at(later, dialling.take_next, blind, list_id) == first
     settle(blind, first, "call_back", later, call_back_at=later + timedelta(hours=1))
@@ -269,3 +280,103 @@ def test_the_call_list_of_a_campaign_is_called_and_answers_it(cast):
         members = {row.contact_id: row for row in session.exec(select(CampaignMember))}
         assert [members[one].status for one in ids] == [MemberStatus.RESPONDED, MemberStatus.DECLINED, MemberStatus.SENT]
         assert [members[one].responded_at for one in ids] == [MONDAY, None, None]
+
+
+def test_the_count_asks_the_hours_as_the_press_does(cast):
+    alice, bob = cast["alice"], cast["bob"]
+    for name in ("Ada", "Bea"):
+        contact(alice, name)
+    list_id, _ = made(alice, reach="team")
+    evening = datetime(2026, 6, 1, 20, 30, tzinfo=UTC)
+    before = at(evening, dial_lists.progress, alice, list_id)
+    assert (before.due, before.waits, before.next_at) == (0, {DialWait.HOURS: 2}, datetime(2026, 6, 2, 6, tzinfo=UTC))
+    assert [row.progress for row in at(evening, dial_lists.find, alice)] == [before], "the page of all lists says the same"
+    assert at(evening, dialling.take_next, alice, list_id) is None
+    assert at(evening, dial_lists.progress, alice, list_id) == before, "the press found what the count had said"
+    morning = datetime(2026, 6, 2, 10, tzinfo=UTC)
+    at(morning, dialling.take_next, alice, list_id), at(morning, dialling.take_next, bob, list_id)
+    for who in (alice, bob):
+        found = at(morning, dial_lists.progress, who, list_id)
+        assert (found.due, found.taken) == (1, 1), "their own person can be called, the colleague's can't"
+
+
+def test_a_list_keeps_the_holidays_of_working_hours(cast):
+    alice, root = cast["alice"], cast["root"]
+    week = (((9 * 60, 17 * 60),),) * 5 + ((), ())
+    free = DayException(date(2026, 6, 1), date(2026, 6, 2), name="Two days off")
+    short = DayException(date(2026, 6, 3), date(2026, 6, 3), ((540, 600),), "Closes early")
+    days = do(calendars.save, root, None, name="Office", timezone="Europe/Berlin", week=week, exceptions=(free, short)).id
+    assert do(dial_lists.holiday_sets, alice) == ({days: "Office"}, days), "a new list begins with those that know a holiday"
+    person = contact(alice, "Ada", preferred_hours="Mon-Sat 9-20")
+    list_id, _ = made(alice, calendar_id=days)
+    assert at(MONDAY, dial_lists.progress, alice, list_id).due == 0 and at(MONDAY, dialling.take_next, alice, list_id) is None
+    assert entries()[person].due_at == datetime(2026, 6, 3, 7, tzinfo=UTC), "their own hours of the first day that is no holiday"
+    at(MONDAY, dial_lists.save, alice, list_id, {"calendar_id": None})
+    assert at(MONDAY, dialling.take_next, alice, list_id), "without holidays Monday is a day as any other"
+    with pytest.raises(Invalid, match="no longer exist"):
+        do(dial_lists.save, alice, list_id, {"calendar_id": 999})
+    endless = Hours(480, 1200, False, ((date(2026, 1, 1), date(2036, 1, 1)),))
+    assert dial_rules.opens_at(Wishes("Ida"), MONDAY, endless, fallback_zone="UTC") > MONDAY + timedelta(days=700)
+
+
+def test_a_wrong_number_is_called_no_more_until_there_is_another_one(cast):
+    alice = cast["alice"]
+    lead = do(leads.create, alice, {"name": "Lea", "phone": BERLIN}).id
+    imported = contact(alice, "Ada")
+    do(_without_points, imported)
+    for key in ("lead", "contact"):
+        list_id, ready = made(alice, entity=key)
+        assert ready == 1
+        assert settle(alice, at(MONDAY, dialling.take_next, alice, list_id), "wrong_number") is None
+        fresh, ready = made(alice, entity=key, name="Again")
+        assert ready == 0 and do(dial_lists.left_out, alice, fresh) == {"bad_address": 1}, key
+    assert do(records.get, alice, "lead", lead).phone_invalid
+    became = do(leads.convert, alice, lead).contact_id
+    with read_session() as session:
+        assert session.exec(select(ContactPoint.invalid).where(ContactPoint.contact_id == became)).one(), "the contact knows it too"
+    other = do(leads.create, alice, {"name": "Lou", "phone": BERLIN, "phone_invalid": True}).id
+    do(leads.update, alice, other, {"phone": OTHER})
+    assert not do(records.get, alice, "lead", other).phone_invalid, "another number is a new try"
+    assert made(alice, entity="lead", name="New number")[1] == 1
+
+
+def _without_points(session, contact_id):
+    for row in session.exec(select(ContactPoint).where(ContactPoint.contact_id == contact_id)):
+        session.delete(row)
+
+
+def test_two_who_fill_one_list_at_once_both_get_it_filled(any_cast):
+    alice = any_cast["alice"]
+    contact(alice, "Ada")
+    list_id, _ = made(alice)
+    for n in range(30):
+        contact(alice, f"P{n}")
+    start, got = Barrier(3), []
+
+    def fill():
+        start.wait()
+        try:
+            got.append(do(dial_lists.refill, alice, list_id))
+        except Exception as error:
+            got.append(error)
+
+    jobs = [Thread(target=fill) for _ in range(3)]
+    [job.start() for job in jobs], [job.join() for job in jobs]
+    assert got == [31, 31, 31] and len(entries()) == 31
+
+
+@pytest.mark.parametrize("any_database", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_a_press_waits_for_nobody_who_moves_the_same_people(any_cast):
+    alice, bob = any_cast["alice"], any_cast["bob"]
+    asleep = [contact(alice, f"A{n}", DENVER) for n in range(3)]
+    awake = contact(alice, "B")
+    list_id, _ = made(alice, reach="team")
+    got = []
+    with write_session() as other:
+        held = other.exec(select(DialEntry).where(DialEntry.contact_id == asleep[1]).with_for_update()).one()
+        job = Thread(target=lambda: got.append(at(MONDAY, dialling.take_next, bob, list_id)), daemon=True)
+        job.start(), job.join(20)
+        assert got, "the press waited for a colleague's"
+    people_of = entries()
+    assert people_of[awake].id == got[0]
+    assert [people_of[one].wait for one in asleep] == [DialWait.HOURS, None, DialWait.HOURS], held.id

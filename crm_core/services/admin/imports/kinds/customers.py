@@ -270,6 +270,8 @@ class Leads(_People):
             values["status_id"] = next((key for key, kind in self._kinds.items() if kind is LeadKind.OPEN), None)
         elif status is not None and self._kinds.get(status) is LeadKind.CONVERTED and (old is None or old.status_id != status):
             raise RowRefused(status_id="A lead becomes converted by converting it; choose another status.")
+        if old is not None and old.phone_invalid and values.get("phone", old.phone) != old.phone:
+            values.setdefault("phone_invalid", False)
 
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
         self.consented(batch, (*created, *updated))
