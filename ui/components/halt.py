@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STAND = {HaltKind.AUTOMATIONS: "All automations are stopped", HaltKind.MAIL: "All outgoing mail is stopped"}
 MEANS = {
-    HaltKind.AUTOMATIONS: "No automation starts and none takes another step, within seconds. What happens meanwhile is kept: when you switch them on "
+    HaltKind.AUTOMATIONS: "No automation starts and none takes another step, within seconds; what they told webhooks and has not left yet waits. What happens meanwhile is kept: when you switch them on "
     "again you choose whether it is worked off or skipped. Pausing a single automation is done on its card.",
     HaltKind.MAIL: "Nothing leaves any more, within a message: campaigns, answers to customers, reports, and invitations and links for a new password "
     "too. All of it waits, and you choose what leaves when you switch mail on again.",
@@ -90,7 +90,12 @@ def automations_dialog() -> None:
     if found.runs:
         st.markdown(f"**{fmt.plural(found.runs, 'run')} under way** whose next step is due.")
         runs = st.radio("Runs under way", GO_ON, key="halt_runs", horizontal=True, label_visibility="collapsed") == GO_ON[0]
-    if not found.starts and not found.runs:
+    if found.messages:
+        words = "message", "messages"
+        st.markdown(
+            f"**{fmt.plural(found.messages, *words)} to webhooks** {'waits and leaves' if found.messages == 1 else 'wait and leave'} now. Switch a webhook off first to keep its messages here."
+        )
+    if not found.starts and not found.runs and not found.messages:
         st.markdown("Nothing waits.")
     with st.container(horizontal=True, horizontal_alignment="right"):
         pressed = st.button("Switch on", type="primary", key="halt_resume")

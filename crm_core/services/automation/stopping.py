@@ -16,22 +16,26 @@ from crm_core.services.automation import taking_up, upkeep
 from crm_core.services.automation.engine import AUTOMATIONS, INBOX, RUNS, Known, programs
 from crm_core.services.automation.picking import due_runs
 from crm_core.services.automation.taking_up import Cause
-from crm_core.services.collaboration import halts
-from crm_core.vocabulary import Action, FlowState, HaltKind, TriggerKind, Via
+from crm_core.services.collaboration import halts, webhook_rules
+from crm_core.services.collaboration.webhooks import DELIVERIES
+from crm_core.vocabulary import Action, FlowState, HaltKind, HookState, TriggerKind, Via
 
 PASSED = "Passed over: automations were stopped then"
+_HELD = (DELIVERIES.c.type == webhook_rules.BY_HAND, DELIVERIES.c.state == HookState.WAITING)
 CUT = "Ended: its turn came while automations were stopped"
 
 
 @dataclass(frozen=True)
 class Waiting:
     """What came while automations stood still. ``events``: things that happened and that somebody waits for, before conditions are asked; ``dates``:
-    records whose date came; ``slots``: automations by the clock whose hour passed; ``runs``: runs under way whose next step is due."""
+    records whose date came; ``slots``: automations by the clock whose hour passed; ``runs``: runs under way whose next step is due; ``messages``: what
+    steps told webhooks and has not left yet."""
 
     events: int
     dates: int
     slots: int
     runs: int
+    messages: int = 0
 
     @property
     def starts(self) -> int:
@@ -45,7 +49,8 @@ def waiting(session: Session, actor: Actor) -> Waiting:
     events = session.execute(select(func.count()).select_from(INBOX)).scalar_one()
     runs = session.execute(select(func.count()).select_from(due_runs(RUNS.c.id).subquery())).scalar_one()
     dates = sum(len(taking_up.new(session, known, causes)) for known, causes in _by_date(session, now))
-    return Waiting(int(events), dates, len(_missed(session, now)), int(runs))
+    messages = session.execute(select(func.count()).where(*_HELD)).scalar_one()
+    return Waiting(int(events), dates, len(_missed(session, now)), int(runs), int(messages))
 
 
 def _on(session: Session, kind: TriggerKind) -> Iterator[Known]:
@@ -77,7 +82,7 @@ def _missed(session: Session, now: datetime) -> list[int]:
 
 def resume(session: Session, actor: Actor, *, events: bool = True, runs: bool = True) -> Waiting:
     """Let all automations go on; gives what waited. ``events``: what happened meanwhile (dates and hours too) starts what it would have started,
-    else it starts nothing; ``runs``: runs whose turn came go on where they stood, else they end. Events: halt.ended."""
+    else it starts nothing; ``runs``: runs whose turn came go on where they stood, else they end. Messages to webhooks leave. Events: halt.ended."""
     require(actor, "automation", Action.MANAGE)
     now, found = utcnow(), waiting(session, actor)
     halts.end(session, actor, HaltKind.AUTOMATIONS, kept=events and runs, outcome=_outcome(found, events, runs))

@@ -4,7 +4,7 @@ A message may arrive twice (a worker that dies after sending and before noting i
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from itertools import islice
@@ -25,10 +25,10 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.lists import ListQuery
 from crm_core.models import Event, User, Webhook, WebhookDelivery
-from crm_core.services.collaboration import notifications, outward, webhooks
+from crm_core.services.collaboration import halts, notifications, outward, webhooks
 from crm_core.services.collaboration import webhook_rules as rules
 from crm_core.services.collaboration.webhooks import DELIVERIES
-from crm_core.vocabulary import Action, HookState
+from crm_core.vocabulary import Action, HaltKind, HookState
 
 _HOOKS: Any = Webhook.__table__  # type: ignore[attr-defined]
 _EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
@@ -89,15 +89,17 @@ def _queue(session: Session, hook: Webhook, most: int = 500) -> int:
 # --- sending ----------------------------------------------------------------------------------------------------------------------
 
 
-def _due() -> Any:
+def _due(session: Session) -> Any:
+    """What is to leave now; what automations told waits while all of them are stopped."""
     now = utcnow()
     left = and_(DELIVERIES.c.state == HookState.SENDING, DELIVERIES.c.claimed_at < now - _DEAD_AFTER)
-    return or_(and_(DELIVERIES.c.state == HookState.WAITING, DELIVERIES.c.next_at <= now), left)
+    found = or_(and_(DELIVERIES.c.state == HookState.WAITING, DELIVERIES.c.next_at <= now), left)
+    return and_(found, DELIVERIES.c.type != rules.BY_HAND) if halts.halted(session, HaltKind.AUTOMATIONS) else found
 
 
 def anything_due(session: Session) -> bool:
     """True when a message waits whose time has come."""
-    return session.execute(select(DELIVERIES.c.id).where(_due()).limit(1)).first() is not None
+    return session.execute(select(DELIVERIES.c.id).where(_due(session)).limit(1)).first() is not None
 
 
 @job("webhooks.deliver", title="Send messages to webhooks", cron="* * * * * */10", when=anything_due, keep_days=1)
@@ -105,7 +107,7 @@ def deliver(job: Job) -> None:
     """Send everything whose time has come, several at a time, so that a slow receiver does not hold up the others."""
     done = 0
     while claimed := claim(job):
-        ready = [found for found in (_prepare(job, row_id) for row_id in claimed) if found is not None]
+        ready = (found for row_id in claimed if (found := _prepare(job, row_id)) is not None)
         for row, answer in _answers(ready):
             _note(job, row, answer)
         done += len(claimed)
@@ -120,7 +122,9 @@ def claim(job: Job) -> list[int]:
             DELIVERIES.c.claim.startswith(f"{job.id}:", autoescape=True),
             DELIVERIES.c.claim != _token(job),
         )
-        wanted = select(DELIVERIES.c.id).where(or_(_due(), before)).order_by(DELIVERIES.c.next_at, DELIVERIES.c.id).limit(BATCH)
+        wanted = (
+            select(DELIVERIES.c.id).where(or_(_due(session), before)).order_by(DELIVERIES.c.next_at, DELIVERIES.c.id).limit(BATCH)
+        )
         ids = list(session.execute(wanted.with_for_update(skip_locked=True)).scalars())
         taken = {"state": HookState.SENDING, "claim": _token(job), "claimed_at": utcnow(), "attempts": DELIVERIES.c.attempts + 1}
         if ids:
@@ -142,10 +146,15 @@ class _Ready:
 
 
 def _prepare(job: Job, row_id: int) -> _Ready | None:
-    """Ask once more whether the owner may see what is told; None when it is not to be sent."""
+    """Ask once more whether the owner may see what is told, right before it leaves; None when it is not to be sent, or not while automations stand
+    still: it then waits as if nobody had tried."""
     with job.transaction() as session:
         row = session.get(WebhookDelivery, row_id)
         if row is None or row.claim != _token(job):
+            return None
+        if row.type == rules.BY_HAND and halts.halted(session, HaltKind.AUTOMATIONS):
+            row.state, row.claim, row.attempts = HookState.WAITING, None, row.attempts - 1
+            session.add(row)
             return None
         hook = session.get_one(Webhook, row.webhook_id)
         why = _held_back(session, row, hook)
@@ -212,7 +221,7 @@ def _who(session: Session, event: Event) -> dict[str, Any] | None:
     return {"id": person.id, "name": person.name} if person is not None else None
 
 
-def _answers(ready: Sequence[_Ready]) -> Iterator[tuple[_Ready, Answer]]:
+def _answers(ready: Iterable[_Ready]) -> Iterator[tuple[_Ready, Answer]]:
     """Send them, several at a time, and give each with its answer as that comes. The next one leaves when an answer was noted: however slow the
     database or one receiver is, a worker that dies leaves no more than ``AT_ONCE`` that were sent and will be sent again."""
     waiting = iter(ready)

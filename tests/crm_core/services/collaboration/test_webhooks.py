@@ -19,12 +19,14 @@ from crm_core.errors import Conflict, CrmError, Invalid, NotFound, NotPermitted
 from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import Event, Notification, User, Webhook, WebhookDelivery
-from crm_core.services.collaboration import webhook_rules, webhook_run, webhooks
+from crm_core.services.automation import stopping
+from crm_core.services.collaboration import halts, webhook_rules, webhook_run, webhooks
 from crm_core.services.customers import contacts
-from crm_core.services.sales import deals
+from crm_core.services.sales import deals, leads
 from crm_core.settings import settings
-from crm_core.vocabulary import HookState
+from crm_core.vocabulary import HaltKind, HookState
 from tests.receiver import receiver
+from tests.verbs import do
 
 
 @pytest.fixture
@@ -303,3 +305,33 @@ def test_only_who_manages_them_and_only_what_makes_sense(cast, loopback):
         ):
             with pytest.raises(NotFound):
                 gone()
+
+
+def test_what_automations_told_waits_while_all_of_them_are_stopped_and_leaves_afterwards(cast, there, monkeypatch):
+    root = cast["root"]
+    hook = make(cast, there.url)
+    lead = do(leads.create, root, {"name": "Grace"})
+
+    def tell(key):
+        do(webhooks.enqueue, root, hook.id, dedupe_key=f"automation:{key}", entity="lead", record_id=lead.id, start=False)
+
+    tell("before")
+    real = webhook_run._send
+
+    def stopped_meanwhile(message):
+        do(halts.stop, root, HaltKind.AUTOMATIONS, "Told too much")
+        return real(message)
+
+    monkeypatch.setattr(webhook_run, "AT_ONCE", 1)
+    monkeypatch.setattr(webhook_run, "_send", stopped_meanwhile)
+    tell("in the same handful")
+    work()
+    monkeypatch.setattr(webhook_run, "_send", real)
+    assert [(row.state, row.attempts) for row in sent()] == [(HookState.DELIVERED, 1), (HookState.WAITING, 0)]
+    deal(cast["alice"], name="Big one")
+    work()
+    assert [row.state for row in sent()] == [HookState.DELIVERED, HookState.WAITING, HookState.DELIVERED], "other programs go on"
+    assert do(stopping.waiting, root).messages == 1
+    assert do(stopping.resume, root).messages == 1
+    work()
+    assert {row.state for row in sent()} == {HookState.DELIVERED} and len(there.got) == 3
