@@ -19,8 +19,9 @@ def card(macro: MacroView) -> None:
             with st.container(width="content", gap=None):
                 st.markdown(f"**{fmt.md(macro.name)}**" + ("" if macro.shared else " :gray-badge[Only me]"))
                 st.caption(fmt.md(" · ".join(part for part in (macro.about, used(macro), macro.owner) if part)))
-            if macro.mine:
-                with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+            with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+                order_buttons(macro)
+                if macro.mine:
                     if st.button("Change", icon=":material/edit:", key=f"change_{macro.id}", type="tertiary"):
                         macro_dialog(macro)
                     with st.popover(
@@ -30,6 +31,20 @@ def card(macro: MacroView) -> None:
                         st.button("Remove", type="primary", key=f"remove_yes_{macro.id}", on_click=drop, args=(macro.id,))
         with st.expander("What it does"):
             steps_of(macro.steps)
+
+
+def order_buttons(macro: MacroView) -> None:
+    """Earlier and later, among everybody’s or among one’s own; a list that is searched shows too little to be put in order."""
+    beside = [one.id for one in known if one.shared is macro.shared]
+    if query or len(beside) < 2 or not macros.may_order(actor, shared=macro.shared):
+        return
+    place = beside.index(macro.id)
+    st.button("", icon=":material/arrow_upward:", key=f"up_{macro.id}", type="tertiary", disabled=place == 0, on_click=shift, args=(macro.id, True), help="Show it earlier")  # fmt: skip
+    st.button("", icon=":material/arrow_downward:", key=f"down_{macro.id}", type="tertiary", disabled=place == len(beside) - 1, on_click=shift, args=(macro.id, False), help="Show it later")  # fmt: skip
+
+
+def shift(macro_id: int, up: bool) -> None:
+    perform(macros.move, macro_id, up=up)
 
 
 def used(macro: MacroView) -> str:
@@ -48,7 +63,9 @@ def drop(macro_id: int) -> None:
 
 actor = current_actor()
 actions = header(
-    "Macros", "Several steps on a ticket with one click. On a ticket, press M.", back=("Tickets", page_of(actor, "tickets"))
+    "Macros",
+    "Several steps on a ticket with one click. On a ticket, press M: they stand there in this order.",
+    back=("Tickets", page_of(actor, "tickets")),
 )
 if page_of(actor, "letter-templates") is not None and actions.button(
     "Letter templates", icon=":material/library_books:", key="to_templates"

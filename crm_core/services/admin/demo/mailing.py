@@ -41,9 +41,16 @@ def add(session: Session, people: dict[str, int]) -> list[tuple[str, bytes]]:
             category="Question", signature="{{agent}}\n{{workspace}}",
         )
     )  # fmt: skip
-    for name, about, steps in _MACROS:
+    for rank, (name, about, steps) in enumerate(_MACROS, start=1):
         session.add(
-            Macro(name=name, about=about, visibility=Visibility.SHARED, owner_id=people.get("support_agent"), steps=list(steps))
+            Macro(
+                name=name,
+                about=about,
+                visibility=Visibility.SHARED,
+                owner_id=people.get("support_agent"),
+                steps=list(steps),
+                rank=rank,
+            )
         )
     session.flush()
     known = select(Contact.name, Contact.email).where(col(Contact.email).is_not(None)).order_by(col(Contact.id)).limit(2)

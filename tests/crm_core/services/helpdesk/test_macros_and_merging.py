@@ -143,6 +143,29 @@ def test_what_is_wrong_with_a_macro_is_said_when_it_is_saved(cast, steps, where)
     assert where in caught.value.fields
 
 
+def test_macros_stand_in_the_order_that_somebody_gave_them(cast):
+    sam, bob, root = cast["sam"], cast["bob"], cast["root"]
+
+    def make(actor, name, shared=True):
+        return do(macros.save, actor, None, {"name": name, "shared": shared, "steps": [{"do": "note", "text": "x"}]}).id
+
+    def names(actor=sam):
+        return [one.name for one in look(macros.usable, actor)]
+
+    mine, ids = make(sam, "Mine", False), [make(sam, name) for name in ("C", "B", "A")]
+    second = make(sam, "My other", False)
+    assert names() == ["C", "B", "A", "Mine", "My other"], "new ones come last, one's own after everybody's"
+    version = look(macros.get, sam, ids[2]).version
+    do(macros.move, root, ids[2], up=True), do(macros.move, root, ids[2], up=True), do(macros.move, root, ids[2], up=True)
+    do(macros.move, sam, second, up=True), do(macros.move, sam, mine, up=False)
+    assert names() == ["A", "C", "B", "My other", "Mine"] and names(bob) == ["A", "C", "B"]
+    assert look(macros.get, sam, ids[2]).version == version, "who changes its words meanwhile is not in the way"
+    with pytest.raises(NotPermitted, match="runs the service team"):
+        do(macros.move, sam, ids[0], up=True)
+    with pytest.raises(NotFound):
+        do(macros.move, root, mine, up=True)
+
+
 def test_two_tickets_become_one_and_two_again(any_cast):
     sam = any_cast["sam"]
     person = do(contacts.create, sam, {"name": "Ida"})
