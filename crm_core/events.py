@@ -117,6 +117,7 @@ SENTENCES = {
     "user.activated": "was activated again",
     "user.roles_changed": "got other roles",
     "user.sessions_ended": "was signed out everywhere",
+    "user.filing_renewed": "got a new filing address",
     "user.reset_link_made": "got a link to choose a new password",
     "audit.policy_changed": "changed how long the trail is kept",
     "audit.trimmed": "took {removed} old entries out of the trail and personal values out of {redacted}, as the workspace keeps them",

@@ -93,6 +93,22 @@ def words(row: dict[str, Any]) -> str:
     return f"{name} (this one)" if row["is_this"] else name
 
 
+@st.dialog("A new filing address?", icon=":material/autorenew:")
+def new_address(turn: int) -> None:
+    """Asks once more: the old one is in address books and rules of mail programs."""
+    st.markdown(
+        "The address that you have now stops working at once. What still goes to it waits in the mail tray and is filed nowhere."
+    )
+    st.caption("Put the new one into your mail program: into its address book, and wherever it adds a blind copy by itself.")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep this one", key="filing_keep"):
+            st.rerun()
+        pressed = st.button("New address", type="primary", key="filing_yes")
+        if pressed and perform(filing.renew, turn=turn, success="You have a new filing address.") is not None:
+            st.rerun()
+    show_problems()
+
+
 def filing_address() -> None:
     """The address for blind copies of one's own mail."""
     found = load(filing.address_of)
@@ -103,6 +119,8 @@ def filing_address() -> None:
         )
         st.code(found.address, language=None, wrap_lines=True)
         st.text(f"It takes mail from {actor.email} only.")
+        if not found.plain and st.button("New address …", icon=":material/autorenew:", key="filing_new"):
+            new_address(found.turn)
         return
     st.caption("With it, mail that you write in your own mail program is filed on your customers. No mailbox takes such mail yet.")
     page = page_of(actor, "mailboxes")

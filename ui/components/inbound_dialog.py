@@ -33,20 +33,33 @@ def inbound_dialog() -> None:
         "It becomes", list(may), default=may[0], required=True, format_func=lambda one: _WORDS[one], key=f"in_into_{turn}"
     )  # fmt: skip
     contact_id, name, reach = _who(actor, into, turn)
+    take = into == TICKET and _taken(turn)
     waits = into == TICKET or st.checkbox("Waits for an answer", value=True, key=f"in_waits_{turn}")
     if st.button("Save", type="primary", key="in_save", shortcut="ctrl+enter"):
         made = perform(
-            by_hand.log, channel=channel, text=text or "", into=into, contact_id=contact_id, name=name, reach=reach, waits=waits,
+            by_hand.log, channel=channel, text=text or "", into=into, contact_id=contact_id, name=name, reach=reach, waits=waits, take=take,
             submit_key=submit_key("inbound"),
         )  # fmt: skip
         if made is not None:
             renew("inbound")
             st.session_state["_turn_inbound"] = turn + 1
             st.session_state.setdefault("_toasts", []).append(("ok", _DONE[made.entity]))
-            if page_of(actor, made.entity) is not None and into != TIMELINE:
+            seen = load(lists.titles, made.entity, [made.record_id])
+            if page_of(actor, made.entity) is not None and into != TIMELINE and seen:
                 go(made.entity, id=made.record_id)
             st.rerun()
     show_refusal()
+
+
+def _taken(turn: int) -> bool:
+    """Whether whoever writes takes the ticket, or the rules give it to somebody."""
+    ruled = load(by_hand.ruled)
+    others = "By the rules" if ruled else "Nobody yet"
+    chosen = st.segmented_control(
+        "Who takes it", [others, "Me"], default=others if ruled else "Me", required=True, key=f"in_take_{turn}_{ruled}",
+        help="The assignment rules choose as for any ticket that comes in" if ruled else "There are no active assignment rules for tickets",
+    )  # fmt: skip
+    return chosen == "Me"
 
 
 def _who(actor: Actor, into: str, turn: int) -> tuple[int | None, str, str]:

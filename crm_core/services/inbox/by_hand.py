@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlmodel import Session
 
-from crm_core.access import Actor
+from crm_core.access import Actor, require
 from crm_core.errors import Invalid
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip
 from crm_core.models import SubmitKey
-from crm_core.services.collaboration import activities, interactions
+from crm_core.services.collaboration import activities, incoming, interactions
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import tickets
 from crm_core.services.sales import leads
@@ -47,6 +47,12 @@ def becomes(actor: Actor) -> tuple[str, ...]:
     return tuple(key for key, allowed in may.items() if allowed)
 
 
+def ruled(session: Session, actor: Actor) -> bool:
+    """Whether rules give tickets to somebody; without any, a ticket that nobody takes waits without an owner."""
+    require(actor, "ticket", Action.CREATE)
+    return incoming.any_rule(session, "ticket")
+
+
 def log(
     session: Session,
     actor: Actor,
@@ -58,10 +64,11 @@ def log(
     name: str = "",
     reach: str = "",
     waits: bool = True,
+    take: bool = False,
     submit_key: str | None = None,
 ) -> Logged:
     """Enter what somebody said or wrote. ``into``: a ticket, a lead, or the timeline of a contact; ``name`` and ``reach`` (address or number) of
-    whoever is not known yet; ``waits``: they wait for an answer. The same ``submit_key`` again enters it once.
+    whoever is not known yet; ``waits``: they wait for an answer; ``take``: the writer takes the ticket, else the assignment rules are asked. The same ``submit_key`` again enters it once.
     """
     _check(text, into, contact_id, name, becomes(actor))
     seen = session.get(SubmitKey, f"{submit_key}-in") if submit_key else None
@@ -70,7 +77,7 @@ def log(
     key = f"{submit_key}-r" if submit_key else None
     if into == TICKET:
         person = contact_id or _new_contact(session, actor, name, reach)
-        made = Logged("ticket", _ticket(session, actor, channel, text, person, name, key))
+        made = Logged("ticket", _ticket(session, actor, channel, text, person, name, take, key))
     elif into == LEAD:
         lead = leads.create(session, actor, {"name": clean(name), "owner_id": actor.user_id, **_reach(reach)}, submit_key=key)
         _enter(session, actor, "lead", lead.id, channel, text, waits)
@@ -116,10 +123,18 @@ def _new_contact(session: Session, actor: Actor, name: str, reach: str) -> int |
 
 
 def _ticket(
-    session: Session, actor: Actor, channel: InboundChannel, text: str, contact_id: int | None, name: str, key: str | None
+    session: Session,
+    actor: Actor,
+    channel: InboundChannel,
+    text: str,
+    contact_id: int | None,
+    name: str,
+    take: bool,
+    key: str | None,
 ) -> int:
     subject = clip(text.strip().split("\n", 1)[0], 120)
     values: dict[str, Any] = {"subject": subject, "contact_id": contact_id, "channel": channel.value}
+    values["owner_id"] = actor.user_id if take else None
     return tickets.create(session, actor, values, message=text, author_name=clean(name), submit_key=key).id
 
 

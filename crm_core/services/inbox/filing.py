@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
-from crm_core import records
+from crm_core import events, records
 from crm_core.access import Actor
 from crm_core.channels import email
+from crm_core.errors import Conflict
 from crm_core.kit import clock
 from crm_core.kit.text import clip, email_key
 from crm_core.models import Activity, Contact, ContactPoint, Deal, InboundMail, Interaction, Lead, Mailbox, User
@@ -29,10 +30,12 @@ FILES = 10
 
 @dataclass(frozen=True)
 class Address:
-    """Where a person sends copies to; ``plain``: it is the same for everybody, and the sender alone says whose mail it is."""
+    """Where a person sends copies to; ``plain``: it is the same for everybody, and the sender alone says whose mail it is; ``turn``: how often they
+    had a new one."""
 
     address: str
     plain: bool
+    turn: int = 0
 
 
 def address_of(session: Session, actor: Actor) -> Address | None:
@@ -43,17 +46,51 @@ def address_of(session: Session, actor: Actor) -> Address | None:
     plain = next((box for box in boxes if box.becomes is MailBecomes.FILED and not box.plus_address), None)
     plus = sorted((box for box in boxes if box.plus_address), key=lambda box: box.becomes is not MailBecomes.FILED)
     if plus:
-        return Address(mark_rules.address(plus[0].address, mark_rules.FILE, actor.user_id), plain=False)
+        turn = session.get_one(User, actor.user_id).filing_turn
+        return Address(mark_rules.address(plus[0].address, mark_rules.FILE, actor.user_id, turn), plain=False, turn=turn)
     return Address(plain.address, plain=True) if plain is not None else None
+
+
+def renew(session: Session, actor: Actor, *, turn: int) -> Address:
+    """Give the actor a new filing address; what comes to the one before lands in the mail tray from then on. ``turn``: that of the address that they
+    saw, so that a second click takes away nothing. Raises Conflict when it was renewed since, or when the address is everybody's. Events: user.filing_renewed."""
+    before = address_of(session, actor)
+    if before is None or before.plain:
+        raise Conflict("You have no filing address of your own that could be renewed.")
+    person = session.exec(
+        select(User).where(User.id == actor.user_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
+    if person.filing_turn != turn:
+        raise Conflict("Your filing address was renewed meanwhile. This is the new one.")
+    person.filing_turn += 1
+    session.add(person)
+    session.flush()
+    events.record(session, actor, "user.filing_renewed", entity="user", record_id=person.id)
+    return address_of(session, actor) or before
+
+
+def _whose(session: Session, found: Incoming) -> tuple[int | None, bool]:
+    """Whose filing address a message was sent to, and whether only to one that was renewed since."""
+    outdated = False
+    for number, signature in mark_rules.marks(message_rules.known_addresses(found), mark_rules.FILE):
+        person = session.get(User, number)
+        turn = person.filing_turn if person is not None else 0
+        if signature == mark_rules.mark(mark_rules.FILE, number, turn):
+            return number, False
+        outdated = outdated or any(signature == mark_rules.mark(mark_rules.FILE, number, before) for before in range(turn))
+    return None, outdated
 
 
 def take(session: Session, actor: Actor, mailbox: Mailbox, found: Incoming, row: InboundMail) -> bool:
     """File a message that was sent to be filed; ``row`` is filled with what became of it. False for every other message."""
-    marked = mark_rules.marked(message_rules.known_addresses(found), mark_rules.FILE)
-    if marked is None and mailbox.becomes is not MailBecomes.FILED:
+    marked, outdated = _whose(session, found)
+    if marked is None and not outdated and mailbox.becomes is not MailBecomes.FILED:
         return False
     if "x-rapport" in found.headers:
         return False
+    if outdated:
+        row.state, row.reason = InboundState.TRAY, "Sent to a filing address that was replaced by a new one."
+        return True
     writer = threading.colleague(session, found.sender_key) if found.certain else None
     if writer is None or (marked is not None and writer.id != marked):
         if marked is None:

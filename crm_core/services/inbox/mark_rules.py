@@ -11,15 +11,16 @@ ANSWER, FILE = "w", "f"
 _PLUS = re.compile(r"\+([wf])(\d{1,9})-([0-9a-f]{16})@", re.IGNORECASE)
 
 
-def mark(kind: str, number: int) -> str:
-    """The signature in an address: nobody else can make one."""
-    return hashlib.sha256(secret.signature(PURPOSE, f"{kind}:{number}").encode()).hexdigest()[:16]
+def mark(kind: str, number: int, turn: int = 0) -> str:
+    """The signature in an address: nobody else can make one. ``turn``: how often it was renewed."""
+    said = f"{kind}:{number}:{turn}" if turn else f"{kind}:{number}"
+    return hashlib.sha256(secret.signature(PURPOSE, said).encode()).hexdigest()[:16]
 
 
-def address(mailbox: str, kind: str, number: int) -> str:
+def address(mailbox: str, kind: str, number: int, turn: int = 0) -> str:
     """The address of a mailbox with a signed mark behind a plus sign."""
     local, _, domain = mailbox.partition("@")
-    return f"{local}+{kind}{number}-{mark(kind, number)}@{domain}"
+    return f"{local}+{kind}{number}-{mark(kind, number, turn)}@{domain}"
 
 
 def marked(addresses: Iterable[str], kind: str) -> int | None:
@@ -29,6 +30,12 @@ def marked(addresses: Iterable[str], kind: str) -> int | None:
         if found and found[1].lower() == kind and found[3].lower() == mark(kind, int(found[2])):
             return int(found[2])
     return None
+
+
+def marks(addresses: Iterable[str], kind: str) -> list[tuple[int, str]]:
+    """The marks of this kind among addresses, genuine or not: number and signature."""
+    found = (_PLUS.search(one) for one in addresses)
+    return [(int(one[2]), one[3].lower()) for one in found if one and one[1].lower() == kind]
 
 
 def is_marked(one: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import select
 
 from crm_core import records
+from crm_core.access import system
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.models import Activity, Contact, InboundMail, Interaction, MailDelivery, Notification, Task, Ticket
@@ -14,8 +15,9 @@ from crm_core.services.collaboration import activities, files, interactions, out
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import tickets
 from crm_core.services.inbox import arrivals, by_hand, correspondence, filing, mark_rules, tray
+from crm_core.services.routing import assign, rules
 from crm_core.services.sales import deals, leads
-from crm_core.vocabulary import ActivityKind, InboundChannel, InboundState, MailState, SuppressionReason
+from crm_core.vocabulary import ActivityKind, InboundChannel, InboundState, MailState, RouteMethod, SuppressionReason
 from tests.crm_core.services.inbox.post import box, letter, take
 from tests.verbs import do, look
 
@@ -173,6 +175,41 @@ def test_a_blind_copy_is_filed_for_its_sender_on_everybody_whom_it_went_to(cast,
     assert len(all_of(Activity)) == 5 and all_of(Ticket) == []
 
 
+def test_a_filing_address_can_be_renewed_and_the_old_one_files_nothing(cast, acme):
+    alice, mailbox = cast["alice"], box(cast["root"], plus_address=True)
+    old = look(filing.address_of, alice)
+    head = {"sender": "Alice Rep <alice@example.com>", "To": "ida@customer.example"}
+    new = do(filing.renew, alice, turn=old.turn)
+    assert new.address != old.address and look(filing.address_of, alice) == new
+    with pytest.raises(Conflict, match="meanwhile"):
+        do(filing.renew, alice, turn=old.turn)
+    assert take(mailbox, letter(number=1, Delivered_To=old.address, **head)).state is InboundState.TRAY
+    assert "replaced by a new one" in all_of(InboundMail)[-1].reason and all_of(Activity) == all_of(Ticket) == []
+    assert take(mailbox, letter(number=2, Delivered_To=new.address, **head)).state is InboundState.FILED
+    assert take(mailbox, letter(number=3, Delivered_To=f"{old.address}, {new.address}", **head)).state is InboundState.FILED
+    third = do(filing.renew, alice, turn=new.turn)
+    for number, outdated in ((4, old), (5, new)):
+        assert take(mailbox, letter(number=number, Delivered_To=outdated.address, **head)).state is InboundState.TRAY
+    assert take(mailbox, letter(number=6, Delivered_To=third.address, **head)).state is InboundState.FILED
+    forged = third.address.replace(third.address.split("-")[-1][:3], "000")
+    assert take(mailbox, letter(number=7, Delivered_To=forged, **head)).state is not InboundState.FILED
+    assert look(filing.address_of, cast["bob"]).turn == 0, "everybody else keeps theirs"
+
+
+def test_a_ticket_that_is_logged_goes_by_the_rules_unless_the_writer_takes_it(cast):
+    sam, root = cast["sam"], cast["root"]
+    call = {"channel": InboundChannel.PHONE, "text": "It leaks", "into": "ticket"}
+    assert not look(by_hand.ruled, sam)
+    given = {"name": "All", "method": RouteMethod.TURNS, "entity": "ticket", "people": [(root.user_id, 1)]}
+    do(rules.save, root, None, **given)
+    assert look(by_hand.ruled, sam)
+    made, mine = (do(by_hand.log, sam, submit_key=key, take=take, **call) for key, take in (("a", False), ("b", True)))
+    by_id = {ticket.id: ticket for ticket in all_of(Ticket)}
+    assert (by_id[made.record_id].owner_id, by_id[mine.record_id].owner_id) == (None, sam.user_id)
+    do(assign.route, system(), "ticket", made.record_id, why="New")
+    assert look(tickets.get, root, made.record_id).owner_id == root.user_id
+
+
 def test_the_inbox_holds_what_waits_over_all_channels_within_what_one_may(any_cast, any_acme):
     sam, alice, dana = any_cast["sam"], any_cast["alice"], any_cast["dana"]
     mailbox = box(any_cast["root"], unknown="tray")
@@ -202,7 +239,6 @@ def test_the_inbox_holds_what_waits_over_all_channels_within_what_one_may(any_ca
     for wrong in ({"into": "lead", "name": ""}, {"into": "timeline"}, {"into": "ticket", "text": " "}):
         with pytest.raises(Invalid):
             do(by_hand.log, sam if wrong["into"] == "ticket" else dana, **{"channel": InboundChannel.PHONE, "text": "x", **wrong})
-    do(tickets.assign, sam, made[0].record_id, None)
     found = look(arrivals.find, sam)
     assert [(one.kind, one.channel.value) for one in found.rows] == [("talk", "social"), ("ticket", "chat"), ("mail", "email")]
     assert {one.kind for one in look(arrivals.find, dana).rows} == {"talk"} and look(arrivals.find, any_cast["ana"]).rows == ()
