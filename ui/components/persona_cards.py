@@ -18,14 +18,21 @@ _CHANNELS = Channel.options()
 
 
 def persona_cards(shown: Analysis) -> None:
-    """Two columns of cards, the largest persona first."""
+    """Two columns of cards, the largest persona first; below them, what is left out of what customers said."""
+    quoted = False
     columns = st.columns(2, gap="small")
     for n, card in enumerate(shown.summary["cards"]):
         with columns[n % 2], st.container(border=True, key=f"persona_{card['segment']}", gap="small"):
-            _card(shown, card)
+            quoted = _card(shown, card) or quoted
+    if quoted:
+        st.caption(
+            ":material/visibility_off: In what customers said, […] stands for mail and web addresses, numbers, names of contacts, leads, accounts and "
+            "colleagues of this workspace, and whatever follows a title such as Mr or Dr. Other names can remain."
+        )
 
 
-def _card(shown: Analysis, card: dict[str, Any]) -> None:
+def _card(shown: Analysis, card: dict[str, Any]) -> bool:
+    """Draws a card; whether it quotes anybody."""
     actor = shown.actor
     st.markdown(f"#### {fmt.md(readable(card['name']))}")
     worth = ""
@@ -36,7 +43,7 @@ def _card(shown: Analysis, card: dict[str, Any]) -> None:
     if card["traits"]:
         st.markdown("\n".join(f"- {fmt.md(readable(trait, actor.currency))}" for trait in card["traits"]))
     _likes(card)
-    _voice(shown, card)
+    quoted = _voice(shown, card)
     if card["held_out"]:
         st.caption("**Not used to make the personas**\n" + "\n".join(f"- {fmt.md(readable(text))}" for text in card["held_out"]))
     if card["rule"] is not None:
@@ -56,6 +63,7 @@ def _card(shown: Analysis, card: dict[str, Any]) -> None:
             members=lambda: load(segmentation_rows.of_persona, shown.run.id, card["segment"]),
             count=card["n"],
         )
+    return quoted
 
 
 def _likes(card: dict[str, Any]) -> None:
@@ -69,13 +77,13 @@ def _likes(card: dict[str, Any]) -> None:
         st.caption(f":material/favorite: {fmt.md(' · '.join(parts))}")
 
 
-def _voice(shown: Analysis, card: dict[str, Any]) -> None:
-    """What they say, complain about and buy, as the reader sees it now; shared pages have none of it."""
+def _voice(shown: Analysis, card: dict[str, Any]) -> bool:
+    """What they say, complain about and buy, as the reader sees it now; shared pages have none of it. Whether anybody is quoted."""
     if shown.run.finished_at is None:
-        return
+        return False
     found = cached(
         persona_voices.of_persona, shown.run.id, card["segment"], entities=("contact", "account", "ticket", "order"),
-        tables=("survey_answer", "ticket_message", "order_line", "product"), own=True,
+        tables=("survey_answer", "ticket_message", "order_line", "product", "lead", "app_user"), own=True,
     )  # fmt: skip
     lines = [f":material/inventory_2: Buy most: {_shares(found.products)}"] if found.products else []
     lines += [f":material/report: Write about: {_shares(found.complaints)}"] if found.complaints else []
@@ -86,6 +94,7 @@ def _voice(shown: Analysis, card: dict[str, Any]) -> None:
         st.markdown(
             f"> {fmt.md(quote.text)}  \n> :small[:gray[A customer, {source}, {fmt.md(fmt.day(shown.actor, quote.at.date()))}]]"
         )
+    return bool(found.quotes)
 
 
 def _shares(rows: Any) -> str:

@@ -4,17 +4,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlmodel import Session
 
+from crm_core import db
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit import clock
 from crm_core.models import OrderLine, SurveyAnswer, SurveyInvitation, TicketMessage
 from crm_core.services.analytics import runs, segmentation_rows, voice_rules
-from crm_core.services.analytics.voice_rules import Quote, Said
+from crm_core.services.analytics.voice_rules import Known, Quote, Said
 from crm_core.vocabulary import SOLD, Action, MessageDirection
 
 _ANSWERS: Any = SurveyAnswer.__table__  # type: ignore[attr-defined]
@@ -49,17 +51,34 @@ class Voice:
 
 
 def of_persona(session: Session, actor: Actor, run_id: int, persona: int) -> Voice:
-    """Words, complaints and products of the customers of a persona, as far as the actor may see them. Names, addresses and numbers are left out."""
+    """Words, complaints and products of the customers of a persona, as far as the actor may see them. Addresses, numbers, and the names that anybody
+    here has are left out."""
     run = runs.get(session, actor, run_id, "personas")
     require(actor, run.params["customer"], Action.READ)
     ids = sorted(segmentation_rows.of_persona(session, actor, run_id, persona))
     everybody = [int(one) for one in runs.table(session, actor, run_id, "customers")["customer_id"]]
     customer, since = str(run.params["customer"]), clock.utcnow() - timedelta(days=round(MONTHS * 30.44))
+    said = _said(session, actor, customer, ids, since)
     return Voice(
-        tuple(voice_rules.chosen(_said(session, actor, customer, ids, since))),
+        tuple(voice_rules.chosen(said, others=_everybody(session)) if said else ()),
         tuple(_complaints(session, actor, customer, ids, everybody, since)),
         tuple(_products(session, actor, customer, ids, everybody, since)),
     )
+
+
+def _everybody(session: Session) -> Known:
+    """The names of all contacts, leads, colleagues and companies, whoever may see them: nothing of them leaves this, texts lose them."""
+    people, companies = ("contact", "lead", "user"), (("account", "name"), ("lead", "company"))
+
+    def read() -> Known:
+        names = [session.execute(select(entity(key).table.c.name)).scalars() for key in people]
+        firms = [
+            session.execute(select(entity(key).table.c[name]).where(entity(key).table.c[name].is_not(None))).scalars()
+            for key, name in companies
+        ]
+        return voice_rules.known(chain.from_iterable(names), chain.from_iterable(firms))
+
+    return db.shared(session, "known_names", ("contact", "lead", "app_user", "account"), read)
 
 
 def _parts(ids: Sequence[int]) -> Iterator[Any]:
