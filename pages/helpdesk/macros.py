@@ -14,11 +14,9 @@ from ui.session import current_actor
 
 def card(macro: MacroView) -> None:
     """One macro: what it does, whose it is, how often it was used."""
-    with st.container(border=True, key=f"macro_{macro.id}"):
+    with st.container(border=True, key=f"macro_{macro.id}", gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            with st.container(width="content", gap=None):
-                st.markdown(f"**{fmt.md(macro.name)}**" + ("" if macro.shared else " :gray-badge[Only me]"))
-                st.caption(fmt.md(" · ".join(part for part in (macro.about, used(macro), macro.owner) if part)))
+            st.markdown(f"**{fmt.md(macro.name)}**" + ("" if macro.shared else " :gray-badge[Only me]"), width="content")
             with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
                 order_buttons(macro)
                 if macro.mine:
@@ -29,6 +27,7 @@ def card(macro: MacroView) -> None:
                     ):
                         st.markdown("What it did stays.")
                         st.button("Remove", type="primary", key=f"remove_yes_{macro.id}", on_click=drop, args=(macro.id,))
+        st.caption(fmt.md(" · ".join(part for part in (macro.about, used(macro), macro.owner) if part)))
         with st.expander("What it does"):
             steps_of(macro.steps)
 
