@@ -131,7 +131,7 @@ def _states(session: Session, actor: Actor, found: Entity, wanted: Iterable[int]
     may = visible(actor, found.key, table, Action.EDIT) if not found.lookup else table.c.id.is_not(None)
     statement = select(table.c.id, table.c.version, may.label("may")).where(table.c.id.in_(ids))
     if not db.is_sqlite(session):
-        statement = statement.with_for_update()
+        statement = statement.order_by(table.c.id).with_for_update()
     return {row.id: (row.version, bool(row.may)) for row in session.connection().execute(statement)}
 
 
