@@ -27,7 +27,8 @@ def card(macro: MacroView) -> None:
                     ):
                         st.markdown("What it did stays.")
                         st.button("Remove", type="primary", key=f"remove_yes_{macro.id}", on_click=drop, args=(macro.id,))
-        st.caption(fmt.md(" · ".join(part for part in (macro.about, used(macro), macro.owner) if part)))
+        words = " · ".join(part for part in (macro.about, used(macro), macro.owner) if part)
+        st.caption(fmt.md(words[:1].upper() + words[1:]))
         with st.expander("What it does"):
             steps_of(macro.steps)
 

@@ -93,7 +93,7 @@ def automations_dialog() -> None:
     if found.messages:
         words = "message", "messages"
         st.markdown(
-            f"**{fmt.plural(found.messages, *words)} to webhooks** {'waits and leaves' if found.messages == 1 else 'wait and leave'} now. Switch a webhook off first to keep its messages here."
+            f"**{fmt.plural(found.messages, *words)} to webhooks** {'waits and leaves' if found.messages == 1 else 'wait and leave'} now. Switch a webhook off first if its messages shall not leave."
         )
     if not found.starts and not found.runs and not found.messages:
         st.markdown("Nothing waits.")
