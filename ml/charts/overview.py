@@ -1,5 +1,6 @@
 """Figures of the business overview: a trend beside the period before, amounts by group, rates by group with their intervals."""
 
+import re
 from collections.abc import Iterable
 from html import escape
 
@@ -11,6 +12,9 @@ from ml.errors import DataError
 
 SHARE = ".0%"
 COMPACT = "~s"
+MOST_TICKS = 7
+_BREAK = re.compile(r" (?=– |\d{4}$)")
+"""Where the name of a step goes on beneath: on a phone seven of them stand beside each other then, without being turned."""
 ROW = 34  # pixels per horizontal bar
 INK = 72  # pixels for the axis below the bars
 
@@ -76,7 +80,8 @@ def trend_bars(
             )
         )
     fig.update_yaxes(tickformat=tickformat, tickprefix=tickprefix, rangemode="tozero")
-    fig.update_xaxes(type="category", nticks=min(len(frame), 12))
+    shown = list(frame["label"])[:: -max(1, -(-len(frame) // MOST_TICKS))][::-1]
+    fig.update_xaxes(type="category", tickmode="array", tickvals=shown, ticktext=[_BREAK.sub("<br>", label) for label in shown])
     return fig
 
 
@@ -128,7 +133,7 @@ def rate_dots(
     nothing: str = "Nothing in this period.",
     height: int | None = None,
 ) -> go.Figure:
-    """Rates of groups as dots with their 95 % intervals, beside the common rate: overlapping intervals are not a ranking.
+    """Rates of groups as dots with their 95% intervals, beside the common rate: overlapping intervals are not a ranking.
 
     Parameters
     ----------

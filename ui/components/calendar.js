@@ -164,7 +164,7 @@ export default function (component) {
         const height = Math.max(entry.minutes, 25) / 60 * HOUR - 2
         Object.assign(el.style, { top: `${entry.from / 60 * HOUR}px`, height: `${height}px`, left: `calc(${100 * lane / width}% + 2px)`, width: `calc(${100 / width}% - 4px)` })
         el.append(make("b", "", entry.title))
-        el.classList.toggle("short", height <= 34)
+        el.classList.toggle("short", height < 30)
         if (height > 34) { el.append(document.createElement("br"), make("span", "", `${clock(entry.from)}${entry.who ? " · " + entry.who : ""}`)) }
         el.onpointerdown = drag(el, entry, columns, false)
         if (entry.movable && entry.kind === "meeting") { const grip = make("div", "grip"); grip.onpointerdown = drag(el, entry, columns, true); el.append(grip) }

@@ -12,7 +12,7 @@ from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.kit.money import to_major
 from crm_core.services.analytics import backlog, breakdowns, metrics
-from crm_core.services.analytics.breakdowns import Part
+from crm_core.services.analytics.breakdowns import Part, towering
 from crm_core.services.analytics.metric_rules import METRICS, list_filter
 from crm_core.services.analytics.metrics import Figure, Number, Point, Selection
 from crm_core.services.analytics.periods import Period
@@ -118,7 +118,7 @@ def _groups(
     nothing = f"{metric.label}: nothing to show here."
     if metric.unit is MetricUnit.SHARE:
         return charts.rate_dots(
-            part_frame(actor, key, found), x=f"{metric.label} with 95 % interval", overall=overall, nothing=nothing
+            part_frame(actor, key, found), x=f"{metric.label} with 95% interval", overall=overall, nothing=nothing
         )
     prefix, beside_trend = _prefix(actor, metric.unit), 300 if by == "stage_id" else None
     return charts.part_bars(
@@ -130,10 +130,11 @@ def part_frame(actor: Actor, key: str, found: Sequence[Part]) -> pd.DataFrame:
     """The groups of a breakdown as the chart wants them."""
     metric = METRICS[key]
     noun = entity(metric.entity)
+    told = towering(found) if metric.unit is not MetricUnit.SHARE else None
     rows = [
         {
-            "label": part.label,
-            "value": plotted(actor, metric.unit, part.value),
+            "label": f"{part.label}: {value_text(actor, metric.unit, part.value)}" if part is told else part.label,
+            "value": None if part is told else plotted(actor, metric.unit, part.value),
             "low": part.low,
             "high": part.high,
             "text": value_text(actor, metric.unit, part.value),

@@ -10,7 +10,7 @@ from babel.numbers import get_currency_symbol
 from crm_core.access import Actor
 from crm_core.kit.money import to_major
 from crm_core.kit.text import clip
-from crm_core.services.analytics.breakdowns import Part
+from crm_core.services.analytics.breakdowns import Part, towering
 from crm_core.services.analytics.dashboards import Note
 from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.analytics.metrics import Figure, Number
@@ -80,10 +80,11 @@ def numbered(figure: Figure, notes: Sequence[Note]) -> list[tuple[int, Note]]:
 def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str, *, ink: str = _TEXT) -> Option:
     """A figure by group: bars with their values in ``ink``, or dots with 95% intervals."""
     unit = METRICS[metric_key].unit
-    names = _unique([part.label for part in parts])
-    values = [_plotted(actor, unit, part.value) for part in parts]
-    size, suffix = _scale(values, unit)
     dots = chart == TileChart.DOTS
+    told = None if dots else towering(parts)
+    names = _unique([f"{part.label}: {value_text(actor, unit, part.value)}" if part is told else part.label for part in parts])
+    values = [None if part is told else _plotted(actor, unit, part.value) for part in parts]
+    size, suffix = _scale(values, unit)
     data = [
         _item(_down(value, size), f"{escape(part.label)}: {value_text(actor, unit, part.value)} ({part.cases:,})", faded=part.rest, label=value_text(actor, unit, part.value))
         for part, value in zip(parts, values, strict=True)

@@ -1,6 +1,6 @@
 """A key figure split by stage, owner, product, source …; the groups add up to the figure, and each one has the list behind it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +59,15 @@ class Part:
     low: float | None = None
     high: float | None = None
     rest: bool = False
+
+
+_TOWERS = 3
+
+
+def towering(parts: Sequence[Part]) -> Part | None:
+    """The sum of the smaller groups, where its bar would leave the bars of the others as slivers: charts tell it instead of drawing it."""
+    longest = max((abs(part.value) for part in parts if not part.rest and part.value is not None), default=0)
+    return next((part for part in parts if part.rest and part.value is not None and abs(part.value) > _TOWERS * longest > 0), None)
 
 
 def breakdown(session: Session, actor: Actor, key: str, by: str, selection: Selection, *, limit: int = 10) -> tuple[Part, ...]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from crm_core.access import Actor
 from crm_core.services.analytics import paper_charts as charts
+from crm_core.services.analytics.breakdowns import towering
 from crm_core.services.analytics.dashboards import Note
 from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.analytics.metrics import Figure
@@ -154,14 +155,16 @@ def _over_time(actor: Actor, tile: Tile, figure: Figure, look: Look, notes: Sequ
 
 
 def _groups(actor: Actor, tile: Tile) -> Markup:
-    unit = METRICS[tile.metric].unit
+    unit, told = METRICS[tile.metric].unit, towering(tile.parts)
     rows = [(part.label, part.value, value_text(actor, unit, part.value), part.low, part.high) for part in tile.parts]
     if tile.chart == TileChart.TABLE:
         return charts.table([METRICS[tile.metric].label, ""], [(label, text) for label, _, text, _, _ in rows])
     return (
         charts.ranges(rows)
         if tile.chart == TileChart.DOTS
-        else charts.bars([(label, value, text) for label, value, text, _, _ in rows])
+        else charts.bars(
+            [(part.label, None if part is told else part.value, value_text(actor, unit, part.value)) for part in tile.parts]
+        )
     )
 
 

@@ -98,3 +98,11 @@ def test_a_frame_without_the_needed_columns_is_refused():
     ):
         with pytest.raises(DataError, match="needs"):
             draw(pd.DataFrame({"label": ["a"]}))
+
+
+def test_the_names_of_few_steps_stand_below_a_trend_in_two_lines_the_last_one_among_them():
+    labels = [f"{month} 2026" for month in ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]]
+    frame = pd.DataFrame({"label": labels, "value": 1.0, "text": "$1", "complete": True})
+    axis = overview.trend_bars(frame, y="USD").layout.xaxis
+    assert list(axis.tickvals) == labels[1::2]
+    assert axis.ticktext[-1] == "Dec<br>2026"

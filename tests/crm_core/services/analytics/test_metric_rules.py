@@ -13,7 +13,7 @@ from crm_core.entities import ENTITIES
 from crm_core.fields import builtin
 from crm_core.services.analytics import metric_pages
 from crm_core.services.analytics.attention import REMINDERS
-from crm_core.services.analytics.breakdowns import _LOADERS
+from crm_core.services.analytics.breakdowns import _LOADERS, Part, towering
 from crm_core.services.analytics.metric_rules import AREAS, METRICS, Facts, list_filter, median, ninetieth, ratio_minor, total
 from crm_core.services.analytics.periods import Period
 from ui.components.kpi_cards import ICONS
@@ -70,3 +70,13 @@ def test_an_average_is_rounded_once_half_to_even_and_never_through_floats():
 def test_facts_of_parts_add_up_in_any_split(parts, cut):
     facts = [Facts(won=won, won_minor=minor, cycle_days=Counter({days: won})) for won, minor, days in parts]
     assert total([total(facts[:cut]), total(facts[cut:])]) == total(facts)
+
+
+def test_a_sum_of_others_that_would_dwarf_the_groups_is_told_instead_of_drawn():
+    def group(label, value, rest=False):
+        return Part(label, label, value, 1, {}, rest=rest)
+
+    groups = [group("Ada", 300), group("Ben", 200)]
+    assert towering([*groups, group("51 others", 9_000, rest=True)]).label == "51 others"
+    assert towering([*groups, group("2 others", 500, rest=True)]) is None
+    assert towering(groups) is None and towering([]) is None
