@@ -675,7 +675,7 @@ class MetricUnit(Choice):
     SHARE = "share", "Share between 0 and 1"
     DAYS = "days", "Days"
     SECONDS = "seconds", "Seconds"
-    RETURN = "return", "Return on cost (1 is 100 %)"
+    RETURN = "return", "Return on cost (1 is 100%)"
 
 
 class MailState(Choice):

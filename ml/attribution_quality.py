@@ -20,7 +20,7 @@ class PathAuc:
     Attributes
     ----------
     auc, low, high
-        On journeys it was not fitted to (five folds): .5 is a coin, 1 is perfect; 95 % interval.
+        On journeys it was not fitted to (five folds): .5 is a coin, 1 is perfect; 95% interval.
     in_sample
         The same on the journeys it was fitted to.
     order

@@ -256,7 +256,7 @@ def evaluate(
     -------
     DataFrame
         One row per method, best first: ``method``, ``hit@<k>`` (share of questions with the product among the first k)
-        with ``low`` and ``high`` (95 %, baskets as clusters), ``mrr`` (mean of 1/rank), ``questions``, ``baskets``.
+        with ``low`` and ``high`` (95%, baskets as clusters), ``mrr`` (mean of 1/rank), ``questions``, ``baskets``.
 
     Raises
     ------
@@ -330,7 +330,7 @@ def _dense(table: np.ndarray | sparse.csr_matrix) -> np.ndarray:
 
 
 def _clustered(hits: np.ndarray, judged: sparse.csr_matrix) -> tuple[float, float]:
-    """95 % interval of the share of hits; questions of one basket count as one cluster."""
+    """95% interval of the share of hits; questions of one basket count as one cluster."""
     sizes = np.diff(judged.indptr)
     basket = np.repeat(np.arange(len(sizes)), sizes)
     mean = hits.mean()

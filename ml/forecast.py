@@ -1,7 +1,7 @@
 """Forecasts that were rehearsed: several methods compete on the past, the winner is used, its intervals are measured.
 
 ``forecast`` is the door. Prophet is one of the methods, not the answer: on US retail sales its defaults lose to
-repeating last year, and their 80 % intervals cover a third of what happens. Hence every method is backtested from the
+repeating last year, and their 80% intervals cover a third of what happens. Hence every method is backtested from the
 same origins, and the intervals of the chosen one are widened (or narrowed) to the errors it really made.
 """
 

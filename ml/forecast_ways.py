@@ -61,7 +61,7 @@ def judge_ways(now: dict[str, float], past: pd.DataFrame, *, level: float = 0.8,
 
     Notes
     -----
-    Ranges: split conformal prediction (Lei et al. 2018) with absolute errors; with eight periods and 80 % that is the
+    Ranges: split conformal prediction (Lei et al. 2018) with absolute errors; with eight periods and 80% that is the
     largest but one. Weights: inverse mean squared error (Bates & Granger 1969, without covariances), leave-one-out.
     """
     check_level(level)

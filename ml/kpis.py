@@ -336,7 +336,7 @@ class Funnel:
     ----------
     table
         ``group, numerator, denominator, rate, low, high`` (Wilson)``, low_95 … high_998`` (funnel)``, place``: within,
-        above or below the 99.8 % limits.
+        above or below the 99.8% limits.
     overall
         The common rate.
     p_value

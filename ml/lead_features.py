@@ -164,7 +164,7 @@ def _numeric(name: str, values: pd.Series) -> Numeric | str:
 
 
 def _sane_range(values: Array) -> tuple[float, float]:
-    """Limits that only a slip of the keyboard exceeds: three times the span of the middle 96 % beyond its ends."""
+    """Limits that only a slip of the keyboard exceeds: three times the span of the middle 96% beyond its ends."""
     low, high = np.quantile(values, 0.02, method="higher"), np.quantile(values, 0.98, method="lower")
     span = 3 * (high - low)
     return (float(low - span), float(high + span)) if span > 0 else (float(values.min()), float(values.max()))

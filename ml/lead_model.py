@@ -80,7 +80,7 @@ class ScoreModel:
         Returns
         -------
         DataFrame
-            In the order and with the index of `rows`: ``p`` (within 1–99 %), ``p_low, p_high``; with a spend model
+            In the order and with the index of `rows`: ``p`` (within 1–99%), ``p_low, p_high``; with a spend model
             ``expected_spend`` (if it converts), ``expected_value`` (p × that) and ``value_low, value_high``;
             ``contributions``: a list of ``{"field", "value", "log_odds"}``, largest first, empty for the base rate.
 

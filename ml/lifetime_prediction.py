@@ -117,7 +117,7 @@ def customer_value(
     Raises
     ------
     DataError
-        Fits without an optimum, `months` below 1, a rate at or below −100 % or a margin outside 0–1.
+        Fits without an optimum, `months` below 1, a rate at or below −100% or a margin outside 0–1.
     """
     if months < 1 or int(months) != months:
         raise DataError(f"{months}", "a whole number of months, at least 1")

@@ -61,7 +61,7 @@ def _steps(values: pd.Series) -> list[float]:
 
 
 def retention_heatmap(table: pd.DataFrame, *, period: str = "month", clickable: bool = False) -> go.Figure:
-    """Share of each cohort that is active again, by age; age 0 is always 100 % and left out.
+    """Share of each cohort that is active again, by age; age 0 is always 100% and left out.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from ml.evaluation import Uplift
 
 
 def calibration_line(table: pd.DataFrame) -> go.Figure:
-    """Predicted against observed with intervals; on the diagonal a prediction of 30 % comes true in 30 % of the cases.
+    """Predicted against observed with intervals; on the diagonal a prediction of 30% comes true in 30% of the cases.
 
     Parameters
     ----------

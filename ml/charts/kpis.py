@@ -52,7 +52,7 @@ def funnel_scatter(funnel: Funnel, *, y: str = "Rate") -> go.Figure:
     grid = np.unique(np.geomspace(max(1, int(table["denominator"].min() * 0.7)), largest * 1.05, 80).round())
     limits = funnel_limits(grid, funnel.overall.value)
     traces = []
-    for name, label, dash in (("95", "95 %", "dot"), ("998", "99.8 %", "solid")):
+    for name, label, dash in (("95", "95%", "dot"), ("998", "99.8%", "solid")):
         for i, side in enumerate(("low", "high")):
             traces.append(
                 go.Scatter(

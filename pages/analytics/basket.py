@@ -32,7 +32,7 @@ def together(shown: Analysis) -> None:
             shown.actor,
             fig,
             "What the surest rules are worth",
-            "Grey: when mined. Dot: on later baskets, with 95 % interval. 1: no connection",
+            "Grey: when mined. Dot: on later baskets, with 95% interval. 1: no connection",
             key="rules",
             png="rules",
         )

@@ -41,7 +41,7 @@ def usefulness(shown: Analysis) -> None:
         with columns[n % 2]:
             fig = shown.figure(_points, "held_out", attribute=attribute, names=tuple(names.items()))
             chart(
-                shown.actor, fig, readable(str(attribute).replace("_", " ")), "Each persona with its 95 % interval beside the average",
+                shown.actor, fig, readable(str(attribute).replace("_", " ")), "Each persona with its 95% interval beside the average",
                 key=f"held_{n}", png=f"personas-{attribute}",
             )  # fmt: skip
 

@@ -44,7 +44,7 @@ def figures(shown: Analysis) -> None:
         worst = summary["worst_jaccard"]
         st.metric(
             "Weakest group keeps", fmt.percent(actor, worst, 0), border=True,
-            help="Share of its customers that it keeps when the data is redrawn. From 75 % a pattern, from 85 % highly stable",
+            help="Share of its customers that it keeps when the data is redrawn. From 75% a pattern, from 85% highly stable",
         )  # fmt: skip
         st.metric(
             "Rules find", fmt.percent(actor, summary["agreement"], 0), border=True,

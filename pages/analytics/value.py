@@ -65,7 +65,7 @@ def figures(shown: Analysis) -> None:
         )  # fmt: skip
         st.metric(
             "At high risk", fmt.number(actor, summary["high"]), border=True, height="stretch", delta=silence_words(shown), delta_color="off", delta_arrow="off",
-            help="Chance of at least 70 % that no order comes in that time",
+            help="Chance of at least 70% that no order comes in that time",
         )  # fmt: skip
 
 

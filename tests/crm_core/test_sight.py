@@ -126,7 +126,7 @@ def test_the_feed_of_a_shared_account_does_not_tell_what_was_done_about_a_hidden
     account = make(alice, "account", name="Shared")
     contact = make(alice, "contact", name="Carla", account_id=account)
     deal = make(alice, "deal", name="Hidden", account_id=account, contact_id=contact)
-    log(alice, "deal", deal, "Offered 30 % off")
+    log(alice, "deal", deal, "Offered 30% off")
     log(alice, "account", account, "Visited the plant")
     planned, done = (
         make(alice, "task", subject=words, deal_id=deal, account_id=account, contact_id=contact)
@@ -134,7 +134,7 @@ def test_the_feed_of_a_shared_account_does_not_tell_what_was_done_about_a_hidden
     )
     with write_session() as session:
         tasks.complete(session, alice, done)
-    secret = {"Offered 30 % off", "Send the secret offer", "Sent the price list"}
+    secret = {"Offered 30% off", "Send the secret offer", "Sent the price list"}
     for entity, record_id in (("account", account), ("contact", contact)):
         assert not seen_on(charlie, entity, record_id) & secret
         assert seen_on(alice, entity, record_id) >= secret and seen_on(bob, entity, record_id) >= secret

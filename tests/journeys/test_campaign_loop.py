@@ -141,7 +141,7 @@ def test_from_a_cluster_to_a_lift_with_its_interval_and_on_to_attribution(empty_
     with write_session() as session:
         bump(session, "sales_order", "touchpoint")
     page.open(f"/campaign?id={made}").sees("It worked: 40 points more people")
-    page.sees("95 % interval").sees("Extra revenue").sees("Preliminary")
+    page.sees("95% interval").sees("Extra revenue").sees("Preliminary")
 
     # Second the credit of the models: it shares out what lay on the way, and names the measured lift beside it.
     page.open("/attribution?p_conversion=Orders").click("Run").sees("You can leave this page")

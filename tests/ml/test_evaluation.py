@@ -182,7 +182,7 @@ class TestUplift:
         assert found.n_needed > 300
 
     def test_the_sample_size_is_the_textbooks(self):
-        """Fleiss without continuity correction, unpooled: 8 % against 13 %, power 80 %: 587 per group."""
+        """Fleiss without continuity correction, unpooled: 8% against 13%, power 80%: 587 per group."""
         z = 1.959964 + 0.841621
         expected = int(np.ceil(z**2 * (0.08 * 0.92 + 0.13 * 0.87) / 0.05**2))
         assert uplift(rate(13, 100), rate(8, 100), effect=0.05).n_needed == expected == 587

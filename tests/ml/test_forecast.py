@@ -38,7 +38,7 @@ def daily(n, weekday=(1.0, 1.0, 1.0, 1.0, 1.2, 1.5, 0.6), start="2023-01-02", se
 
 
 def test_the_planted_sales_are_foreseen(sales):
-    """Known truth: trend, week and year; only the noise of 6 % cannot be known."""
+    """Known truth: trend, week and year; only the noise of 6% cannot be known."""
     shown = forecast(sales, horizon=60, methods=QUICK, as_of="2024-11-01")
     later = sales[(sales["ds"] > "2024-11-01")].head(60)
     error = np.abs(later["y"].to_numpy() - shown.forecast["yhat"].to_numpy()).sum() / later["y"].sum()
@@ -121,7 +121,7 @@ def test_the_conformal_factor_is_a_quantile_that_knows_when_the_data_end():
 
 
 def test_calibrated_intervals_hold_what_they_promise_on_average():
-    """Theta's own 80 % intervals on trending months are far off; the calibrated ones are not."""
+    """Theta's own 80% intervals on trending months are far off; the calibrated ones are not."""
     covered = []
     for seed in range(8):
         full = monthly(108, seed=seed, noise=6)

@@ -48,7 +48,7 @@ def test_the_37_day_row_of_prophets_documentation(year_ahead):
 
 
 def test_prophet_loses_to_seasonal_naive_on_its_own_showcase(year_ahead):
-    """MAPE 7.6 % against 6.3 % over the year ahead."""
+    """MAPE 7.6% against 6.3% over the year ahead."""
     trial = year_ahead.rehearsals
     mape = ((trial["y"] - trial["yhat"]).abs() / trial["y"]).groupby(trial["method"]).mean()
     assert mape["seasonal_naive"] == pytest.approx(0.063, abs=0.001)

@@ -84,7 +84,7 @@ def test_the_planted_drivers_are_recovered(model):
 
 
 def test_spend_is_foreseen_from_the_planted_driver(model, leads):
-    """Known truth: 120 × employees^.6, median; noise .4 adds 8 % to the mean."""
+    """Known truth: 120 × employees^.6, median; noise .4 adds 8% to the mean."""
     small, large = leads.head(2).assign(employees=[10, 1_000]).pipe(model.score)["expected_spend"]
     assert large / small == pytest.approx(100**0.6, rel=0.2)
     assert small == pytest.approx(120 * 10**0.6 * np.exp(0.08), rel=0.15)
@@ -102,7 +102,7 @@ def test_expected_value_is_chance_times_spend_and_lies_between_its_limits(model,
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_shuffled_outcome_is_refused(leads, seed):
-    """Pure noise; at 95 % one refusal in forty may fail by chance, hence fixed seeds."""
+    """Pure noise; at 95% one refusal in forty may fail by chance, hence fixed seeds."""
     noise = shuffled(leads, "converted", seed=seed).drop(columns="spend")
     assert not fit_score(noise, **BASICS).usable
 

@@ -45,7 +45,7 @@ def agent_table(actor: Actor, selection: Selection) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.caption(
                 fmt.md(
-                    f"{period_text(actor, selection.period)}. Shares with their 95 % range in per cent and the number of tickets."
+                    f"{period_text(actor, selection.period)}. Shares with their 95% range in per cent and the number of tickets."
                 ),
                 width="content",
             )
@@ -53,7 +53,7 @@ def agent_table(actor: Actor, selection: Selection) -> None:
         _rows(actor, found)
         st.caption(
             f"Below {LEAST} tickets nothing is said about a person, and nobody is sorted by them. Coloured only where a share differs from everybody "
-            "else's by more than chance explains (all cells together, 5 %); different work makes different figures too."
+            "else's by more than chance explains (all cells together, 5%); different work makes different figures too."
         )
 
 

@@ -171,7 +171,7 @@ def _power(actor: Actor, campaign_id: int, plan: CampaignPlan, found: Funnel) ->
         return
     if found.held_out < ENOUGH_PEOPLE:
         wanted = -(-100 * ENOUGH_PEOPLE // found.eligible)
-        how = f"Raise the hold-out to {wanted} %, or address more people." if wanted <= MOST_HELD else "Address more people."
+        how = f"Raise the hold-out to {wanted}%, or address more people." if wanted <= MOST_HELD else "Address more people."
         words = f"Only {found.held_out:,} would be held out, and of fewer than {ENOUGH_PEOPLE} nothing will be told of the result. {how}"
         st.warning(words, icon=":material/group_off:")
     power = cached(
@@ -191,7 +191,7 @@ def _power(actor: Actor, campaign_id: int, plan: CampaignPlan, found: Funnel) ->
         st.caption(f"{before}, so no sample size can be named. Type in how many would do so anyway.")
         return
     can = "With this many people and this hold-out no lift can be told from chance." if power.detectable >= 1 else (
-        f"With this many people a lift of {fmt.number(actor, power.detectable * 100, digits=1)} points or more shows (80 % of the time)."
+        f"With this many people a lift of {fmt.number(actor, power.detectable * 100, digits=1)} points or more shows (80% of the time)."
     )  # fmt: skip
     words = f"Without a campaign {base} do so ({power.base_from}). {can}"
     if power.needed:

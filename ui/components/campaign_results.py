@@ -60,7 +60,7 @@ def _verdict(actor: Actor, found: Outcome, goal: str) -> None:
     if not found.share.enough:
         st.info(fmt.md(f"Not enough data yet. {found.share.missing}{preliminary}"), icon=":material/hourglass_empty:")
         return
-    span = f"{_points(actor, found.share)} points, 95 % interval"
+    span = f"{_points(actor, found.share)} points, 95% interval"
     if found.share.clear and found.share.value > 0:
         words = f"It worked: {fmt.number(actor, found.share.value * 100, digits=1)} points more people ({span}) reached “{goal}” than in the hold-out."
         st.success(fmt.md(words + preliminary), icon=":material/trending_up:")
@@ -80,13 +80,13 @@ def _figures(actor: Actor, found: Outcome) -> None:
     with st.grid(4, min_column_width=170):
         _metric(
             "Extra conversions", fmt.number(actor, extra.value, digits=0) if known and extra.enough else fmt.NOTHING,
-            _spread(extra, lambda value: fmt.number(actor, value, digits=0)) if known and extra.enough else "not enough data yet", "What the campaign added against the hold-out, with its 95 % interval",
+            _spread(extra, lambda value: fmt.number(actor, value, digits=0)) if known and extra.enough else "not enough data yet", "What the campaign added against the hold-out, with its 95% interval",
         )  # fmt: skip
         if found.may_see_money:
             _metric(
                 "Extra revenue", fmt.money(actor, round(money.value), compact=True) if known and money.enough else fmt.NOTHING,
                 _spread(money, lambda value: fmt.money(actor, round(value), compact=True)) if known and money.enough else "not enough data yet",
-                "Revenue per person against the hold-out, times the people addressed, with its 95 % interval",
+                "Revenue per person against the hold-out, times the people addressed, with its 95% interval",
             )  # fmt: skip
         if found.cost_minor is not None:
             _metric(
@@ -204,7 +204,7 @@ def _how(actor: Actor, found: Outcome) -> None:
         st.markdown(
             "At the launch, chance put every recipient into one of two groups. Both are counted alike, from the launch to the end of the window, by the group they "
             "were put in, whether or not a message reached them. The interval of the difference of shares is Newcombe's, of the revenue per person "
-            "Welch's, both at 95 %. Nothing is said before 20 people are in each group and 10 conversions are seen. Purchases count for the person "
+            "Welch's, both at 95%. Nothing is said before 20 people are in each group and 10 conversions are seen. Purchases count for the person "
             "named on the order or deal. Opens are a hint: some mail programs fetch pictures unread, others never do; clicks of machines are left out as far "
             "as they can be recognised."
         )  # fmt: skip

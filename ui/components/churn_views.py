@@ -165,7 +165,7 @@ def staying(shown: Analysis) -> None:
         fig = shown.figure(churn_charts.survival_line, "survival")
         chart(shown.actor, fig, "How long customers stay", "Share still under contract by age, with its range", key="churn_survival", png="churn-staying")  # fmt: skip
     with right:
-        outer, _ = box("Who leaves more often", "Leavers per hundred customer years, with the 95 % range", key="box_churn_rates")
+        outer, _ = box("Who leaves more often", "Leavers per hundred customer years, with the 95% range", key="box_churn_rates")
         rates = shown.table("groups")
         outer.dataframe(
             rates[["group", "customers", "left", "rate", "low", "high"]], hide_index=True, width="stretch",
@@ -196,7 +196,7 @@ def evidence(shown: Analysis) -> None:
         fig = shown.figure(_compared, "compared")
         chart(shown.actor, fig, "Against simple rules", "How often a leaver is placed before one who stayed; .50 is a coin", key="churn_compared", png="churn-compared")  # fmt: skip
         fig = shown.figure(evaluation_charts.calibration_line, "calibration")
-        chart(shown.actor, fig, "Did the chances come true?", "On the diagonal, 30 % happens in 30 % of the cases", key="churn_calibration", png="churn-calibration")  # fmt: skip
+        chart(shown.actor, fig, "Did the chances come true?", "On the diagonal, 30% happens in 30% of the cases", key="churn_calibration", png="churn-calibration")  # fmt: skip
     with right:
         fig = shown.figure(evaluation_charts.gain_line, "lift")
         chart(shown.actor, fig, "What the order gains", "Leavers reached when the highest risks come first", key="churn_gain", png="churn-gain")  # fmt: skip
@@ -218,7 +218,7 @@ def _compared(compared: pd.DataFrame) -> go.Figure:
         textposition="top center", error_x=_whiskers(rows),
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )  # fmt: skip
-    fig = style.figure(dots, x="AUC, with 95 % interval", height=110 + 44 * len(rows))
+    fig = style.figure(dots, x="AUC, with 95% interval", height=110 + 44 * len(rows))
     fig.add_vline(x=0.5, line={"color": style.tone("line"), "dash": "dot", "width": 1})
     fig.update_yaxes(showgrid=False)
     return fig

@@ -62,12 +62,12 @@ def by_hand_line(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> None:
     when = f" {fmt.ago(actor, set_.at)}" if set_.at is not None else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="by_hand"):
         st.caption(
-            fmt.md(f"Win probability {row['probability_pct']} % set by hand{who}{when}; the stage says {set_.stage_pct} %."),
+            fmt.md(f"Win probability {row['probability_pct']}% set by hand{who}{when}; the stage says {set_.stage_pct}%."),
             width="content",
         )
         free = may_edit and not actor.locked("deal", "probability_pct")
         if free and st.button(
-            f"Back to the stage’s {set_.stage_pct} %", type="tertiary", icon=":material/undo:", key="follow_stage"
+            f"Back to the stage’s {set_.stage_pct}%", type="tertiary", icon=":material/undo:", key="follow_stage"
         ):
             perform(
                 deals.follow_stage, row["id"], base_version=row["version"], success="The win probability follows the stage again."

@@ -50,7 +50,7 @@ SPLITS: dict[str, dict[str, tuple[str, str]]] = {
 OPTIONAL = ("response_kept",)
 """Splits that wait for the first service level."""
 _CLOSING = ("name", "owner_id", "stage_id", "amount_minor", "expected_close_on")
-_INTERVALS = "Dots with 95 % intervals: where they overlap, chance may have ranked them. Dotted: all together"
+_INTERVALS = "Dots with 95% intervals: where they overlap, chance may have ranked them. Dotted: all together"
 
 
 def split_chart(actor: Actor, area: str, selection: Selection, found: dict[str, Figure]) -> None:

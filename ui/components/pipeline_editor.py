@@ -98,10 +98,10 @@ def _in_words(row: Mapping[str, Any]) -> str:
 
 
 def words(seen: Sequence[PipelineRow]) -> str:
-    """``Standard: New (Open, 10 %), Won (Won, 100 %)``."""
+    """``Standard: New (Open, 10%), Won (Won, 100%)``."""
     row = seen[0]
     notes = [note for note, on in (("the default", row.is_default), ("closed for deals", not row.is_active)) if on]
-    stages = ", ".join(f"{s.name} ({s.kind.label}, {s.probability_pct} %)" for s in row.stages)
+    stages = ", ".join(f"{s.name} ({s.kind.label}, {s.probability_pct}%)" for s in row.stages)
     return f"{row.name}{f' ({chr(44).join(notes)})' if notes else ''}: {stages}"
 
 

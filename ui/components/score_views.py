@@ -150,7 +150,7 @@ def quality(shown: Analysis) -> None:
             "Off by",
             fmt.percent(actor, found["ece"], 0),
             "on average",
-            "Whether 30 % means 30 %: the mean gap between chance and outcome",
+            "Whether 30% means 30%: the mean gap between chance and outcome",
         )
 
 
@@ -266,7 +266,7 @@ def evidence(shown: Analysis) -> None:
             shown.actor,
             fig,
             "Do the chances come true?",
-            "On later records; on the dotted line 30 % means 30 %",
+            "On later records; on the dotted line 30% means 30%",
             key="calibration",
             png="calibration",
         )

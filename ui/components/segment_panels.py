@@ -97,9 +97,9 @@ def _detectable(actor: Actor, known: Worth, entity_key: str) -> str:
     base = 100 * known.buyers / known.count
     points = insights.detectable_points(people, base, held)
     if points is None or base + points > 100:
-        return f"Too few people, or no buyers to compare with: with {held} % held out, no effect of a campaign could be told from chance here."
+        return f"Too few people, or no buyers to compare with: with {held}% held out, no effect of a campaign could be told from chance here."
     return (
-        f"With {held} % held out, a campaign to these {fmt.number(actor, people)} people would show a rise from {base:.1f} % by "
+        f"With {held}% held out, a campaign to these {fmt.number(actor, people)} people would show a rise from {base:.1f}% by "
         f"{points:.1f} points or more in {insights.WINDOW_DAYS} days; smaller effects would stay invisible."
     )
 

@@ -193,7 +193,7 @@ def _show_replay(targets: dict[str, dict[str, int]], ast: dict[str, Any] | None,
         border="horizontal",
     )  # fmt: skip
     st.caption(
-        "Waiting for others does not count, as far as the log knows of it. The range is the 95 % Wilson interval of the share."
+        "Waiting for others does not count, as far as the log knows of it. The range is the 95% Wilson interval of the share."
         + (f" {fmt.plural(found.undecided, 'promise')} still open and in time left out." if found.undecided else "")
         + (" Only the newest 5,000 tickets were looked at." if found.cut else "")
     )

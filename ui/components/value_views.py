@@ -152,7 +152,7 @@ def _cell(shown: Analysis, frame: pd.DataFrame, latest: list[pd.Timestamp], clic
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="cohort_action"):
         st.markdown(
             f"Of **{int(row['customers']):,}** who first ordered in {start:%b %Y}, **{int(row['active']):,}** ordered again {int(age)} "
-            f"{period}{'s' if age > 1 else ''} later ({row['retention']:.0%}, 95 % range {row['low']:.0%} to {row['high']:.0%}).",
+            f"{period}{'s' if age > 1 else ''} later ({row['retention']:.0%}, 95% range {row['low']:.0%} to {row['high']:.0%}).",
             width="stretch",
         )
         if number:
@@ -197,7 +197,7 @@ def evidence(shown: Analysis) -> None:
             actor,
             fig,
             "Did the chances come true?",
-            "On the diagonal, 30 % happens in 30 % of the cases",
+            "On the diagonal, 30% happens in 30% of the cases",
             key="calibration",
             png="value-calibration",
         )

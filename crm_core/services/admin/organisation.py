@@ -157,7 +157,7 @@ def _amount(value: Any) -> int:
 
 def _tax_rate(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        raise Invalid(fields={"tax_rate_pct": "The tax rate lies between 0 and 100 %."})
+        raise Invalid(fields={"tax_rate_pct": "The tax rate lies between 0 and 100%."})
     return round(float(value), 3)
 
 

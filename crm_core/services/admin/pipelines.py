@@ -238,7 +238,7 @@ def _check(rows: Sequence[StageRow]) -> None:
             raise Invalid(f"A pipeline needs at least one stage that means “{kind.label}”.")
     for row in rows:
         if not 0 <= row.probability_pct <= 100:
-            raise Invalid(f"The probability of “{row.name}” must lie between 0 and 100 %.")
+            raise Invalid(f"The probability of “{row.name}” must lie between 0 and 100%.")
         if row.max_idle_days is not None and not 1 <= row.max_idle_days <= 3650:
             raise Invalid(f"“{row.name}”: idle after 1 to 3,650 days.")
 

@@ -33,7 +33,7 @@ RULES = (
 )
 """What one would do without a model: a fact, its direction, and its words."""
 HIGH, MEDIUM = 1.5, 1.0
-"""How many times the usual share of leavers counts as high and as medium: few contracts end in any half year, so 50 % would be nobody."""
+"""How many times the usual share of leavers counts as high and as medium: few contracts end in any half year, so 50% would be nobody."""
 
 
 def level_of(risk: float, base: float) -> str:

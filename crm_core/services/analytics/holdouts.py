@@ -117,7 +117,7 @@ def _row(campaign_id: Any, name: Any, outcome: str, values: pd.Series, control: 
 
 
 def pooled(lifts: pd.DataFrame, outcome: str) -> tuple[float, float, float] | None:
-    """Difference over all campaigns together with its 95 % interval, each weighted by how much it knows; None without any.
+    """Difference over all campaigns together with its 95% interval, each weighted by how much it knows; None without any.
 
     Mantel–Haenszel weights n₁n₀/(n₁+n₀), with the variance of shares.
     """

@@ -23,7 +23,7 @@ this page can't disagree. After a change there: `python -m crm_core.services.ana
 * **Days.** A deal's day is the calendar day that it carries. Instants (a lead's creation, an order, a ticket) belong to the calendar day of the
   *reader's* time zone, daylight saving included. Both ends of a period count.
 * **The list behind a figure** is the same filter. Where a figure is a sum, the total of the list is that sum.
-* **Chance.** Shares carry a 95 % Wilson interval. A change stays grey while chance alone could make it: for shares, when Newcombe's interval of
+* **Chance.** Shares carry a 95% Wilson interval. A change stays grey while chance alone could make it: for shares, when Newcombe's interval of
   the difference holds zero; for sums and counts, when a t interval of the steps against those of the period before (widened for autocorrelation)
   does. Medians, averages with empty steps, and what is open now are not tested; they are coloured by direction.
 * **Too few before.** A change is told only when at least {before} records stand behind the earlier figure, and at least a tenth of the present ones: chance
@@ -31,7 +31,7 @@ this page can't disagree. After a change there: `python -m crm_core.services.ana
   grew. The earlier figure itself stays readable under the sign beside the number. Dashboards, shared pages, reports and sales velocity keep to it too.
 * **Few cases.** Shares and times of tickets say nothing about a single agent below {least} tickets: no value, no place in an order, "too few" beside
   the name. The table of agents on the overview colours a share only where it differs from everybody else's by more than chance explains (Fisher's
-  exact test, Holm's correction over all cells, 5 %).
+  exact test, Holm's correction over all cells, 5%).
 * **Age of open tickets.** Open tickets are split by age too, in whole days of the reader since they were opened; on the overview and on dashboards.
 * **Freshness.** A figure is exact at any moment. Orders are read from a daily summary, and days that changed since its last refresh from the
   records themselves, in the same statement; everything else is read from the records, through indexes that hold all that is asked for.
@@ -110,7 +110,7 @@ def page() -> str:
 def _entry(metric: Metric) -> str:
     facts = [_UNITS[metric.unit], _BETTER[metric.better], f"list: {entity(metric.entity).plural.lower()}"]
     if metric.counts:
-        facts.append("with a 95 % interval")
+        facts.append("with a 95% interval")
     if metric.now:
         facts.append("as of now")
     lines = [f"### {metric.label}\n", f"{metric.formula} {metric.note}\n", f"`{metric.key}` · " + " · ".join(facts)]

@@ -281,7 +281,7 @@ LEAST = 10
 """With fewer tickets nothing is said about a single agent."""
 _TICKETS: dict[str, Any] = {"area": "service", "entity": "ticket", "breakdowns": ("owner_id", "category", "priority", "team_id")}
 _OF_TICKETS: dict[str, Any] = {**_TICKETS, "least": LEAST}
-_RANGE = "The range is the 95 % Wilson interval."
+_RANGE = "The range is the 95% Wilson interval."
 _WORKED = (
     "Working hours of the service level, without the time spent waiting for others, by the hours that held when the promise was kept. Only "
     "tickets with a service level count."
@@ -337,7 +337,7 @@ _ALL = (
     Metric(
         "win_rate", "Win rate", unit=MetricUnit.SHARE, better="up", **_DEALS,
         formula="Won deals divided by won and lost deals, both with a closing day in the period.",
-        note="Open deals do not count. The range is the 95 % Wilson interval: how far chance alone could move the figure.",
+        note="Open deals do not count. The range is the 95% Wilson interval: how far chance alone could move the figure.",
         value=lambda f: f.won / (f.won + f.lost) if f.won + f.lost else None, counts=lambda f: (f.won, f.won + f.lost),
         cases=lambda f: f.won + f.lost, leaves=_decided, breakdowns=_CLOSED, missing="No deal was won or lost in this period.",
     ),
@@ -364,7 +364,7 @@ _ALL = (
     Metric(
         "lead_conversion", "Lead conversion", "marketing", "lead", MetricUnit.SHARE, "up",
         formula="Of the leads that were created in the period, the share that has been converted by now.",
-        note="Recent leads had less time to convert, so a young period looks worse than it will. The range is the 95 % Wilson interval.",
+        note="Recent leads had less time to convert, so a young period looks worse than it will. The range is the 95% Wilson interval.",
         value=lambda f: f.converted / f.leads if f.leads else None, counts=lambda f: (f.converted, f.leads), cases=lambda f: f.leads,
         leaves=_leads, breakdowns=("source", "owner_id"), missing="No lead was created in this period.",
     ),

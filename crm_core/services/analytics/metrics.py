@@ -35,7 +35,7 @@ class Point:
 class Figure:
     """A key figure as it is shown. Money in minor units, shares between 0 and 1.
 
-    ``cases``: records behind it; ``low``/``high``: 95 % interval of a share; ``relative``: change against ``before`` as a share of it;
+    ``cases``: records behind it; ``low``/``high``: 95% interval of a share; ``relative``: change against ``before`` as a share of it;
     ``distinguishable``: whether the change is more than chance, None where that can't be told; ``filter``: the list behind it; ``reason``: why there is no value.
     """
 
@@ -219,7 +219,7 @@ def _points(metric: Metric, found: Measured, *, one: bool = False) -> tuple[Poin
 
 
 def interval(numerator: int | None, denominator: int | None) -> tuple[float | None, float | None]:
-    """The 95 % Wilson interval of a share; nothing without cases."""
+    """The 95% Wilson interval of a share; nothing without cases."""
     if numerator is None or not denominator:
         return None, None
     from ml.kpis import rate  # brings scipy, which a start without figures need not wait for

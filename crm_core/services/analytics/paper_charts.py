@@ -24,7 +24,7 @@ def bars(rows: Sequence[tuple[str, Number | None, str]]) -> Markup:
 
 
 def ranges(rows: Sequence[tuple[str, Number | None, str, float | None, float | None]], *, note: str | None = None) -> Markup:
-    """Values of groups as marks with their intervals, on one scale from zero; ``note`` says what the lines are, if not 95 % intervals."""
+    """Values of groups as marks with their intervals, on one scale from zero; ``note`` says what the lines are, if not 95% intervals."""
     shown = [row for row in rows if row[1] is not None]
     top = max((high if high is not None else float(value or 0) for _, value, _, _, high in shown), default=0) or 1
 
@@ -46,7 +46,7 @@ def ranges(rows: Sequence[tuple[str, Number | None, str, float | None, float | N
         ).format(label, line(low, high), at(value), at(value), text)
         for label, value, text, low, high in shown
     )
-    said = note or "Marks with 95 % intervals: where they overlap, chance may have ranked them."
+    said = note or "Marks with 95% intervals: where they overlap, chance may have ranked them."
     return Markup('<table class="groups">{}</table><p class="note">{}</p>').format(made, said)
 
 

@@ -68,7 +68,7 @@ def _below(tile: Tile) -> str:
     if tile.pivot is not None and tile.pivot.columns:
         return "All columns together; the whole table stands on the dashboard."
     ranged = any(part.low is not None for part in tile.parts or ())
-    return "In brackets the 95 % intervals: where they overlap, chance may have ranked them." if ranged else ""
+    return "In brackets the 95% intervals: where they overlap, chance may have ranked them." if ranged else ""
 
 
 def _headline(actor: Actor, tile: Tile) -> tuple[str, str]:

@@ -101,7 +101,7 @@ def rules_of(on: Draw) -> Markup | None:
             for (left, right), row in rows
         ],
     )
-    words_below = "Lift on later baskets with its 95 % interval: 1 means no connection."
+    words_below = "Lift on later baskets with its 95% interval: 1 means no connection."
     return paper.section("Bought together", paper_charts.ranges(marks, note=words_below) + table)
 
 
@@ -209,7 +209,7 @@ def drivers_of(on: Draw) -> Markup | None:
         )
         rows.append([label, on.text(one, "two"), f"{on.text(low, 'two')} to {on.text(high, 'two')}"])
     sentences = [str(row["sentence"]) for row in shown if row.get("sentence")]
-    head = ["", "Odds multiplied by" if logistic else f"Change in {on.run.summary.get('y', 'it')}", "95 % range"]
+    head = ["", "Odds multiplied by" if logistic else f"Change in {on.run.summary.get('y', 'it')}", "95% range"]
     words = "Numbers per standard deviation, all other facts held fixed. An association is no cause."
     return paper.section(
         "What goes with it",

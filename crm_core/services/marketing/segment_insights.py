@@ -142,7 +142,7 @@ def _grouped(session: Session, of: Any, record: Any, clause: ColumnElement[bool]
 
 
 def detectable_points(people: int, base_pct: float, holdout_pct: float) -> float | None:
-    """The smallest rise of a rate, in percentage points, that a campaign to ``people`` with a hold-out would show: two-sided 5 %, power 80 %.
+    """The smallest rise of a rate, in percentage points, that a campaign to ``people`` with a hold-out would show: two-sided 5%, power 80%.
 
     Normal approximation for two proportions with the variance of the base rate; None when a group would be empty.
     """

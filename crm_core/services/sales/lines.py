@@ -144,7 +144,7 @@ def priced(session: Session, actor: Actor, position: int, row: Mapping[str, Any]
     if quantity * price >= MAX_TOTAL:
         raise Invalid(f"{where}: quantity times price is too large an amount.")
     if not 0 < quantity < 10**9 or not 0 <= discount <= 100 or not 0 <= price < 10**14:
-        raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100 %.")
+        raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100%.")
     billing, periods = _terms(where, row, product)
     rate = _rate(session, where, row, product)
     net = line_total(quantity, price, discount)
@@ -189,7 +189,7 @@ def _rate(session: Session, where: str, row: Mapping[str, Any], product: Product
     except InvalidOperation as error:
         raise Invalid(f"{where}: the tax rate must be a number.") from error
     if not rate.is_finite() or not 0 <= rate <= 100:
-        raise Invalid(f"{where}: the tax rate lies between 0 and 100 %.")
+        raise Invalid(f"{where}: the tax rate lies between 0 and 100%.")
     return rate
 
 

@@ -37,7 +37,7 @@ def test_the_funnel_holds_every_group_inside_or_outside_its_limits(leads):
     fig = kpi_charts.funnel_scatter(found, y="Conversion rate")
     groups = next(trace for trace in fig.data if trace.name == "Groups")
     assert dict(zip(groups.text, groups.y, strict=True)) == dict(zip(found.table["group"], found.table["rate"], strict=True))
-    high = next(trace for trace in fig.data if trace.name == "99.8 % limits" and trace.y[0] > found.overall.value)
+    high = next(trace for trace in fig.data if trace.name == "99.8% limits" and trace.y[0] > found.overall.value)
     assert min(high.x) <= min(groups.x) <= max(groups.x) <= max(high.x)
     assert (np.diff(high.y) <= 0).all()
 

@@ -81,7 +81,7 @@ def checks(planted: Truth) -> tuple[Check, ...]:
         Check(
             "letter", "Hold-out of the letter", "attribution", "attribution",
             f"One campaign wrote to everybody by letter and raised responses by {100 * planted.letter_lift:.0f} points; "
-            f"{100 * planted.letter_control_share:.0f} % were left out at random.",
+            f"{100 * planted.letter_control_share:.0f}% were left out at random.",
             _always(rules.letter), {"conversion": "deals", "level": "channel", "months": "all"},
         ),
         Check(
@@ -110,7 +110,7 @@ def checks(planted: Truth) -> tuple[Check, ...]:
         Check(
             "basket", "Basket rules", "basket", "basket",
             f"In {100 * planted.rule_order_share:.0f} % of the larger orders {' and '.join(rule['if'])} lead to {rule['then']}, in "
-            f"{100 * planted.rule_confidence:.0f} % of the cases.",
+            f"{100 * planted.rule_confidence:.0f}% of the cases.",
             lambda session, actor: rules.basket(_products(session, actor), rule),
         ),
         Check(
@@ -130,7 +130,7 @@ def checks(planted: Truth) -> tuple[Check, ...]:
             _always(rules.contracts), {"group": "x_contract"}, {"of": "Under contract"},
         ),
         Check(
-            "season", "Forecast", "forecast", "forecast", "Orders grow by 18 % a year, rise before Christmas and rest in August.",
+            "season", "Forecast", "forecast", "forecast", "Orders grow by 18% a year, rise before Christmas and rest in August.",
             _always(rules.season), {"series": "order_revenue"},
         ),
     )  # fmt: skip

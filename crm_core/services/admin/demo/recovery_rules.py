@@ -58,7 +58,7 @@ def credit(summary: Mapping[str, Any], tables: Tables, truth: Truth) -> Judgemen
     idle = credits[credits["channel"].isin(NO_EFFECT)].groupby("model")["share"].sum()
     if idle.empty or summary["conversions"] < 30:
         return Recovery.UNSURE, "Too few conversions."
-    words = f"The models give them {100 * idle.min():.0f} to {100 * idle.max():.0f} % of the conversions."
+    words = f"The models give them {100 * idle.min():.0f} to {100 * idle.max():.0f}% of the conversions."
     return Recovery.MISSED, f"{words} Attribution describes who lay on the way; only the hold-outs above measure."
 
 

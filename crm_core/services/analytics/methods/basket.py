@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LENGTHS = {"2": "Pairs", "3": "Up to 3 products", "4": "Up to 4 products", "0": "Any length"}
-HOLDOUTS = {"0.3": "The latest 30 %", "0.2": "The latest 20 %", "0": "No check"}
+HOLDOUTS = {"0.3": "The latest 30%", "0.2": "The latest 20%", "0": "No check"}
 UNITS = {"order": "An order", "customer": "All that a customer bought"}
 MAX_RULES = 20_000
 MAX_CUSTOMERS = 50_000
@@ -259,7 +259,7 @@ def _left_out(limits: offer_worth.Limits, worths: dict[int, offer_worth.Worth], 
     reasons = [limits.refuses(worths.get(item)) for item in sorted(sold)]
     said = {
         "stock": "{} of the products bought are sold out and not offered.",
-        "margin": f"{{}} of the products bought have a margin below {limits.least_margin_pct:g} % and are not offered.",
+        "margin": f"{{}} of the products bought have a margin below {limits.least_margin_pct:g}% and are not offered.",
         "unknown": "{} of the products bought are not offered because their margin is not known: write down their cost.",
     }
     found = [words.format(f"{reasons.count(key):,}") for key, words in said.items() if key in reasons]
@@ -455,9 +455,9 @@ METHOD = Method(
     compute=_compute,
     how=(
         "A rule says: who has A in the basket has C too. Rules are mined on the earlier baskets and measured again on the later ones, which had no part in "
-        "finding them. A rule holds when the whole 95 % interval of its lift on the later baskets lies above 1. Rules are ordered by confidence: lift explains "
+        "finding them. A rule holds when the whole 95% interval of its lift on the later baskets lies above 1. Rules are ordered by confidence: lift explains "
         "a rule, but ordering by it puts coincidences first. A dearer product is offered when buyers of the two chose it often enough; its worth is the lower "
-        "end of that share times the difference in price. The next offer of a customer is what goes best with something they have: only where the whole 95 % "
+        "end of that share times the difference in price. The next offer of a customer is what goes best with something they have: only where the whole 95% "
         "interval of that share lies above the product's share among all customers. By choice it is one that is in stock, has some margin, or earns most: its "
         "probability times its margin, (list price − cost); a cost or a stock that nobody wrote down is unknown, not zero."
     ),

@@ -38,7 +38,7 @@ METHODS = {
     "seasonal_naive": "Repeating the last season",
     "mean": "The flat mean",
 }
-LEVELS = {"0.8": "80 %", "0.9": "90 %", "0.95": "95 %"}
+LEVELS = {"0.8": "80%", "0.9": "90%", "0.95": "95%"}
 CLOSE = 0.1
 """How far the measured share inside the range may lie from the promised one."""
 

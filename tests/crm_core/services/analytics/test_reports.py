@@ -80,7 +80,7 @@ def test_people_outside_get_no_number_about_few_records(cast, board):
     assert "fewer than five records are not shown" in by["Partner@elsewhere.example"].content
     assert "fewer than five records are not shown" not in by["bob@example.com"].content
     for text in (by["bob@example.com"].content, by["bob@example.com"].html):
-        assert "95 % intervals" in text and "All columns together" in text and "% to " in text, "a rate comes with its range"
+        assert "95% intervals" in text and "All columns together" in text and "% to " in text, "a rate comes with its range"
     assert "<script" not in by["bob@example.com"].html and by["bob@example.com"].subject.startswith("Team")
 
 
