@@ -30,7 +30,7 @@ def rule_card(rule: RuleView, place: int, count: int) -> None:
         st.container(border=True, key=f"rule_{rule.id}"),
         st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"),
     ):
-        with st.container(width="stretch", gap=None):
+        with st.container(width="stretch", gap=None, key=f"rule_words_{rule.id}"):
             off = "" if rule.is_active else " :gray-badge[Switched off]"
             st.markdown(f"**{place + 1}. {fmt.md(rule.name)}** :blue-badge[{rule.method.label}]{off}")
             st.caption(fmt.md(f"{which(rule)} → {who(rule)}"))

@@ -29,11 +29,11 @@ def figures() -> None:
     """Queue, lag and workers in one line."""
     found, lag = load(jobs.counts), load(jobs.lag)
     alive = [each for each in load(jobs.workers) if each.alive]
-    with st.container(horizontal=True, gap="large", key="job_figures"):
-        st.metric("Waiting", fmt.number(actor, found["waiting"]), help="Jobs whose turn has not come", width="content")
-        st.metric("Oldest has waited", fmt.duration(lag), help="More than a minute or two: no worker, or too few", width="content")
-        st.metric("Failed", fmt.number(actor, found["failed"]), help="Kept for 60 days", width="content")
-        st.metric("Workers", fmt.number(actor, len(alive)), help="Processes that gave a sign of life lately", width="content")
+    with st.grid(4, min_column_width=150, key="job_figures"):
+        st.metric("Waiting", fmt.number(actor, found["waiting"]), help="Jobs whose turn has not come", border=True)
+        st.metric("Oldest has waited", fmt.duration(lag), help="More than a minute or two: no worker, or too few", border=True)
+        st.metric("Failed", fmt.number(actor, found["failed"]), help="Kept for 60 days", border=True)
+        st.metric("Workers", fmt.number(actor, len(alive)), help="Processes that gave a sign of life lately", border=True)
     if not alive:
         st.warning(
             "No worker is running, so nothing in this list gets done. Start one: `python -m crm_core worker`.",

@@ -61,7 +61,7 @@ def people() -> None:
             key="role",
             placeholder="Any role",
             label_visibility="collapsed",
-            width=180,
+            width=174,
         )
         team_id = st.selectbox(
             "Team",
@@ -71,7 +71,7 @@ def people() -> None:
             key="team",
             placeholder="Any team",
             label_visibility="collapsed",
-            width=180,
+            width=174,
         )
     number = st.session_state.get("page") or 1
     chosen = PersonState(state) if state else None

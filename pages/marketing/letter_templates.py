@@ -79,7 +79,7 @@ actions = header(
 )
 if may_keep and actions.button("New template", type="primary", icon=":material/add:", key="new_template", shortcut="n"):
     new_dialog()
-with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+with st.container(horizontal=True, vertical_alignment="center", gap="small", key="list_tools"):
     query = st.text_input(
         "Search",
         key="q",

@@ -21,6 +21,7 @@ _WORDS = {scope: word for word, scope in REACH.items()}
 _YES_NO = {Action.CREATE, Action.IMPORT, Action.MANAGE}
 
 
+_NOTHING = "nothing"
 TITLES = ("Records", "Parts of the product")
 
 
@@ -31,7 +32,12 @@ def role_matrix(rights: Rights, *, tag: str, disabled: bool) -> Grants:
         st.caption(
             "Own: records that one owns. Team: those of one's team. Below: one's own and those of everyone below in the hierarchy."
         )
-        return found | _table(TITLES[1], AREAS, AREA_ACTIONS, rights, tag, disabled)
+        found |= _table(TITLES[1], AREAS, AREA_ACTIONS, rights, tag, disabled)
+    with st.container(key="narrow_rights", gap=None):  # seen where the tables are not
+        for key in (*RECORDS, *AREAS):
+            if (words := _said(found, key)) != _NOTHING:
+                st.caption(f"**{label_of(key, plural=True)}**: {words}")
+    return found
 
 
 def matrix_keys(tag: str) -> list[str]:
@@ -68,7 +74,7 @@ def _said(grants: Grants, entity: str) -> str:
     """``see all, change own``: what the role may do with it."""
     return (
         ", ".join(f"{action.label.lower()} {_WORDS[scope].lower()}" for (key, action), scope in grants.items() if key == entity)
-        or "nothing"
+        or _NOTHING
     )
 
 

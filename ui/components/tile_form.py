@@ -92,7 +92,7 @@ def _figure(actor: Actor, spec: Spec, name: str) -> Spec:
     )
     charts = {chart.value: chart.label for chart in charts_for(by, share=metric.counts is not None)}
     found: Spec = {"metric": key, "by": by}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         if len(charts) > 1:
             found["chart"] = st.segmented_control("Chart", list(charts), default=list(charts)[_at(charts, spec.get("chart"))], required=True, format_func=lambda chart: charts[chart], key=f"{name}_chart_{key}_{by}")  # fmt: skip
         if not metric.now or by == TIME:
@@ -153,7 +153,7 @@ def pivot_form(actor: Actor, spec: Spec, name: str) -> Spec:
     found: Spec = {"entity": key, "rows": rows, "columns": columns}
     numbers = load(dimensions.numbers, key)
     charts = {chart.value: chart.label for chart in PIVOT_CHARTS if columns or chart.value in ("table", "bars")}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         found |= _measure(numbers, same, f"{name}_{key}")
         days = {"": "All records"} | {
             path: f"By {one.label.lower()}" for path, one in fields.items() if one.is_day and not one.spec.custom

@@ -88,3 +88,14 @@ def test_every_role_is_drawn_and_saving_it_unchanged_changes_nothing(root):
         assert not app.exception and not app.error, role.name
     with read_session() as session:
         assert [session.get(Role, role.id).version for role in roles] == [role.version for role in roles]
+
+
+def test_the_rights_of_a_role_stand_there_in_words_too_where_a_screen_has_no_room_for_the_tables(root):
+    app = open_screen(root, "roles")
+    with read_session() as session:
+        role = session.exec(select(Role.id).where(Role.key == "sales_rep")).one()
+    app.session_state["role"] = role
+    app.run()
+    said = {caption.value for caption in app.caption}
+    assert any(line.startswith("**Deals**: see ") for line in said)
+    assert not any(line.startswith("**People**") for line in said), "what it may not do at all is left out"

@@ -109,7 +109,7 @@ def checks(planted: Truth) -> tuple[Check, ...]:
         ),
         Check(
             "basket", "Basket rules", "basket", "basket",
-            f"In {100 * planted.rule_order_share:.0f} % of the larger orders {' and '.join(rule['if'])} lead to {rule['then']}, in "
+            f"In {100 * planted.rule_order_share:.0f}% of the larger orders {' and '.join(rule['if'])} lead to {rule['then']}, in "
             f"{100 * planted.rule_confidence:.0f}% of the cases.",
             lambda session, actor: rules.basket(_products(session, actor), rule),
         ),

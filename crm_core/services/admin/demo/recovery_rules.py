@@ -120,7 +120,7 @@ def basket(products: Mapping[str, int], rule: Mapping[str, Any]) -> Callable[[Ma
         if not hits:
             return Recovery.MISSED, f"It is not among the {len(rules):,} rules that this run kept."
         row = rules.iloc[hits[0]]
-        words = f"Right in {100 * row['confidence']:.0f} % of {row['count'] / max(row['confidence'], 1e-9):,.0f} baskets; verdict on later ones: {row['verdict']}."
+        words = f"Right in {100 * row['confidence']:.0f}% of {row['count'] / max(row['confidence'], 1e-9):,.0f} baskets; verdict on later ones: {row['verdict']}."
         return (Recovery.MISSED if row["verdict"] == "fails" else Recovery.FOUND), words
 
     return judge
@@ -199,5 +199,5 @@ def season(summary: Mapping[str, Any], tables: Tables, truth: Truth) -> Judgemen
     skill = summary.get("skill")
     if skill is None:
         return Recovery.UNSURE, "Too few weeks to put a method to the test."
-    words = f"{str(summary['chosen']).replace('_', ' ').capitalize()} was off by {100 * skill:.0f} % less than the flat mean."
+    words = f"{str(summary['chosen']).replace('_', ' ').capitalize()} was off by {100 * skill:.0f}% less than the flat mean."
     return (Recovery.FOUND if summary.get("has_pattern") and skill > 0 else Recovery.MISSED), words
