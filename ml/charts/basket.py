@@ -102,9 +102,9 @@ def rules_holdout_dots(rules: pd.DataFrame, *, top: int = 15) -> go.Figure:
         marker={"size": 9, "symbol": "line-ns-open", "color": style.tone("muted")},
         hovertemplate="%{y}: lift %{x:.2f} when mined<extra></extra>",
     )
-    fig = style.figure(later, mined, x="Lift (1: no connection)", height=_height(len(seen)))
+    fig = style.figure(later, mined, x="Lift (1: no connection)")
     fig.add_vline(x=1, line={"color": style.tone("line"), "dash": "dot"})
-    return _level_names(fig)
+    return _names_above(_level_names(fig))
 
 
 def recommenders_bar(evaluation: pd.DataFrame) -> go.Figure:
@@ -158,8 +158,8 @@ def upsell_bar(offers: pd.DataFrame, *, top: int = 15) -> go.Figure:
         hovertemplate="%{y}: %{customdata[0]:.0%} chose it (%{customdata[1]:.0%} to %{customdata[2]:.0%}), "
         "%{customdata[3]:,.2f} dearer<extra></extra>",
     )
-    fig = style.figure(trace, x="Expected extra revenue per buyer (currency)", height=_height(len(shown)))
-    return _level_names(fig)
+    fig = style.figure(trace, x="Expected extra revenue per buyer (currency)", bargap=0.65)
+    return _names_above(_level_names(fig))
 
 
 def words(itemset: Iterable[object]) -> str:
@@ -186,3 +186,24 @@ def _level_names(fig: go.Figure) -> go.Figure:
     fig.update_xaxes(showgrid=True)
     fig.update_yaxes(showgrid=False)
     return fig
+
+
+def _names_above(fig: go.Figure) -> go.Figure:
+    """Two or three products are a long name: it stands above its row in two lines, so that a phone has room for what is drawn."""
+    names = list(fig.data[0].y)
+    for name in names:
+        text = name.replace(" → ", "<br>→ ", 1)
+        fig.add_annotation(
+            x=0,
+            xref="paper",
+            xanchor="left",
+            align="left",
+            y=name,
+            yanchor="bottom",
+            yshift=5,
+            text=text,
+            showarrow=False,
+            font={"size": 11},
+        )
+    fig.update_yaxes(showticklabels=False, range=[-0.5, len(names) - 0.2])
+    return fig.update_layout(height=90 + 54 * len(names))

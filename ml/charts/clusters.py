@@ -1,5 +1,6 @@
 """Figures for `ml.clusters`. Kept free of scikit-learn, so that a page can draw a stored result without loading it."""
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -58,7 +59,7 @@ def profile_heatmap(centres: pd.DataFrame, names: dict[int, str]) -> go.Figure:
     shown = centres[telling[::-1]]
     trace = go.Heatmap(
         x=[names[segment] for segment in shown.index],
-        y=[str(name).replace("_", " ") for name in shown.columns],
+        y=["<br>".join(wrap(str(name).replace("_", " "), 16)) for name in shown.columns],
         z=shown.T.to_numpy(),
         zmid=0,
         colorscale=style.diverging(),
@@ -67,8 +68,9 @@ def profile_heatmap(centres: pd.DataFrame, names: dict[int, str]) -> go.Figure:
         xgap=2,
         ygap=2,
     )
-    fig = style.figure(trace, height=90 + 30 * len(telling))
-    fig.update_yaxes(showgrid=False)
+    fig = style.figure(trace, height=90 + 34 * len(telling))
+    fig.update_xaxes(tickangle=0, ticks="")
+    fig.update_yaxes(showgrid=False, ticks="")
     labels = [[f"{value:+.1f}" for value in row] for row in shown.T.to_numpy()]
     return style.label_cells(fig, list(trace.x), list(trace.y), labels)
 

@@ -31,5 +31,5 @@ def _detail(actor: Actor, item: Waiting) -> str:
     if item.amount_minor:
         parts.append(f"{fmt.money(actor, item.amount_minor, compact=True)} at stake")
     if item.oldest is not None:
-        parts.append(f"oldest {fmt.ago(actor, item.oldest)}")
+        parts.append(f"oldest {fmt.ago(actor, item.oldest)}".replace(" ", "\u00a0"))
     return " · ".join(parts)

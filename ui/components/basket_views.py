@@ -86,18 +86,18 @@ def rule_table(shown: Analysis, rules: pd.DataFrame, known: dict[int, str]) -> N
                 Cell(row["if"]), Cell(row["then"]), Cell(WORDS[row["verdict"]], tone=TONES[row["verdict"]]), Cell(_later(row)),
                 Cell(f"{row['confidence']:.0%}"), Cell(fmt.number(actor, int(row["count"]))),
                 *_worth_cells(shown.actor, row["worth"], row["confidence"], margins, stocks),
-                Cell("yes" if row["productive"] else "a shorter one says as much"),
+                Cell("Yes" if row["productive"] else "A shorter one says as much"),
             ],
         )
         for row in part.to_dict("records")
     ]  # fmt: skip
     columns = [
-        Column("if", "Who has", sortable=False), Column("then", "also has", sortable=False), Column("verdict", "Later baskets", sortable=False),
-        Column("later", "Lift there, with interval", sortable=False), Column("confidence", "Right in", right=True, sortable=False),
+        Column("if", "Who has", sortable=False), Column("then", "Also has", sortable=False), Column("verdict", "Later baskets", sortable=False),
+        Column("later", "Lift there", sortable=False), Column("confidence", "Right in", right=True, sortable=False),
         Column("count", "Baskets", right=True, sortable=False),
         *([Column("margin", "Margin", right=True, sortable=False, named=True), Column("expected", "Expected", right=True, sortable=False, named=True)] if margins else []),
         *([Column("stock", "In stock", right=True, sortable=False, named=True)] if stocks else []),
-        Column("productive", "Beats shorter rules", sortable=False),
+        Column("productive", "Beats shorter", sortable=False),
     ]  # fmt: skip
     happened = table(columns, rows, key=f"rules_{shown.run.id}_{page}", label="Rules", selectable=True)
     st.caption(f"{len(found):,} rules · choose one for its call list")
@@ -112,8 +112,12 @@ def _worth_cells(actor: Actor, worth: Worth | None, chance: float, margins: bool
     if margins:
         known = worth is not None and worth.margin_minor is not None
         share = f" ({fmt.percent(actor, worth.margin_share, 0)})" if worth is not None and worth.margin_share is not None else ""
-        cells.append(Cell(fmt.money(actor, worth.margin_minor) + share if worth is not None and known else "not known"))
-        cells.append(Cell(fmt.money(actor, worth.expected_minor(chance)) if worth is not None and known else "not known"))
+        cells.append(
+            Cell(fmt.money(actor, worth.margin_minor, decimals=True) + share if worth is not None and known else "not known")
+        )
+        cells.append(
+            Cell(fmt.money(actor, worth.expected_minor(chance), decimals=True) if worth is not None and known else "not known")
+        )
     if stocks:
         stock = worth.stock if worth is not None else None
         cells.append(Cell("not known") if stock is None else Cell(fmt.number(actor, stock), hot=stock <= 0))

@@ -143,3 +143,11 @@ def test_of_many_rows_the_influential_ones_stay(fits, monkeypatch):
 )
 def test_an_empty_frame_gives_a_sentence(draw, words):
     assert words in sentence(draw())
+
+
+def test_the_names_of_offers_stand_above_their_rows(made):
+    offers = upsell(made.order_lines, made.products, min_count=5)
+    fig = basket_charts.upsell_bar(offers, top=4)
+    above = {note.y: note.text for note in fig.layout.annotations}
+    assert above == {name: name.replace(" → ", "<br>→ ", 1) for name in fig.data[0].y}
+    assert fig.layout.yaxis.showticklabels is False
