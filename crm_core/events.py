@@ -151,6 +151,7 @@ SENTENCES = {
     "lead_form.saved": "changed the form {name}",
     "lead_form.removed": "removed the form {name}",
     "letter_template.saved": "changed the letter template {name}",
+    "letter_template.brought_back": "brought version {number} of the letter template {name} back",
     "letter_template.archived": "archived the letter template {name}",
     "letter_template.restored": "took the letter template {name} out of the archive",
     "letter_template.removed": "removed the letter template {name}",

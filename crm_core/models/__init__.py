@@ -55,6 +55,7 @@ from crm_core.models.outreach import (
     CampaignVariant,
     Consent,
     LetterTemplate,
+    LetterTemplateVersion,
     OutreachRules,
     SigningKey,
     Suppression,

@@ -138,6 +138,23 @@ class LetterTemplate(Record, table=True):
     used_at: datetime | None = None
 
 
+class LetterTemplateVersion(Record, table=True):
+    """One row per wording that a letter template had or has; never changed. The first one is written down with the first change, where the template
+    is older than its versions. ``author_id``: who saved it; ``visibility``: who could read the template then; ``brought_back``: number of the version
+    whose words these are again."""
+
+    __tablename__ = "letter_template_version"
+    __table_args__ = table_args(UniqueConstraint("template_id", "number", name="uq_letter_template_version"))
+    template_id: int = Field(foreign_key="letter_template.id", ondelete="CASCADE")
+    number: int
+    use: LetterUse = Field(sa_type=choice_type(LetterUse))
+    subject: str = Field(default="", max_length=300)
+    body: str = Field(default="", sa_type=Text)
+    visibility: Visibility = Field(default=Visibility.SHARED, sa_type=choice_type(Visibility))
+    author_id: int | None = Field(default=None, foreign_key="app_user.id", ondelete="SET NULL", index=True)
+    brought_back: int | None = None
+
+
 class TrackedLink(Base, table=True):
     """One row per web address that a campaign's messages lead to; only these are ever redirected to."""
 

@@ -10,6 +10,7 @@ from ui.components.header import header
 from ui.components.letter_desk import desk, facts_line
 from ui.components.letter_dialogs import remove_dialog
 from ui.components.letter_preview import uses_list
+from ui.components.letter_versions import letter_versions
 from ui.components.record_page import id_from_url
 from ui.navigation import go, page_of
 from ui.session import current_actor
@@ -42,6 +43,7 @@ else:
     )
 
 desk(row, disabled=not mine)
+letter_versions(row, mine=mine)
 found = load(templates.uses, row.id)
 if found:
     with st.expander(f"Where it is used ({len(found)})", icon=":material/link:"):

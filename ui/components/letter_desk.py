@@ -91,20 +91,26 @@ def _buttons(row: LetterTemplate, draft: Draft) -> None:
         if st.button("Save template", type="primary", key="template_save"):
             known = draft.get("seen", draft["version"])  # as of the last drawing: later ones this person has not seen
             if perform(templates.save, row.id, draft["typed"], base_version=known, success="Template saved.") is not None:
-                _discard(row.id)
+                take_saved(row.id)
                 st.rerun()
         if unsaved:
-            st.button("Discard changes", type="tertiary", key="template_discard", on_click=_discard, args=(row.id,))
+            st.button("Discard changes", type="tertiary", key="template_discard", on_click=take_saved, args=(row.id,))
             st.caption(":orange[:material/edit_note: Not saved yet]", width="content")
     show_refusal()
     draft["seen"] = row.version
 
 
-def _discard(template_id: int) -> None:
+def take_saved(template_id: int) -> None:
     """Show the letter as it is saved, in other inputs: the old ones would keep what was typed."""
     turn = st.session_state[_place(template_id)]["turn"] + 1
     row = load(templates.get, template_id)
     st.session_state[_place(template_id)] = {"version": row.version, "saved": _saved(row), "typed": _saved(row), "turn": turn}
+
+
+def has_unsaved(template_id: int) -> bool:
+    """Whether this person has typed something that is not kept yet."""
+    draft = st.session_state.get(_place(template_id))
+    return draft is not None and draft["typed"] != draft["saved"]
 
 
 def _previews(template_id: int, typed: Draft) -> None:

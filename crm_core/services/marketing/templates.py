@@ -6,6 +6,7 @@ Whoever begins with one takes a copy: changing or archiving it reaches nothing t
 import random
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_, update
@@ -17,7 +18,7 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip, fold
-from crm_core.models import Automation, AutomationVersion, Campaign, CampaignVariant, LetterTemplate
+from crm_core.models import Automation, AutomationVersion, Campaign, CampaignVariant, LetterTemplate, LetterTemplateVersion
 from crm_core.ordering import alphabetical
 from crm_core.services.customers import consent
 from crm_core.services.marketing import letter_rules, letters
@@ -52,6 +53,20 @@ class Used:
     url: str
     record_id: int
     runs: bool
+
+
+@dataclass(frozen=True)
+class Wording:
+    """One version of a kept letter. ``author``: who saved it, empty where nobody knows; ``brought_back``: number of the version whose words it repeats."""
+
+    number: int
+    at: datetime
+    author: str
+    use: LetterUse
+    subject: str
+    body: str
+    current: bool
+    brought_back: int | None
 
 
 @dataclass(frozen=True)
@@ -169,16 +184,87 @@ def _write(
     values: Mapping[str, Any],
     base_version: int | None = None,
     known: Collection[int] = (),
+    brought_back: int | None = None,
 ) -> LetterTemplate:
     if base_version is not None and base_version != row.version:
         raise Conflict("Somebody else changed this letter meanwhile. Look at theirs, then save yours again.")
     made = _checked(session, actor, row, values, known)
+    before, since, seen = _worded(row), row.updated_at, row.visibility
     for key, value in made.items():
         setattr(row, key, value)
+    fresh = row.id is None
     session.add(row)
     session.flush()
-    _tell(session, actor, "saved", row)
+    if fresh or before != _worded(row):
+        if not fresh and not _last_number(session, row.id):  # older than its versions: the words of until now are the first one
+            session.add(
+                LetterTemplateVersion(template_id=row.id, number=1, created_at=since, updated_at=since, visibility=seen, **before)
+            )
+            session.flush()
+        _note_version(session, actor, row, brought_back)
+    _tell(session, actor, "saved" if brought_back is None else "brought_back", row, number=brought_back)
     return row
+
+
+def _worded(row: LetterTemplate | LetterTemplateVersion) -> dict[str, Any]:
+    """What a version keeps."""
+    return {"use": row.use, "subject": row.subject, "body": row.body}
+
+
+def _last_number(session: Session, template_id: int) -> int:
+    highest = select(func.max(LetterTemplateVersion.number)).where(LetterTemplateVersion.template_id == template_id)
+    return session.exec(highest).one() or 0
+
+
+def _note_version(session: Session, actor: Actor, row: LetterTemplate, brought_back: int | None) -> None:
+    number = _last_number(session, row.id) + 1
+    session.add(
+        LetterTemplateVersion(
+            template_id=row.id,
+            number=number,
+            visibility=row.visibility,
+            author_id=actor.user_id,
+            brought_back=brought_back,
+            **_worded(row),
+        )
+    )
+    session.flush()
+
+
+def versions(session: Session, actor: Actor, template_id: int) -> list[Wording]:
+    """Every wording that a letter had, the latest first; none for a letter that is older than its versions and was not changed since. Whoever may use
+    the letter may read them, but what its owner wrote for themselves stays theirs when they share it later."""
+    row = get(session, actor, template_id)
+    wanted = select(LetterTemplateVersion).where(LetterTemplateVersion.template_id == row.id)
+    rows = list(session.exec(wanted.order_by(col(LetterTemplateVersion.number).desc())))
+    found = [one for one in rows if one is rows[0] or _readable(actor, row, one)]
+    names = lists.titles(session, actor, "user", {one.author_id for one in found if one.author_id})
+    return [
+        Wording(
+            one.number, one.created_at, names.get(one.author_id or 0, ""), one.use, one.subject, one.body, one is rows[0], one.brought_back
+        )
+        for one in found
+    ]  # fmt: skip
+
+
+def _readable(actor: Actor, row: LetterTemplate, one: LetterTemplateVersion) -> bool:
+    return one.visibility is Visibility.SHARED or row.owner_id == actor.user_id or actor.is_system
+
+
+def bring_back(session: Session, actor: Actor, template_id: int, number: int, *, base_version: int | None = None) -> LetterTemplate:
+    """Give a letter the words of an earlier version again, as a version of its own: nothing that was written since is lost. Its name, its hint and who
+    may use it stay. Refused when the words can't be sent any more (a field or segment that is gone). Events: letter_template.brought_back."""
+    row = _mine(session, actor, template_id)
+    wanted = select(LetterTemplateVersion).where(
+        LetterTemplateVersion.template_id == row.id, LetterTemplateVersion.number == number
+    )
+    earlier = session.exec(wanted).first()
+    if earlier is None or not (_readable(actor, row, earlier) or _worded(earlier) == _worded(row)):
+        raise NotFound("This version of the letter does not exist.")
+    if _worded(earlier) == _worded(row):
+        return row  # these are its words already: a second click
+    known = letter_rules.segments_in(earlier.body)
+    return _write(session, actor, row, _worded(earlier), base_version, known, number)
 
 
 def _fresh(actor: Actor) -> LetterTemplate:
@@ -301,8 +387,8 @@ def _mine(session: Session, actor: Actor, template_id: int | None) -> LetterTemp
     return row
 
 
-def _tell(session: Session, actor: Actor, verb: str, row: LetterTemplate) -> None:
-    data = {"name": row.name}
+def _tell(session: Session, actor: Actor, verb: str, row: LetterTemplate, *, number: int | None = None) -> None:
+    data = {"name": row.name, **({"number": number} if number is not None else {})}
     events.record(session, actor, f"letter_template.{verb}", entity="letter_template", record_id=row.id, data=data)
 
 

@@ -194,3 +194,14 @@ def test_letter_templates_are_found_written_and_begun_with(cast):
     app.text_area[1].set_value("Only some")
     app.button(key="letter_save").click()
     assert "choose their segment" in tab(app, made, "Letter")
+
+
+def test_earlier_words_of_a_letter_template_are_shown_with_the_way_back_for_whoever_changes_it(cast):
+    values = {"name": "Talk", "use": "sales", "subject": "Our talk", "body": "First words"}
+    kept = do(templates.save, cast["dana"], None, values)
+    assert not any(one.label.startswith("Version") for one in open_screen(cast["dana"], "letter-template", id=kept.id).selectbox)
+    do(templates.save, cast["dana"], kept.id, {"body": "Second words"})
+    reader = open_screen(cast["ana"], "letter-template", id=kept.id)
+    assert "First words" in {one.value for one in reader.code} and "template_back" not in {one.key for one in reader.button}
+    app = open_screen(cast["dana"], "letter-template", id=kept.id)
+    assert not app.exception and not app.button(key="template_back").disabled

@@ -1,10 +1,11 @@
 """Letters that are kept: who may use and change which, that a copy stays a copy, and what real people read."""
 
 import pytest
+from sqlmodel import select
 
-from crm_core import errors
-from crm_core.db import write_session
-from crm_core.models import Automation, AutomationVersion
+from crm_core import errors, lists
+from crm_core.db import read_session, write_session
+from crm_core.models import Automation, AutomationVersion, LetterTemplate, LetterTemplateVersion
 from crm_core.services import crud
 from crm_core.services.marketing import campaigns, plans, segments, templates
 from crm_core.vocabulary import AutomationState, LetterUse
@@ -117,3 +118,69 @@ def test_a_campaign_keeps_its_copy_and_a_letter_that_an_automation_writes_is_not
         do(templates.remove, cast["dana"], kept.id)
     do(templates.save, cast["dana"], kept.id, {"body": "Other [words](https://b.example.com)"})
     assert look(plans.variants, cast["dana"], made.id)[0].body == "See [this](https://a.example.com)"
+
+
+def numbers(actor, template_id):
+    return [(one.number, one.author, one.body, one.brought_back) for one in look(templates.versions, actor, template_id)]
+
+
+def test_earlier_words_of_a_letter_are_kept_and_one_is_brought_back(cast):
+    kept = keep(cast["alice"], body="First {{first_name|there}}")
+    do(templates.save, cast["alice"], kept.id, {"about": "No other words", "name": "Renamed"})
+    do(templates.save, cast["dana"], kept.id, {"body": "Second {{first_name|there}}", "subject": "Other"})
+    alice, dana = (look(lists.titles, cast["root"], "user", [cast[who].user_id])[cast[who].user_id] for who in ("alice", "dana"))
+    assert numbers(cast["sam"], kept.id) == [
+        (2, dana, "Second {{first_name|there}}", None),
+        (1, alice, "First {{first_name|there}}", None),
+    ]
+    with pytest.raises(errors.NotPermitted):
+        do(templates.bring_back, cast["sam"], kept.id, 1)
+    with pytest.raises(errors.NotFound):
+        do(templates.bring_back, cast["alice"], kept.id, 9)
+    with pytest.raises(errors.Conflict):
+        do(templates.bring_back, cast["alice"], kept.id, 1, base_version=kept.version)
+    back = do(templates.bring_back, cast["alice"], kept.id, 1)
+    assert (back.body, back.subject, back.name) == ("First {{first_name|there}}", LETTER["subject"], "Renamed")
+    assert do(templates.bring_back, cast["alice"], kept.id, 1).version == back.version  # a second click
+    assert numbers(cast["alice"], kept.id)[0] == (3, alice, "First {{first_name|there}}", 1)
+    assert len(numbers(cast["alice"], kept.id)) == 3
+    do(templates.remove, cast["alice"], kept.id)
+    with read_session() as session:
+        assert not session.exec(select(LetterTemplateVersion)).all()
+
+
+def test_a_letter_older_than_its_versions_keeps_the_words_it_had_before_the_first_change(cast):
+    with write_session() as session:
+        session.add(
+            old := LetterTemplate(name="Old", use=LetterUse.SALES, subject="S", body="As it was", owner_id=cast["alice"].user_id)
+        )
+        session.flush()
+        old_id = old.id
+    assert numbers(cast["alice"], old_id) == []
+    do(templates.save, cast["alice"], old_id, {"body": "As it is"})
+    assert [(number, body) for number, _author, body, _back in numbers(cast["alice"], old_id)] == [
+        (2, "As it is"),
+        (1, "As it was"),
+    ]
+    assert look(templates.versions, cast["alice"], old_id)[1].author == ""
+
+
+def test_what_somebody_wrote_for_themselves_stays_theirs_when_they_share_the_letter_later(cast):
+    kept = keep(cast["alice"], body="Between us: dull customers", shared=False)
+    do(templates.save, cast["alice"], kept.id, {"body": "Dear customers"})
+    do(templates.save, cast["alice"], kept.id, {"shared": True})
+    assert [body for _n, _a, body, _b in numbers(cast["dana"], kept.id)] == ["Dear customers"]
+    with pytest.raises(errors.NotFound):
+        do(templates.bring_back, cast["dana"], kept.id, 1)
+    assert len(numbers(cast["alice"], kept.id)) == 2
+
+
+def test_words_that_can_no_longer_be_sent_are_not_brought_back(cast):
+    kept = keep(cast["dana"], use="service", body="Ticket {{number}}, {{first_name|there}}")
+    do(templates.save, cast["dana"], kept.id, {"use": "marketing", "subject": "Hi", "body": "See [this](https://a.example.com)"})
+    assert do(templates.bring_back, cast["dana"], kept.id, 1).use is LetterUse.SERVICE  # with what it is for
+    with write_session() as session:
+        session.exec(select(LetterTemplateVersion).where(LetterTemplateVersion.number == 2)).one().body = "Hello {{shoe_size}}"
+    with pytest.raises(errors.Invalid):
+        do(templates.bring_back, cast["dana"], kept.id, 2)
+    assert look(templates.get, cast["dana"], kept.id).body == "Ticket {{number}}, {{first_name|there}}"
