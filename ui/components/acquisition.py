@@ -69,7 +69,8 @@ def _dialog() -> None:
     with channels:
         _table(actor, found.by_channel, "Channel", "channels")
         st.caption(
-            f"A customer is a channel's when the last touch of their people before the first deal was won, at most {acquisition.TOUCH_DAYS} days earlier, went through it."
+            f"By the last touch: a customer is the channel's through which one of their contacts was touched last, at most {acquisition.TOUCH_DAYS} days before "
+            "the end of the day (in the workspace's time zone) on which the first deal was won. Earlier touches count for nothing here, whatever they did."
         )
 
 

@@ -2,14 +2,13 @@
 
 An account becomes a customer on the closing day of its first won deal. Costs are the actual ones of the channels of campaigns that started in the
 period. Who won the customer is read in two ways: by campaign, as the first won deal names one; by channel, as the last touch of the account's people
-before that day was through it. Where no cost is written down, nothing is divided.
+before the end of that day, in the workspace's time zone, was through it: earlier touches count for nothing. Where no cost is written down, nothing is divided.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, func, select
 from sqlmodel import Session
@@ -21,6 +20,7 @@ from crm_core.errors import NotPermitted
 from crm_core.models import CampaignChannel, Touchpoint
 from crm_core.services.analytics.metric_rules import ratio_minor
 from crm_core.services.analytics.periods import Period
+from crm_core.summary_marks import bounds, zone_of
 from crm_core.vocabulary import Action, Channel, Scope, StageKind
 
 _CHANNELS: Any = CampaignChannel.__table__  # type: ignore[attr-defined]
@@ -158,9 +158,10 @@ def _order(one: Source) -> tuple[bool, int, int, str]:
 
 
 def _won_by_channel(session: Session, firsts: list[tuple[int | None, int, Any]]) -> dict[Channel | None, int]:
-    """New customers by the channel of the last touch of any of their people before the end of the day on which the first deal was won."""
+    """New customers by the channel of the last touch of any of their people before the end of the day on which the first deal was won, in the
+    workspace's time zone: a closing day is one of the workspace."""
     contacts = entity("contact").table
-    days = {account: _end_of(day) for _campaign, account, day in firsts}
+    days = {account: _span(session, day) for _campaign, account, day in firsts}
     last: dict[int, tuple[datetime, Channel]] = {}
     ids = sorted(days)
     for start in range(0, len(ids), 500):
@@ -170,8 +171,8 @@ def _won_by_channel(session: Session, firsts: list[tuple[int | None, int, Any]])
             .where(contacts.c.account_id.in_(ids[start : start + 500]), _TOUCHES.c.channel.is_not(None))
         )
         for account, at, channel in session.execute(query):
-            known = last.get(account)
-            if days[account] - timedelta(days=TOUCH_DAYS) <= at < days[account] and (known is None or at > known[0]):
+            known, (begin, end) = last.get(account), days[account]
+            if begin <= at < end and (known is None or at > known[0]):
                 last[account] = (at, channel)
     found: dict[Channel | None, int] = {}
     for account in ids:
@@ -180,5 +181,7 @@ def _won_by_channel(session: Session, firsts: list[tuple[int | None, int, Any]])
     return found
 
 
-def _end_of(day: Any) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo("UTC")).astimezone(UTC)
+def _span(session: Session, day: date) -> tuple[datetime, datetime]:
+    """When touches may have won a customer of this closing day: from so many days before its end until its end."""
+    zone = zone_of(session)
+    return bounds(day - timedelta(days=TOUCH_DAYS - 1), zone)[0], bounds(day, zone)[1]

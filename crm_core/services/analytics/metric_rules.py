@@ -387,7 +387,8 @@ _ALL = (
         formula="CAC: actual costs of the channels of the campaigns that started in the period (numerator), divided by the number of accounts that became "
         "customers in the period (denominator): whose first won deal has its closing day in it.",
         note="Blended: every new customer counts, whoever won them, and only costs of campaigns do, no salaries. Without a cost nothing is divided. By campaign "
-        "and by channel it stands under *Campaigns*, *Cost per customer*.",
+        "and by channel it stands under *Campaigns*, *Cost per customer*; there the channel is that of the last touch of the account's contacts in the 180 days "
+        "up to the end of the closing day, in the workspace's time zone.",
         value=lambda f: ratio_minor(f.cost_minor, f.new_customers) if f.cost_minor else None, cases=lambda f: f.new_customers, leaves=_first_won,
         needs=(*_COST, ("deal", "outcome"), ("deal", "closed_on")), reads=("deal", "campaign"),
         missing="No campaign that started in this period has a cost, or nobody became a customer in it.",

@@ -17,11 +17,11 @@ from crm_core.db import read_session, versions, write_session
 from crm_core.errors import NotFound, NotPermitted
 from crm_core.kit.clock import frozen
 from crm_core.lists import ListQuery
-from crm_core.models import Account, Campaign, CampaignChannel, Deal, Lead, Order, Organisation, Stage, Ticket
+from crm_core.models import Account, Campaign, CampaignChannel, Contact, Deal, Lead, Order, Organisation, Stage, Ticket, Touchpoint
 from crm_core.services.analytics import acquisition, breakdowns, metrics
 from crm_core.services.analytics.metric_rules import AREAS, METRICS
 from crm_core.services.analytics.periods import Period
-from crm_core.vocabulary import SOLD, Against, HandoverState, PeriodPreset, PromiseOutcome, StageKind, TicketKind
+from crm_core.vocabulary import SOLD, Against, Channel, HandoverState, PeriodPreset, PromiseOutcome, StageKind, TicketKind
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
 
 EVERYBODY = ("root", "bob", "alice", "charlie", "dana", "sam", "ana")
@@ -378,6 +378,29 @@ def test_a_new_customer_costs_what_campaigns_did_and_nothing_is_divided_where_co
     assert nothing.value is None and "has a cost" in nothing.reason
     assert one.value is None and "one person" in one.reason
     assert hidden.value is None and hidden.hidden
+
+
+@pytest.mark.parametrize(("zone", "channel"), [("America/New_York", "Phone"), ("UTC", "E-mail"), ("Pacific/Auckland", None)])
+def test_the_last_touch_of_a_new_customer_is_that_of_the_workspaces_day(cast, zone, channel):
+    day = date(2025, 7, 10)
+    with write_session() as session:
+        session.exec(select(Organisation)).one().timezone = zone
+        session.add(account := Account(name="New customer", owner_id=cast["alice"].user_id))
+        session.flush()
+        session.add(person := Contact(name="Nora New", account_id=account.id, owner_id=cast["alice"].user_id))
+        stage = session.exec(select(Stage).where(Stage.kind == StageKind.WON)).first()
+        session.add(
+            Deal(
+                name="First", account_id=account.id, pipeline_id=stage.pipeline_id, stage_id=stage.id, outcome=StageKind.WON, created_on=day, stage_since=NOW, closed_on=day,
+                owner_id=cast["alice"].user_id, amount_minor=100, currency="EUR",
+            )
+        )  # fmt: skip
+        session.flush()
+        for touched, at in (("email", datetime(2025, 7, 10, 13, tzinfo=UTC)), ("phone", datetime(2025, 7, 11, 1, tzinfo=UTC))):
+            session.add(Touchpoint(contact_id=person.id, channel=Channel(touched), at=at))
+    with read_session() as session:
+        found = acquisition.of_period(session, cast["root"], Period(day, day))
+    assert [(one.name if one.key else None, one.customers) for one in found.by_channel] == [(channel, 1)]
 
 
 def test_somebody_who_sees_only_own_deals_is_not_told_a_campaign_return(cast):
