@@ -7,6 +7,7 @@ from crm_core.models import Promotion
 from crm_core.services.sales import promotion_results, promotion_rules, redeeming
 from crm_core.services.sales.promotion_results import Results
 from crm_core.vocabulary import Action
+from ml.lift import ENOUGH_PEOPLE
 from ui import format as fmt
 from ui.actions import load
 from ui.cache import cached
@@ -75,6 +76,34 @@ def _budget(actor: Actor, promotion: Promotion) -> None:
     )
 
 
+def _beside(actor: Actor, found: Results) -> str:
+    """How far orders with it and orders without it lie apart on average, and how sure that is."""
+    gap = found.difference
+    if gap is None or not found.sold:
+        return ""
+    if not gap.enough and min(found.sold, found.without) >= ENOUGH_PEOPLE:
+        return ""  # all orders came to the same
+    if not gap.enough:
+        return f"How orders with and without it differ: not enough data yet. From {ENOUGH_PEOPLE} of each on there is a range; now there are {found.sold:,} and {found.without:,}."
+    near, far = sorted((gap.low, gap.high), key=abs)
+    ends = (
+        f"{_amount(actor, near)} and {_lean(actor, far)}" if gap.clear else f"{_lean(actor, gap.low)} and {_lean(actor, gap.high)}"
+    )
+    chance = "" if gap.clear else ": that may be chance"
+    return (
+        f"Orders with it came to {_lean(actor, gap.value)} on average than those without, with 95% certainty between {ends}{chance}. "
+        "The range takes each order for itself, and customers chose themselves whether to use it."
+    )
+
+
+def _amount(actor: Actor, minor: float) -> str:
+    return fmt.money(actor, round(abs(minor)), decimals=False)
+
+
+def _lean(actor: Actor, minor: float) -> str:
+    return f"{_amount(actor, minor)} {'less' if minor < 0 else 'more'}"
+
+
 def _honest(actor: Actor, found: Results) -> None:
     """The sentence that keeps these figures from being read as success."""
     if not found.redeemed:
@@ -85,6 +114,8 @@ def _honest(actor: Actor, found: Results) -> None:
         else ""
     )
     part = "" if found.whole else "Counted over the orders that you may see. "
+    if words := _beside(actor, found):
+        st.caption(fmt.md(words))
     page = page_of(actor, "campaign")
     linked = found.campaign_id is not None and page is not None
     how = "the hold-out of its campaign measures that" if found.measured and linked else "only a campaign with a hold-out can tell"

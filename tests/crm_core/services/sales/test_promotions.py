@@ -327,6 +327,7 @@ def test_it_ends_after_its_last_day_and_says_what_came_of_it(cast):
         found = look(promotion_results.of, ana, promotion.id)
     assert (found.redeemed, found.sold, found.revenue_minor, found.discount_minor) == (1, 1, 45_00, 5_00)
     assert (found.with_minor, found.without_minor, found.without, found.new, found.returning) == (45_00, 50_00, 1, 0, 1)
+    assert not found.difference.enough
     with clock.frozen(day + timedelta(days=4)):
         assert look(promotions.anything_over)
         promotions.end_what_is_over(begin("promotions.end:test", "promotions.end"))
@@ -345,3 +346,27 @@ def test_a_file_that_cancels_orders_gives_their_codes_back(cast, tmp_path):
         path.write_text(f"Number,Status,Ordered\n{number},{status},2026-03-01\n")
         assert import_file(path, "order", actor=root, options=Options()).updated == 1
         assert (now(promotion.id).spent_minor, now(mine, Order).total_minor) == (spent, total)
+
+
+def test_orders_with_and_without_a_code_differ_by_a_range(any_cast):
+    root = any_cast["root"]
+    with clock.frozen(datetime(2026, 3, 10, 12, tzinfo=UTC)):
+        contact = do(crud.create, root, "contact", {"name": "Ida Berg"})
+        promotion = promo(root, starts_on=date(2026, 3, 1))
+        used, others = [], []
+        for n in range(40):
+            made = order(root, contact_id=contact.id, status="placed")
+            if n % 2:
+                do(redeeming.redeem, root, made, "SPRING26")
+            (used if n % 2 else others).append(made)
+        with write_session() as session:
+            for group, base in ((used, 60_00), (others, 50_00)):
+                for n, one in enumerate(group):
+                    row = session.get(Order, one if isinstance(one, int) else one.id)
+                    row.total_minor = base + (100 if n % 2 else -100)
+        found = look(promotion_results.of, root, promotion.id)
+    gap = found.difference
+    # two groups of 20, each with a standard deviation of sqrt(20/19) euros: Welch's t with 38 degrees of freedom is 2.0244
+    half = 2.0244 * 100 * (20 / 19) ** 0.5 * (2 / 20) ** 0.5
+    assert (gap.value, gap.enough, gap.clear) == (10_00, True, True)
+    assert (gap.low, gap.high) == (pytest.approx(10_00 - half, abs=0.1), pytest.approx(10_00 + half, abs=0.1))
