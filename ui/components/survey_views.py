@@ -132,12 +132,12 @@ def further(actor: Actor, survey: Survey, since: datetime | None) -> None:
                 st.markdown(f"> {fmt.md(clip(words, 400))}")
 
 
-def by_group(survey: Survey, since: datetime | None) -> None:
-    """Scores per person, team, category or kind of account; a row opens its answers below."""
+def by_group(actor: Actor, survey: Survey, since: datetime | None) -> None:
+    """Scores per person, team, category or kind of account, and who kept silent; a row opens its answers below."""
     with st.container(border=True):
         dimension = st.segmented_control(
             "Compare",
-            list(results.DIMENSIONS),
+            list(results.dimensions(actor)),
             default="owner_id",
             format_func=lambda one: results.DIMENSIONS[one],
             required=True,
@@ -146,6 +146,7 @@ def by_group(survey: Survey, since: datetime | None) -> None:
         rows = load(results.groups, survey.id, str(dimension), since=since)
         if not rows:
             st.caption("No answers yet.")
+            _silent(actor, survey, str(dimension), since)
             return
         cells = [
             (
@@ -169,10 +170,37 @@ def by_group(survey: Survey, since: datetime | None) -> None:
         ]  # fmt: skip
         happened = table(columns, cells, key="survey_groups", label="Scores by group")
         st.caption("Groups whose intervals overlap may differ by chance. Choose a row to read its answers.")
+        _silent(actor, survey, str(dimension), since)
         if happened.opened is not None and happened.opened < len(rows):
             row = rows[happened.opened]
             st.session_state["_survey_group"] = (str(dimension), row.key, row.title)
             st.rerun()
+
+
+def _silent(actor: Actor, survey: Survey, dimension: str, since: datetime | None) -> None:
+    """Which groups answered less often than the others: they weigh less in the score than among those asked."""
+    rows = load(results.silence, survey.id, dimension, since=since)
+    if not any(row.asked > row.answered for row in rows):
+        return
+    with st.expander("Who did not answer", icon=":material/person_off:", key="survey_silent"):
+        quiet = [row.title or "Hidden" for row in rows if row.differs == "less"]
+        keen = [row.title or "Hidden" for row in rows if row.differs == "more"]
+        told = [
+            f"Answered less often than the others, by more than chance: {', '.join(quiet)}." if quiet else "",
+            f"More often: {', '.join(keen)}." if keen else "",
+            "The score says less about those who kept silent." if quiet or keen else "No group answered more or less often than chance explains. What those who kept silent think, nobody knows.",
+        ]  # fmt: skip
+        st.caption(fmt.md(" ".join(part for part in told if part)))
+        columns = [
+            Column("group", results.DIMENSIONS[dimension], sortable=False), Column("asked", "Asked", right=True, sortable=False, named=True),
+            Column("silent", "No answer", right=True, sortable=False, named=True), Column("share", "Answered", right=True, sortable=False, named=True),
+            Column("interval", "95% interval", right=True, sortable=False, named=True),
+        ]  # fmt: skip
+        cells = [
+            (n, [Cell(row.title or "Hidden"), Cell(f"{row.asked:,}"), Cell(f"{row.asked - row.answered:,}"), Cell(fmt.percent(actor, row.answered / row.asked, 0)), Cell(f"{fmt.percent(actor, row.low, 0)} to {fmt.percent(actor, row.high, 0)}")])
+            for n, row in enumerate(rows[:50])
+        ]  # fmt: skip
+        table(columns, cells, key="survey_silence", label="Who answered, by group")
 
 
 def said(actor: Actor, survey: Survey, since: datetime | None) -> None:

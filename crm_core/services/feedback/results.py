@@ -21,7 +21,7 @@ from crm_core.models import Contact, Survey, SurveyAnswer, SurveyInvitation
 from crm_core.services.feedback import replies, surveys
 from crm_core.services.feedback.survey_rules import LEAST_ANSWERS, SCALES
 from crm_core.vocabulary import Action, SurveyKind
-from ml import loyalty
+from ml import lift, loyalty
 from ml.loyalty import Score
 
 A: Any = SurveyAnswer.__table__  # type: ignore[attr-defined]
@@ -45,6 +45,20 @@ class Group:
     title: str
     n: int
     score: Score | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How many of a group's people that were asked gave a score. ``low``, ``high``: 95 % Wilson interval of the share; ``differs``: "less" or "more" often
+    than all others by more than chance explains, empty where that can't be told."""
+
+    key: Any
+    title: str
+    asked: int
+    answered: int
+    low: float
+    high: float
+    differs: str
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,7 @@ def _score(kind: SurveyKind, counts: Mapping[int, int]) -> Score:
 def groups(session: Session, actor: Actor, survey_id: int, dimension: str, *, since: datetime | None = None) -> list[Group]:
     """The score per person, team, category or kind of account, the most answers first."""
     survey = surveys.get(session, actor, survey_id)
+    dimension = _seen(actor, dimension)
     column, source = _dimension(dimension)
     where = [A.c.survey_id == survey.id, replies.in_sight(actor, survey), *([A.c.at >= since] if since else [])]
     found: dict[Any, dict[int, int]] = {}
@@ -124,6 +139,52 @@ def groups(session: Session, actor: Actor, survey_id: int, dimension: str, *, si
     titles = _titles(session, actor, dimension, found)
     rows = [_group(survey, key, titles.get(key, ""), counts) for key, counts in found.items()]
     return sorted(rows, key=lambda row: (-row.n, sort_key(row.title)))
+
+
+def dimensions(actor: Actor) -> dict[str, str]:
+    """What groups there are for this person: none by a field that their role hides."""
+    hidden = {
+        "category": actor.masked("ticket", "category"),
+        "account_kind": actor.masked("account", "kind") or not actor.can("account", Action.READ),
+        "industry": actor.masked("account", "industry") or not actor.can("account", Action.READ),
+    }
+    return {key: label for key, label in DIMENSIONS.items() if not hidden.get(key)}
+
+
+def _seen(actor: Actor, dimension: str) -> str:
+    return dimension if dimension in dimensions(actor) else "owner_id"
+
+
+def silence(session: Session, actor: Actor, survey_id: int, dimension: str, *, since: datetime | None = None) -> list[Asked]:
+    """Who of those asked answered, by group, the most asked first: groups that keep silent are missing in the score. A group differs when the interval of
+    its share minus that of all others (Newcombe's, at 95 % over all groups together) leaves zero out, from 20 people on either side on."""
+    survey = surveys.get(session, actor, survey_id)
+    dimension = _seen(actor, dimension)
+    column, _source = _dimension(dimension)
+    accounts = entity("account").table
+    source = I.outerjoin(A, A.c.invitation_id == I.c.id)
+    if column.table is accounts:
+        source = source.outerjoin(accounts, accounts.c.id == I.c.account_id)
+    where = [I.c.survey_id == survey.id, replies.in_sight(actor, survey), I.c.sent_at.is_not(None)]
+    where += [I.c.sent_at >= since] if since else []
+    query = pick(column, func.count(), func.count(A.c.id)).select_from(source).where(*where).group_by(column)
+    found = {key: (int(asked), int(answered)) for key, asked, answered in session.execute(query)}
+    titles = _titles(session, actor, dimension, found)
+    whole = (sum(asked for asked, _n in found.values()), sum(n for _asked, n in found.values()))
+    rows = [
+        Asked(
+            key, titles.get(key, ""), asked, answered, *lift.wilson(answered, asked), _differs((answered, asked), whole, len(found))
+        )
+        for key, (asked, answered) in found.items()
+    ]
+    return sorted(rows, key=lambda row: (-row.asked, sort_key(row.title)))
+
+
+def _differs(mine: tuple[int, int], whole: tuple[int, int], groups: int) -> str:
+    """``mine``: (answered, asked) of a group; ``whole``: (asked, answered) of all."""
+    others = (whole[1] - mine[0], whole[0] - mine[1])
+    gap = lift.difference_of_shares(mine, others, 1 - 0.05 / max(1, groups))
+    return ("less" if gap.value < 0 else "more") if gap.clear else ""
 
 
 def _dimension(name: str) -> tuple[Any, Any]:
@@ -188,7 +249,7 @@ def answers(
     where = _wanted(actor, survey, band, only_comments, q, since)
     source: Any = A.join(I, A.c.invitation_id == I.c.id)
     if dimension:
-        column, source = _dimension(dimension)
+        column, source = _dimension(_seen(actor, dimension))
         where.append(column.is_(None) if group is None else column == group)
     total = int(session.execute(pick(func.count()).select_from(source).where(*where)).scalar_one())
     columns = (A.c.id, A.c.at, A.c.score, A.c.comment, A.c.task_id, I.c.contact_id, I.c.entity, I.c.record_id)
@@ -285,4 +346,17 @@ def of_record(session: Session, actor: Actor, entity_key: str, record_id: int) -
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
-__all__ = ["DIMENSIONS", "Group", "Overview", "Said", "answers", "export", "groups", "of_record", "overview"]
+__all__ = [
+    "DIMENSIONS",
+    "Asked",
+    "Group",
+    "Overview",
+    "Said",
+    "answers",
+    "dimensions",
+    "export",
+    "groups",
+    "of_record",
+    "overview",
+    "silence",
+]

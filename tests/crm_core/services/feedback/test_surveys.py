@@ -353,3 +353,31 @@ def test_who_was_asked_before_a_question_changed_answers_another_question_than_w
     new = do(surveys.save, root, made.id, {"questions": [{"kind": "text", "label": "What else?"}]})
     export = do(results.export, root, made.id).decode("utf-8-sig").splitlines()
     assert "Was it quick?" in export[0] and new.questions[0]["id"] not in {one.question for one in rows(SurveyReply)}
+
+
+def test_results_tell_which_groups_kept_silent(any_cast):
+    root = any_cast["root"]
+    made = survey(root)
+    about = solved(any_cast["sam"], person(any_cast["sam"]))
+    with write_session() as session:
+        for n in range(60):
+            category = "Bikes" if n < 30 else "Bills"
+            session.add(
+                one := SurveyInvitation(
+                    survey_id=made.id, dedupe_key=f"k{n}", entity="ticket", record_id=about.id, category=category, sent_at=NOON
+                )
+            )
+            session.flush()
+            if n < 24 or n in (30, 31):
+                session.add(SurveyAnswer(invitation_id=one.id, survey_id=made.id, score=5, at=NOON))
+        session.add(
+            SurveyInvitation(survey_id=made.id, dedupe_key="left out", entity="ticket", record_id=about.id, skipped="pause")
+        )
+    found = read(results.silence, root, made.id, "category")
+    assert [(row.title, row.asked, row.answered, row.differs) for row in found] == [
+        ("Bikes", 30, 24, "more"),
+        ("Bills", 30, 2, "less"),
+    ]
+    assert 0.01 < found[1].low < 2 / 30 < found[1].high < 0.25
+    assert [(row.asked, row.differs) for row in read(results.silence, root, made.id, "account_kind")] == [(60, "")]
+    assert read(results.silence, root, made.id, "category", since=NOON + DAY) == []
