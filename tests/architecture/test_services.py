@@ -138,6 +138,7 @@ HELPERS = {
             "today": "a day, no record",
             "day_of": "a day, no record",
             "locked": "part of counting a use, which asks for the order",
+            "hold": "the same for several",
             "end_by_itself": "part of the use that was the last one, and of the job",
             "anything_over": "whether the clock must start the job",
         }.items()

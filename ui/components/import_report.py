@@ -137,6 +137,10 @@ def ask_undo(run: Any) -> None:
     st.caption("Whatever somebody has changed or used since is kept and listed. Custom fields and list values stay.")
     if run.entity == "contact":
         st.caption("Consent by e-mail that ended because the file said “Do not e-mail” stays ended.")
+    if run.entity == "order":
+        st.caption(
+            "Orders that it cancelled take their discount codes again. Where a code was used since, the order gets its full price."
+        )
     if st.button("Undo", type="primary", key="undo_now", on_click=perform, args=(jobs.undo_in_background, run.id)):
         st.rerun()
 

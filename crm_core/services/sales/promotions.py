@@ -1,6 +1,6 @@
 """Promotions: what takes something off an order, for whom, how long, and how much it may cost in all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -136,6 +136,12 @@ def locked(session: Session, promotion_id: int) -> Promotion:
     return session.exec(query.execution_options(populate_existing=True)).one()
 
 
+def hold(session: Session, promotion_ids: Iterable[int]) -> None:
+    """Hold several at once, always in the same order, so that two who need the same ones never wait for each other."""
+    for promotion_id in sorted(set(promotion_ids)):
+        locked(session, promotion_id)
+
+
 # --- for whom ---------------------------------------------------------------------------------------------------------------
 
 
@@ -230,7 +236,7 @@ def end_what_is_over(job: Job) -> None:
         wanted = pick(Promotion).where(
             or_(_over(day), PROMOTIONS.c.state == PromotionState.RUNNING), PROMOTIONS.c.deleted_at.is_(None)
         )
-        for promotion in session.exec(wanted.with_for_update()):
+        for promotion in session.exec(wanted.order_by(PROMOTIONS.c.id).with_for_update()):
             over = EndReason.DATE if promotion.ends_on and promotion.ends_on < day else rules.exhausted(promotion)
             if over is not None:
                 end_by_itself(session, promotion, over)

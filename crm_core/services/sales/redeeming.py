@@ -1,10 +1,10 @@
 """Using a code on an order: what it takes off which line, and giving it back.
 
-Everything that counts a use holds the row of the order first and that of the promotion next, so that two at once can't spend the last of a
-budget twice. What a shop has given already is written down whatever our rules say; then it says so.
+Everything that counts a use holds the row of the order first and that of the promotion next (several of them by their ids), so that two at once
+can't spend the last of a budget twice, nor wait for each other. What a shop has given already is written down whatever our rules say; then it says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -169,31 +169,38 @@ def _release(session: Session, actor: Actor, order: Order, row: Redemption, why:
 
 def give_back(session: Session, actor: Actor, order: Order, why: ReleaseReason) -> None:
     """Part of cancelling or deleting an order: codes and budget are free again. The lines keep what was agreed. Events: order.code_released."""
-    if active(session, order.id):
+    rows = active(session, order.id)
+    if rows:
         _lock_order(session, order.id)
+        promotions.hold(session, (row.promotion_id for row in rows))
     for row in active(session, order.id):
         _release(session, actor, order, row, why)
 
 
-def take_again(session: Session, actor: Actor, order: Order) -> None:
+def take_again(session: Session, actor: Actor, order: Order) -> list[str]:
     """Part of taking an order back from its cancellation or the bin: its code counts again where it still can, otherwise the full price comes back.
-    Events: order.code_redeemed or order.code_released."""
+    Gives a sentence for each code that counts no more. Events: order.code_redeemed or order.code_released."""
     lost = col(Redemption.released_because).in_(_LOST)
     query = pick(Redemption).where(Redemption.order_id == order.id, lost).order_by(col(Redemption.id).desc())
     rows = {row.promotion_id: row for row in reversed(session.exec(query).all())}
     if not rows or order.status is OrderStatus.CANCELLED or active(session, order.id):
-        return
+        return []
     _lock_order(session, order.id)
-    for row in rows.values():
-        _again(session, actor, order, row)
+    promotions.hold(session, rows)
+    return [words for row in rows.values() if (words := _again(session, actor, order, row))]
 
 
-def _again(session: Session, actor: Actor, order: Order, row: Redemption) -> None:
+def _again(session: Session, actor: Actor, order: Order, row: Redemption) -> str:
     promotion = promotions.locked(session, row.promotion_id)
     single = session.get(PromotionCode, row.code_id) if row.code_id else None
-    taken = single is not None and code_checks.used_up(session, single)
-    full = promotion.deleted_at is not None or rules.over_budget(promotion, row.amount_minor, code_checks.words_for(actor))
-    if taken or (full and not row.from_shop):
+    reason = "" if single is None or not code_checks.used_up(session, single) else "It was used on another order since."
+    if not reason and not row.from_shop:
+        reason = (
+            "Its promotion was deleted."
+            if promotion.deleted_at is not None
+            else rules.over_budget(promotion, row.amount_minor, code_checks.words_for(actor))
+        )
+    if reason:
         row.released_because = ReleaseReason.NOT_AGAIN
         session.add(row)
         _full_price(session, order)
@@ -203,6 +210,8 @@ def _again(session: Session, actor: Actor, order: Order, row: Redemption) -> Non
         session.flush()
         _count(session, promotion, row.amount_minor, 1)
     _note(session, actor, order, row, promotion)
+    price = "" if row.from_shop else ", so the order has its full price"
+    return f"The code {row.code} does not count on it any more{price}. {reason}" if reason else ""
 
 
 def reprice(session: Session, actor: Actor, order: Order, lines: list[OrderLine]) -> None:
@@ -246,6 +255,27 @@ def follow_customer(session: Session, order: Order) -> None:
         session.add(row)
 
 
+def follow_orders(session: Session, actor: Actor, order_ids: Collection[int]) -> tuple[dict[int, int], dict[int, list[str]]]:
+    """Part of changing many orders past the screen: codes follow their customers and are given back with cancelled orders or taken again with
+    others. Gives the version of each order that has had a code, and what ``take_again`` says of it.
+    Events: order.code_redeemed, order.code_released."""
+    used = code_checks.REDEMPTIONS
+    pairs = session.execute(select(used.c.order_id, used.c.promotion_id).where(used.c.order_id.in_(order_ids)).distinct()).all()
+    promotions.hold(session, (row.promotion_id for row in pairs))
+    versions: dict[int, int] = {}
+    said: dict[int, list[str]] = {}
+    for order_id in sorted({row.order_id for row in pairs}):
+        order = session.get_one(Order, order_id, populate_existing=True)
+        follow_customer(session, order)
+        if order.status is OrderStatus.CANCELLED:
+            give_back(session, actor, order, ReleaseReason.CANCELLED)
+        elif words := take_again(session, actor, order):
+            said[order_id] = words
+        session.flush()
+        versions[order_id] = order.version
+    return versions, said
+
+
 # --- from a shop ------------------------------------------------------------------------------------------------------------
 
 
@@ -256,6 +286,7 @@ def from_shop(session: Session, actor: Actor, order: Order, coupons: Iterable[tu
     wanted = _wanted(session, coupons) if order.status is not OrderStatus.CANCELLED else {}
     if known or wanted:
         _lock_order(session, order.id)
+        promotions.hold(session, {*known, *wanted})
     for promotion_id, row in known.items():
         if promotion_id not in wanted:
             cancelled = order.status is OrderStatus.CANCELLED

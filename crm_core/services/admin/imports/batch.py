@@ -411,6 +411,8 @@ class Batch:
             outcome = self._outcomes[row.n]
             outcome.record_id, outcome.record_version = row.id, row.columns["version"]
             self._made.add(row.id)
+        for row in updates:
+            self._outcomes[row.n].record_version = row.columns["version"]
 
     def _note(self, outcomes: Sequence[Outcome]) -> None:
         """Write what became of the rows, in the transaction that made it so."""

@@ -101,6 +101,7 @@ def _take_back(session: Session, actor: Actor, run: ImportRun, rows: Sequence[An
     states = _states(session, actor, found, latest)
     verdicts: dict[int, str] = {}
     gone: list[int] = []
+    restored: dict[int, int] = {}
     for record_id, of_record in latest.items():
         expected: int | None = None
         for row in of_record:  # from the last to the first
@@ -112,7 +113,9 @@ def _take_back(session: Session, actor: Actor, run: ImportRun, rows: Sequence[An
             else:
                 expected = _restore(session, actor, run, found, row, states[record_id][0])
                 states[record_id] = (expected, True)
+                restored[record_id] = expected
                 report["restored"] += 1
+    said = _follow(session, actor, run, restored)
     used = _in_use(session, found, gone, run)
     deleted = [record_id for record_id in gone if record_id not in used]
     for record_id in used & set(gone):
@@ -122,7 +125,8 @@ def _take_back(session: Session, actor: Actor, run: ImportRun, rows: Sequence[An
     remove(session, found, deleted)
     report["deleted"] += len(deleted)
     report["kept"] += len(verdicts)
-    _note(session, rows, verdicts)
+    report["remarks"] = report.get("remarks", 0) + len(said)
+    _note(session, rows, verdicts | {latest[record_id][0].id: f"done. {words}" for record_id, words in said.items()})
 
 
 def _states(session: Session, actor: Actor, found: Entity, wanted: Iterable[int]) -> dict[int, tuple[int, bool]]:
@@ -156,6 +160,20 @@ def _restore(session: Session, actor: Actor, run: ImportRun, found: Entity, row:
     earlier = (_ROWS.c.run_id == run.id) & (_ROWS.c.record_id == row.record_id) & (_ROWS.c.n < row.n)
     session.connection().execute(update(_ROWS).where(earlier).values(record_version=version + 1))
     return version + 1
+
+
+def _follow(session: Session, actor: Actor, run: ImportRun, restored: dict[int, int]) -> dict[int, str]:
+    """Let what hangs on the records follow; gives what could not, in words. Where that changed a record once more, its earlier rows are told."""
+    if not restored:
+        return {}
+    said = kind_of(run.entity).restored(session, actor, list(restored))
+    table = entity(run.entity).table
+    versions = session.connection().execute(select(table.c.id, table.c.version).where(table.c.id.in_(restored)))
+    for record_id, version in versions.tuples():
+        if version != restored[record_id]:
+            mine = (_ROWS.c.run_id == run.id) & (_ROWS.c.record_id == record_id)
+            session.connection().execute(update(_ROWS).where(mine).values(record_version=version))
+    return said
 
 
 def _in_use(session: Session, found: Entity, ids: Sequence[int], run: ImportRun) -> set[int]:
@@ -253,5 +271,7 @@ def summary(run: ImportRun) -> str:
     ]
     if report.get("kept"):
         words.append(f"{report['kept']:,} were kept because somebody has worked with them since")
+    if report.get("remarks"):
+        words.append(f"{report['remarks']:,} could not get everything back; the outcome of every row says what")
     stayed = ", ".join(f"{count} {label_of(name, plural=True).lower()}" for name, count in report.get("links", {}).items())
     return "; ".join(words) + (f"; still in use and kept: {stayed}" if stayed else "") + "."

@@ -202,7 +202,7 @@ def _from_json(column: Any, value: Any) -> Any:
         return value
     if isinstance(column.type, SqlEnum) and column.type.enum_class is not None:
         return column.type.enum_class(value)
-    python = column.type.python_type
+    python = getattr(column.type, "impl", column.type).python_type  # instants wrap the type that they are kept as
     if python is datetime:
         return datetime.fromisoformat(value)
     return date.fromisoformat(value) if python is date else value

@@ -1,6 +1,7 @@
 """Promotions: what a code takes off, why it can't be used, single codes drawn once, a budget that two at once can't overspend, shops, giving back."""
 
 import threading
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -15,7 +16,8 @@ from crm_core.jobs.run import begin
 from crm_core.kit import clock
 from crm_core.models import Campaign, Notification, Order, OrderLine, Promotion, PromotionCode, Redemption
 from crm_core.services import crud
-from crm_core.services.admin.imports.driver import Options, import_file
+from crm_core.services.admin.imports import outcome, undo
+from crm_core.services.admin.imports.driver import Options, import_file, undo_batches
 from crm_core.services.collaboration import outbox
 from crm_core.services.marketing import handouts, letters, plans, segments
 from crm_core.services.sales import (
@@ -370,3 +372,85 @@ def test_orders_with_and_without_a_code_differ_by_a_range(any_cast):
     half = 2.0244 * 100 * (20 / 19) ** 0.5 * (2 / 20) ** 0.5
     assert (gap.value, gap.enough, gap.clear) == (10_00, True, True)
     assert (gap.low, gap.high) == (pytest.approx(10_00 - half, abs=0.1), pytest.approx(10_00 + half, abs=0.1))
+
+
+def imported(root, path, rows):
+    path.write_text("Number,Status,Total,Ordered\n" + "".join(f"{','.join(row)},2026-03-01\n" for row in rows))
+    return import_file(path, "order", actor=root, options=Options())
+
+
+def undone(root, run):
+    do(undo.revert, root, run.id)
+    return undo_batches(run.id)
+
+
+def test_an_undone_import_takes_the_codes_of_its_orders_again(any_cast, tmp_path):
+    """Two orders were cancelled by a file; meanwhile the single code of one of them was used on another order."""
+    root = any_cast["root"]
+    shared, single = promo(root), promo(root, name="Flyer", code="FLY", code_kind="single")
+    do(promotion_codes.give_out, root, single.id, 1, "Flyer")
+    (code,) = all_of(PromotionCode)
+    first, second = order(root), order(root)
+    do(redeeming.redeem, root, first, "SPRING26")
+    do(redeeming.redeem, root, second, code.code)
+    numbers = [now(one, Order).number for one in (first, second)]
+    run = imported(root, tmp_path / "cancelled.csv", [(number, "Cancelled", "44") for number in numbers])
+    assert (now(shared.id).spent_minor, now(single.id).redeemed_count) == (0, 0)
+    do(redeeming.redeem, root, order(root), code.code)
+    back = undone(root, run)
+    assert (back.report["undo"]["restored"], back.report["undo"]["kept"]) == (2, 0)
+    assert (now(shared.id).spent_minor, now(shared.id).redeemed_count, now(single.id).redeemed_count) == (5_00, 1, 1)
+    assert [(now(one, Order).status, now(one, Order).total_minor) for one in (first, second)] == [
+        (OrderStatus.DRAFT, 45_00),
+        (OrderStatus.DRAFT, 50_00),
+    ]
+    assert [line.promotion_minor for line in all_of(OrderLine)][:4] == [3_00, 2_00, 0, 0]
+    words = [row["why"] for row in look(outcome.rows, root, run.id)]
+    assert words[0] == "" and "so the order has its full price. It was used on another order since." in words[1]
+    assert "1 could not get everything back" in undo.summary(back)
+
+
+def test_an_undone_import_gives_codes_back_that_it_took(cast, tmp_path):
+    """A file took a cancelled order back, twice; undone, it is cancelled again and its code free."""
+    root, promotion = cast["root"], promo(cast["root"])
+    mine = order(root)
+    do(redeeming.redeem, root, mine, "SPRING26")
+    do(orders.move, root, mine, OrderStatus.CANCELLED)
+    number = now(mine, Order).number
+    run = imported(root, tmp_path / "back.csv", [(number, "Draft", "45"), (number, "Placed", "45")])
+    assert now(promotion.id).redeemed_count == 1
+    back = undone(root, run)
+    assert back.report["undo"]["kept"] == 0 and now(mine, Order).status is OrderStatus.CANCELLED
+    assert now(promotion.id).redeemed_count == 0
+
+
+def test_orders_with_two_codes_hold_the_promotions_in_one_order(any_cast, monkeypatch):
+    """Two orders of a shop name the same two codes, each the other way round, at the same moment: neither waits for the other."""
+    root = any_cast["root"]
+    made = [promo(root, name=name, code=name) for name in ("FIRST", "SECOND")]
+    pairs = [(order(root), codes) for codes in ((("FIRST", 1_00), ("SECOND", 2_00)), (("SECOND", 2_00), ("FIRST", 1_00)))]
+    real, meet, held, wrong = promotions.locked, threading.Barrier(2), threading.local(), []
+
+    def locked(session, promotion_id):
+        row = real(session, promotion_id)
+        if not getattr(held, "any", False):
+            held.any = True
+            with suppress(threading.BrokenBarrierError):
+                meet.wait(1)
+        return row
+
+    def take(order_id, codes):
+        try:
+            with write_session() as session:
+                redeeming.from_shop(session, root, session.get_one(Order, order_id), codes)
+        except Exception as error:
+            wrong.append(error)
+
+    monkeypatch.setattr(promotions, "locked", locked)
+    threads = [threading.Thread(target=take, args=pair) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert [(now(one.id).redeemed_count, now(one.id).spent_minor) for one in made] == [(2, 2_00), (2, 4_00)]

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sqlmodel import Session
+
 from crm_core.access import Actor, require
 from crm_core.fields import FieldSpec
 from crm_core.vocabulary import Action
@@ -91,3 +93,7 @@ class Kind:
 
     def finished(self, batch: "Batch") -> None:
         """After the last row."""
+
+    def restored(self, session: Session, actor: Actor, ids: Sequence[int]) -> dict[int, str]:
+        """Let what hangs on records follow the old values that an undo gave them back. Record → what could not follow, in words."""
+        return {}

@@ -9,16 +9,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
+from sqlmodel import Session
 
 from crm_core import db
+from crm_core.access import Actor
 from crm_core.fields import FieldSpec
 from crm_core.kit.money import line_total, tax_of
-from crm_core.models import Order, OrderLine, Product, Redemption
+from crm_core.models import Order, OrderLine, Product
 from crm_core.services.admin.imports.kinds.base import Kind, RowRefused, Written
 from crm_core.services.sales import redeeming
 from crm_core.services.sales.lines import MAX_PERIODS, USUAL_PERIODS, usual_rate
 from crm_core.summary_marks import day_of, mark, zone_of
-from crm_core.vocabulary import Billing, FieldKind, OrderStatus, ReleaseReason
+from crm_core.vocabulary import Billing, FieldKind
 
 if TYPE_CHECKING:
     from crm_core.services.admin.imports.batch import Batch
@@ -86,7 +88,7 @@ class Orders(Kind):
         batch.attach(line)
 
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
-        self._codes(batch, [row.id for row in updated])
+        self._codes(batch, updated)
         written = [(row, row.given["attached"]) for row in (*created, *updated) if row.given.get("attached")]
         if not written:
             return
@@ -95,16 +97,15 @@ class Orders(Kind):
         self._total(batch, {row.id for row, _ in written})
         db.bump(batch.session, "order_line")
 
-    def _codes(self, batch: "Batch", ids: list[int]) -> None:
+    def _codes(self, batch: "Batch", updated: Sequence[Written]) -> None:
         """Discount codes follow the orders that a file changed as they follow a person: given back with a cancelled one, and the customer's."""
-        used: Any = Redemption.__table__  # type: ignore[attr-defined]
-        for order_id in batch.session.execute(select(used.c.order_id).where(used.c.order_id.in_(ids)).distinct()).scalars().all():
-            order = batch.session.get_one(Order, order_id, populate_existing=True)
-            redeeming.follow_customer(batch.session, order)
-            if order.status is OrderStatus.CANCELLED:
-                redeeming.give_back(batch.session, batch.actor, order, ReleaseReason.CANCELLED)
-            else:
-                redeeming.take_again(batch.session, batch.actor, order)
+        versions, _ = redeeming.follow_orders(batch.session, batch.actor, [row.id for row in updated])
+        for row in updated:
+            row.columns["version"] = versions.get(row.id, row.columns["version"])
+
+    def restored(self, session: Session, actor: Actor, ids: Sequence[int]) -> dict[int, str]:
+        _, said = redeeming.follow_orders(session, actor, ids)
+        return {order_id: " ".join(words) for order_id, words in said.items()}
 
     def _total(self, batch: "Batch", ids: set[int]) -> None:
         """Tax and, unless the file has an own one, the total follow the lines; the days of the orders are marked here, since a bulk update would
