@@ -145,7 +145,7 @@ HELPERS = {
     },
     **{
         f"sales/promotion_codes.py {name}": "part of writing to people, which asks; says no more of a promotion than its letter does"
-        for name in ("usable", "shown", "draw")
+        for name in ("usable", "paused", "shown", "draw")
     },
     "sales/redeeming.py follow_customer": "part of changing an order, which asks",
     "collaboration/files.py carry_over": "part of converting a lead, which asks",

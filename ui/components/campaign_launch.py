@@ -154,6 +154,14 @@ def _progress(campaign_id: int, may_edit: bool, drawn: PlanState) -> None:
         if plan.state in (PlanState.SENDING, PlanState.PAUSED):
             left = found.waiting + found.in_outbox
             st.progress((found.total - left) / found.total if found.total else 1.0)
+        if found.held:
+            name = f" “{found.promotion}”" if found.promotion else ""
+            st.info(
+                fmt.md(
+                    f"{fmt.plural(found.held, 'message')} with a discount code wait: the promotion{name} is paused. Started again, they go out within a few minutes."
+                ),
+                icon=":material/pause:",
+            )
         notes = [
             _waiting(actor, found), f"{found.in_outbox:,} in the outbox" if found.in_outbox else "",
             f"{found.bounced:,} bounced" if found.bounced else "", f"{found.failed:,} failed" if found.failed else "",
@@ -173,11 +181,12 @@ def _came_to_rest(campaign_id: int, out: int) -> bool:
 
 
 def _waiting(actor: Actor, found: sending.Progress) -> str:
-    """How many still wait; and until when, for those who are left alone at this hour."""
-    if not found.waiting:
+    """How many still wait, beside those whose promotion is paused; and until when, for those who are left alone at this hour."""
+    waiting = found.waiting - found.held
+    if not waiting:
         return ""
     until = f" for their hours (quiet hours, or those that they prefer), next {fmt.instant(actor, found.next_at)}"
-    return f"{found.waiting:,} waiting{until if found.next_at else ''}"
+    return f"{waiting:,} waiting{until if found.next_at else ''}"
 
 
 def _reason(key: str) -> str:

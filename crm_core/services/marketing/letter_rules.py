@@ -133,6 +133,12 @@ def used_fields(*templates: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def shows_coupon(subject: str, body: str, inside: Collection[int] | None = None) -> bool:
+    """Whether a letter has a place for a discount code: as somebody reads it who is in these segments, or, without them, for anybody at all."""
+    read = body if inside is None else shown(body, inside)
+    return bool(read.strip()) and COUPON in used_fields(subject, read)
+
+
 def without_fallback(*templates: str) -> list[str]:
     """Fields that leave a hole when they are empty: used outside an ``if`` of their own and without words to fall back on."""
     found = []

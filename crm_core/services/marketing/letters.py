@@ -272,7 +272,7 @@ def lint(session: Session, actor: Actor, plan: CampaignPlan, variant: CampaignVa
 
 
 def _coupon_flaws(session: Session, plan: CampaignPlan, variant: CampaignVariant) -> list[Flaw]:
-    used = COUPON in letter_rules.used_fields(variant.subject, variant.body)
+    used = letter_rules.shows_coupon(variant.subject, variant.body)
     if used and not plan.promotion_id:
         return [Flaw("{{coupon}} stands for a discount code: choose the promotion that it comes from.", stops=True)]
     if used and (words := promotion_codes.usable(session, plan.promotion_id)):

@@ -4,7 +4,7 @@ Choosing people, writing their letters and queueing them is one transaction, so 
 queued is then sent by the outbox, which knows how to survive a kill in the middle of a message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,8 +50,8 @@ class _Desk:
     links: Mapping[str, int]
     key: str
     base_url: str
-    coupons: bool
     coupon_problem: str
+    paused: bool
 
 
 def anything_waits(session: Session) -> bool:
@@ -114,7 +114,8 @@ def _take(session: Session, campaign_id: int) -> int:
     if until > now:
         _put_off(session, campaign_id, until)
         return 0
-    due = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING, MEMBERS.c.due_at <= now)
+    waiting = _waiting_wordings(session, plan)
+    due = and_(_in_turn(campaign_id, waiting), MEMBERS.c.due_at <= now)
     wanted = select(MEMBERS).where(due).order_by(MEMBERS.c.due_at, MEMBERS.c.id).limit(BATCH).with_for_update(skip_locked=True)
     rows = list(session.execute(wanted))
     if not rows:
@@ -134,12 +135,37 @@ def _put_off(session: Session, campaign_id: int, until: Any) -> None:
     db.bump(session, MEMBERS.name)
 
 
+def _waiting_wordings(session: Session, plan: CampaignPlan) -> list[str]:
+    """The wordings that wait as a whole: they show a code, and its promotion is paused."""
+    if promotion_codes.paused(session, plan.promotion_id) is None:
+        return []
+    return [
+        one.key for one in plans.variants(session, system(), plan.campaign_id) if letter_rules.shows_coupon(one.subject, one.body)
+    ]
+
+
+def _in_turn(campaign_id: int, waiting: Collection[str]) -> Any:
+    """Members who wait for nothing but their time."""
+    still = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING)
+    return and_(still, func.coalesce(MEMBERS.c.variant, "A").not_in(waiting)) if waiting else still
+
+
+def _held_back(session: Session, campaign_id: int, waiting: Collection[str]) -> int:
+    """How many members wait for a paused promotion."""
+    if not waiting:
+        return 0
+    still = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING)
+    held = and_(still, func.coalesce(MEMBERS.c.variant, "A").in_(waiting))
+    return session.execute(select(func.count()).select_from(MEMBERS).where(held)).scalar_one()
+
+
 def _desk(session: Session, actor: Actor, plan: CampaignPlan) -> _Desk:
     wordings = {one.key: one for one in plans.variants(session, actor, plan.campaign_id)}
-    coupons = any(COUPON in letter_rules.used_fields(one.subject, one.body) for one in wordings.values())
+    coupons = any(letter_rules.shows_coupon(one.subject, one.body) for one in wordings.values())
     return _Desk(
         plan, quiet_hours.of_workspace(session), wordings, letters.link_ids(session, actor, plan.campaign_id), signing.key(session),
-        letters.base_url(plan), coupons, promotion_codes.usable(session, plan.promotion_id) if coupons else "",
+        letters.base_url(plan), promotion_codes.usable(session, plan.promotion_id) if coupons else "",
+        promotion_codes.paused(session, plan.promotion_id) is not None,
     )  # fmt: skip
 
 
@@ -164,17 +190,26 @@ def _decide(session: Session, actor: Actor, desk: _Desk, key: str, members: Mapp
             session.execute(update(MEMBERS).where(MEMBERS.c.id == member.id).values(due_at=later))
             continue
         passed.append(record_id)
-    coupons = _coupons(session, desk, key, passed)
+    readers = [one for one in passed if _shows_coupon(desk, members[one])]
+    coupons = _coupons(session, desk, key, readers)
     for record_id in passed:
-        if desk.coupon_problem:
+        if record_id in readers and desk.paused:
+            continue  # since a moment ago: their wording waits from now on
+        if desk.coupon_problem and record_id in readers:
             _skip(session, members[record_id], NO_COUPON)
         else:
             _write(session, actor, desk, key, members[record_id], {**values[record_id], COUPON: coupons.get(record_id, "")})
 
 
+def _shows_coupon(desk: _Desk, member: Any) -> bool:
+    """Whether their letter, of all wordings and parts, has a place for a code."""
+    variant = desk.variants.get(member.variant or "A")
+    return variant is not None and letter_rules.shows_coupon(variant.subject, variant.body, audience.inside_from(member.inside))
+
+
 def _coupons(session: Session, desk: _Desk, key: str, ids: list[int]) -> dict[int, str]:
     """The code of each, drawn in the transaction that queues their letters: whatever is tried again, nobody draws twice."""
-    if not ids or not desk.coupons or desk.coupon_problem or not desk.plan.promotion_id:
+    if not ids or desk.coupon_problem or not desk.plan.promotion_id:
         return {}
     return promotion_codes.draw(session, desk.plan.promotion_id, key, ids, campaign_id=desk.plan.campaign_id)
 
@@ -224,7 +259,8 @@ def _settle(session: Session, campaign_id: int, *, server_gone: bool) -> None:
     plan = session.execute(select(CampaignPlan).where(PLANS.c.campaign_id == campaign_id)).scalars().first()
     if plan is None or plan.state is not PlanState.SENDING:
         return
-    due = [at for at in (_next_member(session, campaign_id), _next_mail(session, campaign_id)) if at is not None]
+    waiting = _waiting_wordings(session, plan)
+    due = [at for at in (_next_member(session, campaign_id, waiting), _next_mail(session, campaign_id)) if at is not None]
     if due or server_gone:
         wanted = max(min(due), utcnow()) if due else utcnow() + timedelta(seconds=60)
         slot = int(wanted.timestamp() // 60) + 1  # the next full minute: its job can't have run yet
@@ -239,6 +275,8 @@ def _settle(session: Session, campaign_id: int, *, server_gone: bool) -> None:
             title=title[:200],
         )
         return
+    if _held_back(session, campaign_id, waiting):  # the clock looks every few minutes whether the promotion goes on
+        return
     plan.state, plan.finished_at = PlanState.DONE, utcnow()
     session.add(plan)
     session.flush()
@@ -246,9 +284,8 @@ def _settle(session: Session, campaign_id: int, *, server_gone: bool) -> None:
     events.record(session, system(), "campaign.sent", session.get(Campaign, campaign_id), data={"count": done})
 
 
-def _next_member(session: Session, campaign_id: int) -> Any:
-    waiting = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING)
-    return session.execute(select(func.min(MEMBERS.c.due_at)).where(waiting)).scalar()
+def _next_member(session: Session, campaign_id: int, waiting: Collection[str]) -> Any:
+    return session.execute(select(func.min(MEMBERS.c.due_at)).where(_in_turn(campaign_id, waiting))).scalar()
 
 
 def _next_mail(session: Session, campaign_id: int) -> Any:
@@ -259,7 +296,8 @@ def _next_mail(session: Session, campaign_id: int) -> Any:
 @dataclass(frozen=True)
 class Progress:
     """How far a launched campaign is. ``skipped``: reason → people who were left out at the last moment; ``next_at``: when the next of those
-    who wait for their hours gets theirs, None when nobody waits for that."""
+    who wait for their hours gets theirs, None when nobody waits for that; ``held``: those of the waiting who wait for a promotion that is paused,
+    ``promotion``: its name, "" where it is hidden."""
 
     total: int
     waiting: int
@@ -269,12 +307,14 @@ class Progress:
     failed: int
     skipped: dict[str, int]
     next_at: datetime | None = None
+    held: int = 0
+    promotion: str = ""
 
 
 def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
     """How far the sending is, counted from the rows themselves."""
     require(actor, "campaign", Action.READ)
-    plans.get(session, actor, campaign_id)
+    plan = plans.get(session, actor, campaign_id)
     frozen = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.in_(MAILED))
     joined = MEMBERS.outerjoin(MAIL, MAIL.c.id == MEMBERS.c.mail_id)
     rows = session.execute(
@@ -292,6 +332,9 @@ def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
             why = reason or (CALLED_BACK if state == MailState.CANCELLED else "")
             skipped[why] = skipped.get(why, 0) + count
     total = sum(counts.values())
+    waiting = _waiting_wordings(session, plan) if counts.get("waiting") else []
+    held = _held_back(session, campaign_id, waiting)
+    promotion = promotion_codes.paused(session, plan.promotion_id) if held and actor.can("promotion", Action.READ) else None
     return Progress(
         total,
         counts.get("waiting", 0),
@@ -300,7 +343,9 @@ def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
         counts.get("bounced", 0),
         counts.get("failed", 0),
         skipped,
-        due if counts.get("waiting") and (due := _next_member(session, campaign_id)) and due > utcnow() else None,
+        due if counts.get("waiting") and (due := _next_member(session, campaign_id, waiting)) and due > utcnow() else None,
+        held,
+        promotion.name if promotion is not None else "",
     )
 
 

@@ -72,6 +72,13 @@ def usable(session: Session, promotion_id: int | None) -> str:
     return ""
 
 
+def paused(session: Session, promotion_id: int | None) -> Promotion | None:
+    """The promotion while it is paused, so that its codes wait; None when they can go out, or never will."""
+    promotion = session.get(Promotion, promotion_id) if promotion_id else None
+    waits = promotion is not None and promotion.deleted_at is None and promotion.state is PromotionState.PAUSED
+    return promotion if waits else None
+
+
 def choices(session: Session, actor: Actor) -> dict[int, str]:
     """Running promotions that the actor may see, for steps and letters that carry their codes."""
     require(actor, "promotion", Action.READ)

@@ -50,9 +50,10 @@ def _mail(context: Context, step: Step) -> Result:
         return Skipped(f"Not written: {closed.label.lower()}")
     if verdict.from_at > context.now:
         return Later(verdict.from_at)
-    if step.get("promotion") and (spent := promotion_codes.usable(context.session, int(step["promotion"]))):
-        return Skipped(f"Not written: {spent}")
     inside = _inside(context, step, key, person_id)
+    shows = bool(step.get("promotion")) and letter_rules.shows_coupon(str(step["subject"]), str(step["body"]), inside)
+    if shows and (spent := promotion_codes.usable(context.session, int(step["promotion"]))):
+        return Skipped(f"Not written: {spent}")
     if not letter_rules.shown(str(step["body"]), inside).strip():
         return Skipped("Not written: no part of the letter is for them")
     letter = _letter(context, step, key, person_id, marketing, inside)
@@ -110,7 +111,7 @@ def _inside(context: Context, step: Step, key: str, person_id: int) -> frozenset
 def _letter(context: Context, step: Step, key: str, person_id: int, marketing: bool, inside: frozenset[int]) -> letters.Letter:
     theirs = letters.values_of(context.session, context.actor, key, [person_id])[person_id]
     values = letters.seen(context.actor, key, theirs)  # a letter falls back on other words; its reader never meets a trace
-    if step.get("promotion"):
+    if step.get("promotion") and letter_rules.shows_coupon(str(step["subject"]), str(step["body"]), inside):
         campaign = int(step["campaign"]) if marketing else None
         drawn = promotion_codes.draw(context.session, int(step["promotion"]), key, [person_id], campaign_id=campaign)
         values[letter_rules.COUPON] = drawn[person_id]

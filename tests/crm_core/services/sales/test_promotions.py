@@ -19,7 +19,7 @@ from crm_core.services import crud
 from crm_core.services.admin.imports import outcome, undo
 from crm_core.services.admin.imports.driver import Options, import_file, undo_batches
 from crm_core.services.collaboration import outbox
-from crm_core.services.marketing import handouts, letters, plans, segments
+from crm_core.services.marketing import handouts, letters, plans, segments, sending
 from crm_core.services.sales import (
     code_checks,
     orders,
@@ -29,8 +29,8 @@ from crm_core.services.sales import (
     promotions,
     redeeming,
 )
-from crm_core.vocabulary import EndReason, OrderStatus, Outlet, PromotionEffect, PromotionState, ReleaseReason
-from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people, run
+from crm_core.vocabulary import EndReason, OrderStatus, Outlet, PlanState, PromotionEffect, PromotionState, ReleaseReason
+from tests.crm_core.services.marketing.outreach import campaign, launch, members, no_quiet_hours, people, run
 from tests.crm_core.services.sales.test_shops import SHOPIFY, WOO, all_of, make, send, work
 from tests.verbs import do, look
 
@@ -273,6 +273,43 @@ def test_each_reader_draws_one_code_whatever_is_tried_again(any_cast, monkeypatc
     do(promotions.move, dana, promotion.id, PromotionState.ENDED)
     with pytest.raises(Conflict, match="is ended"):
         do(handouts.export, dana, post.id)
+
+
+def test_a_paused_promotion_holds_letters_with_a_code_back_and_only_they_draw_one(cast):
+    root, dana = cast["root"], cast["dana"]
+    no_quiet_hours(root)
+    promotion, ids = promo(dana, code="TASTE", code_kind="single"), people(6)
+    sent = campaign(dana, ids, promotion_id=promotion.id)
+    plain, coded = {"subject": "News", "body": "Come and see."}, {"subject": "News", "body": "Take {{coupon}} along."}
+    do(plans.set_variants, dana, sent, [plain, coded])
+    launch(dana, sent)
+    readers = {wording: {row.contact_id for row in members(sent) if row.variant == wording} for wording in "AB"}
+    do(promotions.move, dana, promotion.id, PromotionState.PAUSED)
+    run(sent)
+    found = look(sending.progress, dana, sent)
+    assert readers["A"] and readers["B"] and not found.skipped and not all_of(PromotionCode)
+    assert (found.waiting, found.held, found.promotion) == (len(readers["B"]), len(readers["B"]), "Spring")
+    assert look(plans.get, dana, sent).state is PlanState.SENDING
+    with clock.frozen(clock.utcnow() + timedelta(minutes=3)):
+        assert look(sending.anything_waits)  # so the clock looks again
+        do(promotions.move, dana, promotion.id, PromotionState.RUNNING)
+        sending.wake(begin("campaign.wake:test", "campaign.wake"))
+    assert {row.contact_id for row in all_of(PromotionCode)} == readers["B"]
+    assert {row.step for row in members(sent)} == {"queued"} and look(sending.progress, dana, sent).held == 0
+
+
+def test_letters_without_a_code_go_out_when_their_promotion_has_ended(cast):
+    """Its other wording, and parts for a segment that a reader is not in, have nothing to do with the code."""
+    root, dana = cast["root"], cast["dana"]
+    no_quiet_hours(root)
+    promotion, ids = promo(dana, code="TASTE", code_kind="single"), people(4)
+    inner = do(segments.create, dana, name="Inner", entity="contact", kind="static", record_ids=ids[:1])
+    body = f"Hello.\n\n{{{{#only {inner}}}}}\nTake {{{{coupon}}}} along.\n{{{{/only}}}}"
+    sent = campaign(dana, ids, body=body, promotion_id=promotion.id)
+    launch(dana, sent)
+    do(promotions.move, dana, promotion.id, PromotionState.ENDED)
+    run(sent)
+    assert {row.contact_id: row.step for row in members(sent)} == {ids[0]: "skipped", **dict.fromkeys(ids[1:], "queued")}
 
 
 def people_with_phones(ids):
