@@ -91,6 +91,22 @@ def test_a_macro_is_used_from_the_ticket_and_taken_back(cast):
     assert not app.exception and look(tickets.get, sam, made.id).status is TicketKind.NEW
 
 
+def test_whoever_runs_the_team_puts_macros_in_order_and_an_agent_only_their_own(cast):
+    sam, root = cast["sam"], cast["root"]
+    first, second = (
+        do(macros.save, sam, None, {"name": name, "steps": [{"do": "note", "text": "x"}], "shared": True}).id for name in "AB"
+    )
+    app = open_screen(sam, "macros")
+    assert not app.exception and not [button for button in app.button if button.key in (f"up_{second}", f"down_{first}")]
+    app = open_screen(root, "macros")
+    assert app.button(key=f"up_{first}").disabled and app.button(key=f"down_{second}").disabled
+    app.button(key=f"up_{second}").click().run()
+    assert not app.exception and [one.name for one in look(macros.usable, sam)] == ["B", "A"]
+    app = open_screen(sam, "ticket", id=do(tickets.create, sam, {"subject": "Broken"}).id)
+    app.button(key="macro").click().run()
+    assert app.radio(key="macro_choice").options == ["B", "A"], "on a ticket they stand in this order too"
+
+
 def test_the_form_of_a_mailbox_saves_and_never_shows_the_password(cast):
     root = cast["root"]
     made = box(root, source="imap", host="127.0.0.1", port=9, tls="none", username="u", secret="t0psecret")

@@ -4,6 +4,8 @@ from crm_core import records
 from crm_core.models import Interaction
 from crm_core.services.customers import contacts
 from crm_core.services.inbox import arrivals, correspondence
+from crm_core.services.routing import rules
+from crm_core.vocabulary import RouteMethod
 from tests.crm_core.services.inbox.post import box, letter, take
 from tests.crm_core.services.inbox.test_correspondence import all_of
 from tests.pages.app import open_screen, words
@@ -18,6 +20,14 @@ def test_who_has_the_inbox_and_what_an_empty_one_says(cast):
     assert not app.exception and "Nothing waits" in words(app)
     app.button(key="log_inbound").click().run()
     assert not app.exception and app.text_area(key="in_text_0").value == ""
+    app = open_screen(cast["sam"], "inbox")
+    app.button(key="log_inbound").click().run()
+    assert app.button_group(key="in_take_0_False").value == "Me", "without rules nobody else would get it"
+    given = {"name": "All", "method": RouteMethod.TURNS, "entity": "ticket", "people": [(cast["root"].user_id, 1)]}
+    do(rules.save, cast["root"], None, **given)
+    app = open_screen(cast["sam"], "inbox")
+    app.button(key="log_inbound").click().run()
+    assert app.button_group(key="in_take_0_True").value == "By the rules"
 
 
 def test_a_rep_writes_from_a_contact_reads_the_answer_and_puts_it_aside(cast):
