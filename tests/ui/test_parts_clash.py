@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import pytest
 
 from crm_core.errors import Conflict
+from crm_core.services.collaboration import webhooks
 from crm_core.services.helpdesk import macros
-from crm_core.services.routing import people, rules
+from crm_core.services.routing import people, queues, rules
+from crm_core.services.sales import shops
 from crm_core.vocabulary import RouteMethod
 from tests.verbs import do, look
 from ui.components import assignment_people, assignment_rules, macro_dialogs, parts_clash
-from ui.components.parts_clash import Part, merged, save_parts
+from ui.components.parts_clash import Part, columns_of, merged, save_parts
 
 
 @pytest.mark.parametrize(
@@ -120,3 +122,28 @@ def test_each_service_says_how_the_row_stands_and_its_dialog_reads_it(cast):
     stands = macro_dialogs._stored(refused.value.details["rows"][0])
     assert (stands["name"], stands["note"], stands["answer"]) == ("Greet them", "Look", "Hello")
     assert macro_dialogs._steps(stands) == steps, "what nobody changed is saved as it was"
+
+
+def test_dialogs_of_rows_read_what_stands_there_and_never_a_secret(cast):
+    root = cast["root"]
+    queue = do(queues.save, root, None, name="Desk")
+    do(queues.save, root, queue.id, name="Front desk", max_wait_minutes=30)
+    with pytest.raises(Conflict) as refused:
+        do(queues.save, root, queue.id, name="Mine", base_version=queue.version)
+    assert columns_of(["name", "max_wait_minutes"])(refused.value.details["rows"][0]) == {
+        "name": "Front desk",
+        "max_wait_minutes": 30,
+    }
+    values = {"name": "News", "url": "https://example.com/hook", "events": ["deal.won"]}
+    hook = do(webhooks.save, root, None, values)
+    do(webhooks.save, root, hook.id, {"url": "https://example.com/other"})
+    shop = do(shops.save, root, None, {"name": "Web shop"})
+    do(shops.save, root, shop.id, {"cart_minutes": 90})
+    for verb, row, given, there in (
+        (webhooks.save, hook, {"name": "Mine"}, {"url": "https://example.com/other"}),
+        (shops.save, shop, {"secret": "new secret of mine"}, {"cart_minutes": 90, "secret": ""}),
+    ):
+        with pytest.raises(Conflict) as refused:
+            do(verb, root, row.id, given, base_version=row.version)
+        assert columns_of(there)(refused.value.details["rows"][0]) == there
+    assert columns_of(["name"])(None) == {}

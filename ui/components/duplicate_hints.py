@@ -39,9 +39,7 @@ def why_anyway(name: str) -> Why:
         chosen = st.selectbox(
             "If it is a new one: why? *", list(options), index=None, format_func=lambda one: options[one], placeholder="Choose a reason", key=f"{name}_why",
         )  # fmt: skip
-        words = st.text_input(
-            "In your words", key=f"{name}_why_words", max_chars=MAX_WORDS, placeholder="Stands in the timeline of the new record"
-        )
+        words = st.text_input("In your words", key=f"{name}_why_words", max_chars=MAX_WORDS, placeholder="For the timeline")
     return Why(DuplicateReason(chosen) if chosen else None, words or "")
 
 

@@ -1,5 +1,6 @@
 """Sources that leads are fetched from: their cards beside the forms, and the dialog that sets one up and tries it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -9,8 +10,15 @@ from crm_core.services.marketing.lead_sources import Probe, SourceView
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.lead_form_dialogs import log_dialog
+from ui.components.parts_clash import Part, clashing, columns_of, named, plainly, save_parts
 from ui.session import current_actor
 
+_LABELS = {
+    "form_id": "Comes in through the form", "url": "Address of the list", "header": "Header of the secret", "items_path": "The list in the answer",
+    "id_path": "Number of an entry", "mapping": "Where the fields stand", "consent_path": "Agreed to news and offers", "cursor_param": "Asked with",
+    "cursor_in": "The place is in", "cursor_path": "The place is at", "every_minutes": "Look every", "keeps_cursor": "Go on where the last look ended",
+    "is_active": "Switched on",
+}  # fmt: skip
 WHERE = {"answer": "what the answer says", "item": "the last entry"}
 
 
@@ -74,17 +82,28 @@ def source_dialog(view: SourceView | None) -> None:
     tried = False
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         tried = st.button("Try it", icon=":material/science:", key=f"ls_try_{tag}", help="Asks once and keeps nothing")
-        saved = st.button("Save", type="primary", key=f"ls_save_{tag}")
+        question = f"source_{tag}"
+        saved = st.button("Save", type="primary", key=f"ls_save_{tag}", disabled=clashing(question))
     if tried:
         with st.spinner("Asking …"):
             _told(load(lead_sources.try_out, row.id if row else None, values))
-    if saved:
-        done = perform(
-            lead_sources.save, row.id if row else None, values, base_version=row.version if row else None, success="Source saved."
-        )
-        if done is not None:
-            st.rerun()
-        show_refusal()
+
+    def save(made: Mapping[str, Any], base: Any) -> Any:
+        version = base.version if base else None
+        return perform(lead_sources.save, base.id if base else None, made, base_version=version, success="Source saved.")
+
+    if save_parts(question, saved, seen=row, mine=values, parts=_parts(values, forms), values_of=columns_of(values), save=save):
+        st.rerun()
+    show_refusal()
+
+
+def _parts(values: Mapping[str, Any], forms: Mapping[int, Any]) -> dict[str, Part]:
+    words: dict[str, Any] = {
+        "form_id": named({key: form.name for key, form in forms.items()}),
+        "mapping": lambda paths: ", ".join(f"{key}: {path}" for key, path in paths.items() if path),
+        "cursor_in": lambda where: WHERE.get(where, where), "every_minutes": lambda minutes: lead_sources.EVERY.get(minutes, str(minutes)),
+    }  # fmt: skip
+    return {key: Part(_LABELS.get(key, key.capitalize()), words.get(key, plainly)) for key in values}
 
 
 def _place(row: Any, forms: dict[int, Any], tag: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Dialogs of mailboxes: where the mail is, what it becomes, how it is answered; and the web address for mail providers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -12,7 +13,13 @@ from crm_core.vocabulary import Level, MailBecomes, MailSource, MailTls, Unknown
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.addresses import absolute
+from ui.components.parts_clash import Part, clashing, columns_of, named, plainly, save_parts
 
+_LABELS = {
+    "host": "Mail server (IMAP)", "tls": "Protection", "username": "User name", "secret": "Password", "becomes": "A new message becomes",
+    "unknown": "When nobody here has the sender's address", "team_id": "Team", "owner_id": "Assigned to", "plus_address": "Answers come back to an address with a mark",
+    "acknowledge": "Tell the sender at once", "ack_subject": "Subject of the acknowledgement", "ack_body": "Text of the acknowledgement",
+}  # fmt: skip
 _PORTS = {MailTls.TLS: 993, MailTls.STARTTLS: 143, MailTls.NONE: 143}
 
 
@@ -41,18 +48,26 @@ def mailbox_dialog(view: MailboxView | None) -> None:
             with st.spinner("Asking the mail server…"):
                 found = load(mailboxes.probe, box.id if box else None, values)
             st.session_state[f"_mb_probe_{tag}"] = (found.good, found.words)
-        pressed = st.button("Save", type="primary", key=f"mb_save_{tag}")
+        question = f"mailbox_{tag}"
+        pressed = st.button("Save", type="primary", key=f"mb_save_{tag}", disabled=clashing(question))
     told = st.session_state.get(f"_mb_probe_{tag}")
     if told:
         (st.success if told[0] else st.error)(fmt.md(told[1]), icon=":material/check_circle:" if told[0] else ":material/error:")
-    if pressed:
-        saved = perform(
-            mailboxes.save, box.id if box else None, values, base_version=box.version if box else None, success="Mailbox saved."
-        )
-        if saved is not None:
-            st.session_state.pop(f"_mb_probe_{tag}", None)
-            st.rerun()
-        show_refusal()
+
+    def save(made: Mapping[str, Any], base: Any) -> Any:
+        version = base.version if base else None
+        return perform(mailboxes.save, base.id if base else None, made, base_version=version, success="Mailbox saved.")
+
+    if save_parts(question, pressed, seen=box, mine=values, parts=_parts(values), values_of=columns_of(values), save=save):
+        st.session_state.pop(f"_mb_probe_{tag}", None)
+        st.rerun()
+    show_refusal()
+
+
+def _parts(values: Mapping[str, Any]) -> dict[str, Part]:
+    known = {"team_id": "team", "owner_id": "user"}
+    words = {key: named(load(lists.choices, entity, limit=500), "Nobody yet") for key, entity in known.items() if key in values}
+    return {key: Part(_LABELS.get(key, key.capitalize()), words.get(key, plainly)) for key in values}
 
 
 def _server(view: MailboxView | None, get: Any, tag: str) -> dict[str, Any]:

@@ -1,17 +1,41 @@
 """A dialog that is saved as a whole: what two people changed in different parts of it is merged, and of the same part it is asked whose stays."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from crm_core.vocabulary import Choice
 from ui import format as fmt
 from ui.actions import hush
 
 Values = Mapping[str, Any]
+SECRETS = ("secret", "signing")
+
+
+def plainly(value: Any) -> str:
+    """A value in words, where its kind says enough."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, Choice):
+        return value.label
+    if isinstance(value, list | tuple):
+        return ", ".join(plainly(one) for one in value)
+    return "" if value is None else str(value)
+
+
+def named(known: Mapping[Any, str], otherwise: str = "") -> Callable[[Any], str]:
+    """Words for the id of somebody or something that was chosen from a list."""
+    return lambda value: otherwise if value is None else known.get(value, "Somebody or something that is gone")
+
+
+def columns_of(keys: Iterable[str]) -> Callable[[Any], Values]:
+    """The parts of a row whose columns are called like them. A secret is never read: what stands there counts as nothing typed."""
+    wanted = tuple(keys)
+    return lambda row: {key: "" if key in SECRETS else getattr(row, key) for key in wanted} if row is not None else {}
 
 
 @dataclass(frozen=True)
@@ -19,7 +43,7 @@ class Part:
     """A part of what is saved. ``words``: one of its values in plain words."""
 
     label: str
-    words: Callable[[Any], str] = str
+    words: Callable[[Any], str] = plainly
 
 
 def clashing(name: str) -> bool:

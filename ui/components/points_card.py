@@ -1,5 +1,6 @@
 """The points of a lead by rules: on the lead, with what each rule gives; and the tab where the rules are made."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -10,7 +11,9 @@ from crm_core.vocabulary import LeadPointKind
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import forget_inline, inline_filter
+from ui.components.filter_inputs import words_of
 from ui.components.header import empty_state
+from ui.components.parts_clash import Part, clashing, columns_of, save_parts
 from ui.session import current_actor
 
 
@@ -121,14 +124,23 @@ def points_dialog(rule: PointRuleView | None) -> None:
             "Half of it after days", 1, 3_650, rule.half_life_days if rule else 30, key=f"pt_half_{tag}"
         )
     active = st.toggle("Counts", value=rule.is_active if rule else True, key=f"pt_active_{tag}")
-    if st.button("Save", type="primary", key=f"pt_save_{tag}"):
-        done = perform(
-            points.save, rule.id if rule else None, **given, is_active=active, base_version=rule.version if rule else None, success="Saved. Leads are counted anew."
-        )  # fmt: skip
-        if done is not None:
-            forget_inline()
-            st.rerun()
-        show_refusal()
+    question = f"points_{tag}"
+    pressed = st.button("Save", type="primary", key=f"pt_save_{tag}", disabled=clashing(question))
+    mine = {**given, "is_active": active}
+    parts = {
+        "name": Part("Name"), "kind": Part("For"), "points": Part("Points"), "is_active": Part("Counts"), "cap": Part("At most"),
+        "filter": Part("Which leads get them", lambda ast: load(words_of, "lead", ast) if ast else "All of them"),
+        "signal": Part("Each time it", lambda signal: point_rules.SIGNALS.get(signal, signal)), "half_life_days": Part("Half of it after days"),
+    }  # fmt: skip
+
+    def save(values: Mapping[str, Any], base: Any) -> Any:
+        known = {"base_version": base.version} if base else {}
+        return perform(points.save, base.id if base else None, **values, **known, success="Saved. Leads are counted anew.")
+
+    if save_parts(question, pressed, seen=rule, mine=mine, parts=parts, values_of=columns_of(mine), save=save):
+        forget_inline()
+        st.rerun()
+    show_refusal()
 
 
 def _bands(may_edit: bool) -> None:

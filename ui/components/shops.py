@@ -1,5 +1,6 @@
 """Shops on the page of integrations: cards with the last messages, how to connect one, the tray of what needs a look, articles and products."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,7 @@ from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 from ui.components.header import empty_state
 from ui.components.message_log import message_log
+from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts
 from ui.components.picker import picker
 from ui.components.table import Cell
 from ui.navigation import go
@@ -120,17 +122,26 @@ def form_dialog(shop: Shop | None) -> None:
         key=f"sh_cart_{tag}",
     )
     active = st.toggle("Takes messages", value=shop.is_active if shop else True, key=f"sh_active_{tag}")
-    if st.button("Save", type="primary", key=f"sh_save_{tag}"):
-        values: dict[str, Any] = {
-            "name": name, "kind": kind, "owner_id": owner, "campaign_id": campaign, "create_products": create, "cart_minutes": int(minutes),
-            "is_active": active, **({"secret": secret} if secret else {}),
-        }  # fmt: skip
-        saved = perform(
-            shops.save, shop.id if shop else None, values, base_version=shop.version if shop else None, success="Shop saved."
-        )
-        if saved is not None:
-            st.rerun()
-        show_problems()
+    question = f"shop_{tag}"
+    pressed = st.button("Save", type="primary", key=f"sh_save_{tag}", disabled=clashing(question))
+    values: dict[str, Any] = {
+        "name": name, "kind": kind, "owner_id": owner, "campaign_id": campaign, "create_products": create, "cart_minutes": int(minutes),
+        "is_active": active, **({"secret": secret} if secret else {}),
+    }  # fmt: skip
+    parts = {
+        "name": Part("Name"), "kind": Part("Kind"), "secret": Part("Secret"), "owner_id": Part("Orders come in as", named(people)),
+        "campaign_id": Part("Campaign of its orders", lambda one: load(lists.titles, "campaign", [one]).get(one, "None")),
+        "create_products": Part("Make products for unknown articles"), "cart_minutes": Part("A cart counts as left after (minutes)"),
+        "is_active": Part("Takes messages"),
+    }  # fmt: skip
+
+    def save(made: Mapping[str, Any], base: Shop | None) -> Any:
+        version = base.version if base else None
+        return perform(shops.save, base.id if base else None, made, base_version=version, success="Shop saved.")
+
+    if save_parts(question, pressed, seen=shop, mine=values, parts=parts, values_of=columns_of(values), save=save):
+        st.rerun()
+    show_problems()
 
 
 @st.dialog("Connect the shop", width="medium", icon=":material/cable:")

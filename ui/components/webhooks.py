@@ -1,5 +1,6 @@
 """Webhooks on the page of integrations: cards with what became of their messages, the form, the secret, the log with replay."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import streamlit as st
@@ -13,8 +14,10 @@ from crm_core.vocabulary import HookState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.filter_bar import forget_inline, inline_filter
+from ui.components.filter_inputs import words_of
 from ui.components.header import empty_state
 from ui.components.message_log import message_log
+from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts
 from ui.components.table import Cell
 from ui.session import current_actor
 
@@ -147,14 +150,28 @@ def form_dialog(hook: Webhook | None) -> None:
         format_func=lambda one: people[one], help="Of records that this person may not see nothing is told, and their hidden fields stay hidden",
     )  # fmt: skip
     active = st.toggle("Switched on", value=hook.is_active if hook else True, key=f"wh_active_{tag}")
-    if st.button("Save", type="primary", key=f"wh_save_{tag}"):
-        values = {"name": name, "url": url, "events": chosen, "filter": ast, "owner_id": owner, "is_active": active}
-        saved = perform(
-            webhooks.save, hook.id if hook else None, values, base_version=hook.version if hook else None, success="Webhook saved."
-        )
-        if saved is not None:
-            st.rerun()
-        show_problems()
+    question = f"webhook_{tag}"
+    pressed = st.button("Save", type="primary", key=f"wh_save_{tag}", disabled=clashing(question))
+    values = {"name": name, "url": url, "events": chosen, "filter": ast, "owner_id": owner, "is_active": active}
+    parts = {
+        "name": Part("Name"), "url": Part("Address"), "owner_id": Part("Sees what this person sees", named(people)), "is_active": Part("Switched on"),
+        "events": Part("What it is told", lambda kinds: ", ".join(words.get(kind, kind) for kind in kinds)),
+        "filter": Part("Which records", lambda rule: _filter_words(rule, entities)),
+    }  # fmt: skip
+
+    def save(made: Mapping[str, Any], base: Webhook | None) -> Any:
+        version = base.version if base else None
+        return perform(webhooks.save, base.id if base else None, made, base_version=version, success="Webhook saved.")
+
+    if save_parts(question, pressed, seen=hook, mine=values, parts=parts, values_of=columns_of(values), save=save):
+        st.rerun()
+    show_problems()
+
+
+def _filter_words(rule: Mapping[str, Any] | None, entities: Collection[str]) -> str:
+    if not rule:
+        return "All of them"
+    return load(words_of, next(iter(entities)), rule) if len(entities) == 1 else "A condition on records of one kind"
 
 
 @st.dialog("Secret", width="medium", icon=":material/key:")

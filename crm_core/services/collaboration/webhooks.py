@@ -65,7 +65,9 @@ def save(
         name="", url="", secret=rules.new_secret(), owner_id=actor.user_id or 0, since_at=now
     )  # fmt: skip
     if base_version is not None and base_version != hook.version:
-        raise Conflict("Somebody else changed this webhook meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this webhook meanwhile. Look at the new state and repeat your change.", rows=[hook.model_copy()]
+        )
     given = {**hook.model_dump(), **values}
     for key, value in _checked(session, given, hook.id).items():
         setattr(hook, key, value)

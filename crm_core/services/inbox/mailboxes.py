@@ -77,7 +77,9 @@ def save(
     require(actor, "mailbox", Action.MANAGE)
     box = get(session, mailbox_id) if mailbox_id else Mailbox(name="", address="", address_key="")
     if base_version is not None and base_version != box.version:
-        raise Conflict("Somebody else changed this mailbox meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this mailbox meanwhile. Look at the new state and repeat your change.", rows=[box.model_copy()]
+        )
     place = (box.source, box.host, box.port, box.username, box.folder)
     for key, value in _checked(session, box, values).items():
         setattr(box, key, value)

@@ -78,7 +78,9 @@ def save(
     require(actor, "lead_form", Action.MANAGE)
     row = get(session, actor, source_id) if source_id else LeadSource(name="", form_id=0, url="")
     if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this source meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this source meanwhile. Look at the new state and repeat your change.", rows=[row.model_copy()]
+        )
     made = _checked(session, row, {**row.model_dump(), **values})
     if any(getattr(row, key) != made[key] for key in ("url", "cursor_param", "cursor_path", "cursor_in")):
         row.cursor = ""

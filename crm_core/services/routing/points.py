@@ -123,7 +123,9 @@ def save(
     require_all(actor)
     row = _get(session, rule_id) if rule_id else PointRule(name="", kind=kind, points=points)
     if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this rule meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this rule meanwhile. Look at the new state and repeat your change.", rows=[row.model_copy()]
+        )
     fit, wrong = kind is LeadPointKind.FIT, dict[str, str]()
     if not clean(name):
         wrong["name"] = "Give the rule a name."

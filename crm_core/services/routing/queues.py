@@ -75,7 +75,10 @@ def save(
     require_all(actor)
     row = _get(session, queue_id) if queue_id else WorkQueue(name="")
     if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this queue meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this queue meanwhile. Look at the new state and repeat your change.",
+            rows=[QueueView(row.id, row.version, row.name, row.team_id, row.max_wait_minutes, 0, None)],
+        )
     wrong: dict[str, str] = {}
     if not clean(name):
         wrong["name"] = "Give the queue a name."

@@ -65,7 +65,9 @@ def save(
         name="", kind=ShopKind.SHOPIFY, token=secrets.token_urlsafe(18), secret=secrets.token_urlsafe(24), owner_id=actor.user_id or 0
     )  # fmt: skip
     if base_version is not None and base_version != shop.version:
-        raise Conflict("Somebody else changed this shop meanwhile. Look at the new state and repeat your change.")
+        raise Conflict(
+            "Somebody else changed this shop meanwhile. Look at the new state and repeat your change.", rows=[shop.model_copy()]
+        )
     before = shop.secret
     for key, value in _checked(session, {**shop.model_dump(), **values}, shop).items():
         setattr(shop, key, value)
