@@ -4,12 +4,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict
 from crm_core.services.collaboration import webhooks
 from crm_core.services.helpdesk import macros
-from crm_core.services.routing import people, queues, rules
+from crm_core.services.marketing import lead_forms, lead_sources
+from crm_core.services.routing import people, points, queues, rules
+from crm_core.services.routing.point_rules import SIGNALS
 from crm_core.services.sales import shops
-from crm_core.vocabulary import RouteMethod
+from crm_core.vocabulary import LeadPointKind, RouteMethod
+from tests.pages.app import open_screen
 from tests.verbs import do, look
 from ui.components import assignment_people, assignment_rules, macro_dialogs, parts_clash
 from ui.components.parts_clash import Part, columns_of, merged, save_parts
@@ -147,3 +151,47 @@ def test_dialogs_of_rows_read_what_stands_there_and_never_a_secret(cast):
             do(verb, root, row.id, given, base_version=row.version)
         assert columns_of(there)(refused.value.details["rows"][0]) == there
     assert columns_of(["name"])(None) == {}
+
+
+def test_dialogs_save_what_nobody_else_changed(cast):
+    root = cast["root"]
+    queue = do(queues.save, root, None, name="Desk")
+    fit = do(points.save, root, None, name="Big", kind=LeadPointKind.FIT, points=5, filter={"field": "city", "cmp": "not_empty"})
+    done = do(
+        points.save,
+        root,
+        None,
+        name="Wrote",
+        kind=LeadPointKind.BEHAVIOUR,
+        points=5,
+        signal=next(iter(SIGNALS)),
+        cap=30,
+        half_life_days=30,
+    )
+    form = do(lead_forms.save, root, None, {"name": "Ads", "fields": [{"key": "name", "required": True}]})
+    given = {
+        "name": "Spring",
+        "form_id": form.id,
+        "url": "https://ads.example.com/v1",
+        "header": "",
+        "id_path": "id",
+        "mapping": {"name": "name"},
+    }
+    source = do(lead_sources.save, root, None, given)
+    for screen, more, opener, name, row in (
+        ("assignment", {"tab": "Waiting"}, f"q_edit_{queue.id}", "q", queue),
+        ("assignment", {"tab": "Lead points"}, f"pt_edit_{fit.id}", "pt", fit),
+        ("assignment", {"tab": "Lead points"}, f"pt_edit_{done.id}", "pt", done),
+        ("forms", {}, f"source_change_{source.id}", "ls", source),
+    ):  # fmt: skip
+        app = open_screen(root, screen, **more)
+        app.button(key=opener).click().run()
+        tag = f"{row.id}_{row.version}"
+        app.text_input(key=f"{name}_name_{tag}").set_value("Another name")
+        app.button(key=opener).click()
+        app.button(key=f"{name}_save_{tag}").click().run()
+        assert not app.exception and not app.error, opener
+        with read_session() as session:
+            assert session.get(type(row), row.id).name == "Another name"
+        with write_session() as session:
+            session.get(type(row), row.id).name = f"Row of {opener}"
