@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import fisher_exact
 from statsmodels.stats.proportion import proportion_confint
 
 from ml import kpis, synthetic
@@ -24,6 +25,23 @@ def test_wilson_agrees_with_statsmodels(n, share, level):
     found = rate(k, n, level)
     assert (found.low, found.high) == pytest.approx(proportion_confint(k, n, 1 - level, "wilson"), abs=1e-12)
     assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_fisher_gives_the_published_value_of_the_lady_tasting_tea():
+    assert kpis.fisher(3, 4, 1, 4) == pytest.approx(34 / 70)
+
+
+@given(st.data())
+def test_fisher_agrees_with_scipy(data):
+    n, m = data.draw(st.integers(0, 400)), data.draw(st.integers(0, 4_000))
+    k, other = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
+    theirs = fisher_exact([[k, n - k], [other, m - other]]).pvalue
+    assert kpis.fisher(k, n, other, m) == pytest.approx(theirs, rel=1e-6, abs=1e-300)
+
+
+def test_fisher_refuses_more_hits_than_cases():
+    with pytest.raises(DataError):
+        kpis.fisher(3, 2, 1, 4)
 
 
 @given(n=st.integers(1, 500), share=st.floats(0, 1))

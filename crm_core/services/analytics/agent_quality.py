@@ -132,9 +132,9 @@ def _apart(groups: Grouped, columns: tuple[str, ...]) -> dict[tuple[Any, str], s
 
 
 def _p_value(mine: int, of: int, others: int, of_others: int) -> float:
-    from scipy.stats import fisher_exact  # a start without figures need not wait for it
+    from ml.kpis import fisher  # brings scipy, which a start without figures need not wait for
 
-    return float(fisher_exact([[mine, of - mine], [others, of_others - others]]).pvalue)
+    return fisher(mine, of, others, of_others)
 
 
 # --- as a file --------------------------------------------------------------------------------------------------------------

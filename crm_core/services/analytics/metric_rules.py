@@ -67,7 +67,10 @@ class Facts:
         """Take the counts of another stretch in; returns itself."""
         for key, value in vars(other).items():
             if isinstance(value, Counter):
-                getattr(self, key).update(value.elements())  # counted in C, unlike another Counter
+                mine = getattr(self, key)
+                mine.update(
+                    value.elements() if mine else value
+                )  # counted in C, unlike another Counter; into an empty one it is copied
             else:
                 setattr(self, key, getattr(self, key) + value)
         return self
@@ -145,16 +148,14 @@ def ninetieth(counted: Counter[int]) -> float | None:
     if n == 0:
         return None
     place, tenths = divmod((n - 1) * 9, 10)
-    found: list[int] = []
-    seen = 0
+    seen, low = 0, None
     for value in sorted(counted):
         seen += counted[value]
-        while len(found) < 2 and seen > place + len(found):
-            found.append(value)
-        if len(found) == 2:
-            break
-    low, high = found[0], found[-1]
-    return low + (high - low) * tenths / 10
+        if low is None and seen > place:
+            low = value
+        if low is not None and (seen > place + 1 or seen == n):
+            return low + (value - low) * tenths / 10
+    return None
 
 
 def ratio_minor(amount: int, by: int) -> int | None:
