@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Table, and_, func, select
 from sqlmodel import Session
 
 from crm_core import lists
@@ -21,6 +21,8 @@ PAGE = 25
 """Groups on one page."""
 FEW_ROWS = 20_000
 """So many records are put into groups at once; of more the linked records are walked by name, and only those of the page are counted."""
+FEW_LINKED = 100_000
+"""Up to so many records it is quicker to list the records that they link to than to ask each of those whether it has one."""
 PER_COLUMN = 50
 """Cards of a column of a board, before more are asked for."""
 _NAMED = (FieldKind.CHOICE, FieldKind.PICK)
@@ -70,7 +72,7 @@ def groups(session: Session, actor: Actor, entity_key: str, query: ListQuery, by
     if spec is None:
         raise Invalid("The list can't be grouped by this.")
     if spec.to in ENTITIES and not ENTITIES[spec.to].lookup and total > FEW_ROWS:
-        return _walked(session, actor, entity_key, query, spec, page)
+        return _walked(session, actor, entity_key, query, spec, page, total)
     return _counted(session, actor, entity_key, query, spec, page)
 
 
@@ -90,10 +92,21 @@ def _tally(
         value = value + 0
     clause = lists.condition(session, actor, entity_key, query)
     found: dict[Any, list[int]] = {}
-    for raw, *numbers in session.execute(select(value, *figures).where(clause).group_by(value)):
+    beside = _beside(entity(entity_key).table, spec.key)
+    for raw, *numbers in session.execute(select(value, *figures).where(clause).group_by(*beside, value)):
         known = found.setdefault(_stored(spec, raw), [0] * len(numbers))
         known[:] = [a + int(b) for a, b in zip(known, numbers, strict=True)]
     return keys, found
+
+
+def _beside(table: Table, by: str) -> list[Any]:
+    """Columns to group by as well, though nobody asks for them: then the groups come in the order of an index that holds all of them, where a
+    sort of all rows would take three times as long."""
+    for index in table.indexes:
+        order: tuple[str, ...] = index.info.get("groups", ())
+        if by in order:
+            return [table.c[key] for key in order[: order.index(by)]]
+    return []
 
 
 def _counted(session: Session, actor: Actor, entity_key: str, query: ListQuery, spec: FieldSpec, page: int) -> Groups:
@@ -159,12 +172,15 @@ def _in_order(session: Session, to: str, names: Mapping[int, str]) -> dict[Any, 
     return {one: f"{names[one]} ({name})" if several else names[one] for one, name in rows}
 
 
-def _walked(session: Session, actor: Actor, entity_key: str, query: ListQuery, spec: FieldSpec, page: int) -> Groups:
+def _walked(session: Session, actor: Actor, entity_key: str, query: ListQuery, spec: FieldSpec, page: int, total: int) -> Groups:
     """The linked records by name, a page of them; then only their records are counted. No statement reads all groups."""
     other, table = entity(spec.to or ""), entity(entity_key).table
     link, clause = table.c[spec.key], lists.condition(session, actor, entity_key, query)
     target = other.table.alias() if other.table is table else other.table
-    filled = select(table.c.id).where(link == target.c.id, clause).correlate(target).exists()
+    if total > FEW_LINKED:
+        filled: Any = select(table.c.id).where(link == target.c.id, clause).correlate(target).exists()
+    else:  # of few records, most of the linked ones have none: the walk would ask thousands of them in vain
+        filled = target.c.id.in_(select(link).where(link.is_not(None), clause))
     order = [target.c.id] if actor.masked(other.key, other.title) else [alphabetical(target.c[other.title]), target.c.id]
     seen = visible(actor, other.key, target, with_deleted=True)
     start = (max(1, page) - 1) * PAGE

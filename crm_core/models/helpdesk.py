@@ -56,6 +56,7 @@ class Ticket(Customisable, table=True):
         ),
         Index("ix_ticket_rated", "deleted_at", "rated_at", "satisfaction", "owner_id", "category", "priority", "team_id"),
         Index("ix_ticket_status", "status", "deleted_at", "opened_at"),
+        Index("ix_ticket_priority", "priority", "deleted_at", "owner_id"),
         Index("ix_ticket_due", "deleted_at", "sla_due_at", "id"),
         Index("ix_ticket_owner", "owner_id", "deleted_at", "status"),
         Index("ix_ticket_changed", "updated_at", "id"),
@@ -65,7 +66,7 @@ class Ticket(Customisable, table=True):
     status: TicketKind = field("Status", enum=TicketKind, default=TicketKind.NEW)
     impact: Level = field("Impact", enum=Level, default=Level.MEDIUM)
     urgency: Level = field("Urgency", enum=Level, default=Level.MEDIUM)
-    priority: Priority = field("Priority", enum=Priority, default=Priority.NORMAL, editable=False, index=True)
+    priority: Priority = field("Priority", enum=Priority, default=Priority.NORMAL, editable=False)
     category: str | None = field("Category", FieldKind.PICK)
     channel: InboundChannel | None = field("Channel", enum=InboundChannel)
     account_id: int | None = field("Account", to="account")

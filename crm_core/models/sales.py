@@ -135,6 +135,7 @@ class Deal(Customisable, table=True):
                 "account_id",
             ),
         ),
+        Index("ix_deal_account", "account_id", "deleted_at", "outcome", "closed_on"),
         Index(
             "ix_deal_owner_figures",
             *(
@@ -323,7 +324,15 @@ class Order(Customisable, table=True):
     __tablename__ = "sales_order"
     __table_args__ = table_args(
         Index("ix_sales_order_list", "deleted_at", "ordered_at", "id"),
-        Index("ix_sales_order_sum", "deleted_at", "owner_id", "status", "total_minor"),
+        Index(
+            "ix_sales_order_sum",
+            "deleted_at",
+            "owner_id",
+            "status",
+            "source",
+            "total_minor",
+            info={"groups": ("owner_id", "status", "source")},
+        ),
         Index("ix_sales_order_account", "account_id", "ordered_at", "deleted_at", "status", "total_minor", info={"whole": True}),
         Index("ix_sales_order_contact", "contact_id", "ordered_at"),
         Index("ix_sales_order_at", "ordered_at", "status"),

@@ -3,6 +3,7 @@
 import pytest
 
 from crm_core import grouping, lists
+from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
 from crm_core.lists import ListQuery
 from crm_core.services import crud
@@ -31,16 +32,41 @@ def orders(any_cast):
     return any_cast
 
 
-@pytest.mark.parametrize("walked", [False, True], ids=["counted at once", "walked by name"])
-def test_groups_of_accounts_stand_by_name_are_paged_and_end_with_those_of_none(orders, walked, monkeypatch):
+@pytest.mark.parametrize(
+    ("at_once", "listed"),
+    [(20_000, 0), (0, 20_000), (0, 0)],
+    ids=["counted at once", "walked among those listed", "walked by name"],
+)
+def test_groups_of_accounts_stand_by_name_are_paged_and_end_with_those_of_none(orders, at_once, listed, monkeypatch):
     root = orders["root"]
-    monkeypatch.setattr(grouping, "FEW_ROWS", 0 if walked else 20_000)
+    monkeypatch.setattr(grouping, "FEW_ROWS", at_once)
+    monkeypatch.setattr(grouping, "FEW_LINKED", listed)
     monkeypatch.setattr(grouping, "PAGE", 2)
     first, total, sums = found(root, "order", "account_id")
     rest, *_ = found(root, "order", "account_id", page=2)
     assert [group.label for group in (*first.rows, *rest.rows)] == ["Ångström", "Beta", "zeta", "No account"]
     assert sum(group.count for group in (*first.rows, *rest.rows)) == total == 5 and first.more and not rest.more
     assert sum(group.sums["total_minor"] for group in (*first.rows, *rest.rows)) == sums["total_minor"]
+
+
+def test_groups_that_follow_an_index_by_owner_add_up_over_all_owners(orders):
+    root = orders["root"]
+    mine = look(lists.find, root, "order", ListQuery()).rows
+    for row, source in zip(mine, ("Shop", "Shop", "Website", "Website", None), strict=True):
+        do(crud.update, root, "order", row["id"], {"source": source})
+    assert [column.key for column in grouping._beside(entity("order").table, "source")] == ["owner_id", "status"]
+    for by, labels in (("status", {"Placed"}), ("source", {"Shop", "Website", "No source"})):
+        groups, total, sums = found(root, "order", by)
+        assert {group.label for group in groups.rows} == labels and sum(group.count for group in groups.rows) == total == 5
+        assert sum(group.sums["total_minor"] for group in groups.rows) == sums["total_minor"]
+
+
+def test_an_index_that_groups_are_counted_by_begins_with_the_bin_and_the_columns_that_it_names():
+    named = [index for found in ENTITIES.values() for index in found.table.indexes if "groups" in index.info]
+    assert named
+    for index in named:
+        order = index.info["groups"]
+        assert tuple(column.name for column in index.columns)[: len(order) + 1] == ("deleted_at", *order)
 
 
 def test_a_reader_finds_the_groups_of_what_they_may_see_and_none_by_a_hidden_field(orders):

@@ -28,9 +28,10 @@ def installed_card(actor: Actor, account_id: int) -> None:
         for n, one in enumerate(found[:FEW]):
             _product(actor, account_id, n, one)
         if len(found) > FEW:
-            with st.expander(f"{len(found) - FEW:,} more"):
-                for n, one in enumerate(found[FEW:], FEW):
-                    _product(actor, account_id, n, one)
+            with st.expander(f"{len(found) - FEW:,} more", key=f"installed_more_{account_id}", on_change="rerun") as more:
+                if more.open:  # a dozen lines that few people look at
+                    for n, one in enumerate(found[FEW:], FEW):
+                        _product(actor, account_id, n, one)
 
 
 def _product(actor: Actor, account_id: int, n: int, one: Installed) -> None:

@@ -43,6 +43,11 @@ def measure(session: Session, actor: Actor, area: str, selection: Selection) -> 
     found = _measure(session, actor, area, selection, selection.period)
     before = _measure(session, actor, area, selection, selection.comparison) if selection.comparison else None
     _add_standing(session, actor, area, selection, found, before)
+    if area == "marketing":
+        both = [one for one in (found, before) if one is not None]
+        slots = [Slot(one.period, selection.owner_id, selection.pipeline_id) for one in both]
+        for one, facts in zip(both, marketing_facts.new_customers(session, actor, slots), strict=True):
+            one.whole.add(facts)
     return found, before
 
 
@@ -68,7 +73,6 @@ def _measure(session: Session, actor: Actor, area: str, selection: Selection, pe
     whole = total(grouped.values())
     if area == "marketing":
         whole.add(marketing_facts.campaign_returns(session, actor, slot))
-        whole.add(marketing_facts.new_customers(session, actor, slot))
     return Measured(period, steps, whole, tuple(grouped.get(index, Facts()) for index in range(len(steps))))
 
 

@@ -200,3 +200,17 @@ def test_a_manager_is_asked_for_a_reason_and_a_warning_asks_everybody(cast):
         app = open_screen(cast[who], "deal", id=deal.id)
         _click_stage(app, deal, target)
         assert keys == {"gate_go", "gate_reason_move"} & {one.key for one in (*app.button, *app.text_input)}
+
+
+def test_products_at_a_customer_beyond_the_first_ones_are_drawn_when_somebody_unfolds_them(cast):
+    root = cast["root"]
+    account = make(root, "account", name="Aurora")
+    for n in range(7):
+        product = make(root, "product", name=f"Pump {n}", price_minor=100)
+        make(root, "ticket", subject="It leaks", account_id=account.id, product_id=product.id)
+    app = open_screen(root, "account", id=account.id)
+    links = [link for link in app.get("page_link") if "Pump" in link.label]
+    assert not app.exception and len(links) == 5 and "2 more" in [fold.label for fold in app.expander]
+    app.session_state[f"installed_more_{account.id}"] = True
+    links = [link for link in app.run().get("page_link") if "Pump" in link.label]
+    assert not app.exception and len(links) == 7

@@ -371,6 +371,7 @@ def test_a_new_customer_costs_what_campaigns_did_and_nothing_is_divided_where_co
         one = metrics.figure(session, cast["root"], "acquisition_cost", replace(selection, owner_id=cast["alice"].user_id))
         hidden = metrics.figure(session, cast["alice"], "acquisition_cost", selection)
     assert len(new) > 2 and (figure.cases, totals(cast["root"], figure)[0], whole.customers) == (len(new),) * 3
+    assert figure.before_cases == sum(inside(day, selection.comparison) for day in found.values())
     assert figure.value == whole.each_minor == round(whole.cost_minor / len(new)) > 0
     for parts in (whole.by_campaign, whole.by_channel):
         assert sum(part.customers for part in parts) == len(new) and sum(part.cost_minor or 0 for part in parts) == whole.cost_minor
