@@ -66,6 +66,8 @@ class Facts:
     def add(self, other: "Facts") -> "Facts":
         """Take the counts of another stretch in; returns itself."""
         for key, value in vars(other).items():
+            if not value:
+                continue
             if isinstance(value, Counter):
                 mine = getattr(self, key)
                 mine.update(

@@ -4,6 +4,7 @@ A loader takes a session, an actor and a ``Slot``, and gives facts per step of a
 """
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -131,10 +132,10 @@ def pieces(column: Any, slot: Slot, begin: Callable[[date], Any]) -> list[tuple[
 
 
 def collect(rows: Iterable[Any], put: Callable[[Facts, Any], None], key: Callable[[Any], Any] = lambda row: row[0]) -> Grouped:
-    found: Grouped = {}
+    found: defaultdict[Any, Facts] = defaultdict(Facts)
     for row in rows:
-        put(found.setdefault(key(row), Facts()), row)
-    return found
+        put(found[key(row)], row)
+    return dict(found)
 
 
 def union_rows(session: Session, parts: Sequence[Any]) -> Sequence[Any]:
