@@ -1,14 +1,14 @@
 """indexes in whose order orders are counted by owner, status and source, tickets by priority, and the first won deal of each account is found
 
 Revision ID: 0064
-Revises: 0060
+Revises: 0063
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0064"
-down_revision = "0060"
+down_revision = "0063"
 branch_labels = None
 depends_on = None
 
