@@ -1,14 +1,14 @@
 """indexes in whose order orders are counted by owner, status and source, tickets by priority, and the first won deal of each account is found
 
-Revision ID: 0064
-Revises: 0063
+Revision ID: 0066
+Revises: 0065
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0064"
-down_revision = "0063"
+revision = "0066"
+down_revision = "0065"
 branch_labels = None
 depends_on = None
 
