@@ -156,9 +156,10 @@ def _progress(campaign_id: int, may_edit: bool, drawn: PlanState) -> None:
             st.progress((found.total - left) / found.total if found.total else 1.0)
         if found.held:
             name = f" “{found.promotion}”" if found.promotion else ""
+            wait = "waits" if found.held == 1 else "wait"
             st.info(
                 fmt.md(
-                    f"{fmt.plural(found.held, 'message')} with a discount code wait: the promotion{name} is paused. Started again, they go out within a few minutes."
+                    f"{fmt.plural(found.held, 'message')} with a discount code {wait}: the promotion{name} is paused. Sending goes on a few minutes after it is started again."
                 ),
                 icon=":material/pause:",
             )
