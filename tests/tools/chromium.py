@@ -14,7 +14,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "chromium"
 PACKAGE = "@sparticuz/chromium@153.0.0"
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome", "microsoft-edge")
+NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome-stable",
+    "google-chrome",
+    "chrome",
+    "microsoft-edge",
+)
 MAC = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -40,13 +48,16 @@ def installed() -> str | None:
 
 
 def from_packages() -> str | None:
-    """Debian's or Ubuntu's Chromium, where this process may install packages."""
+    """Debian's or Ubuntu's Chromium, where this process may install packages. The one without windows comes first: it starts a tab with a quarter of
+    the work."""
     if not shutil.which("apt-get") or os.geteuid() != 0:
         return None
     quiet = {"stdout": sys.stderr, "stderr": sys.stderr, "check": False, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
     subprocess.run(["apt-get", "update", "-qq"], **quiet)
-    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], **quiet)
-    return shutil.which("chromium")
+    for name in ("chromium-headless-shell", "chromium"):
+        if subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", name], **quiet).returncode == 0:
+            return shutil.which(name)
+    return None
 
 
 def from_registry() -> str | None:
