@@ -110,6 +110,11 @@ def short_day(actor: Actor, value: date | str | None) -> str:
     return numerals.day(value, "MMM d" if near and actor.locale.startswith("en") else "medium", actor.locale)
 
 
+def typed_day(actor: Actor) -> str:
+    """In which order the reader types day, month and year: ``MM/DD/YYYY``."""
+    return numerals.typed_day(actor.locale)
+
+
 def day_and_month(actor: Actor, value: date | str | None) -> str:
     """A calendar day for a place as narrow as a figure's; its year must stand beside it."""
     if isinstance(value, str) or value is None:

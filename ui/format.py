@@ -17,6 +17,7 @@ from crm_core.format import (
     plural,
     share_of,
     short_day,
+    typed_day,
     value,
     with_cents,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "plural",
     "share_of",
     "short_day",
+    "typed_day",
     "value",
     "with_cents",
 ]

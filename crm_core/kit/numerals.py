@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
 from babel.core import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, get_date_format
 from babel.numbers import format_compact_currency, format_compact_decimal, format_currency, format_decimal, format_percent
 
 Written = Callable[[Decimal], str]
@@ -104,6 +104,19 @@ def percent(share: float, pattern: str | None, locale: str) -> str:
 @lru_cache(maxsize=8192)
 def day(value: date, style: str, locale: str) -> str:
     return format_date(value, style, locale=locale_of(locale))
+
+
+@lru_cache(maxsize=64)
+def typed_day(locale: str) -> str:
+    """The order in which days are typed, always with four digits of the year: ``DD.MM.YYYY``. Where a locale's short days follow none that an input
+    knows, the year comes first."""
+    pattern = get_date_format("short", locale_of(locale)).pattern
+    found = [letter for letter in pattern if letter in "yMd"]
+    order = "".join(dict.fromkeys(found))
+    between = next((sign for sign in pattern if sign in "/.-"), "/")
+    return between.join(
+        {"y": "YYYY", "M": "MM", "d": "DD"}[letter] for letter in (order if order in ("yMd", "dMy", "Mdy") else "yMd")
+    )
 
 
 @lru_cache(maxsize=8192)

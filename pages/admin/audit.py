@@ -15,6 +15,7 @@ from ui.actions import load
 from ui.addresses import number
 from ui.components.audit_policy import how_long
 from ui.components.created_anyway import created_anyway_button
+from ui.components.day_input import day_input
 from ui.components.earlier_values import earlier_values
 from ui.components.header import empty_state, header
 from ui.components.looks import LOOK_COLUMNS, LOOKS, look_cells
@@ -103,7 +104,7 @@ def filters() -> dict[str, object]:
             "Kind of record", KINDS, index=KINDS.index(given) if given in KINDS else None, format_func=audit.label_of, placeholder="All",
             key="kind_of", on_change=first_page,
         )  # fmt: skip
-        days: tuple[date, ...] = st.date_input("Days", value=(), key="days", on_change=first_page, max_value="today")  # type: ignore[assignment]
+        days: tuple[date, ...] = day_input("Days", value=(), key="days", on_change=first_page, max_value="today")  # type: ignore[assignment]
         if record_id is not None and st.button("All records", icon=":material/close:", key="all_records"):
             st.query_params.pop("record", None)
             st.rerun()

@@ -46,3 +46,13 @@ def test_pages_catch_no_errors():
         if isinstance(node, ast.Try)
     ]
     assert found == []
+
+
+def test_days_are_typed_in_the_readers_order_everywhere():
+    found = [
+        f"{source.name(path)}:{line}"
+        for path in source.files("pages", "ui")
+        for line, called in source.calls(path)
+        if called.rpartition(".")[2] in ("date_input", "datetime_input") and path.name != "day_input.py"
+    ]
+    assert found == [], "use ui.components.day_input"

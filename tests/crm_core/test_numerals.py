@@ -56,3 +56,11 @@ def test_where_the_quick_twin_would_differ_the_slow_one_stays():
     assert numerals.money(Decimal("1234567.5"), "USD", 2, "en_IN") == format_currency(
         Decimal("1234567.5"), "USD", "¤#,##0.00", locale="en_IN"
     )
+
+
+def test_days_are_typed_in_the_order_of_the_locale_with_the_whole_year():
+    found = {locale: numerals.typed_day(locale) for locale in ("en_US", "en_GB", "de_DE", "sv_SE", "ja_JP", "nl_NL", "hu_HU")}
+    assert found == {
+        "en_US": "MM/DD/YYYY", "en_GB": "DD/MM/YYYY", "de_DE": "DD.MM.YYYY", "sv_SE": "YYYY-MM-DD", "ja_JP": "YYYY/MM/DD", "nl_NL": "DD-MM-YYYY",
+        "hu_HU": "YYYY.MM.DD",
+    }  # fmt: skip

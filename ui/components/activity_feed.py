@@ -15,6 +15,7 @@ from crm_core.services.collaboration.timeline import Item
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
+from ui.components.day_input import day_input
 from ui.components.earlier_values import earlier_dialog
 from ui.components.entry_tools import entry_tools
 from ui.components.followed import follow_button
@@ -88,7 +89,7 @@ def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> N
         with st.expander("Follow-up and details"):
             left, right = st.columns(2)
             follow_up = left.text_input("Follow-up task", key=f"{name}_follow_{turn}", placeholder="Send the offer")
-            due = right.date_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due_{turn}")
+            due = day_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due_{turn}", place=right)
             minutes = left.number_input("Minutes", value=None, min_value=0, max_value=1440, step=5, key=f"{name}_min_{turn}")
             if kind is not ActivityKind.CALL and right.toggle("They asked for a price", key=f"{name}_price_{turn}"):
                 outcome = CallOutcome.PRICE

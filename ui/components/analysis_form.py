@@ -14,6 +14,7 @@ from crm_core.services.analytics.methods import Method, Param
 from crm_core.services.analytics.runs import Run
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.day_input import day_input
 from ui.components.filter_bar import PARAM as FILTER
 from ui.components.filter_bar import filter_button, filter_from_url, filter_words
 from ui.components.segment_choice import segment_choice
@@ -49,7 +50,7 @@ def _more(actor: Actor, found: Method, start: dict[str, Any]) -> dict[str, Any]:
     """What is rarely changed: the day from which to look, and advanced parameters."""
     today = clock.today(actor.timezone)
     with st.popover("More", icon=":material/more_horiz:", type="tertiary"):
-        day = st.date_input(
+        day = day_input(
             "Data up to",
             "today",
             max_value=today,
@@ -194,5 +195,5 @@ def _number(param: Param, before: Any, common: dict[str, Any]) -> Any:
 
 def _date(param: Param, before: Any, common: dict[str, Any]) -> Any:
     start = date.fromisoformat(before) if isinstance(before, str) and before else None
-    picked = st.date_input(param.label, start, width=160, **common)
+    picked = day_input(param.label, start, width=160, **common)
     return picked.isoformat() if isinstance(picked, date) else None

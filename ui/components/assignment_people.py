@@ -18,6 +18,7 @@ from crm_core.services.routing.standing import KINDS
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.day_input import day_input
 from ui.components.parts_clash import Part, clashing, save_parts
 from ui.session import current_actor
 
@@ -157,7 +158,7 @@ def absence_dialog(person: PersonView) -> None:
     """Days on which somebody is away; the ones entered, to take back."""
     st.markdown(f"**{fmt.md(person.name)}**")
     today = clock.today(current_actor().timezone)
-    days = st.date_input("From and to", value=(today, today + timedelta(days=6)), key=f"ad_days_{person.id}")
+    days = day_input("From and to", value=(today, today + timedelta(days=6)), key=f"ad_days_{person.id}")
     note = st.text_input("Note", key=f"ad_note_{person.id}", max_chars=120, placeholder="Holiday")
     hand_on = st.checkbox("Give the open tickets that a rule assigned to others meanwhile", value=True, key=f"ad_hand_{person.id}")
     if st.button("Enter", type="primary", key=f"ad_save_{person.id}"):

@@ -15,6 +15,7 @@ from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import absolute
 from ui.components.booked import came_bar
+from ui.components.day_input import day_input
 from ui.components.meeting_guests import guests_of
 from ui.components.picker import picker
 from ui.format import md
@@ -33,7 +34,7 @@ def plan(at: datetime) -> None:
     )
     subject = st.text_input("Subject", key="plan_subject", max_chars=300, placeholder="Demo with Maria")
     with st.grid(3, min_column_width=140):
-        day = st.date_input("Day", value=at.date(), key="plan_day")
+        day = day_input("Day", value=at.date(), key="plan_day")
         hour = st.time_input("Time", value=at.time(), step=timedelta(minutes=15), key="plan_time")
         minutes = st.selectbox("Length", LENGTHS, index=1, format_func=_length, key="plan_minutes", disabled=what != "Meeting")
     meeting = what == "Meeting"
@@ -104,7 +105,7 @@ def look(record_id: int) -> None:
         return
     local = found["at"].astimezone(ZoneInfo(actor.timezone))
     with st.grid(3, min_column_width=140):
-        day = st.date_input("Day", value=local.date(), key=f"meet_day_{record_id}")
+        day = day_input("Day", value=local.date(), key=f"meet_day_{record_id}")
         hour = st.time_input("Time", value=local.time(), step=timedelta(minutes=15), key=f"meet_time_{record_id}")
         lengths = sorted({*LENGTHS, found["minutes"]})
         minutes = st.selectbox(

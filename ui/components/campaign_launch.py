@@ -23,6 +23,7 @@ from ui.components.campaign_audience import funnel_of
 from ui.components.campaign_letter import unsaved
 from ui.components.campaign_tables import ENTITIES, TABLES
 from ui.components.campaign_ways import found_of, kept_funnel
+from ui.components.day_input import instant_input
 from ui.components.dial_dialogs import call_these
 from ui.downloads import asker
 from ui.session import current_actor
@@ -110,7 +111,7 @@ def _launch_dialog(campaign_id: int, advice: list[str]) -> None:
         tomorrow = (clock.utcnow().astimezone(zone) + timedelta(days=1)).replace(
             hour=9, minute=0, second=0, microsecond=0, tzinfo=None
         )
-        naive = st.datetime_input(f"At ({actor.timezone})", value=tomorrow, key="launch_at")
+        naive = instant_input(f"At ({actor.timezone})", value=tomorrow, key="launch_at")
         at = naive.replace(tzinfo=zone) if naive is not None else None
         st.caption("The audience is chosen anew at that moment." if at else "Choose a day and an hour.")
     st.caption("From then on its people and words stay as they are.")

@@ -14,6 +14,7 @@ from crm_core.vocabulary import Gate, Outlet
 from ui.actions import load, perform
 from ui.cache import cached
 from ui.components.campaign_tables import ENTITIES, TABLES
+from ui.components.day_input import day_input
 
 ICONS = {
     Outlet.EMAIL: "mail", Outlet.CALL_LIST: "call", Outlet.MAIL_MERGE: "mark_as_unread", Outlet.AD_AUDIENCE: "ads_click", Outlet.EVENT: "event",
@@ -96,8 +97,8 @@ def _terms(actor: Actor, campaign_id: int, plan: CampaignPlan, way: Way, *, disa
     """Days and costs; costs become known later, so they can be put right after the launch."""
     left, right = st.columns(2)
     first = "Letters leave from this day on" if way.outlet is Outlet.EMAIL else None
-    left.date_input("From", value=way.starts_on, help=first, **_saved(campaign_id, plan, way, "starts_on", disabled=disabled))
-    right.date_input("To", value=way.ends_on, **_saved(campaign_id, plan, way, "ends_on", disabled=disabled))
+    day_input("From", value=way.starts_on, help=first, **_saved(campaign_id, plan, way, "starts_on", disabled=disabled), place=left)
+    day_input("To", value=way.ends_on, **_saved(campaign_id, plan, way, "ends_on", disabled=disabled), place=right)
     if way.planned_cost_minor is None or way.actual_cost_minor is None:
         return
     places = exponent(actor.currency)

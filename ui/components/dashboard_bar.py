@@ -13,6 +13,7 @@ from crm_core.services.analytics.periods import parsed
 from crm_core.services.analytics.tiles import Look
 from crm_core.vocabulary import Against, PeriodPreset
 from ui import format as fmt
+from ui.components.day_input import day_input
 from ui.components.period_bar import period_bar
 
 
@@ -37,7 +38,7 @@ def _past_day(actor: Actor) -> None:
     day = _chosen(actor)
     label = f"As of {fmt.md(fmt.short_day(actor, day))}" if day is not None else "As of now"
     with st.popover(label, icon=":material/history:", key="as_of_menu", help="See the figures as they stood on a past day"):
-        st.date_input(
+        day_input(
             "As they stood at the end of",
             value=None,
             max_value=clock.today(actor.timezone) - timedelta(days=1),

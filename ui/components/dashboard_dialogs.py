@@ -13,6 +13,7 @@ from crm_core.services.analytics.tiles import Look
 from crm_core.vocabulary import Action, Against, PeriodPreset, ShownTo
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.components.day_input import day_input
 from ui.components.filter_bar import forget_inline
 from ui.components.tile_form import tile_form
 from ui.navigation import go
@@ -154,7 +155,7 @@ def notes_dialog(row: DashboardRow, notes: list[Note]) -> None:
     actor = current_actor()
     if row.may_edit:
         left, right = st.columns([1, 2])
-        day = left.date_input("Day", clock.today(actor.timezone), key="note_day")
+        day = day_input("Day", clock.today(actor.timezone), key="note_day", place=left)
         text = right.text_input("What happened", max_chars=200, key="note_text", placeholder="Prices raised")
         if st.button("Add the note", type="primary", key="note_add") and isinstance(day, date):
             if perform(dashboards.add_note, row.id, day=day, text=text or "") is not None:

@@ -8,6 +8,7 @@ from crm_core.services.sales import deals, gates
 from crm_core.vocabulary import StageKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, show_refusal, tell
+from ui.components.day_input import day_input
 from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside, may_go_on, refuses
 from ui.components.record_page import new_dialog
 from ui.navigation import go
@@ -41,7 +42,7 @@ def win_dialog(deal_id: int, version: int, name: str, has_lines: bool = False) -
 @st.dialog("Win this deal", icon=":material/trophy:", on_dismiss="rerun")
 def _win(deal_id: int, version: int, name: str, has_lines: bool) -> None:
     st.text(name)
-    closed_on = st.date_input("Closed on", value=clock.today(current_actor().timezone), key="win_on")
+    closed_on = day_input("Closed on", value=clock.today(current_actor().timezone), key="win_on")
     reason = st.selectbox("Why did we win?", _options("won_reason"), index=None, placeholder="–", key="win_reason")
     create_order = st.toggle("Create an order from its products", value=True, key="win_order") if has_lines else False
     answer = gate_question("win")
@@ -73,7 +74,7 @@ def lose_dialog(deal_id: int, version: int, name: str) -> None:
         key="lose_to",
         accept_new_options=not _options("competitor"),
     )
-    closed_on = st.date_input("Closed on", value=clock.today(current_actor().timezone), key="lose_on")
+    closed_on = day_input("Closed on", value=clock.today(current_actor().timezone), key="lose_on")
     if st.button("Mark as lost", type="primary", key="lose_yes"):
         done = perform(
             deals.lose,

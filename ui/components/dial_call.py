@@ -18,6 +18,7 @@ from crm_core.vocabulary import CallOutcome, DialWait, Verdict
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
 from ui.components.activity_feed import entry
+from ui.components.day_input import day_input, instant_input
 from ui.components.dial_views import value_words
 from ui.components.record_page import next_steps
 from ui.components.wishes import wishes_card
@@ -168,7 +169,7 @@ def _details(actor: Actor, name: str, chosen: CallOutcome) -> dict[str, Any]:
     at: datetime | None = None
     if chosen is CallOutcome.CALL_BACK:
         now = fmt.local(actor, clock.utcnow()).replace(minute=0, second=0, microsecond=0, tzinfo=None)
-        typed = st.datetime_input(
+        typed = instant_input(
             "Call back at (your time) *",
             value=now + timedelta(hours=2),
             min_value=now,
@@ -178,7 +179,7 @@ def _details(actor: Actor, name: str, chosen: CallOutcome) -> dict[str, Any]:
         at = typed.replace(tzinfo=ZoneInfo(actor.timezone)) if typed is not None else None
     left, right, third = st.columns([3, 2, 1])
     follow_up = left.text_input("Next step", key=f"{name}_follow", placeholder="Send the offer", max_chars=300)
-    due = right.date_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due")
+    due = day_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due", place=right)
     minutes = third.number_input("Minutes", value=None, min_value=0, max_value=1440, step=1, key=f"{name}_min")
     return {
         "call_back_at": at,

@@ -20,6 +20,7 @@ from crm_core.services.sales import gates
 from crm_core.vocabulary import FieldKind, StageKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, renew, show_refusal, submit_key
+from ui.components.day_input import day_input, instant_input
 from ui.components.duplicate_hints import duplicate_hints, forget_hints, why_anyway
 from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside
 from ui.components.picker import picker
@@ -340,11 +341,9 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
         case FieldKind.DECIMAL | FieldKind.PERCENT:
             return st.number_input(label, value=float(value) if value is not None else None, format="%g", key=key, help=hint)
         case FieldKind.DATE:
-            return st.date_input(label, value=value, key=key, help=hint, min_value=date(1900, 1, 1), max_value=date(2199, 12, 31))
+            return day_input(label, value=value, key=key, help=hint, min_value=date(1900, 1, 1), max_value=date(2199, 12, 31))
         case FieldKind.DATETIME:
-            return st.datetime_input(
-                label, value=fmt.local(actor, value).replace(tzinfo=None) if value else None, key=key, help=hint
-            )
+            return instant_input(label, value=fmt.local(actor, value).replace(tzinfo=None) if value else None, key=key, help=hint)
         case FieldKind.LONG_TEXT:
             tall = (spec.entity, spec.key) == ("article", "body")
             return st.text_area(label, value=value or "", key=key, help=hint, height=320 if tall else 100)

@@ -17,6 +17,7 @@ from crm_core.kit.money import most_major, to_major, to_minor
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
 from ui.actions import load
+from ui.components.day_input import day_input
 from ui.components.picker import picker
 from ui.session import current_actor
 
@@ -177,5 +178,5 @@ def _date(before: Any, key: str) -> Any:
     if kind != "day":
         return kind
     start = date.fromisoformat(before) if isinstance(before, str) and len(before) == 10 else None
-    chosen = st.date_input("Day", value=start, key=key + "d", label_visibility="collapsed")
+    chosen = day_input("Day", value=start, key=key + "d", label_visibility="collapsed")
     return chosen.isoformat() if isinstance(chosen, date) else None

@@ -13,6 +13,7 @@ from crm_core.services.analytics.follow_ups import MAX_TASKS, Created
 from crm_core.vocabulary import Action, Priority
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.components.day_input import day_input
 from ui.session import current_actor
 
 _SUBJECT = "Call: may stay away"
@@ -47,7 +48,7 @@ def _dialog(customer: str, run_id: int, ids: list[int], number: int, telling: No
     actor = current_actor()
     subject = st.text_input("Task", proposed, max_chars=200, key="follow_subject")
     with st.container(horizontal=True, gap="small"):
-        due = st.date_input(
+        due = day_input(
             "Due",
             clock.today(actor.timezone) + timedelta(days=7),
             min_value=clock.today(actor.timezone),

@@ -18,6 +18,7 @@ from ml.charts import forecast_ways as charts
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.analysis import Analysis
+from ui.components.day_input import day_input
 from ui.components.figure import box, chart
 from ui.components.list_link import list_link
 from ui.components.segmentation_views import money
@@ -137,7 +138,7 @@ def changes(actor: Actor, now: Now, only: dict[str, Any]) -> None:
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        start = st.date_input(
+        start = day_input(
             "From the evening of",
             max(known, last - timedelta(days=WEEK)),
             min_value=known,
@@ -145,7 +146,7 @@ def changes(actor: Actor, now: Now, only: dict[str, Any]) -> None:
             key="fall_from",
             width=190,
         )
-        end = st.date_input("to that of", last, min_value=known + timedelta(days=1), max_value=last, key="fall_to", width=190)
+        end = day_input("to that of", last, min_value=known + timedelta(days=1), max_value=last, key="fall_to", width=190)
     if not isinstance(start, date) or not isinstance(end, date) or end <= start:
         st.caption(":material/info: The second evening must lie after the first one.")
         return

@@ -13,6 +13,7 @@ from crm_core.services.analytics.metrics import Selection
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, Against, PeriodPreset, Scope
 from ui.actions import load
+from ui.components.day_input import day_input
 
 _PRESETS = PeriodPreset.options()
 _AGAINST = Against.options()
@@ -45,7 +46,7 @@ def period_bar(
 
 def _days(actor: Actor) -> tuple[date | None, date | None]:
     today = clock.today(actor.timezone)
-    picked = st.date_input(
+    picked = day_input(
         "Days",
         (today - timedelta(days=29), today),
         key="days",

@@ -14,6 +14,7 @@ from crm_core.services.telephony.menus import VersionRow
 from crm_core.vocabulary import Action, NodeKind
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.day_input import instant_input
 from ui.components.voice_dialogs import ICONS, named
 from ui.session import current_actor
 
@@ -60,7 +61,7 @@ def _when(menu: VoiceMenu) -> bool:
     actor = current_actor()
     at = fmt.clock.utcnow()
     if chosen == AT:
-        given = st.datetime_input("Day and time", value=fmt.local(actor, at).replace(tzinfo=None), key=f"sim_at_{menu.id}")
+        given = instant_input("Day and time", value=fmt.local(actor, at).replace(tzinfo=None), key=f"sim_at_{menu.id}")
         at = given.replace(tzinfo=ZoneInfo(actor.timezone)) if isinstance(given, datetime) else at
     is_open, hours = load(menus.opening, menu.id, at)
     if not hours:

@@ -18,6 +18,7 @@ from crm_core.services.marketing import templates
 from crm_core.vocabulary import Action, LetterUse, Verdict
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
+from ui.components.day_input import day_input
 from ui.session import current_actor
 
 _SENT = "_letter_sent"
@@ -154,7 +155,7 @@ def _follow_up(actor: Actor, name: str) -> tuple[str, Any]:
     with st.expander("Follow-up task", icon=":material/task_alt:"):
         left, right = st.columns(2)
         words = left.text_input("What to do", key=f"{name}_follow", placeholder="Ask whether it arrived", max_chars=300)
-        due = right.date_input("Due", value=clock.today(actor.timezone) + timedelta(days=3), key=f"{name}_due")
+        due = day_input("Due", value=clock.today(actor.timezone) + timedelta(days=3), key=f"{name}_due", place=right)
     return words or "", due if words else None
 
 
