@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from crm_core.services.analytics import persona_voices
 from ml.charts import clusters as cluster_charts
 from ml.charts import personas as charts
 from ui import format as fmt
@@ -22,8 +23,9 @@ def cards(shown: Analysis) -> None:
         return
     persona_cards(shown)
     st.caption(
-        "What customers say, complain about and buy is read as you may see it, of the last 12 months, without names, addresses and numbers; it is never part "
-        "of a shared page. Each run is a version of its own: choose an earlier one above, or compare two."
+        "What customers say, complain about and buy is read as you may see it, of the last 12 months and of up to "
+        f"{fmt.number(shown.actor, persona_voices.DRAWN)} customers of each persona, drawn at random; names, addresses "
+        "and numbers are left out, and it is never part of a shared page. Each run is a version of its own: choose an earlier one above, or compare two."
     )
 
 

@@ -19,11 +19,11 @@ _CHANNELS = Channel.options()
 
 def persona_cards(shown: Analysis) -> None:
     """Two columns of cards, the largest persona first; below them, what is left out of what customers said."""
-    quoted = False
+    quoted, voices = False, _voices(shown)
     columns = st.columns(2, gap="small")
     for n, card in enumerate(shown.summary["cards"]):
         with columns[n % 2], st.container(border=True, key=f"persona_{card['segment']}", gap="small"):
-            quoted = _card(shown, card) or quoted
+            quoted = _card(shown, card, voices.get(card["segment"], persona_voices.Voice())) or quoted
     if quoted:
         st.caption(
             ":material/visibility_off: In what customers said, […] stands for mail and web addresses, numbers, names of contacts, leads, accounts and "
@@ -31,7 +31,7 @@ def persona_cards(shown: Analysis) -> None:
         )
 
 
-def _card(shown: Analysis, card: dict[str, Any]) -> bool:
+def _card(shown: Analysis, card: dict[str, Any], voice: persona_voices.Voice) -> bool:
     """Draws a card; whether it quotes anybody."""
     actor = shown.actor
     st.markdown(f"#### {fmt.md(readable(card['name']))}")
@@ -43,7 +43,7 @@ def _card(shown: Analysis, card: dict[str, Any]) -> bool:
     if card["traits"]:
         st.markdown("\n".join(f"- {fmt.md(readable(trait, actor.currency))}" for trait in card["traits"]))
     _likes(card)
-    quoted = _voice(shown, card)
+    _voice(shown, voice)
     if card["held_out"]:
         st.caption("**Not used to make the personas**\n" + "\n".join(f"- {fmt.md(readable(text))}" for text in card["held_out"]))
     if card["rule"] is not None:
@@ -63,7 +63,7 @@ def _card(shown: Analysis, card: dict[str, Any]) -> bool:
             members=lambda: load(segmentation_rows.of_persona, shown.run.id, card["segment"]),
             count=card["n"],
         )
-    return quoted
+    return bool(voice.quotes)
 
 
 def _likes(card: dict[str, Any]) -> None:
@@ -77,14 +77,18 @@ def _likes(card: dict[str, Any]) -> None:
         st.caption(f":material/favorite: {fmt.md(' · '.join(parts))}")
 
 
-def _voice(shown: Analysis, card: dict[str, Any]) -> bool:
-    """What they say, complain about and buy, as the reader sees it now; shared pages have none of it. Whether anybody is quoted."""
+def _voices(shown: Analysis) -> dict[int, persona_voices.Voice]:
+    """What they say, complain about and buy, as the reader sees it now; shared pages have none of it."""
     if shown.run.finished_at is None:
-        return False
-    found = cached(
-        persona_voices.of_persona, shown.run.id, card["segment"], entities=("contact", "account", "ticket", "order"),
-        tables=("survey_answer", "ticket_message", "order_line", "product", "lead", "app_user"), own=True,
-    )  # fmt: skip
+        return {}
+    with st.spinner("Reading what they say and buy …"):
+        return cached(
+            persona_voices.of_run, shown.run.id, entities=("contact", "account", "ticket", "order"),
+            tables=("survey_answer", "ticket_message", "order_line", "product", "lead", "app_user"), own=True,
+        )  # fmt: skip
+
+
+def _voice(shown: Analysis, found: persona_voices.Voice) -> None:
     lines = [f":material/inventory_2: Buy most: {_shares(found.products)}"] if found.products else []
     lines += [f":material/report: Write about: {_shares(found.complaints)}"] if found.complaints else []
     for line in lines:
@@ -94,7 +98,6 @@ def _voice(shown: Analysis, card: dict[str, Any]) -> bool:
         st.markdown(
             f"> {fmt.md(quote.text)}  \n> :small[:gray[A customer, {source}, {fmt.md(fmt.day(shown.actor, quote.at.date()))}]]"
         )
-    return bool(found.quotes)
 
 
 def _shares(rows: Any) -> str:

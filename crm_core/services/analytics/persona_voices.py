@@ -1,10 +1,10 @@
 """What the people behind a persona say, complain about and buy: read when somebody looks, as they see it; never kept in the run and never shared."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
+from random import Random
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
@@ -13,9 +13,10 @@ from sqlmodel import Session
 from crm_core import db
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
+from crm_core.errors import Invalid
 from crm_core.kit import clock
 from crm_core.models import OrderLine, SurveyAnswer, SurveyInvitation, TicketMessage
-from crm_core.services.analytics import runs, segmentation_rows, voice_rules
+from crm_core.services.analytics import runs, voice_rules
 from crm_core.services.analytics.voice_rules import Known, Quote, Said
 from crm_core.vocabulary import SOLD, Action, MessageDirection
 
@@ -24,6 +25,8 @@ _INVITATIONS: Any = SurveyInvitation.__table__  # type: ignore[attr-defined]
 _MESSAGES: Any = TicketMessage.__table__  # type: ignore[attr-defined]
 _LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
 PART = 5_000
+DRAWN = 1_000
+"""Of each persona so many customers are looked at: a share is then within three percentage points, however many they are."""
 CANDIDATES = 200
 """How many of the latest words of each kind are weighed."""
 MONTHS = 12
@@ -33,7 +36,7 @@ FEWEST = 5
 
 @dataclass(frozen=True)
 class Share:
-    """Something, how many of the persona it is true of, their share, and the share among all customers of the run."""
+    """Something, of how many of the drawn customers of the persona it is true, their share, and the share among all customers of the run."""
 
     name: str
     count: int
@@ -50,20 +53,31 @@ class Voice:
     products: tuple[Share, ...] = ()
 
 
-def of_persona(session: Session, actor: Actor, run_id: int, persona: int) -> Voice:
-    """Words, complaints and products of the customers of a persona, as far as the actor may see them. Addresses, numbers, and the names that anybody
-    here has are left out."""
+def of_run(session: Session, actor: Actor, run_id: int) -> dict[int, Voice]:
+    """Persona → words, complaints and products of its customers (of ``DRAWN`` drawn at random, the same ones each time), as far as the actor may see
+    them. Addresses, numbers, and the names that anybody here has are left out."""
     run = runs.get(session, actor, run_id, "personas")
-    require(actor, run.params["customer"], Action.READ)
-    ids = sorted(segmentation_rows.of_persona(session, actor, run_id, persona))
-    everybody = [int(one) for one in runs.table(session, actor, run_id, "customers")["customer_id"]]
-    customer, since = str(run.params["customer"]), clock.utcnow() - timedelta(days=round(MONTHS * 30.44))
-    said = _said(session, actor, customer, ids, since)
-    return Voice(
-        tuple(voice_rules.chosen(said, others=_everybody(session)) if said else ()),
-        tuple(_complaints(session, actor, customer, ids, everybody, since)),
-        tuple(_products(session, actor, customer, ids, everybody, since)),
-    )
+    customer = str(run.params["customer"])
+    require(actor, customer, Action.READ)
+    table, since = runs.table(session, actor, run_id, "customers"), clock.utcnow() - timedelta(days=round(MONTHS * 30.44))
+    if "persona" not in table.columns:
+        raise Invalid("This run has no personas.")
+    sizes, drawn = dict[int, int](), dict[int, list[int]]()
+    for persona in sorted({int(one) for one in table["persona"]}):
+        ids = sorted(int(one) for one in table.loc[table["persona"] == persona, "customer_id"])
+        sizes[persona] = len(ids)
+        drawn[persona] = sorted(Random(run_id).sample(ids, min(DRAWN, len(ids))))
+    complaints = _shares(session, _complaints(actor, customer, since), drawn, sizes)
+    products = _shares(session, _products(actor, customer, since), drawn, sizes)
+    said = {persona: _said(session, actor, customer, ids, since) for persona, ids in drawn.items()}
+    return {
+        persona: Voice(
+            tuple(voice_rules.chosen(said[persona], others=_everybody(session)) if said[persona] else ()),
+            complaints[persona],
+            products[persona],
+        )
+        for persona in drawn
+    }
 
 
 def _everybody(session: Session) -> Known:
@@ -147,12 +161,14 @@ def _as_said(row: Any, source: str) -> Said:
 # --- figures ----------------------------------------------------------------------------------------------------------------
 
 
-def _complaints(
-    session: Session, actor: Actor, customer: str, ids: Sequence[int], everybody: Sequence[int], since: datetime
-) -> list[Share]:
-    """Categories of tickets, by customers who wrote about them."""
+Asked = Callable[[Any], Any]
+"""Customers → SQL: something, and of how many of them it is true."""
+
+
+def _complaints(actor: Actor, customer: str, since: datetime) -> Asked | None:
+    """Categories of tickets, by customers who wrote about them; None where the actor may not know."""
     if not actor.can("ticket", Action.READ) or actor.masked("ticket", "category"):
-        return []
+        return None
     ticket = entity("ticket").table
     who = ticket.c[f"{customer}_id"]
 
@@ -160,15 +176,13 @@ def _complaints(
         seen = (who.in_(part), ticket.c.opened_at >= since, ticket.c.category.is_not(None), visible(actor, "ticket", ticket))
         return select(ticket.c.category, func.count(who.distinct())).where(*seen).group_by(ticket.c.category)
 
-    return _shares(session, query, ids, everybody)
+    return query
 
 
-def _products(
-    session: Session, actor: Actor, customer: str, ids: Sequence[int], everybody: Sequence[int], since: datetime
-) -> list[Share]:
-    """Products, by customers who bought them."""
+def _products(actor: Actor, customer: str, since: datetime) -> Asked | None:
+    """Products, by customers who bought them; None where the actor may not know."""
     if not (actor.can("order", Action.READ) and actor.can("product", Action.READ)):
-        return []
+        return None
     order, product = entity("order").table, entity("product").table
     who = order.c[f"{customer}_id"]
 
@@ -177,15 +191,33 @@ def _products(
         found = select(product.c.name, func.count(who.distinct())).join(_LINES, _LINES.c.product_id == product.c.id)
         return found.join(order, order.c.id == _LINES.c.order_id).where(*seen).group_by(product.c.id, product.c.name)
 
-    return _shares(session, query, ids, everybody)
+    return query
 
 
-def _shares(session: Session, query: Any, ids: Sequence[int], everybody: Sequence[int]) -> list[Share]:
-    """The three that most of the persona have, each beside its share among all."""
-    mine, all_of_them = (Counter[str](), Counter[str]())
-    for found, numbers in ((mine, ids), (all_of_them, everybody)):
-        for part in _parts(numbers):
-            for name, many in session.execute(query(part)):
-                found[str(name)] += many
-    top = sorted((name for name in mine if mine[name] >= FEWEST), key=lambda name: (-mine[name], name))[:3]
-    return [Share(name, mine[name], mine[name] / len(ids), all_of_them[name] / len(everybody)) for name in top]
+def _shares(
+    session: Session, asked: Asked | None, drawn: Mapping[int, Sequence[int]], sizes: Mapping[int, int]
+) -> dict[int, tuple[Share, ...]]:
+    """Persona → the three that most of it have, each beside its share among all: the personas' shares, weighed by their sizes."""
+    if asked is None:
+        return dict.fromkeys(drawn, ())
+    counts = {persona: _counted(session, asked, ids) for persona, ids in drawn.items()}
+
+    def share(persona: int, name: str) -> float:
+        return counts[persona].get(name, 0) / len(drawn[persona])
+
+    def of_all(name: str) -> float:
+        return sum(sizes[one] * share(one, name) for one in drawn) / sum(sizes.values())
+
+    found: dict[int, tuple[Share, ...]] = {}
+    for persona, mine in counts.items():
+        top = sorted((name for name in mine if mine[name] >= FEWEST), key=lambda name: (-mine[name], name))[:3]
+        found[persona] = tuple(Share(name, mine[name], share(persona, name), of_all(name)) for name in top)
+    return found
+
+
+def _counted(session: Session, asked: Asked, ids: Sequence[int]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for part in _parts(ids):
+        for name, many in session.execute(asked(part)):
+            counts[str(name)] = counts.get(str(name), 0) + int(many)
+    return counts

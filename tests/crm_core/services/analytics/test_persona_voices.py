@@ -102,13 +102,32 @@ def test_a_persona_speaks_only_to_those_who_may_read_what_was_said(cast):
             )
     frame = pd.DataFrame({"customer_id": [one.id for one in people], "persona": [1] * 6 + [2] * 2, "name": ["A"] * 6 + ["B"] * 2})
     run_id = a_run(root, "personas", {"customers": frame}, customer="contact")
-    found = look(persona_voices.of_persona, root, run_id, 1)
+    voices = look(persona_voices.of_run, root, run_id)
+    found = voices[1]
     assert [quote.text for quote in found.quotes] == [f"{LONG} {voice_rules.HIDDEN}"]  # said by several, told once
     (complaint,) = found.complaints
     assert (complaint.name, complaint.count, complaint.share, complaint.of_all) == ("Complaint", 6, 1.0, 0.75)
-    assert look(persona_voices.of_persona, root, run_id, 2) == persona_voices.Voice()
+    assert voices[2] == persona_voices.Voice()
     without = replace(root, grants={key: scope for key, scope in root.grants.items() if key[0] not in ("ticket", "survey")})
     assert persona_voices._said(None, without, "contact", [], AT) == []
+
+
+def test_a_large_persona_is_judged_by_some_of_its_customers_and_all_by_the_personas_sizes(cast, monkeypatch):
+    """Ten of a persona of ninety are drawn, the same ones each time; what all of them have, all have."""
+    root = cast["root"]
+    monkeypatch.setattr(persona_voices, "DRAWN", 10)
+    with write_session() as session:
+        everybody = [Contact(name=f"C{n}", name_sort=f"c{n}") for n in range(100)]
+        session.add_all(everybody)
+        session.flush()
+        ids = [one.id for one in everybody]
+        for one in ids[:90]:
+            tickets.create(session, root, {"subject": "Late", "category": "Complaint", "contact_id": one})
+    frame = pd.DataFrame({"customer_id": ids, "persona": [1] * 90 + [2] * 10, "name": ["A"] * 90 + ["B"] * 10})
+    run_id = a_run(root, "personas", {"customers": frame}, customer="contact")
+    first, again = (look(persona_voices.of_run, root, run_id) for _ in range(2))
+    (complaint,) = first[1].complaints
+    assert (complaint.count, complaint.share, complaint.of_all) == (10, 1.0, 0.9) and first == again
 
 
 def test_a_segment_of_an_analysis_says_when_it_has_drifted_and_tells_its_owner_once(cast):
