@@ -10,7 +10,7 @@ from crm_core.services.marketing.lead_sources import Probe, SourceView
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.lead_form_dialogs import log_dialog
-from ui.components.parts_clash import Part, clashing, columns_of, named, plainly, save_parts
+from ui.components.parts_clash import Part, clashing, columns_of, named, plainly, save_parts, saver
 from ui.session import current_actor
 
 _LABELS = {
@@ -88,11 +88,15 @@ def source_dialog(view: SourceView | None) -> None:
         with st.spinner("Asking …"):
             _told(load(lead_sources.try_out, row.id if row else None, values))
 
-    def save(made: Mapping[str, Any], base: Any) -> Any:
-        version = base.version if base else None
-        return perform(lead_sources.save, base.id if base else None, made, base_version=version, success="Source saved.")
-
-    if save_parts(question, saved, seen=row, mine=values, parts=_parts(values, forms), values_of=columns_of(values), save=save):
+    if save_parts(
+        question,
+        saved,
+        seen=row,
+        mine=values,
+        parts=_parts(values, forms),
+        values_of=columns_of(values),
+        save=saver(lead_sources.save, "Source saved."),
+    ):
         st.rerun()
     show_refusal()
 

@@ -15,7 +15,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.components.entity_form import field_input
 from ui.components.first_field import first_field
-from ui.components.parts_clash import Part, clashing, save_parts
+from ui.components.parts_clash import Part, clashing, save_parts, saver
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -145,8 +145,7 @@ def macro_dialog(macro: MacroView | None) -> None:
 
     def save(values: Mapping[str, Any], base: MacroView | None) -> Any:
         given = {**{key: values[key] for key in ("name", "about", "shared")}, "steps": _steps(values)}
-        version = base.version if base else None
-        return perform(macros.save, base.id if base else None, given, base_version=version, success="Macro saved.")
+        return saver(macros.save, "Macro saved.")(given, base)
 
     if save_parts(question, pressed, seen=macro, mine=mine, parts=_labels(), values_of=_stored, save=save):
         st.session_state.pop(f"_mac_rows_{tag}", None)

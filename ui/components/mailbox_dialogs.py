@@ -13,7 +13,7 @@ from crm_core.vocabulary import Level, MailBecomes, MailSource, MailTls, Unknown
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.addresses import absolute
-from ui.components.parts_clash import Part, clashing, columns_of, named, plainly, save_parts
+from ui.components.parts_clash import Part, clashing, columns_of, named, plainly, save_parts, saver
 
 _LABELS = {
     "host": "Mail server (IMAP)", "tls": "Protection", "username": "User name", "secret": "Password", "becomes": "A new message becomes",
@@ -54,11 +54,15 @@ def mailbox_dialog(view: MailboxView | None) -> None:
     if told:
         (st.success if told[0] else st.error)(fmt.md(told[1]), icon=":material/check_circle:" if told[0] else ":material/error:")
 
-    def save(made: Mapping[str, Any], base: Any) -> Any:
-        version = base.version if base else None
-        return perform(mailboxes.save, base.id if base else None, made, base_version=version, success="Mailbox saved.")
-
-    if save_parts(question, pressed, seen=box, mine=values, parts=_parts(values), values_of=columns_of(values), save=save):
+    if save_parts(
+        question,
+        pressed,
+        seen=box,
+        mine=values,
+        parts=_parts(values),
+        values_of=columns_of(values),
+        save=saver(mailboxes.save, "Mailbox saved."),
+    ):
         st.session_state.pop(f"_mb_probe_{tag}", None)
         st.rerun()
     show_refusal()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from crm_core.vocabulary import Choice
 from ui import format as fmt
-from ui.actions import hush
+from ui.actions import hush, perform
 
 Values = Mapping[str, Any]
 SECRETS = ("secret", "signing")
@@ -107,6 +107,16 @@ def save_parts(
     st.session_state[f"_parts_{name}"] = now
     st.rerun(scope="fragment")
     return False
+
+
+def saver(service: Callable[..., Any], words: str) -> Callable[[Values, Any], Any]:
+    """The ``save`` of what a service saves by id, values and the version that they are based on. ``words``: what is said once it is saved."""
+
+    def save(values: Values, base: Any) -> Any:
+        known, version = (base.id, base.version) if base else (None, None)
+        return perform(service, known, values, base_version=version, success=words)
+
+    return save
 
 
 def _now() -> Any:

@@ -1,6 +1,5 @@
 """Shops on the page of integrations: cards with the last messages, how to connect one, the tray of what needs a look, articles and products."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -15,7 +14,7 @@ from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 from ui.components.header import empty_state
 from ui.components.message_log import message_log
-from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts
+from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
 from ui.components.picker import picker
 from ui.components.table import Cell
 from ui.navigation import go
@@ -135,11 +134,9 @@ def form_dialog(shop: Shop | None) -> None:
         "is_active": Part("Takes messages"),
     }  # fmt: skip
 
-    def save(made: Mapping[str, Any], base: Shop | None) -> Any:
-        version = base.version if base else None
-        return perform(shops.save, base.id if base else None, made, base_version=version, success="Shop saved.")
-
-    if save_parts(question, pressed, seen=shop, mine=values, parts=parts, values_of=columns_of(values), save=save):
+    if save_parts(
+        question, pressed, seen=shop, mine=values, parts=parts, values_of=columns_of(values), save=saver(shops.save, "Shop saved.")
+    ):
         st.rerun()
     show_problems()
 

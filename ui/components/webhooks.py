@@ -17,7 +17,7 @@ from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.filter_inputs import words_of
 from ui.components.header import empty_state
 from ui.components.message_log import message_log
-from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts
+from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
 from ui.components.table import Cell
 from ui.session import current_actor
 
@@ -159,11 +159,15 @@ def form_dialog(hook: Webhook | None) -> None:
         "filter": Part("Which records", lambda rule: _filter_words(rule, entities)),
     }  # fmt: skip
 
-    def save(made: Mapping[str, Any], base: Webhook | None) -> Any:
-        version = base.version if base else None
-        return perform(webhooks.save, base.id if base else None, made, base_version=version, success="Webhook saved.")
-
-    if save_parts(question, pressed, seen=hook, mine=values, parts=parts, values_of=columns_of(values), save=save):
+    if save_parts(
+        question,
+        pressed,
+        seen=hook,
+        mine=values,
+        parts=parts,
+        values_of=columns_of(values),
+        save=saver(webhooks.save, "Webhook saved."),
+    ):
         st.rerun()
     show_problems()
 

@@ -13,10 +13,9 @@ from sqlmodel import Session
 from crm_core import db
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
-from crm_core.errors import Invalid
 from crm_core.kit import clock
 from crm_core.models import OrderLine, SurveyAnswer, SurveyInvitation, TicketMessage
-from crm_core.services.analytics import runs, voice_rules
+from crm_core.services.analytics import runs, segmentation_rows, voice_rules
 from crm_core.services.analytics.voice_rules import Known, Quote, Said
 from crm_core.vocabulary import SOLD, Action, MessageDirection
 
@@ -59,14 +58,10 @@ def of_run(session: Session, actor: Actor, run_id: int) -> dict[int, Voice]:
     run = runs.get(session, actor, run_id, "personas")
     customer = str(run.params["customer"])
     require(actor, customer, Action.READ)
-    table, since = runs.table(session, actor, run_id, "customers"), clock.utcnow() - timedelta(days=round(MONTHS * 30.44))
-    if "persona" not in table.columns:
-        raise Invalid("This run has no personas.")
-    sizes, drawn = dict[int, int](), dict[int, list[int]]()
-    for persona in sorted({int(one) for one in table["persona"]}):
-        ids = sorted(int(one) for one in table.loc[table["persona"] == persona, "customer_id"])
-        sizes[persona] = len(ids)
-        drawn[persona] = sorted(Random(run_id).sample(ids, min(DRAWN, len(ids))))
+    since = clock.utcnow() - timedelta(days=round(MONTHS * 30.44))
+    found = segmentation_rows.of_personas(session, actor, run_id)
+    sizes = {persona: len(ids) for persona, ids in found.items()}
+    drawn = {persona: sorted(Random(run_id).sample(sorted(ids), min(DRAWN, len(ids)))) for persona, ids in found.items()}
     complaints = _shares(session, _complaints(actor, customer, since), drawn, sizes)
     products = _shares(session, _products(actor, customer, since), drawn, sizes)
     said = {persona: _said(session, actor, customer, ids, since) for persona, ids in drawn.items()}

@@ -35,7 +35,15 @@ def moves(session: Session, actor: Actor, before_id: int, after_id: int) -> "pd.
 
 def of_persona(session: Session, actor: Actor, run_id: int, persona: int) -> list[int]:
     """Ids of the customers of a persona."""
+    return of_personas(session, actor, run_id).get(persona, [])
+
+
+def of_personas(session: Session, actor: Actor, run_id: int) -> dict[int, list[int]]:
+    """Persona → ids of its customers."""
     table = runs.table(session, actor, run_id, "customers")
     if "persona" not in table.columns:
         raise Invalid("This run has no personas.")
-    return [int(value) for value in table.loc[table["persona"] == persona, "customer_id"]]
+    found: dict[int, list[int]] = {}
+    for persona, customer in zip(table["persona"].tolist(), table["customer_id"].tolist(), strict=True):
+        found.setdefault(int(persona), []).append(int(customer))
+    return found

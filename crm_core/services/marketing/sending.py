@@ -146,17 +146,24 @@ def _waiting_wordings(session: Session, plan: CampaignPlan) -> list[str]:
 
 def _in_turn(campaign_id: int, waiting: Collection[str]) -> Any:
     """Members who wait for nothing but their time."""
-    still = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING)
-    return and_(still, func.coalesce(MEMBERS.c.variant, "A").not_in(waiting)) if waiting else still
+    still = _still_waiting(campaign_id)
+    return and_(still, _wording().not_in(waiting)) if waiting else still
 
 
 def _held_back(session: Session, campaign_id: int, waiting: Collection[str]) -> int:
     """How many members wait for a paused promotion."""
     if not waiting:
         return 0
-    still = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING)
-    held = and_(still, func.coalesce(MEMBERS.c.variant, "A").in_(waiting))
+    held = and_(_still_waiting(campaign_id), _wording().in_(waiting))
     return session.execute(select(func.count()).select_from(MEMBERS).where(held)).scalar_one()
+
+
+def _still_waiting(campaign_id: int) -> Any:
+    return and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step == RecipientStep.WAITING)
+
+
+def _wording() -> Any:
+    return func.coalesce(MEMBERS.c.variant, "A")
 
 
 def _desk(session: Session, actor: Actor, plan: CampaignPlan) -> _Desk:
