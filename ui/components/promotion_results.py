@@ -24,6 +24,7 @@ def results_card(actor: Actor, promotion: Promotion) -> None:
         _budget(actor, promotion)
         return
     found: Results = cached(promotion_results.of, promotion.id, entities=("order", "promotion"), tables=TABLES)
+    beside = f"{fmt.money(actor, found.without_minor, compact=True)} without" if found.without else "none without to compare"
     with st.grid(4, min_column_width=150):
         _uses(promotion, found)
         _discount(actor, promotion)
@@ -32,7 +33,7 @@ def results_card(actor: Actor, promotion: Promotion) -> None:
             border=True, height="stretch", help="Orders that used it and are placed or fulfilled, after the discount",
         )  # fmt: skip
         st.metric(
-            "Average order", fmt.money(actor, found.with_minor, compact=True), delta=f"{fmt.money(actor, found.without_minor, compact=True)} without", delta_color="off",
+            "Average order", fmt.money(actor, found.with_minor, compact=True), delta=beside, delta_color="off",
             delta_arrow="off", border=True, height="stretch", help=f"Beside {found.without:,} orders of the same days that did not use it",
         )  # fmt: skip
     _budget(actor, promotion)
