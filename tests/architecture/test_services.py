@@ -151,6 +151,7 @@ HELPERS = {
     "collaboration/files.py carry_over": "part of converting a lead, which asks",
     "collaboration/suppressions.py mark_points": "part of a bounce or of lifting a block, which ask or speak for the person",
     "customers/points.py key_of": "how an address is written, no record",
+    "customers/points.py region_of": "a setting of the workspace, no record",
     "customers/points.py follow_main": "part of saving the record, which asks",
     "customers/checklists.py of": "part of offering an account and of find and save, which ask",
     "sales/lines.py usual_rate": "a setting of the workspace; the saving of lines around it asks",

@@ -205,8 +205,8 @@ def _rules(row: DialList, tag: str) -> dict[str, Any]:
         kept = row.calendar_id if row.id else usual
         options = [None, *sets]
         holidays = st.selectbox(
-            "Not on the holidays of", options, index=options.index(kept) if kept in options else 0, format_func=lambda one: sets[one] if one else "None: call on every day",
-            key=f"dl_holidays_{tag}", help="Days without hours in a set of working hours. The day is that of the person who is called.",
+            "Keep the holidays of", options, index=options.index(kept) if kept in options else 0, format_func=lambda one: sets[one] if one else "None: call on every day",
+            key=f"dl_holidays_{tag}", help="Nobody is called on days without hours, and only within them on days with special ones. Day and clock are those of the person who is called.",
         )  # fmt: skip
     return {
         "reach": (reach or row.reach).value, "team_id": row.team_id, "from_minute": _minutes(begin, row.from_minute), "until_minute": _minutes(end, row.until_minute),

@@ -41,8 +41,12 @@ def key_of(session: Session, kind: PointKind, value: str) -> str:
     """The form in which two spellings of an address or number are the same."""
     if kind is PointKind.EMAIL:
         return email_key(value)
-    organisation = session.exec(select(Organisation)).first()
-    return phone_key(value, organisation.phone_region if organisation else "US")
+    return phone_key(value, region_of(session))
+
+
+def region_of(session: Session) -> str:
+    """The country of telephone numbers that name none, by its two letters."""
+    return session.exec(select(Organisation.phone_region)).first() or "US"
 
 
 def _stored(session: Session, owner: Owner, record_id: int) -> list[Any]:

@@ -10,9 +10,8 @@ from crm_core import lists, records
 from crm_core.access import Actor
 from crm_core.errors import NotFound
 from crm_core.kit import clock
-from crm_core.kit.text import phone_zones
-from crm_core.models import Contact, Event, Organisation
-from crm_core.services.customers import reach_rules
+from crm_core.models import Contact, Event
+from crm_core.services.customers import points, reach_rules
 from crm_core.services.customers.reach_rules import Reach, Wishes
 from crm_core.vocabulary import Action, PreferredChannel, Way
 
@@ -71,20 +70,13 @@ def _wishes(session: Session, actor: Actor, contact: Contact) -> Wishes:
         "This person" if actor.masked("contact", "name") else contact.name,
         PreferredChannel.ANY if actor.masked("contact", "preferred_channel") else contact.preferred_channel,
         shown("preferred_hours"),
-        _zones(session, shown("timezone"), shown("phone")),
+        reach_rules.zones_of(shown("timezone"), shown("phone"), points.region_of(session)),
         shown("language"),
         shown("goals"),
         shown("do_not"),
         contact.do_not_call,
         contact.do_not_email,
     )
-
-
-def _zones(session: Session, timezone: str, phone: str) -> tuple[str, ...]:
-    if timezone or not phone:
-        return (timezone,) if timezone else ()
-    region = session.exec(select(Organisation.phone_region)).first() or "US"
-    return phone_zones(phone, region)
 
 
 def _noted(session: Session, actor: Actor, contact: Contact) -> Noted | None:

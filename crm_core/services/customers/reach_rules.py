@@ -5,6 +5,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from crm_core.kit.best_time import days_of, hours_of, inside
+from crm_core.kit.text import phone_zones
 from crm_core.vocabulary import PreferredChannel, Verdict, Way
 
 MAX_ZONES = 3
@@ -33,6 +34,13 @@ class Reach:
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     local: datetime | None = None
+
+
+def zones_of(timezone: str | None, phone: str | None, region: str) -> tuple[str, ...]:
+    """The time zones that somebody may be in: the one that is written down, else those of their number. ``region``: of numbers without a country."""
+    if timezone:
+        return (timezone,)
+    return phone_zones(phone, region) if phone else ()
 
 
 def may_reach(wishes: Wishes, way: Way, now: datetime, *, fallback_zone: str = "UTC") -> Reach:

@@ -10,14 +10,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import String, and_, case, cast, exists, func, literal, or_, select
 from sqlmodel import Session
-from sqlmodel import select as pick
 
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
-from crm_core.kit.text import phone_zones
-from crm_core.models import Activity, DialAttempt, DialClaim, DialEntry, DialList, Organisation
-from crm_core.services.customers import consent
+from crm_core.models import Activity, DialAttempt, DialClaim, DialEntry, DialList
+from crm_core.services.customers import consent, points, reach_rules
 from crm_core.services.customers.reach_rules import Wishes
 from crm_core.services.helpdesk import calendars
 from crm_core.services.telephony import dial_people, dial_rules
@@ -60,12 +58,12 @@ class Due:
 
 
 def clock_of(session: Session, actor: Actor, dial: DialList) -> Clock:
-    """The hours of a list as they hold now, with the holidays of the working hours that it names."""
+    """The hours of a list as they hold now, with the special days of the working hours that it names."""
     require(actor, "activity", Action.CREATE)
-    closed = [one for one in calendars.calendar_of(session, dial.calendar_id).exceptions if not one.hours]
-    hours = Hours(dial.from_minute, dial.until_minute, dial.weekdays_only, tuple((one.first, one.last) for one in closed))
-    region = session.exec(pick(Organisation.phone_region)).first() or "US"
-    return Clock(hours, region, actor.timezone, utcnow())
+    now, known = utcnow(), calendars.calendar_of(session, dial.calendar_id).exceptions
+    special = tuple(one for one in known if one.last >= now.date() - timedelta(days=2))
+    hours = Hours(dial.from_minute, dial.until_minute, dial.weekdays_only, special)
+    return Clock(hours, points.region_of(session), actor.timezone, now)
 
 
 def kinds(actor: Actor, dial: DialList) -> list[str]:
@@ -138,13 +136,11 @@ def hindered(actor: Actor, row: Any, clock: Clock) -> dict[str, Any]:
 
 def wishes_of(row: Mapping[str, Any], region: str) -> Wishes:
     """What a contact or lead wishes, with the time zones that they may be in."""
-    zone, phone = row.get("timezone") or "", row["phone"] or ""
-    zones = (zone,) if zone else phone_zones(phone, region) if phone else ()
     return Wishes(
         row["name"],
         row.get("preferred_channel") or PreferredChannel.ANY,
         row.get("preferred_hours") or "",
-        zones,
+        reach_rules.zones_of(row.get("timezone"), row["phone"], region),
         do_not=row.get("do_not") or "",
     )
 

@@ -181,7 +181,7 @@ def _checked(session: Session, actor: Actor, given: Mapping[str, Any]) -> dict[s
 
 
 def holiday_sets(session: Session, actor: Actor) -> tuple[dict[int, str], int | None]:
-    """The working hours whose holidays a list can keep: id → name; and those that a new list of the actor begins with: of their own shift, else the
+    """The working hours whose special days a list can keep: id → name; and those that a new list of the actor begins with: of their own shift, else the
     first that know a holiday."""
     require(actor, "activity", Action.CREATE)
     rows = session.execute(select(ServiceCalendar).order_by(alphabetical(ServiceCalendar.name))).scalars().all()

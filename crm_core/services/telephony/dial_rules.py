@@ -1,13 +1,13 @@
 """Lists of people to call, the pure part: when somebody may be called, and what an outcome means for the list."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from crm_core.kit.best_time import days_of, hours_of
-from crm_core.kit.business_calendar import HORIZON_DAYS
+from crm_core.kit.business_calendar import HORIZON_DAYS, DayException
 from crm_core.services.customers.reach_rules import MAX_ZONES, Wishes
 from crm_core.vocabulary import CallOutcome, DialState, DialWait, MemberStatus
 
@@ -30,13 +30,13 @@ _PARTS = re.compile(r"[,;.\n]")
 
 @dataclass(frozen=True)
 class Hours:
-    """When a list calls people, by their own clock: minutes of the day, whether at week-ends too, and the holidays (first and last day) on which it
-    calls nobody."""
+    """When a list calls people, by their own clock: minutes of the day, whether at week-ends too, and the days on which it calls within other hours
+    only, or nobody. Of several that hold for a day the last one counts, as in the working hours that they come from."""
 
     from_minute: int
     until_minute: int
     weekdays_only: bool
-    holidays: tuple[tuple[date, date], ...] = ()
+    special: tuple[DayException, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def after(
 
 
 def opens_at(wishes: Wishes, now: datetime, hours: Hours, *, fallback_zone: str) -> datetime | None:
-    """The next instant at which this person may be called; None when that is now. Their own hours come before those of the list, never its holidays;
+    """The next instant at which this person may be called; None when that is now. Their own hours come before those of the list, never its special days;
     where their time zone is not known, the clock of ``fallback_zone`` counts. Where the holidays go on for two years, it is asked anew after them."""
     zone = ZoneInfo(zone_of(wishes) or fallback_zone)
     for spans in _days(wishes, hours, now.astimezone(zone).date(), zone):
@@ -87,13 +87,28 @@ def _days(wishes: Wishes, hours: Hours, today: date, zone: ZoneInfo) -> Iterator
     found: list[tuple[datetime, datetime]] = []
     for offset in range(-1, HORIZON_DAYS):
         day = today + timedelta(days=offset)
-        shut = day.weekday() not in days or any(first <= day <= last for first, last in hours.holidays)
-        for begin, end in () if shut else spans:
-            until = day if end > begin else day + timedelta(days=1)
-            found.append((datetime.combine(day, begin, zone), datetime.combine(until, end, zone)))
+        if day.weekday() in days:
+            found += _spans_of(day, spans, hours.special, zone)
         if offset >= 0:
             yield found
             found = []
+
+
+def _spans_of(
+    day: date, spans: Sequence[tuple[time, time]], special: Sequence[DayException], zone: ZoneInfo
+) -> list[tuple[datetime, datetime]]:
+    """The spans that begin on a day, each up to its end or to that of the day's special hours."""
+    found = [
+        (datetime.combine(day, begin, zone), datetime.combine(day if end > begin else day + timedelta(days=1), end, zone))
+        for begin, end in spans
+    ]
+    only = next((one.hours for one in reversed(special) if one.first <= day <= one.last), None)
+    if only is None:
+        return found
+    midnight = datetime.combine(day, time())
+    opened = [tuple((midnight + timedelta(minutes=minute)).replace(tzinfo=zone) for minute in pair) for pair in only]
+    cut = [(max(begin, first), min(end, last)) for begin, end in found for first, last in opened]
+    return [(begin, end) for begin, end in cut if begin < end]
 
 
 def _clock(minute: int) -> time:

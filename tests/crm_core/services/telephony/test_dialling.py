@@ -86,6 +86,23 @@ def test_when_somebody_may_be_called():
     assert (again.wait, again.due_at) == (DialWait.RETRY, MONDAY + timedelta(minutes=30))
 
 
+def test_special_hours_cut_those_of_a_list_and_the_last_word_about_a_day_holds():
+    day, here = date(2026, 6, 1), "UTC"
+    for special, hours, expected in (
+        (((600, 660), (720, 1440)), (480, 1200), [(10, 11), (12, 20)]),
+        (((600, 1440),), (1200, 120), [(20, 24)]),
+        (((0, 300),), (480, 1200), []),
+    ):
+        rules = Hours(*hours, False, (DayException(day, day), DayException(day, day, special)))
+        found = [
+            hour
+            for hour in range(24)
+            if dial_rules.opens_at(Wishes("Ida"), datetime(2026, 6, 1, hour, tzinfo=UTC), rules, fallback_zone=here) is None
+        ]
+        night = [0, 1] if hours[1] < hours[0] else []
+        assert found == night + [hour for first, last in expected for hour in range(first, last)], (special, hours)
+
+
 def test_who_is_passed_over_and_when_they_come_back(cast):
     alice = cast["alice"]
     ids = {name: contact(alice, name) for name in ("Ada", "Bea", "Cid")}
@@ -304,18 +321,27 @@ def test_a_list_keeps_the_holidays_of_working_hours(cast):
     alice, root = cast["alice"], cast["root"]
     week = (((9 * 60, 17 * 60),),) * 5 + ((), ())
     free = DayException(date(2026, 6, 1), date(2026, 6, 2), name="Two days off")
-    short = DayException(date(2026, 6, 3), date(2026, 6, 3), ((540, 600),), "Closes early")
+    short = DayException(date(2026, 6, 3), date(2026, 6, 3), ((600, 720),), "Closes early")
     days = do(calendars.save, root, None, name="Office", timezone="Europe/Berlin", week=week, exceptions=(free, short)).id
     assert do(dial_lists.holiday_sets, alice) == ({days: "Office"}, days), "a new list begins with those that know a holiday"
     person = contact(alice, "Ada", preferred_hours="Mon-Sat 9-20")
     list_id, _ = made(alice, calendar_id=days)
     assert at(MONDAY, dial_lists.progress, alice, list_id).due == 0 and at(MONDAY, dialling.take_next, alice, list_id) is None
-    assert entries()[person].due_at == datetime(2026, 6, 3, 7, tzinfo=UTC), "their own hours of the first day that is no holiday"
+    assert entries()[person].due_at == datetime(2026, 6, 3, 8, tzinfo=UTC), (
+        "not before the special hours of the first day that is no holiday"
+    )
+    for hour, ready in ((7, 0), (8, 1), (9, 1), (10, 0)):
+        wednesday = datetime(2026, 6, 3, hour, 30 * (hour < 10), tzinfo=UTC)
+        assert at(wednesday, dial_lists.progress, alice, list_id).due == ready, (
+            f"{hour} o'clock UTC of a day that is open from ten to twelve"
+        )
+    assert at(datetime(2026, 6, 3, 10, tzinfo=UTC), dialling.take_next, alice, list_id) is None
+    assert entries()[person].due_at == datetime(2026, 6, 4, 7, tzinfo=UTC), "their own hours of the day after"
     at(MONDAY, dial_lists.save, alice, list_id, {"calendar_id": None})
     assert at(MONDAY, dialling.take_next, alice, list_id), "without holidays Monday is a day as any other"
     with pytest.raises(Invalid, match="no longer exist"):
         do(dial_lists.save, alice, list_id, {"calendar_id": 999})
-    endless = Hours(480, 1200, False, ((date(2026, 1, 1), date(2036, 1, 1)),))
+    endless = Hours(480, 1200, False, (DayException(date(2026, 1, 1), date(2036, 1, 1)),))
     assert dial_rules.opens_at(Wishes("Ida"), MONDAY, endless, fallback_zone="UTC") > MONDAY + timedelta(days=700)
 
 
