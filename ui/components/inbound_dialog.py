@@ -33,7 +33,7 @@ def inbound_dialog() -> None:
         "It becomes", list(may), default=may[0], required=True, format_func=lambda one: _WORDS[one], key=f"in_into_{turn}"
     )  # fmt: skip
     contact_id, name, reach = _who(actor, into, turn)
-    take = into == TICKET and _taken(turn)
+    take = into != TIMELINE and _taken(into, turn)
     waits = into == TICKET or st.checkbox("Waits for an answer", value=True, key=f"in_waits_{turn}")
     if st.button("Save", type="primary", key="in_save", shortcut="ctrl+enter"):
         made = perform(
@@ -51,13 +51,15 @@ def inbound_dialog() -> None:
     show_refusal()
 
 
-def _taken(turn: int) -> bool:
-    """Whether whoever writes takes the ticket, or the rules give it to somebody."""
-    ruled = load(by_hand.ruled)
+def _taken(into: str, turn: int) -> bool:
+    """Whether whoever writes takes the ticket or lead, or the rules give it to somebody. A lead without rules is its writer's: nobody else would see it."""
+    ruled = load(by_hand.ruled, into)
+    if into == LEAD and not ruled:
+        return True
     others = "By the rules" if ruled else "Nobody yet"
     chosen = st.segmented_control(
-        "Who takes it", [others, "Me"], default=others if ruled else "Me", required=True, key=f"in_take_{turn}_{ruled}",
-        help="The assignment rules choose as for any ticket that comes in" if ruled else "There are no active assignment rules for tickets",
+        "Who takes it", [others, "Me"], default=others if ruled else "Me", required=True, key=f"in_take_{into}_{turn}_{ruled}",
+        help=f"The assignment rules choose as for any {into} that comes in" if ruled else "There are no active assignment rules for tickets",
     )  # fmt: skip
     return chosen == "Me"
 

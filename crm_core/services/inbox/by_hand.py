@@ -1,7 +1,7 @@
 """What came in by a channel that no machine reads (a call, a chat, a message in a social network, somebody at the door), entered in seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlmodel import Session
@@ -47,10 +47,10 @@ def becomes(actor: Actor) -> tuple[str, ...]:
     return tuple(key for key, allowed in may.items() if allowed)
 
 
-def ruled(session: Session, actor: Actor) -> bool:
-    """Whether rules give tickets to somebody; without any, a ticket that nobody takes waits without an owner."""
-    require(actor, "ticket", Action.CREATE)
-    return incoming.any_rule(session, "ticket")
+def ruled(session: Session, actor: Actor, into: str) -> bool:
+    """Whether rules give tickets or leads (``into``) to somebody. Without any, a ticket that nobody takes waits without an owner, and a lead is its writer's."""
+    require(actor, into, Action.CREATE)
+    return incoming.any_rule(session, into)
 
 
 def log(
@@ -68,7 +68,7 @@ def log(
     submit_key: str | None = None,
 ) -> Logged:
     """Enter what somebody said or wrote. ``into``: a ticket, a lead, or the timeline of a contact; ``name`` and ``reach`` (address or number) of
-    whoever is not known yet; ``waits``: they wait for an answer; ``take``: the writer takes the ticket, else the assignment rules are asked. The same ``submit_key`` again enters it once.
+    whoever is not known yet; ``waits``: they wait for an answer; ``take``: the writer takes the ticket or lead, else the assignment rules are asked. The same ``submit_key`` again enters it once.
     """
     _check(text, into, contact_id, name, becomes(actor))
     seen = session.get(SubmitKey, f"{submit_key}-in") if submit_key else None
@@ -79,8 +79,10 @@ def log(
         person = contact_id or _new_contact(session, actor, name, reach)
         made = Logged("ticket", _ticket(session, actor, channel, text, person, name, take, key))
     elif into == LEAD:
-        lead = leads.create(session, actor, {"name": clean(name), "owner_id": actor.user_id, **_reach(reach)}, submit_key=key)
-        _enter(session, actor, "lead", lead.id, channel, text, waits)
+        owner_id = actor.user_id if take or not ruled(session, actor, LEAD) else None
+        lead = leads.create(session, actor, {"name": clean(name), "owner_id": owner_id, **_reach(reach)}, submit_key=key)
+        # what its writer says of a lead belongs to it, though they may not see it any more
+        _enter(session, replace(actor, is_system=True), "lead", lead.id, channel, text, waits)
         made = Logged("lead", lead.id)
     else:
         person = contact_id or _new_contact(session, actor, name, reach)

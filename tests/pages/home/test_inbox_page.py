@@ -22,12 +22,18 @@ def test_who_has_the_inbox_and_what_an_empty_one_says(cast):
     assert not app.exception and app.text_area(key="in_text_0").value == ""
     app = open_screen(cast["sam"], "inbox")
     app.button(key="log_inbound").click().run()
-    assert app.button_group(key="in_take_0_False").value == "Me", "without rules nobody else would get it"
+    assert app.button_group(key="in_take_ticket_0_False").value == "Me", "without rules nobody else would get it"
     given = {"name": "All", "method": RouteMethod.TURNS, "entity": "ticket", "people": [(cast["root"].user_id, 1)]}
     do(rules.save, cast["root"], None, **given)
     app = open_screen(cast["sam"], "inbox")
     app.button(key="log_inbound").click().run()
-    assert app.button_group(key="in_take_0_True").value == "By the rules"
+    assert app.button_group(key="in_take_ticket_0_True").value == "By the rules"
+    for entity, expected in (("deal", None), ("lead", "By the rules")):
+        do(rules.save, cast["root"], None, **{**given, "entity": entity, "name": entity})
+        app = open_screen(cast["alice"], "inbox")
+        app.button(key="log_inbound").click().run()
+        assert app.button_group(key="in_into_0").value == "lead"
+        assert [one.value for one in app.button_group if str(one.key).startswith("in_take_")] == ([expected] if expected else [])
 
 
 def test_a_rep_writes_from_a_contact_reads_the_answer_and_puts_it_aside(cast):

@@ -10,7 +10,7 @@ from crm_core import records
 from crm_core.access import system
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
-from crm_core.models import Activity, Contact, InboundMail, Interaction, MailDelivery, Notification, Task, Ticket
+from crm_core.models import Activity, Contact, InboundMail, Interaction, Lead, MailDelivery, Notification, Task, Ticket
 from crm_core.services.collaboration import activities, files, interactions, outbox, suppressions, timeline
 from crm_core.services.customers import contacts
 from crm_core.services.helpdesk import tickets
@@ -199,15 +199,35 @@ def test_a_filing_address_can_be_renewed_and_the_old_one_files_nothing(cast, acm
 def test_a_ticket_that_is_logged_goes_by_the_rules_unless_the_writer_takes_it(cast):
     sam, root = cast["sam"], cast["root"]
     call = {"channel": InboundChannel.PHONE, "text": "It leaks", "into": "ticket"}
-    assert not look(by_hand.ruled, sam)
+    assert not look(by_hand.ruled, sam, "ticket")
     given = {"name": "All", "method": RouteMethod.TURNS, "entity": "ticket", "people": [(root.user_id, 1)]}
     do(rules.save, root, None, **given)
-    assert look(by_hand.ruled, sam)
+    assert look(by_hand.ruled, sam, "ticket")
     made, mine = (do(by_hand.log, sam, submit_key=key, take=take, **call) for key, take in (("a", False), ("b", True)))
     by_id = {ticket.id: ticket for ticket in all_of(Ticket)}
     assert (by_id[made.record_id].owner_id, by_id[mine.record_id].owner_id) == (None, sam.user_id)
     do(assign.route, system(), "ticket", made.record_id, why="New")
     assert look(tickets.get, root, made.record_id).owner_id == root.user_id
+
+
+def test_a_lead_that_is_logged_goes_by_the_rules_unless_the_writer_takes_it_and_says_what_they_wrote(cast):
+    alice, charlie = cast["alice"], cast["charlie"]
+    call = {"channel": InboundChannel.PHONE, "text": "Wants a price", "into": "lead", "name": "Lea"}
+    assert not look(by_hand.ruled, alice, "lead")
+    alone = do(by_hand.log, alice, submit_key="a", **call)
+    assert look(leads.get, alice, alone.record_id).owner_id == alice.user_id, "without rules nobody else would see it"
+    given = {"name": "All", "method": RouteMethod.TURNS, "entity": "lead", "people": [(charlie.user_id, 1)]}
+    do(rules.save, cast["root"], None, **given)
+    assert look(by_hand.ruled, alice, "lead")
+    made, mine = (do(by_hand.log, alice, submit_key=key, take=take, **call) for key, take in (("b", False), ("c", True)))
+    by_id = {lead.id: lead for lead in all_of(Lead)}
+    assert (by_id[made.record_id].owner_id, by_id[mine.record_id].owner_id) == (None, alice.user_id)
+    do(assign.route, system(), "lead", made.record_id, why="New")
+    assert look(leads.get, charlie, made.record_id).owner_id == charlie.user_id
+    with pytest.raises(NotFound):
+        look(leads.get, alice, made.record_id)
+    (said,) = [one for one in look(timeline.find, charlie, "lead", made.record_id)[0] if one.kind == "call"]
+    assert (said.title, said.who) == ("Wants a price", "Alice Rep")
 
 
 def test_the_inbox_holds_what_waits_over_all_channels_within_what_one_may(any_cast, any_acme):
