@@ -1,10 +1,7 @@
 """One survey's results: for managers and agents, to see how customers feel, how sure that is, and whom to talk to."""
 
-from datetime import timedelta
-
 import streamlit as st
 
-from crm_core.kit.clock import utcnow
 from crm_core.services.feedback import inviting, results, surveys
 from crm_core.vocabulary import Action
 from ui import format as fmt
@@ -35,9 +32,7 @@ if actor.can("survey", Action.MANAGE):
 period = st.segmented_control(
     "Period", list(PERIODS), default="12 months", required=True, key="survey_period", label_visibility="collapsed"
 )
-days = PERIODS[str(period)]
-today = utcnow().replace(hour=0, minute=0, second=0, microsecond=0)
-since = today - timedelta(days=days) if days else None
+since = load(results.beginning, PERIODS[str(period)])
 found = load(results.overview, survey.id, since=since)
 headline(survey, found)
 trend(actor, survey, found)

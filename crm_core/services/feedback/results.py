@@ -5,21 +5,22 @@ Only answers about records that the actor may see count for them; groups of fewe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_
+from sqlalchemy import and_, case, func, or_
 from sqlalchemy import select as pick
 from sqlmodel import Session
 
-from crm_core import db, events, lists, reads
+from crm_core import events, lists, reads
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
-from crm_core.kit import csvio
+from crm_core.kit import clock, csvio
 from crm_core.kit.text import sort_key
 from crm_core.models import Contact, Survey, SurveyAnswer, SurveyInvitation
 from crm_core.services.feedback import replies, surveys
 from crm_core.services.feedback.survey_rules import LEAST_ANSWERS, SCALES
+from crm_core.summary_marks import bounds, day_of, zone_of
 from crm_core.vocabulary import Action, SurveyKind
 from ml import lift, loyalty
 from ml.loyalty import Score
@@ -93,6 +94,13 @@ class Said:
     entity: str
     record_id: int
     task_id: int | None
+
+
+def beginning(session: Session, actor: Actor, days: int) -> datetime | None:
+    """When a period of so many days up to today begins, by the workspace's days; None for 0: from the beginning."""
+    require(actor, "survey", Action.READ)
+    zone = zone_of(session)
+    return bounds(day_of(clock.utcnow(), zone) - timedelta(days=days), zone)[0] if days else None
 
 
 def overview(session: Session, actor: Actor, survey_id: int, *, since: datetime | None = None) -> Overview:
@@ -218,13 +226,26 @@ def _by_score(session: Session, survey: Survey, seen: Any, since: datetime | Non
 
 
 def _months(session: Session, survey: Survey, seen: Any, since: datetime | None) -> list[Group]:
-    month = func.strftime("%Y-%m", A.c.at) if db.is_sqlite(session) else func.to_char(func.timezone("UTC", A.c.at), "YYYY-MM")
+    """The last months with answers, by the workspace's calendar."""
+    source, zone = A.join(I, A.c.invitation_id == I.c.id), zone_of(session)
     where = [A.c.survey_id == survey.id, seen, *([A.c.at >= since] if since else [])]
-    query = pick(month.label("month"), A.c.score, func.count()).select_from(A.join(I, A.c.invitation_id == I.c.id)).where(*where)
-    found: dict[str, dict[int, int]] = {}
-    for key, score, n in session.execute(query.group_by(month, A.c.score)):
-        found.setdefault(str(key), {})[int(score)] = int(n)
-    return [_group(survey, key, key, found[key]) for key in sorted(found)[-MONTHS:]]
+    first, last = session.execute(pick(func.min(A.c.at), func.max(A.c.at)).select_from(source).where(*where)).one()
+    if first is None:
+        return []
+    starts = _month_starts(day_of(first, zone), day_of(last, zone))
+    month = case(*((A.c.at >= bounds(start, zone)[0], n) for n, start in reversed(list(enumerate(starts)))), else_=0)
+    rows = pick(month.label("month"), A.c.score).select_from(source).where(*where).subquery()
+    found: dict[int, dict[int, int]] = {}
+    for n, score, count in session.execute(pick(rows.c.month, rows.c.score, func.count()).group_by(rows.c.month, rows.c.score)):
+        found.setdefault(int(n), {})[int(score)] = int(count)
+    titles = {n: f"{starts[n]:%Y-%m}" for n in sorted(found)[-MONTHS:]}
+    return [_group(survey, title, title, found[n]) for n, title in titles.items()]
+
+
+def _month_starts(first: date, last: date) -> list[date]:
+    """The first days of the months from one day to another."""
+    months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    return [date(n // 12, n % 12 + 1, 1) for n in months]
 
 
 # --- the answers behind the numbers ------------------------------------------------------------------------------------------
@@ -353,6 +374,7 @@ __all__ = [
     "Overview",
     "Said",
     "answers",
+    "beginning",
     "dimensions",
     "export",
     "groups",

@@ -1,6 +1,6 @@
 """Surveys: who is asked and who is left alone, what an unhappy answer does, what the figures show to whom."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,18 @@ from crm_core import records
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
-from crm_core.models import Consent, Event, MailDelivery, Notification, SurveyAnswer, SurveyInvitation, SurveyReply, Task, Ticket
+from crm_core.models import (
+    Consent,
+    Event,
+    MailDelivery,
+    Notification,
+    Organisation,
+    SurveyAnswer,
+    SurveyInvitation,
+    SurveyReply,
+    Task,
+    Ticket,
+)
 from crm_core.services.customers import unsubscribing
 from crm_core.services.feedback import answering, inviting, replies, results, survey_rules, surveys
 from crm_core.services.helpdesk import tickets
@@ -381,3 +392,20 @@ def test_results_tell_which_groups_kept_silent(any_cast):
     assert 0.01 < found[1].low < 2 / 30 < found[1].high < 0.25
     assert [(row.asked, row.differs) for row in read(results.silence, root, made.id, "account_kind")] == [(60, "")]
     assert read(results.silence, root, made.id, "category", since=NOON + DAY) == []
+
+
+def test_periods_and_months_of_results_are_those_of_the_workspace(any_cast):
+    root, sam = any_cast["root"], any_cast["sam"]
+    with write_session() as session:
+        session.exec(select(Organisation)).one().timezone = "Pacific/Auckland"
+    made = survey(root, cooldown_days=0, at=NOON - 60 * DAY)
+    begins = datetime(2026, 8, 26, 12, tzinfo=UTC)
+    assert read(results.beginning, root, 90) == begins, "midnight of the 27th in Auckland, where it is the 25th of November by now"
+    assert read(results.beginning, root, 0) is None
+    turn = datetime(2026, 10, 31, 11, tzinfo=UTC)
+    for number, at in enumerate((turn - timedelta(minutes=1), turn, NOON), 1):
+        solved(sam, person(sam, f"P{number}"), at=at - timedelta(hours=3))
+        sweep(made.id, at)
+        do(answering.answer, token_of(number), {"score": "5"}, at=at)
+    assert [(month.title, month.n) for month in read(results.overview, root, made.id).months] == [("2026-10", 1), ("2026-11", 2)]
+    assert [month.n for month in read(results.overview, root, made.id, since=turn).months] == [2]
