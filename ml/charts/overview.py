@@ -11,8 +11,9 @@ from ml.charts import style
 from ml.errors import DataError
 
 SHARE = ".0%"
-COMPACT = "~s"
 MOST_TICKS = 7
+ROOM = 1.05
+"""A share more than the largest value, to which Plotly draws the axis."""
 _BREAK = re.compile(r" (?=– |\d{4}$)")
 """Where the name of a step goes on beneath: on a phone seven of them stand beside each other then, without being turned."""
 ROW = 34  # pixels per horizontal bar
@@ -31,7 +32,7 @@ def trend_bars(
     y: str,
     name: str = "This period",
     before_name: str = "Period before",
-    tickformat: str = COMPACT,
+    tickformat: str | None = None,
     tickprefix: str = "",
     nothing: str = "Nothing in this period.",
     height: int = 300,
@@ -46,6 +47,8 @@ def trend_bars(
         the step at the same place of the comparison period, with ``before_label``.
     y
         Axis title with the unit.
+    tickformat
+        How plotly writes the numbers of the axis; without one, large ones are shortened (``20K``).
     nothing
         The sentence of an empty figure.
 
@@ -79,7 +82,11 @@ def trend_bars(
                 marker={"size": 5, "color": style.tone("muted")},
             )
         )
-    fig.update_yaxes(tickformat=tickformat, tickprefix=tickprefix, rangemode="tozero")
+    if tickformat is None:
+        drawn = pd.concat([frame[name] for name in ("value", "before") if name in frame]).astype(float)
+        fig.update_yaxes(**style.compact_ticks(drawn.min(), drawn.max() * ROOM, prefix=tickprefix), rangemode="tozero")
+    else:
+        fig.update_yaxes(tickformat=tickformat, tickprefix=tickprefix, rangemode="tozero")
     shown = list(frame["label"])[:: -max(1, -(-len(frame) // MOST_TICKS))][::-1]
     fig.update_xaxes(type="category", tickmode="array", tickvals=shown, ticktext=[_BREAK.sub("<br>", label) for label in shown])
     return fig
@@ -89,7 +96,7 @@ def part_bars(
     frame: pd.DataFrame,
     *,
     x: str,
-    tickformat: str = COMPACT,
+    tickformat: str | None = None,
     tickprefix: str = "",
     nothing: str = "Nothing in this period.",
     height: int | None = None,
@@ -121,7 +128,13 @@ def part_bars(
     fig = style.figure(bars, x=x, height=size, legend=False)
     top = float(frame["value"].max())
     # Room for the text beside the longest bar; plotly does not reserve any.
-    fig.update_xaxes(tickformat=tickformat, tickprefix=tickprefix, showgrid=True, range=[0, top * 1.25 if top > 0 else 1], nticks=5)
+    end = top * 1.25 if top > 0 else 1
+    ticks = (
+        style.compact_ticks(0, end, prefix=tickprefix)
+        if tickformat is None
+        else {"tickformat": tickformat, "tickprefix": tickprefix, "nticks": 5}
+    )
+    fig.update_xaxes(**ticks, showgrid=True, range=[0, end])
     return _rows(fig)
 
 

@@ -62,6 +62,8 @@ def diverging() -> list[list[float | str]]:
 def _axis(**over: Any) -> dict[str, Any]:
     base = {
         "automargin": True,
+        "exponentformat": "none",
+        "separatethousands": True,
         "linecolor": LINE,
         "tickcolor": LINE,
         "gridcolor": "rgba(128,136,150,0.2)",
@@ -147,6 +149,39 @@ def _without_tags(value: Any) -> Any:
         made.ravel()[:] = [_without_tags(one) for one in value.ravel()]
         return made
     return tuple(_without_tags(one) for one in value) if isinstance(value, (list, tuple)) else value
+
+
+_SHORT = ((1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "K"))
+"""From where an axis is written shorter, by what its numbers are divided then, and the letter."""
+
+
+def compact_ticks(low: float, high: float, *, prefix: str = "", count: int = 5) -> dict[str, Any]:
+    """Ticks of an axis from zero (or from ``low``, where that is below it) to ``high``, written as people write amounts: ``€20K``, never ``€20k``.
+
+    Parameters
+    ----------
+    low, high
+        The least and the largest value, in the unit of the axis.
+    prefix
+        What stands before each number, such as the sign of a currency.
+    count
+        About how many steps.
+
+    Returns
+    -------
+    dict
+        Arguments of ``update_xaxes`` or ``update_yaxes``; empty where there is nothing to divide.
+    """
+    low, high = min(0.0, low), max(0.0, high)
+    if not np.isfinite(high - low) or high == low:
+        return {}
+    rough = (high - low) / count
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough * 0.999)
+    size, word = next(((size, word) for least, size, word in _SHORT if max(high, -low) >= least), (1.0, ""))
+    values = [float(at * step) for at in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)]
+    words = [f"{'-' * (value < 0)}{prefix}{abs(value) / size:,.10g}{word if value else ''}" for value in values]
+    return {"tickmode": "array", "tickvals": values, "ticktext": words}
 
 
 def label_cells(fig: go.Figure, x: Sequence[Any], y: Sequence[Any], text: Sequence[Sequence[str]]) -> go.Figure:

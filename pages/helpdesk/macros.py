@@ -15,7 +15,9 @@ from ui.session import current_actor
 def card(macro: MacroView) -> None:
     """One macro: what it does, whose it is, how often it was used."""
     with st.container(border=True, key=f"macro_{macro.id}", gap="xsmall"):
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key=f"card_head_{macro.id}"
+        ):
             st.markdown(f"**{fmt.md(macro.name)}**" + ("" if macro.shared else " :gray-badge[Only me]"), width="content")
             with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
                 order_buttons(macro)

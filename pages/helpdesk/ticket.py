@@ -1,5 +1,7 @@
 """One ticket: for the agent who answers it, with the customer beside the conversation."""
 
+from functools import partial
+
 import streamlit as st
 
 from crm_core.services.automation import record_runs
@@ -9,19 +11,19 @@ from crm_core.vocabulary import Action
 from ui.actions import load, perform
 from ui.components.activity_feed import feed, log_box
 from ui.components.answer_box import answer_box
-from ui.components.assign import assign_button, take_button
+from ui.components.assign import assign_entry, take_button
 from ui.components.conversation import conversation
 from ui.components.decision_card import decision_card
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header
+from ui.components.header import Rare, header, more_menu
 from ui.components.macro_dialogs import macro_done, use_dialog
 from ui.components.merge_dialog import merge_dialog, merged_notes
-from ui.components.record_automations import automations_card, start_button
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.record_automations import automations_card, start_entry
+from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.sla_card import sla_card
-from ui.components.survey_send import survey_button
-from ui.components.ticket_dialogs import customer, priority_badges, same_piece, wait_menu
+from ui.components.survey_send import survey_entry
+from ui.components.ticket_dialogs import customer, priority_badges, same_piece, wait_entries
 from ui.navigation import page_of
 from ui.session import current_actor
 
@@ -41,27 +43,25 @@ done = row["status"] in DONE
 who = row.get("contact_id.title") or row.get("account_id.title")
 caption = " · ".join(part for part in (row["number"], who, f"Assigned to {row.get('owner_id.title') or 'nobody'}") if part)
 actions = header(row["subject"], caption, badges=priority_badges(row), back=("Tickets", page_of(actor, "tickets")))
+rare: list[Rare] = []
 if may_edit and not done:
-    if row["owner_id"] != actor.user_id:
-        take_button(actor, actions, row, tickets.assign)
-    assign_button(actor, actions, "ticket", row, tickets.assign)
-    wait_menu(actions, row)
     if actions.button("Solve", type="primary", icon=":material/check:", key="solve"):
         perform(tickets.solve, ticket_id, base_version=row["version"], success="Solved.")
         st.rerun()
+    if row["owner_id"] != actor.user_id:
+        take_button(actor, actions, row, tickets.assign)
+    rare = assign_entry(actor, "ticket", row, tickets.assign) + wait_entries(row)
 if may_edit and done and actions.button("Re-open", type="primary", icon=":material/undo:", key="reopen"):
     perform(tickets.reopen, ticket_id, base_version=row["version"], success="The ticket is open again.")
     st.rerun()
 if may_edit and actions.button("Macro", icon=":material/bolt:", key="macro", shortcut="m", help="Several steps at once"):
     use_dialog({ticket_id: row["version"]})
-if may_edit and actions.button("", icon=":material/merge:", key="merge", help="Merge into another ticket"):
-    merge_dialog(row)
-if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
-    edit_dialog("ticket", ticket_id)
-survey_button(actions, "ticket", ticket_id, row["contact_id"])
-start_button(actions, automated, "ticket", ticket_id)
-if actor.can("ticket", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this ticket"):
-    delete_dialog("ticket", ticket_id, row["version"], row["subject"], "tickets")
+if may_edit:
+    if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+        edit_dialog("ticket", ticket_id)
+    rare.append(Rare("merge", "Merge into another ticket", "merge", partial(merge_dialog, row)))
+rare += survey_entry("ticket", ticket_id, row["contact_id"]) + start_entry(automated, "ticket", ticket_id)
+more_menu(actions, rare + delete_entry(actor, "ticket", row, row["subject"], "tickets"))
 
 macro_done([ticket_id])
 merged_notes(actor, row, load(answers.links_of, ticket_id))

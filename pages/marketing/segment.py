@@ -1,5 +1,6 @@
 """One segment: for the marketer or manager who puts a group of customers together: by which rule, who is in it, what they are worth."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -13,7 +14,7 @@ from ui.actions import load, perform
 from ui.components import rule_editor, segment_dialogs
 from ui.components.dial_dialogs import call_these
 from ui.components.export import export_button
-from ui.components.header import empty_state, header
+from ui.components.header import Rare, empty_state, header, more_menu
 from ui.components.list_link import list_link
 from ui.components.record_page import id_from_url
 from ui.components.segment_drift import drift_note
@@ -121,12 +122,9 @@ def is_stale(session: Any, asker: Any, segment_id: int) -> bool:
 def more(actions: Any, segment: Any, may_edit: bool, may_delete: bool) -> None:
     if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         segment_dialogs.change(segment)
-    if actor.can("segment", Action.CREATE) and actions.button(
-        "", icon=":material/content_copy:", key="copy", help="Copy this segment"
-    ):
-        segment_dialogs.copy(segment)
-    if may_delete and actions.button("", icon=":material/delete:", key="delete", help="Delete this segment"):
-        segment_dialogs.delete(segment)
+    copy = Rare("copy", "Copy this segment", "content_copy", partial(segment_dialogs.copy, segment))
+    delete = Rare("delete", "Delete this segment", "delete", partial(segment_dialogs.delete, segment))
+    more_menu(actions, [copy] * actor.can("segment", Action.CREATE) + [delete] * may_delete)
 
 
 actor = current_actor()

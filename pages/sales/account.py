@@ -14,11 +14,11 @@ from ui.components.deal_dialogs import NEW_FIELDS, new_deal
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.handover_cards import handover_card, offer_button
-from ui.components.header import header
+from ui.components.header import header, more_menu
 from ui.components.installed_card import installed_card
 from ui.components.product_suggestions import customer_suggestions
-from ui.components.record_automations import automations_card, start_button
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps, related
+from ui.components.record_automations import automations_card, start_entry
+from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, next_steps, related
 from ui.components.write_dialog import write_button
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -53,15 +53,13 @@ actions = header(
     badges=[(row["kind"].label, TONES[row["kind"]]), *([(row["industry"], "gray")] if row["industry"] else [])],
     back=("Accounts", page_of(actor, "accounts")),
 )
+if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="new_deal"):
+    new_deal(account_id=account_id)
 if actor.can("account", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("account", account_id)
 offer_button(actor, actions, account_id)
-if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="new_deal"):
-    new_deal(account_id=account_id)
 write_button(actions, "account", account_id)
-start_button(actions, automated, "account", account_id)
-if actor.can("account", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this account"):
-    delete_dialog("account", account_id, row["version"], row["name"], "accounts")
+more_menu(actions, start_entry(automated, "account", account_id) + delete_entry(actor, "account", row, row["name"], "accounts"))
 
 with st.grid(4, min_column_width=150):
     if figures.order_revenue_minor is not None:

@@ -18,24 +18,29 @@ from ui.components.header import empty_state, header
 from ui.navigation import go
 from ui.session import current_actor
 
+_ICONS = {"Results": ":material/bar_chart:", "Call": ":material/phone_forwarded:", "Go on": ":material/phone_forwarded:"}
+
 
 def card(row: ListRow) -> None:
     """One list: how far it is, and what can be done with it."""
     dial, found = row.dial, row.progress
     with st.container(border=True, key=f"dial_{dial.id}", gap="small"):
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key=f"card_head_{dial.id}"
+        ):
             with st.container(width="content", gap=None):
                 st.markdown(f"**{fmt.md(dial.name)}**")
                 st.caption(fmt.md(f"{dial.source.label}: {dial.source_name} · {row.owner or 'nobody'} · {dial.reach.label}"))
             with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
-                label = "Results" if dial.closed_at or not found.total - found.done else "Call" if not found.done else "Go on"
+                over = dial.closed_at is not None or not found.total - found.done
+                label = "Results" if over else "Open" if not found.due else "Go on" if found.done else "Call"
                 if st.button(
                     label,
-                    type="primary" if label != "Results" else "secondary",
-                    icon=":material/phone_forwarded:" if label != "Results" else ":material/bar_chart:",
+                    type="primary" if found.due and not over else "secondary",
+                    icon=_ICONS.get(label),
                     key=f"open_{dial.id}",
                 ):
-                    go("dial", id=dial.id, tab="results" if label == "Results" else "")
+                    go("dial", id=dial.id, tab="results" if over else "")
                 if row.may_edit:
                     buttons(row)
         st.progress(found.done / found.total if found.total else 1.0, text=fmt.md(stand(found)))

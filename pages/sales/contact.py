@@ -13,12 +13,12 @@ from ui.components.consent_card import consent_card
 from ui.components.contact_points import contact_points
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header
+from ui.components.header import header, more_menu
 from ui.components.looks import looks_button
 from ui.components.product_suggestions import customer_suggestions
-from ui.components.record_automations import automations_card, start_button
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
-from ui.components.survey_send import survey_button
+from ui.components.record_automations import automations_card, start_entry
+from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
+from ui.components.survey_send import survey_entry
 from ui.components.wishes import wishes_card
 from ui.components.write_dialog import write_button
 from ui.navigation import page_of
@@ -39,10 +39,12 @@ if actor.can("contact", Action.EDIT) and actions.button("Edit", icon=":material/
     edit_dialog("contact", contact_id)
 wanted = load(preferences.of, contact_id)
 write_button(actions, "contact", contact_id, wanted)
-survey_button(actions, "contact", contact_id, contact_id)
-start_button(actions, automated, "contact", contact_id)
-if actor.can("contact", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this contact"):
-    delete_dialog("contact", contact_id, row["version"], row["name"], "contacts")
+more_menu(
+    actions,
+    survey_entry("contact", contact_id, contact_id)
+    + start_entry(automated, "contact", contact_id)
+    + delete_entry(actor, "contact", row, row["name"], "contacts"),
+)
 
 wishes_card(actor, contact_id, wanted)
 

@@ -16,13 +16,13 @@ from ui.components.deal_stages import by_hand_line, stage_path
 from ui.components.decision_card import decision_card
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header
+from ui.components.header import header, more_menu
 from ui.components.lines import DEAL, lines_card, sum_of
 from ui.components.product_suggestions import deal_suggestions
-from ui.components.record_automations import automations_card, start_button
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.record_automations import automations_card, start_entry
+from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, next_steps
 from ui.components.score_card import score_card
-from ui.components.survey_send import survey_button
+from ui.components.survey_send import survey_entry
 from ui.components.write_dialog import write_button
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -64,10 +64,10 @@ actions = header(
     back=("Deals", page_of(actor, "deals")),
 )
 if may_edit and outcome is StageKind.OPEN:
-    if actions.button("Lose", key="lose"):
-        lose_dialog(deal_id, row["version"], row["name"])
     if actions.button("Win", type="primary", icon=":material/trophy:", key="win", shortcut="w"):
         win_dialog(deal_id, row["version"], row["name"], bool(lines))
+    if actions.button("Lose", key="lose"):
+        lose_dialog(deal_id, row["version"], row["name"])
 elif may_edit and actions.button("Re-open", key="reopen", icon=":material/undo:"):
     reopen_dialog(deal_id, row["version"], row["name"], row["pipeline_id"])
 fill_in = st.session_state.pop(FILL_IN, None) == deal_id
@@ -83,10 +83,12 @@ if may_edit and (actions.button("Edit", icon=":material/edit:", key="edit", shor
         ],
     )
 write_button(actions, "deal", deal_id)
-survey_button(actions, "deal", deal_id, row["contact_id"])
-start_button(actions, automated, "deal", deal_id)
-if actor.can("deal", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this deal"):
-    delete_dialog("deal", deal_id, row["version"], row["name"], "deals")
+more_menu(
+    actions,
+    survey_entry("deal", deal_id, row["contact_id"])
+    + start_entry(automated, "deal", deal_id)
+    + delete_entry(actor, "deal", row, row["name"], "deals"),
+)
 
 with st.grid(4, min_column_width=150):
     recurring = isinstance(row["arr_minor"], int) and row["arr_minor"] > 0

@@ -11,18 +11,18 @@ from crm_core.vocabulary import Action, LeadKind
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.activity_feed import feed, log_box
-from ui.components.assign import assign_button, take_button
+from ui.components.assign import assign_entry, take_button
 from ui.components.booked import booked_card
 from ui.components.consent_card import consent_card
 from ui.components.decision_card import decision_card
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header
+from ui.components.header import Rare, header, more_menu
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
 from ui.components.looks import looks_button
 from ui.components.points_card import points_card
-from ui.components.record_automations import automations_card, start_button
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url, name_of, next_steps
+from ui.components.record_automations import automations_card, start_entry
+from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, name_of, next_steps
 from ui.components.score_card import score_card
 from ui.components.write_dialog import write_button, write_to
 from ui.navigation import page_of
@@ -60,11 +60,11 @@ actions = header(
     back=("Leads", page_of(actor, "leads")),
 )
 if may_edit and kind in (LeadKind.OPEN, LeadKind.WORKING):
-    if actions.button("Convert", icon=":material/moving:", key="convert"):
-        convert_dialog(lead_id, row["version"], row)
     if actions.button("Qualify", type="primary", icon=":material/check:", key="qualify", shortcut="q"):
         perform(leads.qualify, lead_id, base_version=row["version"], success=fmt.md(f"{row['name']} qualified."))
         st.rerun()
+    if actions.button("Convert", icon=":material/moving:", key="convert"):
+        convert_dialog(lead_id, row["version"], row)
 if may_edit and kind is LeadKind.QUALIFIED and actions.button("Convert", type="primary", icon=":material/moving:", key="convert"):
     convert_dialog(lead_id, row["version"], row)
 if (
@@ -76,18 +76,18 @@ if (
     st.rerun()
 if may_edit and live and actions.button("Disqualify", key="disqualify"):
     disqualify_dialog(lead_id, row["version"], row["name"])
+rare: list[Rare] = []
 if may_edit and kind is not LeadKind.CONVERTED:
     if row["owner_id"] is None:
         take_button(actor, actions, row, leads.assign)
     else:
-        assign_button(actor, actions, "lead", row, leads.assign)
+        rare = assign_entry(actor, "lead", row, leads.assign)
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("lead", lead_id)
 if row["email"]:
     write_button(actions, "lead", lead_id)
-start_button(actions, automated, "lead", lead_id)
-if actor.can("lead", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this lead"):
-    delete_dialog("lead", lead_id, row["version"], row["name"], "leads")
+rare += start_entry(automated, "lead", lead_id) + delete_entry(actor, "lead", row, row["name"], "leads")
+more_menu(actions, rare)
 
 if kind is LeadKind.CONVERTED:
     became(actor, row, may_edit)

@@ -9,11 +9,11 @@ from ui.actions import load, perform
 from ui.components.activity_feed import feed
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header
+from ui.components.header import header, more_menu
 from ui.components.lines import ORDER, lines_card
 from ui.components.order_code import code_card, off_words
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url
-from ui.components.survey_send import survey_button
+from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url
+from ui.components.survey_send import survey_entry
 from ui.navigation import page_of
 from ui.session import current_actor
 from ui.tones import TONES
@@ -53,9 +53,7 @@ if may_edit:
         edit_dialog(
             "order", order_id, (*EDITED, *(() if lines else ("total_minor",)), *(key for key in specs if specs[key].custom))
         )
-survey_button(actions, "order", order_id, row["contact_id"])
-if actor.can("order", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this order"):
-    delete_dialog("order", order_id, row["version"], row["number"], "orders")
+more_menu(actions, survey_entry("order", order_id, row["contact_id"]) + delete_entry(actor, "order", row, row["number"], "orders"))
 
 left, right = st.columns([8, 4], gap="medium")
 with left:

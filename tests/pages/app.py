@@ -5,6 +5,7 @@ from pathlib import Path
 
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TESTING_KEY
 from streamlit.util import calc_hash
 
 from crm_core.access import Actor
@@ -45,3 +46,19 @@ def words(app: AppTest) -> str:
         for element in app.get(kind):
             shown += [str(getattr(element, name, "") or "") for name in ("label", "value", "body")]
     return "\n".join(shown).replace("\\", "").replace("\u2060", "")
+
+
+def rare(app: AppTest) -> set[str]:
+    """What the header of a record offers beside its buttons, by key: the entries of its menu, or the one that stands there by itself."""
+    menus = [menu for menu in app.get("menu_button") if menu.key == "more_actions"]
+    asked = app.session_state[TESTING_KEY]
+    return {str(one) for menu in menus for one in asked[menu.id]["options"]} | {str(button.key) for button in app.button}
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    """Choose something that ``rare`` tells of; to be run."""
+    if any(button.key == key for button in app.button):
+        app.button(key=key).click()
+    else:
+        app.menu_button(key="more_actions").click(key)
+    return app

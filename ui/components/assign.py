@@ -1,6 +1,7 @@
 """Give a record to somebody: to oneself with one click, or to another person by a dialog."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -10,12 +11,13 @@ from crm_core.access import Actor
 from crm_core.entities import entity
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.header import Rare
 
 
-def assign_button(actor: Actor, where: Any, entity_key: str, row: Mapping[str, Any], command: Callable[..., Any]) -> None:
-    """A button in ``where`` that opens the dialog; ``command(session, actor, id, owner_id, base_version=)`` is the area's own verb."""
-    if where.button("Assign", icon=":material/person_add:", key="assign"):
-        _dialog(actor, entity_key, row["id"], row["version"], row["owner_id"], command)
+def assign_entry(actor: Actor, entity_key: str, row: Mapping[str, Any], command: Callable[..., Any]) -> list[Rare]:
+    """The entry of the record's menu that opens the dialog; ``command(session, actor, id, owner_id, base_version=)`` is the area's own verb."""
+    ask = partial(_dialog, actor, entity_key, row["id"], row["version"], row["owner_id"], command)
+    return [Rare("assign", "Assign to somebody", "person_add", ask)]
 
 
 def take_button(actor: Actor, where: Any, row: Mapping[str, Any], command: Callable[..., Any], *, primary: bool = False) -> None:

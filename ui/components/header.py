@@ -1,5 +1,7 @@
 """The top of a page: title and caption left, actions right."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -31,6 +33,30 @@ def header(
     elif caption:
         left.caption(md(caption))
     return row.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", width="content", gap="small")
+
+
+@dataclass(frozen=True)
+class Rare:
+    """Something that is rarely done with a record: ``key`` names its button, ``act`` does it or opens its dialog."""
+
+    key: str
+    words: str
+    icon: str
+    act: Callable[[], None]
+
+
+def more_menu(where: Any, entries: Sequence[Rare]) -> None:
+    """What is rarely done, in one menu at the end of the header's actions; a single entry is a button with its words as the tooltip."""
+    if len(entries) == 1:
+        if where.button("", icon=f":material/{entries[0].icon}:", key=entries[0].key, help=entries[0].words):
+            entries[0].act()
+    elif entries:
+        known = {one.key: one for one in entries}
+        chosen = where.menu_button(
+            "More", list(known), format_func=lambda key: f":material/{known[key].icon}: {known[key].words}", key="more_actions"
+        )
+        if chosen in known:
+            known[chosen].act()
 
 
 def empty_state(title: str, text: str, *, icon: str = "inbox") -> Any:

@@ -71,7 +71,7 @@ def _trend(_session: Session, actor: Actor, key: str, selection: Selection, _loc
         y=_axis(actor, figure.metric.unit),
         before_name=compared,
         tickprefix=_prefix(actor, figure.metric.unit),
-        tickformat=charts.SHARE if figure.metric.unit is MetricUnit.SHARE else charts.COMPACT,
+        tickformat=charts.SHARE if figure.metric.unit is MetricUnit.SHARE else None,
         nothing=f"{figure.metric.label}: nothing in this period.",
     )
 

@@ -1,6 +1,7 @@
 """Automations on a record's page: what they do with it and what comes next, leaving them, and starting one by hand."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -11,15 +12,17 @@ from crm_core.services.automation.record_runs import Line, OnRecord, Start
 from crm_core.vocabulary import FlowState
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key, tell
+from ui.components.header import Rare
 from ui.session import current_actor
 
 COLOURS = {FlowState.FAILED: "red", FlowState.WAITING: "blue", FlowState.RUNNING: "blue", FlowState.DONE: "green"}
 
 
-def start_button(where: Any, found: OnRecord, entity_key: str, record_id: int) -> None:
-    """A button in ``where`` while something can be started by hand."""
-    if found.starts and where.button("", icon=":material/bolt:", key="automate", help="Start an automation"):
-        _start_dialog(found.starts, entity_key, record_id)
+def start_entry(found: OnRecord, entity_key: str, record_id: int) -> list[Rare]:
+    """The entry of the record's menu while something can be started by hand; empty otherwise."""
+    if not found.starts:
+        return []
+    return [Rare("automate", "Start an automation", "bolt", partial(_start_dialog, found.starts, entity_key, record_id))]
 
 
 @st.dialog("Start an automation", icon=":material/bolt:")

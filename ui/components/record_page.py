@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -22,6 +23,7 @@ from ui.addresses import number
 from ui.components.bin_views import just_deleted
 from ui.components.entity_form import close_form, create_form, edit_form
 from ui.components.first_field import first_field
+from ui.components.header import Rare
 from ui.components.record_list import cell
 from ui.components.table import Column, table
 from ui.failure import dead_end
@@ -153,6 +155,14 @@ def edit_dialog(entity_key: str, record_id: int, fields: Sequence[str] | None = 
             st.rerun()
 
     show()
+
+
+def delete_entry(actor: Actor, entity_key: str, row: Mapping[str, Any], title: str, list_url: str) -> list[Rare]:
+    """The entry of the record's menu that asks before it goes to the bin, for whoever may delete; empty otherwise."""
+    if not actor.can(entity_key, Action.DELETE):
+        return []
+    ask = partial(delete_dialog, entity_key, row["id"], row["version"], title, list_url)
+    return [Rare("delete", f"Delete this {entity(entity_key).label.lower()}", "delete", ask)]
 
 
 def delete_dialog(entity_key: str, record_id: int, version: int, title: str, list_url: str) -> None:

@@ -1,5 +1,6 @@
 """Asking the customer of a ticket, deal, order or contact how it went, by hand, from the record itself."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -7,18 +8,18 @@ import streamlit as st
 from crm_core.services.feedback import inviting, surveys
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, tell
+from ui.components.header import Rare
 from ui.navigation import page_of
 from ui.session import current_actor
 
 HOW = "They get it by e-mail, at once or when their quiet hours end. Consent, blocks and the pause between surveys hold here too."
 
 
-def survey_button(where: Any, entity_key: str, record_id: int, contact_id: int | None) -> None:
-    """A button in ``where`` for whoever may send surveys, on a record that has a person."""
+def survey_entry(entity_key: str, record_id: int, contact_id: int | None) -> list[Rare]:
+    """The entry of the record's menu for whoever may send surveys, on a record that has a person; empty otherwise."""
     if contact_id is None or not inviting.may_send(current_actor()):
-        return
-    if where.button("", icon=":material/reviews:", key="ask_survey", help="Send a survey"):
-        _ask_dialog(entity_key, record_id, contact_id)
+        return []
+    return [Rare("ask_survey", "Send a survey", "reviews", partial(_ask_dialog, entity_key, record_id, contact_id))]
 
 
 @st.dialog("Send a survey", icon=":material/reviews:")

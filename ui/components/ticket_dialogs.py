@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -12,11 +13,12 @@ from crm_core.access import Actor
 from crm_core.fields import FieldSpec, registry
 from crm_core.services.customers import preferences
 from crm_core.services.helpdesk import ticket_rules, tickets
-from crm_core.vocabulary import Action, Level, Priority, Verdict
+from crm_core.vocabulary import Action, Level, Priority, TicketKind, Verdict
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.components.facts import facts
 from ui.components.filter_bar import PARAM
+from ui.components.header import Rare
 from ui.components.picker import picker
 from ui.components.record_page import facts_if, related
 from ui.navigation import go, page_of
@@ -87,13 +89,18 @@ def _levels() -> tuple[Level, Level]:
     return impact, urgency
 
 
-def wait_menu(where: Any, row: Mapping[str, Any]) -> None:
-    """For whom the ticket waits."""
-    with where.popover("Wait", icon=":material/hourglass_empty:", key=f"wait_{row['version']}"):
-        for status in ticket_rules.WAITING:
-            if status is not row["status"] and st.button(status.label, key=f"wait_{status.value}", width="stretch"):
-                perform(tickets.wait, row["id"], status, base_version=row["version"], success=f"{status.label}.")
-                st.rerun()
+def wait_entries(row: Mapping[str, Any]) -> list[Rare]:
+    """Entries of the ticket's menu: for whom it waits from now on."""
+    return [
+        Rare(f"wait_{status.value}", status.label, "hourglass_empty", partial(_wait, row["id"], row["version"], status))
+        for status in ticket_rules.WAITING
+        if status is not row["status"]
+    ]
+
+
+def _wait(ticket_id: int, version: int, status: TicketKind) -> None:
+    perform(tickets.wait, ticket_id, status, base_version=version, success=f"{status.label}.")
+    st.rerun()
 
 
 def customer(actor: Actor, ticket_specs: Mapping[str, FieldSpec], row: Mapping[str, Any]) -> None:

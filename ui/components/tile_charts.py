@@ -21,6 +21,7 @@ from crm_core.vocabulary import Against, FieldKind, MetricUnit, TileChart
 Option = dict[str, Any]
 _MUTED = "rgba(128,136,150,0.85)"
 _FAINT = "rgba(128,136,150,0.35)"
+_GRID = "rgba(128,136,150,0.2)"
 _TEXT = "rgba(110,118,135,1)"
 _SCALES = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
 LONGEST = 26
@@ -192,7 +193,7 @@ def _values(actor: Actor, unit: MetricUnit, suffix: str) -> Option:
         "type": "value",
         "max": 100 if unit is MetricUnit.SHARE else None,
         "axisLabel": {"formatter": words.get(unit, f"{prefix}{{value}}{suffix}"), "hideOverlap": True},
-        "splitLine": {"lineStyle": {"color": _FAINT}},
+        "splitLine": {"lineStyle": {"color": _GRID}},
         "splitNumber": 4,
         "interval": 25 if unit is MetricUnit.SHARE else None,
         "minInterval": 1 if unit is MetricUnit.COUNT and not suffix else 0,

@@ -69,6 +69,15 @@ def test_groups_keep_their_order_and_same_names_stay_apart():
     assert fig.layout.xaxis.range[1] > 6
 
 
+def test_amounts_of_an_axis_are_written_as_figures_write_them():
+    fig = overview.part_bars(parts().assign(value=[136_000.0, 92_000.0, 15_000.0]), x="EUR", tickprefix="€")
+    assert list(fig.layout.xaxis.ticktext) == ["€0", "€50K", "€100K", "€150K"]
+    fig = overview.trend_bars(trend(value=[-1_500_000.0, 0.0, 2_000_000.0]), y="EUR", tickprefix="€")
+    assert list(fig.layout.yaxis.ticktext) == ["-€1M", "€0", "€1M", "€2M"]
+    fig = overview.trend_bars(trend(value=[900.0, 0.0, 2_000.0]), y="EUR", tickprefix="€")
+    assert list(fig.layout.yaxis.ticktext) == ["€0", "€500", "€1,000", "€1,500", "€2,000"]
+
+
 def test_names_cannot_smuggle_tags_into_a_figure():
     for fig in (overview.part_bars(parts().assign(value=1.0), x="USD"), overview.rate_dots(parts(), x="Win rate")):
         assert "<" not in "".join(fig.data[0].y)

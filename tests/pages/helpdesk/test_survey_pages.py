@@ -10,7 +10,7 @@ from crm_core.kit import clock
 from crm_core.models import SurveyInvitation
 from crm_core.services.feedback import answering
 from tests.crm_core.services.feedback.asking import do, person, solved, survey, sweep, token_of
-from tests.pages.app import open_screen, words
+from tests.pages.app import open_screen, press, rare, words
 from ui.navigation import screen_of, screens_for
 
 
@@ -50,23 +50,23 @@ def test_a_survey_can_be_sent_from_the_ticket_and_from_the_person(cast):
     ida = person(cast["sam"])
     ticket = solved(cast["sam"], ida, at=now - timedelta(hours=2))
     app = open_screen(cast["sam"], "ticket", id=ticket.id)
-    app.button(key="ask_survey").click().run()
+    press(app, "ask_survey").run()
     assert not app.exception and "No survey is switched on yet" in words(app)
     made = survey(cast["root"], at=now - timedelta(days=2), name="By hand", trigger="manual")
     app = open_screen(cast["sam"], "ticket", id=ticket.id)
-    app.button(key="ask_survey").click().run()
+    press(app, "ask_survey").run()
     assert not app.exception and app.selectbox(key=f"ask_survey_ticket_{ticket.id}").options == ["By hand"]
-    app.button(key="ask_survey").click()  # pressed together: Streamlit's runner closes a dialog with the next run
+    press(app, "ask_survey")  # pressed together: Streamlit's runner closes a dialog with the next run
     app.button(key="ask_survey_yes").click().run()
     assert not app.exception and "“By hand” is on its way." in [toast.value.replace("\\", "") for toast in app.toast]
     with read_session() as session:
         invited = session.exec(select(SurveyInvitation)).one()
         assert (invited.entity, invited.record_id, invited.contact_id) == ("ticket", ticket.id, ida.id)
     app = open_screen(cast["root"], "contact", id=ida.id)
-    assert any(button.key == "ask_survey" for button in app.button)
+    assert "ask_survey" in rare(app)
     for url, number, key in (("contact", ida.id, "ask_survey"), ("survey", made.id, "ask")):
         app = open_screen(cast["ana"], url, id=number)
-        assert not app.exception and not any(button.key == key for button in app.button), "the analyst only reads"
+        assert not app.exception and key not in rare(app), "the analyst only reads"
     own = do(records.create, cast["alice"], "contact", {"name": "Own"})
     app = open_screen(cast["alice"], "contact", id=own.id)
-    assert not any(button.key == "ask_survey" for button in app.button), "reps have no surveys"
+    assert "ask_survey" not in rare(app), "reps have no surveys"

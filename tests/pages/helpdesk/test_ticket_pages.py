@@ -5,7 +5,7 @@ import pytest
 from crm_core.db import read_session, write_session
 from crm_core.services.helpdesk import tickets
 from crm_core.vocabulary import Action, MessageDirection, TicketKind
-from tests.pages.app import open_screen, words
+from tests.pages.app import open_screen, press, rare, words
 from tests.pages.sales.test_sales_pages import EVIL
 from ui.navigation import screen_of, screens_for
 
@@ -46,6 +46,18 @@ def test_an_agent_takes_answers_and_solves(cast):
     assert state(sam, ticket.id)[0].status is TicketKind.SOLVED
     app.button(key="reopen").click().run()
     assert not app.exception and state(sam, ticket.id)[0].status is TicketKind.OPEN
+
+
+def test_the_header_of_a_ticket_holds_four_actions_and_a_menu_with_the_rare_ones(cast):
+    ticket = new(cast["sam"], owner_id=None)
+    app = open_screen(cast["root"], "ticket", id=ticket.id)
+    offered = {"solve", "take", "macro", "edit", "assign", "wait_waiting_customer", "wait_waiting_third", "merge", "delete"}
+    assert not app.exception and offered <= rare(app)
+    assert {button.key for button in app.button} & offered == {"solve", "take", "macro", "edit"}
+    press(app, "wait_waiting_third").run()
+    assert not app.exception and state(cast["root"], ticket.id)[0].status is TicketKind.WAITING_THIRD
+    press(app, "merge").run()
+    assert not app.exception and "merge_yes" in {button.key for button in app.button}
 
 
 def test_an_empty_answer_is_refused_with_a_sentence(cast):

@@ -6,7 +6,7 @@ from crm_core.db import write_session
 from crm_core.services import crud
 from crm_core.services.marketing import segments
 from crm_core.vocabulary import Action
-from tests.pages.app import open_screen, words
+from tests.pages.app import open_screen, rare, words
 from tests.pages.sales.test_sales_pages import EVIL
 from ui.navigation import screen_of, screens_for
 
@@ -50,7 +50,7 @@ def test_a_deep_rule_is_drawn_for_every_role_and_counts(cast, who):
     app = open_screen(cast[who], "segment", id=made)
     assert not app.exception and not app.error
     assert app.metric[0].value == "1"
-    edits = {button.key for button in app.button} & {"edit", "delete"}
+    edits = rare(app) & {"edit", "delete"}
     assert edits == ({"edit", "delete"} if who in ("root", "dana") else set())
 
 

@@ -49,6 +49,8 @@ def test_from_an_empty_page_through_a_list_to_its_end(cast):
     assert not app.exception and "Nobody is due right now" in words(app) and "1 not reached, to be tried again" in words(app)
     with read_session() as session:
         assert len(session.exec(select(DialAttempt)).all()) == 2
+    app = open_screen(alice, "calls")
+    assert not app.exception and app.button(key=f"open_{list_id}").label == "Open", "nobody is due, so nobody is to be called"
     for tab in ("people", "results"):
         app = open_screen(alice, "dial", id=list_id, tab=tab)
         assert not app.exception

@@ -8,7 +8,7 @@ from crm_core.models import AutomationRun
 from crm_core.services import crud
 from crm_core.services.automation import automations, record_runs, upkeep
 from crm_core.vocabulary import FlowState
-from tests.pages.app import open_screen, words
+from tests.pages.app import open_screen, press, rare, words
 
 NAMES = {"lead": "name", "contact": "name", "account": "name", "deal": "name", "ticket": "subject"}
 WAIT = {"id": "w", "kind": "wait", "amount": 3, "unit": "days"}
@@ -31,10 +31,10 @@ def test_a_lead_starts_an_automation_shows_it_and_leaves_it(cast):
     root = cast["root"]
     lead_id = new(root, "lead")
     app = open_screen(root, "lead", id=lead_id)
-    assert not app.exception and "automate" not in {button.key for button in app.button}
+    assert not app.exception and "automate" not in rare(app)
     automation_id = by_hand(root, "lead")
     app = open_screen(root, "lead", id=lead_id)
-    app.button(key="automate").click().run()
+    press(app, "automate").run()
     assert "Wait 3 days" in words(app) and "start_yes" in {button.key for button in app.button}
     with write_session() as session:
         record_runs.start(session, root, automation_id, lead_id, submit_key="x")
@@ -56,7 +56,7 @@ def test_every_page_of_a_record_shows_its_runs(cast):
         with write_session() as session:
             record_runs.start(session, root, automation_id, record_id, submit_key=entity)
         app = open_screen(root, entity, id=record_id)
-        assert not app.exception and f"{entity}**" in words(app) and "automate" in {button.key for button in app.button}
+        assert not app.exception and f"{entity}**" in words(app) and "automate" in rare(app)
 
 
 def test_a_run_that_failed_is_tried_again_by_who_may(cast):
