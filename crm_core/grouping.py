@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Table, and_, func, select
 from sqlmodel import Session
 
-from crm_core import lists
+from crm_core import lists, persons
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
@@ -181,7 +181,7 @@ def _walked(session: Session, actor: Actor, entity_key: str, query: ListQuery, s
         filled: Any = select(table.c.id).where(link == target.c.id, clause).correlate(target).exists()
     else:  # of few records, most of the linked ones have none: the walk would ask thousands of them in vain
         filled = target.c.id.in_(select(link).where(link.is_not(None), clause))
-    order = [target.c.id] if actor.masked(other.key, other.title) else [alphabetical(target.c[other.title]), target.c.id]
+    order = [target.c.id] if persons.blurs(actor, other.key, other.title) else [alphabetical(target.c[other.title]), target.c.id]
     seen = visible(actor, other.key, target, with_deleted=True)
     start = (max(1, page) - 1) * PAGE
     ids = list(session.execute(select(target.c.id).where(seen, filled).order_by(*order).limit(PAGE + 1).offset(start)).scalars())

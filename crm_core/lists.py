@@ -125,7 +125,7 @@ def _page_ids(
     key, descending = query.sort or found.sort
     spec = registry(session, entity_key).get(key)
     clause = condition(session, actor, entity_key, query)
-    if actor.masked(entity_key, key):
+    if persons.blurs(actor, entity_key, key):
         spec, key = None, "id"
     if spec is not None and spec.to in ENTITIES:
         by_title = _ids_by_lookup if entity(spec.to).lookup else _ids_by_title
@@ -188,7 +188,7 @@ def _ids_by_lookup(
     link, target = found.table.c[spec.key], entity(spec.to or "").table
     counts = dict(session.execute(select(link, func.count()).where(clause).group_by(link)).tuples().all())
     title = target.c.position if spec.to in ("stage", "lead_status") else alphabetical(target.c[entity(spec.to or "").title])
-    if actor.masked(spec.to or "", entity(spec.to or "").title):
+    if persons.blurs(actor, spec.to or "", entity(spec.to or "").title):
         title = target.c.id
     ranked = list(session.execute(select(target.c.id).order_by(title.desc() if descending else title, target.c.id)).scalars())
     ids: list[int] = []
@@ -221,7 +221,7 @@ def _ids_by_title(
     table, other = found.table, entity(spec.to or "")
     target = other.table.alias()
     link = table.c[spec.key]
-    title = target.c.id if actor.masked(other.key, other.title) else _by_title(other, target)
+    title = target.c.id if persons.blurs(actor, other.key, other.title) else _by_title(other, target)
     seen = visible(actor, other.key, target, with_deleted=True)
     joined = target.join(table, link == target.c.id)
     order = (title.desc(), target.c.id.desc(), table.c.id.desc()) if descending else (title, target.c.id, table.c.id)
@@ -326,7 +326,7 @@ def choices(
         order = [alphabetical(table.c[found.sort[0]]), table.c.id]
     else:
         statement = statement.where(visible(actor, entity_key, table))
-        order = [table.c.id] if actor.masked(entity_key, found.title) else [_by_title(found, table), table.c.id]
+        order = [table.c.id] if persons.blurs(actor, entity_key, found.title) else [_by_title(found, table), table.c.id]
     hits = search.within(session, actor, entity_key, q) if q and found.search else None
     if hits is not None:
         if found.lookup or Scope.ALL in actor.scopes(entity_key, Action.READ):
@@ -336,6 +336,7 @@ def choices(
     chosen = dict(session.execute(statement.order_by(*order).limit(limit)).tuples().all())
     if actor.masked(entity_key, found.title):
         chosen = {record_id: f"{found.label} {record_id}" for record_id in chosen}
+    chosen = persons.subjects(session, actor, entity_key, chosen)
     return {**titles(session, actor, entity_key, include), **chosen}
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Integer, bindparam, or_, select
 from sqlmodel import Session
 
 from crm_core.access import Actor
@@ -20,6 +20,7 @@ SUBJECTS = ("activity", "task", "ticket")
 """Entities whose subject people or the product write about somebody."""
 NAMED = ("guest", "who")
 """What events and notifications call a person by."""
+BATCH = 500
 _TELLING = {"name": FieldKind.TEXT, "email": FieldKind.EMAIL, "phone": FieldKind.PHONE}
 _MAIL = re.compile(r"^((?:Automatic answer from|From|To) )(.+?)(?=: |$)")
 """How mail is entered: with the name that stood in it, which the record need not have."""
@@ -51,6 +52,40 @@ def subjects(session: Session, actor: Actor, entity_key: str, texts: dict[int, s
         return texts
     found = covers(session, actor, ((entity_key, record_id) for record_id in texts))
     return {record_id: found.get((entity_key, record_id), str)(text) for record_id, text in texts.items()}
+
+
+def blurs(actor: Actor, entity_key: str, key: str) -> bool:
+    """Whether the actor does not know all that a field holds: nothing may be put in order by it, and no condition may be asked of it as it is stored."""
+    return actor.masked(entity_key, key) or (key == "subject" and entity_key in SUBJECTS and hides(actor))
+
+
+def misread(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    condition: ColumnElement[bool],
+    columns: Iterable[str],
+    fits: Callable[[Mapping[str, Any]], bool],
+) -> frozenset[int]:
+    """Ids of the records that a condition on stored words finds by what the actor may not read: with the subject as they read it, the ``columns`` do not
+    fit. Nothing is looked up where nothing is hidden."""
+    if entity_key not in SUBJECTS or not hides(actor):
+        return frozenset()
+    table = entity(entity_key).table
+    linked = [table.c[f"{person}_id"].is_not(None) for person in PERSONS if f"{person}_id" in table.c]
+    mail = [table.c.kind == ActivityKind.EMAIL] if entity_key == "activity" else []
+    wanted = select(table.c.id, *(table.c[key] for key in {"subject", *columns})).where(or_(*linked, *mail), condition)
+    found, wrong = [dict(row._mapping) for row in session.execute(wanted)], set()
+    for start in range(0, len(found), BATCH):
+        rows = found[start : start + BATCH]
+        said = subjects(session, actor, entity_key, {row["id"]: row["subject"] for row in rows})
+        wrong |= {row["id"] for row in rows if said[row["id"]] != row["subject"] and not fits({**row, "subject": said[row["id"]]})}
+    return frozenset(wrong)
+
+
+def numbers(ids: Collection[int]) -> Any:
+    """Ids for IN, written into the statement: there may be more of them than a statement takes values."""
+    return bindparam(None, sorted(ids), type_=Integer(), unique=True, expanding=True, literal_execute=True)
 
 
 def told(actor: Actor, data: Mapping[str, Any], cover: Cover | None) -> dict[str, Any]:

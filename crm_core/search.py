@@ -1,6 +1,6 @@
 """Full-text search behind one function: FTS5 on SQLite, ``tsvector`` on PostgreSQL, both over the folded text of ``search_document``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, literal, literal_column, or_, select, text, true
@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from crm_core import matching as matching_keys
+from crm_core import persons
 from crm_core.access import Actor
 from crm_core.db import is_sqlite
 from crm_core.entities import Entity, entity
@@ -135,22 +136,35 @@ def newest(session: Session, query: str, *, limit: int) -> list[tuple[str, int]]
 
 
 def within(session: Session, actor: Actor, entity_key: str, query: str) -> Select[Any] | None:
-    """Like ``matching``, but what a masked field holds does not decide: then only the readable columns are compared."""
-    found = entity(entity_key)
-    if not any(actor.masked(entity_key, key) for key in found.search):
-        return matching(session, entity_key, query)
-    tokens = tokens_of(query)[:MAX_WORDS]
-    if not tokens:
-        return None
-    readable = [literal(" ") + found.table.c[key] for key in found.search if not actor.masked(entity_key, key)]
-    parts = [or_(false(), *(folded(column).contains(f" {token}", autoescape=True) for column in readable)) for token in tokens]
-    return select(found.table.c.id.label("record_id")).where(and_(*parts))
+    """Like ``matching``, but what a masked field holds does not decide: then only the readable columns are compared, subjects as they are read."""
+    found, tokens = entity(entity_key), tokens_of(query)[:MAX_WORDS]
+    readable = [key for key in found.search if not actor.masked(entity_key, key)]
+    if len(readable) == len(found.search) or not tokens:
+        hits, number = matching(session, entity_key, query), _DOCS.c.record_id
+    else:
+        columns = [literal(" ") + found.table.c[key] for key in readable]
+        parts = [or_(false(), *(folded(column).contains(f" {token}", autoescape=True) for column in columns)) for token in tokens]
+        hits, number = select(found.table.c.id.label("record_id")).where(and_(*parts)), found.table.c.id
+    if hits is None or not narrowed(actor, entity_key):
+        return hits
+
+    def fits(row: Mapping[str, Any]) -> bool:
+        said = tokens_of(" ".join(str(row[key]) for key in readable if row[key]))
+        return all(any(word.startswith(token) for word in said) for token in tokens)
+
+    wrong = persons.misread(session, actor, entity_key, found.table.c.id.in_(hits), readable, fits)
+    return hits.where(number.not_in(persons.numbers(wrong))) if wrong else hits
+
+
+def narrowed(actor: Actor, entity_key: str) -> bool:
+    """Whether the actor's role hides some of the words under which records of a kind are found."""
+    return any(persons.blurs(actor, entity_key, key) for key in entity(entity_key).search)
 
 
 def among(session: Session, actor: Actor, entity_key: str, query: str) -> ColumnElement[bool]:
     """Like ``within``, as a clause for where few records are left: their words are read one by one, rather than all hits of a frequent word first."""
     found = entity(entity_key)
-    if any(actor.masked(entity_key, key) for key in found.search):
+    if narrowed(actor, entity_key):
         hits = within(session, actor, entity_key, query)
         return found.table.c.id.in_(hits) if hits is not None else true()
     said = literal(" ") + _DOCS.c.text

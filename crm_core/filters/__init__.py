@@ -19,6 +19,7 @@ Segment, mark and event take ``"on": "account"`` to ask the record behind a refe
 from crm_core.fields import to_json
 from crm_core.filters.binding import AGGREGATES, bind
 from crm_core.filters.first import first_fitting, unaskable
+from crm_core.filters.leaves import folded, is_choice
 from crm_core.filters.nodes import (
     COMPARISONS,
     COUNTED,
@@ -40,7 +41,7 @@ from crm_core.filters.nodes import (
     Node,
 )
 from crm_core.filters.rows import predicate
-from crm_core.filters.sql import folded, is_choice, to_sql, where
+from crm_core.filters.sql import to_sql, where
 from crm_core.filters.values import relative_day
 from crm_core.filters.words import comparison_words, in_words
 

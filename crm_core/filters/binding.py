@@ -1,14 +1,19 @@
 """From JSON to typed nodes: every field, relation and value is checked against the registry and against what the actor may see."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlmodel import Session
 
-from crm_core.entities import label_of, relations
+from crm_core import persons
+from crm_core.access import Actor
+from crm_core.entities import entity, label_of, relations
 from crm_core.errors import Invalid
 from crm_core.fields import Reckoned, registry, resolve
-from crm_core.filters.nodes import COMPARISONS, COUNTED, MAX_DEPTH, MAX_LEAVES, Aggregate, Ast, Context, Group, Node
+from crm_core.filters.leaves import leaf_sql
+from crm_core.filters.nodes import COMPARISONS, COUNTED, MAX_DEPTH, MAX_LEAVES, POSITIVE, Aggregate, Ast, Context, Group, Leaf, Node
+from crm_core.filters.rows import leaf_matches
 from crm_core.filters.special import bind_special, number_of
 from crm_core.filters.values import Maker
 from crm_core.vocabulary import Action
@@ -56,7 +61,18 @@ def _bind_leaf(session: Session, entity_key: str, ast: Mapping[str, Any], contex
         raise Invalid(f"“{spec.label}” can't be compared with “{cmp}”.")
     if isinstance(spec, Reckoned):
         spec = spec.at(session, context.now)
-    return Maker(path, spec, trail, tuple(hops), context).node(cmp, ast.get("value"))
+    made = Maker(path, spec, trail, tuple(hops), context).node(cmp, ast.get("value"))
+    return _as_read(session, context.actor, made) if isinstance(made, Leaf) else made
+
+
+def _as_read(session: Session, actor: Actor, leaf: Leaf) -> Leaf:
+    """A comparison with the words that the actor reads, where they name a person whom their role does not know."""
+    key, name = leaf.spec.entity, leaf.spec.key
+    if not persons.blurs(actor, key, name) or leaf.cmp == "empty":
+        return leaf
+    asked = replace(leaf, cmp=POSITIVE.get(leaf.cmp, leaf.cmp))
+    wrong = persons.misread(session, actor, key, leaf_sql(asked, entity(key).table), (), lambda row: leaf_matches(asked, row[name]))
+    return replace(leaf, misread=wrong)
 
 
 def _bind_aggregate(

@@ -45,6 +45,9 @@ MARK_NUMBER = ("ge", "le", "gt", "lt", "eq", "ne", "between", "empty", "not_empt
 MARK_LABEL = ("in", "not_in", "eq", "ne", "empty", "not_empty")
 """Comparisons of a published result of an analysis: of its number, of its label."""
 
+POSITIVE = {"ne": "eq", "not_in": "in", "not_contains": "contains"}
+"""What is asked for the contrary of."""
+
 WORDS = {
     "eq": "is", "ne": "is not", "contains": "contains", "not_contains": "does not contain", "starts": "starts with", "ends": "ends with",
     "in": "is one of", "not_in": "is none of", "empty": "is empty", "not_empty": "is filled", "lt": "is below", "le": "is at most",
@@ -77,7 +80,8 @@ class Context:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A comparison with its field found and its value typed. ``trail``: reference keys on the way, ``hops``: the entities they lead to."""
+    """A comparison with its field found and its value typed. ``trail``: reference keys on the way, ``hops``: the entities they lead to. ``misread``: records
+    that only what the reader may not read makes equal (or like the value), whether that is asked for or its contrary."""
 
     path: str
     spec: FieldSpec
@@ -85,6 +89,7 @@ class Leaf:
     hops: tuple[str, ...]
     cmp: str
     value: Any
+    misread: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

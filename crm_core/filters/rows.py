@@ -23,9 +23,9 @@ def predicate(node: Node, children: Children | None = None, facts: Facts | None 
         return lambda row: _aggregate_matches(node, children(row, node))
     if isinstance(node, Leaf) and isinstance(node.spec, Reckoned) and not node.trail:
         spec = node.spec
-        return lambda row: _leaf_matches(node, spec.of(row))
+        return lambda row: leaf_matches(node, spec.of(row))
     if isinstance(node, Leaf):
-        return lambda row: _leaf_matches(node, row.get(node.path))
+        return lambda row: leaf_matches(node, row.get(node.path))
     if facts is None:
         raise Invalid("This filter asks for a segment, an analysis or an event and can't be used here.")
     if isinstance(node, Linked):
@@ -78,7 +78,8 @@ def _aggregate_matches(node: Aggregate, rows: list[Row]) -> bool:
     return compare(figure, node.cmp, node.value)
 
 
-def _leaf_matches(leaf: Leaf, raw: Any) -> bool:
+def leaf_matches(leaf: Leaf, raw: Any) -> bool:
+    """Whether the value of a field fits a comparison."""
     value = to_json(raw) if leaf.spec.custom else raw
     if isinstance(raw, str) and leaf.spec.enum is None:  # raw: an instant in JSON has a capital T
         value = value.lower()

@@ -4,42 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, not_, or_, select, true
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import Text
+from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, true
 from sqlmodel import Session
 
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
-from crm_core.fields import FieldSpec, Reckoned
+from crm_core.fields import FieldSpec
 from crm_core.filters.binding import bind
+from crm_core.filters.leaves import leaf_sql
 from crm_core.filters.nodes import Aggregate, Ast, Context, Group, Happened, InSegment, Leaf, Linked, Marked, Node, compare
 from crm_core.filters.special_sql import happened, in_segment, marked
-from crm_core.vocabulary import SOLD, FieldKind
+from crm_core.vocabulary import SOLD
 
 Joined = Mapping[str, Any]
 """Tables that a statement has joined already, by the reference that leads to them: a condition behind it needs no sub-query."""
-
-_TEXTUAL = (FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.EMAIL, FieldKind.PHONE, FieldKind.URL, FieldKind.PICK)
-
-
-class folded(GenericFunction):  # noqa: N801
-    """Lower case in the same way on both databases: a registered function on SQLite (its own knows ASCII only), ``lower`` elsewhere."""
-
-    type = Text()
-    inherit_cache = True
-    name = "folded"
-
-
-@compiles(folded, "sqlite")
-def _folded_sqlite(element: Any, compiler: Any, **kw: Any) -> str:
-    return f"rapport_lower({compiler.process(element.clauses, **kw)})"
-
-
-@compiles(folded)
-def _folded(element: Any, compiler: Any, **kw: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **kw)})"
 
 
 def where(
@@ -86,7 +64,7 @@ def _through(
 ) -> ColumnElement[bool]:
     """A comparison on a referenced record; records that the actor may not see never match."""
     if not trail:
-        return _leaf_sql(leaf, table)
+        return leaf_sql(leaf, table)
     if trail[0] in joined:
         return _through(leaf, joined[trail[0]], trail[1:], hops[1:], actor, {})
     target = entity(hops[0]).table.alias()
@@ -94,45 +72,6 @@ def _through(
     link = table.c[trail[0]]
     found = link.in_(select(target.c.id).where(reach, _through(leaf, target, trail[1:], hops[1:], actor, {})))
     return or_(link.is_(None), found) if leaf.cmp in ("empty", "ne", "not_in", "not_contains") else found
-
-
-def _leaf_sql(leaf: Leaf, table: Any) -> ColumnElement[bool]:
-    column = leaf.spec.expression(table)
-    value = leaf.value
-    if isinstance(leaf.spec, Reckoned) and leaf.cmp in (
-        "eq",
-        "ne",
-    ):  # a condition as it stands leads to an index, one that is compared does not
-        return column if value == (leaf.cmp == "eq") else not_(column)
-    textual = leaf.spec.kind in _TEXTUAL or (leaf.spec.kind is FieldKind.CHOICE and leaf.spec.enum is None)
-    if leaf.cmp == "empty":
-        return or_(column.is_(None), column == "") if textual else column.is_(None)
-    if textual:
-        column = folded(column)
-    if leaf.cmp == "contains":
-        return column.contains(value, autoescape=True)
-    if leaf.cmp == "not_contains":
-        return or_(column.is_(None), not_(column.contains(value, autoescape=True)))
-    if leaf.cmp == "starts":
-        return column.startswith(value, autoescape=True)
-    if leaf.cmp == "ends":
-        return column.endswith(value, autoescape=True)
-    if leaf.spec.enum is not None and (leaf.cmp == "eq" or (leaf.cmp == "in" and len(value) == 1)):
-        return is_choice(column, value if leaf.cmp == "eq" else value[0])
-    if leaf.cmp == "in":
-        return column.in_(value) if value else false()
-    if leaf.cmp == "not_in":
-        return or_(column.is_(None), column.not_in(value)) if value else true()
-    if leaf.cmp == "ne":
-        return or_(column.is_(None), column != value)
-    return compare(column, leaf.cmp, value)  # type: ignore[return-value]
-
-
-def is_choice(column: Any, value: Any) -> ColumnElement[bool]:
-    """A column that holds this word of a closed vocabulary. The word is written into the statement: SQLite finds an index over a part of the rows
-    only by a condition that it can read."""
-    clause: ColumnElement[bool] = column == bindparam(None, value, type_=column.type, unique=True, literal_execute=True)
-    return clause
 
 
 def _aggregate_sql(node: Aggregate, table: Any, actor: Actor) -> ColumnElement[bool]:

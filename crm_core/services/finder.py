@@ -53,8 +53,7 @@ def find(session: Session, actor: Actor, query: str, *, per_entity: int = 5) -> 
         shown = _seen(session, actor, key, ids, per_entity)
         # What others own must not crowd out the few records that this person may see.
         narrow = len(newest) == NEWEST and len(shown) < per_entity and Scope.ALL not in actor.scopes(key, Action.READ)
-        masked = any(actor.masked(key, field) for field in ENTITIES[key].search)
-        if narrow or masked:
+        if narrow or search.narrowed(actor, key):
             shown = _seen(session, actor, key, search.within(session, actor, key, query), per_entity)
         named = titles(session, actor, key, shown)
         hits += [Hit(key, record_id, named[record_id]) for record_id in shown if record_id in named]

@@ -6,12 +6,15 @@ from datetime import timedelta
 import pytest
 
 from crm_core import lists, persons
+from crm_core.entities import entity
 from crm_core.fields import registry
 from crm_core.kit import clock
-from crm_core.services import crud
+from crm_core.lists import ListQuery
+from crm_core.services import crud, finder
 from crm_core.services.admin import audit
 from crm_core.services.collaboration import activities, invitations, notifications, outbox, timeline
 from crm_core.services.customers import contacts
+from crm_core.services.inbox import arrivals
 from crm_core.services.sales import leads
 from crm_core.vocabulary import ActivityKind
 from tests.verbs import do, look
@@ -63,6 +66,55 @@ def test_entries_of_a_timeline_name_nobody_whose_name_the_reader_may_not_know(ca
         assert look(lists.rows_of, reader, "task", [task.id], specs)[0]["subject"] == done
     (text,) = [item.text for item in look(timeline.find, hidden_from(root), *person)[0] if item.kind == "letter"]
     assert text == "Dear •••,"
+
+
+def found(actor, key, **query):
+    return look(lists.find, actor, key, ListQuery(**query))
+
+
+def subject_is(cmp, value):
+    return {"filter": {"field": "subject", "cmp": cmp, "value": value}}
+
+
+@pytest.mark.parametrize("key", ["task", "ticket", "activity"])
+def test_nothing_is_found_put_in_order_or_left_out_by_a_name_that_the_reader_does_not_know(any_cast, key):
+    root = any_cast["root"]
+    maria = do(contacts.create, root, {"name": NAME, "email": "maria@example.org", "phone": PHONE}).id
+    more = {"kind": ActivityKind.EMAIL, "at": clock.utcnow()} if key == "activity" else {}
+    about = do(crud.create, root, key, {"subject": "From Maria: the Anders offer of Zoe", "contact_id": maria, **more}).id
+    free = do(crud.create, root, key, {"subject": "Anders street is closed", **more}).id
+    both, reader = {about, free}, hidden_from(root)
+    for asked, known, told in (
+        ({"q": "anders"}, both, {free}),
+        ({"q": "offer"}, {about}, {about}),
+        ({"q": "offer zoe"}, {about}, {about}),
+        ({"q": "offer mar"}, {about}, set()),
+        (subject_is("contains", "nder"), both, {free}),
+        (subject_is("contains", "the anders"), {about}, set()),
+        (subject_is("not_contains", "anders"), set(), {about}),
+        (subject_is("starts", "from maria"), {about}, set()),
+        (subject_is("eq", "from maria: the anders offer of zoe"), {about}, set()),
+        (subject_is("ne", "from maria: the anders offer of zoe"), {free}, both),
+        (subject_is("in", ["from maria: the anders offer of zoe"]), {about}, set()),
+        (subject_is("empty", None), set(), set()),
+        ({"filter": {"op": "not", "items": [subject_is("contains", "maria")["filter"]]}}, {free}, both),
+    ):
+        for actor, expected in ((root, known), (reader, told)):
+            page = found(actor, key, **asked)
+            assert ({row["id"] for row in page.rows}, page.total) == (expected, len(expected)), (asked, actor is root)
+    assert [row["id"] for row in found(root, key, sort=("subject", False)).rows] == [free, about]
+    assert [row["id"] for row in found(reader, key, sort=("subject", False)).rows] == [about, free], "as they were entered"
+    by_parts = {"filter": {"agg": "count", "rel": entity(key).plural.lower(), "where": subject_is("contains", "anders")["filter"], "cmp": "ge", "value": 1}}  # fmt: skip
+    assert [found(actor, "contact", **by_parts).total for actor in (root, reader)] == [1, 0]
+    assert [about in look(lists.choices, actor, key, "anders") for actor in (root, reader)] == [True, False]
+    assert "Maria" not in str(look(lists.choices, reader, key))
+    if key != "activity":
+        assert [hit.id for hit in look(finder.find, root, "maria") if hit.entity == key] == [about]
+        assert not [hit for hit in look(finder.find, reader, "maria") if hit.entity == key]
+    if key == "ticket":
+        assert [look(arrivals.find, actor, q="anders").total for actor in (root, reader)] == [2, 1]
+    do(crud.archive, root, key, about)
+    assert [found(actor, key, q="anders", deleted=True).total for actor in (root, reader)] == [1, 0]
 
 
 def test_events_the_audit_trail_and_the_calendar_name_nobody_either(cast, person):

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, case, false, func, literal, or_, select, type_coerce
+from sqlmodel import Session
 
+from crm_core import persons
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
@@ -57,17 +59,17 @@ _ACTIVITIES: Any = Activity.__table__  # type: ignore[attr-defined]
 _STATUS: Any = LeadStatus.__table__  # type: ignore[attr-defined]
 
 
-def of(actor: Actor, words: str = "", *, timed: bool = True) -> list[Any]:
+def of(session: Session, actor: Actor, words: str = "", *, timed: bool = True) -> list[Any]:
     """The SELECTs (kind, id, at, channel, owner_id) of what waits within the actor's reach; ``words``: only what has them in its title. To be counted
     it need not be known since when a ticket waits (``timed``): that is read off its conversation."""
     parts = [
-        _tickets(actor, words, timed),
+        _tickets(session, actor, words, timed),
         _tray(actor, words),
         _leads(actor, words),
         _calls(actor, words),
         _comments(actor, words),
     ]
-    return [part for part in (*parts, *_talks(actor, words)) if part is not None]
+    return [part for part in (*parts, *_talks(session, actor, words)) if part is not None]
 
 
 def _row(kind: str, number: Any, at: Any, channel: Any, owner: Any, *clauses: Any) -> Any:
@@ -81,7 +83,19 @@ def _with(words: str, *columns: Any) -> ColumnElement[bool]:
     return or_(*(column.icontains(words, autoescape=True) for column in columns)) if words else literal(True)
 
 
-def _tickets(actor: Actor, words: str, timed: bool) -> Any:
+def _said(session: Session, actor: Actor, key: str, words: str, *more: str) -> list[ColumnElement[bool]]:
+    """Tickets or activities that have the words in their subject as the actor reads it, or in another column."""
+    if not words:
+        return []
+    table, columns = entity(key).table, ("subject", *more)
+    fits = _with(words, *(table.c[name] for name in columns))
+    wrong = persons.misread(
+        session, actor, key, fits, columns, lambda row: any(words.lower() in (row[name] or "").lower() for name in columns)
+    )
+    return [fits, table.c.id.not_in(persons.numbers(wrong))] if wrong else [fits]
+
+
+def _tickets(session: Session, actor: Actor, words: str, timed: bool) -> Any:
     if not actor.can("ticket", Action.EDIT):
         return None
     table = entity("ticket").table
@@ -94,7 +108,7 @@ def _tickets(actor: Actor, words: str, timed: bool) -> Any:
     channel = func.coalesce(type_coerce(table.c.channel, String), literal(InboundChannel.PERSON.value, String))
     mine = (visible(actor, "ticket", table, Action.EDIT), table.c.status.in_(WAITING), table.c.merged_into_id.is_(None))
     at = func.coalesce(heard, table.c.opened_at) if timed else table.c.opened_at
-    return _row(TICKET, table.c.id, at, channel, table.c.owner_id, *mine, _with(words, table.c.subject, table.c.number))
+    return _row(TICKET, table.c.id, at, channel, table.c.owner_id, *mine, *_said(session, actor, "ticket", words, "number"))
 
 
 def _tray(actor: Actor, words: str) -> Any:
@@ -190,9 +204,9 @@ def _comments(actor: Actor, words: str) -> Any:
     )  # fmt: skip
 
 
-def _talks(actor: Actor, words: str) -> Sequence[Any]:
+def _talks(session: Session, actor: Actor, words: str) -> Sequence[Any]:
     """What stands on a record and waits for an answer: answers to our mail, mail onto customers, what was logged by hand."""
-    found = []
+    found, said = [], _said(session, actor, "activity", words)
     for key in WRITABLE:
         if not actor.can(key, Action.READ) or not actor.can("activity", Action.CREATE):
             continue
@@ -201,7 +215,7 @@ def _talks(actor: Actor, words: str) -> Sequence[Any]:
         part = _row(
             TALK, _TALKS.c.id, _ACTIVITIES.c.at, _TALKS.c.channel, owner,
             _TALKS.c.direction == MessageDirection.INBOUND, _TALKS.c.settled_at.is_(None), _TALKS.c.entity == key, _ACTIVITIES.c.id == _TALKS.c.activity_id,
-            _ACTIVITIES.c.deleted_at.is_(None), table.c.id == _TALKS.c.record_id, visible(actor, key, table), _with(words, _ACTIVITIES.c.subject),
+            _ACTIVITIES.c.deleted_at.is_(None), table.c.id == _TALKS.c.record_id, visible(actor, key, table), *said,
         )  # fmt: skip
         found.append(part)
     return found

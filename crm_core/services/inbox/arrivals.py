@@ -72,7 +72,7 @@ def find(
     size: int = 25,
 ) -> Found:
     """One page of what waits, the latest first. ``whose``: mine, what nobody has, or all that the actor may work on."""
-    parts = sources.of(actor, clean(q))
+    parts = sources.of(session, actor, clean(q))
     if not parts:
         return Found((), 0, 1, {})
     everything = union_all(*parts).subquery("arrivals")
@@ -87,7 +87,7 @@ def find(
 
 
 def _counts(session: Session, actor: Actor, words: str, whose: str) -> dict[InboundChannel, int]:
-    parts = sources.of(actor, words, timed=False)
+    parts = sources.of(session, actor, words, timed=False)
     if not parts:
         return {}
     everything = union_all(*parts).subquery("arrivals")
@@ -221,7 +221,7 @@ _DRAW: dict[str, Callable[..., Iterable[Arrival]]] = {
 
 def _within_reach(session: Session, actor: Actor, kind: str, number: int) -> None:
     """It waits, and the actor may work on it; or NotFound."""
-    parts = sources.of(actor, timed=False)
+    parts = sources.of(session, actor, timed=False)
     everything = union_all(*parts).subquery("arrivals") if parts else None
     mine = None if everything is None else select(everything.c.id).where(everything.c.kind == kind, everything.c.id == number)
     if mine is None or session.execute(mine).first() is None:
