@@ -376,6 +376,16 @@ def refuse_stale_rows(what: str, now: Sequence[Any], *, stale: bool, base: Seque
         raise Conflict(f"Somebody else changed {what} meanwhile. Look at the new state before you save.", rows=list(now))
 
 
+def refuse_stale(what: str, row: Any, base_version: int | None, shown: Callable[[], Any] | None = None) -> None:
+    """Raise Conflict when ``row`` is no longer the version that a form was drawn with, None for one that does not say it. ``details["rows"]``: how
+    the row stands, for the form to merge; ``shown`` makes what the form knows it as, where that is not the row itself."""
+    if base_version is not None and base_version != row.version:
+        raise Conflict(
+            f"Somebody else changed {what} meanwhile. Look at the new state and repeat your change.",
+            rows=[shown() if shown else row.model_copy()],
+        )
+
+
 def archive(session: Session, actor: Actor, entity_key: str, record_id: int, *, base_version: int | None = None) -> Any:
     """Move a record to the bin. It can be restored; nothing that points at it is touched."""
     record = get(session, actor, entity_key, record_id, action=Action.DELETE)

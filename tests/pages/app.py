@@ -1,7 +1,9 @@
 """Opens screens in Streamlit's test runner, signed in as somebody of the cast."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
@@ -22,11 +24,7 @@ manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_componen
 
 def open_screen(actor: Actor, url: str, **params: object) -> AppTest:
     """Run the app as ``actor`` at an address; the page's elements are in the result."""
-    with write_session() as session:
-        token = sessions.start(session, actor.user_id or 0, SigninMethod.LOCAL)
-        found = sessions.lookup(session, token)
-    app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=60)
-    app.user = {"id": str(actor.user_id), "sid": str(found.session_id), "is_logged_in": True}
+    app = _signed_in(AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=60), actor)
     for name, value in params.items():
         app.query_params[name] = str(value)
     screen = next(page for page in PAGES if page.url == url)
@@ -35,6 +33,23 @@ def open_screen(actor: Actor, url: str, **params: object) -> AppTest:
     app.run()
     if not screen.default and app._page_hash not in app._registered_pages:
         raise ValueError(f"{url} is no screen of this person")
+    return app
+
+
+def draw_alone(actor: Actor, draw: Callable[..., Any], *args: object) -> AppTest:
+    """Draw one part of a screen, or a dialog, as ``actor`` with these arguments, which stay the same however often it is drawn."""
+    return _signed_in(AppTest.from_function(_drawn, default_timeout=60, args=(draw, *args)), actor).run()
+
+
+def _drawn(draw, *args):
+    draw(*args)
+
+
+def _signed_in(app: AppTest, actor: Actor) -> AppTest:
+    with write_session() as session:
+        token = sessions.start(session, actor.user_id or 0, SigninMethod.LOCAL)
+        found = sessions.lookup(session, token)
+    app.user = {"id": str(actor.user_id), "sid": str(found.session_id), "is_logged_in": True}
     return app
 
 

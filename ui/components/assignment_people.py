@@ -19,7 +19,7 @@ from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.day_input import day_input
-from ui.components.parts_clash import Part, clashing, save_parts
+from ui.components.parts_clash import Part, clashing, save_parts, saver
 from ui.session import current_actor
 
 
@@ -124,9 +124,7 @@ def person_dialog(person: PersonView) -> None:
         "calendar_id": Part("Shift", lambda value: known.get(value, "Round the clock")),
     }
 
-    def save(values: Mapping[str, Any], base: Any) -> Any:
-        return perform(people.save, person.id, **values, base_version=base.version, success=fmt.md(f"{person.name} saved."))
-
+    save = saver(people.save, fmt.md(f"{person.name} saved."), spread=True)
     if save_parts(name, pressed, seen=person, mine=mine, parts=parts, values_of=_profile, save=save):
         st.rerun()
     show_problems()

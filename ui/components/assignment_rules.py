@@ -18,7 +18,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.filter_inputs import words_of
-from ui.components.parts_clash import Part, clashing, save_parts
+from ui.components.parts_clash import Part, clashing, save_parts, saver
 from ui.session import current_actor
 
 HOW = {
@@ -68,10 +68,10 @@ def rule_dialog(rule: RuleView | None) -> None:
             show_replay(made)
 
     def save(values: Mapping[str, Any], base: RuleView | None) -> Any:
-        kept = {"is_active": base.is_active, "base_version": base.version} if base else {}
+        kept = {"is_active": base.is_active} if base else {}
         rest = {key: value for key, value in values.items() if key != "chosen"}
         words = "Rule saved. It holds from the next record on."
-        return perform(rules.save, base.id if base else None, **rest, **values["chosen"], entity=entity, **kept, success=words)
+        return saver(rules.save, words, spread=True, entity=entity, **kept)({**rest, **values["chosen"]}, base)
 
     if save_parts(question, saved, seen=rule, mine=_parts(given), parts=_labels(entity, known), values_of=_stored, save=save):
         forget_inline()

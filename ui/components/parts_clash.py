@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -14,6 +15,11 @@ from ui.actions import hush, perform
 
 Values = Mapping[str, Any]
 SECRETS = ("secret", "signing")
+SAVED_ELSEWHERE = (
+    "Somebody else saved this meanwhile. What you typed is still here: saving it keeps what they changed elsewhere and asks about what you both "
+    "changed; discarding it shows theirs."
+)
+"""What is said over something that is written on a page, before it is saved."""
 
 
 def plainly(value: Any) -> str:
@@ -33,17 +39,22 @@ def named(known: Mapping[Any, str], otherwise: str = "") -> Callable[[Any], str]
 
 
 def columns_of(keys: Iterable[str]) -> Callable[[Any], Values]:
-    """The parts of a row whose columns are called like them. A secret is never read: what stands there counts as nothing typed."""
+    """The parts of a row (or mapping) that are called like them. A secret is never read: what stands there counts as nothing typed."""
     wanted = tuple(keys)
-    return lambda row: {key: "" if key in SECRETS else getattr(row, key) for key in wanted} if row is not None else {}
+    return lambda row: {key: "" if key in SECRETS else _held(row, key) for key in wanted} if row is not None else {}
+
+
+def _held(row: Any, key: str) -> Any:
+    return row[key] if isinstance(row, Mapping) else getattr(row, key)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of what is saved. ``words``: one of its values in plain words."""
+    """A part of what is saved. ``words``: one of its values in plain words. ``long``: they are read line by line, beside each other."""
 
     label: str
     words: Callable[[Any], str] = plainly
+    long: bool = False
 
 
 def clashing(name: str) -> bool:
@@ -79,10 +90,12 @@ def save_parts(
     parts: Mapping[str, Part],
     values_of: Callable[[Any], Values],
     save: Callable[[Values, Any], Any],
+    scope: Literal["fragment", "app"] = "fragment",
 ) -> bool:
     """Save what a dialog holds, or ask; True once it is saved. ``seen``: the row with which the dialog was drawn, None for a new one; ``values_of``: the
     parts of a row; ``save`` gets the parts and the row that they are based on, and gives None when it was refused. The service says with
-    ``details["rows"]`` of its Conflict how the row stands. ``name``: the dialog's, with the version that it was drawn with."""
+    ``details["rows"]`` of its Conflict how the row stands. ``name``: the dialog's, with the version that it was drawn with. ``scope``: "app" where
+    it is edited on a page and not in a dialog."""
     theirs, values = st.session_state.get(f"_parts_{name}"), dict(mine)
     if theirs is not None:
         answer = _ask(name, values_of(seen), values_of(theirs), mine, parts)
@@ -91,30 +104,59 @@ def save_parts(
         values = answer
     elif not pressed:
         return False
-    base = seen if theirs is None else theirs
-    if save(values, base) is not None:
-        st.session_state.pop(f"_parts_{name}", None)
+    if try_parts(name, seen=seen if theirs is None else theirs, mine=values, parts=parts, values_of=values_of, save=save):
+        return True
+    if st.session_state.get(f"_parts_{name}") is not theirs:
+        st.rerun(scope=scope)
+    return False
+
+
+def try_parts(
+    name: str,
+    *,
+    seen: Any,
+    mine: Values,
+    parts: Mapping[str, Part],
+    values_of: Callable[[Any], Values],
+    save: Callable[[Values, Any], Any],
+) -> bool:
+    """Save these parts, merged with what stands there; True once they are. Nothing is drawn: where both changed a part, ``save_parts`` asks when the
+    dialog is drawn the next time."""
+    if save(mine, seen) is not None:
+        forget(name)
         return True
     now = _now()
     if now is None:
         return False
     hush()
-    values, both = merged(values_of(base), values_of(now), values)
+    values, both = merged(values_of(seen), values_of(now), mine)
     if not both and save(values, now) is not None:
-        _tell(parts, values_of(base), values_of(now), values)
-        st.session_state.pop(f"_parts_{name}", None)
+        _tell(parts, values_of(seen), values_of(now), values)
+        forget(name)
         return True
     st.session_state[f"_parts_{name}"] = now
-    st.rerun(scope="fragment")
     return False
 
 
-def saver(service: Callable[..., Any], words: str) -> Callable[[Values, Any], Any]:
-    """The ``save`` of what a service saves by id, values and the version that they are based on. ``words``: what is said once it is saved."""
+def forget(name: str) -> None:
+    """The editing ends: nothing is asked any more."""
+    st.session_state.pop(f"_parts_{name}", None)
+
+
+def stands(name: str) -> Any:
+    """While it is asked whose parts stay: the row as it stood when the save was refused; else None."""
+    return st.session_state.get(f"_parts_{name}")
+
+
+def saver(service: Callable[..., Any], words: str, *, spread: bool = False, **more: Any) -> Callable[[Values, Any], Any]:
+    """The ``save`` of what a service saves by id, values and the version that they are based on. ``words``: what is said once it is saved; ``spread``: the
+    service takes each value by its name; ``more``: what it is told besides."""
 
     def save(values: Values, base: Any) -> Any:
-        known, version = (base.id, base.version) if base else (None, None)
-        return perform(service, known, values, base_version=version, success=words)
+        known = {"base_version": _held(base, "version")} if base is not None else {}
+        given, named_ones = ((), values) if spread else ((values,), {})
+        found = _held(base, "id") if base is not None else None
+        return perform(service, found, *given, **named_ones, **more, **known, success=words)
 
     return save
 
@@ -141,16 +183,41 @@ def _ask(name: str, seen: Values, theirs: Values, mine: Values, parts: Mapping[s
         for key in both:
             st.markdown(f"**{fmt.md(parts[key].label)}**")
             found = {"mine": mine[key], "theirs": theirs.get(key), "original": seen.get(key)}
-            shown = {
-                which: f"{label}: {parts[key].words(found[which]) or fmt.NOTHING}"
-                for which, label in (("mine", "Mine"), ("theirs", "Theirs"), ("original", "Before"))
-            }
+            said = {which: parts[key].words(found[which]) or fmt.NOTHING for which in found}
+            if parts[key].long:
+                _beside(said)
+            shown = {which: label if parts[key].long else f"{label}: {said[which]}" for which, label in _WHOSE.items()}
             pick = st.radio(
-                "Keep", list(shown), format_func=partial(_word, shown), key=f"{name}_parts_{key}", label_visibility="collapsed"
-            )
+                "Keep", list(shown), format_func=partial(_word, shown), key=f"{name}_parts_{key}", label_visibility="collapsed", horizontal=parts[key].long
+            )  # fmt: skip
             values[key] = found[pick]
         pressed = st.button("Save this", type="primary", key=f"{name}_parts_save")
     return values if pressed else None
+
+
+_WHOSE = {"mine": "Mine", "theirs": "Theirs", "original": "Before"}
+_TALL = 260
+"""Pixels that a long text takes before it scrolls."""
+
+
+def _beside(said: Mapping[str, str]) -> None:
+    """Long texts beside each other (below each other on a narrow screen); the lines that are not in the one from before are marked."""
+    before = said["original"].splitlines()
+    for place, (which, label) in zip(st.columns(len(_WHOSE)), _WHOSE.items(), strict=True):
+        lines = said[which].splitlines()
+        same = {n for block in SequenceMatcher(None, before, lines, autojunk=False).get_matching_blocks() for n in range(block.b, block.b + block.size)}  # fmt: skip
+        with place.container(
+            border=True, height=_TALL if len(lines) > _MANY_LINES or len(said[which]) > _MANY_SIGNS else "content"
+        ):
+            st.caption(label)
+            st.markdown("  \n".join(_marked(line, n in same) for n, line in enumerate(lines)))
+
+
+_MANY_LINES, _MANY_SIGNS = 10, 400
+
+
+def _marked(line: str, same: bool) -> str:
+    return fmt.md(line) if same or not line.strip() else f":orange-background[{fmt.md(line)}]"
 
 
 def _word(words: Mapping[str, str], which: str) -> str:

@@ -12,6 +12,7 @@ from crm_core.vocabulary import PersonState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
+from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
 from ui.session import current_actor
 from ui.tones import TONES
 
@@ -107,8 +108,10 @@ def _index(options: Mapping[int, str], value: Any) -> int | None:
 
 
 @st.dialog("Person", width="medium", icon=":material/person:", on_dismiss="rerun")
-def person_dialog(user_id: int) -> None:
-    """Who somebody is, where they belong, what they may do, and whether they may come in."""
+def person_dialog(seen: Mapping[str, Any]) -> None:
+    """Who somebody is, where they belong, what they may do, and whether they may come in. ``seen``: the person as the dialog was opened with, which
+    what is saved is based on, whoever else saves meanwhile."""
+    user_id = seen["id"]
     person = load(users.one, user_id)
     made = st.session_state.get(_LINK)
     if made is not None and made.user_id == user_id:
@@ -118,7 +121,7 @@ def person_dialog(user_id: int) -> None:
             st.rerun(scope="fragment")
         return
     _state(person)
-    _person_form(person)
+    _person_form(seen)
     st.space("small")
     _person_actions(person)
     show_problems()
@@ -129,7 +132,7 @@ def open_person(user_id: int) -> None:
     st.session_state.pop(_LINK, None)
     for key in [key for key in st.session_state if str(key).startswith(f"person_{user_id}_")]:
         del st.session_state[key]
-    person_dialog(user_id)
+    person_dialog(load(users.one, user_id))
 
 
 def _state(person: Mapping[str, Any]) -> None:
@@ -151,12 +154,28 @@ def _person_form(person: Mapping[str, Any]) -> None:
     chosen = st.multiselect(
         "Roles", list(names), default=person["role_ids"], format_func=lambda one: names[one], key=f"{key}_roles"
     )
-    if st.button("Save", type="primary", key=f"{key}_save"):
-        changes = {"name": name, "email": email, "team_id": team_id, "manager_id": manager_id}
-        words = fmt.md(f"{name} saved.")
-        if perform(users.save, person["id"], changes, role_ids=chosen, base_version=person["version"], success=words) is not None:
-            st.rerun()
-        st.rerun(scope="fragment")
+    pressed = st.button("Save", type="primary", key=f"{key}_save", disabled=clashing(key))
+    mine = {"name": name, "email": email, "team_id": team_id, "manager_id": manager_id, "role_ids": sorted(chosen)}
+    parts = {
+        "name": Part("Name"),
+        "email": Part("E-mail address"),
+        "team_id": Part("Team", named(team_names(), "None")),
+        "manager_id": Part("Reports to", lambda one: named(_managers(person["id"], one), "Nobody")(one)),
+        "role_ids": Part("Roles", lambda ids: ", ".join(named(names)(one) for one in ids)),
+    }
+
+    def save(values: Mapping[str, Any], base: Mapping[str, Any]) -> Any:
+        changes = {field: value for field, value in values.items() if field != "role_ids"}
+        words = fmt.md(f"{values['name']} saved.")
+        return saver(users.save, words, role_ids=values["role_ids"])(changes, base)
+
+    if save_parts(key, pressed, seen=person, mine=mine, parts=parts, values_of=_held, save=save):
+        st.rerun()
+
+
+def _held(person: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a person that the form holds."""
+    return {**columns_of(["name", "email", "team_id", "manager_id"])(person), "role_ids": sorted(person["role_ids"])}
 
 
 def _person_actions(person: Mapping[str, Any]) -> None:
@@ -191,15 +210,18 @@ def team_dialog(team: TeamRow | None) -> None:
     name = st.text_input("Name", value=team.name if team else "", key=f"{key}_name", max_chars=200)
     office = st.text_input("Office", value=(team.office or "") if team else "", key=f"{key}_office", max_chars=300)
     row = st.container(horizontal=True, gap="small")
-    if row.button("Save", type="primary", key=f"{key}_save"):
-        words = fmt.md(f"Team {name} saved.")
-        verb, args = (teams.update, (team.id,)) if team else (teams.create, ())
-        base = {"base_version": team.version} if team else {}
-        if perform(verb, *args, name=name, office=office, success=words, **base) is not None:
-            st.rerun()
-        st.rerun(scope="fragment")
+    pressed = row.button("Save", type="primary", key=f"{key}_save", disabled=clashing(key))
+    mine = {"name": name, "office": office}
+    save = saver(teams.update if team else _new_team, fmt.md(f"Team {name} saved."), spread=True)
+    parts = {"name": Part("Name"), "office": Part("Office")}
+    if save_parts(key, pressed, seen=team, mine=mine, parts=parts, values_of=columns_of(mine), save=save):
+        st.rerun()
     if team is not None and row.button("Remove", icon=":material/delete:", key=f"{key}_remove"):
         if perform(teams.remove, team.id, success=fmt.md(f"Team {team.name} removed.")) is not None:
             st.rerun()
         st.rerun(scope="fragment")
     show_problems()
+
+
+def _new_team(session: Any, actor: Any, _none: None, **given: str) -> Any:
+    return teams.create(session, actor, **given)

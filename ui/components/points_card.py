@@ -1,6 +1,5 @@
 """The points of a lead by rules: on the lead, with what each rule gives; and the tab where the rules are made."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -13,7 +12,7 @@ from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.filter_inputs import words_of
 from ui.components.header import empty_state
-from ui.components.parts_clash import Part, clashing, columns_of, save_parts
+from ui.components.parts_clash import Part, clashing, columns_of, save_parts, saver
 from ui.session import current_actor
 
 
@@ -133,10 +132,7 @@ def points_dialog(rule: PointRuleView | None) -> None:
         "signal": Part("Each time it", lambda signal: point_rules.SIGNALS.get(signal, signal)), "half_life_days": Part("Half of it after days"),
     }  # fmt: skip
 
-    def save(values: Mapping[str, Any], base: Any) -> Any:
-        known = {"base_version": base.version} if base else {}
-        return perform(points.save, base.id if base else None, **values, **known, success="Saved. Leads are counted anew.")
-
+    save = saver(points.save, "Saved. Leads are counted anew.", spread=True)
     if save_parts(question, pressed, seen=rule, mine=mine, parts=parts, values_of=columns_of(mine), save=save):
         forget_inline()
         st.rerun()

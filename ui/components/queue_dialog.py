@@ -1,15 +1,12 @@
 """The dialog of a queue: its name, whose it is, how long something may wait."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import streamlit as st
 
 from crm_core import lists
 from crm_core.services.routing import queues
 from crm_core.services.routing.queues import QueueView
-from ui.actions import load, perform, show_problems
-from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts
+from ui.actions import load, show_problems
+from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
 from ui.components.sla_card import minutes_of, span
 
 
@@ -30,11 +27,14 @@ def queue_dialog(queue: QueueView | None) -> None:
         "team_id": Part("Whose queue it is", named(teams, "Nobody’s in particular")),
         "max_wait_minutes": Part("Tell them when something waits longer than", lambda minutes: span(minutes) or "Never"),
     }
-
-    def save(values: Mapping[str, Any], base: QueueView | None) -> Any:
-        known = {"base_version": base.version} if base else {}
-        return perform(queues.save, base.id if base else None, **values, **known, success="Queue saved.")
-
-    if save_parts(question, pressed, seen=queue, mine=mine, parts=parts, values_of=columns_of(mine), save=save):
+    if save_parts(
+        question,
+        pressed,
+        seen=queue,
+        mine=mine,
+        parts=parts,
+        values_of=columns_of(mine),
+        save=saver(queues.save, "Queue saved.", spread=True),
+    ):
         st.rerun()
     show_problems()

@@ -23,6 +23,7 @@ from crm_core.kit.text import clean, fold
 from crm_core.models import CustomField, LeadForm, RoleFieldMask
 from crm_core.models.base import Customisable
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.admin import field_uses
 from crm_core.vocabulary import Action, FieldKind, FieldLevel
 
@@ -133,8 +134,7 @@ def update(
 ) -> CustomField:
     """Change label, options, required, pii, filterable, section or help. Key and kind stay what they are."""
     row = get(session, actor, field_id, action=Action.MANAGE)
-    if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this field meanwhile. Look at it again before you save.")
+    refuse_stale("this field", row, base_version)
     refused = set(changes) - {"label", "options", "required", "pii", "filterable", "section", "help"}
     if refused:
         raise Invalid(fields=dict.fromkeys(refused, "This can't be changed; add a new field instead."))

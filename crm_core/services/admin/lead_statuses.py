@@ -14,6 +14,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import Lead, LeadStatus
+from crm_core.records import refuse_stale
 from crm_core.services.admin import field_uses
 from crm_core.vocabulary import Action, LeadKind
 
@@ -165,8 +166,7 @@ def retire(session: Session, actor: Actor, status_id: int, into_id: int | None, 
     require(actor, "pipeline", Action.MANAGE)
     _keep_all(session)
     status = _get(session, status_id)
-    if base_version is not None and base_version != status.version:
-        raise Conflict("Somebody else changed this status meanwhile. Look at it again.")
+    refuse_stale("this status", status, base_version)
     if problem := obstacle(session, actor, status_id):
         raise Conflict(problem)
     into = _get(session, into_id) if into_id is not None and into_id != status_id else None

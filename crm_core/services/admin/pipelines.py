@@ -14,6 +14,7 @@ from crm_core.filters import unaskable, where
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import Deal, Pipeline, Stage, StageEvent
+from crm_core.records import refuse_stale
 from crm_core.services.admin import setup
 from crm_core.vocabulary import Action, ForecastCategory, GateStrictness, StageKind
 
@@ -147,10 +148,7 @@ def _get(session: Session, pipeline_id: int, base_version: int | None) -> Pipeli
     pipeline = session.get(Pipeline, pipeline_id)
     if pipeline is None:
         raise NotFound("This pipeline does not exist.")
-    if base_version is not None and base_version != pipeline.version:
-        raise Conflict(
-            "Somebody else changed this pipeline meanwhile. Look at the new state first.", rows=[_row(session, pipeline, {})]
-        )
+    refuse_stale("this pipeline", pipeline, base_version, lambda: _row(session, pipeline, {}))
     return pipeline
 
 
@@ -204,8 +202,7 @@ def set_gate(
     stage = session.get(Stage, stage_id)
     if stage is None:
         raise NotFound("This stage no longer exists.")
-    if base_version is not None and base_version != stage.version:
-        raise Conflict("Somebody else changed this stage meanwhile. Look at the new state and repeat your change.")
+    refuse_stale("this stage", stage, base_version)
     words = clean(message)[:MAX_MESSAGE]
     if gate:
         _check_gate(session, actor, stage, gate, words)

@@ -16,6 +16,7 @@ from crm_core.fields import FieldSpec, registry
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import Role, RoleFieldMask, RolePermission, UserRole
+from crm_core.records import refuse_stale
 from crm_core.services.admin import field_uses, role_rules
 from crm_core.services.admin.people import require_an_administrator
 from crm_core.vocabulary import Action, FieldLevel, Scope
@@ -122,11 +123,7 @@ def set_rights(
     role = _get(session, role_id)
     if role.key == "administrator":
         raise Conflict("The administrator's role always may do everything. Make another role for somebody who should do less.")
-    if base_version is not None and base_version != role.version:
-        raise Conflict(
-            "Somebody else changed this role meanwhile. Look at the new state and repeat your change.",
-            rows=[_rights(session, role)],
-        )
+    refuse_stale("this role", role, base_version, lambda: _rights(session, role))
     role_rules.check(grants)
     wanted = _checked(session, fields)
     before, were = _grants(session, role.id), _fields(session, role.id)

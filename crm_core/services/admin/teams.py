@@ -11,6 +11,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.text import clean
 from crm_core.models import Team, User
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.vocabulary import Action
 
 
@@ -47,8 +48,7 @@ def update(session: Session, actor: Actor, team_id: int, *, name: str, office: s
     """Rename a team or move its office. Events: team.updated."""
     require(actor, "user", Action.MANAGE)
     team = _get(session, team_id)
-    if base_version is not None and base_version != team.version:
-        raise Conflict("Somebody else changed this team meanwhile. Look at the new state and repeat your change.")
+    refuse_stale("this team", team, base_version)
     before = (team.name, team.office)
     team.name, team.office = _free_name(session, name, of=team.id), clean(office)[:300] or None
     changed = {"name": (before[0], team.name), "office": (before[1], team.office)}

@@ -16,6 +16,7 @@ from crm_core.kit.paging import Page
 from crm_core.kit.text import one_line
 from crm_core.models import AuthSession, Role, Team, User, UserRole
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.admin import hierarchy, link_mail, links, passwords, sessions
 from crm_core.services.admin.founding import timezones
 from crm_core.services.admin.people import check_email, get, require_an_administrator
@@ -288,8 +289,7 @@ def update(session: Session, actor: Actor, user_id: int, changes: Mapping[str, A
     """Change name, e-mail, team, manager or time zone. A new manager must not work below the person. Events: user.updated."""
     require(actor, "user", Action.MANAGE)
     user = get(session, user_id)
-    if base_version is not None and base_version != user.version:
-        raise Conflict(f"Somebody else changed {user.name} meanwhile. Look at the new state and repeat your change.")
+    refuse_stale(user.name, user, base_version, lambda: _people(session, _USERS.c.id == user.id, limit=1)[0])
     _require_not_above(session, actor, user)
     unknown = set(changes) - set(_CHANGEABLE)
     if unknown:
@@ -316,7 +316,10 @@ def save(
     role_ids: Sequence[int],
     base_version: int | None = None,
 ) -> User:
-    """Everything that the form of a person shows, in one go: place and words, and roles. Events: user.updated, user.roles_changed."""
+    """Everything that the form of a person shows, in one go: place and words, and roles. Events: user.updated, user.roles_changed.
+
+    Raises Conflict with the person as ``one`` gives them in ``details["rows"]`` when they are not those of ``base_version`` any more.
+    """
     update(session, actor, user_id, changes, base_version=base_version)
     return set_roles(session, actor, user_id, role_ids)
 
@@ -357,6 +360,7 @@ def set_roles(session: Session, actor: Actor, user_id: int, role_ids: Sequence[i
     before = _roles_of(session, user.id)
     if {role_id for role_id, _ in before} == set(role_ids):
         return user
+    user.updated_at = utcnow()  # whoever drew a form before must not put the former roles back
     _give_roles(session, actor, user.id, role_ids)
     require_an_administrator(session)
     after = _roles_of(session, user.id)

@@ -14,12 +14,13 @@ from sqlmodel import Session, col, select
 from crm_core import events
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
-from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.errors import Invalid, NotFound, NotPermitted
 from crm_core.kit.business_calendar import check_hours
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, slug
 from crm_core.models import Activity, Booking, BookingPage, ServiceCalendar, User
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.booking import hosts, slot_rules
 from crm_core.vocabulary import Action, BookingPlace, BookingState, Scope
 
@@ -141,10 +142,7 @@ def save(
     row = _get(session, page_id) if page_id else BookingPage(name="", slug="", owner_id=actor.user_id, host_ids=[actor.user_id])
     if not may_edit(actor, row):
         raise NotPermitted("Only the owner of this page and managers may change it.")
-    if base_version is not None and base_version != row.version:
-        raise Conflict(
-            "Somebody else changed this page meanwhile. Look at the new state and repeat your change.", rows=[row.model_copy()]
-        )
+    refuse_stale("this page", row, base_version)
     for key, value in _checked(session, actor, {**row.model_dump(), **values}, row.id).items():
         setattr(row, key, value)
     session.add(row)

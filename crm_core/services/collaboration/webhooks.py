@@ -21,6 +21,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import User, Webhook, WebhookDelivery
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.collaboration import webhook_rules as rules
 from crm_core.vocabulary import Action, HookState
 
@@ -64,10 +65,7 @@ def save(
     hook = _get(session, webhook_id) if webhook_id else Webhook(
         name="", url="", secret=rules.new_secret(), owner_id=actor.user_id or 0, since_at=now
     )  # fmt: skip
-    if base_version is not None and base_version != hook.version:
-        raise Conflict(
-            "Somebody else changed this webhook meanwhile. Look at the new state and repeat your change.", rows=[hook.model_copy()]
-        )
+    refuse_stale("this webhook", hook, base_version)
     given = {**hook.model_dump(), **values}
     for key, value in _checked(session, given, hook.id).items():
         setattr(hook, key, value)

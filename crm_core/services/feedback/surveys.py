@@ -10,12 +10,13 @@ from sqlmodel import Session, col, select
 
 from crm_core import db, events
 from crm_core.access import Actor, require
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.filters import where
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Survey, SurveyAnswer, SurveyInvitation, SurveyRevision, Ticket, User
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.feedback import question_rules, survey_rules, tokens
 from crm_core.vocabulary import Action, SurveyKind, SurveyTrigger
 
@@ -82,8 +83,7 @@ def save(
     """Create a survey or change it. Switched on, it asks about what happens from then on, never about the past. Events: survey.saved."""
     require(actor, "survey", Action.MANAGE)
     row = known(session, survey_id) if survey_id else Survey(name="")
-    if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this survey meanwhile. Look at the new state and repeat your change.")
+    refuse_stale("this survey", row, base_version)
     was_active = row.is_active
     made = _checked(session, actor, row, {**row.model_dump(), **values})
     if row.id and made["kind"] is not row.kind and _answers(session, row.id):

@@ -15,6 +15,7 @@ from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minut
 from crm_core.kit.text import clean
 from crm_core.models import ServiceCalendar, SlaPolicy, WorkProfile
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.helpdesk.sla_rules import ALWAYS
 from crm_core.vocabulary import Action
 
@@ -58,10 +59,7 @@ def save(
     """Create working hours or change them; open tickets under them are planned anew. Events: calendar.saved."""
     require(actor, "service_level", Action.MANAGE)
     row = _get(session, calendar_id) if calendar_id else ServiceCalendar(name="", timezone="UTC")
-    if base_version is not None and base_version != row.version:
-        raise Conflict(
-            "Somebody else changed these working hours meanwhile. Look at the new state and repeat your change.", rows=[_view(row)]
-        )
+    refuse_stale("these working hours", row, base_version, lambda: _view(row))
     made = _checked(name, timezone, week, exceptions)
     _refuse_same_name(session, clean(name), row.id)
     row.name, row.timezone = clean(name)[:80], timezone

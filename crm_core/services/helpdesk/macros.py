@@ -15,6 +15,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip
 from crm_core.models import Macro, Organisation, Ticket, TicketMessage
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.helpdesk import answer_rules, answers, macro_work, slas, ticket_rules, tickets
 from crm_core.vocabulary import Action, FieldKind, TicketKind, Visibility
 
@@ -120,11 +121,7 @@ def save(
     row = get(session, actor, macro_id) if macro_id else Macro(name="", owner_id=actor.user_id, rank=_last(session) + 1)
     if macro_id and not _may_change(actor, row):
         raise NotPermitted("Only its owner, or whoever runs the service team, can change a shared macro.")
-    if base_version is not None and base_version != row.version:
-        raise Conflict(
-            "Somebody else changed this macro meanwhile. Look at the new state and repeat your change.",
-            rows=[_view(actor, row, "")],
-        )
+    refuse_stale("this macro", row, base_version, lambda: _view(actor, row, ""))
     name = clip(clean(str(values.get("name", row.name))), 80)
     wrong = {} if name else {"name": "Give the macro a name."}
     steps = _checked(session, actor, values.get("steps", row.steps), wrong)

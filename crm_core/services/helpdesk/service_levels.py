@@ -8,10 +8,11 @@ from sqlmodel import Session, col, select
 
 from crm_core import events, jobs
 from crm_core.access import Actor, require
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.filters import unaskable, where
 from crm_core.kit.text import clean
 from crm_core.models import ServiceCalendar, SlaClock, SlaPolicy, Team, User
+from crm_core.records import refuse_stale
 from crm_core.services.helpdesk import escalation_rules
 from crm_core.vocabulary import Action, Priority, SlaTarget
 
@@ -58,11 +59,7 @@ def save(
     """Create a service level or change it; open tickets are planned anew. Events: service_level.saved."""
     require(actor, "service_level", Action.MANAGE)
     row = _get(session, policy_id) if policy_id else SlaPolicy(name="", rank=len(_ordered(session)) + 1)
-    if base_version is not None and base_version != row.version:
-        raise Conflict(
-            "Somebody else changed this service level meanwhile. Look at the new state and repeat your change.",
-            rows=[_view(session, row)],
-        )
+    refuse_stale("this service level", row, base_version, lambda: _view(session, row))
     _check(session, actor, name, targets, filter, calendar_id, escalate_to_id, row.id)
     row.name, row.filter, row.calendar_id = clean(name)[:80], dict(filter) if filter else None, calendar_id
     row.targets = {priority: dict(minutes) for priority, minutes in targets.items() if minutes}

@@ -13,13 +13,14 @@ from sqlmodel import Session, col, select
 from crm_core import events
 from crm_core.access import Actor, require
 from crm_core.channels import imap
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.fields import registry
 from crm_core.kit import sealed
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, clip, email_key
 from crm_core.models import InboundMail, Mailbox, Team, User
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.helpdesk import answer_rules
 from crm_core.services.inbox import writing
 from crm_core.vocabulary import Action, InboundState, Level, MailBecomes, MailSource, MailTls, UnknownSender
@@ -76,10 +77,7 @@ def save(
     """Create a mailbox or change it. ``values``: its columns; ``secret`` and ``signing`` replace what is kept, left out they stay. Events: mailbox.saved."""
     require(actor, "mailbox", Action.MANAGE)
     box = get(session, mailbox_id) if mailbox_id else Mailbox(name="", address="", address_key="")
-    if base_version is not None and base_version != box.version:
-        raise Conflict(
-            "Somebody else changed this mailbox meanwhile. Look at the new state and repeat your change.", rows=[box.model_copy()]
-        )
+    refuse_stale("this mailbox", box, base_version)
     place = (box.source, box.host, box.port, box.username, box.folder)
     for key, value in _checked(session, box, values).items():
         setattr(box, key, value)

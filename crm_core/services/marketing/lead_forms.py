@@ -14,12 +14,12 @@ from sqlmodel import Session, col, select
 from crm_core import events
 from crm_core.access import Actor, require, system, visible
 from crm_core.entities import entity
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.fields import FieldSpec, parse_all, registry
 from crm_core.kit.text import clean, clip, fold
 from crm_core.models import FormSubmission, LeadForm, User
 from crm_core.ordering import alphabetical
-from crm_core.records import check_references
+from crm_core.records import check_references, refuse_stale
 from crm_core.vocabulary import Action, FieldKind, SubmissionState, Via
 
 OFFERED = ("name", "company", "job_title", "email", "phone", "website", "city", "country", "description")
@@ -87,10 +87,7 @@ def save(
     """
     require(actor, "lead_form", Action.MANAGE)
     form = _get(session, form_id) if form_id else LeadForm(name="", slug="")
-    if base_version is not None and base_version != form.version:
-        raise Conflict(
-            "Somebody else changed this form meanwhile. Look at the new state and repeat your change.", rows=[form.model_copy()]
-        )
+    refuse_stale("this form", form, base_version)
     given = {**form.model_dump(), **values}
     made = _checked(session, actor, given, form.id)
     for key, value in made.items():

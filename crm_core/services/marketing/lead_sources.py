@@ -21,6 +21,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import LeadForm, LeadSource
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.marketing import lead_forms, pull_rules
 from crm_core.services.marketing.pull_rules import UnreadableError
 from crm_core.vocabulary import Action
@@ -77,10 +78,7 @@ def save(
     """Create a source or change it. ``values``: its columns; ``secret`` replaces the one that is kept, left out it stays. Events: lead_source.saved."""
     require(actor, "lead_form", Action.MANAGE)
     row = get(session, actor, source_id) if source_id else LeadSource(name="", form_id=0, url="")
-    if base_version is not None and base_version != row.version:
-        raise Conflict(
-            "Somebody else changed this source meanwhile. Look at the new state and repeat your change.", rows=[row.model_copy()]
-        )
+    refuse_stale("this source", row, base_version)
     made = _checked(session, row, {**row.model_dump(), **values})
     if any(getattr(row, key) != made[key] for key in ("url", "cursor_param", "cursor_path", "cursor_in")):
         row.cursor = ""

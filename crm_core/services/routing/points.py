@@ -14,13 +14,14 @@ from crm_core import events, jobs, records
 from crm_core.access import Actor, require, system, visible
 from crm_core.db import bump
 from crm_core.entities import entity
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.filters import unaskable, where
 from crm_core.jobs import Job, job
 from crm_core.jobs.tables import DONE, RUNS, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import Activity, LeadPoints, PointRule, RoutingSetting, Touchpoint
+from crm_core.records import refuse_stale
 from crm_core.services.routing import point_rules
 from crm_core.services.routing.point_rules import SIGNALS, START, Signal
 from crm_core.services.routing.rules import require_all
@@ -122,10 +123,7 @@ def save(
     """Create a rule or change it; all open leads are counted anew. Events: assignment.points_saved."""
     require_all(actor)
     row = _get(session, rule_id) if rule_id else PointRule(name="", kind=kind, points=points)
-    if base_version is not None and base_version != row.version:
-        raise Conflict(
-            "Somebody else changed this rule meanwhile. Look at the new state and repeat your change.", rows=[row.model_copy()]
-        )
+    refuse_stale("this rule", row, base_version)
     fit, wrong = kind is LeadPointKind.FIT, dict[str, str]()
     if not clean(name):
         wrong["name"] = "Give the rule a name."

@@ -14,6 +14,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.text import clean
 from crm_core.models import QueueItem, RoutingRule, Team, WorkQueue
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.routing.rules import require_all
 from crm_core.services.routing.standing import KINDS
 from crm_core.vocabulary import Action
@@ -74,11 +75,12 @@ def save(
     """Create a queue or change it; its team hears of what waits longer than it should. Events: assignment.queue_saved."""
     require_all(actor)
     row = _get(session, queue_id) if queue_id else WorkQueue(name="")
-    if base_version is not None and base_version != row.version:
-        raise Conflict(
-            "Somebody else changed this queue meanwhile. Look at the new state and repeat your change.",
-            rows=[QueueView(row.id, row.version, row.name, row.team_id, row.max_wait_minutes, 0, None)],
-        )
+    refuse_stale(
+        "this queue",
+        row,
+        base_version,
+        lambda: QueueView(row.id, row.version, row.name, row.team_id, row.max_wait_minutes, 0, None),
+    )
     wrong: dict[str, str] = {}
     if not clean(name):
         wrong["name"] = "Give the queue a name."

@@ -8,11 +8,12 @@ from sqlmodel import Session, col, select
 
 from crm_core import events
 from crm_core.access import Actor, require
-from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.errors import Invalid, NotFound, NotPermitted
 from crm_core.fields import registry
 from crm_core.filters import in_words, unaskable, where
 from crm_core.kit.text import clean
 from crm_core.models import RoutingRule, RoutingTurn, Team, User, WorkQueue
+from crm_core.records import refuse_stale
 from crm_core.services.routing.choice_rules import TOP_SKILL, WEIGHTS
 from crm_core.services.routing.standing import KINDS
 from crm_core.vocabulary import Action, RouteMethod, Scope
@@ -74,11 +75,7 @@ def save(
         territory=territory, skill=skill, weights=weights,
     )  # fmt: skip
     row = _get(session, rule_id) if rule_id else made
-    if base_version is not None and base_version != row.version:
-        raise Conflict(
-            "Somebody else changed this rule meanwhile. Look at the new state and repeat your change.",
-            rows=[_view(session, row, 0)],
-        )
+    refuse_stale("this rule", row, base_version, lambda: _view(session, row, 0))
     if rule_id:
         for key in ("name", "filter", "method", "people", "team_id", "queue_id", "territory", "skill", "weights"):
             setattr(row, key, getattr(made, key))

@@ -12,12 +12,13 @@ from sqlmodel import Session, col, select
 
 from crm_core import events, records
 from crm_core.access import Actor, require
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.jobs import enqueue
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold
 from crm_core.models import Campaign, Shop, ShopDelivery, ShopLink, User
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.vocabulary import Action, ShopKind, ShopState
 
 _SECRET = re.compile(r"^[\x21-\x7e]{8,200}$")
@@ -64,10 +65,7 @@ def save(
     shop = _get(session, shop_id) if shop_id else Shop(
         name="", kind=ShopKind.SHOPIFY, token=secrets.token_urlsafe(18), secret=secrets.token_urlsafe(24), owner_id=actor.user_id or 0
     )  # fmt: skip
-    if base_version is not None and base_version != shop.version:
-        raise Conflict(
-            "Somebody else changed this shop meanwhile. Look at the new state and repeat your change.", rows=[shop.model_copy()]
-        )
+    refuse_stale("this shop", shop, base_version)
     before = shop.secret
     for key, value in _checked(session, {**shop.model_dump(), **values}, shop).items():
         setattr(shop, key, value)

@@ -12,11 +12,12 @@ from sqlmodel import Session, col, select
 
 from crm_core import events
 from crm_core.access import Actor, require
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.kit import sealed
 from crm_core.kit.text import clean, fold, phone_key
 from crm_core.models import ServiceCalendar, Team, User, VoiceCall, VoiceMenu, VoiceVersion
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.helpdesk import article_finding
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.telephony import flow_rules
@@ -202,8 +203,7 @@ def save(
     flow, is_active, token (kept sealed; empty keeps the one before). Events: voice_menu.saved."""
     require(actor, "telephony", Action.MANAGE)
     menu = known(session, menu_id) if menu_id else VoiceMenu(name="", key=secrets.token_urlsafe(16), flow=START)
-    if base_version is not None and base_version != menu.version:
-        raise Conflict("Somebody else changed this menu meanwhile. Look at the new state and repeat your change.")
+    refuse_stale("this menu", menu, base_version)
     for key, value in _checked(session, menu, {**menu.model_dump(), **values}).items():
         setattr(menu, key, value)
     if values.get("token"):
