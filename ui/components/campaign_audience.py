@@ -13,9 +13,9 @@ from crm_core.services.marketing.ways import Way
 from crm_core.vocabulary import Action, Gate, Outlet, Purpose
 from ml.lift import ENOUGH_PEOPLE
 from ui import format as fmt
-from ui.actions import load, perform
+from ui.actions import load
 from ui.cache import cached
-from ui.components import campaign_ways
+from ui.components import campaign_plan, campaign_ways
 from ui.components.campaign_letter import coupon_choice
 from ui.components.campaign_tables import ENTITIES, TABLES
 from ui.navigation import page_of
@@ -59,12 +59,6 @@ def _problem(session: Any, actor: Actor, campaign_id: int) -> str:
     return audience.problem(session, actor, *(way.aim for way in campaign_ways.found_of(session, actor, campaign_id)))
 
 
-def _save(campaign_id: int, field: str, key: str) -> None:
-    value = st.session_state[key]
-    if perform(plans.save, campaign_id, {field: value}) is None:  # other widgets: the old ones would go on showing what was refused
-        st.session_state["plan_turn"] = st.session_state.get("plan_turn", 0) + 1
-
-
 def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, ways: list[Way], *, fixed: bool, may_edit: bool) -> None:
     disabled = fixed or not may_edit
     found = (
@@ -74,9 +68,11 @@ def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, ways: list[Way]
     )
 
     def saved(field: str) -> dict[str, Any]:
-        key = f"plan_{campaign_id}_{field}_{plan.version}_{st.session_state.get('plan_turn', 0)}"
-        return {"key": key, "on_change": _save, "args": (campaign_id, field, key), "disabled": disabled}
+        key = f"plan_{campaign_id}_{field}_{plan.version}_{campaign_plan.turn()}"
+        return {"key": key, "on_change": campaign_plan.choose, "args": (campaign_id, field, key, plan), "disabled": disabled}
 
+    if not disabled:
+        campaign_plan.question(campaign_id)
     campaign_ways.chosen(campaign_id, plan, ways, disabled=disabled)
     if found or plan.segment_ids:
         names = {**dict.fromkeys((*plan.segment_ids, *plan.exclude_ids), "A segment that is not there any more"), **found}

@@ -1,6 +1,6 @@
 """The letter of a campaign: wordings, fields, what is wrong with it, and how real people would get it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -12,9 +12,11 @@ from crm_core.models import CampaignPlan, CampaignVariant, LetterTemplate
 from crm_core.services.marketing import letters, plans
 from crm_core.vocabulary import Action, LetterUse, PromotionState
 from ui.actions import load, perform, renew, submit_key
+from ui.components import campaign_plan, letter_merge
 from ui.components.letter_parts import body_input, body_typed
 from ui.components.letter_preview import fields_help, flaw_list, shown_for
 from ui.components.letter_start import keep_button, start_button
+from ui.components.parts_clash import SAVED_ELSEWHERE, clashing, forget, save_parts, stands
 
 EXAMPLE = """Hello {{first_name|there}},
 
@@ -33,6 +35,8 @@ def letter_tab(actor: Actor, campaign_id: int, plan: CampaignPlan, may_edit: boo
     rows = load(plans.variants, campaign_id)
     left, right = st.columns([6, 5], gap="large")
     with left:
+        if may_edit and not fixed:
+            campaign_plan.question(campaign_id)
         coupon_choice(actor, campaign_id, plan, disabled=fixed or not may_edit)
         _editor(campaign_id, plan, rows, disabled=fixed or not may_edit)
     with right:
@@ -88,16 +92,12 @@ def coupon_choice(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disable
     if not found:
         return
     options = [0, *found]
-    key = f"plan_{campaign_id}_promotion_{plan.version}"
+    key = f"plan_{campaign_id}_promotion_{plan.version}_{campaign_plan.turn()}"
     st.selectbox(
         "Discount codes of", options, index=options.index(plan.promotion_id) if plan.promotion_id in found else 0, key=key,
-        format_func=lambda one: found.get(one, "No promotion"), on_change=_choose_coupon, args=(campaign_id, key), disabled=disabled,
+        format_func=lambda one: found.get(one, "No promotion"), on_change=campaign_plan.choose, args=(campaign_id, "promotion_id", key, plan), disabled=disabled,
         help="Write `{{coupon}}` where the code should stand. Each person gets one code, the same in every letter of this promotion",
     )  # fmt: skip
-
-
-def _choose_coupon(campaign_id: int, key: str) -> None:
-    perform(plans.save, campaign_id, {"promotion_id": st.session_state[key] or None})
 
 
 def _promotions(session: Any, actor: Actor, chosen: int | None) -> dict[int, str]:
@@ -112,7 +112,7 @@ def _promotions(session: Any, actor: Actor, chosen: int | None) -> dict[int, str
 def _editor(campaign_id: int, plan: CampaignPlan, rows: Sequence[CampaignVariant], *, disabled: bool) -> None:
     """The wordings as they are typed. What is not saved yet outlives a look at another tab, and somebody else's saving."""
     versions, saved = [one.version for one in rows], _plain(rows)
-    draft: dict[str, Any] = {"versions": versions, "saved": saved, "typed": saved, "turn": 0}
+    draft: dict[str, Any] = {"rows": rows, "versions": versions, "saved": saved, "typed": saved, "turn": 0}
     if not disabled:
         draft = st.session_state.setdefault(_key(campaign_id), draft)
     start, name = draft["typed"], _name(campaign_id, draft)
@@ -124,15 +124,12 @@ def _editor(campaign_id: int, plan: CampaignPlan, rows: Sequence[CampaignVariant
     elsewhere = draft["versions"] != versions
     if elsewhere and (not unsaved(campaign_id) or _kept(draft["typed"]) == _kept(saved)):  # the latter: a second click on Save
         st.session_state.pop(_key(campaign_id))
+        forget(f"letter_{campaign_id}")
         st.rerun()
-    if elsewhere:
-        st.warning(
-            "Somebody else saved this letter meanwhile. What you typed is still here: saving it replaces theirs, discarding it shows theirs.",
-            icon=":material/group:",
-        )
+    if elsewhere and not clashing(f"letter_{campaign_id}"):
+        st.warning(SAVED_ELSEWHERE, icon=":material/group:")
     fields_help(load(letters.fields, plan))
-    _buttons(campaign_id, draft)
-    draft["seen"] = versions
+    _buttons(campaign_id, draft, rows)
 
 
 def _kept(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, int]]:
@@ -164,8 +161,9 @@ def _discard(campaign_id: int) -> None:
     draft = st.session_state[_key(campaign_id)]
     turn = draft["turn"] + 1  # other widgets: the old ones would keep what was typed
     rows = load(plans.variants, campaign_id)
-    saved = _plain(rows)
-    st.session_state[_key(campaign_id)] = {"versions": [one.version for one in rows], "saved": saved, "typed": saved, "turn": turn}
+    versions, saved = [one.version for one in rows], _plain(rows)
+    st.session_state[_key(campaign_id)] = {"rows": rows, "versions": versions, "saved": saved, "typed": saved, "turn": turn}
+    forget(f"letter_{campaign_id}")
 
 
 def _take(campaign_id: int, one: LetterTemplate, place: int) -> None:
@@ -177,15 +175,11 @@ def _take(campaign_id: int, one: LetterTemplate, place: int) -> None:
     draft |= {"typed": typed, "turn": draft["turn"] + 1}
 
 
-def _buttons(campaign_id: int, draft: dict[str, Any]) -> None:
-    typed = draft["typed"]
+def _buttons(campaign_id: int, draft: dict[str, Any], rows: Sequence[CampaignVariant]) -> None:
+    typed, question = draft["typed"], f"letter_{campaign_id}"
+    asked = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Save letter", type="primary", key="letter_save"):
-            given = [one for one in typed if not one["drop"]]
-            known = draft.get("seen", draft["versions"])  # as of the last drawing: later ones this person has not seen
-            if perform(plans.set_variants, campaign_id, given, base_versions=known, success="Letter saved.") is not None:
-                _discard(campaign_id)
-            st.rerun()
+        pressed = st.button("Save letter", type="primary", key="letter_save", disabled=clashing(question))
         if len(typed) < plans.MAX_VARIANTS and st.button(
             "Compare with another wording", icon=":material/alt_route:", key="letter_more"
         ):
@@ -195,6 +189,29 @@ def _buttons(campaign_id: int, draft: dict[str, Any]) -> None:
         if unsaved(campaign_id):
             st.button("Discard changes", type="tertiary", key="letter_discard", on_click=_discard, args=(campaign_id,))
             st.caption(":orange[:material/edit_note: Not saved yet]", width="content")
+    with asked:
+        if _saved(campaign_id, question, pressed, draft, rows):
+            _discard(campaign_id)
+            st.rerun()
+
+
+def _saved(campaign_id: int, question: str, pressed: bool, draft: dict[str, Any], rows: Sequence[CampaignVariant]) -> bool:
+    """Whether the wordings were saved. Those of another number, which somebody else left out or added, can't be laid beside each other one by one:
+    then the letter is one whole."""
+    seen, typed, now = draft["rows"], draft["typed"], stands(question)
+    whole = len(rows if now is None else now) != len(seen)
+    mine = letter_merge.whole(typed) if whole else letter_merge.each(typed)
+
+    def save(values: Mapping[str, Any], base: Sequence[CampaignVariant]) -> Any:
+        if not whole and len(base) != len(seen):
+            return None
+        made = letter_merge.letter(values, typed, base)
+        return perform(plans.set_variants, campaign_id, made, base_versions=[one.version for one in base], success="Letter saved.")
+
+    return save_parts(
+        question, pressed, seen=seen, mine=mine, parts=letter_merge.parts(len(typed)), save=save, scope="app",
+        values_of=lambda given: (letter_merge.whole if whole else letter_merge.each)([one.model_dump() for one in given]),
+    )  # fmt: skip
 
 
 def _previews(actor: Actor, campaign_id: int, rows: Sequence[CampaignVariant]) -> None:

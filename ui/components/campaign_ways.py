@@ -13,6 +13,7 @@ from crm_core.services.marketing.ways import Way
 from crm_core.vocabulary import Gate, Outlet
 from ui.actions import load, perform
 from ui.cache import cached
+from ui.components import campaign_plan
 from ui.components.campaign_tables import ENTITIES, TABLES
 from ui.components.day_input import day_input
 
@@ -28,7 +29,7 @@ def found_of(session: Any, actor: Actor, campaign_id: int) -> list[Way]:
 
 def chosen(campaign_id: int, plan: CampaignPlan, found: list[Way], *, disabled: bool) -> None:
     """By which ways the campaign goes out."""
-    key = f"plan_{campaign_id}_ways_{plan.version}_{_turn()}"
+    key = f"plan_{campaign_id}_ways_{plan.version}_{campaign_plan.turn()}"
     st.multiselect(
         "How people are reached", list(Outlet), default=[way.outlet for way in found], format_func=lambda one: one.label, key=key,
         on_change=_choose, args=(campaign_id, key), disabled=disabled, placeholder="Choose at least one channel",
@@ -36,17 +37,9 @@ def chosen(campaign_id: int, plan: CampaignPlan, found: list[Way], *, disabled: 
     )  # fmt: skip
 
 
-def _turn() -> int:
-    return int(st.session_state.get("plan_turn", 0))
-
-
-def _refused(result: Any) -> None:
-    if result is None:  # other widgets: the old ones would go on showing what was refused
-        st.session_state["plan_turn"] = _turn() + 1
-
-
 def _choose(campaign_id: int, key: str) -> None:
-    _refused(perform(ways.choose, campaign_id, st.session_state[key]))
+    if perform(ways.choose, campaign_id, st.session_state[key]) is None:
+        campaign_plan.refused()
 
 
 def boxes(
@@ -61,7 +54,7 @@ def boxes(
 
 
 def _saved(campaign_id: int, plan: CampaignPlan, way: Way, field: str, *, disabled: bool) -> dict[str, Any]:
-    key = f"way_{campaign_id}_{way.outlet.value}_{field}_{plan.version}_{_turn()}"
+    key = f"way_{campaign_id}_{way.outlet.value}_{field}_{plan.version}_{campaign_plan.turn()}"
     return {"key": key, "on_change": _save, "args": (campaign_id, way.outlet, field, key), "disabled": disabled}
 
 
@@ -71,7 +64,8 @@ def _save(campaign_id: int, outlet: Outlet, field: str, key: str) -> None:
         field, value = "segment_ids", [] if value else None
     elif field.endswith("_minor"):
         value = to_minor(str(value or 0), load(_currency))
-    _refused(perform(ways.change, campaign_id, outlet, {field: value}))
+    if perform(ways.change, campaign_id, outlet, {field: value}) is None:
+        campaign_plan.refused()
 
 
 def _currency(_session: Any, actor: Actor) -> str:

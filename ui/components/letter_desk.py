@@ -1,6 +1,6 @@
 """A kept letter while somebody writes it: what was typed outlives a look elsewhere and somebody else's saving."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,9 +10,10 @@ from crm_core.models import LetterTemplate
 from crm_core.services.marketing import templates
 from crm_core.vocabulary import Action, LetterUse, Visibility
 from ui import format as fmt
-from ui.actions import load, perform, show_refusal
+from ui.actions import load, show_refusal
 from ui.components.letter_parts import body_input, body_typed
 from ui.components.letter_preview import fields_help, flaw_list, shown_for
+from ui.components.parts_clash import SAVED_ELSEWHERE, Part, clashing, forget, save_parts, saver
 from ui.components.picker import picker
 from ui.session import current_actor
 
@@ -81,27 +82,41 @@ def _editor(row: LetterTemplate, draft: Draft, disabled: bool) -> None:
 
 
 def _buttons(row: LetterTemplate, draft: Draft) -> None:
-    elsewhere, unsaved = draft["version"] != row.version, draft["typed"] != draft["saved"]
-    if elsewhere:
-        st.warning(
-            "Somebody else saved this letter meanwhile. What you typed is still here: saving it replaces theirs, discarding it shows theirs.",
-            icon=":material/group:",
-        )
+    elsewhere, unsaved, question = draft["version"] != row.version, draft["typed"] != draft["saved"], _question(row.id)
+    if elsewhere and not clashing(question):
+        st.warning(SAVED_ELSEWHERE, icon=":material/group:")
+    asked = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Save template", type="primary", key="template_save"):
-            known = draft.get("seen", draft["version"])  # as of the last drawing: later ones this person has not seen
-            if perform(templates.save, row.id, draft["typed"], base_version=known, success="Template saved.") is not None:
-                take_saved(row.id)
-                st.rerun()
+        pressed = st.button("Save template", type="primary", key="template_save", disabled=clashing(question))
         if unsaved:
             st.button("Discard changes", type="tertiary", key="template_discard", on_click=take_saved, args=(row.id,))
             st.caption(":orange[:material/edit_note: Not saved yet]", width="content")
+    seen = {"id": row.id, "version": draft["version"], **draft["saved"]}
+    save = saver(templates.save, "Template saved.")
+    with asked:
+        if save_parts(question, pressed, seen=seen, mine=draft["typed"], parts=_PARTS, values_of=_held, save=save, scope="app"):
+            take_saved(row.id)
+            st.rerun()
     show_refusal()
-    draft["seen"] = row.version
+
+
+def _question(template_id: int) -> str:
+    return f"template_{template_id}"
+
+
+_PARTS = {
+    "name": Part("Name"), "use": Part("For"), "about": Part("When to take it"), "subject": Part("Subject"), "body": Part("Letter", long=True),
+    "shared": Part("Everyone may use it"),
+}  # fmt: skip
+
+
+def _held(row: Any) -> Draft:
+    return {key: row[key] for key in _PARTS} if isinstance(row, Mapping) else _saved(row)
 
 
 def take_saved(template_id: int) -> None:
     """Show the letter as it is saved, in other inputs: the old ones would keep what was typed."""
+    forget(_question(template_id))
     turn = st.session_state[_place(template_id)]["turn"] + 1
     row = load(templates.get, template_id)
     st.session_state[_place(template_id)] = {"version": row.version, "saved": _saved(row), "typed": _saved(row), "turn": turn}

@@ -58,8 +58,7 @@ def save(
 ) -> CampaignPlan:
     """Change the plan while nothing went out. Events: campaign.plan_changed."""
     plan = open_one(session, actor, campaign_id)
-    if base_version is not None and base_version != plan.version:
-        raise Conflict("Somebody else changed the plan of this campaign meanwhile. Look at the new state and repeat your change.")
+    records.refuse_stale("the plan of this campaign", plan, base_version)
     cleaned = _checked(session, actor, changes)
     if set(cleaned.get("segment_ids", plan.segment_ids)) & set(cleaned.get("exclude_ids", plan.exclude_ids)):
         raise Invalid(fields={"exclude_ids": "A segment can't be both included and excluded."})
@@ -134,7 +133,7 @@ def set_variants(
 ) -> list[CampaignVariant]:
     """Replace the wordings; each row: ``subject``, ``body``, ``weight``. Their letters follow the order. Events: campaign.letter_changed.
 
-    Raises Conflict when the wordings are not those of ``base_versions`` any more, A first.
+    Raises Conflict when the wordings are not those of ``base_versions`` any more, A first; ``details["rows"]`` holds one list, that of now.
     """
     open_one(session, actor, campaign_id)
     if len(rows) > MAX_VARIANTS:
@@ -143,7 +142,8 @@ def set_variants(
     if base_versions is not None and list(base_versions) != [one.version for one in present.values()]:
         if [wording(row) for row in rows] == [wording(one.model_dump()) for one in present.values()]:
             return list(present.values())  # the same once more: a second click
-        raise Conflict("Somebody else changed this letter meanwhile. Look at theirs, then save yours again.")
+        stands = [one.model_copy() for one in present.values()]
+        raise Conflict("Somebody else changed this letter meanwhile. Look at theirs, then save yours again.", rows=[stands])
     for n, row in enumerate(rows):
         _set_one(session, present, campaign_id, "ABCD"[n], row)
     for key, one in present.items():

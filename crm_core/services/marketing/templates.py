@@ -186,8 +186,7 @@ def _write(
     known: Collection[int] = (),
     brought_back: int | None = None,
 ) -> LetterTemplate:
-    if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this letter meanwhile. Look at theirs, then save yours again.")
+    records.refuse_stale("this letter", row, base_version)
     made = _checked(session, actor, row, values, known)
     before, since, seen = _worded(row), row.updated_at, row.visibility
     for key, value in made.items():

@@ -146,7 +146,7 @@ def test_what_is_typed_into_a_letter_outlives_tabs_and_others_and_the_launch_tel
 
     do(plans.set_variants, cast["root"], made, [{"subject": "Theirs", "body": "Hi"}])
     said, *typed = letter(app, made)
-    assert typed == ["Old", "More"] and "Somebody else saved this letter meanwhile" in said
+    assert typed == ["Old", "More"] and "Somebody else saved this meanwhile" in said
     do(plans.set_variants, cast["root"], made, [{"subject": "Old", "body": "More"}])  # as this person's first click on Save would
     said, *typed = letter(app, made)
     assert typed == ["Old", "More"] and "Somebody else" not in said and "Not saved yet" not in said

@@ -1,0 +1,169 @@
+"""Forms that two people save, drawn as they are: what both changed is asked, what only one changed is kept, and nothing typed is lost."""
+
+import pytest
+import streamlit as st
+
+from crm_core.db import write_session
+from crm_core.errors import Conflict
+from crm_core.kit import clock
+from crm_core.models import User
+from crm_core.services.admin import roles, teams, users
+from crm_core.services.marketing import plans, templates
+from tests.crm_core.services.marketing.outreach import campaign, people
+from tests.pages.app import draw_alone, open_screen, words
+from tests.verbs import do, look
+from ui.actions import load
+from ui.components import letter_desk, letter_merge, people_dialogs
+from ui.components.parts_clash import merged
+
+
+@pytest.fixture(autouse=True)
+def whole_runs(monkeypatch):
+    """A dialog that is drawn alone is drawn anew with the script around it."""
+    again = st.rerun
+    monkeypatch.setattr(st, "rerun", lambda scope="app": again())
+
+
+@pytest.fixture
+def root(cast):
+    """The administrator, who has been here: rights are changed only while one can come in."""
+    with write_session() as session:
+        session.get(User, cast["root"].user_id).last_seen_at = clock.utcnow()
+    return cast["root"]
+
+
+def picked(app, name, part, whose):
+    """Answer the question of one part."""
+    app.radio(key=f"{name}_parts_{part}").set_value(whose)
+
+
+def test_a_person_whom_two_change_keeps_the_roles_that_the_other_one_gave(root, cast):
+    sam = cast["sam"].user_id
+    seen = look(users.one, root, sam)
+    more = next(row.id for row in look(roles.find, root) if row.id not in seen["role_ids"] and row.key != "admin")
+    do(users.set_roles, root, sam, [*seen["role_ids"], more])
+    do(users.update, root, sam, {"name": "Sam the Second"})
+    with pytest.raises(Conflict) as refused:
+        do(users.save, root, sam, {"name": "Sam"}, role_ids=seen["role_ids"], base_version=seen["version"])
+    assert refused.value.details["rows"] == [look(users.one, root, sam)]
+
+    app = draw_alone(root, people_dialogs._person_form, seen)
+    name = f"person_{sam}_{seen['version']}"
+    app.text_input(key=f"{name}_email").set_value("sam.new@example.com")
+    app.button(key=f"{name}_save").click().run()
+    now = look(users.one, root, sam)
+    assert not app.exception
+    assert (now["name"], now["email"]) == ("Sam the Second", "sam.new@example.com")
+    assert set(now["role_ids"]) == {*seen["role_ids"], more}
+
+
+def test_a_change_of_roles_alone_makes_an_older_form_ask(root, cast):
+    sam = cast["sam"].user_id
+    seen = look(users.one, root, sam)
+    other = next(row.id for row in look(roles.find, root) if row.id not in seen["role_ids"] and row.key == "sales_rep")
+    do(users.set_roles, root, sam, [other])
+    app = draw_alone(root, people_dialogs._person_form, seen)
+    name = f"person_{sam}_{seen['version']}"
+    third = next(row.id for row in look(roles.find, root) if row.id not in {*seen["role_ids"], other} and row.key != "admin")
+    app.multiselect(key=f"{name}_roles").set_value([third])
+    app.text_input(key=f"{name}_name").set_value("Sam Typed")
+    app.button(key=f"{name}_save").click().run()
+    assert look(users.one, root, sam)["role_ids"] == [other], "nothing is saved before the answer"
+    assert "Roles" in words(app) and app.text_input(key=f"{name}_name").value == "Sam Typed"
+    picked(app, name, "role_ids", "theirs")
+    app.button(key=f"{name}_parts_save").click().run()
+    now = look(users.one, root, sam)
+    assert (now["name"], now["role_ids"]) == ("Sam Typed", [other])
+
+
+def test_a_team_that_two_change_is_merged_or_asked(root):
+    do(teams.create, root, name="Nordic", office="Oslo")
+    seen = next(row for row in look(teams.find, root) if row.name == "Nordic")
+    do(teams.update, root, seen.id, name="Far North", office="Oslo")
+    app, key = draw_alone(root, people_dialogs.team_dialog, seen), f"team_{seen.id}_{seen.version}"
+    app.text_input(key=f"{key}_office").set_value("Tromsø")
+    app.button(key=f"{key}_save").click().run()
+    now = next(row for row in look(teams.find, root) if row.id == seen.id)
+    assert not app.exception and (now.name, now.office) == ("Far North", "Tromsø")
+
+    app.text_input(key=f"{key}_name").set_value("Mine")
+    app.button(key=f"{key}_save").click().run()
+    assert "Far North" in str(app.radio(key=f"{key}_parts_name").options)
+    app.button(key=f"{key}_parts_save").click().run()
+    assert next(row for row in look(teams.find, root) if row.id == seen.id).name == "Mine"
+
+
+def test_a_letter_template_is_merged_and_its_text_is_asked_as_one_part(root):
+    given = {"name": "Thanks", "about": "", "use": "marketing", "subject": "Thank you", "body": "Hello\n\nThanks.", "shared": True}
+    row = do(templates.save, root, None, given)
+    app = draw_alone(root, lambda: letter_desk.desk(load(templates.get, row.id), disabled=False))
+    name = f"tpl_{row.id}_{row.version}_0"
+    app.text_input(key=f"{name}_name").set_value("Mine").run()
+    do(templates.save, root, row.id, {**given, "subject": "Many thanks", "body": "Hello\n\nMany thanks."})
+    app.text_area(key=f"{name}_body").set_value("Good day\n\nThanks.")
+    app.button(key="template_save").click().run()
+    said = words(app)
+    assert not app.exception and "Choose what stays" in said
+    assert ":orange-background[Good day]" in said and ":orange-background[Many thanks" in said
+    stands = look(templates.get, root, row.id)
+    assert (stands.name, stands.body) == ("Thanks", "Hello\n\nMany thanks."), "nothing is saved before the answer"
+    assert app.text_area(key=f"{name}_body").value == "Good day\n\nThanks."
+    app.button(key=f"template_{row.id}_parts_save").click().run()
+    stands = look(templates.get, root, row.id)
+    assert (stands.name, stands.subject, stands.body) == ("Mine", "Many thanks", "Good day\n\nThanks.")
+    assert "Not saved yet" not in words(app) and not app.exception
+
+
+def test_the_letter_of_a_campaign_merges_its_wordings(root, cast):
+    dana = cast["dana"]
+    made = campaign(dana, people(1), subject="Old", body="Hello")
+    app = open_screen(dana, "campaign", id=made)
+    app.session_state[f"tabs_{made}"] = "Letter"
+    app.run()
+    name = f"letter_{made}_1_0_0"
+    app.text_input(key=f"{name}_subject").set_value("Mine").run()
+    do(plans.set_variants, root, made, [{"subject": "Old", "body": "Theirs"}])
+    app.button(key="letter_save").click().run()
+    assert [(one.subject, one.body) for one in look(plans.variants, dana, made)] == [("Mine", "Theirs")]
+
+    app.text_area[0].set_value("Mine too").run()
+    do(plans.set_variants, root, made, [{"subject": "Mine", "body": "Theirs"}, {"subject": "B", "body": "Another"}])
+    app.button(key="letter_save").click().run()
+    said = words(app)
+    assert "Choose what stays" in said and "Another" in said, "the number of wordings changed: the letter is one whole"
+    assert len(look(plans.variants, dana, made)) == 2
+    app.radio(key=f"letter_{made}_parts_letter").set_value("theirs")
+    app.button(key=f"letter_{made}_parts_save").click().run()
+    assert [(one.subject, one.body) for one in look(plans.variants, dana, made)] == [("Mine", "Theirs"), ("B", "Another")]
+    assert not app.exception
+
+
+def test_wordings_that_one_leaves_out_and_another_edits_are_asked_about():
+    typed = [{"subject": "A", "body": "a", "weight": 1, "drop": True, "template_id": 7}, {"subject": "B", "body": "b", "weight": 2}]
+    mine, seen, theirs = letter_merge.each(typed), letter_merge.each([{**typed[0], "drop": False}, typed[1]]), {}
+    theirs = {**seen, "0_body": "changed"}
+    values, both = merged(seen, theirs, mine)
+    assert both == ["0_body"]
+    assert letter_merge.letter(values, typed, []) == [{"subject": "B", "body": "b", "weight": 2, "template_id": None}]
+    base = [{"subject": "A", "body": "changed", "weight": 1, "template_id": 8}, typed[1]]
+    kept = letter_merge.letter({**values, "0_body": "changed"}, typed, base)
+    assert kept[0] == {"subject": "A", "body": "changed", "weight": 1, "template_id": 8} and len(kept) == 2
+
+
+def test_the_same_choice_of_a_plan_made_twice_is_asked(root, cast):
+    dana = cast["dana"]
+    made = campaign(dana, people(1), subject="Old", body="Hello", holdout_pct=10)
+    app = open_screen(dana, "campaign", id=made)
+    plan = look(plans.get, dana, made)
+    key = f"plan_{made}_holdout_pct_{plan.version}_0"
+    do(plans.save, root, made, {"holdout_pct": 30, "goal": "deal"})
+    app.slider(key=key).set_value(20).run()
+    assert look(plans.get, dana, made).holdout_pct == 30 and "Choose what stays" in words(app)
+    app.button(key=f"plan_{made}_parts_save").click().run()
+    plan = look(plans.get, dana, made)
+    assert (plan.holdout_pct, plan.goal) == (20, "deal") and "Choose what stays" not in words(app)
+    do(plans.save, root, made, {"window_days": 9})
+    turn = app.session_state["plan_turn"]
+    app.slider(key=f"plan_{made}_holdout_pct_{plan.version}_{turn}").set_value(25).run()
+    plan = look(plans.get, dana, made)
+    assert (plan.holdout_pct, plan.window_days) == (25, 9) and not app.exception
