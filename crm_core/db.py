@@ -6,6 +6,7 @@ touched; pages use those versions as cache keys.
 """
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, create_engine, event, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import ORMExecuteState
@@ -132,12 +133,52 @@ def is_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"
 
 
+_held = threading.local()
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """Let all read sessions that this thread opens inside share one transaction, so that a page shows one moment and begins once. It is taken up by
+    the first of them and given back by ``let_go``, by the end of a write session, by an error of the database, and at the end."""
+    if getattr(_held, "wanted", False):
+        yield
+        return
+    _held.wanted = True
+    try:
+        yield
+    finally:
+        _held.wanted = False
+        let_go()
+
+
+def let_go() -> None:
+    """Give the shared connection of ``one_snapshot`` back: what is read next is read anew. To be called before waiting for others."""
+    connection: Connection | None = getattr(_held, "connection", None)
+    _held.connection = None
+    if connection is not None:
+        connection.close()
+
+
+def _reads_from() -> Engine | Connection:
+    engine = read_engine()
+    if not getattr(_held, "wanted", False):
+        return engine
+    connection: Connection | None = getattr(_held, "connection", None)
+    if connection is not None and (connection.engine is not engine or connection.closed or connection.invalidated):
+        let_go()
+        connection = None
+    if connection is None:
+        connection = _held.connection = engine.connect()
+        connection.begin()  # a session that finds a transaction leaves it as it is
+    return connection
+
+
 @contextmanager
 def read_session(known: Mapping[str, int] | None = None, seen: dict[Hashable, Any] | None = None) -> Iterator[Session]:
     """A session for one load. Never keep it across a drawing call. ``known``: versions of the tables that the caller has read already;
     ``seen``: records that it has, to which this session adds its own."""
     try:
-        with Session(read_engine(), expire_on_commit=False) as session:
+        with Session(_reads_from(), expire_on_commit=False) as session:
             session.info[READS] = True
             if known is not None:
                 session.info[_KNOWN] = known
@@ -145,6 +186,7 @@ def read_session(known: Mapping[str, int] | None = None, seen: dict[Hashable, An
                 session.info[SEEN] = seen
             yield session
     except DBAPIError as error:
+        let_go()  # PostgreSQL answers nothing more in a transaction that failed
         raise _translated(error) from error
 
 
@@ -162,6 +204,8 @@ def write_session() -> Iterator[Session]:
         raise _integrity(error) from error
     except DBAPIError as error:
         raise _translated(error) from error
+    finally:
+        let_go()
 
 
 def _integrity(error: IntegrityError) -> Conflict:
@@ -245,7 +289,7 @@ def shared(session: Session, what: Hashable, tables: Iterable[str], make: Callab
     """
     if READS not in session.info:
         return make()
-    kept, current, now = _SHARED.setdefault(session.get_bind(), {}), versions(session, tables), time.monotonic()
+    kept, current, now = _SHARED.setdefault(session.get_bind().engine, {}), versions(session, tables), time.monotonic()
     found = kept.get(what)
     if found is None or found[0] != current or found[1] < now:
         found = kept[what] = (current, now + SHARED_SECONDS, make())

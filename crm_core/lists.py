@@ -242,6 +242,8 @@ def rows_of(
     session: Session, actor: Actor, entity_key: str, ids: Sequence[int], specs: Iterable[FieldSpec]
 ) -> list[dict[str, Any]]:
     """Rows of ids that were already found visible, in the given order, with reference titles and masks applied."""
+    if not ids:
+        return []
     table = entity(entity_key).table
     chosen = list(specs)
     statement: Select[Any] = select(
@@ -319,6 +321,20 @@ def choices(
 ) -> dict[int, str]:
     """Id → name of records to choose from in a form: the first ones by name that match, and those already chosen."""
     found = entity(entity_key)
+    if found.lookup and not q:
+        read = lambda: _choices(session, actor, entity_key, "", limit)  # noqa: E731
+        chosen = dict(shared(session, ("choices", entity_key, limit), (found.table.name,), read))
+    else:
+        chosen = _choices(session, actor, entity_key, q, limit)
+    if actor.masked(entity_key, found.title):
+        chosen = {record_id: f"{found.label} {record_id}" for record_id in chosen}
+    chosen = persons.subjects(session, actor, entity_key, chosen)
+    return {**titles(session, actor, entity_key, include), **chosen}
+
+
+def _choices(session: Session, actor: Actor, entity_key: str, q: str, limit: int) -> dict[int, str]:
+    """The first ones by name, which of a lookup are the same for everybody."""
+    found = entity(entity_key)
     table = found.table
     statement = select(table.c.id, table.c[found.title])
     if found.lookup:
@@ -333,11 +349,7 @@ def choices(
             # A frequent word has thousands of hits; those that were entered last are enough to choose from.
             hits = hits.order_by(hits.selected_columns.record_id.desc()).limit(NEAREST)
         statement = statement.where(table.c.id.in_(hits))
-    chosen = dict(session.execute(statement.order_by(*order).limit(limit)).tuples().all())
-    if actor.masked(entity_key, found.title):
-        chosen = {record_id: f"{found.label} {record_id}" for record_id in chosen}
-    chosen = persons.subjects(session, actor, entity_key, chosen)
-    return {**titles(session, actor, entity_key, include), **chosen}
+    return dict(session.execute(statement.order_by(*order).limit(limit)).tuples().all())
 
 
 def iterate(

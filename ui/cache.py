@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from crm_core.access import Actor
-from crm_core.db import read_engine, read_session, versions, versions_of
+from crm_core.db import let_go, read_engine, read_session, versions, versions_of
 from crm_core.entities import ENTITIES
 from crm_core.kit import clock
 from ui import run
@@ -103,6 +103,7 @@ class Shelf:
     def get(self, key: bytes, make: Callable[[], T]) -> T:
         found = self._find(key)
         if found is None:
+            let_go()  # who waits for somebody's long computation holds no connection meanwhile
             with self._lock:
                 gate = self._making.setdefault(key, Lock())
             try:

@@ -1,6 +1,6 @@
 """What Streamlit does anew in every run although nothing changed, done once; and what it does message by message, done in bunches.
 
-Five functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
+Six functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
 only the version they were written for is touched: any other one runs as it is, a little slower. Why: docs/decisions/0026-serving.md.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import base64
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -23,6 +23,9 @@ from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.runtime import Runtime
+from streamlit.runtime.state.common import is_element_id
+from streamlit.runtime.state.safe_session_state import SafeSessionState
+from streamlit.runtime.state.session_state import STREAMLIT_INTERNAL_KEY_PREFIX
 
 WRITTEN_FOR = "1.67."
 log = logging.getLogger("rapport.ui")
@@ -44,6 +47,7 @@ def install() -> bool:
     app_session._populate_theme_msg = theme_once
     AppSession._call_soon_on_event_loop = hand_over  # type: ignore[method-assign]
     Runtime._enqueued_some_message = ring_once  # type: ignore[method-assign]
+    SafeSessionState.filtered_state = property(OneByOne)  # type: ignore[assignment]
     serialization._extract_dataframes_from_dict = frames_only
     page_config.image_to_url = logo.image_to_url = drawing_once  # type: ignore[assignment]
     delta_generator._use_warning_has_been_displayed = True  # it looks through all modules for a console that is not there
@@ -88,6 +92,30 @@ def frames_only(data: dict[str, Any], arrow_blobs: dict[str, bytes] | None = Non
     if all(type(value) in _PLAIN for value in data.values()):
         return data
     return _extract_frames(data, arrow_blobs)
+
+
+class OneByOne(Mapping[str, Any]):
+    """What a session remembers, as fields look into it for a value of their own: looked up by name, where Streamlit writes all of it out for
+    each field."""
+
+    def __init__(self, state: SafeSessionState) -> None:
+        self._safe = state
+
+    def __getitem__(self, key: str) -> Any:
+        if is_element_id(key) or key.startswith(STREAMLIT_INTERNAL_KEY_PREFIX):
+            raise KeyError(key)
+        with self._safe._lock:
+            return self._safe._state[key]
+
+    def _whole(self) -> dict[str, Any]:
+        with self._safe._lock:
+            return self._safe._state.filtered_state
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
 
 
 def hand_over(self: AppSession, callback: Callable[[], None]) -> None:

@@ -214,8 +214,8 @@ PAGES: tuple[Screen, ...] = (
 
 
 def screens_for(actor: Actor) -> list[Screen]:
-    """The screens that exist for this person (and on disk)."""
-    return [screen for screen in PAGES if screen.allowed(actor) and screen.file.exists()]
+    """The screens that exist for this person."""
+    return [screen for screen in PAGES if screen.allowed(actor)]
 
 
 @lru_cache(maxsize=256)
@@ -255,4 +255,4 @@ def screen_of(url: str) -> Screen | None:
 def page_of(actor: Actor, url: str) -> StreamlitPage | None:
     """The page object at an address, for ``st.page_link``; None when the person does not have it."""
     screen = screen_of(url)
-    return _page(screen) if screen is not None and screen.allowed(actor) and screen.file.exists() else None
+    return _page(screen) if screen is not None and screen.allowed(actor) else None

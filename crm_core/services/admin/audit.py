@@ -110,7 +110,7 @@ def find(
 def _all(session: Session) -> int:
     """How many lines the whole trail has. Lines are only added, so what was counted stays counted; a shorter trail is another one, and so is one
     that was trimmed since."""
-    count, last, before = _counted.get(session.get_bind(), (0, 0, None))
+    count, last, before = _counted.get(session.get_bind().engine, (0, 0, None))
     newest = session.execute(select(func.max(_EVENTS.c.id))).scalar() or 0
     trimmed = session.execute(select(func.max(_SEALS.c.trimmed_at))).scalar()
     if newest < last or trimmed != before:
@@ -120,7 +120,7 @@ def _all(session: Session) -> int:
             select(func.count()).select_from(_EVENTS).where(_EVENTS.c.id > last, _EVENTS.c.id <= newest)
         ).scalar_one()
         if session.get_bind().dialect.name == "sqlite":  # one writer at a time: no line with a smaller number can still arrive
-            _counted[session.get_bind()] = count, newest, trimmed
+            _counted[session.get_bind().engine] = count, newest, trimmed
     return count
 
 

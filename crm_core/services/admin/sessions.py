@@ -104,7 +104,7 @@ def _find(session: Session, clause: ColumnElement[bool]) -> SignedIn | None:
 def actor_of(session: Session, found: SignedIn, *, via: Via = Via.SCREEN) -> Actor:
     """The actor behind a living session. Roles and masks are read again only after one of them changed."""
     now, key = time.monotonic(), (found.session_id, found.user_id)
-    current, here = versions(session, ACTOR_TABLES), _actors.setdefault(session.get_bind(), {})
+    current, here = versions(session, ACTOR_TABLES), _actors.setdefault(session.get_bind().engine, {})
     kept = here.get(key)
     if kept is not None and kept[0] == current and kept[1] > now:
         return kept[2] if kept[2].via is via else kept[2].through(via)

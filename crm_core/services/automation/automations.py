@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlmodel import Session, col
 
-from crm_core import events, filters, lists
+from crm_core import db, events, filters, lists
 from crm_core.access import Actor, require
 from crm_core.automation_inbox import call_worker
 from crm_core.entities import entity
@@ -401,6 +401,12 @@ def manual(session: Session, actor: Actor, entity_key: str) -> list[Any]:
     """Automations that are on and wait for somebody to start them for a kind of record: id, name and flow of each, by name."""
     if not (actor.can("automation", Action.READ) and actor.can(entity_key, Action.EDIT)):
         return []
+    return list(
+        db.shared(session, ("by hand", entity_key), (AUTOMATIONS.name, VERSIONS.name), lambda: _manual(session, entity_key))
+    )
+
+
+def _manual(session: Session, entity_key: str) -> list[Any]:
     current = and_(VERSIONS.c.automation_id == AUTOMATIONS.c.id, VERSIONS.c.number == AUTOMATIONS.c.current)
     on = (AUTOMATIONS.c.entity == entity_key, AUTOMATIONS.c.state == AutomationState.ACTIVE)
     query = select(AUTOMATIONS.c.id, AUTOMATIONS.c.name, VERSIONS.c.flow).join(VERSIONS, current).where(*on)

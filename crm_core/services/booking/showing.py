@@ -98,6 +98,8 @@ def _waiting() -> Any:
 
 
 def _shown(session: Session, actor: Actor, rows: Sequence[Booking]) -> list[Shown]:
+    if not rows:
+        return []
     meetings = {one.id: one for one in session.exec(select(Activity).where(_ACTIVITY.c.id.in_([row.activity_id for row in rows])))}
     pages = {one.id: one for one in session.exec(select(BookingPage).where(col(BookingPage.id).in_([row.page_id for row in rows])))}
     masked = actor.masked("lead", "name") or actor.masked("contact", "name")

@@ -9,9 +9,8 @@ from sqlalchemy import select, update
 from sqlmodel import Session
 
 from crm_core import db, records
-from crm_core.access import Actor, visible
-from crm_core.entities import entity
-from crm_core.errors import NotFound
+from crm_core.access import Actor
+from crm_core.errors import CrmError, NotFound
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Activity, Interaction
@@ -114,8 +113,9 @@ def _get(session: Session, actor: Actor, interaction_id: int) -> Interaction:
 
 def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, limit: int = 3) -> list[Waiting]:
     """What came in on a record and waits for an answer, the oldest first; nothing where the record is out of sight."""
-    table = entity(entity_key).table
-    if session.execute(select(table.c.id).where(table.c.id == record_id, visible(actor, entity_key, table))).first() is None:
+    try:
+        records.get(session, actor, entity_key, record_id)
+    except CrmError:
         return []
     names = (
         TALKS.c.id,

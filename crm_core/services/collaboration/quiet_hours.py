@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlmodel import Session
 
+from crm_core import db, house
 from crm_core.kit.best_time import is_zone, next_instant
-from crm_core.models import Organisation, OutreachRules
+from crm_core.models import OutreachRules
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,11 @@ class QuietHours:
 
 def rules(session: Session) -> OutreachRules:
     """How often and when people may be contacted: as they were set, or the defaults."""
-    return session.execute(select(OutreachRules)).scalars().first() or OutreachRules()
+    found = db.shared(session, "outreach", ("outreach_rules",), lambda: session.execute(select(OutreachRules)).scalars().first())
+    return found or OutreachRules()
 
 
 def of_workspace(session: Session) -> QuietHours:
     """The quiet hours that hold now."""
-    home = session.execute(select(Organisation.timezone)).scalar() or "UTC"  # type: ignore[call-overload]
-    return QuietHours(rules(session), home)
+    home = house.of(session)
+    return QuietHours(rules(session), home.timezone if home is not None and home.timezone else "UTC")

@@ -285,8 +285,13 @@ def _event_places(table: Any, entity_key: str, record_id: int, wanted: frozenset
     return places
 
 
+_OF_EVENTS = frozenset({timeline_rules.TICKETS, timeline_rules.ORDERS, timeline_rules.STAGES, timeline_rules.CHANGES})
+
+
 def _event_clause(table: Any, entity_key: str, wanted: frozenset[str]) -> Any:
     """The events of the kinds that were asked for; None when there can be none."""
+    if wanted >= _OF_EVENTS:
+        return true()
     of_tickets, of_orders = (table.c.entity == key if key != entity_key else false() for key in ("ticket", "order"))
     of_stages = table.c.type.in_(timeline_rules.STAGE_TYPES)
     parts = {
@@ -295,8 +300,6 @@ def _event_clause(table: Any, entity_key: str, wanted: frozenset[str]) -> Any:
         timeline_rules.STAGES: of_stages,
         timeline_rules.CHANGES: and_(not_(of_tickets), not_(of_orders), not_(of_stages)),
     }
-    if wanted >= parts.keys():
-        return true()
     asked = [part for name, part in parts.items() if name in wanted]
     return or_(*asked) if asked else None
 

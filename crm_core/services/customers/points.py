@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from crm_core import events, records, search
+from crm_core import events, house, records, search
 from crm_core.access import Actor
 from crm_core.errors import Invalid
 from crm_core.fields import builtin, parse
 from crm_core.kit import clock
 from crm_core.kit.text import clean, email_key, phone_key
-from crm_core.models import AccountPoint, ContactPoint, Organisation
+from crm_core.models import AccountPoint, ContactPoint
 from crm_core.veil import trace
 from crm_core.vocabulary import Action, FieldKind, PointKind
 
@@ -46,7 +46,8 @@ def key_of(session: Session, kind: PointKind, value: str) -> str:
 
 def region_of(session: Session) -> str:
     """The country of telephone numbers that name none, by its two letters."""
-    return session.exec(select(Organisation.phone_region)).first() or "US"
+    home = house.of(session)
+    return home.phone_region if home is not None and home.phone_region else "US"
 
 
 def _stored(session: Session, owner: Owner, record_id: int) -> list[Any]:
@@ -68,6 +69,8 @@ def of(session: Session, actor: Actor, owner: Owner, record_id: int) -> list[Any
 def traces(session: Session, actor: Actor, owner: Owner, record_id: int) -> list[str]:
     """What is shown in place of addresses and numbers that are masked for the actor; nothing of those that are hidden."""
     records.get(session, actor, owner.entity, record_id)
+    if not any(actor.veiled(owner.entity, name) for name in MAIN.values()):
+        return []
     kinds = {PointKind.EMAIL: FieldKind.EMAIL, PointKind.PHONE: FieldKind.PHONE}
     rows = sorted(_stored(session, owner, record_id), key=lambda row: row.id)
     return [trace(kinds[row.kind], row.value) for row in rows if actor.veiled(owner.entity, MAIN[row.kind])]

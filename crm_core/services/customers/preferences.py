@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlalchemy import select as pick
+from sqlmodel import Session
 
 from crm_core import lists, records
 from crm_core.access import Actor
@@ -19,6 +21,7 @@ FIELDS = (
     "preferred_channel", "preferred_hours", "timezone", "language", "do_not_call", "do_not_email", "do_not", "goals",
 )  # fmt: skip
 _LOOK_BACK = 200
+_EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ def of(session: Session, actor: Actor, contact_id: int, *, now: datetime | None 
     at = now or clock.utcnow()
     call, email = (reach_rules.may_reach(wishes, way, at, fallback_zone=actor.timezone) for way in (Way.CALL, Way.EMAIL))
     moment = reach_rules.next_time(wishes, at, fallback_zone=actor.timezone)
-    return Preferences(contact_id, contact.version, wishes, call, email, moment, _noted(session, actor, contact))
+    noted = _noted(session, actor, contact) if _wishes_anything(wishes) else None
+    return Preferences(contact_id, contact.version, wishes, call, email, moment, noted)
 
 
 def of_some(session: Session, actor: Actor, contact_id: int | None) -> Preferences | None:
@@ -79,15 +83,21 @@ def _wishes(session: Session, actor: Actor, contact: Contact) -> Wishes:
     )
 
 
+def _wishes_anything(wishes: Wishes) -> bool:
+    """Whether anything is known of how they want to be treated; a time zone by itself is no wish."""
+    asked = (wishes.hours, wishes.language, wishes.goals, wishes.do_not, wishes.no_call, wishes.no_email)
+    return any(asked) or wishes.channel is not PreferredChannel.ANY
+
+
 def _noted(session: Session, actor: Actor, contact: Contact) -> Noted | None:
     """The newest change of a preference, from the log; a preference that came with the contact counts as noted with it."""
     query = (
-        select(Event)
-        .where(Event.entity == "contact", Event.record_id == contact.id)
-        .order_by(col(Event.id).desc())
+        pick(_EVENTS.c.type, _EVENTS.c.changes, _EVENTS.c.actor_id, _EVENTS.c.via, _EVENTS.c.at)
+        .where(_EVENTS.c.entity == "contact", _EVENTS.c.record_id == contact.id)
+        .order_by(_EVENTS.c.id.desc())
         .limit(_LOOK_BACK)
     )
-    found = next((event for event in session.exec(query) if _about_wishes(event.type, event.changes)), None)
+    found = next((event for event in session.execute(query) if _about_wishes(event.type, event.changes)), None)
     if found is None:
         return None
     names = lists.titles(session, actor, "user", [found.actor_id])

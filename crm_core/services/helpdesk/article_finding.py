@@ -102,7 +102,7 @@ def _docs(session: Session, hidden: tuple[str, ...]) -> list[Doc]:
     columns = entity("article").table.c
     query = pick(columns.id, columns.version, columns.updated_at, columns.category).where(*public_clause()).order_by(columns.id)
     rows = {(int(row.id), int(row.version), row.updated_at): row.category or "" for row in session.execute(query)}
-    kept = _READ.setdefault(session.get_bind(), {})
+    kept = _READ.setdefault(session.get_bind().engine, {})
     before = kept.get(hidden, {})
     fresh = _weights(session, [key[0] for key in rows if key not in before], hidden)
     read = kept[hidden] = {key: before[key] if key in before else fresh.get(key[0], {}) for key in rows}

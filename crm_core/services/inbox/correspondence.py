@@ -76,6 +76,10 @@ def _check_place(entity_key: str) -> None:
 
 def mailbox(session: Session) -> Mailbox | None:
     """The mailbox to which answers come: one whose mail goes onto the customer first, one that makes tickets next."""
+    return db.shared(session, "mailbox of answers", ("mailbox",), lambda: _mailbox(session))
+
+
+def _mailbox(session: Session) -> Mailbox | None:
     rank = case((col(Mailbox.becomes) == MailBecomes.TIMELINE, 0), (col(Mailbox.becomes) == MailBecomes.TICKET, 1), else_=2)
     return session.exec(
         select(Mailbox).where(Mailbox.is_active).order_by(rank, col(Mailbox.plus_address).desc(), col(Mailbox.id))
