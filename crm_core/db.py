@@ -137,9 +137,9 @@ _held = threading.local()
 
 
 @contextmanager
-def one_snapshot() -> Iterator[None]:
-    """Let all read sessions that this thread opens inside share one transaction, so that a page shows one moment and begins once. It is taken up by
-    the first of them and given back by ``let_go``, by the end of a write session, by an error of the database, and at the end."""
+def one_connection() -> Iterator[None]:
+    """Let all read sessions that this thread opens inside share one transaction, so that a page begins once, and on SQLite shows one moment. It is
+    taken up by the first of them and given back by ``let_go``, by the end of a write session, by an error of the database, and at the end."""
     if getattr(_held, "wanted", False):
         yield
         return
@@ -152,7 +152,7 @@ def one_snapshot() -> Iterator[None]:
 
 
 def let_go() -> None:
-    """Give the shared connection of ``one_snapshot`` back: what is read next is read anew. To be called before waiting for others."""
+    """Give the shared connection of ``one_connection`` back: what is read next is read anew. To be called before waiting for others."""
     connection: Connection | None = getattr(_held, "connection", None)
     _held.connection = None
     if connection is not None:

@@ -1,11 +1,12 @@
 """What Streamlit does anew in every run although nothing changed, done once; and what it does message by message, done in bunches.
 
-Six functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
+Seven functions of Streamlit are replaced in the process that serves the app, with the same results (tests compare them). They are private, so
 only the version they were written for is touched: any other one runs as it is, a little slower. Why: docs/decisions/0026-serving.md.
 """
 
 import asyncio
 import base64
+import copy
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ import streamlit
 from streamlit import delta_generator
 from streamlit.commands import logo, page_config
 from streamlit.components.v2.bidi_component import serialization
+from streamlit.cursor import Cursor
 from streamlit.elements.lib import image_utils, streamlit_plotly_theme
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
@@ -47,6 +49,7 @@ def install() -> bool:
     app_session._populate_theme_msg = theme_once
     AppSession._call_soon_on_event_loop = hand_over  # type: ignore[method-assign]
     Runtime._enqueued_some_message = ring_once  # type: ignore[method-assign]
+    Cursor.__deepcopy__ = copied  # type: ignore[attr-defined]
     SafeSessionState.filtered_state = property(OneByOne)  # type: ignore[assignment]
     serialization._extract_dataframes_from_dict = frames_only
     page_config.image_to_url = logo.image_to_url = drawing_once  # type: ignore[assignment]
@@ -92,6 +95,15 @@ def frames_only(data: dict[str, Any], arrow_blobs: dict[str, bytes] | None = Non
     if all(type(value) in _PLAIN for value in data.values()):
         return data
     return _extract_frames(data, arrow_blobs)
+
+
+def copied(self: Cursor, memo: dict[int, Any]) -> Cursor:
+    """A copy of a place on the page, as each fragment keeps of all the places around it: numbers and paths that never change, and what is shown in
+    passing."""
+    twin = object.__new__(type(self))
+    twin.__dict__.update(self.__dict__)
+    twin._transient_elements = copy.deepcopy(self._transient_elements, memo)
+    return twin
 
 
 class OneByOne(Mapping[str, Any]):

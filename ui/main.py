@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from crm_core.db import one_snapshot
+from crm_core.db import one_connection
 from ui.actions import show_messages
 from ui.components.halt import banner
 from ui.components.sidebar import sidebar
@@ -19,7 +19,7 @@ st.logo(
 st.html(Path(__file__).parent / "static" / "contrast.css")
 if st.context.theme.type == "dark":
     st.html(Path(__file__).parent / "static" / "print_dark.css")
-with one_snapshot():
+with one_connection():
     actor = begin_run()
     page = st.navigation(sections_for(actor), expanded=True)
     st.session_state["_arrived"] = st.session_state.get("_at") != page.url_path  # a list opens with its default view then

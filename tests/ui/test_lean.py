@@ -1,6 +1,7 @@
 """What is replaced in Streamlit gives what it gave before, in the same order."""
 
 import asyncio
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from types import SimpleNamespace
@@ -10,11 +11,15 @@ import pytest
 import streamlit
 from streamlit.commands import logo, page_config
 from streamlit.components.v2.bidi_component import serialization
+from streamlit.cursor import RunningCursor
 from streamlit.elements.lib.layout_utils import LayoutConfig
+from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.runtime import Runtime
+from streamlit.runtime.state.safe_session_state import SafeSessionState
+from streamlit.runtime.state.session_state import SessionState
 
 from tests.conftest import ROOT
 from ui import lean
@@ -41,6 +46,7 @@ def test_it_is_installed_only_over_the_version_that_it_was_written_for(monkeypat
         ("_extract_dataframes_from_dict", serialization),
         ("image_to_url", page_config),
         ("image_to_url", logo),
+        ("filtered_state", SafeSessionState),
     ):
         monkeypatch.setattr(where, name, getattr(where, name))
     monkeypatch.setattr(streamlit, "__version__", "1.99.0")
@@ -134,3 +140,29 @@ def test_the_bell_rings_once_from_any_thread():
         await asyncio.wait_for(objects.need_send_data.wait(), 5)
 
     in_a_loop(run())
+
+
+def test_a_field_finds_the_value_that_streamlit_would_find():
+    state = SafeSessionState(SessionState(), lambda: None)
+    for name, value in {"plain": 1, "none": None, "$$STREAMLIT_INTERNAL_KEY_X": 2, "$$ID-abc-None": 3}.items():
+        state._state._old_state[name] = value
+    state._state._new_session_state["fresh"] = "x"
+    whole, ours = state._state.filtered_state, lean.OneByOne(state)
+    assert dict(ours) == whole and len(ours) == len(whole) == 3
+    for name in (*whole, "$$STREAMLIT_INTERNAL_KEY_X", "$$ID-abc-None", "missing"):
+        assert (name in ours) == (name in whole) and ours.get(name) == whole.get(name)
+
+
+@pytest.mark.parametrize("shown_in_passing", [False, True])
+def test_a_copied_place_goes_on_by_itself(shown_in_passing):
+    place = RunningCursor(root_container=0, parent_path=(1, 2))
+    place.lock_element()
+    if shown_in_passing:
+        place.get_transient_cursor()
+        place.transient_elements[0] = Element()
+    theirs, ours = copy.deepcopy(place), lean.copied(place, {})
+    for twin in (theirs, ours):
+        assert twin.delta_path == place.delta_path and list(twin.transient_elements) == list(place.transient_elements)
+        assert type(twin) is RunningCursor and twin.transient_elements is not place.transient_elements
+    ours.open_block()
+    assert ours.index == place.index + 1 and theirs.index == place.index

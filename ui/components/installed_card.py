@@ -13,7 +13,7 @@ from ui.actions import load
 from ui.components.filter_bar import PARAM
 from ui.navigation import page_of
 
-FEW = 5
+FEW = 3
 
 
 def installed_card(actor: Actor, account_id: int) -> None:
