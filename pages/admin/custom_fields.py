@@ -84,7 +84,7 @@ def opened(entity_key: str, ids: list[int]) -> None:
     if may_edit and st.query_params.get("field") == "new":
         new_field(entity_key)
     elif may_edit and asked is not None:
-        edit_field(asked, ids)
+        edit_field(load(custom_fields.get, asked), ids)
 
 
 def lists() -> None:

@@ -18,7 +18,7 @@ from ui.components.header import Rare, empty_state, header, more_menu
 from ui.components.list_link import list_link
 from ui.components.record_page import id_from_url
 from ui.components.segment_drift import drift_note
-from ui.components.segment_workbench import json_from_url, workbench
+from ui.components.segment_workbench import begin, json_from_url, workbench
 from ui.navigation import page_of
 from ui.session import current_actor
 
@@ -80,7 +80,7 @@ def kept_segment() -> None:
     call_these(actor, DialSource.SEGMENT, segment.id, where=actions)
     more(actions, segment, may_edit, may_delete)
     if may_edit and segment.kind is SegmentKind.LIVE:
-        rule_editor.start(f"{segment.id} {segment.version}", key, segment.rule)
+        begin(segment)
     workbench(key, segment, rule=segment.rule, may_edit=may_edit)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="segment_footer"):
         list_link(actor, key, f"Open these {plural} as a list", {"segment": segment.id, "cmp": "in"}, icon="table_rows")

@@ -7,13 +7,25 @@ from crm_core.db import write_session
 from crm_core.errors import Conflict
 from crm_core.kit import clock
 from crm_core.models import User
-from crm_core.services.admin import roles, teams, users
-from crm_core.services.marketing import plans, templates
+from crm_core.services.admin import custom_fields, pipelines, roles, teams, users
+from crm_core.services.marketing import plans, segments, templates
+from crm_core.vocabulary import GateStrictness, StageKind
 from tests.crm_core.services.marketing.outreach import campaign, people
 from tests.pages.app import draw_alone, open_screen, words
 from tests.verbs import do, look
 from ui.actions import load
-from ui.components import letter_desk, letter_merge, people_dialogs
+from ui.components import (
+    field_dialogs,
+    letter_desk,
+    letter_merge,
+    people_dialogs,
+    rule_draft,
+    rule_editor,
+    segment_dialogs,
+    segment_workbench,
+    stage_gates,
+)
+from ui.components.filter_inputs import bare
 from ui.components.parts_clash import merged
 
 
@@ -167,3 +179,69 @@ def test_the_same_choice_of_a_plan_made_twice_is_asked(root, cast):
     app.slider(key=f"plan_{made}_holdout_pct_{plan.version}_{turn}").set_value(25).run()
     plan = look(plans.get, dana, made)
     assert (plan.holdout_pct, plan.window_days) == (25, 9) and not app.exception
+
+
+def test_what_a_stage_asks_for_is_merged(root):
+    condition = {"field": "next_step", "cmp": "not_empty"}
+    stage = next(one for row in look(pipelines.find, root) for one in row.stages if one.kind is StageKind.OPEN)
+    do(pipelines.set_gate, root, stage.id, condition, message="Write the next step.")
+    seen = next(one for row in look(pipelines.find, root) for one in row.stages if one.id == stage.id)
+    do(pipelines.set_gate, root, stage.id, condition, message="Theirs.")
+    app, tag = draw_alone(root, stage_gates.gate_dialog, [seen]), f"{seen.id}_{seen.version}"
+    app.radio(key=f"gate_strict_{tag}").set_value(GateStrictness.WARN)
+    app.text_area(key=f"gate_message_{tag}").set_value("Mine.")
+    app.button(key=f"gate_save_{tag}").click().run()
+    assert "Choose what stays" in words(app) and not app.exception
+    picked(app, f"gate_{tag}", "message", "theirs")
+    app.button(key=f"gate_{tag}_parts_save").click().run()
+    now = next(one for row in look(pipelines.find, root) for one in row.stages if one.id == stage.id)
+    assert (now.gate_message, now.gate_strictness, bare(now.gate)) == ("Theirs.", GateStrictness.WARN, condition)
+
+
+def test_a_custom_field_is_merged(root):
+    made = do(custom_fields.create, root, "lead", label="Colour", kind="choice", options=["Red", "Blue"])
+    seen = look(custom_fields.get, root, made.id)
+    do(custom_fields.update, root, made.id, {"help": "As on the box", "options": ["Red", "Green"]})
+    app = draw_alone(root, field_dialogs.edit_field, seen, [made.id])
+    app.text_input(key="field_label").set_value("Paint")
+    app.text_area(key="field_options").set_value("Red\nBlack")
+    app.button(key="field_save").click().run()
+    assert "Red, Green" in str(app.radio[0].options) and app.text_area(key="field_options").value == "Red\nBlack"
+    app.button(key=f"field_{made.id}_{seen.version}_parts_save").click().run()
+    now = look(custom_fields.get, root, made.id)
+    assert (now.label, now.options, now.help) == ("Paint", ["Red", "Black"], "As on the box") and not app.exception
+
+
+def test_a_segment_is_merged_and_its_rule_outlives_what_others_save(root):
+    by = {"field": "name", "cmp": "not_empty"}
+    made = do(segments.create, root, name="Named", entity="contact", kind="live", rule=by)
+    seen = look(segments.get, root, made)
+    do(segments.update, root, made, description="Theirs")
+    app = draw_alone(root, segment_dialogs.change, seen)
+    app.text_input[0].set_value("Mine")
+    app.text_area[0].set_value("Mine too")
+    app.button(key="change_yes").click().run()
+    assert "Choose what stays" in words(app)
+    app.radio(key=f"segment_{made}_{seen.version}_parts_description").set_value("theirs")
+    app.button(key=f"segment_{made}_{seen.version}_parts_save").click().run()
+    now = look(segments.get, root, made)
+    assert (now.name, now.description) == ("Mine", "Theirs") and not app.exception
+
+    def edit(of):
+        shown = load(segments.get, of)
+        segment_workbench.begin(shown)
+        st.text(str(rule_editor.current()[0]))
+        segment_workbench._save_bar(shown, st.session_state.get("typed") or rule_editor.current()[0])
+
+    app = draw_alone(root, edit, made)
+    app.session_state["_rule"]["root"] = rule_draft.draft_of(
+        {"field": "phone", "cmp": "not_empty"}, app.session_state["_rule"]["numbers"]
+    )
+    do(segments.update, root, made, rule={"field": "email", "cmp": "not_empty"})
+    app.run()
+    assert "phone" in app.text[0].value, "what was typed stays"
+    app.button(key="save_rule").click().run()
+    said = words(app)
+    assert "Choose what stays" in said and look(segments.get, root, made).rule["field"] == "email"
+    app.button(key=f"segment_rule_{made}_parts_save").click().run()
+    assert look(segments.get, root, made).rule["field"] == "phone" and not app.exception

@@ -29,6 +29,7 @@ from ui.components.parts_clash import Part, columns_of, merged, save_parts
         ({"a": None}, {"a": "x"}, {"a": ""}, {"a": "x"}, []),
         ({"a": True}, {"a": True}, {"a": False}, {"a": False}, []),
         ({"a": 0}, {"a": 1}, {"a": None}, {"a": None}, ["a"]),
+        ({"a": {"field": "x"}}, {"a": {"field": "y"}}, {"a": {"op": "and", "items": [{"field": "x"}]}}, {"a": {"field": "y"}}, []),
     ],
 )
 def test_each_part_is_as_whoever_changed_it_left_it(seen, theirs, mine, values, both):

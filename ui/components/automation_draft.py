@@ -20,6 +20,7 @@ from crm_core.services.automation.trial import Trial
 from crm_core.settings import settings
 from crm_core.vocabulary import Reentry
 from ui.components import filter_bar
+from ui.components.filter_inputs import bare
 from ui.session import current_actor
 
 Flow = dict[str, Any]
@@ -130,21 +131,13 @@ class Draft:
 
     @staticmethod
     def _settle(holder: Any, key: str, made: Mapping[str, Any] | None) -> None:
-        if _bare(made) != _bare(holder.get(key)):
+        if bare(made) != bare(holder.get(key)):
             holder[key] = made
 
     def unfinished(self) -> int:
         """How many conditions were begun and lack something."""
         known = {*PLACES, *(step["id"] for step, _ in flow_rules.walk(self.steps))}
         return sum(filter_bar.unfinished(draft) for place, draft in self.filters.items() if place in known)
-
-
-def _bare(ast: Mapping[str, Any] | None) -> Any:
-    """A filter without groups of one, which mean nothing."""
-    if not ast or "op" not in ast or ast["op"] == "not":
-        return ast or None
-    items = [_bare(item) for item in ast.get("items") or ()]
-    return (items[0] if items else None) if len(items) <= 1 else {**ast, "items": items}
 
 
 def blank(entity: str = "lead") -> Flow:

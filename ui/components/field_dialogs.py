@@ -5,10 +5,12 @@ from typing import Any
 import streamlit as st
 
 from crm_core.entities import label_of
+from crm_core.models import CustomField
 from crm_core.services.admin import custom_fields, pick_lists
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
+from ui.components.parts_clash import Part, clashing, columns_of, save_parts, saver
 
 KIND_HELP = {
     FieldKind.CHOICE: "Write the values below, one per line",
@@ -64,9 +66,9 @@ def _switches(required: bool, pii: bool, filterable: bool) -> tuple[bool, bool, 
 
 
 @st.dialog("Field", width="medium", on_dismiss=close)
-def edit_field(field_id: int, ids: list[int]) -> None:
-    """Change a field, its place, or take it out of use. ``ids``: the fields of the entity in their order."""
-    row = load(custom_fields.get, field_id)
+def edit_field(row: CustomField, ids: list[int]) -> None:
+    """Change a field, its place, or take it out of use. ``row``: the field as it was opened; ``ids``: the fields of the entity in their order."""
+    field_id = row.id
     used = load(custom_fields.filled, field_id)
     st.caption(fmt.md(f"{row.kind.label} · key {row.key} · filled in {fmt.plural(used, 'record')}"))
     label = st.text_input("Name", value=row.label, key="field_label", max_chars=120)
@@ -79,11 +81,10 @@ def edit_field(field_id: int, ids: list[int]) -> None:
         changes["options"] = _values(listed)
     changes["help"] = st.text_input("Help", value=row.help, key="field_help", max_chars=300)
     changes["required"], changes["pii"], changes["filterable"] = _switches(row.required, row.pii, row.filterable)
+    question = f"field_{field_id}_{row.version}"
+    asked = st.container()
     with st.container(horizontal=True, gap="small"):
-        if st.button("Save", type="primary", key="field_save"):
-            saved = perform(custom_fields.update, field_id, {"label": label, **changes}, base_version=row.version, success="Saved.")
-            if saved is not None:
-                _done()
+        pressed = st.button("Save", type="primary", key="field_save", disabled=clashing(question))
         _place(field_id, ids)
         taken = row.active and st.button("Take out of use", key="field_active", help="Hidden everywhere; what was entered stays")
         if taken and perform(custom_fields.deactivate, field_id) is not None:
@@ -91,7 +92,17 @@ def edit_field(field_id: int, ids: list[int]) -> None:
         if not row.active and st.button("Use again", key="field_active"):
             perform(custom_fields.activate, field_id)
             _done()
+    mine, save = {"label": label, **changes}, saver(custom_fields.update, "Saved.")
+    with asked:
+        if save_parts(question, pressed, seen=row, mine=mine, parts=_PARTS, values_of=columns_of(mine), save=save):
+            _done()
     show_problems()
+
+
+_PARTS = {
+    "label": Part("Name"), "options": Part("Values"), "help": Part("Help"), "required": Part("Needed"), "pii": Part("Personal data"),
+    "filterable": Part("Filtered often"),
+}  # fmt: skip
 
 
 def _place(field_id: int, ids: list[int]) -> None:

@@ -180,3 +180,11 @@ def _date(before: Any, key: str) -> Any:
     start = date.fromisoformat(before) if isinstance(before, str) and len(before) == 10 else None
     chosen = day_input("Day", value=start, key=key + "d", label_visibility="collapsed")
     return chosen.isoformat() if isinstance(chosen, date) else None
+
+
+def bare(ast: Mapping[str, Any] | None) -> Any:
+    """A filter without groups of one, which mean nothing; None for one that asks for nothing."""
+    if not ast or "op" not in ast or ast["op"] == "not":
+        return ast or None
+    items = [bare(item) for item in ast.get("items") or ()]
+    return (items[0] if items else None) if len(items) <= 1 else {**ast, "items": items}

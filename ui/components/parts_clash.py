@@ -12,6 +12,7 @@ import streamlit as st
 from crm_core.vocabulary import Choice
 from ui import format as fmt
 from ui.actions import hush, perform
+from ui.components.filter_inputs import bare
 
 Values = Mapping[str, Any]
 SECRETS = ("secret", "signing")
@@ -78,7 +79,14 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(value or None if isinstance(value, (str, list, tuple, dict)) else value, default=str, sort_keys=True)
+    return json.dumps(_core(value), default=str, sort_keys=True)
+
+
+def _core(value: Any) -> Any:
+    """A value without what means nothing: an empty text or list is none, and a group of one condition is the condition."""
+    if isinstance(value, Mapping):
+        return bare(value) if "op" in value else {key: _core(inner) for key, inner in value.items()} or None
+    return value or None if isinstance(value, str | list | tuple) else value
 
 
 def save_parts(

@@ -34,6 +34,11 @@ def start(mark: str, entity_key: str, rule: Mapping[str, Any] | None) -> None:
         st.session_state[KEY] = {"mark": mark, "entity": entity_key, "numbers": numbers, "root": tree.draft_of(rule, numbers)}
 
 
+def editing(mark: str) -> bool:
+    """Whether it is this rule that is being edited."""
+    return st.session_state.get(KEY, {}).get("mark") == mark
+
+
 def forget() -> None:
     """Drop what was typed."""
     st.session_state.pop(KEY, None)

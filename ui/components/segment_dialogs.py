@@ -15,6 +15,7 @@ from ui.actions import load, perform, renew, show_problems, submit_key, tell
 from ui.components import rule_editor
 from ui.components.bin_views import just_deleted
 from ui.components.list_tools import counted
+from ui.components.parts_clash import Part, clashing, named, save_parts, saver
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -47,7 +48,7 @@ def save_new(entity_key: str, rule: Mapping[str, Any] | None, *, name: str = "",
 
 def change(segment: Segment) -> None:
     """Name, description, who sees it, who owns it."""
-    drawn_with = segment.version
+    question = f"segment_{segment.id}_{segment.version}"
 
     @st.dialog("Edit the segment", icon=":material/edit:")
     def show() -> None:
@@ -63,17 +64,34 @@ def change(segment: Segment) -> None:
             "Owner", ids, index=ids.index(segment.owner_id) if segment.owner_id in owners else None, format_func=lambda key: owners[key],
             help="A live rule finds what its owner may see",
         )  # fmt: skip
-        if st.button("Save", type="primary", key="change_yes"):
-            done = perform(
-                segments.update, segment.id, name=name if name != segment.name else None,
-                description=about if about != (segment.description or "") else None, visibility=seen if seen != segment.visibility else None,
-                owner_id=owner if owner != segment.owner_id else None, base_version=drawn_with, success="Saved.",
-            )  # fmt: skip
-            if done is not None:
-                st.rerun()
-            show_problems()
+        pressed = st.button("Save", type="primary", key="change_yes", disabled=clashing(question))
+        mine = {"name": name, "description": about, "visibility": seen, "owner_id": owner}
+        parts = {
+            "name": Part("Name"),
+            "description": Part("Description", long=True),
+            "visibility": Part("Seen by", lambda key: _SEEN[key]),
+            "owner_id": Part("Owner", named(owners)),
+        }
+        if save_parts(question, pressed, seen=segment, mine=mine, parts=parts, values_of=_held, save=_save_changed):
+            st.rerun()
+        show_problems()
 
     show()
+
+
+def _held(segment: Segment) -> dict[str, Any]:
+    return {
+        "name": segment.name,
+        "description": segment.description or "",
+        "visibility": segment.visibility.value,
+        "owner_id": segment.owner_id,
+    }
+
+
+def _save_changed(values: Mapping[str, Any], base: Segment) -> Any:
+    """Save only what is other than in ``base``: not everybody who may rename a segment may share it or hand it over."""
+    changed = {key: value for key, value in values.items() if value != _held(base)[key]}
+    return saver(segments.update, "Saved.", spread=True)(changed, base)
 
 
 @st.dialog("Copy the segment", icon=":material/content_copy:")

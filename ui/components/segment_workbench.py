@@ -11,9 +11,10 @@ from crm_core.models import Segment
 from crm_core.services.marketing import segments
 from crm_core.vocabulary import SegmentKind
 from ui import format as fmt
-from ui.actions import load, perform, show_problems
+from ui.actions import load, show_problems
 from ui.components import rule_editor, segment_panels
 from ui.components.filter_inputs import words_of
+from ui.components.parts_clash import Part, clashing, forget, save_parts, saver
 from ui.components.segment_members import members
 
 LONGEST_IN_URL = 4_000
@@ -84,26 +85,48 @@ def _into_url(rule: Mapping[str, Any] | None) -> None:
 
 
 def _save_bar(segment: Segment, made: Mapping[str, Any] | None) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="segment_save"):
-        st.markdown(":orange-badge[Not saved]  The members follow once you save.", width="content")
-        if st.button("Save the rule", type="primary", key="save_rule"):
-            version = st.session_state.get(f"_segment_version_{segment.id}", segment.version)
-            done = perform(
-                segments.update,
-                segment.id,
-                rule=made or {"op": "and", "items": []},
-                base_version=version,
-                success="The rule is saved.",
-            )
-            if done is not None:
-                rule_editor.forget()
-                st.session_state.pop(f"_segment_version_{segment.id}", None)
-                st.rerun()
-            show_problems()
-        if st.button("Discard", key="discard_rule", type="tertiary"):
-            rule_editor.forget()
-            st.session_state.pop(f"_segment_version_{segment.id}", None)
+    question, entity_key = f"segment_rule_{segment.id}", segment.entity.value
+    seen: Segment = st.session_state.get(_seen(segment.id), segment)
+    with st.container(border=True, key="segment_save", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(":orange-badge[Not saved]  The members follow once you save.", width="content")
+            pressed = st.button("Save the rule", type="primary", key="save_rule", disabled=clashing(question))
+            discarded = st.button("Discard", key="discard_rule", type="tertiary")
+        words = {"rule": Part("Rule", lambda rule: load(words_of, entity_key, rule), long=True)}
+        save = saver(segments.update, "The rule is saved.", spread=True)
+        done = not discarded and save_parts(
+            question, pressed, seen=seen, mine={"rule": made or EVERYBODY}, parts=words, save=save,
+            values_of=lambda row: {"rule": row.rule or EVERYBODY},
+        )  # fmt: skip
+        if done or discarded:
+            forget_editing(segment.id)
             st.rerun()
+        show_problems()
+
+
+EVERYBODY: dict[str, Any] = {"op": "and", "items": []}
+
+
+def forget_editing(segment_id: int) -> None:
+    """Drop what was typed: the editor begins with the rule as it is kept."""
+    rule_editor.forget()
+    forget(f"segment_rule_{segment_id}")
+    st.session_state.pop(_seen(segment_id), None)
+
+
+def begin(segment: Segment) -> None:
+    """Edit its rule. What was typed stays until it is saved or discarded, whoever else saves or counts meanwhile."""
+    mark, seen = str(segment.id), st.session_state.get(_seen(segment.id))
+    typed = seen is not None and rule_editor.editing(mark) and rule_editor.current() != (seen.rule or None, 0)
+    if not typed:
+        if seen is not None and seen.rule != segment.rule:
+            rule_editor.forget()
+        st.session_state[_seen(segment.id)] = segment
+    rule_editor.start(mark, segment.entity.value, segment.rule)
+
+
+def _seen(segment_id: int) -> str:
+    return f"_segment_rule_{segment_id}_seen"
 
 
 def _details(

@@ -1,6 +1,7 @@
 """What the stages of a pipeline ask of deals that come in: the list of it under the stages, and the dialog that changes it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -11,6 +12,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.filter_inputs import words_of
+from ui.components.parts_clash import Part, clashing, save_parts, saver
 
 ICONS = {GateStrictness.REFUSE: ":material/block:", GateStrictness.WARN: ":material/warning:"}
 WHAT = {GateStrictness.REFUSE: "refuses deals unless", GateStrictness.WARN: "warns unless"}
@@ -43,6 +45,9 @@ def _line(stage: StageRow) -> None:
         st.warning(fmt.md(f"This can't be asked any more, so every deal comes in. {stage.broken}"), icon=":material/warning:")
 
 
+_LACKS = {"refuse": "stays where it is", "warn": "may go on after a warning"}
+
+
 @st.dialog("What a stage asks for", width="large", icon=":material/rule:", on_dismiss=forget_inline)
 def gate_dialog(stages: Sequence[StageRow]) -> None:
     """The conditions, the sentence for deals that don't meet them, and whether they stay outside."""
@@ -68,28 +73,47 @@ def gate_dialog(stages: Sequence[StageRow]) -> None:
         "A deal that lacks it",
         list(GateStrictness),
         index=list(GateStrictness).index(stage.gate_strictness),
-        format_func=lambda one: {"refuse": "stays where it is", "warn": "may go on after a warning"}[one.value],
+        format_func=lambda one: _LACKS[one.value],
         captions=["Managers may let it in with a reason, which stands in its timeline", "That stands in its timeline"],
         key=f"gate_strict_{tag}",
     )
+    question = f"gate_{tag}"
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        saved = st.button("Save", type="primary", key=f"gate_save_{tag}")
+        saved = st.button("Save", type="primary", key=f"gate_save_{tag}", disabled=clashing(question))
         removed = bool(stage.gate) and st.button(
             "Ask for nothing any more", type="tertiary", icon=":material/delete:", key=f"gate_remove_{tag}"
         )
     if removed:
-        _save(stage, None, "", GateStrictness.REFUSE, f"{stage.name} lets every deal in again.")
+        _remove(stage)
     elif saved and not ast:
         st.error("Add at least one condition, or close this.", icon=":material/error:")
-    elif saved:
-        _save(stage, ast, message or "", strict or GateStrictness.REFUSE, f"{stage.name} asks for this from now on.")
-
-
-def _save(stage: StageRow, ast: object, message: str, strict: GateStrictness, words: str) -> None:
-    done = perform(
-        pipelines.set_gate, stage.id, ast, message=message, strictness=strict, base_version=stage.version, success=fmt.md(words)
-    )
-    if done is not None:
+    mine = {"gate": ast, "message": message or "", "strictness": strict or GateStrictness.REFUSE}
+    save = saver(_set_gate, fmt.md(f"{stage.name} asks for this from now on."))
+    if save_parts(question, saved and bool(ast), seen=stage, mine=mine, parts=_PARTS, values_of=_gate, save=save):
         forget_inline()
         st.rerun()
     show_refusal()
+
+
+_PARTS = {
+    "gate": Part("A deal comes in when", lambda ast: load(words_of, "deal", ast) if ast else "Any deal comes in"),
+    "message": Part("What is missing otherwise"),
+    "strictness": Part("A deal that lacks it", lambda how: _LACKS[GateStrictness(how).value]),
+}
+
+
+def _gate(stage: Any) -> dict[str, Any]:
+    return {"gate": stage.gate, "message": stage.gate_message or "", "strictness": stage.gate_strictness}
+
+
+def _set_gate(session: Any, actor: Any, stage_id: int, values: Mapping[str, Any], **more: Any) -> Any:
+    return pipelines.set_gate(
+        session, actor, stage_id, values["gate"], message=values["message"], strictness=values["strictness"], **more
+    )
+
+
+def _remove(stage: StageRow) -> None:
+    words = fmt.md(f"{stage.name} lets every deal in again.")
+    if perform(pipelines.set_gate, stage.id, None, base_version=stage.version, success=words) is not None:
+        forget_inline()
+        st.rerun()

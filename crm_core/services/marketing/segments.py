@@ -103,7 +103,7 @@ def update(
 ) -> Segment:
     """Rename, describe, share or re-rule a segment; what is None stays. A new rule re-counts at once.
 
-    Raises Conflict when somebody else changed the same field, or the rule, since ``base_version``.
+    Raises Conflict when somebody else changed the same field, or the rule, since ``base_version``; ``details["rows"]`` holds the segment as it stands.
     """
     segment = get(session, actor, segment_id, action=Action.EDIT)
     given = {"name": name, "description": description, "visibility": visibility, "owner_id": owner_id}
@@ -115,7 +115,11 @@ def update(
     if changes.get("visibility") == Visibility.PRIVATE and segment.owner_id != actor.user_id:
         raise Invalid("Only the owner can make a segment private; take it over first.")
     if changes:
-        records.update(session, actor, "segment", segment_id, changes, base_version=base_version)
+        stands = segment.model_copy()
+        try:
+            records.update(session, actor, "segment", segment_id, changes, base_version=base_version)
+        except Conflict as error:
+            raise Conflict(error.message, **error.details, rows=[stands]) from error
     if rule is not None:
         _set_rule(session, actor, segment, rule)
     elif "owner_id" in changes and segment.kind is SegmentKind.LIVE:
@@ -128,7 +132,8 @@ def _check_new_rule(session: Session, actor: Actor, segment: Segment, rule: Rule
         raise Invalid("A static segment has no rule. Copy it as a live one, or change its members.")
     segment_rules.check(session, actor, segment.entity, rule, segment_id=segment.id)
     if base_version is not None and base_version != segment.version and segment_rules.changed_since(session, segment, base_version):
-        raise Conflict("Somebody else changed the rule of this segment while you were editing. Look at it again, then save yours.")
+        words = "Somebody else changed the rule of this segment while you were editing. Look at it again, then save yours."
+        raise Conflict(words, rows=[segment.model_copy()])
 
 
 def _set_rule(session: Session, actor: Actor, segment: Segment, rule: Rule) -> None:
