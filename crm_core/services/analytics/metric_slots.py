@@ -22,13 +22,13 @@ from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.vocabulary import Against, FieldKind
 
 Grouped = dict[Any, Facts]
-_DAY_OF = {
-    "sales": ("deal", "closed_on"),
-    "marketing": ("lead", "created_at"),
-    "orders": ("order", "ordered_at"),
-    "service": ("ticket", "opened_at"),
+_DAYS_OF: dict[str, tuple[tuple[str, str], ...]] = {
+    "sales": (("deal", "closed_on"),),
+    "marketing": (("lead", "created_at"), ("campaign", "starts_on")),
+    "orders": (("order", "ordered_at"),),
+    "service": (("ticket", "opened_at"), ("ticket", "solved_at"), ("ticket", "first_solved_at"), ("ticket", "rated_at")),
 }
-"""Area → the entity and the column by which its records lie in time."""
+"""Area → the entities and columns by which its figures lie in time, the entity that the area is about first."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Selection:
 
 def leading(area: str) -> str:
     """The entity that an area is about: without the right to read it, the area does not exist for a person."""
-    return _DAY_OF[area][0]
+    return _DAYS_OF[area][0][0]
 
 
 def reach(actor: Actor, key: str, table: Any, slot: Slot) -> ColumnElement[bool]:
@@ -92,15 +92,16 @@ def instants_within(column: Any, period: Period, actor: Actor) -> ColumnElement[
 
 
 def extent(session: Session, actor: Actor, area: str, slot: Slot) -> Period | None:
-    """The first and last day that hold records of an area, for the trend over all time; None without records."""
-    key, name = _DAY_OF[area]
-    table = entity(key).table
-    column = table.c[name]
-    # Two reads from either end of the index instead of min and max, which would walk through all of it.
-    found = select(column).where(reach(actor, key, table, slot), column.is_not(None)).limit(1)
-    ends = [session.execute(found.order_by(order)).scalar() for order in (column.asc(), column.desc())]
-    days = [_local_day(actor, value) for value in ends if value is not None]
-    return Period(days[0], days[-1]) if days else None
+    """The first and last day that any figure of an area counts a record on, for the trend over all time; None without records."""
+    days: list[date] = []
+    for key, name in _DAYS_OF[area]:
+        table = entity(key).table
+        column = table.c[name]
+        # Two reads from either end of the index instead of min and max, which would walk through all of it.
+        found = select(column).where(reach(actor, key, table, slot), column.is_not(None)).limit(1)
+        ends = [session.execute(found.order_by(order)).scalar() for order in (column.asc(), column.desc())]
+        days += [_local_day(actor, value) for value in ends if value is not None]
+    return Period(min(days), max(days)) if days else None
 
 
 def _local_day(actor: Actor, value: date | datetime) -> date:

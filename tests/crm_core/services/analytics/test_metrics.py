@@ -19,7 +19,7 @@ from crm_core.kit.clock import frozen
 from crm_core.lists import ListQuery
 from crm_core.models import Account, Campaign, CampaignChannel, Contact, Deal, Lead, Order, Organisation, Stage, Ticket, Touchpoint
 from crm_core.services.analytics import acquisition, breakdowns, metrics
-from crm_core.services.analytics.metric_rules import AREAS, METRICS
+from crm_core.services.analytics.metric_rules import AREAS, METRICS, list_filter
 from crm_core.services.analytics.periods import Period
 from crm_core.vocabulary import SOLD, Against, Channel, HandoverState, PeriodPreset, PromiseOutcome, StageKind, TicketKind
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
@@ -271,9 +271,23 @@ def test_the_steps_of_a_trend_add_up_to_the_figure(any_cast, seed):
         selection = select_period(any_cast["root"], preset, **days)
         found = everything(any_cast["root"], selection)
         for key in ("revenue_won", "new_leads", "orders", "order_revenue", "campaign_cost"):
-            if key == "campaign_cost" and preset is PeriodPreset.ALL:
-                continue  # its steps are those of the leads
             assert sum(point.value for point in found[key].points) == found[key].value, (key, preset)
+
+
+def test_over_all_time_each_step_counts_the_records_of_the_list_behind_it(cast):
+    fill(cast, 6)
+    with write_session() as session:
+        late = session.exec(select(Ticket).where(Ticket.status == TicketKind.SOLVED)).first()
+        late.solved_at = late.first_solved_at = late.rated_at = datetime(2099, 3, 1, 12, tzinfo=UTC)
+        late.satisfaction = 5
+        session.exec(select(Campaign)).first().starts_on = date(2098, 5, 1)
+    found = everything(cast["root"], select_period(cast["root"], PeriodPreset.ALL))
+    with frozen(NOW), read_session() as session:
+        for figure in found.values():
+            for point in () if figure.metric.now else figure.points:
+                step = Period(point.bucket.start, point.bucket.end)
+                behind = ListQuery(filter=list_filter(figure.metric, step))
+                assert lists.count(session, cast["root"], figure.metric.entity, behind) == point.cases, (figure.key, step)
 
 
 def test_the_open_pipeline_of_a_past_day_is_what_was_open_then(cast):
