@@ -133,7 +133,7 @@ with left:
     log_box("deal", deal_id, row["contact_id"])
     feed("deal", deal_id)
 with right:
-    next_steps("deal", deal_id)
+    next_steps("deal", deal_id, agreed=bool(row["next_step"] or row["next_step_on"]))
     automations_card(automated, "deal", deal_id)
     score_card("deal", deal_id)
     decision_card("deal", deal_id)

@@ -203,7 +203,9 @@ def _line(actor: Actor, line: dict[str, Any]) -> LineView | None:
                 "", icon=":material/close:", key=f"line_x_{n}", type="tertiary", on_click=_drop, args=(n,), help="Remove this line"
             )
         with st.grid(6, min_column_width=120):  # on a phone two beside each other
-            line["quantity"] = st.number_input("Quantity", value=line["quantity"], min_value=0.001, key=f"line_q_{n}")
+            line["quantity"] = st.number_input(
+                "Quantity", value=line["quantity"], min_value=0.001, format="%.10g", key=f"line_q_{n}"
+            )
             price = st.container()
             line["discount_pct"] = st.number_input(
                 "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, format="%.4g", key=f"line_d_{n}"

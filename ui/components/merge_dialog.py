@@ -32,14 +32,38 @@ def merge_dialog(row: Mapping[str, Any]) -> None:
     )
     other = picker("Another ticket", lambda q: _others(row, q), key=f"merge_into_{row['id']}", placeholder="Number or subject")
     target = other or chosen
-    if st.button("Merge", type="primary", key="merge_yes", disabled=target is None):
+    ready, another = _ahead(row["id"], target) if target is not None else (False, False)
+    if st.button("Merge", type="primary", key="merge_yes", disabled=not ready):
         done = perform(
-            merging.merge, row["id"], target, base_version=row["version"], success="Merged. This is the ticket that stayed."
+            merging.merge,
+            row["id"],
+            target,
+            base_version=row["version"],
+            another_customer=another,
+            success="Merged. This is the ticket that stayed.",
         )
         if done is not None:
             go("ticket", id=done.id)
             st.rerun()
         show_problems()
+
+
+def _ahead(ticket_id: int, target_id: int) -> tuple[bool, bool]:
+    """Say which ticket would stay; gives whether they may be merged now, and whether somebody said that another customer's is meant."""
+    found = load(merging.ahead, ticket_id, target_id)
+    whose = f" of {fmt.md(found.customer)}" if found.customer else ""
+    st.caption(f"It becomes part of **{fmt.md(found.number)}** “{fmt.md(found.subject)}”{whose}, {found.status.label.lower()}.")
+    if found.problem:
+        st.warning(fmt.md(found.problem), icon=":material/block:")
+        return False, False
+    if not found.another:
+        return True, False
+    st.warning(
+        "That is another customer. Whoever answers there writes to them, and they may read what this one wrote.",
+        icon=":material/warning:",
+    )
+    sure = st.checkbox("Both are about the same thing", key=f"merge_sure_{ticket_id}_{target_id}")
+    return sure, sure
 
 
 def _near(row: Mapping[str, Any]) -> dict[int, str]:
@@ -55,8 +79,18 @@ def _near(row: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _others(row: Mapping[str, Any], query: str) -> dict[int, str]:
-    found = load(lists.choices, "ticket", query, limit=15)
-    return {key: title for key, title in found.items() if key != row["id"]}
+    """Tickets to choose from, told apart by number and customer: many have the same subject."""
+    wanted = ListQuery(
+        filter={"field": "number", "cmp": "ne", "value": row["number"]},
+        q=query,
+        columns=("subject", "number", "contact_id"),
+        size=15,
+    )
+    found = load(lists.find, "ticket", wanted, sums=False)
+    return {
+        one["id"]: " · ".join(part for part in (one["number"], one["subject"], one.get("contact_id.title")) if part)
+        for one in found.rows
+    }
 
 
 def merged_notes(actor: Actor, row: Mapping[str, Any], links: Mapping[str, Any]) -> None:

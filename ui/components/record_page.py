@@ -186,14 +186,21 @@ def delete_dialog(entity_key: str, record_id: int, version: int, title: str, lis
 
 
 @st.fragment
-def next_steps(entity_key: str, record_id: int) -> None:
-    """The open tasks of a record: tick off, or add one."""
+def next_steps(entity_key: str, record_id: int, *, agreed: bool = False) -> None:
+    """The open tasks of a record: tick off, or add one. ``agreed``: its next step stands in a field of its own."""
     actor = current_actor()
     found = load(tasks.open_of, entity_key, record_id)
     with st.container(border=True, gap="small", key="next_steps"):
         st.markdown("**Next steps**")
         if not found:
-            st.caption("Nothing planned. A deal without a next step grows cold." if entity_key == "deal" else "Nothing planned.")
+            cold = entity_key == "deal" and not agreed
+            st.caption(
+                "No task for it yet."
+                if agreed
+                else "Nothing planned. A deal without a next step grows cold."
+                if cold
+                else "Nothing planned."
+            )
         for task in found:
             due = (
                 f"  :{'red' if task.due_at and task.due_at < fmt.clock.utcnow() else 'gray'}-badge[{fmt.md(fmt.ago(actor, task.due_at.astimezone(fmt.local(actor, task.due_at).tzinfo).date()))}]"

@@ -1,30 +1,74 @@
 """Two tickets about the same thing become one: its messages, files, tasks and activities move; taken apart again as long as nobody minds."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select as pick
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from crm_core import db, events, records
+from crm_core import db, events, lists, records
 from crm_core.access import Actor
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Activity, Attachment, InboundMail, Task, Ticket, TicketMerge, TicketMessage
 from crm_core.services.collaboration import following
 from crm_core.services.helpdesk import article_uses, slas, tickets
+from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.vocabulary import Action, TicketKind
 
 _TIMES = ("solved_at", "closed_at", "first_solved_at")
 _MOVED: dict[str, Any] = {"messages": TicketMessage, "activities": Activity, "tasks": Task, "mail": InboundMail}
 
 
-def merge(session: Session, actor: Actor, source_id: int, target_id: int, *, base_version: int | None = None) -> Ticket:
-    """Move everything of a ticket to another one and close it; mail to the old one finds the new one. Events: ticket.merged, ticket.merged_away."""
+@dataclass(frozen=True)
+class Ahead:
+    """The ticket that would stay. ``customer``: who asked there; ``another``: that it is somebody else's; ``problem``: why it can't be, or empty."""
+
+    number: str
+    subject: str
+    status: TicketKind
+    customer: str
+    another: bool
+    problem: str
+
+
+def ahead(session: Session, actor: Actor, source_id: int, target_id: int) -> Ahead:
+    """What a merge would mean, before it is done."""
+    source, target = (tickets.get(session, actor, one, action=Action.EDIT) for one in (source_id, target_id))
+    try:
+        _check(source, target)
+        problem = ""
+    except CrmError as error:
+        problem = str(error)
+    key, customer_id = ("contact", target.contact_id) if target.contact_id else ("account", target.account_id)
+    subject = lists.titles(session, actor, "ticket", [target.id]).get(target.id, "")
+    customer = lists.titles(session, actor, key, [customer_id]).get(customer_id or 0, "")
+    return Ahead(target.number, subject, target.status, customer, _another_customer(source, target), problem)
+
+
+def merge(
+    session: Session,
+    actor: Actor,
+    source_id: int,
+    target_id: int,
+    *,
+    base_version: int | None = None,
+    another_customer: bool = False,
+) -> Ticket:
+    """Move everything of a ticket to another one and close it; mail to the old one finds the new one. Events: ticket.merged, ticket.merged_away.
+
+    Raises Invalid when the other one is of another customer, who would be answered what this one wrote, unless ``another_customer`` says so;
+    Conflict when it is done while this one still waits.
+    """
     source = tickets.get(session, actor, source_id, action=Action.EDIT)
     target = tickets.get(session, actor, target_id, action=Action.EDIT)
-    _check(session, source, target, base_version)
+    _check(source, target)
+    if base_version is not None and base_version != source.version:
+        raise Conflict("Somebody else worked on this ticket meanwhile. Look at the new state first.")
+    if _another_customer(source, target) and not another_customer:
+        raise Invalid(fields={"target": f"{target.number} is another customer’s. Tick that both are about the same thing."})
     before: dict[str, Any] = {
         "status": source.status.value,
         "contact_id": target.contact_id,
@@ -58,15 +102,25 @@ def merge(session: Session, actor: Actor, source_id: int, target_id: int, *, bas
     return target
 
 
-def _check(session: Session, source: Ticket, target: Ticket, base_version: int | None) -> None:
+def _check(source: Ticket, target: Ticket) -> None:
     if source.id == target.id:
         raise Invalid(fields={"target": "Choose another ticket."})
     if source.merged_into_id is not None:
         raise Conflict("This ticket was merged already.")
     if target.merged_into_id is not None:
         raise Conflict(f"{target.number} was merged into another ticket itself. Choose that one.")
-    if base_version is not None and base_version != source.version:
-        raise Conflict("Somebody else worked on this ticket meanwhile. Look at the new state first.")
+    if target.status in DONE and source.status not in DONE:
+        state = target.status.label.lower()
+        raise Conflict(
+            f"{target.number} is {state}, so that nobody would see what this customer waits for. Re-open it first, or merge it into this one."
+        )
+
+
+def _another_customer(source: Ticket, target: Ticket) -> bool:
+    """Two people of one company are one customer; a ticket without anybody is nobody else's."""
+    if source.account_id is not None and target.account_id is not None:
+        return source.account_id != target.account_id
+    return source.contact_id is not None and target.contact_id is not None and source.contact_id != target.contact_id
 
 
 def _move(session: Session, model: Any, source_id: int, target_id: int, only: list[int] | None = None) -> list[int]:

@@ -11,7 +11,7 @@ from crm_core.lists import ListQuery
 from crm_core.services import bulk
 from crm_core.services.analytics import agent_quality, metrics
 from crm_core.services.collaboration import activities, files, following
-from crm_core.services.customers import contacts
+from crm_core.services.customers import accounts, contacts
 from crm_core.services.helpdesk import article_uses, articles, macros, merging, tickets
 from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.sales import leads
@@ -226,6 +226,37 @@ def test_an_article_in_an_answer_that_came_along_counts_on_the_new_ticket(cast):
     do(merging.undo, sam, merge_id)
     do(tickets.solve, sam, old.id)
     assert look(article_uses.figures, sam, [article.id])[article.id] == Figures(used=1, solved=1), "and on its own again"
+
+
+def test_a_ticket_goes_to_another_customer_only_when_somebody_says_so(cast):
+    sam = cast["sam"]
+    ida, bo = (do(contacts.create, sam, {"name": name}) for name in ("Ida", "Bo"))
+    one, other = (do(tickets.create, sam, {"subject": "Leak", "contact_id": who.id}, message="words") for who in (ida, bo))
+    seen = look(merging.ahead, sam, one.id, other.id)
+    assert (seen.number, seen.customer, seen.another, seen.problem) == (other.number, "Bo", True, "")
+    with pytest.raises(Invalid, match="another customer"):
+        do(merging.merge, sam, one.id, other.id)
+    assert len(look(tickets.messages, sam, other.id)) == 1
+    do(merging.merge, sam, one.id, other.id, another_customer=True)
+    assert len(look(tickets.messages, sam, other.id)) == 2
+
+
+def test_two_people_of_one_company_are_one_customer(cast):
+    root, sam = cast["root"], cast["sam"]
+    house = do(accounts.create, root, {"name": "House"})
+    people = [do(contacts.create, root, {"name": name, "account_id": house.id}) for name in ("Ida", "Bo")]
+    one, other = (do(tickets.create, sam, {"subject": "Leak", "contact_id": who.id, "account_id": house.id}) for who in people)
+    assert not look(merging.ahead, sam, one.id, other.id).another
+
+
+def test_a_ticket_that_waits_does_not_vanish_in_a_solved_one(cast):
+    sam = cast["sam"]
+    waits, done = (do(tickets.create, sam, {"subject": name}, message="words") for name in ("Waits", "Done"))
+    do(tickets.solve, sam, done.id)
+    assert "Re-open it first" in look(merging.ahead, sam, waits.id, done.id).problem
+    with pytest.raises(Conflict, match="Re-open it first"):
+        do(merging.merge, sam, waits.id, done.id)
+    do(merging.merge, sam, done.id, waits.id)
 
 
 def test_what_can_not_be_merged(cast):
