@@ -27,6 +27,7 @@ def matching(run) -> None:
     found = load(desk.view, run.id)
     if run.message:
         st.warning(fmt.md(run.message), icon=":material/warning:")
+    import_match.other_kinds(found)
     import_match.columns(found)
     import_match.values(found)
     import_match.rules(found)

@@ -38,6 +38,25 @@ def bound(name: str, value: Any) -> str:
     return name
 
 
+def other_kinds(found: desk.Desk) -> None:
+    """A file of companies that is read as products: say so, and read it as what its columns fit."""
+    kinds = load(desk.better_kinds, found.run.id)
+    if not kinds:
+        return
+    with st.container(border=True, gap="small", key="other_kinds"):
+        named = " or ".join(_plural(key).lower() for key in kinds)
+        st.markdown(f":material/help: Are these really {runs.entity_words(found.run)}? More of the columns fit {named}.")
+        with st.container(horizontal=True, gap="small"):
+            for key in kinds:
+                st.button(
+                    f"Read as {_plural(key).lower()}",
+                    key=f"read_as_{key}",
+                    on_click=perform,
+                    args=(runs.relayout, found.run.id, {"entity": key}),
+                    kwargs={"drawn": found.run},
+                )
+
+
 def columns(found: desk.Desk) -> None:
     """One line per column of the file."""
     used = sum(bool(line.target) for line in found.lines)

@@ -53,6 +53,16 @@ def test_an_upload_leads_to_its_columns(cast):
     assert "2 of 2 columns are imported" in words(app)
 
 
+def test_a_file_of_companies_read_as_products_is_one_click_from_being_read_as_accounts(cast):
+    run_id = uploaded(cast["root"], "Name,Phone,Website,City,Employees\nAcme,+49 30 1,acme.example,Oslo,7\n", "product")
+    app = open_screen(cast["root"], "import", run=run_id)
+    assert "Are these really products? More of the columns fit accounts." in words(app)
+    app.button(key="read_as_account").click().run()
+    assert not app.exception
+    assert run_of(run_id).entity == "account" and "Are these really" not in words(app)
+    assert "5 of 5 columns are imported" in words(app)
+
+
 def test_a_file_that_is_no_table_stays_at_the_start_with_a_sentence(cast):
     app = open_screen(cast["root"], "import", kind="account")
     app.get("file_uploader")[0].upload("firms.csv", b"%PDF-1.7", "text/csv").run()

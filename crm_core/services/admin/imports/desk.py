@@ -17,7 +17,7 @@ from crm_core.services.admin.imports.kinds import kind_of
 from crm_core.services.admin.imports.plan import Column, Mode, NewField, Plan, Unknown
 from crm_core.services.admin.imports.profile import Profile
 from crm_core.services.admin.imports.targets import locked, searchable, targets
-from crm_core.vocabulary import Action, FieldKind
+from crm_core.vocabulary import Action, FieldKind, ImportState
 
 NEW_FIELD = "new"
 """Stands for "a new custom field" where a column's field is chosen."""
@@ -84,6 +84,28 @@ def view(session: Session, actor: Actor, run_id: int) -> Desk:
         may_add_fields=may_add,
         locked=locked(session, actor, kind),
     )
+
+
+def better_kinds(session: Session, actor: Actor, run_id: int) -> tuple[str, ...]:
+    """Other kinds of record that know more columns of the file by name than the chosen one does: those that know the most, three at the most.
+
+    Empty once the plan was changed by hand or used before, and when no other kind knows more.
+    """
+    run = runs.get(session, actor, run_id)
+    if run.state is not ImportState.UPLOADED:
+        return ()
+    seen = runs.profile_of(run)
+    known = {key: _known(session, actor, key, seen) for key in runs.importable(actor)}
+    mine, most = known.get(run.entity, 0), max(known.values(), default=0)
+    fed = sum(bool(column.to or column.new) for column in runs.plan_of(run).columns)
+    if most <= max(mine, fed):
+        return ()
+    return tuple(key for key, count in known.items() if count == most)[:3]
+
+
+def _known(session: Session, actor: Actor, entity_key: str, seen: Profile) -> int:
+    kind = kind_of(entity_key)
+    return len(matching.match(seen.columns, targets(session, actor, kind), kind))
 
 
 def _line(session: Session, actor: Actor, column: Column, seen: Profile, specs: Mapping[str, FieldSpec], entity_key: str) -> Line:
