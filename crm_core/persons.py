@@ -48,10 +48,19 @@ def covers(session: Session, actor: Actor, places: Iterable[Place]) -> Mapping[P
 
 def subjects(session: Session, actor: Actor, entity_key: str, texts: dict[int, str]) -> dict[int, str]:
     """Texts about records of an entity (id → text) as the actor may read them."""
+    if actor.masked(entity_key, "subject"):
+        return {record_id: hidden(actor, entity_key, "subject", text) for record_id, text in texts.items()}
     if entity_key not in SUBJECTS or not hides(actor):
         return texts
     found = covers(session, actor, ((entity_key, record_id) for record_id in texts))
     return {record_id: found.get((entity_key, record_id), str)(text) for record_id, text in texts.items()}
+
+
+def hidden(actor: Actor, entity_key: str, key: str, text: str) -> str:
+    """A text as the actor's role leaves it of a field: whole, a trace of it, or neither; nothing stays nothing."""
+    if not text or not actor.masked(entity_key, key):
+        return text
+    return trace(FieldKind.TEXT, text) if key == "subject" and actor.veiled(entity_key, key) else MASK
 
 
 def blurs(actor: Actor, entity_key: str, key: str) -> bool:

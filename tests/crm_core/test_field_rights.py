@@ -1,6 +1,7 @@
 """What a role may read only, sees masked, or does not see: on every path by which a value leaves the house or comes into it."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlmodel import select
@@ -8,8 +9,10 @@ from sqlmodel import select
 from crm_core import lists, veil
 from crm_core.access.levels import merged
 from crm_core.db import read_session, write_session
+from crm_core.entities import RECORDS
 from crm_core.errors import Conflict, Invalid
 from crm_core.fields import registry
+from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Account, Contact, Event, Lead, OutreachRules, Role, RoleFieldMask, Ticket
 from crm_core.services import bulk, crud, exports, finder, setting_back
@@ -17,12 +20,13 @@ from crm_core.services.admin import audit
 from crm_core.services.admin.imports import targets
 from crm_core.services.admin.imports.kinds import kind_of
 from crm_core.services.automation.steps import work
-from crm_core.services.collaboration import outward, timeline
+from crm_core.services.collaboration import activities, agenda, interactions, outward, timeline, today
 from crm_core.services.customers import contacts, duplicates
 from crm_core.services.helpdesk import macros, tickets
+from crm_core.services.inbox import arrivals, by_hand
 from crm_core.services.marketing import campaigns, handouts, launching, letters, plans, segments
-from crm_core.services.sales import deals, leads
-from crm_core.vocabulary import Action, FieldKind, FieldLevel, Outlet
+from crm_core.services.sales import board, deals, leads
+from crm_core.vocabulary import Action, ActivityKind, FieldKind, FieldLevel, InboundChannel, Outlet
 from tests.verbs import do, look
 
 EDIT, READ, MASKED, HIDDEN = FieldLevel.EDIT, FieldLevel.READ, FieldLevel.MASKED, FieldLevel.HIDDEN
@@ -244,3 +248,43 @@ def test_a_list_of_a_campaign_leaves_only_with_what_its_taker_sees_of_all_who_ar
     do(handouts.export, replace(dana, masks=dana.masks | {("lead", "description")}), made)
     told = look(letters.values_of, replace(dana, masks=dana.masks | {("account", "name")}), "contact", [ids["contact"]])
     assert told[ids["contact"]]["company"] == "•••"
+
+
+def test_desks_and_timelines_say_nothing_of_what_a_role_hides_of_words_amounts_and_days(cast):
+    root, word, day = cast["root"], "Xyzzy", clock.today()
+    lead = do(leads.create, root, {"name": word, "company": f"{word} Ltd", "email": "x@xyzzy.example"}).id
+    do(crud.create, root, "account", {"name": f"{word} Ltd"})
+    contact = do(crud.create, root, "contact", {"name": "Ida"}).id
+    chances = [
+        do(crud.create, root, "deal", {"name": f"{word} {n}", "amount_minor": 777, "expected_close_on": day - timedelta(days=n), "contact_id": contact}).id
+        for n in range(3)
+    ]  # fmt: skip
+    do(crud.create, root, "task", {"subject": word, "body": word, "contact_id": contact})
+    done = do(crud.create, root, "task", {"subject": word, "body": word, "contact_id": contact, "status": "done"})
+    note = {"kind": ActivityKind.MEETING, "subject": word, "text": f"{word} said", "minutes": 77}
+    said = do(activities.log, root, "contact", contact, at=clock.utcnow(), **note).id
+    do(by_hand.log, root, channel=InboundChannel.CHAT, text=word, into="timeline", contact_id=contact)
+    do(tickets.create, root, {"subject": word})
+    week = (day - timedelta(days=3), day + timedelta(days=3))
+    pipeline = look(deals.stages, root)[0].pipeline_id
+    walks = {
+        "board": lambda actor: look(board.columns, actor, pipeline),
+        "timeline": lambda actor: look(timeline.find, actor, "contact", contact),
+        "calendar": lambda actor: look(agenda.find, actor, *week),
+        "meeting": lambda actor: look(agenda.meeting, actor, said),
+        "tasks": lambda actor: look(today.my_tasks, actor),
+        "today": lambda actor: [block and block.page.rows for block in (look(today.deals, actor), look(today.tickets, actor))],
+        "inbox": lambda actor: look(arrivals.find, actor).rows,
+        "waiting": lambda actor: look(interactions.open_of, actor, "contact", contact),
+        "conversion": lambda actor: look(leads.candidates, actor, lead).accounts,
+    }
+    with read_session() as session:
+        keys = frozenset((key, spec.key) for key in RECORDS for spec in registry(session, key).values() if spec.maskable)
+    blind = replace(root, masks=keys)
+    for path, walk in walks.items():
+        assert word in str(walk(root)), f"{path} is walked"
+        assert not [secret for secret in (word, "777", "=77", ": 77") if secret in str(walk(blind))], path
+    (open_column,) = [column for column in walks["board"](blind) if column.cards]
+    assert [card.id for card in open_column.cards] == chances, "their order tells nothing of the days"
+    assert {card.name for card in open_column.cards} == {f"Deal {one}" for one in chances}
+    assert not any(card.no_next_step or card.expected_close_on for card in open_column.cards) and done.id

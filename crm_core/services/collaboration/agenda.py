@@ -111,6 +111,7 @@ Span = tuple[Any, Any]
 def _meetings(session: Session, actor: Actor, at: Span, days: Span, owners: Sequence[int] | None) -> list[Entry]:
     table = entity("activity").table
     links = ("deal_id", "ticket_id", "lead_id", "contact_id", "account_id")
+    lasting = not actor.masked("activity", "minutes")
     early = at[0] - timedelta(days=1)  # one that began yesterday may still go on; none is longer than a day
     rows = _rows(
         session, actor, "meeting", ("subject", "at", "minutes", *links), owners, "at",
@@ -119,7 +120,7 @@ def _meetings(session: Session, actor: Actor, at: Span, days: Span, owners: Sequ
     entries = []
     subjects = persons.subjects(session, actor, "activity", {row.id: row.subject for row in rows})
     for row in rows:
-        end = row.at + timedelta(minutes=row.minutes or DEFAULT_MINUTES)
+        end = row.at + timedelta(minutes=(row.minutes if lasting else None) or DEFAULT_MINUTES)
         opens = next(((link.removesuffix("_id"), getattr(row, link)) for link in links if getattr(row, link)), None)
         if end > at[0]:
             entries.append(_timed("meeting", row, subjects[row.id], row.at, end, _may_edit(actor, "meeting"), opens))
@@ -148,9 +149,10 @@ def _tickets(session: Session, actor: Actor, at: Span, days: Span, owners: Seque
         session, actor, "ticket", ("subject", "number", "sla_due_at"), owners, "sla_due_at",
         table.c.sla_due_at >= at[0], table.c.sla_due_at < at[1], table.c.status.not_in(_OVER),
     )  # fmt: skip
+    subjects = persons.subjects(session, actor, "ticket", {row.id: row.subject for row in rows})
     return [
         _timed(
-            "ticket", row, f"{row.number} {row.subject}", row.sla_due_at, row.sla_due_at + timedelta(minutes=DEFAULT_MINUTES), False,
+            "ticket", row, f"{persons.hidden(actor, 'ticket', 'number', row.number)} {subjects[row.id]}", row.sla_due_at, row.sla_due_at + timedelta(minutes=DEFAULT_MINUTES), False,
             ("ticket", row.id),
         )
         for row in rows
@@ -244,7 +246,9 @@ def meeting(session: Session, actor: Actor, record_id: int) -> dict[str, Any]:
         if linked and (name := lists.titles(session, actor, key, [linked]).get(linked)):
             about[key] = (linked, name)
     owner = lists.titles(session, actor, "user", [row.owner_id]).get(row.owner_id or 0, "")
+    said = persons.subjects(session, actor, "activity", {row.id: row.subject})
+    body, place = (persons.hidden(actor, "activity", key, getattr(row, key) or "") for key in ("body", "place"))
+    minutes = DEFAULT_MINUTES if actor.masked("activity", "minutes") else row.minutes or DEFAULT_MINUTES
     return {
-        "id": row.id, "subject": row.subject, "at": row.at, "minutes": row.minutes or DEFAULT_MINUTES, "body": row.body or "",
-        "place": row.place or "", "version": row.version, "owner": owner, "about": about,
+        "id": row.id, "subject": said[row.id], "at": row.at, "minutes": minutes, "body": body, "place": place, "version": row.version, "owner": owner, "about": about,
     }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlmodel import Session
 
-from crm_core import db, records
+from crm_core import db, persons, records
 from crm_core.access import Actor
 from crm_core.errors import CrmError, NotFound
 from crm_core.kit.clock import utcnow
@@ -140,10 +140,13 @@ def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, 
         .limit(limit)
     )
     hidden = actor.masked("contact", "email") or actor.masked(entity_key, "email")
+    found = session.execute(query).all()
+    subjects = persons.subjects(session, actor, "activity", {row.activity_id: row.subject for row in found})
     return [
         Waiting(
-            row.id, row.activity_id, row.at, row.subject, clip(row.body or "", 300), row.channel, "" if hidden else row.sender,
+            row.id, row.activity_id, row.at, subjects[row.activity_id],
+            clip(persons.hidden(actor, "activity", "body", row.body or ""), 300), row.channel, "" if hidden else row.sender,
             row.channel is InboundChannel.EMAIL and bool(row.sender),
         )
-        for row in session.execute(query)
+        for row in found
     ]  # fmt: skip

@@ -211,9 +211,9 @@ def of_activities(session: Session, actor: Actor, found: Sequence[Activity]) -> 
             row.at,
             people.get(row.owner_id or 0, ""),
             subjects[row.id],
-            row.body or "",
+            persons.hidden(actor, "activity", "body", row.body or ""),
             data={
-                "minutes": row.minutes,
+                "minutes": None if actor.masked("activity", "minutes") else row.minutes,
                 "outcome": row.outcome.label if row.outcome else "",
                 **({"talk": talks[row.id]} if row.id in talks else {}),
             },
@@ -249,7 +249,7 @@ def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limi
             row.done_at,
             people.get(row.owner_id or 0, ""),
             subjects[row.id],
-            row.body or "",
+            persons.hidden(actor, "task", "body", row.body or ""),
             entity="task",
             record_id=row.id,
         )

@@ -86,6 +86,7 @@ def deals(session: Session, actor: Actor) -> Block | None:
         "No next step": idleness.NO_NEXT_STEP,
         "Idle": idleness.IDLE,
     }
+    reasons = {word: ast for word, ast in reasons.items() if not any(actor.masked("deal", key) for key in _fields_of(ast))}
     mine = (_leaf("owner_id", "eq", "@me"), _leaf("outcome", "eq", StageKind.OPEN.value))
     ast = _all(*mine, {"op": "or", "items": list(reasons.values())})
     block = _block(
@@ -98,6 +99,10 @@ def deals(session: Session, actor: Actor) -> Block | None:
     )
     why = _reasons(session, actor, block, reasons)
     return replace(block, why=why)
+
+
+def _fields_of(ast: Ast) -> set[str]:
+    return {str(ast["field"])} if "field" in ast else {key for item in ast.get("items", ()) for key in _fields_of(item)}
 
 
 def _reasons(session: Session, actor: Actor, block: Block, reasons: Mapping[str, Ast]) -> dict[int, tuple[str, ...]]:

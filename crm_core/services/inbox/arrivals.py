@@ -130,9 +130,11 @@ def _load(session: Session, model: Any, rows: Mapping[int, Any]) -> list[Any]:
 def _tickets(session: Session, actor: Actor, rows: Mapping[int, Any], owners: Mapping[int, str]) -> Iterable[Arrival]:
     found: list[Ticket] = _load(session, Ticket, rows)
     people = lists.titles(session, actor, "contact", (one.contact_id for one in found)) if actor.can("contact", Action.READ) else {}
+    subjects = persons.subjects(session, actor, "ticket", {one.id: one.subject for one in found})
     for one in found:
+        number = persons.hidden(actor, "ticket", "number", one.number)
         yield _arrival(
-            rows[one.id], owners, who=people.get(one.contact_id or 0, "Somebody"), what=f"{one.subject} · {one.number}", state=one.status.label,
+            rows[one.id], owners, who=people.get(one.contact_id or 0, "Somebody"), what=f"{subjects[one.id]} · {number}", state=one.status.label,
             page="ticket", query={"id": one.id}, may_take=one.owner_id is None,
         )  # fmt: skip
 

@@ -23,7 +23,7 @@ CLOSED_DAYS = 90
 
 @dataclass(frozen=True)
 class DealCard:
-    """A deal as a card. ``amount_minor`` is None where amounts are hidden from the viewer."""
+    """A deal as a card. What is hidden from the viewer is None, or not said."""
 
     id: int
     version: int
@@ -68,7 +68,7 @@ def columns(
     for stage in found:
         n, amount, weighted = sums.get(stage.id, (0, 0, 0))
         clause = and_(base, *_standing(table, stage, actor))
-        rows = _rows(session, clause, table, stage, (limits or {}).get(stage.id, PER_COLUMN)) if n else []
+        rows = _rows(session, actor, clause, stage, (limits or {}).get(stage.id, PER_COLUMN)) if n else []
         cards = _cards(session, actor, rows, stage, limits_of_idleness)
         made.append(StageColumn(stage, n, None if hidden else amount, None if unweighted else weighted // 100, cards))
     return made
@@ -99,8 +99,11 @@ def _sums(session: Session, base: Any, table: Any, stages: list[StageView], acto
     return found
 
 
-def _rows(session: Session, clause: Any, table: Any, stage: StageView, limit: int) -> list[Any]:
+def _rows(session: Session, actor: Actor, clause: Any, stage: StageView, limit: int) -> list[Any]:
+    table = entity("deal").table
+    by = "expected_close_on" if stage.kind is StageKind.OPEN else "closed_on"
     order = table.c.expected_close_on.asc().nulls_last() if stage.kind is StageKind.OPEN else table.c.closed_on.desc()
+    order = table.c.id if actor.masked("deal", by) else order  # the order tells nothing of what is hidden
     fields = (
         "id", "version", "name", "account_id", "owner_id", "amount_minor", "expected_close_on", "stage_id", "stage_since", "last_contact_at", "next_step", "next_step_on",
     )  # fmt: skip
@@ -110,18 +113,20 @@ def _rows(session: Session, clause: Any, table: Any, stage: StageView, limit: in
 def _cards(session: Session, actor: Actor, rows: list[Any], stage: StageView, limits: idleness.Limits) -> tuple[DealCard, ...]:
     accounts = lists.titles(session, actor, "account", (row.account_id for row in rows))
     people = lists.titles(session, actor, "user", (row.owner_id for row in rows))
-    hidden = actor.masked("deal", "amount_minor")
+    hidden, undated = actor.masked("deal", "amount_minor"), actor.masked("deal", "expected_close_on")
+    unplanned = stage.kind is StageKind.OPEN and not (actor.masked("deal", "next_step") or actor.masked("deal", "next_step_on"))
+    unnamed = actor.masked("deal", "name")
     return tuple(
         DealCard(
             row.id,
             row.version,
-            row.name,
+            f"Deal {row.id}" if unnamed else row.name,
             accounts.get(row.account_id, ""),
             people.get(row.owner_id, ""),
             None if hidden else row.amount_minor,
-            row.expected_close_on,
+            None if undated else row.expected_close_on,
             stage.kind is StageKind.OPEN and idleness.is_idle(row, limits),
-            stage.kind is StageKind.OPEN and not row.next_step and row.next_step_on is None,
+            unplanned and not row.next_step and row.next_step_on is None,
         )
         for row in rows
     )

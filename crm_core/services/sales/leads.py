@@ -369,13 +369,15 @@ class Candidates:
 
 
 def candidates(session: Session, actor: Actor, lead_id: int, *, company: str | None = None) -> Candidates:
-    """Look for the lead's company and person among accounts and contacts, before it is converted. ``company``: another name for the account."""
+    """Look for the lead's company and person among accounts and contacts, before it is converted, by what the person may read of it. ``company``:
+    another name for the account."""
     lead = get(session, actor, lead_id)
-    values = {key: getattr(lead, key) for key in ("name", "email", "phone", "website", "company")}
+    known = ("name", "email", "phone", "website", "company")
+    values = {key: None if actor.masked("lead", key) else getattr(lead, key) for key in known}
     found = [duplicates.check(session, actor, "lead", values, exclude_id=lead_id)]
-    name = company if company is not None else lead.company
+    name = company if company is not None else values["company"]
     if name and actor.can("account", Action.CREATE):
-        firm = {"name": name, "website": lead.website, "phone": lead.phone}
+        firm = {"name": name, "website": values["website"], "phone": values["phone"]}
         found.append(duplicates.check(session, actor, "account", firm))
     hits = {(hit.entity, hit.id): hit for result in reversed(found) for hit in result.shown}
     best = sorted(hits.values(), key=lambda hit: -hit.score)
