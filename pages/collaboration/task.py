@@ -7,11 +7,11 @@ from crm_core.vocabulary import Action, TaskStatus
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.activity_feed import feed
-from ui.components.assign import assign_button
+from ui.components.assign import assign_entry
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header
-from ui.components.record_page import delete_dialog, edit_dialog, facts_of, id_from_url
+from ui.components.header import Rare, header, more_menu
+from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url
 from ui.components.task_cards import later_menu, task_badges
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -42,19 +42,19 @@ caption = " · ".join(
     if part
 )
 actions = header(row["subject"], caption, badges=task_badges(actor, row), back=("Tasks", page_of(actor, "tasks")))
+rare: list[Rare] = []
 if may_edit and row["status"] is TaskStatus.OPEN:
     if actions.button("Done", type="primary", icon=":material/check:", key="complete", shortcut="d"):
         perform(tasks.complete, task_id, success="Done.")
         st.rerun()
     later_menu(actor, actions, row)
-    assign_button(actor, actions, "task", row, tasks.assign)
+    rare = assign_entry(actor, "task", row, tasks.assign)
 elif may_edit and actions.button("Open again", icon=":material/undo:", key="reopen"):
     perform(tasks.reopen, task_id, success="The task is open again.")
     st.rerun()
 if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("task", task_id, [*EDITED, *(key for key in specs if specs[key].custom)])
-if actor.can("task", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this task"):
-    delete_dialog("task", task_id, row["version"], row["subject"], "tasks")
+more_menu(actions, rare + delete_entry(actor, "task", row, row["subject"], "tasks"))
 
 left, right = st.columns([7, 4], gap="medium")
 with left:

@@ -1,6 +1,8 @@
 """Pages: where they lie, that each is in the menu's list and the reverse, and how little they do."""
 
 import ast
+import importlib
+import importlib.util
 from collections import Counter
 
 from tests.architecture import source
@@ -56,3 +58,20 @@ def test_days_are_typed_in_the_readers_order_everywhere():
         if called.rpartition(".")[2] in ("date_input", "datetime_input") and path.name != "day_input.py"
     ]
     assert found == [], "use ui.components.day_input"
+
+
+def test_what_pages_import_is_there():
+    """A page runs when somebody opens it: a name that moved would only be missed by them."""
+    missing = [
+        f"{source.name(path)}:{node.lineno} {node.module}.{name.name}"
+        for path in FOLDER.rglob("*.py")
+        for node in ast.walk(source.tree(path))
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in ("crm_core", "ml", "ui")
+        for name in node.names
+        if not _is_there(str(node.module), name.name)
+    ]
+    assert missing == []
+
+
+def _is_there(module: str, name: str) -> bool:
+    return hasattr(importlib.import_module(module), name) or importlib.util.find_spec(f"{module}.{name}") is not None
