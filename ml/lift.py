@@ -104,6 +104,25 @@ def difference_of_means(treated: tuple[int, float, float], control: tuple[int, f
     )
 
 
+def difference_by_customer(
+    value: float, squares: float, customers: int, treated: int, control: int, level: float = 0.95
+) -> Difference:
+    """A difference of the average order of two groups, where a customer's orders resemble one another and may lie in both groups.
+
+    ``squares``: over all customers, the sum of the squares of what each of them adds to the difference, which is
+    (s1 - m1 n1) / N1 - (s0 - m0 n0) / N0 with their sum and number of orders in a group, the group's mean and number of orders.
+    ``customers``: with an order in any group; ``treated``, ``control``: with one in that group. Interval by the cluster-robust variance with the
+    correction for few clusters, and t with one degree less than the smaller group has customers (Cameron & Miller 2015, sections II and VI).
+    """
+    smaller = min(treated, control)
+    if smaller < 2:
+        return Difference(value, -math.inf, math.inf, level, False, f"{ENOUGH_PEOPLE} customers in each group are needed.")
+    half = float(t.ppf(0.5 + level / 2, smaller - 1)) * math.sqrt(squares * customers / (customers - 1))
+    few = smaller < ENOUGH_PEOPLE
+    missing = f"{ENOUGH_PEOPLE} customers in each group are needed." if few else "All amounts are equal." if not half else ""
+    return Difference(value, value - half, value + half, level, not missing, missing)
+
+
 def needed_people(base: float, lift: float, control_share: float, *, power: float = 0.8, level: float = 0.95) -> int:
     """People in the whole audience so that a lift of this size is found with this power, when ``control_share`` of them are held out.
 

@@ -82,10 +82,11 @@ def _beside(actor: Actor, found: Results) -> str:
     gap = found.difference
     if gap is None or not found.sold:
         return ""
-    if not gap.enough and min(found.sold, found.without) >= ENOUGH_PEOPLE:
+    customers = (found.customers_with, found.customers_without)
+    if not gap.enough and min(customers) >= ENOUGH_PEOPLE:
         return ""  # all orders came to the same
     if not gap.enough:
-        return f"How orders with and without it differ: not enough data yet. From {ENOUGH_PEOPLE} of each on there is a range; now there are {found.sold:,} and {found.without:,}."
+        return f"How orders with and without it differ: not enough data yet. From {ENOUGH_PEOPLE} customers with each on there is a range; now there are {customers[0]:,} and {customers[1]:,}."
     near, far = sorted((gap.low, gap.high), key=abs)
     ends = (
         f"{_amount(actor, near)} and {_lean(actor, far)}" if gap.clear else f"{_lean(actor, gap.low)} and {_lean(actor, gap.high)}"
@@ -93,7 +94,7 @@ def _beside(actor: Actor, found: Results) -> str:
     chance = "" if gap.clear else ": that may be chance"
     return (
         f"Orders with it came to {_lean(actor, gap.value)} on average than those without, with 95% certainty between {ends}{chance}. "
-        "The range takes each order for itself, and customers chose themselves whether to use it."
+        "The range knows that orders of one customer resemble each other, not why customers chose to use it."
     )
 
 

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Float, and_, case, cast, distinct, func, or_, select
+from sqlalchemy import BigInteger, Float, and_, case, cast, distinct, func, literal, or_, select, union_all
 from sqlmodel import Session
 from sqlmodel import select as pick
 
@@ -25,7 +25,7 @@ class Results:
     """Figures of a promotion over the orders that the actor may see. Money in minor units; None where it is hidden or there is nothing to divide.
 
     ``given``: single codes that are out, None where everybody types the same one; ``without``: orders of the same days that did not use it;
-    ``difference``: the average order with it minus the one without, with its interval; ``whole``: whether the actor sees all orders; ``campaign_id``: whose hold-out measures what it adds.
+    ``difference``: the average order with it minus the one without, with its interval, over ``customers_with`` and ``customers_without``; ``whole``: whether the actor sees all orders; ``campaign_id``: whose hold-out measures what it adds.
     """
 
     redeemed: int
@@ -44,6 +44,8 @@ class Results:
     campaign_id: int | None
     measured: bool
     difference: Difference | None
+    customers_with: int = 0
+    customers_without: int = 0
 
 
 def of(session: Session, actor: Actor, promotion_id: int) -> Results:
@@ -51,17 +53,17 @@ def of(session: Session, actor: Actor, promotion_id: int) -> Results:
     promotion = promotions.get(session, actor, promotion_id)
     hidden = actor.masked("order", "total_minor") or actor.masked("promotion", "spent_minor")
     given = promotion_codes.given(session, actor, promotion_id) if promotion.code_kind is CodeKind.SINGLE else None
-    sold, revenue, squares, discount, first = _with(session, actor, promotion)
+    sold, revenue, discount, first = _with(session, actor, promotion)
     since, until = _period(session, promotion, first)
-    others, other_revenue, other_squares = _without(session, actor, promotion, since, until)
-    difference = lift.difference_of_means((sold, revenue, squares), (others, other_revenue, other_squares))
+    others, other_revenue = _without(session, actor, promotion, since, until)
+    apart = _apart(session, actor, promotion, (since, until), (sold, revenue), (others, other_revenue))
     new, customers = _customers(session, actor, promotion)
     campaign_id = _campaign(session, promotion)
     return Results(
         promotion.redeemed_count, given, sold, None if hidden else revenue, None if hidden else discount,
         None if hidden or not sold else round(revenue / sold), None if hidden or not others else round(other_revenue / others), others, new,
         customers - new, since, until, Scope.ALL in actor.scopes("order", Action.READ), campaign_id, _held_out(session, campaign_id),
-        None if hidden else difference,
+        None if hidden else lift.difference_by_customer(*apart), apart[3], apart[4],
     )  # fmt: skip
 
 
@@ -70,16 +72,23 @@ def _mine(actor: Actor, promotion: Promotion) -> Any:
     return and_(counted, visible(actor, "order", _ORDERS), _ORDERS.c.status.in_(SOLD))
 
 
-_TOTAL = cast(_ORDERS.c.total_minor, Float)
-_AMOUNTS = (func.count(), func.coalesce(func.sum(_ORDERS.c.total_minor), 0), func.coalesce(func.sum(_TOTAL * _TOTAL), 0.0))
-"""Number, sum and sum of squares of the totals of orders; the squares in floating point, since whole numbers would run over."""
+_AMOUNTS = (func.count(), func.coalesce(func.sum(_ORDERS.c.total_minor), 0))
+"""Number and sum of the totals of orders."""
+
+_WITH_CODES = _USED.join(_ORDERS, _ORDERS.c.id == _USED.c.order_id)
+_CUSTOMER = case(
+    (_ORDERS.c.account_id.is_not(None), cast(_ORDERS.c.account_id, BigInteger) * 3),
+    (_ORDERS.c.contact_id.is_not(None), cast(_ORDERS.c.contact_id, BigInteger) * 3 + 1),
+    else_=cast(_ORDERS.c.id, BigInteger) * 3 + 2,
+)
+"""SQL: a number for each customer, the company where there is one, else the person; an order of nobody is by somebody else."""
 
 
-def _with(session: Session, actor: Actor, promotion: Promotion) -> tuple[int, int, float, int, datetime | None]:
+def _with(session: Session, actor: Actor, promotion: Promotion) -> tuple[int, int, int, datetime | None]:
     columns = (*_AMOUNTS, func.coalesce(func.sum(_USED.c.amount_minor), 0))
-    joined = _USED.join(_ORDERS, _ORDERS.c.id == _USED.c.order_id)
-    row = session.execute(select(*columns, func.min(_ORDERS.c.ordered_at)).select_from(joined).where(_mine(actor, promotion))).one()
-    return int(row[0]), int(row[1]), float(row[2]), int(row[3]), row[4]
+    query = select(*columns, func.min(_ORDERS.c.ordered_at)).select_from(_WITH_CODES)
+    row = session.execute(query.where(_mine(actor, promotion))).one()
+    return int(row[0]), int(row[1]), int(row[2]), row[3]
 
 
 def _period(session: Session, promotion: Promotion, first: datetime | None) -> tuple[date | None, date | None]:
@@ -91,19 +100,60 @@ def _period(session: Session, promotion: Promotion, first: datetime | None) -> t
     return since, min(promotion.ends_on or today, today)
 
 
-def _without(
-    session: Session, actor: Actor, promotion: Promotion, since: date | None, until: date | None
-) -> tuple[int, int, float]:
+def _without(session: Session, actor: Actor, promotion: Promotion, since: date | None, until: date | None) -> tuple[int, int]:
     if since is None or until is None:
-        return 0, 0, 0.0
+        return 0, 0
+    query = select(*_AMOUNTS).select_from(_ORDERS).where(_beside(session, actor, promotion, since, until))
+    count, total = session.execute(query).one()
+    return int(count), int(total)
+
+
+def _beside(session: Session, actor: Actor, promotion: Promotion, since: date, until: date) -> Any:
+    """SQL: orders of these days that did not use it."""
     zone = ZoneInfo(session.exec(pick(Organisation.timezone)).first() or "UTC")
     begin, end = (datetime.combine(day, time(), zone) for day in (since, until + timedelta(days=1)))
     used = select(_USED.c.order_id).where(_USED.c.promotion_id == promotion.id, _USED.c.released_at.is_(None))
     clause = and_(_ORDERS.c.ordered_at >= begin, _ORDERS.c.ordered_at < end, _ORDERS.c.status.in_(SOLD), _ORDERS.c.id.not_in(used))
-    count, total, squares = session.execute(
-        select(*_AMOUNTS).select_from(_ORDERS).where(clause, visible(actor, "order", _ORDERS))
+    return and_(clause, visible(actor, "order", _ORDERS))
+
+
+def _apart(
+    session: Session,
+    actor: Actor,
+    promotion: Promotion,
+    days: tuple[date | None, date | None],
+    with_it: tuple[int, int],
+    without: tuple[int, int],
+) -> tuple[float, float, int, int, int]:
+    """What ``lift.difference_by_customer`` is given: how far the two averages lie apart, what each customer adds to that, squared and summed up, and
+    how many customers there are in all and in each group. ``with_it``, ``without``: number and sum of the orders."""
+    since, until = days
+    if not (with_it[0] and without[0]) or since is None or until is None:
+        return 0.0, 0.0, 0, 0, 0
+    mean, other_mean = with_it[1] / with_it[0], without[1] / without[0]
+    total = cast(_ORDERS.c.total_minor, Float)
+    one, none = literal(1), literal(0)
+    used = select(
+        _CUSTOMER.label("customer"), ((total - mean) / with_it[0]).label("adds"), one.label("used"), none.label("not_used")
+    )
+    rest = select(
+        _CUSTOMER.label("customer"), ((other_mean - total) / without[0]).label("adds"), none.label("used"), one.label("not_used")
+    )
+    each = union_all(
+        used.select_from(_WITH_CODES).where(_mine(actor, promotion)),
+        rest.select_from(_ORDERS).where(_beside(session, actor, promotion, since, until)),
+    ).subquery()
+    columns = (
+        func.sum(each.c.adds).label("adds"),
+        func.max(each.c.used).label("used"),
+        func.max(each.c.not_used).label("not_used"),
+    )
+    customers = select(*columns).group_by(each.c.customer).subquery()
+    adds = customers.c.adds
+    found = session.execute(
+        select(func.sum(adds * adds), func.count(), func.sum(customers.c.used), func.sum(customers.c.not_used))
     ).one()
-    return int(count), int(total), float(squares)
+    return mean - other_mean, float(found[0]), int(found[1]), int(found[2]), int(found[3])
 
 
 def _customers(session: Session, actor: Actor, promotion: Promotion) -> tuple[int, int]:
@@ -117,10 +167,8 @@ def _customers(session: Session, actor: Actor, promotion: Promotion) -> tuple[in
         earlier.c.ordered_at < _ORDERS.c.ordered_at, and_(earlier.c.ordered_at == _ORDERS.c.ordered_at, earlier.c.id < _ORDERS.c.id)
     )
     known = select(earlier.c.id).where(same, before, earlier.c.status.in_(SOLD), earlier.c.deleted_at.is_(None)).exists()
-    customer = case((_ORDERS.c.account_id.is_not(None), _ORDERS.c.account_id), else_=-_ORDERS.c.contact_id)
-    columns = (func.count(distinct(case((~known, customer)))), func.count(distinct(customer)))
-    joined = _USED.join(_ORDERS, _ORDERS.c.id == _USED.c.order_id)
-    new, customers = session.execute(select(*columns).select_from(joined).where(_mine(actor, promotion))).one()
+    columns = (func.count(distinct(case((~known, _CUSTOMER)))), func.count(distinct(_CUSTOMER)))
+    new, customers = session.execute(select(*columns).select_from(_WITH_CODES).where(_mine(actor, promotion))).one()
     return int(new), int(customers)
 
 

@@ -387,28 +387,39 @@ def test_a_file_that_cancels_orders_gives_their_codes_back(cast, tmp_path):
         assert (now(promotion.id).spent_minor, now(mine, Order).total_minor) == (spent, total)
 
 
+def with_and_without(root, customers):
+    """Forty orders of as many people, every second one with the code and some ten euros dearer."""
+    people = [do(crud.create, root, "contact", {"name": f"Ida Berg {n}"}) for n in range(customers)]
+    promotion = promo(root, starts_on=date(2026, 3, 1))
+    used, others = [], []
+    for n in range(40):
+        made = order(root, contact_id=people[n % customers].id, status="placed")
+        if n % 2:
+            do(redeeming.redeem, root, made, "SPRING26")
+        (used if n % 2 else others).append(made)
+    with write_session() as session:
+        for group, base in ((used, 60_00), (others, 50_00)):
+            for n, one in enumerate(group):
+                session.get(Order, one if isinstance(one, int) else one.id).total_minor = base + (100 if n % 2 else -100)
+    return look(promotion_results.of, root, promotion.id)
+
+
 def test_orders_with_and_without_a_code_differ_by_a_range(any_cast):
-    root = any_cast["root"]
     with clock.frozen(datetime(2026, 3, 10, 12, tzinfo=UTC)):
-        contact = do(crud.create, root, "contact", {"name": "Ida Berg"})
-        promotion = promo(root, starts_on=date(2026, 3, 1))
-        used, others = [], []
-        for n in range(40):
-            made = order(root, contact_id=contact.id, status="placed")
-            if n % 2:
-                do(redeeming.redeem, root, made, "SPRING26")
-            (used if n % 2 else others).append(made)
-        with write_session() as session:
-            for group, base in ((used, 60_00), (others, 50_00)):
-                for n, one in enumerate(group):
-                    row = session.get(Order, one if isinstance(one, int) else one.id)
-                    row.total_minor = base + (100 if n % 2 else -100)
-        found = look(promotion_results.of, root, promotion.id)
+        found = with_and_without(any_cast["root"], 40)
     gap = found.difference
-    # two groups of 20, each with a standard deviation of sqrt(20/19) euros: Welch's t with 38 degrees of freedom is 2.0244
-    half = 2.0244 * 100 * (20 / 19) ** 0.5 * (2 / 20) ** 0.5
+    # each of 40 customers adds a twentieth of a euro: the root of 40 / 400 x 40 / 39, times t with 19 degrees of freedom
+    half = 2.0930 * 100 * (0.1 * 40 / 39) ** 0.5
     assert (gap.value, gap.enough, gap.clear) == (10_00, True, True)
+    assert (found.customers_with, found.customers_without) == (20, 20)
     assert (gap.low, gap.high) == (pytest.approx(10_00 - half, abs=0.1), pytest.approx(10_00 + half, abs=0.1))
+
+
+def test_many_orders_of_few_customers_tell_nothing_about_customers(any_cast):
+    with clock.frozen(datetime(2026, 3, 10, 12, tzinfo=UTC)):
+        found = with_and_without(any_cast["root"], 4)
+    assert (found.sold, found.without, found.customers_with, found.customers_without) == (20, 20, 2, 2)
+    assert not found.difference.enough and "20 customers" in found.difference.missing
 
 
 def imported(root, path, rows):
