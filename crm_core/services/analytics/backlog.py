@@ -13,7 +13,7 @@ from crm_core.filters import Context
 from crm_core.models import Ticket
 from crm_core.services.analytics import metrics
 from crm_core.services.analytics.breakdowns import Part
-from crm_core.services.analytics.metric_rules import DONE, METRICS, list_filter
+from crm_core.services.analytics.metric_rules import METRICS, UNDONE, list_filter
 from crm_core.services.analytics.metric_slots import Selection, Slot, reach
 from crm_core.vocabulary import Action
 
@@ -57,7 +57,7 @@ def by_age(
         return ()
     slot = Slot(selection.period, selection.owner_id, only=only)
     counts = [func.count(case((_inside(band, selection.today, Context(actor)), 1))) for band in BANDS]
-    row = session.execute(select(*counts).where(reach(actor, "ticket", _TICKET, slot), _TICKET.c.status.not_in(DONE))).one()
+    row = session.execute(select(*counts).where(reach(actor, "ticket", _TICKET, slot), _TICKET.c.status.in_(UNDONE))).one()
     base = list_filter(_METRIC, selection.period, owner_id=selection.owner_id)["items"] + ([ast] if ast else [])
     if not any(row):
         return ()

@@ -4,12 +4,12 @@ A metric is a pure function of ``Facts``: sums and counts of a stretch of time t
 comparison, each step of its trend and each group of a breakdown, so these can never disagree.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
+from crm_core.kit.counted import Counted
 from crm_core.services.analytics.periods import Period
 from crm_core.vocabulary import SOLD, HandoverState, MetricUnit, StageKind, TicketKind
 
@@ -22,16 +22,18 @@ BARELY = 10
 Ast = Mapping[str, Any]
 Card = Literal["always", "filled", "never"]
 DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
+UNDONE = tuple(kind for kind in TicketKind if kind not in DONE)
+"""Asked for by name, these few are found in an index; asked for as all others, every ticket is read."""
 
 
 @dataclass
 class Facts:
-    """What was counted. Amounts in minor units; ``open_weighted`` in hundredths of them; durations as counted values → number of cases."""
+    """What was counted. Amounts in minor units; ``open_weighted`` in hundredths of them; durations as bags of numbers."""
 
     won: int = 0
     lost: int = 0
     won_minor: int = 0
-    cycle_days: Counter[int] = field(default_factory=Counter)
+    cycle_days: Counted = field(default_factory=Counted)
     open_deals: int = 0
     open_minor: int = 0
     open_weighted: int = 0
@@ -40,15 +42,15 @@ class Facts:
     orders: int = 0
     order_minor: int = 0
     tickets: int = 0
-    response_minutes: Counter[int] = field(default_factory=Counter)
-    resolution_minutes: Counter[int] = field(default_factory=Counter)
+    response_minutes: Counted = field(default_factory=Counted)
+    resolution_minutes: Counted = field(default_factory=Counted)
     open_tickets: int = 0
     response_promised: int = 0
     response_kept: int = 0
     resolution_promised: int = 0
     resolution_kept: int = 0
-    response_work: Counter[int] = field(default_factory=Counter)
-    resolution_work: Counter[int] = field(default_factory=Counter)
+    response_work: Counted = field(default_factory=Counted)
+    resolution_work: Counted = field(default_factory=Counted)
     first_solved: int = 0
     reopened: int = 0
     answered_solved: int = 0
@@ -68,11 +70,8 @@ class Facts:
         for key, value in vars(other).items():
             if not value:
                 continue
-            if isinstance(value, Counter):
-                mine = getattr(self, key)
-                mine.update(
-                    value.elements() if mine else value
-                )  # counted in C, unlike another Counter; into an empty one it is copied
+            if isinstance(value, Counted):
+                getattr(self, key).add(value)
             else:
                 setattr(self, key, getattr(self, key) + value)
         return self
@@ -129,35 +128,22 @@ class Metric:
         return self.cases(facts) < self.least
 
 
-def median(counted: Counter[int]) -> float | None:
+def median(counted: Counted) -> float | None:
     """The exact median of counted values; None of none."""
-    n = counted.total()
+    n, values = counted.total(), counted.ordered()
     if n == 0:
         return None
-    low, high, seen, first = (n - 1) // 2, n // 2, 0, None
-    for value in sorted(counted):
-        seen += counted[value]
-        if first is None and seen > low:
-            first = value
-        if seen > high:
-            return (first + value) / 2 if first is not None else float(value)
-    return None
+    return (int(values[(n - 1) // 2]) + int(values[n // 2])) / 2
 
 
-def ninetieth(counted: Counter[int]) -> float | None:
+def ninetieth(counted: Counted) -> float | None:
     """The exact 90th percentile of counted values, between two of them in proportion; None of none."""
-    n = counted.total()
+    n, values = counted.total(), counted.ordered()
     if n == 0:
         return None
     place, tenths = divmod((n - 1) * 9, 10)
-    seen, low = 0, None
-    for value in sorted(counted):
-        seen += counted[value]
-        if low is None and seen > place:
-            low = value
-        if low is not None and (seen > place + 1 or seen == n):
-            return low + (value - low) * tenths / 10
-    return None
+    low, high = int(values[place]), int(values[min(place + 1, n - 1)])
+    return low + (high - low) * tenths / 10
 
 
 def ratio_minor(amount: int, by: int) -> int | None:
@@ -165,12 +151,12 @@ def ratio_minor(amount: int, by: int) -> int | None:
     return round(Fraction(amount, by)) if by else None
 
 
-def _median_seconds(counted: Counter[int]) -> float | None:
+def _median_seconds(counted: Counted) -> float | None:
     middle = median(counted)
     return None if middle is None else middle * 60
 
 
-def _ninetieth_seconds(counted: Counter[int]) -> float | None:
+def _ninetieth_seconds(counted: Counted) -> float | None:
     late = ninetieth(counted)
     return None if late is None else late * 60
 
@@ -295,7 +281,7 @@ def _durations(
     key: str,
     name: str,
     spent: str,
-    minutes: Callable[[Facts], Counter[int]],
+    minutes: Callable[[Facts], Counted],
     *,
     notes: tuple[str, str],
     of: str = "",

@@ -16,8 +16,8 @@ from sqlmodel import Session
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.filters import Context
+from crm_core.kit.counted import Counted
 from crm_core.services.analytics.metric_rules import Facts
-from crm_core.services.analytics.metric_sql import unpacked
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.vocabulary import Against, FieldKind
 
@@ -151,5 +151,5 @@ def histogram(session: Session, parts: Sequence[Any], target: str) -> Grouped:
     found: Grouped = {}
     for key, text in union_rows(session, parts):
         if text:
-            setattr(found.setdefault(key, Facts()), target, unpacked(text))
+            setattr(found.setdefault(key, Facts()), target, Counted.read(text))
     return found

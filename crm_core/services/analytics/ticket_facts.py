@@ -9,10 +9,11 @@ from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.filters import Context
+from crm_core.kit.counted import Counted
 from crm_core.models import Ticket
-from crm_core.services.analytics.metric_rules import DONE, Facts
+from crm_core.services.analytics.metric_rules import DONE, UNDONE, Facts
 from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, instants_within, pieces, reach, union_rows
-from crm_core.services.analytics.metric_sql import packed, unpacked
+from crm_core.services.analytics.metric_sql import packed
 from crm_core.spans import minutes_between
 from crm_core.vocabulary import PromiseOutcome
 
@@ -81,7 +82,7 @@ def _by_day(
 
     def put(facts: Facts, row: Any) -> None:
         for name, value in zip(names, row[1:], strict=True):
-            setattr(facts, name, int(value or 0) if isinstance(getattr(facts, name), int) else unpacked(value))
+            setattr(facts, name, int(value or 0) if isinstance(getattr(facts, name), int) else Counted.read(value))
 
     return collect(union_rows(session, parts), put)
 
@@ -89,7 +90,7 @@ def _by_day(
 def open_tickets(session: Session, actor: Actor, slot: Slot) -> Grouped:
     """Tickets that are open at this moment."""
     columns = [_TICKET.c[slot.by]] if slot.by else []
-    statement = select(*columns, func.count()).where(reach(actor, "ticket", _TICKET, slot), _TICKET.c.status.not_in(DONE))
+    statement = select(*columns, func.count()).where(reach(actor, "ticket", _TICKET, slot), _TICKET.c.status.in_(UNDONE))
     rows = session.execute(statement.group_by(*columns) if columns else statement)
     return collect(rows, lambda facts, row: setattr(facts, "open_tickets", row[-1]), lambda row: row[0] if slot.by else None)
 

@@ -3,7 +3,6 @@
 Agrees with the quick loaders (deal_facts and its sisters) wherever both can answer; a test compares them.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,11 +17,12 @@ from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.fields import resolve
+from crm_core.kit.counted import Counted
 from crm_core.models import CampaignChannel
 from crm_core.services.analytics import dimensions, ticket_facts
 from crm_core.services.analytics.metric_rules import WHOLE, Facts, Metric, list_filter, within
 from crm_core.services.analytics.metric_slots import Grouped, beginning
-from crm_core.services.analytics.metric_sql import broad, packed, step_of, unpacked
+from crm_core.services.analytics.metric_sql import broad, packed, step_of
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.spans import days_between, minutes_between
 from crm_core.vocabulary import PromiseOutcome, StageKind
@@ -151,7 +151,7 @@ def _spread(value: Callable[[Any], Any], target: str) -> Reader:
         found: Grouped = {}
         for group, text in session.execute(statement if _constant(key) else statement.group_by("grp")):
             if text:
-                getattr(found.setdefault(group, Facts()), target).update(unpacked(text))
+                getattr(found.setdefault(group, Facts()), target).add(Counted.read(text))
         return found
 
     return read
@@ -249,7 +249,7 @@ def of_row(metric: Metric, row: dict[str, Any]) -> Facts:
             won = row["outcome"] is StageKind.WON
             facts.won, facts.lost, facts.won_minor = int(won), int(not won), row["amount_minor"] if won else 0
         case "sales_cycle":
-            facts.cycle_days = Counter({(row["closed_on"] - row["created_on"]).days: 1})
+            facts.cycle_days = Counted([(row["closed_on"] - row["created_on"]).days])
         case "open_pipeline":
             facts.open_deals, facts.open_minor = 1, row["amount_minor"]
         case "new_leads" | "lead_conversion":
@@ -259,9 +259,9 @@ def of_row(metric: Metric, row: dict[str, Any]) -> Facts:
         case "open_tickets":
             facts.open_tickets = 1
         case "first_response" | "first_response_p90":
-            facts.response_minutes = Counter({_minutes(row["first_response_at"] - row["opened_at"]): 1})
+            facts.response_minutes = Counted([_minutes(row["first_response_at"] - row["opened_at"])])
         case "resolution" | "resolution_p90":
-            facts.resolution_minutes = Counter({_minutes(row["solved_at"] - row["opened_at"]): 1})
+            facts.resolution_minutes = Counted([_minutes(row["solved_at"] - row["opened_at"])])
     return facts
 
 

@@ -76,8 +76,7 @@ def velocity(session: Session, actor: Actor, selection: Selection) -> Velocity:
 
 def pace_of(facts: Facts, open_deals: int) -> Pace:
     """The pace from counted facts. The mean of the days, not their median: only means multiply."""
-    days = sum(length * times for length, times in facts.cycle_days.items())
-    timed, decided = facts.cycle_days.total(), facts.won + facts.lost
+    days, timed, decided = facts.cycle_days.sum(), facts.cycle_days.total(), facts.won + facts.lost
     cycle = Fraction(days, timed) if timed else None
     monthly = None
     if facts.won >= FEW and cycle:

@@ -1,6 +1,5 @@
 """What is watched about deals and leads: idle deals, missing next steps, leads that nobody has answered, first contact that comes too late."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
+from crm_core.kit.counted import Counted
 from crm_core.models import LeadWatch, RoutingSetting, ServiceCalendar, SpeedTarget, SubmitKey, User
 from crm_core.records import LASTING
 from crm_core.services.analytics.metric_rules import ninetieth
@@ -149,7 +149,7 @@ def figures(session: Session, actor: Actor, *, days: int = 30) -> SpeedFigures |
         kept += [not over] if reached or over else []
     in_time, late = (Became(len(became[kind]), sum(became[kind])) for kind in (True, False))
     return SpeedFigures(
-        number, len(kept), sum(kept), number - len(took), median(took) if took else None, ninetieth(Counter(took)), in_time, late
+        number, len(kept), sum(kept), number - len(took), median(took) if took else None, ninetieth(Counted(took)), in_time, late
     )
 
 

@@ -1,6 +1,5 @@
 """The registry: every figure has its words, its filter and its page; the arithmetic on counted facts."""
 
-from collections import Counter
 from pathlib import Path
 from statistics import median as plain_median
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from crm_core.entities import ENTITIES
 from crm_core.fields import builtin
+from crm_core.kit.counted import Counted
 from crm_core.services.analytics import metric_pages
 from crm_core.services.analytics.attention import REMINDERS
 from crm_core.services.analytics.breakdowns import _LOADERS, Part, towering
@@ -48,12 +48,12 @@ def test_a_definition_is_complete_and_names_fields_that_exist(metric):
 
 @given(st.lists(st.integers(-50, 50), max_size=60))
 def test_the_median_of_counted_values_is_the_plain_median(values):
-    assert median(Counter(values)) == (plain_median(values) if values else None)
+    assert median(Counted(values)) == (plain_median(values) if values else None)
 
 
 @given(st.lists(st.integers(-50, 50), max_size=60))
 def test_the_ninetieth_percentile_of_counted_values_is_that_of_numpy(values):
-    found = ninetieth(Counter(values))
+    found = ninetieth(Counted(values))
     assert found == (pytest.approx(np.quantile(values, 0.9), abs=1e-9) if values else None)
 
 
@@ -68,7 +68,7 @@ def test_an_average_is_rounded_once_half_to_even_and_never_through_floats():
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 10**15), st.integers(0, 5)), max_size=8), st.integers(0, 8))
 def test_facts_of_parts_add_up_in_any_split(parts, cut):
-    facts = [Facts(won=won, won_minor=minor, cycle_days=Counter({days: won})) for won, minor, days in parts]
+    facts = [Facts(won=won, won_minor=minor, cycle_days=Counted([days] * won)) for won, minor, days in parts]
     assert total([total(facts[:cut]), total(facts[cut:])]) == total(facts)
 
 
