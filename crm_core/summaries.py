@@ -8,7 +8,7 @@ Group by ``day`` where it must be quick: that follows the index, and months are 
 
 A **deal's** day is ``closed_on`` (won and lost deals that are not in the bin). An **order's** day is the calendar day of ``ordered_at`` in
 the workspace's time zone (placed and fulfilled orders that are not in the bin); sales are the lines of those orders,
-and the figures of a product are its lines there.
+and the figures of a product are its lines there. A **ticket** counts on the days in that zone on which it was opened, solved, first solved and rated.
 """
 
 import logging
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Date,
     Integer,
     Select,
+    Text,
     case,
     cast,
     delete,
@@ -36,9 +37,10 @@ from sqlmodel import Session
 
 from crm_core import db
 from crm_core.jobs import Job, job
-from crm_core.models import Deal, Order, OrderLine, Product, SummaryDirty
+from crm_core.models import Deal, Order, OrderLine, Product, SummaryDirty, Ticket
 from crm_core.spans import days_between
-from crm_core.summary_marks import DEAL, ORDER, PRODUCT, SALE, SUMMARIES, bounds, mark, mark_all, zone_of
+from crm_core.summary_marks import DEAL, ORDER, PRODUCT, SALE, SUMMARIES, TICKET, bounds, mark, mark_all, zone_of
+from crm_core.ticket_measures import MOMENTS, PACKED
 from crm_core.vocabulary import SOLD, StageKind
 
 log = logging.getLogger("rapport.summaries")
@@ -54,6 +56,7 @@ __all__ = [
     "rebuild",
     "refresh",
     "sale_daily_exact",
+    "ticket_daily_parts",
 ]
 
 _DIRTY: Any = SummaryDirty.__table__  # type: ignore[attr-defined]
@@ -61,6 +64,7 @@ _DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
 _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
 _LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
 _PRODUCTS: Any = Product.__table__  # type: ignore[attr-defined]
+_TICKETS: Any = Ticket.__table__  # type: ignore[attr-defined]
 _BATCH_DAYS = 31
 _LOCK = 7_241_002
 
@@ -153,6 +157,33 @@ def _products_in(span: Any) -> Select[Any]:
     )
 
 
+def _tickets_in(span: Any) -> Select[Any]:
+    """Measures of tickets by the days of ``span``: of each moment by its own index, put together by day and owner."""
+    keys = ("day", "owner_id")
+    names = [column.key for column in SUMMARIES[TICKET].c if column.key not in ("id", *keys)]
+    parts = []
+    for moment, measures in MOMENTS.items():
+        at, mine = _TICKETS.c[moment], measures(_TICKETS)
+        nothing = {name: cast(literal(None), Text) if name in PACKED else literal(0, Integer) for name in names}
+        parts.append(
+            select(
+                span.c.day.label("day"),
+                _TICKETS.c.owner_id.label("owner_id"),
+                *((nothing | mine)[name].label(name) for name in names),
+            )
+            .select_from(span)
+            .join(_TICKETS, (at >= span.c.from_at) & (at < span.c.until_at))
+            .where(_TICKETS.c.deleted_at.is_(None))
+            .group_by(span.c.day, _TICKETS.c.owner_id)
+        )
+    each = union_all(*parts).subquery()
+    sums = [
+        (func.aggregate_strings(each.c[name], ",") if name in PACKED else cast(func.sum(each.c[name]), Integer)).label(name)
+        for name in names
+    ]
+    return select(each.c.day, each.c.owner_id, *sums).group_by(each.c.day, each.c.owner_id)
+
+
 # --- exact reads --------------------------------------------------------------------------------------------------------------
 
 
@@ -209,7 +240,8 @@ def product_daily_exact(product_id: int | None = None, since: date | None = None
 
 
 MOST_LIVE = 14
-"""So many marked days of products are read from the records; more (after an upgrade, another time zone) would take longer than all lines of one."""
+"""So many marked days of products and tickets are read from the records; more (after an upgrade, another time zone) would take longer than the
+records without any summary."""
 
 
 def product_total(session: Session, product_id: int) -> tuple[int, int, int] | None:
@@ -220,6 +252,29 @@ def product_total(session: Session, product_id: int) -> tuple[int, int, int] | N
     figures = product_daily_exact(product_id)
     sums = [_sum(figures.c[key], key) for key in ("orders", "quantity_milli", "revenue_minor")]
     return tuple(session.execute(select(*sums)).one())  # type: ignore[return-value]
+
+
+def ticket_daily_parts(session: Session, since: date | None = None, until: date | None = None) -> list[Any] | None:
+    """Subqueries with the columns of ``TicketDaily`` that hold all tickets of these days together, exact at this moment: to be added up one by one,
+    since over their union every row would pass through a queue. None while more than ``MOST_LIVE`` days wait: the records are quicker then.
+
+    The changed days are listed first, so that both parts mean the same ones whatever is written meanwhile.
+    """
+    table = SUMMARIES[TICKET]
+    waiting = select(_DIRTY.c.day).where(_DIRTY.c.summary == TICKET, *_within(_DIRTY.c.day, since, until))
+    changed = list(session.execute(waiting.distinct().limit(MOST_LIVE + 1)).scalars())
+    if len(changed) > MOST_LIVE:
+        return None
+    columns = [column for column in table.c if column.key != "id"]
+    clean = select(*columns).where(*_within(table.c.day, since, until))
+    if not changed:
+        return [clean.subquery("ticket_daily_clean")]
+    zone = zone_of(session)
+    span = _span([(day, *bounds(day, zone)) for day in sorted(changed)])
+    return [
+        clean.where(table.c.day.not_in(changed)).subquery("ticket_daily_clean"),
+        _tickets_in(span).subquery("ticket_daily_live"),
+    ]
 
 
 # --- refresh ------------------------------------------------------------------------------------------------------------------
@@ -258,7 +313,7 @@ def _compute(session: Session, summary: str, days: list[date]) -> None:
     if summary == DEAL:
         session.execute(insert(table).from_select(names, _deals_of(days)))
         return
-    figures = {ORDER: _orders_in, SALE: _sales_in, PRODUCT: _products_in}[summary]
+    figures = {ORDER: _orders_in, SALE: _sales_in, PRODUCT: _products_in, TICKET: _tickets_in}[summary]
     zone = zone_of(session)
     for day in days:
         session.execute(insert(table).from_select(names, figures(_span([(day, *bounds(day, zone))]))))
@@ -300,13 +355,32 @@ _CHECK_DAYS = 100
 
 def differences(session: Session) -> dict[str, int]:
     """Number of groups in which the exact reads and the records disagree, per summary: all must be 0 (``python -m crm_core check``)."""
-    found = {DEAL: _differing(session, deal_daily_exact(), _deals_of(None).subquery()), ORDER: 0, SALE: 0, PRODUCT: 0}
+    found = {DEAL: _differing(session, deal_daily_exact(), _deals_of(None).subquery()), ORDER: 0, SALE: 0, PRODUCT: 0, TICKET: 0}
     for days in _calendar(session):
         since, until = days[0][0], days[-1][0]
         span = _span(days)
         found[ORDER] += _differing(session, order_daily_exact(since, until), _orders_in(span).subquery())
         found[SALE] += _differing(session, sale_daily_exact(since, until), _sales_in(span).subquery())
         found[PRODUCT] += _differing(session, product_daily_exact(None, since, until), _products_in(span).subquery())
+        parts = ticket_daily_parts(session, since, until)
+        if parts is not None:
+            kept, told = _of_tickets(session, *parts), _of_tickets(session, _tickets_in(span).subquery())
+            found[TICKET] += sum(kept.get(key) != told.get(key) for key in kept | told)
+    return found
+
+
+def _of_tickets(session: Session, *parts: Any) -> dict[tuple[Any, ...], list[Any]]:
+    """Day and owner → measures, the numbers of texts in order. Rows of one day and owner are added up, so that a double one is noticed."""
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for part in parts:
+        names = [column.key for column in part.c][2:]
+        for day, owner_id, *values in session.execute(select(part)):
+            read = [
+                sorted(map(int, (value or "-1").split(","))) if name in PACKED else value
+                for name, value in zip(names, values, strict=True)
+            ]
+            known = found.get((day, owner_id))
+            found[day, owner_id] = read if known is None else [a + b for a, b in zip(known, read, strict=True)]
     return found
 
 
@@ -314,11 +388,12 @@ def _calendar(session: Session) -> list[list[tuple[date, datetime, datetime]]]:
     """Every calendar day with orders or figures, with its bounds, in chunks."""
     zone = zone_of(session)
     days: set[date] = set()
-    for column in (SUMMARIES[ORDER].c.day, SUMMARIES[SALE].c.day, SUMMARIES[PRODUCT].c.day, _DIRTY.c.day):
+    for column in (*(SUMMARIES[name].c.day for name in (ORDER, SALE, PRODUCT, TICKET)), _DIRTY.c.day):
         days.update(session.execute(select(column).distinct()).scalars())
-    first, last = session.execute(select(func.min(_ORDERS.c.ordered_at), func.max(_ORDERS.c.ordered_at))).one()
-    if first is not None:
-        days.update(date.fromordinal(n) for n in range(max(2, first.toordinal() - 1), last.toordinal() + 2))
+    for instant in (_ORDERS.c.ordered_at, *(_TICKETS.c[moment] for moment in MOMENTS)):
+        first, last = session.execute(select(func.min(instant), func.max(instant))).one()
+        if first is not None:
+            days.update(date.fromordinal(n) for n in range(max(2, first.toordinal() - 1), last.toordinal() + 2))
     ordered = [(day, *bounds(day, zone)) for day in sorted(days)]
     return [ordered[start : start + _CHECK_DAYS] for start in range(0, len(ordered), _CHECK_DAYS)]
 

@@ -26,15 +26,18 @@ from crm_core.models import (
     ProductDaily,
     SaleDaily,
     SummaryDirty,
+    Ticket,
+    TicketDaily,
 )
 from crm_core.vocabulary import StageKind
 
-DEAL, ORDER, SALE, PRODUCT = "deal", "order", "sale", "product"
+DEAL, ORDER, SALE, PRODUCT, TICKET = "deal", "order", "sale", "product", "ticket"
 SUMMARIES: dict[str, Any] = {
     DEAL: DealDaily.__table__,  # type: ignore[attr-defined]
     ORDER: OrderDaily.__table__,  # type: ignore[attr-defined]
     SALE: SaleDaily.__table__,  # type: ignore[attr-defined]
     PRODUCT: ProductDaily.__table__,  # type: ignore[attr-defined]
+    TICKET: TicketDaily.__table__,  # type: ignore[attr-defined]
 }
 """Summary → the table that holds its figures."""
 
@@ -42,12 +45,19 @@ _DIRTY: Any = SummaryDirty.__table__  # type: ignore[attr-defined]
 _DEALS: Any = Deal.__table__  # type: ignore[attr-defined]
 _ORDERS: Any = Order.__table__  # type: ignore[attr-defined]
 _LINES: Any = OrderLine.__table__  # type: ignore[attr-defined]
+_TICKETS: Any = Ticket.__table__  # type: ignore[attr-defined]
 
 _DEAL_KEYS = ("closed_on", "created_on", "outcome", "owner_id", "pipeline_id", "product_id", "source", "amount_minor", "deleted_at")
 _ORDER_KEYS = ("ordered_at", "status", "owner_id", "source", "total_minor", "deleted_at")
 _LINE_KEYS = ("order_id", "product_id", "quantity", "total_minor")
+_MOMENTS = ("opened_at", "solved_at", "first_solved_at", "rated_at")
+_TICKET_KEYS = (
+    *_MOMENTS, "owner_id", "status", "deleted_at", "first_response_at", "response_promise", "response_minutes", "resolution_promise",
+    "resolution_minutes", "reopened_count", "answer_count", "satisfaction",
+)  # fmt: skip
 _OF_ORDERS, _OF_LINES = (ORDER, SALE, PRODUCT), (SALE, PRODUCT)
-_WATCHED = {"deal": (DEAL,), "sales_order": _OF_ORDERS, "order_line": _OF_LINES, "product": _OF_LINES}
+_OF_INSTANTS = (*_OF_ORDERS, TICKET)
+_WATCHED = {"deal": (DEAL,), "sales_order": _OF_ORDERS, "order_line": _OF_LINES, "product": _OF_LINES, "ticket": (TICKET,)}
 _CLOSED = (StageKind.WON, StageKind.LOST)
 _CHUNK = 500
 
@@ -80,7 +90,7 @@ def day_of(instant: datetime, zone: ZoneInfo) -> date:
 
 
 def mark(session: Session, summary: str, days: Iterable[date | None]) -> None:
-    """Note that these days of a summary (``deal``, ``order``, ``sale``, ``product``) must be computed anew. Part of the session's transaction."""
+    """Note that these days of a summary (``deal``, ``order``, ``sale``, ``product``, ``ticket``) must be computed anew. Part of the session's transaction."""
     seen = session.info.setdefault("summary_marks", set())
     fresh = sorted({day for day in days if day is not None and (summary, day) not in seen})
     if not fresh:
@@ -98,13 +108,15 @@ def mark_all(session: Session, *summaries: str) -> None:
         if summary == DEAL:
             mark(session, DEAL, connection.execute(select(_DEALS.c.closed_on).distinct()).scalars())
         else:
-            mark(session, summary, _around(connection.execute(select(_utc_day()).distinct()).scalars()))
+            for column in [_TICKETS.c[key] for key in _MOMENTS] if summary == TICKET else [_ORDERS.c.ordered_at]:
+                days = select(_utc_day(column)).where(column.is_not(None)).distinct()
+                mark(session, summary, _around(connection.execute(days).scalars()))
         table = SUMMARIES[summary]
         mark(session, summary, connection.execute(select(table.c.day).distinct()).scalars())
 
 
-def _utc_day() -> Any:
-    return func.substr(cast(_ORDERS.c.ordered_at, String), 1, 10)
+def _utc_day(column: Any) -> Any:
+    return func.substr(cast(column, String), 1, 10)
 
 
 def _around(texts: Iterable[str]) -> set[date]:
@@ -113,7 +125,14 @@ def _around(texts: Iterable[str]) -> set[date]:
     return {day + timedelta(days=shift) for day in days for shift in (-1, 0, 1) if 1 < day.year < 9999} | days
 
 
-def _mark_orders(session: Session, instants: Iterable[datetime | None], *summaries: str) -> None:
+def mark_tickets(session: Session, ids: Any) -> None:
+    """Note that the days of these tickets must be computed anew: for a bulk writer that marks by itself, before it writes and, where it moves
+    moments, after it. ``ids``: numbers or a SELECT of them."""
+    found = session.connection().execute(select(*(_TICKETS.c[key] for key in _MOMENTS)).where(_TICKETS.c.id.in_(ids)))
+    _mark_instants(session, (instant for row in found for instant in row), TICKET)
+
+
+def _mark_instants(session: Session, instants: Iterable[datetime | None], *summaries: str) -> None:
     found = [instant for instant in instants if instant is not None]
     if found:
         zone = zone_of(session)
@@ -126,14 +145,14 @@ def _mark_lines(session: Session, order_ids: Iterable[int | None]) -> None:
     wanted = sorted({order_id for order_id in order_ids if order_id is not None})
     for start in range(0, len(wanted), _CHUNK):
         chunk = wanted[start : start + _CHUNK]
-        _mark_orders(
+        _mark_instants(
             session, session.connection().execute(select(_ORDERS.c.ordered_at).where(_ORDERS.c.id.in_(chunk))).scalars(), *_OF_LINES
         )
 
 
 def _mark_products(session: Session, product_ids: Any, *summaries: str) -> None:
     sold = select(_ORDERS.c.ordered_at).distinct().join(_LINES, _LINES.c.order_id == _ORDERS.c.id)
-    _mark_orders(session, session.connection().execute(sold.where(_LINES.c.product_id.in_(product_ids))).scalars(), *summaries)
+    _mark_instants(session, session.connection().execute(sold.where(_LINES.c.product_id.in_(product_ids))).scalars(), *summaries)
 
 
 # --- the nets ---------------------------------------------------------------------------------------------------------------
@@ -169,23 +188,33 @@ def _on_flush(session: Session, _context: Any) -> None:
                 mark(session, DEAL, _values(instance, "closed_on"))
         elif isinstance(instance, Order):
             if id(instance) in whole or _changed(instance, _ORDER_KEYS):
-                _mark_orders(session, _values(instance, "ordered_at"), *_OF_ORDERS)
+                _mark_instants(session, _values(instance, "ordered_at"), *_OF_ORDERS)
         elif isinstance(instance, OrderLine):
             if id(instance) in whole or _changed(instance, _LINE_KEYS):
                 _mark_lines(session, _values(instance, "order_id"))
         elif isinstance(instance, Product):
             if id(instance) not in whole and _changed(instance, ("category_id",)):
                 _mark_products(session, [instance.id or 0], SALE)
+        elif isinstance(instance, Ticket):
+            if id(instance) in whole or _changed(instance, _TICKET_KEYS):
+                _mark_ticket(session, instance)
         elif isinstance(instance, Organisation) and id(instance) not in whole and _changed(instance, ("timezone",)):
             _move_days(session)
 
 
+def _mark_ticket(session: Session, ticket: Ticket) -> None:
+    """Every moment of a ticket, before and after: whose it is and how it stands counts on the day of each."""
+    _mark_instants(session, (instant for key in _MOMENTS for instant in _values(ticket, key)), TICKET)
+    if not inspect(ticket).unloaded.isdisjoint(_MOMENTS):  # read in part: what was not read has not been changed either
+        mark_tickets(session, [ticket.id])
+
+
 def _move_days(session: Session) -> None:
-    """Another time zone of the workspace gives every order another day's bounds: earlier marks with the old ones go."""
+    """Another time zone of the workspace gives orders and tickets another day's bounds: earlier marks with the old ones go."""
     session.info.pop("summary_zone", None)
     session.info.pop("summary_marks", None)
-    session.connection().execute(delete(_DIRTY).where(_DIRTY.c.summary.in_(_OF_ORDERS)))
-    mark_all(session, *_OF_ORDERS)
+    session.connection().execute(delete(_DIRTY).where(_DIRTY.c.summary.in_(_OF_INSTANTS)))
+    mark_all(session, *_OF_INSTANTS)
 
 
 def _counts(deal: Deal) -> bool:
@@ -203,18 +232,33 @@ def _on_statement(state: ORMExecuteState) -> None:
     rows = state.parameters if isinstance(state.parameters, list) else [state.parameters] if state.parameters else []
     if state.is_insert and rows and all(isinstance(row, Mapping) for row in rows):
         _mark_rows(state.session, name, rows)  # type: ignore[arg-type]
+    elif name == "ticket" and state.is_update and _beside(_written(state.statement, rows), _TICKET_KEYS):
+        return
     elif not (state.is_insert and name == "product"):
         mark_all(state.session, *_WATCHED[name])  # type: ignore[arg-type]
         state.session.info.setdefault("summary_remark", set()).update(_WATCHED[name])
+
+
+def _written(statement: Any, rows: Iterable[Any]) -> set[str]:
+    """The columns that an UPDATE sets."""
+    named = {getattr(column, "key", str(column)) for column in statement._values or {}}
+    return named.union(*(row for row in rows if isinstance(row, Mapping)))
+
+
+def _beside(written: set[str], keys: tuple[str, ...]) -> bool:
+    """Whether an UPDATE is known to set nothing that a summary counts."""
+    return bool(written) and written.isdisjoint(keys)
 
 
 def _mark_rows(session: Session, name: str, rows: list[Mapping[str, Any]]) -> None:
     if name == "deal":
         mark(session, DEAL, (row.get("closed_on") for row in rows))
     elif name == "sales_order":
-        _mark_orders(session, (row.get("ordered_at") for row in rows), *_OF_ORDERS)
+        _mark_instants(session, (row.get("ordered_at") for row in rows), *_OF_ORDERS)
     elif name == "order_line":
         _mark_lines(session, (row.get("order_id") for row in rows))
+    elif name == "ticket":
+        _mark_instants(session, (row.get(key) for row in rows for key in _MOMENTS), TICKET)
 
 
 @event.listens_for(Session, "before_commit")
@@ -237,5 +281,7 @@ def _keep_old(_instance: Any, _value: Any, _old: Any, _initiator: Any) -> None:
     """Listening with ``active_history`` makes the mapper load an old value that a partly loaded row does not hold."""
 
 
-for _attribute in (Deal.closed_on, Deal.outcome, Order.ordered_at, OrderLine.order_id):
+for _attribute in (
+    Deal.closed_on, Deal.outcome, Order.ordered_at, OrderLine.order_id, *(getattr(Ticket, key) for key in _MOMENTS)
+):  # fmt: skip
     event.listen(_attribute, "set", _keep_old, active_history=True)

@@ -85,6 +85,7 @@ from crm_core.models.platform import (
     SubmitKey,
     SummaryDirty,
     TableVersion,
+    TicketDaily,
     ViewDefault,
     ViewPin,
     ViewTeam,

@@ -55,7 +55,7 @@ class Ticket(Customisable, table=True):
             "team_id",
         ),
         Index("ix_ticket_rated", "deleted_at", "rated_at", "satisfaction", "owner_id", "category", "priority", "team_id"),
-        Index("ix_ticket_status", "status", "deleted_at", "opened_at"),
+        Index("ix_ticket_status", "status", "deleted_at", "opened_at", "owner_id", "first_response_at"),
         Index("ix_ticket_priority", "priority", "deleted_at", "owner_id"),
         Index("ix_ticket_due", "deleted_at", "sla_due_at", "id"),
         Index("ix_ticket_owner", "owner_id", "deleted_at", "status"),

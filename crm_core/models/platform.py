@@ -335,6 +335,33 @@ class ProductDaily(Base, table=True):
     revenue_minor: int = Field(sa_type=BigInteger)
 
 
+class TicketDaily(Base, table=True):
+    """One row per day and owner of tickets: what ``crm_core.ticket_measures`` counts by the days on which they were opened, solved, first solved
+    and rated. Durations are every number of minutes, with commas between them, since a median needs each."""
+
+    __tablename__ = "ticket_daily"
+    __table_args__ = table_args(Index("ix_ticket_daily_day", "day"))
+    id: int = Field(default=None, primary_key=True)
+    day: date
+    owner_id: int | None = None
+    response_minutes: str | None = Field(default=None, sa_type=Text)
+    response_work: str | None = Field(default=None, sa_type=Text)
+    response_promised: int = 0
+    response_kept: int = 0
+    resolution_promised: int = 0
+    resolution_kept: int = 0
+    came: int = 0
+    resolution_minutes: str | None = Field(default=None, sa_type=Text)
+    resolution_work: str | None = Field(default=None, sa_type=Text)
+    went: int = 0
+    first_solved: int = 0
+    reopened: int = 0
+    answered_solved: int = 0
+    first_contact: int = 0
+    rated: int = 0
+    satisfied: int = 0
+
+
 class SummaryDirty(Base, table=True):
     """One row per write that touched a day of a summary; reads take such days from the records themselves until a refresh computed them.
 

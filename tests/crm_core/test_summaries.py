@@ -1,6 +1,6 @@
 """Figures from the summaries equal what the records say, at every moment, whatever wrote them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -10,12 +10,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import load_only
 from sqlmodel import select as load
 
 from crm_core import summaries
 from crm_core.db import read_session, write_session
-from crm_core.models import Deal, DealDaily, Order, OrderLine, Organisation, Pipeline, Product, ProductCategory, Stage, SummaryDirty
-from crm_core.vocabulary import SOLD, OrderStatus, StageKind
+from crm_core.models import (
+    Deal,
+    DealDaily,
+    Order,
+    OrderLine,
+    Organisation,
+    Pipeline,
+    Product,
+    ProductCategory,
+    Stage,
+    SummaryDirty,
+    Ticket,
+    TicketDaily,
+)
+from crm_core.summary_marks import mark_tickets
+from crm_core.vocabulary import SOLD, OrderStatus, PromiseOutcome, StageKind, TicketKind
 
 DAY = date(2024, 3, 30)  # the last night of March changes the clock in Berlin
 AT = datetime(2024, 3, 30, 12, tzinfo=UTC)
@@ -55,7 +70,53 @@ def by_hand(session):
     for day, product in {(key[0], key[1]) for key, _ in products}:
         of = {line.order_id for line in session.exec(load(OrderLine)) if line.product_id == product and line.order_id in counted}
         products[(day, product), "orders"] = sum(counted[each].ordered_at.astimezone(zone).date() == day for each in of)
-    return [Counter({key: value for key, value in found.items() if value}) for found in (deals, orders, sales, products)]
+    counted = [Counter({key: value for key, value in found.items() if value}) for found in (deals, orders, sales, products)]
+    return [*counted, tickets_by_hand(session, zone)]
+
+
+def tickets_by_hand(session, zone):
+    """Day, owner and measure → every number that counts: a one for each ticket, or its minutes."""
+    found = defaultdict(list)
+    done = (TicketKind.SOLVED, TicketKind.CLOSED)
+
+    def put(at, ticket, name, value=1):
+        if at is not None and value is not None and value is not False:
+            found[at.astimezone(zone).date(), ticket.owner_id, name].append(int(value))
+
+    def minutes(later, ticket):
+        return None if later is None else round((later - ticket.opened_at).total_seconds() / 60)
+
+    for ticket in session.exec(load(Ticket).where(Ticket.deleted_at.is_(None))):
+        opened, solved, first, told = ticket.opened_at, ticket.solved_at, ticket.first_solved_at, ticket.status in done
+        put(opened, ticket, "response_minutes", minutes(ticket.first_response_at, ticket))
+        put(opened, ticket, "response_work", ticket.response_minutes)
+        for name in ("response", "resolution"):
+            promise = getattr(ticket, f"{name}_promise")
+            put(opened, ticket, f"{name}_promised", promise is not None)
+            put(opened, ticket, f"{name}_kept", promise is PromiseOutcome.KEPT)
+        put(opened, ticket, "came", not told or solved is not None)
+        put(solved, ticket, "went", told)
+        if told and first is not None:
+            put(solved, ticket, "resolution_minutes", minutes(solved, ticket))
+            put(solved, ticket, "resolution_work", ticket.resolution_minutes)
+        put(first, ticket, "first_solved")
+        put(first, ticket, "reopened", ticket.reopened_count > 0)
+        put(first, ticket, "answered_solved", ticket.answer_count > 0)
+        put(first, ticket, "first_contact", ticket.answer_count == 1 and ticket.reopened_count == 0)
+        put(ticket.rated_at, ticket, "rated")
+        put(ticket.rated_at, ticket, "satisfied", (ticket.satisfaction or 0) >= 4)
+    return {key: sorted(values) for key, values in found.items()}
+
+
+def tickets_from_summaries(session):
+    found = defaultdict(list)
+    for part in summaries.ticket_daily_parts(session):
+        for row in session.execute(select(part)).mappings():
+            for name, value in row.items():
+                if name not in ("day", "owner_id") and value:
+                    numbers = map(int, value.split(",")) if isinstance(value, str) else [1] * value
+                    found[row["day"], row["owner_id"], name] += numbers
+    return {key: sorted(values) for key, values in found.items()}
 
 
 def from_summaries(session):
@@ -73,17 +134,22 @@ def from_summaries(session):
             key = tuple(mapping[column.key] for column in figures.c if column.key not in values)
             counter.update({(key, name): mapping[name] for name in values if mapping[name]})
         found.append(counter)
-    return found
+    return [*found, tickets_from_summaries(session)]
 
 
 def assert_exact():
     with read_session() as session:
         for ours, theirs in zip(from_summaries(session), by_hand(session), strict=True):
             assert ours == theirs
-        assert summaries.differences(session) == {"deal": 0, "order": 0, "sale": 0, "product": 0}
+        assert summaries.differences(session) == {"deal": 0, "order": 0, "sale": 0, "product": 0, "ticket": 0}
 
 
 # --- the world of the tests ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def many_days_from_the_records(monkeypatch):
+    monkeypatch.setattr(summaries, "MOST_LIVE", 400)
 
 
 @pytest.fixture
@@ -134,6 +200,49 @@ class Writer:
         order = self.any(Order, n)
         return order and {"order_id": order.id, "product_id": self.world["products"][n % 4], "name": "x", "total_minor": n}
 
+    def ticket_values(self, n):
+        opened, kind = AT + timedelta(hours=7 * (n % 19)), list(TicketKind)[n % 6]
+        solved = opened + timedelta(minutes=37 * n + 1) if kind in (TicketKind.SOLVED, TicketKind.CLOSED) and n % 5 else None
+        return {
+            "number": f"T-{next(NUMBERS)}", "subject": "x", "opened_at": opened, "status": kind, "owner_id": self.world["owners"][n % 3],
+            "first_response_at": opened + timedelta(minutes=n) if n % 4 else None, "solved_at": solved,
+            "first_solved_at": solved if n % 3 else None, "reopened_count": n % 2, "answer_count": n % 3,
+            "response_promise": (None, *PromiseOutcome)[n % 3], "resolution_promise": (None, *PromiseOutcome)[n % 2],
+            "response_minutes": n if n % 2 else None, "resolution_minutes": 3 * n if n % 3 else None,
+            "satisfaction": 1 + n % 5 if n % 2 else None, "rated_at": opened + timedelta(hours=n) if n % 2 else None,
+        }  # fmt: skip
+
+    def create_ticket(self, n):
+        self.session.add_all([Ticket(**self.ticket_values(n + k)) for k in range(3)])
+
+    def change_ticket(self, n):
+        if ticket := self.any(Ticket, n):
+            for name, value in self.ticket_values(n + 1).items():
+                if name != "number":
+                    setattr(ticket, name, value)
+
+    def change_a_ticket_that_is_read_in_part(self, n):
+        self.session.expire_all()
+        few = load(Ticket).options(load_only(Ticket.id, Ticket.version, Ticket.satisfaction)).order_by(Ticket.id)
+        if rows := self.session.exec(few).all():
+            rows[n % len(rows)].satisfaction = 1 + n % 5
+
+    def bulk_of_tickets(self, n):
+        some = select(Ticket.__table__.c.id).where(Ticket.__table__.c.id % 3 == n % 3)
+        if n % 2:
+            self.session.execute(
+                update(Ticket.__table__).where(Ticket.__table__.c.id.in_(some)).values(rated_at=AT, satisfaction=5)
+            )
+            return
+        change = update(Ticket.__table__).where(Ticket.__table__.c.id.in_(some)).values(solved_at=AT + timedelta(days=n))
+        mark_tickets(self.session, some)
+        self.session.execute(change, execution_options={"summaries": "marked"})
+        mark_tickets(self.session, some)
+
+    def core_insert_of_tickets(self, n):
+        now = {"created_at": AT, "updated_at": AT, "version": 1, "extra": {}}
+        self.session.execute(insert(Ticket.__table__), [{**self.ticket_values(n), **now}])
+
     def create_deal(self, n):
         self.session.add(Deal(**self.deal_values(n)))
 
@@ -163,12 +272,12 @@ class Writer:
             line.quantity = Decimal(n) / 8
 
     def bin_it(self, n):
-        for model in (Deal, Order):
+        for model in (Deal, Order, Ticket):
             if row := self.any(model, n):
                 row.deleted_at = None if row.deleted_at else AT
 
     def remove(self, n):
-        if row := self.any((Deal, Order, OrderLine)[n % 3], n):
+        if row := self.any((Deal, Order, OrderLine, Ticket)[n % 4], n):
             self.session.delete(row)
 
     def bulk_update(self, n):
@@ -203,7 +312,7 @@ class Writer:
         ]
 
 
-HELPERS = {"any", "deal_values", "order_values", "line_values"}
+HELPERS = {"any", "deal_values", "order_values", "line_values", "ticket_values"}
 KINDS = [name for name, value in vars(Writer).items() if callable(value) and not name.startswith("_") and name not in HELPERS]
 OPERATIONS = st.lists(st.tuples(st.sampled_from([*KINDS, "refresh"]), st.integers(0, 30)), min_size=1, max_size=12)
 
@@ -299,3 +408,52 @@ def test_a_bulk_writer_may_mark_by_itself(world):
         assert session.exec(load(SummaryDirty)).all() == []
         summaries.mark_all(session, "deal")
     assert_exact()
+
+
+def test_tickets_have_exact_days_whatever_writes_them(world):
+    """One after the other what the random tests above may not have drawn."""
+    names = [name for name in KINDS if "ticket" in name] + ["bin_it", "remove", "other_timezone"]
+    for n in (4, 7, 11):
+        for name in ("create_ticket", *names):
+            with write_session() as session:
+                getattr(Writer(world, session), name)(n)
+            assert_exact()
+            if n == 7:
+                summaries.refresh()
+    summaries.refresh()
+    assert_exact()
+
+
+def test_a_change_of_a_ticket_that_no_figure_depends_on_leaves_no_mark(world):
+    with write_session() as session:
+        Writer(world, session).create_ticket(1)
+    summaries.refresh()
+    with write_session() as session:
+        session.exec(load(Ticket)).first().subject = "y"
+        session.execute(update(Ticket.__table__).values(category="Other"))
+    with read_session() as session:
+        assert summaries.pending(session) == 0
+
+
+def test_a_summary_of_tickets_that_was_tampered_with_is_noticed(world):
+    with write_session() as session:
+        Writer(world, session).create_ticket(1)
+    summaries.refresh()
+    with write_session() as session:
+        some = session.execute(select(TicketDaily.__table__).where(TicketDaily.__table__.c.response_minutes.is_not(None))).first()
+        other = update(TicketDaily.__table__).where(TicketDaily.__table__.c.id == some.id).values(response_minutes="12345")
+        session.execute(other)
+        assert summaries.differences(session)["ticket"] == 1
+
+
+def test_days_of_tickets_are_read_from_the_records_only_while_few_wait(world, monkeypatch):
+    with write_session() as session:
+        Writer(world, session).create_ticket(1)
+    with read_session() as session:
+        assert len(summaries.ticket_daily_parts(session)) == 2
+    monkeypatch.setattr(summaries, "MOST_LIVE", 1)
+    with read_session() as session:
+        assert summaries.ticket_daily_parts(session) is None
+    summaries.refresh()
+    with read_session() as session:
+        assert len(summaries.ticket_daily_parts(session)) == 1

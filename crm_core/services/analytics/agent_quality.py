@@ -22,7 +22,6 @@ from crm_core.vocabulary import Action, MetricUnit
 COLUMNS = ("first_response", "response_kept", "resolution_kept", "reopen_rate", "satisfaction")
 ALPHA = 0.05
 """How often, over the whole table, chance alone may mark anything."""
-_LOADERS = (ticket_facts.tickets, ticket_facts.solved_tickets, ticket_facts.first_solved_tickets, ticket_facts.rated_tickets)
 _SOLVED = METRICS["resolution"]
 
 
@@ -64,11 +63,7 @@ def table(session: Session, actor: Actor, selection: Selection) -> Quality:
     require(actor, "analytics", Action.READ)
     if not actor.can("ticket", Action.READ):
         raise NotFound("There are no such figures.")
-    slot = Slot(selection.period, selection.owner_id, by="owner_id")
-    groups: Grouped = {}
-    for load in _LOADERS:
-        for key, facts in load(session, actor, slot).items():
-            groups.setdefault(key, Facts()).add(facts)
+    groups = ticket_facts.service(session, actor, Slot(selection.period, selection.owner_id, by="owner_id"))
     columns = tuple(key for key in COLUMNS if not metrics.hidden_reason(actor, METRICS[key]))
     whole = total(groups.values())
     columns = tuple(key for key in columns if METRICS[key].cases(whole) or METRICS[key].card == "always")

@@ -21,9 +21,10 @@ from crm_core.filters import Context
 from crm_core.kit import clock
 from crm_core.models import Deal, Event, StageEvent
 from crm_core.services.analytics import tile_facts
-from crm_core.services.analytics.metric_rules import DONE, Facts, Metric
+from crm_core.services.analytics.metric_rules import Facts, Metric
 from crm_core.services.analytics.metric_slots import Grouped
 from crm_core.services.analytics.tile_facts import Cut
+from crm_core.ticket_measures import DONE
 from crm_core.vocabulary import Action, FieldKind, StageKind, Via
 
 MAX_CHANGED = 20_000

@@ -13,8 +13,9 @@ from crm_core.filters import Context
 from crm_core.models import Ticket
 from crm_core.services.analytics import metrics
 from crm_core.services.analytics.breakdowns import Part
-from crm_core.services.analytics.metric_rules import METRICS, UNDONE, list_filter
+from crm_core.services.analytics.metric_rules import METRICS, list_filter
 from crm_core.services.analytics.metric_slots import Selection, Slot, reach
+from crm_core.ticket_measures import UNDONE
 from crm_core.vocabulary import Action
 
 AGE = "age"

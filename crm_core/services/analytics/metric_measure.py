@@ -18,12 +18,7 @@ _LOADERS: dict[str, tuple[Loader, ...]] = {
     "sales": (deal_facts.closed_deals, deal_facts.cycles),
     "marketing": (marketing_facts.leads, marketing_facts.campaigns),
     "orders": (order_facts.orders,),
-    "service": (
-        ticket_facts.tickets,
-        ticket_facts.solved_tickets,
-        ticket_facts.first_solved_tickets,
-        ticket_facts.rated_tickets,
-    ),
+    "service": (ticket_facts.service,),
 }
 
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from crm_core.kit.counted import Counted
 from crm_core.services.analytics.periods import Period
-from crm_core.vocabulary import SOLD, HandoverState, MetricUnit, StageKind, TicketKind
+from crm_core.ticket_measures import DONE
+from crm_core.vocabulary import SOLD, HandoverState, MetricUnit, StageKind
 
 FEW_BEFORE = 10
 """Below so many records an earlier figure is no base to compare with: chance alone moves a count of nine by two thirds up or down (two standard
@@ -21,9 +22,6 @@ BARELY = 10
 
 Ast = Mapping[str, Any]
 Card = Literal["always", "filled", "never"]
-DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
-UNDONE = tuple(kind for kind in TicketKind if kind not in DONE)
-"""Asked for by name, these few are found in an index; asked for as all others, every ticket is read."""
 
 
 @dataclass

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, String, case, cast, func, literal
+from sqlalchemy import ColumnElement, Integer, case, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import NULLTYPE
@@ -15,11 +15,6 @@ def step_of(column: Any, starts: Sequence[Any]) -> ColumnElement[int]:
     if len(starts) < 2:
         return literal(0, Integer())
     return case(*((column < begin, index) for index, begin in enumerate(starts[1:])), else_=len(starts) - 1)
-
-
-def packed(value: Any) -> Any:
-    """Whole numbers of a group as one text with commas: one row per group, where grouping by the number too would give a row for each."""
-    return func.aggregate_strings(cast(value, String), ",")
 
 
 def unpacked(text: str | None) -> Counter[int]:

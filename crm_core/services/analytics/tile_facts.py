@@ -12,19 +12,20 @@ from typing import Any
 from sqlalchemy import case, func, literal, select
 from sqlmodel import Session
 
-from crm_core import filters
+from crm_core import filters, ticket_measures
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.fields import resolve
 from crm_core.kit.counted import Counted
-from crm_core.models import CampaignChannel
-from crm_core.services.analytics import dimensions, ticket_facts
+from crm_core.models import CampaignChannel, Ticket
+from crm_core.services.analytics import dimensions
 from crm_core.services.analytics.metric_rules import WHOLE, Facts, Metric, list_filter, within
 from crm_core.services.analytics.metric_slots import Grouped, beginning
-from crm_core.services.analytics.metric_sql import broad, packed, step_of
+from crm_core.services.analytics.metric_sql import broad, step_of
 from crm_core.services.analytics.periods import Bucket, Period
 from crm_core.spans import days_between, minutes_between
+from crm_core.ticket_measures import packed
 from crm_core.vocabulary import PromiseOutcome, StageKind
 
 _CHANNEL = CampaignChannel.__table__  # type: ignore[attr-defined]
@@ -199,6 +200,11 @@ def _kept(name: str) -> Callable[[Any], Sequence[Any]]:
     return lambda table: (func.count(), func.count(case((table.c[name] == PromiseOutcome.KEPT, 1))))
 
 
+def _counted(measures: Callable[[Any], dict[str, Any]]) -> _Sums:
+    """Measures of a moment of tickets that are counts alone."""
+    return _Sums(lambda table: tuple(measures(table).values()), _put(*measures(Ticket.__table__)))  # type: ignore[attr-defined]
+
+
 _CLOSED = _Sums(_closed, _put("won", "lost", "won_minor"))
 _LEADS = _Sums(lambda table: (func.count(), func.count(table.c.converted_at)), _put("leads", "converted"))
 _ORDERS = _Sums(lambda table: (func.count(), func.sum(table.c.total_minor)), _put("orders", "order_minor"))
@@ -206,7 +212,7 @@ _RESPONSE = _spread(lambda table: minutes_between(table.c.first_response_at, tab
 _RESOLUTION = _spread(lambda table: minutes_between(table.c.solved_at, table.c.opened_at), "resolution_minutes")
 _RESPONSE_WORK = _spread(lambda table: table.c.response_minutes, "response_work")
 _RESOLUTION_WORK = _spread(lambda table: table.c.resolution_minutes, "resolution_work")
-_SOLVED_ONCE = _Sums(ticket_facts.solved_once, _put(*ticket_facts.SOLVED_ONCE))
+_SOLVED_ONCE, _RATED = (_counted(measures) for measures in (ticket_measures.first_solved, ticket_measures.rated))
 _READERS: dict[str, Reader] = {
     "revenue_won": _CLOSED,
     "win_rate": _CLOSED,
@@ -234,7 +240,7 @@ _READERS: dict[str, Reader] = {
     "resolution_kept": _Sums(_kept("resolution_promise"), _put("resolution_promised", "resolution_kept")),
     "reopen_rate": _SOLVED_ONCE,
     "first_contact": _SOLVED_ONCE,
-    "satisfaction": _Sums(ticket_facts.rated, _put(*ticket_facts.RATED)),
+    "satisfaction": _RATED,
 }
 
 COUNTED = frozenset(_READERS)

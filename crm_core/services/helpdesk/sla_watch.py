@@ -22,6 +22,7 @@ from crm_core.services.collaboration.notifications import News
 from crm_core.services.helpdesk import escalation_rules, sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.ticket_marks import PROMISED
+from crm_core.summary_marks import mark_tickets
 from crm_core.vocabulary import PromiseOutcome, SlaTarget
 
 log = logging.getLogger("rapport.helpdesk")
@@ -142,7 +143,9 @@ def _note_late(session: Session, clocks: Sequence[_Clock]) -> None:
         late = {clock.ticket_id for clock in clocks if clock.target is target and clock.breached_at is not None}
         if late:
             open_ones = _TICKETS.c.id.in_(late) & _TICKETS.c.merged_into_id.is_(None)
-            session.execute(update(_TICKETS).where(open_ones).values({name: PromiseOutcome.LATE}))
+            mark_tickets(session, late)
+            late_now = update(_TICKETS).where(open_ones).values({name: PromiseOutcome.LATE})
+            session.execute(late_now, execution_options={"summaries": "marked"})
             db.bump(session, _TICKETS.name)
 
 

@@ -24,6 +24,7 @@ from crm_core.services.helpdesk import sla_rules, ticket_marks
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.sla_rules import Promise
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
+from crm_core.summary_marks import mark_tickets
 from crm_core.vocabulary import Action, Priority, SlaState, SlaTarget
 
 _BATCH = 200
@@ -199,7 +200,9 @@ def _write_down(session: Session, ticket: Ticket, values: Mapping[str, Any]) -> 
     if not changed:
         return
     table = entity("ticket").table
-    session.execute(update(table).where(table.c.id == ticket.id).values(changed))
+    mark_tickets(session, [ticket.id])
+    session.execute(update(table).where(table.c.id == ticket.id).values(changed), execution_options={"summaries": "marked"})
+    mark_tickets(session, [ticket.id])
     bump(session, table.name)
     for name, value in changed.items():
         set_committed_value(ticket, name, value)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlmodel import select
 
-from crm_core import jobs, records
+from crm_core import jobs, records, summaries
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.fields import forget
@@ -74,12 +74,14 @@ def test_promises_start_in_working_time_and_are_met_by_an_answer_and_a_solution(
 
 
 def marks(actor, ticket_id):
-    """What the figures read off a ticket."""
+    """What the figures read off a ticket; each change of it has reached their daily summary."""
     with read_session() as session:
+        assert summaries.differences(session)["ticket"] == 0
         one = tickets.get(session, actor, ticket_id)
-        return (
-            one.first_solved_at, one.answer_count, one.response_promise, one.resolution_promise, one.response_minutes, one.resolution_minutes,
-        )  # fmt: skip
+    summaries.refresh()
+    return (
+        one.first_solved_at, one.answer_count, one.response_promise, one.resolution_promise, one.response_minutes, one.resolution_minutes,
+    )  # fmt: skip
 
 
 def test_the_figures_of_a_ticket_follow_it_through_breaking_coming_back_and_merging(any_cast, at):
