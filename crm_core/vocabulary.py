@@ -958,7 +958,7 @@ class QuestionKind(Choice):
     SCALE_10 = "scale_10", "Scale 0 to 10"
     YES_NO = "yes_no", "Yes or no"
     ONE = "one", "One of several"
-    MANY = "many", "Several of several"
+    MANY = "many", "Any of several"
     TEXT = "text", "In their own words"
 
 

@@ -99,11 +99,13 @@ def rules_tab() -> None:
     """The rules per kind of record, in the order in which they are tried."""
     known = load(rules.find)
     if not known:
-        empty_state(
+        box = empty_state(
             "No assignment rules yet",
             "Say who gets new leads, deals or tickets. Whatever has no owner finds somebody within seconds, and every decision says why.",
             icon="alt_route",
         )
+        if may_edit and box.button("Make the first one", type="primary", icon=":material/add:", key="first_rule"):
+            rule_dialog(None)
     for kind in KINDS:
         mine = [rule for rule in known if rule.entity == kind]
         if mine:

@@ -46,16 +46,13 @@ def fields() -> None:
         label_visibility="collapsed",
     )
     entity_key = chosen or "account"
-    if may_edit and st.button("New field", type="primary", icon=":material/add:", key="new_field"):
-        st.query_params["field"] = "new"
     rows = load(custom_fields.find, entity_key, inactive=True)
+    words = f"A field that is added here appears wherever {kinds[entity_key].lower()} do: forms, lists, filters, imports, exports."
+    place = st if rows else empty_state("No custom fields yet", words, icon="post_add")
+    if may_edit and place.button("New field", type="primary", icon=":material/add:", key="new_field"):
+        st.query_params["field"] = "new"
     if not rows:
         opened(entity_key, [])
-        empty_state(
-            "No custom fields yet",
-            f"A field that you add here appears wherever {kinds[entity_key].lower()} do: forms, lists, filters, imports, exports.",
-            icon="post_add",
-        )
         return
     cells = [
         (

@@ -130,11 +130,13 @@ known = load(calendars.find)
 hours = {one.id: one.name for one in known}
 policies = load(service_levels.find)
 if not policies:
-    empty_state(
+    box = empty_state(
         "No service levels yet",
         "Promise a first response and a solution per priority; every ticket then shows what is due next.",
         icon="timer",
     )
+    if may_edit and box.button("Make the first one", type="primary", icon=":material/add:", key="first_policy"):
+        policy_dialog(None)
 elif actor.can("ticket", Action.READ):
     standing_now()
 for place, policy in enumerate(policies):

@@ -12,7 +12,7 @@ from ui.addresses import number
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
 from ui.components.tray_dialogs import mail_dialog, tray_done
-from ui.navigation import page_of
+from ui.navigation import go, page_of
 from ui.session import current_actor
 from ui.tones import TONES
 
@@ -44,16 +44,19 @@ actions = header(
     "Mail that found no ticket or customer by itself waits here for a person.",
     back=("Tickets", page_of(actor, "tickets")),
 )
-if actor.can("mailbox", Action.MANAGE) and page_of(actor, "mailboxes") is not None:
-    actions.page_link(page_of(actor, "mailboxes"), label="Mailboxes", icon=":material/mark_email_unread:")
+mailboxes = page_of(actor, "mailboxes") if actor.can("mailbox", Action.MANAGE) else None
+if mailboxes is not None:
+    actions.page_link(mailboxes, label="Mailboxes", icon=":material/mark_email_unread:")
 found = load(tray.counts)
 tray_done()
 if not sum(found.values()):
-    empty_state(
+    box = empty_state(
         "No mail came in yet",
         "Once a mailbox is set up, everything that arrives is listed here, whatever becomes of it.",
         icon="inbox",
     )
+    if mailboxes is not None and box.button("Mailboxes", type="primary", icon=":material/mark_email_unread:", key="to_mailboxes"):
+        go("mailboxes")
     st.stop()
 words = {InboundState.TRAY.value: f"In the tray ({found.get(InboundState.TRAY, 0):,})"}
 words |= {state.value: state.label for state in InboundState if state is not InboundState.TRAY and found.get(state)}

@@ -49,11 +49,13 @@ def points_tab(may_edit: bool) -> None:
         "Points follow rules that you write; the score beside them is learned from the past. Behaviour fades with its half-life."
     )
     if not known:
-        empty_state(
+        box = empty_state(
             "No rules for points yet",
             "Give points for what fits (country, company, source) and for what a lead does (a form, a call).",
             icon="stars",
         )
+        if may_edit and box.button("Make the first one", type="primary", icon=":material/add:", key="first_points"):
+            points_dialog(None)
     for rule in known:
         _rule_row(rule, may_edit)
     if not known:
