@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Integer, bindparam, or_, select
 from sqlmodel import Session
 
 from crm_core.access import Actor
+from crm_core.access.actor import PERSONS, SUBJECTS
 from crm_core.entities import ENTITIES, entity
 from crm_core.veil import MASK, trace
 from crm_core.vocabulary import ActivityKind, FieldKind
@@ -15,9 +16,6 @@ from crm_core.vocabulary import ActivityKind, FieldKind
 Place = tuple[str, int]
 Cover = Callable[[str], str]
 
-PERSONS = ("contact", "lead")
-SUBJECTS = ("activity", "task", "ticket")
-"""Entities whose subject people or the product write about somebody."""
 NAMED = ("guest", "who")
 """What events and notifications call a person by."""
 BATCH = 500

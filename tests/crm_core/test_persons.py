@@ -117,6 +117,13 @@ def test_nothing_is_found_put_in_order_or_left_out_by_a_name_that_the_reader_doe
     assert [found(actor, key, q="anders", deleted=True).total for actor in (root, reader)] == [1, 0]
 
 
+def test_a_count_that_was_kept_for_one_reader_is_not_told_to_another_who_knows_fewer_names(cast):
+    root = cast["root"]
+    for key in ("task", "ticket", "activity"):
+        assert root.fingerprint(key) != hidden_from(root).fingerprint(key)
+    assert root.fingerprint("deal") == hidden_from(root).fingerprint("deal")
+
+
 def test_events_the_audit_trail_and_the_calendar_name_nobody_either(cast, person):
     root, (key, record_id) = cast["root"], person
     meeting = do(
