@@ -100,3 +100,17 @@ def test_leads_by_status_stand_in_its_order_and_a_board_counts_the_same(any_cast
     assert [(pile.count, len(pile.rows)) for pile in piles][:4] == [(1, 1), (2, 2), (3, 2), (0, 0)]
     tickets = look(grouping.piles, root, "ticket", ListQuery(), "status", list(TicketKind.options()))
     assert [pile.count for pile in tickets] == [0] * len(TicketKind)
+
+
+def test_groups_counts_and_sums_are_those_of_what_the_list_is_narrowed_to(orders):
+    root = orders["root"]
+    first = look(lists.find, root, "order", ListQuery(sort=("number", False))).rows[0]
+    for n, row in enumerate(look(lists.find, root, "order", ListQuery()).rows):
+        do(crud.update, root, "order", row["id"], {"status": "cancelled" if n % 2 else "placed"})
+    for query in (
+        ListQuery(q=first["number"]),
+        ListQuery(filter={"field": "status", "cmp": "eq", "value": "placed"}),
+        ListQuery(q=first["number"], filter={"field": "owner_id", "cmp": "eq", "value": first["owner_id"]}),
+    ):
+        groups, total, _ = found(root, "order", "owner_id", query)
+        assert 0 < sum(group.count for group in groups.rows) == total == len(look(lists.find, root, "order", query).rows) < 5

@@ -49,7 +49,9 @@ def test_tickets_and_leads_that_nobody_has_wait_for_those_who_may_take_them(any_
     mine = do(tickets.create, sam, {"subject": "Mine"})
     done = do(tickets.create, sam, {"subject": "Done"})
     do(tickets.solve, sam, done.id)
-    assert {row["subject"] for row in look(today.tickets, sam).page.rows} == {"Free", mine.subject}
+    with clock.frozen(clock.utcnow() - timedelta(days=2)):
+        do(tickets.create, sam, {"subject": "Waits longest"})
+    assert [row["subject"] for row in look(today.tickets, sam).page.rows] == ["Waits longest", "Free", mine.subject]
     assert look(today.tickets, alice).page.total == 0
     do(leads.create, dana, {"name": "Free lead", "owner_id": None})
     taken = do(leads.create, dana, {"name": "Worked on"})

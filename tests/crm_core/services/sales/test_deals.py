@@ -305,3 +305,16 @@ def test_a_task_done_through_its_form_has_its_instant(cast):
     task = do(tasks.create, cast["alice"], {"subject": "x"})
     assert do(tasks.update, cast["alice"], task.id, {"status": "done"}).record.done_at is not None
     assert do(tasks.update, cast["alice"], task.id, {"status": "open"}).record.done_at is None
+
+
+def test_the_board_shows_what_closes_next_first_and_of_the_closed_ones_those_of_ninety_days(any_cast):
+    alice, day = any_cast["alice"], clock.today()
+    for name, days in (("Later", 9), ("Next", 2), ("Whenever", None)):
+        new(alice, name=name, expected_close_on=day + timedelta(days=days) if days is not None else None)
+    for name, days in (("Last quarter", 89), ("Lately", 1), ("Long ago", 91)):
+        won = new(alice, name=name, created_on=day - timedelta(days=100))
+        do(deals.win, alice, won.id, closed_on=day - timedelta(days=days))
+    with read_session() as session:
+        shown = {column.stage.name: column for column in board.columns(session, alice, stage("Won").pipeline_id)}
+    assert [card.name for card in shown["Prospecting"].cards] == ["Next", "Later", "Whenever"]
+    assert ([card.name for card in shown["Won"].cards], shown["Won"].count) == (["Lately", "Last quarter"], 2)
