@@ -46,6 +46,7 @@ def about(draft: Draft, wrong: Wrong) -> None:
     actor = current_actor()
     with st.container(border=True, key="auto_about"):
         name, of = st.columns([3, 2])
+        before = draft.name
         draft.name = name.text_input(
             "Name *", value=draft.name, max_chars=120, key=f"{draft.tag}_name", placeholder="What it is good for, in a few words"
         )
@@ -58,6 +59,9 @@ def about(draft: Draft, wrong: Wrong) -> None:
         if chosen != draft.entity and chosen:
             draft.change({**blank(chosen), "steps": draft.steps})
             redraw()
+        if draft.name != before:  # what was refused was the other name
+            draft.refused.pop("name", None)
+            wrong = {place: words for place, words in wrong.items() if place != "name"}
         problem(wrong, "name", "entity")
 
 

@@ -40,12 +40,19 @@ _TONES = {
 def status_buttons(where: Any, row: Mapping[str, Any]) -> None:
     """What can become of the campaign from here; the usual next state first."""
     fresh = row["status"] is CampaignStatus.DRAFT  # what comes next is an audience, on the page below
-    for place, status in enumerate(campaigns.next_states(row["status"])):
+    back = (CampaignStatus.DRAFT,) if load(campaigns.may_go_back, row["id"]) else ()
+    for place, status in enumerate((*campaigns.next_states(row["status"]), *back)):
         words = "Resume" if status is CampaignStatus.RUNNING and row["status"] is not CampaignStatus.DRAFT else _VERBS[status]
         words = "Run again" if row["status"] is CampaignStatus.COMPLETED else words
         only = "Changes the state alone, for campaigns that go out elsewhere: nothing is sent from here"
         if where.button(words, key=f"move_{status.value}", help=only, type="secondary" if place or fresh else "primary"):
-            perform(campaigns.move, row["id"], status, base_version=row["version"], success=f"{status.label}.")
+            perform(
+                campaigns.move,
+                row["id"],
+                status,
+                base_version=row["version"],
+                success=f"{status.label}. Nothing was sent." if fresh else f"{status.label}.",
+            )
             st.rerun()
 
 

@@ -44,7 +44,8 @@ def other_kinds(found: desk.Desk) -> None:
     if not kinds:
         return
     with st.container(border=True, gap="small", key="other_kinds"):
-        named = " or ".join(_plural(key).lower() for key in kinds)
+        *others, last = (_plural(key).lower() for key in kinds)
+        named = f"{', '.join(others)} or {last}" if others else last
         st.markdown(f":material/help: Are these really {runs.entity_words(found.run)}? More of the columns fit {named}.")
         with st.container(horizontal=True, gap="small"):
             for key in kinds:

@@ -55,8 +55,17 @@ def _prepare(session: Session, actor: Actor, campaign: Campaign, old: Mapping[st
     before = old.get("status")
     if before is not None and campaign.status != before and _is_going_out(session, campaign.id):
         raise Invalid(fields={"status": "This campaign is going out: pause or stop the sending on its page instead."})
-    if before is not None and campaign.status not in _NEXT[before]:
+    back = before is CampaignStatus.RUNNING and campaign.status is CampaignStatus.DRAFT and not _touched(session, campaign.id)
+    if before is not None and campaign.status not in _NEXT[before] and not back:
         raise Invalid(fields={"status": f"A campaign that is {before.label.lower()} can't become {campaign.status.label.lower()}."})
+
+
+def _touched(session: Session, campaign_id: int) -> bool:
+    """Whether anybody is in the campaign, or it was prepared to go out from here."""
+    return any(
+        session.execute(select(table.c.campaign_id).where(table.c.campaign_id == campaign_id).limit(1)).first() is not None
+        for table in (CampaignMember.__table__, CampaignPlan.__table__)  # type: ignore[attr-defined]
+    )
 
 
 def _is_going_out(session: Session, campaign_id: int) -> bool:
@@ -83,6 +92,12 @@ def archive(session: Session, actor: Actor, campaign_id: int, *, base_version: i
     if _is_going_out(session, campaign_id):
         raise Conflict("This campaign is going out, or will at a set time. Stop it or take it back on its page, then delete it.")
     return records.archive(session, actor, "campaign", campaign_id, base_version=base_version)
+
+
+def may_go_back(session: Session, actor: Actor, campaign_id: int) -> bool:
+    """Whether a campaign that was marked as running may become a draft again: as long as nobody is in it."""
+    running = get(session, actor, campaign_id, action=Action.EDIT).status is CampaignStatus.RUNNING
+    return running and not _touched(session, campaign_id)
 
 
 def next_states(status: CampaignStatus) -> tuple[CampaignStatus, ...]:

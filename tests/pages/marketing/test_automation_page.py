@@ -165,6 +165,8 @@ def test_what_is_typed_outlives_a_reload_and_a_colleague_who_saves_first(cast):
     app.text_input(key="au0_name").set_value("").run()
     app.button(key="auto_save_button").click().run()
     assert "Give the automation a name" in words(app) and kept(dana, row.id)[0].name == "My words"
+    app.text_input(key="au0_name").set_value("Other words").run()
+    assert "Give the automation a name" not in words(app), "what was missing is there"
     app.button(key="auto_discard_yes").click().run()
     assert app.text_input(key="au1_name").value == "My words"
 

@@ -26,6 +26,9 @@ def test_a_campaign_goes_its_way_and_not_another(cast):
     dana = cast["dana"]
     campaign = new(dana)
     assert do(campaigns.move, dana, campaign.id, CampaignStatus.RUNNING).status is CampaignStatus.RUNNING
+    assert do(campaigns.move, dana, campaign.id, CampaignStatus.DRAFT).status is CampaignStatus.DRAFT, "nobody is in it yet"
+    do(campaigns.move, dana, campaign.id, CampaignStatus.RUNNING)
+    do(campaigns.add_members, dana, campaign.id, "contact", people(dana, 1))
     with pytest.raises(Invalid, match="can't become draft"):
         do(campaigns.move, dana, campaign.id, CampaignStatus.DRAFT)
     with pytest.raises(Invalid, match="can't become draft"):
