@@ -88,7 +88,7 @@ def _import(menu: VoiceMenu) -> None:
     st.caption(
         "The steps of the file take the place of the draft. What callers hear stays until it is put to use; earlier versions stay too."
     )
-    given = st.file_uploader("A menu as JSON", type=["json"], key=f"vf_file_{menu.id}")
+    given = st.file_uploader("A menu as JSON", type=["json"], key=f"vf_file_{menu.id}", max_upload_size=1)
     if given is None:
         return
     data = given.getvalue()
