@@ -22,7 +22,7 @@ from web.routes import ROUTES
 WARM = (
     "pandas", "pyarrow", "plotly.graph_objects", "babel.dates", "ui.actions", "ui.cache", "ui.format", "ui.components.record_page", "ui.components.activity_feed",
     "ui.components.kpi_cards", "ui.components.figure", "ui.components.analysis", "ui.components.segmentation_views", "ui.components.score_views",
-    "ui.components.value_views", "crm_core.frames.arrow", "adbc_driver_manager.dbapi", "web.signin", "web.capture", "web.preferences", "web.tracking", "web.surveys", "web.mail",
+    "ui.components.value_views", "ui.components.overview_sections", "ui.components.overview_figures:draw_once", "crm_core.frames.arrow", "adbc_driver_manager.dbapi", "web.signin", "web.capture", "web.preferences", "web.tracking", "web.surveys", "web.mail",
 )  # fmt: skip
 
 startup.configure()

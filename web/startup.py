@@ -91,12 +91,15 @@ def invite_first_visit() -> None:
 
 
 def warm_up(modules: tuple[str, ...]) -> None:
-    """Import what pages need, then put all of it out of the garbage collector's sight: a collection would scan it after every rerun."""
+    """Import what pages need (``module``, or ``module:function`` to call), then put all of it out of the garbage collector's sight: a collection would scan it after every rerun."""
     time.sleep(WARM_AFTER_SECONDS)
     began = time.perf_counter()
     for name in modules:
+        module, _, function = name.partition(":")
         try:
-            importlib.import_module(name)
+            loaded = importlib.import_module(module)
+            if function:
+                getattr(loaded, function)()
         except Exception:
             log.exception("%s could not be loaded beforehand", name)
     gc.collect()

@@ -1,5 +1,7 @@
 """What the app loads before its first answer: what a page may need later is not waited for."""
 
+import ast
+import importlib
 import os
 import subprocess
 import sys
@@ -49,3 +51,17 @@ def test_what_answers_at_each_address_can_be_loaded():
     assert len(late) > 25
     for endpoint in late:
         assert callable(endpoint.load())
+
+
+def test_what_is_loaded_beside_the_first_page_is_there_and_draws_a_chart_of_each_kind():
+    """A misspelt name would only be written into the log."""
+    assigned = next(node for node in ast.parse((ROOT / "app.py").read_text(encoding="utf-8")).body if _names(node) == ["WARM"])
+    for name in ast.literal_eval(assigned.value):
+        module, _, function = name.partition(":")
+        loaded = importlib.import_module(module)
+        if function:
+            getattr(loaded, function)()
+
+
+def _names(node):
+    return [target.id for target in getattr(node, "targets", ())]

@@ -22,6 +22,7 @@ from ml.charts import overview as charts
 from ui import format as fmt
 from ui.cache import cached
 from ui.components.figure import Behind
+from ui.drawn import dumps
 
 ENTITIES: dict[str, tuple[str, ...]] = {
     "sales": ("deal",),
@@ -156,6 +157,16 @@ def part_text(actor: Actor, key: str, part: Part) -> str:
     noun = entity(metric.entity)
     count = fmt.plural(part.cases, noun.label.lower(), noun.plural.lower())
     return value if metric.unit is MetricUnit.COUNT else f"{value}, {count}"
+
+
+def draw_once() -> None:
+    """Draw each kind of chart for nobody: the first one in a process makes Plotly load the checks of every property it sets."""
+    texts = pd.DataFrame(
+        {"label": ["a"], "text": ["1"], "hover": ["1"], "complete": [True], "before_text": ["1"], "before_label": ["b"]}
+    )
+    frame = texts.assign(value=1.0, low=0.5, high=1.0, before=1.0)
+    drawn = (charts.trend_bars(frame, y=""), charts.part_bars(frame, x=""), charts.rate_dots(frame, x="", overall=0.5))
+    dumps([*drawn, charts.trend_bars(frame.head(0), y="")])
 
 
 def plotted(actor: Actor, unit: MetricUnit, value: Number | None) -> float | None:
