@@ -33,8 +33,8 @@ this page can't disagree. After a change there: `python -m crm_core.services.ana
   the name. The table of agents on the overview colours a share only where it differs from everybody else's by more than chance explains (Fisher's
   exact test, Holm's correction over all cells, 5%).
 * **Age of open tickets.** Open tickets are split by age too, in whole days of the reader since they were opened; on the overview and on dashboards.
-* **Freshness.** A figure is exact at any moment. Orders are read from a daily summary, and days that changed since its last refresh from the
-  records themselves, in the same statement; everything else is read from the records, through indexes that hold all that is asked for.
+* **Freshness.** A figure is exact at any moment. Orders and tickets by step are read from daily summaries, and days that changed since their last refresh from the
+  records themselves; everything else is read from the records, through indexes that hold all that is asked for.
 
 ## Periods
 
