@@ -38,7 +38,7 @@ def write_csv(entity_key: str, target: Path, columns: list[str], filter_json: st
         if unknown:
             raise Invalid(f"{found.plural} have no field {', '.join(unknown)}. There are: {', '.join(specs)}.")
         chosen = [specs[key] for key in (columns or specs)]
-        query = lists.ListQuery(filter=_filter(filter_json), columns=tuple(spec.key for spec in chosen))
+        query = lists.ListQuery(filter=_filter(filter_json), columns=tuple(spec.key for spec in chosen), sort=lists.BY_ID)
         organisation = session.exec(select(Organisation)).first()
         currency = organisation.currency if organisation else "USD"
         writer = csv.writer(file)

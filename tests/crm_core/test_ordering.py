@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from sqlalchemy import select, text
 
-from crm_core import lists
+from crm_core import lists, records
 from crm_core.db import is_sqlite, read_session, write_session
 from crm_core.entities import entity
 from crm_core.kit.text import sort_key
@@ -120,3 +120,22 @@ def assert_kept(session):
         for key, of in sort_columns(table):
             rows = session.execute(select(table.c.id, table.c[of], table.c[key])).all()
             assert [row for row in rows if row[2] != sort_key(row[1])] == []
+
+
+@pytest.mark.parametrize(
+    "sort", [None, ("name", True), ("owner_id", False), ("parent_id", False), ("revenue_minor", True), lists.BY_ID]
+)
+@pytest.mark.parametrize("most", [lists.IN_ORDER, 3])
+def test_an_export_comes_in_the_order_of_its_list_unless_it_is_too_long(any_cast, monkeypatch, sort, most):
+    monkeypatch.setattr(lists, "IN_ORDER", most)
+    root = any_cast["root"]
+    with write_session() as session:
+        before = None
+        for n, name in enumerate(("Örn", "apple", "Zebra", "Ost", "apple", "Berg", "10 Ways", "9 Ways")):
+            values = {"name": name, "parent_id": before if n % 2 else None, "revenue_minor": n % 3 * 100 or None}
+            before = records.create(session, root, "account", values).id
+    query = ListQuery(columns=("name",), sort=sort)
+    with read_session() as session:
+        shown = [row["id"] for row in lists.find(session, root, "account", query).rows]
+        given = [row["id"] for rows in lists.iterate(session, root, "account", query, batch=3) for row in rows]
+    assert given == (shown if most > len(shown) else sorted(shown)) and len(set(given)) == len(shown) >= 8
