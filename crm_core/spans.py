@@ -1,8 +1,8 @@
-"""Spans of time in SQL, the same on both databases: always from the second value to the first one."""
+"""Spans of time in SQL, the same on both databases: always from the second value to the first one; and many of them in one text."""
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Integer
+from sqlalchemy import BigInteger, Integer, String, cast, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -53,3 +53,13 @@ class seconds_between(_Span):  # noqa: N801
     inherit_cache = True
     sqlite = "CAST(round((julianday({later}) - julianday({earlier})) * 86400) AS INTEGER)"
     elsewhere = "CAST(round(extract(epoch FROM {later} - {earlier})) AS BIGINT)"
+
+
+def packed(value: Any) -> Any:
+    """Whole numbers of a group as one text with commas: one row per group, where grouping by the number too would give a row for each."""
+    return joined(cast(value, String))
+
+
+def joined(texts: Any) -> Any:
+    """Packed texts of a group as one of them."""
+    return func.aggregate_strings(texts, ",")

@@ -38,7 +38,7 @@ from sqlmodel import Session
 from crm_core import db
 from crm_core.jobs import Job, job
 from crm_core.models import Deal, Order, OrderLine, Product, SummaryDirty, Ticket
-from crm_core.spans import days_between
+from crm_core.spans import days_between, joined
 from crm_core.summary_marks import DEAL, ORDER, PRODUCT, SALE, SUMMARIES, TICKET, bounds, mark, mark_all, zone_of
 from crm_core.ticket_measures import MOMENTS, PACKED
 from crm_core.vocabulary import SOLD, StageKind
@@ -177,10 +177,7 @@ def _tickets_in(span: Any) -> Select[Any]:
             .group_by(span.c.day, _TICKETS.c.owner_id)
         )
     each = union_all(*parts).subquery()
-    sums = [
-        (func.aggregate_strings(each.c[name], ",") if name in PACKED else cast(func.sum(each.c[name]), Integer)).label(name)
-        for name in names
-    ]
+    sums = [(joined(each.c[name]) if name in PACKED else cast(func.sum(each.c[name]), Integer)).label(name) for name in names]
     return select(each.c.day, each.c.owner_id, *sums).group_by(each.c.day, each.c.owner_id)
 
 

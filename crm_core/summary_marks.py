@@ -5,12 +5,12 @@ watched table, a mark on every day. A caller that bulk-writes and marks by itsel
 ``summaries="marked"``. Loaded by crm_core.db, so that no session can exist without it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import String, cast, delete, event, func, insert, inspect, select
+from sqlalchemy import String, cast, delete, event, func, insert, inspect, select, update
 from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session
 
@@ -50,9 +50,10 @@ _TICKETS: Any = Ticket.__table__  # type: ignore[attr-defined]
 _DEAL_KEYS = ("closed_on", "created_on", "outcome", "owner_id", "pipeline_id", "product_id", "source", "amount_minor", "deleted_at")
 _ORDER_KEYS = ("ordered_at", "status", "owner_id", "source", "total_minor", "deleted_at")
 _LINE_KEYS = ("order_id", "product_id", "quantity", "total_minor")
-_MOMENTS = ("opened_at", "solved_at", "first_solved_at", "rated_at")
+MOMENTS = ("opened_at", "solved_at", "first_solved_at", "rated_at")
+"""The moments of a ticket by whose days it is counted; ``ticket_measures`` says what."""
 _TICKET_KEYS = (
-    *_MOMENTS, "owner_id", "status", "deleted_at", "first_response_at", "response_promise", "response_minutes", "resolution_promise",
+    *MOMENTS, "owner_id", "status", "deleted_at", "first_response_at", "response_promise", "response_minutes", "resolution_promise",
     "resolution_minutes", "reopened_count", "answer_count", "satisfaction",
 )  # fmt: skip
 _OF_ORDERS, _OF_LINES = (ORDER, SALE, PRODUCT), (SALE, PRODUCT)
@@ -108,7 +109,7 @@ def mark_all(session: Session, *summaries: str) -> None:
         if summary == DEAL:
             mark(session, DEAL, connection.execute(select(_DEALS.c.closed_on).distinct()).scalars())
         else:
-            for column in [_TICKETS.c[key] for key in _MOMENTS] if summary == TICKET else [_ORDERS.c.ordered_at]:
+            for column in [_TICKETS.c[key] for key in MOMENTS] if summary == TICKET else [_ORDERS.c.ordered_at]:
                 days = select(_utc_day(column)).where(column.is_not(None)).distinct()
                 mark(session, summary, _around(connection.execute(days).scalars()))
         table = SUMMARIES[summary]
@@ -125,10 +126,18 @@ def _around(texts: Iterable[str]) -> set[date]:
     return {day + timedelta(days=shift) for day in days for shift in (-1, 0, 1) if 1 < day.year < 9999} | days
 
 
-def mark_tickets(session: Session, ids: Any) -> None:
-    """Note that the days of these tickets must be computed anew: for a bulk writer that marks by itself, before it writes and, where it moves
-    moments, after it. ``ids``: numbers or a SELECT of them."""
-    found = session.connection().execute(select(*(_TICKETS.c[key] for key in _MOMENTS)).where(_TICKETS.c.id.in_(ids)))
+def update_tickets(session: Session, ids: Collection[int], values: Mapping[str, Any], *only: Any) -> None:
+    """Write columns of these tickets (of those among them that ``only`` means) past the ORM, and mark the days on which they count, before and after.
+    The version of the table is the caller's to raise."""
+    mark_tickets(session, ids)
+    statement = update(_TICKETS).where(_TICKETS.c.id.in_(ids), *only).values(values)
+    session.execute(statement, execution_options={"summaries": "marked"})
+    mark_tickets(session, ids)
+
+
+def mark_tickets(session: Session, ids: Collection[int]) -> None:
+    """Note that the days of these tickets must be computed anew."""
+    found = session.connection().execute(select(*(_TICKETS.c[key] for key in MOMENTS)).where(_TICKETS.c.id.in_(ids)))
     _mark_instants(session, (instant for row in found for instant in row), TICKET)
 
 
@@ -204,8 +213,8 @@ def _on_flush(session: Session, _context: Any) -> None:
 
 def _mark_ticket(session: Session, ticket: Ticket) -> None:
     """Every moment of a ticket, before and after: whose it is and how it stands counts on the day of each."""
-    _mark_instants(session, (instant for key in _MOMENTS for instant in _values(ticket, key)), TICKET)
-    if not inspect(ticket).unloaded.isdisjoint(_MOMENTS):  # read in part: what was not read has not been changed either
+    _mark_instants(session, (instant for key in MOMENTS for instant in _values(ticket, key)), TICKET)
+    if not inspect(ticket).unloaded.isdisjoint(MOMENTS):  # read in part: what was not read has not been changed either
         mark_tickets(session, [ticket.id])
 
 
@@ -258,7 +267,7 @@ def _mark_rows(session: Session, name: str, rows: list[Mapping[str, Any]]) -> No
     elif name == "order_line":
         _mark_lines(session, (row.get("order_id") for row in rows))
     elif name == "ticket":
-        _mark_instants(session, (row.get(key) for row in rows for key in _MOMENTS), TICKET)
+        _mark_instants(session, (row.get(key) for row in rows for key in MOMENTS), TICKET)
 
 
 @event.listens_for(Session, "before_commit")
@@ -282,6 +291,6 @@ def _keep_old(_instance: Any, _value: Any, _old: Any, _initiator: Any) -> None:
 
 
 for _attribute in (
-    Deal.closed_on, Deal.outcome, Order.ordered_at, OrderLine.order_id, *(getattr(Ticket, key) for key in _MOMENTS)
+    Deal.closed_on, Deal.outcome, Order.ordered_at, OrderLine.order_id, *(getattr(Ticket, key) for key in MOMENTS)
 ):  # fmt: skip
     event.listen(_attribute, "set", _keep_old, active_history=True)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import String, and_, case, cast, func, or_
+from sqlalchemy import and_, case, func, or_
 
-from crm_core.spans import minutes_between
-from crm_core.vocabulary import PromiseOutcome, TicketKind
+from crm_core import summary_marks
+from crm_core.spans import minutes_between, packed
+from crm_core.vocabulary import DONE, PromiseOutcome, TicketKind
 
-DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
 UNDONE = tuple(kind for kind in TicketKind if kind not in DONE)
 """Asked for by name, these few are found in an index; asked for as all others, every ticket is read."""
 CONTENT_FROM = 4
@@ -15,11 +15,6 @@ CONTENT_FROM = 4
 
 PACKED = ("response_minutes", "response_work", "resolution_minutes", "resolution_work")
 """Measures that keep every number, since a median needs each: texts with commas."""
-
-
-def packed(value: Any) -> Any:
-    """Whole numbers of a group as one text with commas: one row per group, where grouping by the number too would give a row for each."""
-    return func.aggregate_strings(cast(value, String), ",")
 
 
 def opened(table: Any) -> dict[str, Any]:
@@ -64,5 +59,5 @@ def rated(table: Any) -> dict[str, Any]:
     return {"rated": func.count(), "satisfied": func.count(case((table.c.satisfaction >= CONTENT_FROM, 1)))}
 
 
-MOMENTS = {"opened_at": opened, "solved_at": solved, "first_solved_at": first_solved, "rated_at": rated}
+MOMENTS = dict(zip(summary_marks.MOMENTS, (opened, solved, first_solved, rated), strict=True))
 """The moments of a ticket by whose days it is counted, each with its measures."""

@@ -187,6 +187,10 @@ class TicketKind(Choice):
     CLOSED = "closed", "Closed"
 
 
+DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
+"""Tickets on which nobody works any more."""
+
+
 class ArticleState(Choice):
     """Who may read a help article."""
 

@@ -24,8 +24,7 @@ from crm_core.services.analytics import tile_facts
 from crm_core.services.analytics.metric_rules import Facts, Metric
 from crm_core.services.analytics.metric_slots import Grouped
 from crm_core.services.analytics.tile_facts import Cut
-from crm_core.ticket_measures import DONE
-from crm_core.vocabulary import Action, FieldKind, StageKind, Via
+from crm_core.vocabulary import DONE, Action, FieldKind, StageKind, Via
 
 MAX_CHANGED = 20_000
 _EVENT = Event.__table__  # type: ignore[attr-defined]

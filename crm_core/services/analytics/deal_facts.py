@@ -17,8 +17,7 @@ from crm_core.filters import is_choice
 from crm_core.models import Deal
 from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, days_within, histogram, key_of_day, pieces, reach
-from crm_core.spans import days_between
-from crm_core.ticket_measures import packed
+from crm_core.spans import days_between, packed
 from crm_core.vocabulary import StageKind
 
 _DEAL = Deal.__table__  # type: ignore[attr-defined]

@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 from crm_core.kit.counted import Counted
 from crm_core.services.analytics.periods import Period
-from crm_core.ticket_measures import DONE
-from crm_core.vocabulary import SOLD, HandoverState, MetricUnit, StageKind
+from crm_core.vocabulary import DONE, SOLD, HandoverState, MetricUnit, StageKind
 
 FEW_BEFORE = 10
 """Below so many records an earlier figure is no base to compare with: chance alone moves a count of nine by two thirds up or down (two standard

@@ -19,6 +19,7 @@ from crm_core.filters import Context
 from crm_core.kit.counted import Counted
 from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.periods import Bucket, Period
+from crm_core.ticket_measures import MOMENTS
 from crm_core.vocabulary import Against, FieldKind
 
 Grouped = dict[Any, Facts]
@@ -26,7 +27,7 @@ _DAYS_OF: dict[str, tuple[tuple[str, str], ...]] = {
     "sales": (("deal", "closed_on"),),
     "marketing": (("lead", "created_at"), ("campaign", "starts_on")),
     "orders": (("order", "ordered_at"),),
-    "service": (("ticket", "opened_at"), ("ticket", "solved_at"), ("ticket", "first_solved_at"), ("ticket", "rated_at")),
+    "service": tuple(("ticket", moment) for moment in MOMENTS),
 }
 """Area → the entities and columns by which its figures lie in time, the entity that the area is about first."""
 

@@ -24,8 +24,7 @@ from crm_core.services.analytics.metric_slots import instants_within
 from crm_core.services.analytics.metric_sql import unpacked
 from crm_core.services.analytics.periods import Period
 from crm_core.services.sales.deal_rules import UNSEEN
-from crm_core.spans import seconds_between
-from crm_core.ticket_measures import packed
+from crm_core.spans import packed, seconds_between
 from crm_core.vocabulary import Action, Scope, StageKind
 
 FEW = 10

@@ -16,6 +16,7 @@ from crm_core.models import Ticket
 from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.metric_slots import Grouped, Slot, collect, instants_within, pieces, reach, union_rows
 from crm_core.services.analytics.metric_sql import step_of
+from crm_core.spans import joined
 from crm_core.summaries import ticket_daily_parts
 from crm_core.summary_marks import zone_of
 from crm_core.ticket_measures import UNDONE
@@ -98,10 +99,7 @@ def _from_days(session: Session, actor: Actor, slot: Slot) -> Grouped | None:
     names = [name for moment in ticket_measures.MOMENTS.values() for name in moment(_TICKET) if name not in _STOOD]
     for part, mine in parts:
         key = part.c.owner_id if slot.by else step_of(part.c.day, [step.start for step in slot.steps])
-        sums = [
-            func.aggregate_strings(part.c[name], ",") if name in ticket_measures.PACKED else func.sum(part.c[name])
-            for name in names
-        ]
+        sums = [joined(part.c[name]) if name in ticket_measures.PACKED else func.sum(part.c[name]) for name in names]
         for row in session.execute(select(key.label("grp"), *sums).where(mine).group_by("grp")):
             _put(found[row[0]], names, row[1:])
     return dict(found)

@@ -24,8 +24,7 @@ from crm_core.services.analytics.metric_rules import WHOLE, Facts, Metric, list_
 from crm_core.services.analytics.metric_slots import Grouped, beginning
 from crm_core.services.analytics.metric_sql import broad, step_of
 from crm_core.services.analytics.periods import Bucket, Period
-from crm_core.spans import days_between, minutes_between
-from crm_core.ticket_measures import packed
+from crm_core.spans import days_between, minutes_between, packed
 from crm_core.vocabulary import PromiseOutcome, StageKind
 
 _CHANNEL = CampaignChannel.__table__  # type: ignore[attr-defined]

@@ -16,14 +16,13 @@ from crm_core.errors import Invalid
 from crm_core.models import Activity, User
 from crm_core.ordering import alphabetical
 from crm_core.services.collaboration import activities, tasks
-from crm_core.vocabulary import Action, ActivityKind, StageKind, TaskStatus, TicketKind
+from crm_core.vocabulary import DONE, Action, ActivityKind, StageKind, TaskStatus
 
 KINDS = {"meeting": "Meetings", "task": "Tasks", "ticket": "Ticket due times", "deal": "Expected closes", "campaign": "Campaigns"}
 ENTITY = {"meeting": "activity", "task": "task", "ticket": "ticket", "deal": "deal", "campaign": "campaign"}
 MOST = 400
 """Entries of one kind that are read at once; a month of a large team is cut here, and the page says so."""
 DEFAULT_MINUTES = 30
-_OVER = (TicketKind.SOLVED, TicketKind.CLOSED)
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _tickets(session: Session, actor: Actor, at: Span, days: Span, owners: Seque
     table = entity("ticket").table
     rows = _rows(
         session, actor, "ticket", ("subject", "number", "sla_due_at"), owners, "sla_due_at",
-        table.c.sla_due_at >= at[0], table.c.sla_due_at < at[1], table.c.status.not_in(_OVER),
+        table.c.sla_due_at >= at[0], table.c.sla_due_at < at[1], table.c.status.not_in(DONE),
     )  # fmt: skip
     subjects = persons.subjects(session, actor, "ticket", {row.id: row.subject for row in rows})
     return [

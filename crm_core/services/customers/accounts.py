@@ -14,7 +14,7 @@ from crm_core.errors import Invalid
 from crm_core.kit.text import domain_key
 from crm_core.models import Account, AccountPoint
 from crm_core.services.customers import points as point_rules
-from crm_core.vocabulary import SOLD, Action, StageKind, TicketKind
+from crm_core.vocabulary import DONE, SOLD, Action, StageKind
 
 
 def _prepare(session: Session, actor: Actor, account: Account, old: Mapping[str, Any]) -> None:
@@ -93,7 +93,7 @@ def figures(session: Session, actor: Actor, account_id: int) -> AccountFigures:
     orders = _sum(session, actor, "order", account_id, "total_minor", lambda t: t.c.status.in_(SOLD))
     won = _sum(session, actor, "deal", account_id, "amount_minor", lambda t: t.c.outcome == StageKind.WON)
     still_open = _sum(session, actor, "deal", account_id, "amount_minor", lambda t: t.c.outcome == StageKind.OPEN)
-    tickets = _sum(session, actor, "ticket", account_id, None, lambda t: t.c.status.not_in((TicketKind.SOLVED, TicketKind.CLOSED)))
+    tickets = _sum(session, actor, "ticket", account_id, None, lambda t: t.c.status.not_in(DONE))
     return AccountFigures(orders[1], orders[0], won[1], still_open[1], still_open[0], tickets[0])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from crm_core import db, events
@@ -21,7 +21,7 @@ from crm_core.services.customers import consent
 from crm_core.services.feedback import question_rules, survey_rules, surveys, tokens
 from crm_core.services.feedback.question_rules import Reply
 from crm_core.services.feedback.survey_rules import CHANGE_HOURS, SCALES, Scale
-from crm_core.summary_marks import mark_tickets
+from crm_core.summary_marks import update_tickets
 from crm_core.vocabulary import ConsentStatus, ContactWay, Priority, Purpose, QuestionKind, SurveyKind, SurveyWay, Via
 
 MAX_COMMENT = 4_000
@@ -215,10 +215,7 @@ def _note_satisfaction(session: Session, survey: Survey, invitation: SurveyInvit
     table = entity("ticket").table
     known = session.execute(select(table.c.rated_at).where(table.c.id == invitation.record_id)).scalar()
     if known is None or known <= row.at:
-        mark_tickets(session, [invitation.record_id])
-        told = update(table).where(table.c.id == invitation.record_id).values(satisfaction=row.score, rated_at=row.at)
-        session.execute(told, execution_options={"summaries": "marked"})
-        mark_tickets(session, [invitation.record_id])
+        update_tickets(session, [invitation.record_id], {"satisfaction": row.score, "rated_at": row.at})
         db.bump(session, table.name)
 
 

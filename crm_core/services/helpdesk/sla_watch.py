@@ -22,7 +22,7 @@ from crm_core.services.collaboration.notifications import News
 from crm_core.services.helpdesk import escalation_rules, sla_rules
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.ticket_marks import PROMISED
-from crm_core.summary_marks import mark_tickets
+from crm_core.summary_marks import update_tickets
 from crm_core.vocabulary import PromiseOutcome, SlaTarget
 
 log = logging.getLogger("rapport.helpdesk")
@@ -142,10 +142,7 @@ def _note_late(session: Session, clocks: Sequence[_Clock]) -> None:
     for target, (name, _minutes) in PROMISED.items():
         late = {clock.ticket_id for clock in clocks if clock.target is target and clock.breached_at is not None}
         if late:
-            open_ones = _TICKETS.c.id.in_(late) & _TICKETS.c.merged_into_id.is_(None)
-            mark_tickets(session, late)
-            late_now = update(_TICKETS).where(open_ones).values({name: PromiseOutcome.LATE})
-            session.execute(late_now, execution_options={"summaries": "marked"})
+            update_tickets(session, late, {name: PromiseOutcome.LATE}, _TICKETS.c.merged_into_id.is_(None))
             db.bump(session, _TICKETS.name)
 
 

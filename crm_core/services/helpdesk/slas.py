@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, update
+from sqlalchemy import and_, case, func, or_
 from sqlalchemy import select as pick
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col, select
@@ -24,7 +24,7 @@ from crm_core.services.helpdesk import sla_rules, ticket_marks
 from crm_core.services.helpdesk.calendars import calendar_of
 from crm_core.services.helpdesk.sla_rules import Promise
 from crm_core.services.helpdesk.ticket_rules import DONE, WAITING
-from crm_core.summary_marks import mark_tickets
+from crm_core.summary_marks import update_tickets
 from crm_core.vocabulary import Action, Priority, SlaState, SlaTarget
 
 _BATCH = 200
@@ -199,11 +199,8 @@ def _write_down(session: Session, ticket: Ticket, values: Mapping[str, Any]) -> 
     changed = {name: value for name, value in values.items() if getattr(ticket, name) != value}
     if not changed:
         return
-    table = entity("ticket").table
-    mark_tickets(session, [ticket.id])
-    session.execute(update(table).where(table.c.id == ticket.id).values(changed), execution_options={"summaries": "marked"})
-    mark_tickets(session, [ticket.id])
-    bump(session, table.name)
+    update_tickets(session, [ticket.id], changed)
+    bump(session, entity("ticket").table.name)
     for name, value in changed.items():
         set_committed_value(ticket, name, value)
 

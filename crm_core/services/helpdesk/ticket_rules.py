@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 from crm_core.errors import Conflict
 from crm_core.models import Ticket
+from crm_core.vocabulary import DONE as DONE
 from crm_core.vocabulary import Level, Priority, TicketKind
 
 _RANK = {Level.LOW: 0, Level.MEDIUM: 1, Level.HIGH: 2}
 _ABOVE = {Level.LOW: Level.MEDIUM, Level.MEDIUM: Level.HIGH}
 _PRIORITY = {0: Priority.LOW, 1: Priority.LOW, 2: Priority.NORMAL, 3: Priority.HIGH, 4: Priority.URGENT}
 WAITING = (TicketKind.WAITING_CUSTOMER, TicketKind.WAITING_THIRD)
-DONE = (TicketKind.SOLVED, TicketKind.CLOSED)
 REOPEN_DAYS = 14
 """A solved ticket re-opens under its number for so long; afterwards a new one is opened."""
 
