@@ -35,5 +35,4 @@ def rules(session: Session) -> OutreachRules:
 
 def of_workspace(session: Session) -> QuietHours:
     """The quiet hours that hold now."""
-    home = house.of(session)
-    return QuietHours(rules(session), home.timezone if home is not None and home.timezone else "UTC")
+    return QuietHours(rules(session), house.zone(session))

@@ -41,13 +41,7 @@ def key_of(session: Session, kind: PointKind, value: str) -> str:
     """The form in which two spellings of an address or number are the same."""
     if kind is PointKind.EMAIL:
         return email_key(value)
-    return phone_key(value, region_of(session))
-
-
-def region_of(session: Session) -> str:
-    """The country of telephone numbers that name none, by its two letters."""
-    home = house.of(session)
-    return home.phone_region if home is not None and home.phone_region else "US"
+    return phone_key(value, house.region(session))
 
 
 def _stored(session: Session, owner: Owner, record_id: int) -> list[Any]:

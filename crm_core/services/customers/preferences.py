@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import select as pick
 from sqlmodel import Session
 
-from crm_core import lists, records
+from crm_core import house, lists, records
 from crm_core.access import Actor
 from crm_core.errors import NotFound
 from crm_core.kit import clock
 from crm_core.models import Contact, Event
-from crm_core.services.customers import points, reach_rules
+from crm_core.services.customers import reach_rules
 from crm_core.services.customers.reach_rules import Reach, Wishes
 from crm_core.vocabulary import Action, PreferredChannel, Way
 
@@ -74,7 +74,7 @@ def _wishes(session: Session, actor: Actor, contact: Contact) -> Wishes:
         "This person" if actor.masked("contact", "name") else contact.name,
         PreferredChannel.ANY if actor.masked("contact", "preferred_channel") else contact.preferred_channel,
         shown("preferred_hours"),
-        reach_rules.zones_of(shown("timezone"), shown("phone"), points.region_of(session)),
+        reach_rules.zones_of(shown("timezone"), shown("phone"), house.region(session)),
         shown("language"),
         shown("goals"),
         shown("do_not"),

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select, update
 from sqlmodel import Session
 
-from crm_core import db, events, reads
+from crm_core import db, events, house, reads
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid
@@ -16,7 +16,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.kit.csvio import to_csv, to_xlsx
 from crm_core.kit.text import email_key, phone_key
 from crm_core.models import Campaign
-from crm_core.services.customers import consent, points
+from crm_core.services.customers import consent
 from crm_core.services.marketing import audience, plans, ways
 from crm_core.services.marketing.audience import MEMBERS, Aim
 from crm_core.services.marketing.campaigns import OUT
@@ -112,7 +112,7 @@ def _read(session: Session, actor: Actor, aim: Aim, member_ids: list[int]) -> No
 
 def _rows(session: Session, actor: Actor, aim: Aim, coupon: int | None, since: datetime) -> Iterator[tuple[int, list[Any]]]:
     """Member and cells; with a promotion its code behind them, each person's own and the same whenever the list is taken."""
-    region = points.region_of(session)
+    region = house.region(session)
     for key in consent.PEOPLE:
         table = entity(key).table
         gates = audience.gates(aim, key, table, utcnow(), consent.rules(session, actor))

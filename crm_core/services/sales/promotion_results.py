@@ -5,12 +5,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, Float, and_, case, cast, distinct, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, Float, and_, case, cast, distinct, false, func, literal, or_, select, union_all
 from sqlmodel import Session
-from sqlmodel import select as pick
 
+from crm_core import house
 from crm_core.access import Actor, visible
-from crm_core.models import CampaignPlan, Order, Organisation, Promotion, Redemption
+from crm_core.models import CampaignPlan, Order, Promotion, Redemption
 from crm_core.services.sales import promotion_codes, promotions
 from crm_core.vocabulary import SOLD, Action, CodeKind, Scope
 from ml import lift
@@ -55,15 +55,16 @@ def of(session: Session, actor: Actor, promotion_id: int) -> Results:
     given = promotion_codes.given(session, actor, promotion_id) if promotion.code_kind is CodeKind.SINGLE else None
     sold, revenue, discount, first = _with(session, actor, promotion)
     since, until = _period(session, promotion, first)
-    others, other_revenue = _without(session, actor, promotion, since, until)
-    apart = _apart(session, actor, promotion, (since, until), (sold, revenue), (others, other_revenue))
+    beside = _beside(session, actor, promotion, since, until) if since is not None and until is not None else false()
+    others, other_revenue = (int(n) for n in session.execute(select(*_AMOUNTS).select_from(_ORDERS).where(beside)).one())
+    apart = _apart(session, _mine(actor, promotion), beside, (sold, revenue), (others, other_revenue))
     new, customers = _customers(session, actor, promotion)
     campaign_id = _campaign(session, promotion)
     return Results(
         promotion.redeemed_count, given, sold, None if hidden else revenue, None if hidden else discount,
         None if hidden or not sold else round(revenue / sold), None if hidden or not others else round(other_revenue / others), others, new,
         customers - new, since, until, Scope.ALL in actor.scopes("order", Action.READ), campaign_id, _held_out(session, campaign_id),
-        None if hidden else lift.difference_by_customer(*apart), apart[3], apart[4],
+        None if hidden else lift.difference_by_customer(*apart), *apart[3:],
     )  # fmt: skip
 
 
@@ -100,17 +101,9 @@ def _period(session: Session, promotion: Promotion, first: datetime | None) -> t
     return since, min(promotion.ends_on or today, today)
 
 
-def _without(session: Session, actor: Actor, promotion: Promotion, since: date | None, until: date | None) -> tuple[int, int]:
-    if since is None or until is None:
-        return 0, 0
-    query = select(*_AMOUNTS).select_from(_ORDERS).where(_beside(session, actor, promotion, since, until))
-    count, total = session.execute(query).one()
-    return int(count), int(total)
-
-
 def _beside(session: Session, actor: Actor, promotion: Promotion, since: date, until: date) -> Any:
     """SQL: orders of these days that did not use it."""
-    zone = ZoneInfo(session.exec(pick(Organisation.timezone)).first() or "UTC")
+    zone = ZoneInfo(house.zone(session))
     begin, end = (datetime.combine(day, time(), zone) for day in (since, until + timedelta(days=1)))
     used = select(_USED.c.order_id).where(_USED.c.promotion_id == promotion.id, _USED.c.released_at.is_(None))
     clause = and_(_ORDERS.c.ordered_at >= begin, _ORDERS.c.ordered_at < end, _ORDERS.c.status.in_(SOLD), _ORDERS.c.id.not_in(used))
@@ -118,17 +111,12 @@ def _beside(session: Session, actor: Actor, promotion: Promotion, since: date, u
 
 
 def _apart(
-    session: Session,
-    actor: Actor,
-    promotion: Promotion,
-    days: tuple[date | None, date | None],
-    with_it: tuple[int, int],
-    without: tuple[int, int],
+    session: Session, mine: Any, beside: Any, with_it: tuple[int, int], without: tuple[int, int]
 ) -> tuple[float, float, int, int, int]:
     """What ``lift.difference_by_customer`` is given: how far the two averages lie apart, what each customer adds to that, squared and summed up, and
-    how many customers there are in all and in each group. ``with_it``, ``without``: number and sum of the orders."""
-    since, until = days
-    if not (with_it[0] and without[0]) or since is None or until is None:
+    how many customers there are in all and in each group. ``mine``, ``beside``: clauses of both groups; ``with_it``, ``without``: number and sum of
+    their orders."""
+    if not (with_it[0] and without[0]):
         return 0.0, 0.0, 0, 0, 0
     mean, other_mean = with_it[1] / with_it[0], without[1] / without[0]
     total = cast(_ORDERS.c.total_minor, Float)
@@ -140,8 +128,8 @@ def _apart(
         _CUSTOMER.label("customer"), ((other_mean - total) / without[0]).label("adds"), none.label("used"), one.label("not_used")
     )
     each = union_all(
-        used.select_from(_WITH_CODES).where(_mine(actor, promotion)),
-        rest.select_from(_ORDERS).where(_beside(session, actor, promotion, since, until)),
+        used.select_from(_WITH_CODES).where(mine),
+        rest.select_from(_ORDERS).where(beside),
     ).subquery()
     columns = (
         func.sum(each.c.adds).label("adds"),

@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import String, and_, case, cast, exists, func, literal, or_, select
 from sqlmodel import Session
 
+from crm_core import house
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
 from crm_core.models import Activity, DialAttempt, DialClaim, DialEntry, DialList
-from crm_core.services.customers import consent, points, reach_rules
+from crm_core.services.customers import consent, reach_rules
 from crm_core.services.customers.reach_rules import Wishes
 from crm_core.services.helpdesk import calendars
 from crm_core.services.telephony import dial_people, dial_rules
@@ -63,7 +64,7 @@ def clock_of(session: Session, actor: Actor, dial: DialList) -> Clock:
     now, known = utcnow(), calendars.calendar_of(session, dial.calendar_id).exceptions
     special = tuple(one for one in known if one.last >= now.date() - timedelta(days=2))
     hours = Hours(dial.from_minute, dial.until_minute, dial.weekdays_only, special)
-    return Clock(hours, points.region_of(session), actor.timezone, now)
+    return Clock(hours, house.region(session), actor.timezone, now)
 
 
 def kinds(actor: Actor, dial: DialList) -> list[str]:
