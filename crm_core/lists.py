@@ -378,9 +378,10 @@ def iterate(
     specs = _specs(session, entity_key, query.columns or entity(entity_key).columns)
     table = entity(entity_key).table
     clause = _reachable(session, actor, entity_key, query, Action.EXPORT)
-    if query.sort != BY_ID and len(few := session.execute(select(table.c.id).where(clause).limit(IN_ORDER + 1)).all()) <= IN_ORDER:
-        ids = _page_ids(session, actor, entity_key, query, max(1, len(few)), 0, action=Action.EXPORT)
-        for at in range(0, len(ids), batch):
+    total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one() if query.sort != BY_ID else 0
+    if 0 < total <= IN_ORDER:
+        ids = _page_ids(session, actor, entity_key, query, total, 0, action=Action.EXPORT)
+        for at in range(0, total, batch):
             yield rows_of(session, actor, entity_key, ids[at : at + batch], specs)
         return
     last = 0

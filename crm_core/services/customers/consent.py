@@ -4,6 +4,7 @@ A person's word is given per purpose and way and only ever added to; the latest 
 ``contactable`` as a clause for a list, and both are made of the same ``gates``, so they can't disagree.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -235,6 +236,17 @@ def gates(
     entity_key: str, table: Any, *, way: ContactWay, purpose: Purpose, at: datetime, workspace: OutreachRules
 ) -> dict[Gate, ColumnElement[bool]]:
     """Every gate as a clause that holds where it is open, in the order in which a closed one is named."""
+    return _gates(entity_key, table, way, purpose, {name: at - timedelta(days=days) for name, days in _AGO.items()}, workspace)
+
+
+_AGO = {"ago_7": 7, "ago_30": 30}
+"""Days of which a limit counts the mail."""
+
+
+def _gates(
+    entity_key: str, table: Any, way: ContactWay, purpose: Purpose, ago: Mapping[str, Any], workspace: OutreachRules
+) -> dict[Gate, ColumnElement[bool]]:
+    """``ago``: when the days of ``_AGO`` began, instants or parameters that stand for them."""
     found: dict[Gate, ColumnElement[bool]] = {}
     found[Gate.NO_ADDRESS] = _has_address(entity_key, table, way)
     if entity_key == "contact":
@@ -248,7 +260,7 @@ def gates(
     if way is not ContactWay.POST:
         found[Gate.SUPPRESSED] = key_of(_address(table, way)).not_in(suppressions.keys(way))
     if way is ContactWay.EMAIL:
-        found[Gate.OVER_CAP] = _under_cap(entity_key, table, at - timedelta(days=7), at - timedelta(days=30), workspace)
+        found[Gate.OVER_CAP] = _under_cap(entity_key, table, workspace, **ago)
     return found
 
 
@@ -328,7 +340,7 @@ def refused(purpose: Purpose) -> Any:
     return union_all(*each)
 
 
-def _under_cap(entity_key: str, table: Any, ago_7: Any, ago_30: Any, workspace: OutreachRules) -> Any:
+def _under_cap(entity_key: str, table: Any, workspace: OutreachRules, *, ago_7: Any, ago_30: Any) -> Any:
     who = MAIL.c[f"{entity_key}_id"]
     when = func.coalesce(MAIL.c.sent_at, MAIL.c.created_at)
     recent = func.sum(case((when >= ago_7, 1), else_=0))
@@ -390,19 +402,13 @@ def may_contact(
     return Verdict(Gate(closed) if closed else None, from_when(session, actor, now, *hours))
 
 
-_AGO = {"ago_7": 7, "ago_30": 30}
-
-
 @lru_cache(maxsize=64)
 def _first_closed_of_one(entity_key: str, way: ContactWay, purpose: Purpose, needs_consent: bool, cap_7: int, cap_30: int) -> Any:
     """SELECT of the first closed gate of the person ``who``; mail counts that is younger than ``ago_7`` and ``ago_30``. Written once: putting it
     together costs more than the database needs for the answer."""
     table, workspace = entity(entity_key).table, OutreachRules(needs_consent=needs_consent, cap_7_days=cap_7, cap_30_days=cap_30)
-    ago_7, ago_30 = (bindparam(name, type_=MAIL.c.sent_at.type) for name in _AGO)
-    found = gates(entity_key, table, way=way, purpose=purpose, at=utcnow(), workspace=workspace)
-    if Gate.OVER_CAP in found:
-        found[Gate.OVER_CAP] = _under_cap(entity_key, table, ago_7, ago_30, workspace)
-    return select(first_closed(found)).where(table.c.id == bindparam("who"))
+    ago = {name: bindparam(name, type_=MAIL.c.sent_at.type) for name in _AGO}
+    return select(first_closed(_gates(entity_key, table, way, purpose, ago, workspace))).where(table.c.id == bindparam("who"))
 
 
 def taken_back(session: Session, actor: Actor, entity_key: str, record_id: int) -> Gate | None:
