@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from sqlmodel import Session
 
-from crm_core import lists, persons, reads, records
+from crm_core import lists, reads, records
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.errors import NotFound
@@ -190,25 +190,18 @@ def next_steps(entity_key: str, record_id: int, *, agreed: bool = False) -> None
     """The open tasks of a record: tick off, or add one. ``agreed``: its next step stands in a field of its own."""
     actor = current_actor()
     found = load(tasks.open_of, entity_key, record_id)
-    subjects = load(persons.subjects, "task", {task.id: task.subject for task in found})
     with st.container(border=True, gap="small", key="next_steps"):
         st.markdown("**Next steps**")
         if not found:
-            cold = entity_key == "deal" and not agreed
-            st.caption(
-                "No task for it yet."
-                if agreed
-                else "Nothing planned. A deal without a next step grows cold."
-                if cold
-                else "Nothing planned."
-            )
+            cold = " A deal without a next step grows cold." if entity_key == "deal" else ""
+            st.caption("No task for it yet." if agreed else f"Nothing planned.{cold}")
         for task in found:
             due = (
                 f"  :{'red' if task.due_at and task.due_at < fmt.clock.utcnow() else 'gray'}-badge[{fmt.md(fmt.ago(actor, task.due_at.astimezone(fmt.local(actor, task.due_at).tzinfo).date()))}]"
                 if task.due_at
                 else ""
             )
-            st.checkbox(f"{fmt.md(subjects[task.id])}{due}", key=f"task_{task.id}_{task.version}", on_change=_tick, args=(task.id,))
+            st.checkbox(f"{fmt.md(task.subject)}{due}", key=f"task_{task.id}_{task.version}", on_change=_tick, args=(task.id,))
         if actor.can("task", Action.CREATE):
             turn = st.session_state.get("_task_turn", 0)
             with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlmodel import Session
 
-from crm_core import records
+from crm_core import persons, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict
@@ -84,7 +84,8 @@ def assign(session: Session, actor: Actor, task_id: int, owner_id: int | None, *
 
 
 def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, limit: int = 20) -> list[Task]:
-    """Open tasks of a record, the next due first. Whoever may see the record may see what is planned for it."""
+    """Open tasks of a record, the next due first, with their subjects as the actor reads them. Whoever may see the record may see what is planned
+    for it."""
     records.get(session, actor, entity_key, record_id)
     if entity_key not in LINKS:
         return []
@@ -92,7 +93,9 @@ def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, 
     query = select(Task).where(
         hangs_on(actor, "task", table, entity_key, record_id), table.c.status == TaskStatus.OPEN, table.c.deleted_at.is_(None)
     )
-    return list(session.execute(query.order_by(table.c.due_at.asc().nulls_last(), table.c.id).limit(limit)).scalars())
+    found = session.execute(query.order_by(table.c.due_at.asc().nulls_last(), table.c.id).limit(limit)).scalars().all()
+    subjects = persons.subjects(session, actor, "task", {task.id: task.subject for task in found})
+    return [task.model_copy(update={"subject": subjects[task.id]}) for task in found]
 
 
 def mine(session: Session, actor: Actor, *, limit: int = 50) -> list[Task]:

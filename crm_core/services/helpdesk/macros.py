@@ -278,8 +278,7 @@ def use(session: Session, actor: Actor, macro_id: int, ticket_id: int, *, base_v
     """Do all steps of a macro on a ticket, or none; gives what undoes them. Events: those of the steps, ticket.macro_used."""
     macro = get(session, actor, macro_id)
     ticket = tickets.get(session, actor, ticket_id, action=Action.EDIT)
-    if base_version is not None and base_version != ticket.version:
-        raise Conflict("Somebody else worked on this ticket meanwhile. Look at the new state first.")
+    ticket_rules.refuse_stale(ticket, base_version)
     values = _values(session, actor, ticket)
     patch: dict[str, Any] = {
         "id": ticket_id,

@@ -14,7 +14,7 @@ from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Activity, Attachment, InboundMail, Task, Ticket, TicketMerge, TicketMessage
 from crm_core.services.collaboration import following
-from crm_core.services.helpdesk import article_uses, slas, tickets
+from crm_core.services.helpdesk import article_uses, slas, ticket_rules, tickets
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.vocabulary import Action, TicketKind
 
@@ -65,8 +65,7 @@ def merge(
     source = tickets.get(session, actor, source_id, action=Action.EDIT)
     target = tickets.get(session, actor, target_id, action=Action.EDIT)
     _check(source, target)
-    if base_version is not None and base_version != source.version:
-        raise Conflict("Somebody else worked on this ticket meanwhile. Look at the new state first.")
+    ticket_rules.refuse_stale(source, base_version)
     if _another_customer(source, target) and not another_customer:
         raise Invalid(fields={"target": f"{target.number} is another customer’s. Tick that both are about the same thing."})
     before: dict[str, Any] = {

@@ -15,6 +15,12 @@ REOPEN_DAYS = 14
 """A solved ticket re-opens under its number for so long; afterwards a new one is opened."""
 
 
+def refuse_stale(ticket: Ticket, base_version: int | None) -> None:
+    """Raise Conflict when somebody worked on the ticket since it was drawn with ``base_version``; None for whoever does not say it."""
+    if base_version is not None and base_version != ticket.version:
+        raise Conflict("Somebody else worked on this ticket meanwhile. Look at the new state first.")
+
+
 def priority_of(impact: Level, urgency: Level) -> Priority:
     """Priority from impact × urgency: both high is urgent, both low is low (the ITIL matrix)."""
     return _PRIORITY[_RANK[impact] + _RANK[urgency]]

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from crm_core import events, lists, records
 from crm_core.access import Actor
-from crm_core.errors import Conflict, Invalid
+from crm_core.errors import Invalid
 from crm_core.fields import parse_one, registry
 from crm_core.kit import clock
 from crm_core.kit.text import clean
@@ -278,8 +278,7 @@ def _move(
             row.status = status
             _enter(row, status, before)
 
-    if base_version is not None and base_version != ticket.version:
-        raise Conflict("Somebody else worked on this ticket meanwhile. Look at the new state first.")
+    ticket_rules.refuse_stale(ticket, base_version)
     saved = records.update(session, actor, "ticket", ticket.id, {}, prepare=prepare, event_type=event_type, fixed=fixed)
     if not saved.changed and event_type is not None:
         events.record(session, actor, event_type, saved.record)
