@@ -44,19 +44,20 @@ def draft_of(session: Session, actor: Actor, automation_id: int) -> Draft:
     )
 
 
-def _fresh(draft: Draft, row: Automation) -> Draft:
-    """The draft beside what is saved now. One without changes follows; one with changes keeps them, also when only the state changed."""
+def _keep_up(draft: Draft, row: Automation) -> None:
+    """The draft beside what is saved now, once what was typed is read. One without changes follows; one with changes keeps them, also when only the
+    state changed."""
     if row.version == draft.version:
-        return draft
+        return
     if row.current == draft.number and (row.name, row.hourly_cap) == (draft.kept[0], draft.kept[2]):
         draft.version = row.version
-        return draft
-    if draft.dirty:
+    elif draft.dirty:
         if row.current == draft.number:  # only its name or limit was changed
             draft.kept, draft.version = (row.name, draft.kept[1], row.hourly_cap), row.version
-        return draft
-    automation_draft.forget(draft.mark)
-    return automation_draft.opened(draft.mark, lambda: load(draft_of, row.id))
+    else:
+        automation_draft.forget(draft.mark)
+        automation_draft.opened(draft.mark, lambda: load(draft_of, row.id))
+        automation_draft.redraw()
 
 
 @st.fragment
@@ -75,7 +76,6 @@ def editor(mark: str) -> None:
     if row is None:
         _write(draft, None)
     else:
-        draft = _fresh(draft, row)
         reason_of(row)
         _tabs(draft, row)
     automation_draft.keep(draft)
@@ -106,6 +106,8 @@ def _write(draft: Draft, row: Automation | None) -> None:
         conditions(draft, wrong)
         then(draft, load(automations.told, draft.flow), wrong)
         limits(draft, wrong)
+    if row is not None:
+        _keep_up(draft, row)
     with right:
         now = load(automations.problems, draft.flow)  # the inputs on the left may have changed it
         _once_more(draft, begun and now != before)

@@ -171,6 +171,31 @@ def test_what_is_typed_outlives_a_reload_and_a_colleague_who_saves_first(cast):
     assert app.text_input(key="au1_name").value == "My words"
 
 
+def test_the_first_words_outlive_a_colleague_who_saved_before_they_were_typed(cast):
+    dana, bob = cast["dana"], cast["bob"]
+    row = saved(dana)
+    app = open_screen(dana, "automation", id=row.id)
+    saved(bob, automation_id=row.id, flow=flow({**TASK, "subject": "Bob's"}))
+    app.text_input(key="au0_name").set_value("My words").run()
+    assert app.text_input(key="au0_name").value == "My words" and "saved version 2" in words(app), (
+        "the page did not know of his yet"
+    )
+    app.button(key="auto_mine").click().run()
+    row, told = kept(dana, row.id)
+    assert (row.name, row.current, told["steps"][0]["subject"]) == ("My words", 3, "Call them") and not app.exception
+
+
+def test_a_page_on_which_nothing_was_typed_follows_a_colleague(cast):
+    dana, bob = cast["dana"], cast["bob"]
+    row = saved(dana)
+    app = open_screen(dana, "automation", id=row.id)
+    saved(bob, automation_id=row.id, name="Bob's name", flow=flow({**TASK, "subject": "Bob's"}))
+    app.run()
+    shown = words(app)
+    assert "Version 2" in shown and "Bob's" in shown and "while you were writing" not in shown and not app.exception
+    assert app.text_input(key="au1_name").value == "Bob's name"
+
+
 def test_what_was_typed_is_still_there_when_a_colleague_removes_the_automation(cast):
     dana = cast["dana"]
     row = saved(dana)
