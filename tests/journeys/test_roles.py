@@ -62,6 +62,9 @@ def test_a_rep_logs_a_call_with_its_follow_up_in_six_actions(demo_app, tab, mean
     assert calls() == before + 1 and hands.actions <= 6 and hands.seconds <= 15
     assert one("select next_step from deal where id = :id", id=deal.id) == "Visit on Thursday"
     says(page, "Maria wants the offer by Friday")
+    expect(page.page.get_by_text("Write a word about what happened.")).to_have_count(
+        0
+    )  # the further clicks were about the same call
 
 
 def test_a_rep_enters_a_lead_and_is_told_that_a_colleague_was_faster(demo_app, tab, meanwhile):

@@ -78,7 +78,8 @@ def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> N
                 key=f"{name}_kind",
                 label_visibility="collapsed",
             )
-            pressed = st.button("Save", type="primary", key=f"{name}_save")
+            # Another button for each filling: a second click on the one before is no empty entry.
+            pressed = st.button("Save", type="primary", key=f"{name}_save" + (f"_{turn}" if turn else ""))
         if kind in _WAYS:
             reach_note(contact_id, _WAYS[kind])
         outcome: CallOutcome | None = None
