@@ -6,6 +6,9 @@ import streamlit as st
 
 from crm_core.settings import settings
 
+NEW = "new"
+"""Stands in the address of a list that is to open with the form of a new record."""
+
 
 def absolute(path: str) -> str:
     """The whole address of a path: of the public address in the settings, else of the one in this browser."""
@@ -20,3 +23,8 @@ def number(name: str) -> int | None:
     """The number of a record in this address; None when there is none, or what stands there can't be one."""
     raw = st.query_params.get(name, "")
     return int(raw) if raw.isdecimal() and len(raw) < 10 else None
+
+
+def asks_for_new() -> bool:
+    """Whether this address asks for the form of a new record. It asks once: a reload shows the list."""
+    return st.query_params.pop(NEW, None) is not None

@@ -6,6 +6,7 @@ from crm_core.services.analytics import scores
 from crm_core.services.sales import leads
 from crm_core.vocabulary import Action, LeadKind
 from ui.actions import load
+from ui.addresses import asks_for_new
 from ui.components.header import header
 from ui.components.lead_dialogs import new_lead
 from ui.components.nothing_yet import nothing_yet
@@ -27,8 +28,9 @@ if scored and actions.button(
 ):
     go("leads", sort="-score")
 waiting_link(actor, "lead", actions)
-if actor.can("lead", Action.CREATE) and actions.button(
-    "New lead", type="primary", icon=":material/add:", shortcut="n", key="new_lead"
+asked = asks_for_new()
+if actor.can("lead", Action.CREATE) and (
+    actions.button("New lead", type="primary", icon=":material/add:", shortcut="n", key="new_lead") or asked
 ):
     new_lead()
 

@@ -9,7 +9,9 @@ from crm_core.vocabulary import Action, LeadKind
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
 from tests.verbs import do
+from ui.addresses import NEW
 from ui.components import duplicate_hints
+from ui.components.first_steps import STEPS
 from ui.navigation import screen_of, screens_for
 
 
@@ -154,3 +156,20 @@ def test_a_file_is_put_on_a_record_and_taken_off(cast):
         assert files.find(session, alice, "lead", lead.id) == []
     app = open_screen(cast["ana"], "lead", id=lead.id)
     assert not app.get("file_uploader")
+
+
+def form_of(app):
+    """The text fields of the form of a new lead."""
+    return [field for field in app.text_input if "new_lead" in str(field.key)]
+
+
+def test_the_first_step_on_today_leads_to_the_form_once(cast):
+    alice, ana = cast["alice"], cast["ana"]
+    asked = next(step for step in STEPS if step.url == "leads")
+    assert asked.form
+    app = open_screen(alice, "leads", **{NEW: 1})
+    assert not app.exception
+    assert form_of(app)
+    assert NEW not in app.query_params
+    assert not form_of(open_screen(alice, "leads"))
+    assert not form_of(open_screen(ana, "leads", **{NEW: 1})), "analysts enter none"
