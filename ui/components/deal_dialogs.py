@@ -5,7 +5,7 @@ import streamlit as st
 from crm_core.fields import registry
 from crm_core.kit import clock
 from crm_core.services.sales import deals, gates
-from crm_core.vocabulary import StageKind
+from crm_core.vocabulary import Action, StageKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, show_refusal, tell
 from ui.components.day_input import day_input
@@ -44,7 +44,7 @@ def _win(deal_id: int, version: int, name: str, has_lines: bool) -> None:
     st.text(name)
     closed_on = day_input("Closed on", value=clock.today(current_actor().timezone), key="win_on")
     reason = st.selectbox("Why did we win?", _options("won_reason"), index=None, placeholder="–", key="win_reason")
-    create_order = st.toggle("Create an order from its products", value=True, key="win_order") if has_lines else False
+    create_order = _order_question(deal_id) if has_lines else False
     answer = gate_question("win")
     if st.button(gate_words("win", "Mark as won", "Win anyway"), type="primary", key="win_yes", icon=":material/trophy:"):
         done = perform(
@@ -57,6 +57,18 @@ def _win(deal_id: int, version: int, name: str, has_lines: bool) -> None:
             success=fmt.md(f"{name} won."),
         )
         _after(done is not None, "win")
+
+
+def _order_question(deal_id: int) -> bool:
+    """Whether its products become an order; says so where they are one already, and asks nobody who may enter none."""
+    number = load(deals.standing_order, deal_id)
+    if number is not None:
+        named = f"order {number}" if number else "an order"
+        st.caption(f":material/receipt_long: {fmt.md(f'Its products are {named} already, so no other is made.')}")
+        return False
+    if not current_actor().can("order", Action.CREATE):
+        return False
+    return st.toggle("Create an order from its products", value=True, key="win_order")
 
 
 @st.dialog("Lose this deal", on_dismiss="rerun")
@@ -99,6 +111,13 @@ def _reopen(deal_id: int, version: int, name: str, pipeline_id: int) -> None:
     st.text(name)
     stages = {stage.id: stage.name for stage in load(deals.stages, pipeline_id) if stage.kind is StageKind.OPEN}
     stage_id = st.selectbox("Back into stage", list(stages), format_func=lambda one: stages[one], key="reopen_stage")
+    number = load(deals.standing_order, deal_id)
+    if number is not None:
+        named = f"Order {number}" if number else "Its order"
+        st.info(
+            fmt.md(f"{named} stays as it is and counts as sold. Cancel it if it does not hold any more."),
+            icon=":material/receipt_long:",
+        )
     answer = gate_question("reopen")
     if st.button(gate_words("reopen", "Re-open", "Re-open anyway"), type="primary", key="reopen_yes"):
         reopen, again = gates.answering(deals.reopen, answer), fmt.md(f"{name} is open again.")

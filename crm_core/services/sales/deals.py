@@ -170,7 +170,7 @@ def win(
     create_order: bool = True,
     base_version: int | None = None,
 ) -> Deal:
-    """Close a deal as won; its lines become an order unless ``create_order`` is off."""
+    """Close a deal as won; its lines become an order unless ``create_order`` is off, or an earlier order of it still stands."""
     deal = _close(session, actor, deal_id, StageKind.WON, closed_on, {"won_reason": reason or None}, base_version)
     if create_order and actor.can("order", Action.CREATE):
         _order_from(session, actor, deal)
@@ -216,7 +216,7 @@ def _close(
 
 
 def reopen(session: Session, actor: Actor, deal_id: int, *, stage_id: int | None = None, base_version: int | None = None) -> Deal:
-    """Take a closed deal back into an open stage (the last open one it stood in, when none is given)."""
+    """Take a closed deal back into an open stage (the last open one it stood in, when none is given). An order that was made of it stays as it is."""
     deal = get(session, actor, deal_id, action=Action.EDIT)
     if deal.outcome is StageKind.OPEN:
         raise Conflict("This deal is already open.")
@@ -334,9 +334,23 @@ def _has_lines(session: Session, deal: Deal) -> bool:
     return session.exec(select(DealLine.id).where(DealLine.deal_id == deal.id)).first() is not None
 
 
+def standing_order(session: Session, actor: Actor, deal_id: int) -> str | None:
+    """The number of the order that a deal became and that still stands; "" when the actor may not see that order, None when there is none. While there
+    is one, winning makes no other; re-opening leaves it as it is."""
+    get(session, actor, deal_id)
+    order_id = _standing_order(session, deal_id)
+    return None if order_id is None else lists.titles(session, actor, "order", [order_id]).get(order_id, "")
+
+
+def _standing_order(session: Session, deal_id: int) -> int | None:
+    """The newest order of a deal that is neither cancelled nor in the bin."""
+    stands = (Order.deal_id == deal_id, Order.status != OrderStatus.CANCELLED, col(Order.deleted_at).is_(None))
+    return session.exec(select(Order.id).where(*stands).order_by(col(Order.id).desc())).first()
+
+
 def _order_from(session: Session, actor: Actor, deal: Deal) -> Order | None:
     found = session.exec(select(DealLine).where(DealLine.deal_id == deal.id)).all()
-    if not found or session.exec(select(Order.id).where(Order.deal_id == deal.id)).first() is not None:
+    if not found or _standing_order(session, deal.id) is not None:
         return None
     summed = line_rules.sums(found)
     order = Order(

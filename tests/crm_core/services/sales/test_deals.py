@@ -13,7 +13,7 @@ from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Event, Order, Pipeline, Stage, StageEvent
 from crm_core.services.sales import board, deals
-from crm_core.vocabulary import StageKind
+from crm_core.vocabulary import OrderStatus, StageKind
 from tests.verbs import do
 
 
@@ -92,6 +92,36 @@ def test_winning_closes_the_deal_and_makes_an_order_of_its_lines_once(any_cast):
     assert "deal.won" in kinds
     with pytest.raises(Conflict, match="already won"):
         do(deals.win, alice, deal.id)
+
+
+def test_a_deal_won_again_becomes_an_order_again_only_when_the_first_one_no_longer_stands(any_cast):
+    from crm_core.services.sales import orders
+
+    alice = any_cast["alice"]
+    deal = new(alice)
+
+    def standing():
+        with read_session() as session:
+            return deals.standing_order(session, alice, deal.id)
+
+    def numbers():
+        with read_session() as session:
+            return list(session.exec(select(Order.number).where(Order.deal_id == deal.id).order_by(Order.id)))
+
+    do(deals.set_lines, alice, deal.id, [{"name": "Licence", "quantity": 1, "unit_price_minor": 50_00}])
+    assert standing() is None
+    do(deals.win, alice, deal.id)
+    do(deals.reopen, alice, deal.id)
+    assert standing() == numbers()[0]
+    do(deals.win, alice, deal.id)
+    assert len(numbers()) == 1, "the first one stands"
+    do(deals.reopen, alice, deal.id)
+    with read_session() as session:
+        first = session.exec(select(Order.id).where(Order.deal_id == deal.id)).one()
+    do(orders.move, alice, first, OrderStatus.CANCELLED)
+    assert standing() is None
+    do(deals.win, alice, deal.id)
+    assert len(numbers()) == 2 and standing() == numbers()[1]
 
 
 def test_a_deal_closes_neither_tomorrow_nor_before_it_was_opened(cast):
