@@ -140,8 +140,11 @@ def needed_people(base: float, lift: float, control_share: float, *, power: floa
 
 
 def detectable_lift(base: float, people: int, control_share: float, *, power: float = 0.8, level: float = 0.95) -> float:
-    """The smallest lift in points (0 to 1) that an audience of this size can show; 1 when it can show none."""
-    if people < 2 * ENOUGH_PEOPLE or not 0 < base < 1 or not 0 < control_share < 1:
+    """The smallest lift in points (0 to 1) that an audience of this size can show; 1 when it can show none, as when a group has fewer than
+    ``ENOUGH_PEOPLE``, of which no difference is named."""
+    if not 0 < base < 1 or not 0 < control_share < 1:
+        return 1.0
+    if round(people * min(control_share, 1 - control_share)) < ENOUGH_PEOPLE:
         return 1.0
     low, high = 0.0, 1 - base - 1e-9
     if needed_people(base, high, control_share, power=power, level=level) > people:

@@ -67,6 +67,8 @@ def test_sample_size_is_near_the_usual_formula_and_finds_what_it_promises():
     assert 0.72 < np.mean(runs) < 0.9
     assert detectable_lift(0.05, total, 0.5) == pytest.approx(0.02, abs=2e-4)
     assert detectable_lift(0.05, 30, 0.1) == 1.0
+    assert detectable_lift(0.25, 190, 0.1) == 1.0, "of 19 who are held out no difference is named"
+    assert detectable_lift(0.25, 200, 0.1) < 1
     with pytest.raises(DataError):
         needed_people(0, 0.1, 0.1)
 

@@ -96,7 +96,7 @@ def _detectable(actor: Actor, known: Worth, entity_key: str) -> str:
     held = load(insights.holdout_pct)
     base = 100 * known.buyers / known.count
     points = insights.detectable_points(people, base, held)
-    if points is None or base + points > 100:
+    if points is None:
         return f"Too few people, or no buyers to compare with: with {held}% held out, no effect of a campaign could be told from chance here."
     return (
         f"With {held}% held out, a campaign to these {fmt.number(actor, people)} people would show a rise from {base:.1f}% by "

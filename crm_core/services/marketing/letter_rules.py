@@ -41,6 +41,8 @@ _PART = re.compile(
 _LINK = re.compile(r"\[([^\[\]\n]+)\]\(([^()\s]+)\)")
 _BARE = re.compile(r"(?<![\w(\"'=/])(https?://[^\s<>()\[\]\"']+[\w/#=&-])")
 _SPAM = ("100% free", "act now", "click here", "!!!", "winner", "$$$", "risk-free", "urgent")
+_EXAMPLES = ("example.com", "www.example.com")
+"""Where the links of the letter lead that a new campaign begins with."""
 NO_LINK = "There is no link, so clicks can't tell whether it was read."
 MAX_SUBJECT = 150
 MAX_BODY = 50_000
@@ -272,6 +274,8 @@ def _bad_links(body: str) -> list[Flaw]:
         found.append(
             Flaw("Fields can't stand inside a link: every reader gets the same address, which is what makes it safe.", stops=True)
         )
+    if any(urlsplit(url).hostname in _EXAMPLES for url in links(body) if "{{" not in url and is_web_address(url)):
+        found.append(Flaw("A link still goes to example.com, which is only a place holder: put your own address there."))
     if body.strip() and not links(body):
         found.append(Flaw(NO_LINK))
     return found

@@ -58,6 +58,8 @@ def test_flaws_stop_what_would_embarrass():
     advice = [flaw.words for flaw in flaws("ACT NOW FOR FREE {{first_name|you}}", "Nothing", known)]
     assert any("no link" in one for one in advice) and any("capitals" in one for one in advice)
     assert any("inside a link" in flaw.words for flaw in flaws("s", "[a](https://x.com/{{first_name}})", known))
+    example = flaws("s", "[a](https://www.example.com)", known)
+    assert ["place holder" in flaw.words for flaw in example] == [True] and not example[0].stops
 
 
 def test_web_addresses_and_names():

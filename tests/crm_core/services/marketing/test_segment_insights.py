@@ -105,7 +105,7 @@ def test_the_sql_holds_its_values_and_nobody_breaks_out_of_them(any_cast):
 
 
 @pytest.mark.parametrize(
-    ("people_", "base", "expected"), [(10_000, 5.0, 2.04), (100, 5.0, 20.35), (5, 5.0, None), (1_000, 0.0, None)]
+    ("people_", "base", "expected"), [(10_000, 5.0, 2.30), (200, 5.0, 25.82), (190, 5.0, None), (5, 5.0, None), (1_000, 0.0, None)]
 )
 def test_what_a_test_could_show(people_, base, expected):
     found = segment_insights.detectable_points(people_, base, 10)
