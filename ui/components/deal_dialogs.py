@@ -115,7 +115,7 @@ def _reopen(deal_id: int, version: int, name: str, pipeline_id: int) -> None:
     if number is not None:
         named = f"Order {number}" if number else "Its order"
         st.info(
-            fmt.md(f"{named} stays as it is and counts as sold. Cancel it if it does not hold any more."),
+            fmt.md(f"{named} stays as it is. Cancel it if it does not hold any more."),
             icon=":material/receipt_long:",
         )
     answer = gate_question("reopen")

@@ -95,7 +95,7 @@ def create_form(
     why = why_anyway(name) if doubtful else None
     answer = gate_question(name)
     words = "Create anyway" if doubtful else gate_words(name, f"Create {entity(entity_key).label.lower()}", "Create anyway")
-    pressed = st.button(words, type="primary", key=f"{name}_save")
+    pressed = st.button(words, type="primary", key=f"{name}_save", shortcut="ctrl+enter")
     made = st.session_state.get(f"_made_{name}")
     if pressed and made is not None:  # a second click cut the first one's run off before it had led on
         return made

@@ -14,6 +14,7 @@ from crm_core.vocabulary import Action, SegmentKind, Visibility
 from ui.actions import load, perform, renew, show_problems, submit_key, tell
 from ui.components import rule_editor
 from ui.components.bin_views import just_deleted
+from ui.components.first_field import first_field
 from ui.components.list_tools import counted
 from ui.components.parts_clash import Part, clashing, named, save_parts, saver
 from ui.navigation import go
@@ -31,6 +32,7 @@ def save_new(entity_key: str, rule: Mapping[str, Any] | None, *, name: str = "",
     kinds = {SegmentKind.LIVE.value: "Live: follows the rule", SegmentKind.STATIC.value: "Static: exactly those who match now"}
     kind = st.radio("Kept as", list(kinds), format_func=lambda key: kinds[key], key="save_kind")
     seen = st.radio("Seen by", list(_SEEN), format_func=lambda key: _SEEN[key], horizontal=True, key="save_seen")
+    first_field("segment")
     if not rule:
         st.caption(f":material/info: Without a condition it holds all {found.plural.lower()}.")
     if st.button("Save", type="primary", key="save_new_yes"):
