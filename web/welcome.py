@@ -5,13 +5,13 @@ from starlette.responses import RedirectResponse, Response
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import CrmError, Invalid
-from crm_core.services.admin import founding, signin
+from crm_core.services.admin import founding, organisation, signin
 from crm_core.vocabulary import SigninMethod
 from web import demo, pages, setup_token
 from web.cookies import address_of, browser_of, is_https, let_in
 from web.forms import Form
 
-FIELDS = ("workspace", "currency", "timezone", "name", "email")
+FIELDS = ("workspace", "currency", "timezone", "locale", "name", "email")
 _FIRST = ("USD", "EUR", "GBP", "CHF", "JPY", "CAD", "AUD", "INR", "BRL", "CNY")
 
 
@@ -50,7 +50,7 @@ def show_own(request: Request) -> Response:
     """The form of the second door."""
     if _exists():
         return RedirectResponse("/signin", 303)
-    values = dict.fromkeys(FIELDS, "") | {"currency": "USD", "timezone": "UTC"}
+    values = dict.fromkeys(FIELDS, "") | {"currency": "USD", "timezone": "UTC", "locale": _usual_locale(request)}
     return _own(request, values, request.query_params.get("token", ""))
 
 
@@ -59,6 +59,7 @@ def submit_own(request: Request, form: Form) -> Response:
     if _exists():
         return RedirectResponse("/signin", 303)
     values = {key: form.get(key, "").strip() for key in FIELDS}
+    values["locale"] = values["locale"] or _usual_locale(request)
     try:
         setup_token.require(request, form.get("token", ""))
         token = _found(values, form.get("password", ""), request)
@@ -66,6 +67,10 @@ def submit_own(request: Request, form: Form) -> Response:
         fields = error.fields if isinstance(error, Invalid) else {}
         return _own(request, values, form.get("token", ""), error=error.message, errors=fields, status=error.status)
     return let_in(request, token, "/")
+
+
+def _usual_locale(request: Request) -> str:
+    return founding.usual_locale(request.headers.get("accept-language", ""))
 
 
 def _found(values: dict[str, str], password: str, request: Request) -> str:
@@ -96,6 +101,7 @@ def _own(
         token=token,
         currencies=ordered,
         timezones=[(name, name.replace("_", " ")) for name in founding.timezones()],
+        locales=list(organisation.LOCALES.items()),
         usual=founding.usual_currencies(),
         error=error,
         errors=errors or {},

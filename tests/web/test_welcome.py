@@ -48,6 +48,18 @@ def test_at_the_machine_nobody_types_a_token_and_the_first_person_is_signed_in(l
     assert [(row.name, row.currency, row.timezone) for row in workspaces()] == [("Nordwind", "EUR", "Europe/Berlin")]
 
 
+@pytest.mark.parametrize(
+    ("browser", "given", "stored"),
+    [("en-GB", {}, "en_GB"), ("de-DE,en;q=0.5", {}, "de_DE"), ("en-US", {}, "en_US"), ("en-US", {"locale": "sv_SE"}, "sv_SE")],
+)
+def test_numbers_and_dates_begin_as_the_browser_writes_them_unless_another_order_was_chosen(local, browser, given, stored):
+    spoken = {"accept-language": browser}
+    offered = local.get("/welcome/own", headers={**spoken, "accept": "text/html"}).text
+    assert given or f'value="{stored}" selected' in offered
+    local.post_form("/welcome/own", {**GOOD, **given}, **spoken)
+    assert [row.locale for row in workspaces()] == [stored]
+
+
 def test_once_there_is_a_workspace_every_door_leads_to_the_sign_in(local):
     local.post_form("/welcome/own", GOOD)
     later = visitor()

@@ -13,7 +13,7 @@ from crm_core.access import system
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit.text import clean
 from crm_core.models import Organisation, Role, User, UserRole
-from crm_core.services.admin import hierarchy, passwords, setup
+from crm_core.services.admin import hierarchy, organisation, passwords, setup
 from crm_core.services.admin.people import check_email
 from crm_core.vocabulary import Via
 
@@ -50,6 +50,38 @@ def usual_currencies() -> dict[str, str]:
     return found
 
 
+def usual_locale(accept_language: str) -> str:
+    """The offered format of numbers and dates that fits a browser's ``Accept-Language`` best: of its first language that is offered, else day first.
+
+    Only American English writes the month first. A browser that names no language at all gets the default of a workspace, ``en_US``.
+    """
+    tags = [tag for tag in _by_preference(accept_language) if tag != "*"]
+    if not tags:
+        return "en_US"
+    for tag in tags:
+        language, _, rest = tag.partition("_")
+        country = rest.rpartition("_")[2].upper()
+        if f"{language}_{country}" in organisation.LOCALES:
+            return f"{language}_{country}"
+        alike = [key for key in organisation.LOCALES if key.startswith(f"{language}_") and key != "en_US"]
+        if alike:
+            return alike[0]
+    return "en_GB"
+
+
+def _by_preference(accept_language: str) -> list[str]:
+    found = []
+    for n, part in enumerate(accept_language[:500].split(",")):
+        tag, _, quality = part.partition(";")
+        try:
+            weight = float(quality.strip().removeprefix("q=") or 1)
+        except ValueError:
+            weight = 0.0
+        if tag.strip() and weight > 0:
+            found.append((-weight, n, tag.strip().replace("-", "_").lower()))
+    return [tag for _weight, _n, tag in sorted(found)]
+
+
 def is_founded(session: Session) -> bool:
     """True once the workspace exists."""
     return setup.organisation(session) is not None
@@ -60,16 +92,18 @@ def is_installed(session: Session) -> bool:
     return session.exec(select(Role.id)).first() is not None
 
 
-def found(session: Session, *, workspace: str, currency: str, timezone: str, name: str, email: str, password: str) -> User:
+def found(
+    session: Session, *, workspace: str, currency: str, timezone: str, name: str, email: str, password: str, locale: str = "en_US"
+) -> User:
     """Create the workspace with its first administrator.
 
     No actor: nobody exists yet; the door lets only somebody on the machine itself, or with the setup token, come here. Raises Invalid per
     field, and Conflict when somebody else was faster.
     """
     _refuse_second(session)
-    _check(workspace, currency, timezone, name, email, password)
+    _check(workspace, currency, timezone, locale, name, email, password)
     setup.install(session)
-    organisation = setup.create_organisation(session, clean(workspace)[:200], currency=currency, timezone=timezone)
+    created = setup.create_organisation(session, clean(workspace)[:200], currency=currency, timezone=timezone, locale=locale)
     user = User(
         name=clean(name)[:200], email=email.strip(), email_key=check_email(email), password_hash=passwords.hash_password(password)
     )
@@ -79,7 +113,7 @@ def found(session: Session, *, workspace: str, currency: str, timezone: str, nam
     session.add(UserRole(user_id=user.id, role_id=role.id))
     hierarchy.rebuild(session)
     events.record(session, system(Via.SCREEN), "user.created", user)
-    events.record(session, system(Via.SCREEN), "organisation.updated", entity="organisation", record_id=organisation.id)
+    events.record(session, system(Via.SCREEN), "organisation.updated", entity="organisation", record_id=created.id)
     return user
 
 
@@ -90,7 +124,7 @@ def _refuse_second(session: Session) -> None:
         raise Conflict(ALREADY)
 
 
-def _check(workspace: str, currency: str, timezone: str, name: str, email: str, password: str) -> None:
+def _check(workspace: str, currency: str, timezone: str, locale: str, name: str, email: str, password: str) -> None:
     wrong: dict[str, str] = {}
     if not clean(workspace):
         wrong["workspace"] = "Give your workspace a name."
@@ -100,6 +134,8 @@ def _check(workspace: str, currency: str, timezone: str, name: str, email: str, 
         wrong["currency"] = "Choose one of the listed currencies."
     if timezone not in timezones():
         wrong["timezone"] = "Choose one of the listed time zones."
+    if locale not in organisation.LOCALES:
+        wrong["locale"] = "Choose one of the listed formats."
     for check in (lambda: check_email(email), lambda: passwords.require_strong(password, email=email, name=name)):
         try:
             check()

@@ -73,10 +73,10 @@ def organisation(session: Session) -> Organisation | None:
 
 
 def create_organisation(
-    session: Session, name: str, *, currency: str = "USD", timezone: str = "UTC", is_demo: bool = False
+    session: Session, name: str, *, currency: str = "USD", timezone: str = "UTC", locale: str = "en_US", is_demo: bool = False
 ) -> Organisation:
     """Create the settings row of a new workspace."""
-    row = Organisation(name=name, currency=currency, timezone=timezone, working_hours=WORKING_HOURS, is_demo=is_demo)
+    row = Organisation(name=name, currency=currency, timezone=timezone, locale=locale, working_hours=WORKING_HOURS, is_demo=is_demo)
     session.add(row)
     session.flush()
     return row

@@ -62,10 +62,31 @@ def test_two_founders_at_once_make_one_workspace(any_database):
 
 def test_everything_wrong_is_named_at_once_and_nothing_is_kept(database):
     with pytest.raises(Invalid) as caught:
-        found(workspace=" ", currency="XXX", timezone="Mars", name="", email="nora", password="short")
-    assert set(caught.value.fields) == {"workspace", "currency", "timezone", "name", "email", "password"}
+        found(workspace=" ", currency="XXX", timezone="Mars", locale="tlh", name="", email="nora", password="short")
+    assert set(caught.value.fields) == {"workspace", "currency", "timezone", "locale", "name", "email", "password"}
     with read_session() as session:
         assert session.exec(select(Organisation)).all() == [] and session.exec(select(User)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("accepted", "locale"),
+    [
+        ("en-US,en;q=0.9", "en_US"),
+        ("en-GB,en-US;q=0.8", "en_GB"),
+        ("en-IE", "en_GB"),
+        ("en", "en_GB"),
+        ("de", "de_DE"),
+        ("de-CH,de;q=0.9,en-US;q=0.5", "de_CH"),
+        ("en-US;q=0.4, de-AT;q=0.9", "de_AT"),
+        ("pt-PT,en-US;q=0.5", "pt_BR"),
+        ("cs-CZ,cs;q=0.9", "en_GB"),
+        ("*", "en_US"),
+        ("", "en_US"),
+        (";;q=x,,-_", "en_GB"),
+    ],
+)
+def test_a_browser_says_in_which_order_days_are_written(accepted, locale):
+    assert founding.usual_locale(accepted) == locale
 
 
 def test_currencies_and_time_zones_of_the_world_can_be_chosen():
