@@ -107,7 +107,9 @@ def short_day(actor: Actor, value: date | str | None) -> str:
     if value is None:
         return NOTHING
     near = abs((value - clock.today(actor.timezone)).days) < 300
-    return numerals.day(value, "MMM d" if near and actor.locale.startswith("en") else "medium", actor.locale)
+    if near and actor.locale.startswith("en"):
+        return day_and_month(actor, value)
+    return numerals.day(value, "medium", actor.locale)
 
 
 def typed_day(actor: Actor) -> str:

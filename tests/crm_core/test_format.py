@@ -4,9 +4,11 @@ from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pytest
+from babel.dates import format_date
 from icalendar import Calendar
 
-from crm_core.format import days, md, money, with_cents
+from crm_core.format import days, md, money, short_day, with_cents
+from crm_core.kit import clock
 from crm_core.kit.text import one_line
 from crm_core.services.analytics.metrics import Figure
 from crm_core.services.analytics.wording import TOO_FEW, change_text
@@ -95,6 +97,13 @@ def test_what_is_meant_for_one_line_holds_no_break(raw, kept):
 )
 def test_days_from_one_to_another_say_month_and_year_once(first, last, words):
     assert days(READER, first, last) == words
+
+
+@pytest.mark.parametrize("locale, order", [("en_US", "{month} {day}"), ("en_GB", "{day} {month}")])
+def test_a_day_without_its_year_keeps_the_order_of_the_reader(locale, order):
+    reader = SimpleNamespace(**{**vars(READER), "locale": locale})
+    today = clock.today("UTC")
+    assert short_day(reader, today) == order.format(day=today.day, month=format_date(today, "MMM", locale=locale))
 
 
 def test_amounts_beneath_each_other_show_their_cents_when_one_has_any():
