@@ -31,7 +31,10 @@ class Export:
 
 
 def build(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, form: str = "csv") -> Export:
-    """The rows of a list with its columns, as a file. Only reads, so that a long one keeps nobody from writing; ``log`` it before it is handed out."""
+    """The rows of a list with its columns, as a file. Only reads, so that a long one keeps nobody from writing; ``log`` it before it is handed out.
+
+    Raises Invalid for another form, for more rows than a workbook holds, and when the actor may export none of what the list shows.
+    """
     require(actor, entity_key, Action.EXPORT)
     if form not in FORMATS:
         raise Invalid("Choose CSV or XLSX.")
@@ -45,12 +48,20 @@ def build(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, 
     header = ["ID", *(spec.label for spec in chosen)]
     rows = _Counted(_rows(session, actor, entity_key, query, chosen))
     if form == "csv":
-        return Export(to_csv(header, rows), rows.count, tuple(rows.ids), tuple(spec.key for spec in chosen))
+        data = to_csv(header, rows)
+        _refuse_nothing(rows.count, total, found.plural)
+        return Export(data, rows.count, tuple(rows.ids), tuple(spec.key for spec in chosen))
     digits = exponent(actor.currency)
     money = "#,##0" + ("." + "0" * digits if digits else "")
     formats = ["", *(money if spec.kind is FieldKind.MONEY else "" for spec in chosen)]
     made = to_xlsx(header, rows, sheet=found.plural, formats=formats, timezone=actor.timezone)
+    _refuse_nothing(rows.count, total, found.plural)
     return Export(made, rows.count, tuple(rows.ids), tuple(spec.key for spec in chosen))
+
+
+def _refuse_nothing(rows: int, total: int, plural: str) -> None:
+    if total and not rows:
+        raise Invalid(f"Your role may export none of these {plural.lower()}.")
 
 
 def log(session: Session, actor: Actor, entity_key: str, made: Export, *, form: str) -> None:

@@ -10,6 +10,7 @@ from crm_core.entities import entity
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.services import exports
+from crm_core.vocabulary import Action
 from ui.downloads import asker, table_buttons
 from ui.session import current_actor
 
@@ -20,6 +21,8 @@ def export_button(entity_key: str, query: ListQuery) -> None:
     name = f"{entity(entity_key).plural.lower()}-{clock.today().isoformat()}"
     with st.popover("Export", icon=":material/download:", type="tertiary"):
         table_buttons(partial(_make, actor, entity_key, query), name, key="export")
+        if actor.scopes(entity_key, Action.EXPORT) != actor.scopes(entity_key, Action.READ):
+            st.caption("The file holds those of them that your role may export.")
 
 
 def _make(actor: Actor, entity_key: str, query: ListQuery, form: str) -> bytes:

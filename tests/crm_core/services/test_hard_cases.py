@@ -54,6 +54,15 @@ def test_contact_points_with_odd_labels_and_kinds(any_cast):
         contacts.set_points(session, root, contact.id, [{"kind": "pigeon", "value": "coo"}])
 
 
+@pytest.mark.parametrize("form", exports.FORMATS)
+def test_a_list_of_which_nothing_may_be_exported_makes_no_empty_file(cast, form):
+    make(cast["root"], "account", name="Somebody's")
+    with read_session() as session, pytest.raises(Invalid, match="may export none of these accounts"):
+        exports.build(session, cast["alice"], "account", ListQuery(), form=form)
+    with read_session() as session:
+        assert exports.build(session, cast["alice"], "account", ListQuery(q="nowhere"), form=form).rows == 0
+
+
 def test_the_log_of_an_export_counts_the_rows_that_left(any_cast):
     make(any_cast["root"], "account", name="Somebody's")
     make(any_cast["alice"], "account", name="Mine")
