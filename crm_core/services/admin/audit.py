@@ -153,7 +153,7 @@ def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
             via=row.via,
             sentence=_sentence(row, persons.told(actor, row.data or {}, covers.get((row.entity, row.record_id)))),
             entity=row.entity,
-            entity_label=label_of(row.entity),
+            entity_label=_label(row.entity),
             record_id=row.record_id,
             title=titles.get(row.entity, {}).get(row.record_id, ""),
             changes=_changes(session, actor, row, linked),
@@ -174,6 +174,13 @@ _PARTS = {
 """Parts of a plan that are no fields of a campaign, as people call them."""
 
 
+_ONE_OF = {
+    "custom_field": "Custom field", "lead_form": "Lead form", "letter_template": "Letter template", "service_level": "Service level",
+    "survey": "Survey", "automation": "Automation", "booking": "Booking page",
+}  # fmt: skip
+"""Kinds whose area has a name in the plural."""
+
+
 class _Blanks(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "…"
@@ -185,7 +192,10 @@ def _sentence(row: Any, data: Mapping[str, Any]) -> str:
         template = sentence_of(row.type)
     except KeyError:
         return row.type.replace(".", " ").replace("_", " ")
-    words = _Blanks({**data, "entity": label_of(row.entity).lower(), "fields": _count(row.changes or {})})
+    kind = data.get("entity") if row.type == "organisation.exported" else None  # what left the house, in the plural
+    if kind == label_of(row.entity, plural=True).lower() and data.get("rows") == 1:
+        kind = None
+    words = _Blanks({**data, "entity": kind or _label(row.entity).lower(), "fields": _count(row.changes or {})})
     return template.format_map(words)
 
 
@@ -219,9 +229,15 @@ def _change(
         hidden = [lists.instead(actor, spec, value) if spec else lists.MASK if value is not None else None for value in (old, new)]
         return Change(key, spec.label if spec else _named(key), hidden[0], hidden[1])
     if spec is None:
-        return Change(key, _named(key), _how_many(old), _how_many(new))
+        told = _names if (entity, key) == ("user", "roles") else _how_many
+        return Change(key, _named(key), told(old), told(new))
     names = linked.get(spec.to or "", {})
     return Change(key, spec.label, spec.from_json(old), spec.from_json(new), spec, names.get(old), names.get(new))
+
+
+def _label(entity: str) -> str:
+    """One of its kind: the area is called “Custom fields”, what changed is one of them."""
+    return _ONE_OF.get(entity) or label_of(entity)
 
 
 def _named(key: str) -> str:
@@ -230,6 +246,10 @@ def _named(key: str) -> str:
     if part:  # of one of several channels: “Segments (mail merge)”
         return f"{_PARTS[part]} ({key.removesuffix(part).replace('_', ' ').strip()})"
     return _PARTS.get(key, key.removesuffix("_id").replace("_", " ").capitalize())
+
+
+def _names(value: Any) -> Any:
+    return ", ".join(map(str, value)) or None if isinstance(value, list) else value
 
 
 def _how_many(value: Any) -> Any:

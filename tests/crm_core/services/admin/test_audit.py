@@ -5,14 +5,17 @@ from datetime import date
 import pytest
 from sqlalchemy import text
 
-from crm_core import events, records
+from crm_core import events, lists, records
 from crm_core.db import read_session, write_session
 from crm_core.errors import NotPermitted
 from crm_core.events import GENERIC, SENTENCES
 from crm_core.kit import clock
 from crm_core.lists import MASK
-from crm_core.services.admin import audit
+from crm_core.models import User
+from crm_core.services import exports
+from crm_core.services.admin import audit, custom_fields, roles, users
 from crm_core.services.marketing import campaigns, plans, segments
+from crm_core.vocabulary import FieldKind
 from tests.verbs import do
 
 
@@ -50,6 +53,26 @@ def test_each_change_shows_before_and_after(history):
         ("City", None, "Oslo"),
         ("Employees", None, 7),
     ]
+
+
+def test_other_roles_are_named_before_and_after(any_cast):
+    with read_session() as session:
+        known = {role.name: role.id for role in roles.find(session, any_cast["root"])}
+    with write_session() as session:
+        session.get(User, any_cast["root"].user_id).password_hash = "kept"
+    do(users.set_roles, any_cast["root"], any_cast["alice"].user_id, [known["Analyst"], known["Marketer"]])
+    (change,) = next(entry.changes for entry in entries(any_cast["root"], entity="user") if entry.changes)
+    assert (change.label, change.old, change.new) == ("Roles", "Sales rep", "Analyst, Marketer")
+
+
+def test_a_line_says_what_left_the_house_and_of_what_kind_one_thing_was_made(history):
+    root = history["root"]
+    with read_session() as session:
+        made = exports.build(session, root, "account", lists.ListQuery())
+    do(exports.log, root, "account", made, form="csv")
+    do(custom_fields.create, root, "account", label="Badge", kind=FieldKind.TEXT)
+    told = {(entry.entity_label, entry.sentence) for entry in entries(root)}
+    assert {("Account", "exported 1 account"), ("Custom field", "created this custom field")} <= told
 
 
 def test_parts_of_a_campaigns_plan_have_names_and_segments_are_counted(cast):
