@@ -57,6 +57,7 @@ def take_back(entity_key: str, ids: Sequence[int]) -> bool:
     if result is None:
         return False
     st.session_state[_DONE] = (entity_key, *result)
+    st.query_params["kind"] = entity_key  # with the last one gone the page would turn to another kind, and say nothing
     st.session_state["_bin_turn"] = st.session_state.get("_bin_turn", 0) + 1  # a new table: nothing is selected any more
     return True
 

@@ -28,3 +28,12 @@ def test_a_deleted_record_is_looked_at_and_taken_back(cast):
         assert session.get(Deal, deal.id).deleted_at is None
     again = open_screen(alice, "bin", kind="deal", record=deal.id)
     assert "not in the bin any more" in again.error[0].value
+
+
+def test_after_the_last_one_of_a_kind_is_taken_back_the_bin_says_so(cast):
+    alice = cast["alice"]
+    deal = do(crud.create, alice, "deal", {"name": "Alone"})
+    do(crud.archive, alice, "deal", deal.id)
+    app = open_screen(alice, "bin", record=deal.id)
+    app.button(key="bin_restore_one").click().run()
+    assert "is back" in words(app)
