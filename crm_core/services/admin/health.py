@@ -14,7 +14,7 @@ from crm_core import __version__, jobs, schema, search, summaries
 from crm_core.access import Actor, require
 from crm_core.db import is_sqlite, write_session
 from crm_core.entities import ENTITIES, Entity
-from crm_core.format import instant
+from crm_core.format import instant, plural
 from crm_core.jobs.board import ready
 from crm_core.kit.clock import utcnow
 from crm_core.models import SearchDocument
@@ -117,7 +117,9 @@ def _backup(session: Session) -> Check:
 def _summaries_pending(session: Session) -> Check:
     count = summaries.pending(session)
     state = "ok" if count < 400 else "warning"
-    words = f"{count:,} days wait for the refresh; figures are exact meanwhile." if count else "Every day is summed up."
+    words = "Every day is summed up."
+    if count:
+        words = f"{plural(count, 'day waits', 'days wait')} for the refresh; figures are exact meanwhile."
     return Check("Daily figures", state, words)
 
 
