@@ -55,6 +55,13 @@ def test_a_list_a_record_and_a_dialog_work_without_a_mouse(demo_app, tab):
     expect(page.page.get_by_role("dialog").get_by_role("button", name=name).first).to_be_visible()
     page.page.keyboard.press("Escape")
     expect(page.page.get_by_role("dialog")).to_have_count(0)
+    page.go("Contacts").heading("Contacts")
+    page.page.keyboard.press("n")
+    dialog = page.page.get_by_role("dialog")
+    expect(dialog.get_by_label("Name *")).to_be_focused()
+    for key, there in (("Tab", "Account"), ("Tab", "Job title"), ("Shift+Tab", "Account"), ("Shift+Tab", "Name *")):
+        page.page.keyboard.press(key)
+        expect(dialog.get_by_label(there, exact=True)).to_be_focused()
 
 
 def _tab_to(page, target, most=120):

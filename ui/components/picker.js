@@ -21,6 +21,11 @@ export default function (component) {
   const show = (visible) => { list.hidden = !visible; input.setAttribute("aria-expanded", String(visible)) }
   const settle = () => { state.typing = false; state.at = -1; input.value = data.title || ""; clear.hidden = !data.title; show(false) }
   const pick = (option) => { data.title = option ? option.title : ""; settle(); setStateValue("picked", { id: option ? option.id : null, title: option ? option.title : "" }) }
+  const host = parentElement.getRootNode().host
+  if (host?.closest('[role="dialog"]')) { // a dialog moves the focus itself, and sees no fields inside of shadows
+    host.tabIndex = 0
+    host.onfocus = () => { if (!host.shadowRoot.activeElement) input.focus() }
+  }
   list.replaceChildren()
   const options = state.typing && data.query !== input.value.trim() ? [] : data.options
   options.forEach((option, index) => {
