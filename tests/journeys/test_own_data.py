@@ -71,5 +71,5 @@ def test_a_newcomer_gets_from_nothing_to_figures_that_agree_with_the_source(empt
 
     won_only = json.dumps({"field": "outcome", "cmp": "eq", "value": "won"})
     page.open("/deals?f=" + won_only).heading("Deals")
-    expect(page.page.get_by_text("4,238 deals · $10,005,534 in total")).to_be_visible()
+    expect(page.page.get_by_text("4,238 deals · US$10,005,534 in total")).to_be_visible()
     picture(page, "maven_deals")
