@@ -1,5 +1,6 @@
 """Beside the editor of an automation: save and switch on, the whole in words, the past, one record."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -14,11 +15,12 @@ from crm_core.services.automation.automations import Story
 from crm_core.vocabulary import AutomationState, StepOutcome, TriggerKind
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
-from ui.components import automation_draft
+from ui.components import automation_draft, automation_merge
 from ui.components.automation_dialogs import look_back, replay_view
 from ui.components.automation_draft import Draft, redraw
 from ui.components.automation_trigger import Wrong
 from ui.components.automation_words import at_length, sentence
+from ui.components.parts_clash import ask_about, forget, save_parts
 from ui.components.picker import picker
 from ui.navigation import go
 from ui.session import current_actor
@@ -40,8 +42,7 @@ def desk(draft: Draft, row: Automation | None, told: Story, wrong: Wrong) -> Non
     """The right column."""
     with st.container(border=True, key="auto_save", gap="small"):
         show_problems()
-        stale = row is not None and draft.number != row.current
-        if stale and row is not None:
+        if row is not None and (row.current, row.name, row.hourly_cap) != (draft.number, draft.kept[0], draft.kept[2]):
             _conflict(draft, row)
         else:
             _saving(draft, row, wrong)
@@ -122,7 +123,7 @@ def _save(session: Session, actor: Actor, draft: Draft) -> Automation:
 
 def _saved(draft: Draft, row: Automation, words: str) -> None:
     st.session_state.setdefault("_toasts", []).append(("ok", fmt.md(words)))
-    automation_draft.forget(draft.mark)
+    discard(draft)
     if draft.automation_id is None:
         go("automation", id=row.id)
     st.rerun()
@@ -131,6 +132,7 @@ def _saved(draft: Draft, row: Automation, words: str) -> None:
 def discard(draft: Draft) -> None:
     """Back to what is saved."""
     automation_draft.forget(draft.mark)
+    forget(f"automation_{draft.automation_id}")
 
 
 @st.dialog("Switch on", width="large", icon=":material/play_arrow:")
@@ -157,21 +159,45 @@ def _switch_on(session: Session, actor: Actor, draft: Draft, fresh: bool) -> Aut
 
 
 def _conflict(draft: Draft, row: Automation) -> None:
-    """Somebody else saved meanwhile: nothing is lost, and it is said what can be done."""
-    _, at, author = load(automations.versions, row.id)[0]
-    who = fmt.md(author or "Somebody")
-    st.warning(
-        f"{who} saved version {row.current} {fmt.ago(current_actor(), at)}, while you were writing. What you wrote is still here.",
-        icon=":material/call_split:",
+    """Somebody else saved meanwhile: nothing is lost, what fits together is put together, and of the same part it is asked whose stays."""
+    number, at, author = load(automations.versions, row.id)[0]
+    who = fmt.md(author or "Somebody") if number != draft.number else "Somebody"
+    saved = (
+        f" saved version {number} {fmt.ago(current_actor(), at)}" if number != draft.number else " changed its name or its limit"
     )
-    with st.expander(f"What version {row.current} does"):
+    st.markdown(f":orange[:material/call_split:] {who}{saved}, while you were writing. What you wrote is still here.")
+    with st.expander(f"What version {number} does"):
         st.markdown(at_length(load(automations.story, row.id)))
-    with st.container(horizontal=True, gap="small"):
-        if st.button(f"Save mine as version {row.current + 1}", type="primary", key="auto_mine", disabled=bool(draft.unfinished())):
-            draft.number, draft.version = row.current, row.version
-            save(draft)
-        st.button("Take theirs, drop mine", key="auto_theirs", type="tertiary", on_click=discard, args=(draft,))
+    if loose := draft.unfinished():
+        st.caption(f"{fmt.plural(loose, 'condition')} unfinished: finish or remove it before you save.")
+    else:
+        _merge(draft, row)
+    st.button("Take theirs, drop mine", key="auto_theirs", type="tertiary", on_click=discard, args=(draft,))
     st.caption("Theirs stays among the versions in any case.")
+
+
+def _merge(draft: Draft, row: Automation) -> None:
+    name, entity_key = f"automation_{row.id}", draft.entity
+
+    def held(of: Any) -> dict[str, Any]:
+        return (
+            automation_merge.parts_of(of.name, load(automations.flow, of.id), of.hourly_cap) if isinstance(of, Automation) else of
+        )
+
+    def write(values: Mapping[str, Any], base: Any) -> Any:
+        version = base.version if isinstance(base, Automation) else draft.version
+        flow = automation_merge.flow_of(entity_key, values)
+        return perform(
+            automations.save, draft.automation_id, name=values["name"], flow=flow, hourly_cap=values["cap"], base_version=version
+        )
+
+    ask_about(name, row)
+    mine = automation_merge.parts_of(draft.name, draft.flow, draft.cap)
+    seen, parts = automation_merge.parts_of(*draft.kept), automation_merge.words(entity_key)
+    if save_parts(name, False, seen=seen, mine=mine, parts=parts, values_of=held, save=write):
+        _saved(draft, load(automations.get, row.id), "Saved, with what the other one changed elsewhere.")
+    draft.refused = dict(st.session_state.get("_invalid") or {}) or draft.refused
+    show_problems()
 
 
 # --- trying ---------------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from crm_core.models import Automation
 from crm_core.services.automation import automations
 from ui.actions import load
 from ui.components import automation_draft
-from ui.components.automation_desk import desk, reason_of
+from ui.components.automation_desk import desk, discard, reason_of
 from ui.components.automation_draft import Draft
 from ui.components.automation_runs import runs
 from ui.components.automation_steps import then
@@ -51,11 +51,8 @@ def _keep_up(draft: Draft, row: Automation) -> None:
         return
     if row.current == draft.number and (row.name, row.hourly_cap) == (draft.kept[0], draft.kept[2]):
         draft.version = row.version
-    elif draft.dirty:
-        if row.current == draft.number:  # only its name or limit was changed
-            draft.kept, draft.version = (row.name, draft.kept[1], row.hourly_cap), row.version
-    else:
-        automation_draft.forget(draft.mark)
+    elif not draft.dirty:
+        discard(draft)
         automation_draft.opened(draft.mark, lambda: load(draft_of, row.id))
         automation_draft.redraw()
 

@@ -58,6 +58,25 @@ def lines(told: Story, steps: Sequence[Mapping[str, Any]], depth: int) -> Iterat
                 yield from lines(told, step["no"], depth + 1)
 
 
+def to_compare(told: Story, steps: Sequence[Mapping[str, Any]], depth: int = 0) -> Iterator[str]:
+    """The steps line by line as plain text, with the longer texts in them: to lay two states of them beside each other."""
+    indent = "  " * depth
+    for step in steps:
+        said = sentence(told, step)
+        yield f"{indent}{said}"
+        for key, value in step.items():
+            if key not in ("id", "kind") and isinstance(value, str) and len(value) > SHORT and value not in said:
+                yield from (f"{indent}  {line}" for line in value.splitlines() if line.strip())
+        if step.get("kind") == "branch":
+            yield from to_compare(told, step.get("yes") or (), depth + 1)
+            yield f"{indent}Otherwise"
+            yield from to_compare(told, step.get("no") or (), depth + 1)
+
+
+SHORT = 12
+"""Letters of a value of a step up to which it is a choice, and no text."""
+
+
 def sentence(told: Story, step: Mapping[str, Any]) -> str:
     """One step in words. Plain text."""
     if step.get("kind") == "branch":

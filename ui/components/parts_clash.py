@@ -15,7 +15,7 @@ from ui.actions import hush, perform
 from ui.components.filter_inputs import bare
 
 Values = Mapping[str, Any]
-SECRETS = ("secret", "signing")
+SECRETS = ("secret", "signing", "token")
 SAVED_ELSEWHERE = (
     "Somebody else saved this meanwhile. What you typed is still here: saving it keeps what they changed elsewhere and asks about what you both "
     "changed; discarding it shows theirs."
@@ -151,6 +151,11 @@ def forget(name: str) -> None:
     st.session_state.pop(f"_parts_{name}", None)
 
 
+def ask_about(name: str, now: Any) -> None:
+    """Ask before anybody presses Save, where a page knows already how the row stands now."""
+    st.session_state[f"_parts_{name}"] = now
+
+
 def stands(name: str) -> Any:
     """While it is asked whose parts stay: the row as it stood when the save was refused; else None."""
     return st.session_state.get(f"_parts_{name}")
@@ -225,7 +230,9 @@ _MANY_LINES, _MANY_SIGNS = 10, 400
 
 
 def _marked(line: str, same: bool) -> str:
-    return fmt.md(line) if same or not line.strip() else f":orange-background[{fmt.md(line)}]"
+    words = line.lstrip(" ")
+    lead = "\u2003" * ((len(line) - len(words)) // 2)  # Markdown drops blanks at the beginning of a line
+    return lead + (fmt.md(words) if same or not words else f":orange-background[{fmt.md(words)}]")
 
 
 def _word(words: Mapping[str, str], which: str) -> str:

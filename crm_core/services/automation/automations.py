@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlmodel import Session, col
 
-from crm_core import db, events, filters, lists
+from crm_core import db, events, filters, lists, records
 from crm_core.access import Actor, require
 from crm_core.automation_inbox import call_worker
 from crm_core.entities import entity
@@ -305,8 +305,7 @@ def save(
         if automation_id
         else Automation(name="", entity="", owner_id=actor.user_id, recipe=recipe)
     )
-    if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this automation meanwhile. Look at the new state and repeat your change.")
+    records.refuse_stale("this automation", row, base_version)
     tidy = flow_rules.tidy(flow)
     if tidy["entity"] not in flow_rules.ENTITIES:
         raise Invalid(fields={"entity": "Choose what the automation is about."})

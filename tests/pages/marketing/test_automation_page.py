@@ -157,9 +157,10 @@ def test_what_is_typed_outlives_a_reload_and_a_colleague_who_saves_first(cast):
     app.run()
     shown = words(app)
     assert "saved version 2" in shown and "Bob's" in shown and app.text_input(key="au0_name").value == "My words"
-    app.button(key="auto_mine").click().run()
+    assert "fits beside it" in shown
+    app.button(key=f"automation_{row.id}_parts_save").click().run()
     row, told = kept(dana, row.id)
-    assert (row.name, row.current, len(told["steps"])) == ("My words", 3, 1)
+    assert (row.name, row.current, len(told["steps"])) == ("My words", 2, 2), "my name, and the steps of the other one"
     app = open_screen(dana, "automation", id=row.id)
     assert "Saved" in words(app)
     app.text_input(key="au0_name").set_value("").run()
@@ -180,9 +181,9 @@ def test_the_first_words_outlive_a_colleague_who_saved_before_they_were_typed(ca
     assert app.text_input(key="au0_name").value == "My words" and "saved version 2" in words(app), (
         "the page did not know of his yet"
     )
-    app.button(key="auto_mine").click().run()
+    app.button(key=f"automation_{row.id}_parts_save").click().run()
     row, told = kept(dana, row.id)
-    assert (row.name, row.current, told["steps"][0]["subject"]) == ("My words", 3, "Call them") and not app.exception
+    assert (row.name, row.current, told["steps"][0]["subject"]) == ("My words", 2, "Bob's") and not app.exception
 
 
 def test_a_page_on_which_nothing_was_typed_follows_a_colleague(cast):
@@ -194,6 +195,31 @@ def test_a_page_on_which_nothing_was_typed_follows_a_colleague(cast):
     shown = words(app)
     assert "Version 2" in shown and "Bob's" in shown and "while you were writing" not in shown and not app.exception
     assert app.text_input(key="au1_name").value == "Bob's name"
+
+
+def test_steps_that_two_people_change_are_asked_about_as_a_whole_and_a_name_of_another_is_kept(cast):
+    dana, bob = cast["dana"], cast["bob"]
+    row = saved(dana)
+    app = open_screen(dana, "automation", id=row.id)
+    app.session_state["_automation_drafts"][str(row.id)].flow["steps"][0]["subject"] = "Mine to do"
+    app.run()
+    saved(bob, automation_id=row.id, name="Bob's name", flow=flow({**TASK, "subject": "Bob's to do"}))
+    app.run()
+    shown = words(app)
+    assert "Choose what stays" in shown and "Mine to do" in shown and "Bob's to do" in shown
+    app.button(key=f"automation_{row.id}_parts_save").click().run()
+    row, told = kept(dana, row.id)
+    assert (row.name, row.current, told["steps"][0]["subject"]) == ("Bob's name", 3, "Mine to do") and not app.exception
+
+    app = open_screen(dana, "automation", id=row.id)
+    app.session_state["_automation_drafts"][str(row.id)].flow["steps"][0]["subject"] = "Again"
+    app.run()
+    saved(bob, automation_id=row.id, name="Another name", flow=told)  # the same version, only called otherwise
+    app.run()
+    assert "fits beside it" in words(app)
+    app.button(key=f"automation_{row.id}_parts_save").click().run()
+    row, told = kept(dana, row.id)
+    assert (row.name, told["steps"][0]["subject"]) == ("Another name", "Again") and not app.exception
 
 
 def test_what_was_typed_is_still_there_when_a_colleague_removes_the_automation(cast):
