@@ -1,5 +1,7 @@
 """Workspace settings: for the administrator, set once and rarely changed."""
 
+from collections.abc import Mapping
+from typing import Any
 from zoneinfo import available_timezones
 
 import streamlit as st
@@ -10,9 +12,12 @@ from crm_core.kit.week import WEEKDAYS
 from crm_core.services.admin import organisation
 from crm_core.vocabulary import Action
 from ui.actions import load, perform, show_refusal
+from ui.components import parts_clash
 from ui.components.header import header
+from ui.components.parts_clash import SAVED_ELSEWHERE, Part, clashing, columns_of, named, save_parts
 from ui.session import current_actor
 
+QUESTION = "settings"
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 
 
@@ -32,18 +37,44 @@ def drawn() -> organisation.Settings:
     if st.session_state.get("_arrived") or "_settings" not in st.session_state:
         st.session_state["_settings"] = now
     found: organisation.Settings = st.session_state["_settings"]
-    if found.version != now.version:
-        st.warning(
-            "Somebody else changed the settings meanwhile. What you typed can't be saved over them unseen.", icon=":material/group:"
-        )
+    if found.version != now.version and not clashing(QUESTION):
+        st.warning(f"Somebody else changed the settings meanwhile. {SAVED_ELSEWHERE}", icon=":material/group:")
         st.button("Show the new state", key="settings_anew", icon=":material/refresh:", on_click=forget)
     return found
 
 
 def forget() -> None:
     """The next drawing begins with what is stored."""
+    parts_clash.forget(QUESTION)
     st.session_state.pop("_settings", None)
     st.session_state["_settings_turn"] = st.session_state.get("_settings_turn", 0) + 1
+
+
+def parts(locales: Mapping[str, str]) -> dict[str, Part]:
+    """What it is asked about when two people changed it."""
+    return {
+        "name": Part("Name"),
+        "currency": Part("Currency"),
+        "timezone": Part("Time zone"),
+        "locale": Part("Numbers and dates as in", named(locales)),
+        "fiscal_year_start_month": Part("Fiscal year starts in", lambda n: MONTHS[n - 1]),
+        "phone_region": Part("Country of phone numbers without a prefix"),
+        "single_threaded_minor": Part(
+            "Warn of one contact only from", lambda minor: str(to_major(minor, settings.currency)) + f" {settings.currency}"
+        ),
+        "tax_rate_pct": Part("Usual tax rate (%)", lambda rate: f"{rate:g}"),
+        "working_hours": Part("Working hours", hours_in_words, long=True),
+    }
+
+
+def hours_in_words(hours: Mapping[str, Any]) -> str:
+    """A line for each weekday that has hours."""
+    spans = {name: ", ".join(f"{start}–{end}" for start, end in hours.get(str(n), [])) for n, name in enumerate(WEEKDAYS)}
+    return "\n".join(f"{name} {span}" for name, span in spans.items() if span)
+
+
+def save(values: Mapping[str, Any], base: Any) -> Any:
+    return perform(organisation.update, dict(values), base_version=base.version, success="Settings saved.")
 
 
 actor = current_actor()
@@ -52,6 +83,7 @@ actions = header("Workspace settings", "What holds for everybody in this workspa
 settings = drawn()
 tag = f"{settings.version}_{st.session_state.get('_settings_turn', 0)}"
 
+asked = st.container()
 left, right = st.columns([3, 2], gap="large")
 with left, st.container(border=True):
     st.markdown("**Company and formats**")
@@ -108,8 +140,9 @@ with right, st.container(border=True):
     st.caption("Such as 09:00–12:30, 13:30–17:00. Empty means closed.")
     hours = hours_editor()
 
-if may_edit and actions.button("Save settings", type="primary", key="save_settings"):
-    changes = {
+if may_edit:
+    pressed = actions.button("Save settings", type="primary", key="save_settings", disabled=clashing(QUESTION))
+    mine = {
         "name": name,
         "currency": currency,
         "timezone": timezone,
@@ -120,7 +153,10 @@ if may_edit and actions.button("Save settings", type="primary", key="save_settin
         "tax_rate_pct": float(tax_rate or 0),
         "working_hours": hours,
     }
-    if perform(organisation.update, changes, base_version=settings.version, success="Settings saved.") is not None:
-        forget()
-        st.rerun()
+    with asked:
+        if save_parts(
+            QUESTION, pressed, seen=settings, mine=mine, parts=parts(locales), values_of=columns_of(mine), save=save, scope="app"
+        ):
+            forget()
+            st.rerun()
     show_refusal()

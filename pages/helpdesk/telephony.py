@@ -10,7 +10,7 @@ from ui.actions import load, perform
 from ui.cache import cached
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
-from ui.components.voice_dialogs import menu_dialog, settings_dialog
+from ui.components.voice_dialogs import open_steps, settings_dialog
 from ui.components.voice_files import files_dialog
 from ui.components.voice_trial import try_dialog, versions_dialog
 from ui.navigation import go
@@ -45,7 +45,7 @@ def card(row: MenuRow) -> None:
                     files_dialog(menu.id)
                 if may_edit:
                     if st.button("Steps", icon=":material/account_tree:", key=f"steps_{menu.id}", type="tertiary"):
-                        menu_dialog(menu.id)
+                        open_steps(menu.id)
                     if st.button("Settings", icon=":material/settings:", key=f"set_{menu.id}", type="tertiary"):
                         settings_dialog(menu)
                     with st.popover("", icon=":material/delete:", key=f"drop_{menu.id}", type="tertiary", help="Delete this menu"):

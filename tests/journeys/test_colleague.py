@@ -72,7 +72,7 @@ def test_a_colleague_is_invited_joins_and_is_locked_out_on_the_next_click(empty_
     nora.page.get_by_label("Name", exact=True).fill("Nordwind AG")
     settled(nora)
     nora.click("Save settings")
-    nora.sees("Somebody else changed the settings meanwhile.")
+    nora.sees("Somebody else saved this while you were editing. Choose what stays.")
     assert one("select name from organisation") == "Nordwind SE"
 
     nora.open("/people").heading("People")

@@ -7,23 +7,32 @@ from crm_core.db import write_session
 from crm_core.errors import Conflict
 from crm_core.kit import clock
 from crm_core.models import User
-from crm_core.services.admin import custom_fields, pipelines, roles, teams, users
+from crm_core.services.admin import custom_fields, organisation, pipelines, retention, roles, teams, users
+from crm_core.services.feedback import surveys
+from crm_core.services.helpdesk import help_centre
 from crm_core.services.marketing import plans, segments, templates
+from crm_core.services.sales import promotions
+from crm_core.services.telephony import dial_lists, menus
 from crm_core.vocabulary import GateStrictness, StageKind
 from tests.crm_core.services.marketing.outreach import campaign, people
 from tests.pages.app import draw_alone, open_screen, words
 from tests.verbs import do, look
 from ui.actions import load
 from ui.components import (
+    article_cards,
+    dial_dialogs,
     field_dialogs,
     letter_desk,
     letter_merge,
     people_dialogs,
+    promotion_cards,
     rule_draft,
     rule_editor,
     segment_dialogs,
     segment_workbench,
     stage_gates,
+    survey_dialogs,
+    voice_dialogs,
 )
 from ui.components.filter_inputs import bare
 from ui.components.parts_clash import merged
@@ -245,3 +254,101 @@ def test_a_segment_is_merged_and_its_rule_outlives_what_others_save(root):
     assert "Choose what stays" in said and look(segments.get, root, made).rule["field"] == "email"
     app.button(key=f"segment_rule_{made}_parts_save").click().run()
     assert look(segments.get, root, made).rule["field"] == "phone" and not app.exception
+
+
+def test_a_survey_is_merged_and_its_questions_are_one_part(root):
+    first, second = ({"label": text, "kind": "text"} for text in ("What else?", "And then?"))
+    seen = do(surveys.save, root, None, {"name": "After support", "base_url": "https://crm.example.com"})
+    do(surveys.save, root, seen.id, {"questions": [first], "thanks": "Thank you!", "base_url": "https://crm.example.com"})
+    app, tag = draw_alone(root, survey_dialogs.survey_dialog, seen), f"{seen.id}_{seen.version}"
+    app.session_state[f"_sv_questions_{tag}"].append({**second, "n": 0})
+    app.number_input(key=f"sv_exp_{tag}").set_value(50)
+    app.button(key=f"sv_save_{tag}").click().run()
+    said = words(app)
+    assert not app.exception and "Further questions" in said and "What else?" in said and "And then?" in said
+    app.radio(key=f"survey_{tag}_parts_questions").set_value("theirs")
+    app.button(key=f"survey_{tag}_parts_save").click().run()
+    now = look(surveys.get, root, seen.id)
+    assert ([one["label"] for one in now.questions], now.thanks, now.expires_days) == (["What else?"], "Thank you!", 50)
+
+
+def test_a_telephone_menu_and_its_steps_are_merged(root):
+    seen = do(menus.save, root, None, {"name": "Main", "language": "en-US"})
+    do(menus.save, root, seen.id, {"number": "+49 30 123456", "token": "kept"})
+    app, tag = draw_alone(root, voice_dialogs.settings_dialog, seen), f"{seen.id}_{seen.version}"
+    app.text_input(key=f"vm_name_{tag}").set_value("Front desk")
+    app.button(key=f"vm_save_{tag}").click().run()
+    now = look(menus.get, root, seen.id)
+    assert (now.name, now.number, bool(now.token_sealed)) == ("Front desk", "+49 30 123456", True) and not app.exception
+
+    start = now.flow["start"]
+    app, tag = draw_alone(root, voice_dialogs.menu_dialog, seen.id), f"{seen.id}_{start}_{now.version}"
+    app.text_area(key=f"vn_prompt_{tag}").set_value("Mine to say.").run()
+    do(menus.set_node, root, seen.id, "n9", {"kind": "say", "title": "Theirs", "prompt": "Hi"})
+    app.run()
+    assert app.text_area(key=f"vn_prompt_{tag}").value == "Mine to say."
+    do(menus.set_node, root, seen.id, start, {**now.flow["nodes"][start], "prompt": "Theirs to say."})
+    app.button(key=f"vn_save_{tag}").click().run()
+    assert "Theirs to say." in words(app) and not app.exception
+    app.button(key=f"step_{seen.id}_{start}_parts_save").click().run()
+    nodes = look(menus.get, root, seen.id).flow["nodes"]
+    assert nodes[start]["prompt"] == "Mine to say." and "n9" in nodes and not app.exception
+
+
+def test_the_help_centre_the_settings_and_the_rules_of_the_trail_are_merged(root):
+    seen = look(help_centre.get, root)
+    do(help_centre.save, root, {"title": "Answers"})
+    app = draw_alone(root, article_cards.centre_dialog, root, seen)
+    app.text_area(key=f"hc_intro_{seen.version}").set_value("Ask away.")
+    app.button(key="hc_save").click().run()
+    now = look(help_centre.get, root)
+    assert (now.title, now.intro) == ("Answers", "Ask away.") and not app.exception
+
+    app = open_screen(root, "settings")
+    tag = f"{look(organisation.get, root).version}_0"
+    app.text_input(key=f"name_{tag}").set_value("Mine").run()
+    do(organisation.update, root, {"name": "Theirs", "tax_rate_pct": 19.0})
+    app.button(key="save_settings").click().run()
+    assert "Choose what stays" in words(app) and look(organisation.get, root).name == "Theirs"
+    app.button(key="settings_parts_save").click().run()
+    now = look(organisation.get, root)
+    assert (now.name, now.tax_rate_pct) == ("Mine", 19.0) and not app.exception
+
+    do(retention.change, root, {"log_reads": False})
+    app = open_screen(root, "audit", part="How long it is kept")
+    version = look(retention.get, root).version
+    app.selectbox(key=f"keep_signins_months_{version}").set_value(12).run()
+    do(retention.change, root, {"log_reads": True, "keep_reads_months": 24})
+    app.button(key="save_policy").click().run()
+    now = look(retention.get, root)
+    assert (now.log_reads, now.keep_reads_months, now.keep_signins_months) == (True, 24, 12) and not app.exception
+
+
+def test_a_list_to_call_and_who_may_use_a_promotion_are_merged(root, cast):
+    people(1)
+    given = {
+        "name": "North",
+        "source": "filter",
+        "entity": "contact",
+        "retry_hours": 4,
+        "max_attempts": 3,
+        "from_minute": 480,
+        "until_minute": 1440,
+    }
+    made, _ = do(dial_lists.save, root, None, given)
+    seen = look(dial_lists.get, root, made)
+    do(dial_lists.save, root, made, {"name": "Far north"})
+    app, tag = draw_alone(root, dial_dialogs.list_dialog, seen), f"{made}_{seen.version}"
+    app.number_input(key=f"dl_retry_{tag}").set_value(8)
+    app.button(key=f"dl_save_{tag}").click().run()
+    now = look(dial_lists.get, root, made)
+    assert (now.name, now.retry_hours, now.until_minute) == ("Far north", 8, 1440) and not app.exception
+
+    offer = do(promotions.create, root, {"name": "Spring", "code": "spring 26", "percent_off": 10})
+    do(promotions.set_audience, root, offer.id, of="contact", rule={"field": "city", "cmp": "not_empty"})
+    app, tag = draw_alone(root, promotion_cards._audience_dialog, root, offer), f"{offer.id}_{offer.version}"
+    app.button(key=f"audience_save_{tag}").click().run()
+    assert look(promotions.get, root, offer.id).rule == {"field": "city", "cmp": "not_empty"}, (
+        "an older dialog does not put everybody back"
+    )
+    assert not app.exception

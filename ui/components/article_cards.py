@@ -18,6 +18,7 @@ from crm_core.vocabulary import Action, ArticleState
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.addresses import absolute
+from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts
 from ui.navigation import page_of
 
 _LOOK = (
@@ -208,15 +209,27 @@ def centre_dialog(actor: Actor, centre: Centre) -> None:
         return
     if centre.is_on and not is_on:
         st.warning("Links to articles in mails that were sent stop working.", icon=":material/link_off:")
+    question = f"centre_{tag}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Save", type="primary", key="hc_save"):
-            values = {"is_on": is_on, "title": title, "intro": intro, "indexed": indexed, "form_id": form_id}
-            said = "The help centre is public." if is_on else "Saved. The help centre is off."
-            if perform(help_centre.save, values, base_version=centre.version, success=said) is not None:
-                st.rerun()
-            show_refusal()
+        pressed = st.button("Save", type="primary", key="hc_save", disabled=clashing(question))
         if centre.is_on:
             st.link_button("Open it", absolute("/help"), icon=":material/open_in_new:", type="tertiary")
+    mine = {"is_on": is_on, "title": title, "intro": intro, "indexed": indexed, "form_id": form_id}
+    if save_parts(question, pressed, seen=centre, mine=mine, parts=_centre_parts(), values_of=columns_of(mine), save=_save_centre):
+        st.rerun()
+    show_refusal()
+
+
+def _centre_parts() -> dict[str, Part]:
+    return {
+        "is_on": Part("The help centre is public"), "title": Part("Heading"), "intro": Part("A sentence below it"),
+        "indexed": Part("Search engines may list it"), "form_id": Part("Form for those whom nothing helped", named(load(help_centre.forms), "None")),
+    }  # fmt: skip
+
+
+def _save_centre(values: Mapping[str, Any], base: Centre) -> Any:
+    said = "The help centre is public." if values["is_on"] else "Saved. The help centre is off."
+    return perform(help_centre.save, values, base_version=base.version, success=said)
 
 
 def _form(forms: Mapping[int, str], value: int | None, tag: str) -> int | None:

@@ -1,11 +1,16 @@
 """How long the parts of the audit trail are kept, what would go tonight, and whether looks at personal data are noted at all."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
+from crm_core.models import AuditPolicy
 from crm_core.services.admin import retention
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
+from ui.components.parts_clash import Part, clashing, columns_of, forget, save_parts
 from ui.session import current_actor
 
 _ABOUT = {
@@ -19,7 +24,7 @@ _ABOUT = {
 
 def how_long() -> None:
     """The form; for whoever may not change it, what holds."""
-    actor, policy = current_actor(), load(retention.get)
+    actor, policy = current_actor(), _begun_with()
     may_edit, tag = actor.can("audit", Action.MANAGE), f"{policy.version if policy.id else 0}"
     with st.container(border=True, key="audit_policy"):
         noted = st.toggle(
@@ -30,11 +35,41 @@ def how_long() -> None:
         changes = {"log_reads": noted, **wanted}
         unsaved = any(getattr(policy, key) != value for key, value in changes.items())
         _preview(wanted)
-        if may_edit and st.button("Save", type="primary", key="save_policy", disabled=not unsaved):
-            words = "Saved. What is too old goes in the coming night."
-            if perform(retention.change, changes, base_version=policy.version if policy.id else None, success=words) is not None:
-                st.rerun()
+        if not may_edit:
+            return
+        pressed = st.button("Save", type="primary", key="save_policy", disabled=not unsaved or clashing(QUESTION))
+        st.session_state[_BEGUN] = policy if unsaved else None
+        if save_parts(
+            QUESTION, pressed, seen=policy, mine=changes, parts=_parts(), values_of=columns_of(changes), save=_save, scope="app"
+        ):
+            st.session_state.pop(_BEGUN, None)
+            st.rerun()
         show_refusal()
+
+
+QUESTION = "audit_policy"
+_BEGUN = "_audit_policy_begun"
+
+
+def _begun_with() -> AuditPolicy:
+    """The rules that the form began with while something is chosen and not saved; else those of now."""
+    if st.session_state.get("_arrived"):
+        st.session_state.pop(_BEGUN, None)
+        forget(QUESTION)
+    begun: AuditPolicy | None = st.session_state.get(_BEGUN)
+    return begun if begun is not None else load(retention.get)
+
+
+def _save(values: Mapping[str, Any], base: AuditPolicy) -> Any:
+    words = "Saved. What is too old goes in the coming night."
+    return perform(retention.change, values, base_version=base.version if base.id else None, success=words)
+
+
+def _parts() -> dict[str, Part]:
+    return {
+        "log_reads": Part("Note who looks at personal data"),
+        **{key: Part(label, _word) for key, label in retention.PARTS.items()},
+    }
 
 
 def _months(policy: object, key: str, tag: str, may_edit: bool) -> int | None:

@@ -19,6 +19,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.cache import cached
 from ui.components.filter_bar import PARAM
+from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -78,19 +79,29 @@ def list_dialog(dial: DialList | None, given: Mapping[str, Any] | None = None) -
     )
     values |= {"name": name, **_rules(row, tag)}
     label = "Save" if dial else "Make the list"
-    if st.button(label, type="primary", key=f"dl_save_{tag}", shortcut="ctrl+enter"):
-        done = perform(
-            dial_lists.save,
-            dial.id if dial else None,
-            values,
-            base_version=dial.version if dial else None,
-            success="List saved." if dial else "",
-        )
-        if done is not None:
-            if dial is None:
+    if dial is None:
+        if st.button(label, type="primary", key=f"dl_save_{tag}", shortcut="ctrl+enter"):
+            done = perform(dial_lists.save, None, values)
+            if done is not None:
                 go("dial", id=done[0])
-            st.rerun()
         show_refusal()
+        return
+    question = f"dial_{tag}"
+    pressed = st.button(label, type="primary", key=f"dl_save_{tag}", shortcut="ctrl+enter", disabled=clashing(question))
+    save = saver(dial_lists.save, "List saved.")
+    if save_parts(question, pressed, seen=dial, mine=values, parts=_parts(), values_of=columns_of(values), save=save):
+        st.rerun()
+    show_refusal()
+
+
+def _parts() -> dict[str, Part]:
+    return {
+        "name": Part("Name"), "reach": Part("Who calls", lambda one: DialReach(one).label), "team_id": Part("Team"),
+        "from_minute": Part("From", lambda minute: f"{_time(minute):%H:%M}"), "until_minute": Part("Until", lambda minute: f"{_time(minute):%H:%M}"),
+        "retry_hours": Part("Not reached: again after (hours)"), "max_attempts": Part("Calls per person at most"),
+        "weekdays_only": Part("Monday to Friday only"),
+        "calendar_id": Part("Keep the holidays of", named(load(dial_lists.holiday_sets)[0], "None: call on every day")),
+    }  # fmt: skip
 
 
 def _people(start: dict[str, Any], tag: str) -> dict[str, Any]:
@@ -219,4 +230,5 @@ def _time(minute: int) -> time:
 
 
 def _minutes(value: time | None, otherwise: int) -> int:
-    return value.hour * 60 + value.minute if value is not None else otherwise
+    """What stands in the input; midnight at the end of a day, which an input can't show, stays when nobody typed."""
+    return value.hour * 60 + value.minute if value is not None and value != _time(otherwise) else otherwise

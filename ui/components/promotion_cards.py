@@ -1,5 +1,6 @@
 """Parts of the promotion's screen: its terms, its states, and who may use it."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from ui.actions import load, perform, show_refusal
 from ui.cache import cached
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.filter_inputs import words_of
+from ui.components.parts_clash import Part, clashing, named, save_parts, saver
 from ui.components.picker import picker
 from ui.navigation import page_of
 
@@ -144,12 +146,23 @@ def _audience_dialog(actor: Actor, promotion: Promotion) -> None:
     )  # fmt: skip
     of = of or promotion.rule_of
     rule = inline_filter(of, f"promotion_{tag}_{of}", promotion.rule if of == promotion.rule_of else None)
-    if st.button("Save", type="primary", key=f"audience_save_{tag}"):
-        done = perform(_save, promotion.id, of, rule, segment_id, promotion.version, success="Saved who may use it.")
-        if done is not None:
-            forget_inline()
-            st.rerun()
-        show_refusal()
+    question = f"audience_{tag}"
+    pressed = st.button("Save", type="primary", key=f"audience_save_{tag}", disabled=clashing(question))
+    mine = {"asked": {"of": of, "rule": rule}, "segment_id": segment_id}
+    parts = {
+        "asked": Part("Only those with", lambda one: load(words_of, one["of"], one["rule"]) if one["rule"] else "Everybody"),
+        "segment_id": Part("Only members of the segment", lambda one: named(load(lists.titles, "segment", [one]), "")(one) if one else "Any customer"),
+    }  # fmt: skip
+    if save_parts(
+        question, pressed, seen=promotion, mine=mine, parts=parts, values_of=_held, save=saver(_save, "Saved who may use it.")
+    ):
+        forget_inline()
+        st.rerun()
+    show_refusal()
+
+
+def _held(promotion: Promotion) -> dict[str, Any]:
+    return {"asked": {"of": promotion.rule_of, "rule": promotion.rule}, "segment_id": promotion.segment_id}
 
 
 def _segments(_: int, q: str) -> dict[int, str]:
@@ -164,8 +177,8 @@ def _choices(session: Any, actor: Actor, q: str) -> dict[int, str]:
     return {row["id"]: row["name"] for row in lists.find(session, actor, "segment", query, sums=False).rows}
 
 
-def _save(session: Any, actor: Actor, promotion_id: int, of: str, rule: Any, segment_id: int | None, version: int) -> Any:
-    saved = promotions.set_audience(session, actor, promotion_id, of=of, rule=rule, base_version=version)
-    if segment_id != saved.segment_id:
-        saved = promotions.update(session, actor, promotion_id, {"segment_id": segment_id}).record
+def _save(session: Any, actor: Actor, promotion_id: int, values: Mapping[str, Any], *, base_version: int) -> Any:
+    saved = promotions.set_audience(session, actor, promotion_id, **values["asked"], base_version=base_version)
+    if values["segment_id"] != saved.segment_id:
+        saved = promotions.update(session, actor, promotion_id, {"segment_id": values["segment_id"]}).record
     return saved

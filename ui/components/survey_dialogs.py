@@ -9,11 +9,13 @@ from crm_core import lists
 from crm_core.models import Survey
 from crm_core.services.feedback import inviting, surveys
 from crm_core.services.feedback.survey_rules import ENTITY_OF, SCALES
-from crm_core.vocabulary import SurveyKind, SurveyTrigger
+from crm_core.vocabulary import QuestionKind, SurveyKind, SurveyTrigger
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.addresses import absolute
 from ui.components.filter_bar import forget_inline, inline_filter
+from ui.components.filter_inputs import words_of
+from ui.components.parts_clash import Part, clashing, named, save_parts, saver
 from ui.components.picker import picker
 from ui.components.survey_questions import forget_questions, questions_editor
 from ui.components.survey_send import HOW
@@ -82,12 +84,63 @@ def survey_dialog(survey: Survey | None) -> None:
         key=f"sv_on_{tag}",
         help="It asks about what happens from then on, never about the past",
     )
-    if st.button("Save", type="primary", key=f"sv_save_{tag}"):
-        values = {
-            "name": name, "kind": kind, "question": question, "follow_up": follow_up, "mail_subject": subject, "mail_intro": intro, "thanks": thanks,
-            "is_active": active, "base_url": absolute(""), "questions": questions, **timing,
-        }  # fmt: skip
-        _save(survey, values)
+    question_of = f"survey_{tag}"
+    pressed = st.button("Save", type="primary", key=f"sv_save_{tag}", disabled=clashing(question_of))
+    mine = {
+        "name": name, "kind": kind, "question": question, "follow_up": follow_up, "mail_subject": subject, "mail_intro": intro, "thanks": thanks,
+        "is_active": active, "questions": questions, **timing,
+    }  # fmt: skip
+    if save_parts(question_of, pressed, seen=survey, mine=mine, parts=_parts(), values_of=_held, save=_save):
+        _closed()
+        st.rerun()
+    show_refusal()
+
+
+def _held(survey: Survey | None) -> dict[str, Any]:
+    """The parts of a survey: when it goes out and about which records belong together."""
+    if survey is None:
+        return {}
+    about = {"trigger": survey.trigger, "filter": survey.filter}
+    return {
+        **{key: getattr(survey, key) for key in (*_PARTS, "owner_id")},
+        "about": about,
+        "questions": list(survey.questions or []),
+    }
+
+
+def _save(values: Mapping[str, Any], base: Survey | None) -> Any:
+    given = {key: value for key, value in values.items() if key != "about"}
+    return saver(surveys.save, "Survey saved.")({**given, **values["about"], "base_url": absolute("")}, base)
+
+
+_PARTS = {
+    "name": Part("Name"), "kind": Part("What it measures"), "question": Part("Question"), "follow_up": Part("What is asked after the score"),
+    "wait_hours": Part("Wait", lambda hours: fmt.plural(hours, "hour")), "sample_pct": Part("Ask how many of a hundred"),
+    "cooldown_days": Part("Leave people alone for (days)"), "expires_days": Part("The link works for (days)"),
+    "needs_consent": Part("Only people who agreed to surveys"), "mail_subject": Part("Subject"),
+    "mail_intro": Part("What it says above the question", long=True), "thanks": Part("What the page says afterwards"), "is_active": Part("Switched on"),
+}  # fmt: skip
+
+
+def _parts() -> dict[str, Part]:
+    people = load(lists.choices, "user", limit=500)
+    return {
+        **_PARTS,
+        "questions": Part("Further questions", lambda rows: "\n".join(map(_in_words, rows or ())), long=True),
+        "about": Part("When it is sent", _about),
+        "owner_id": Part("Who hears of unhappy answers", named(people, "Nobody")),
+    }
+
+
+def _in_words(one: Mapping[str, Any]) -> str:
+    rest = [*(one.get("options") or ()), *(str(one[key]) for key in ("low", "high") if one.get(key))]
+    return f"{one.get('label') or ''} · {QuestionKind(one['kind']).label}" + (f": {', '.join(rest)}" if rest else "")
+
+
+def _about(value: Mapping[str, Any]) -> str:
+    trigger = SurveyTrigger(value["trigger"])
+    asked = load(words_of, ENTITY_OF[trigger], value["filter"]) if value.get("filter") and trigger in ENTITY_OF else ""
+    return trigger.label + (f", about those with {asked}" if asked else "")
 
 
 def _timing(given: Survey, tag: str) -> dict[str, Any]:
@@ -139,23 +192,9 @@ def _timing(given: Survey, tag: str) -> dict[str, Any]:
         format_func=lambda one: people[one], placeholder="Nobody", key=f"sv_owner_{tag}",
     )  # fmt: skip
     return {
-        "trigger": trigger, "wait_hours": int(wait) * UNITS[unit], "filter": ast, "sample_pct": sample, "cooldown_days": pause, "expires_days": expires,
+        "about": {"trigger": trigger, "filter": ast}, "wait_hours": int(wait) * UNITS[unit], "sample_pct": sample, "cooldown_days": pause, "expires_days": expires,
         "needs_consent": consent, "owner_id": owner,
     }  # fmt: skip
-
-
-def _save(survey: Survey | None, values: dict[str, Any]) -> None:
-    done = perform(
-        surveys.save,
-        survey.id if survey else None,
-        values,
-        base_version=survey.version if survey else None,
-        success="Survey saved.",
-    )
-    if done is not None:
-        _closed()
-        st.rerun()
-    show_refusal()
 
 
 @st.dialog("Ask somebody", icon=":material/outgoing_mail:")

@@ -1,6 +1,7 @@
 """Dialogs of telephone menus: settings, and the steps as a tree."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,8 @@ from crm_core.vocabulary import NodeKind
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.addresses import absolute
+from ui.components import parts_clash
+from ui.components.parts_clash import Part, clashing, columns_of, forget, save_parts, saver
 
 ICONS = {
     NodeKind.ARTICLE: "menu_book", NodeKind.MENU: "dialpad", NodeKind.HOURS: "schedule", NodeKind.SAY: "campaign", NodeKind.QUEUE: "support_agent", NodeKind.CALLBACK: "phone_callback",
@@ -45,25 +48,21 @@ def settings_dialog(menu: VoiceMenu | None) -> None:
         help="Of the telephone account. It is kept encrypted and never shown; calls without its signature are refused.",
     )  # fmt: skip
     active = st.toggle("Takes calls", value=given.is_active, key=f"vm_on_{tag}")
-    if st.button("Save", type="primary", key=f"vm_save_{tag}"):
-        values = {
-            "name": name,
-            "number": number,
-            "language": language,
-            "calendar_id": calendar_id,
-            "team_id": team_id,
-            "owner_id": owner_id,
-            "token": token,
-            "is_active": active,
-        }
-        if (
-            perform(
-                menus.save, menu.id if menu else None, values, base_version=menu.version if menu else None, success="Menu saved."
-            )
-            is not None
-        ):
-            st.rerun()
-        show_refusal()
+    question = f"menu_{tag}"
+    pressed = st.button("Save", type="primary", key=f"vm_save_{tag}", disabled=clashing(question))
+    mine = {
+        "name": name, "number": number, "language": language, "calendar_id": calendar_id, "team_id": team_id, "owner_id": owner_id, "token": token or "",
+        "is_active": active,
+    }  # fmt: skip
+    parts = {
+        "name": Part("Name"), "number": Part("Number"), "language": Part("Language of the voice"), "is_active": Part("Takes calls"),
+        "calendar_id": Part("Opening hours", parts_clash.named(hours, "Always open")), "team_id": Part("Team that gets the tickets", parts_clash.named(teams, "None")),
+        "owner_id": Part("Who calls back people that nobody owns", parts_clash.named(people, "Nobody")),
+    }  # fmt: skip
+    save = saver(menus.save, "Menu saved.")
+    if save_parts(question, pressed, seen=menu, mine=mine, parts=parts, values_of=columns_of(mine), save=save):
+        st.rerun()
+    show_refusal()
 
 
 def _choose(label: str, options: dict[int, str], value: int | None, key: str, nothing: str) -> int | None:
@@ -124,8 +123,9 @@ def named(nodes: Mapping[str, Any], place: Place) -> str:
 
 
 def _form(menu: VoiceMenu, nodes: dict[str, Any], key: str) -> None:
-    """One step: what it says and where it leads."""
-    node, tag = nodes[key], f"{menu.id}_{key}_{menu.version}"
+    """One step: what it says and where it leads. What was typed stays when somebody else saves another step, or this one."""
+    seen, begun = st.session_state.get(_place(menu.id, key), (menu, None))
+    node, tag = seen.flow["nodes"][key], f"{menu.id}_{key}_{seen.version}"
     kind = (
         st.selectbox(
             "What it does",
@@ -184,14 +184,63 @@ def _form(menu: VoiceMenu, nodes: dict[str, Any], key: str) -> None:
             help="A category of tickets: the ticket of the call is assigned by it",
         )
         made["next"] = _target(st, "When nobody answers", names, node.get("next"), f"vn_next_{tag}", "Hang up")
+    if begun is None:
+        st.session_state[_place(menu.id, key)] = (menu, made)
+    elif made == begun and seen.version != menu.version:  # nothing was typed: follow what is saved
+        _drop_step(menu.id, key)
+        st.rerun(scope="fragment")
+    question = f"step_{menu.id}_{key}"
     with st.container(horizontal=True):
-        if st.button("Save the step", type="primary", key=f"vn_save_{tag}"):
-            perform(menus.set_node, menu.id, key, made, base_version=menu.version)
-            st.rerun(scope="fragment")
+        wanted = st.button("Save the step", type="primary", key=f"vn_save_{tag}", disabled=clashing(question))
         if key != menu.flow.get("start") and st.button("Take it out", type="tertiary", key=f"vn_drop_{tag}"):
             perform(menus.set_node, menu.id, key, None, base_version=menu.version)
+            _drop_step(menu.id, key)
             st.session_state.pop(f"_node_{menu.id}", None)
             st.rerun(scope="fragment")
+
+    def save(values: Mapping[str, Any], base: VoiceMenu) -> Any:
+        return perform(menus.set_node, menu.id, key, values["step"], base_version=base.version)
+
+    def held(row: VoiceMenu) -> dict[str, Any]:
+        return {"step": _told((row.flow.get("nodes") or {}).get(key) or {})}
+
+    parts = {"step": Part("This step", partial(_step_words, names), long=True)}
+    if save_parts(question, wanted, seen=seen, mine={"step": _told(made)}, parts=parts, values_of=held, save=save):
+        _drop_step(menu.id, key)
+        st.rerun(scope="fragment")
+
+
+def open_steps(menu_id: int) -> None:
+    """Open the dialog of the steps with nothing of an earlier one in it."""
+    for key in [key for key in st.session_state if str(key).startswith(f"_step_{menu_id}_")]:
+        st.session_state.pop(key)
+    menu_dialog(menu_id)
+
+
+def _place(menu_id: int, key: str) -> str:
+    return f"_step_{menu_id}_{key}"
+
+
+def _drop_step(menu_id: int, key: str) -> None:
+    """The form of a step begins anew."""
+    st.session_state.pop(_place(menu_id, key), None)
+    forget(f"step_{menu_id}_{key}")
+
+
+def _told(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A step without what is left empty."""
+    return {key: value for key, value in node.items() if value}
+
+
+def _step_words(names: Mapping[str, str], node: Mapping[str, Any] | None) -> str:
+    """One step, a line for each thing that it says or where it leads."""
+    if not node:
+        return "Taken out"
+    lines = [NodeKind(node["kind"]).label, str(node.get("title") or ""), str(node.get("prompt") or "")]
+    lines += [f"Key {digit}: {names.get(target, target)}" for digit, target in (node.get("keys") or {}).items()]
+    told = ("otherwise", "open", "closed", "next", "phone", "skill", "after")
+    lines += [f"{key.title()}: {names.get(str(node[key]), str(node[key]))}" for key in told if node.get(key)]
+    return "\n".join(line for line in lines if line)
 
 
 def _article(menu: VoiceMenu, node: Mapping[str, Any], tag: str) -> dict[str, Any]:

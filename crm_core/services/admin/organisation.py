@@ -12,9 +12,10 @@ from sqlmodel import Session, select
 
 from crm_core import events
 from crm_core.access import Actor, require
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.kit.text import clean
 from crm_core.models import Account, Deal, Order, Organisation, Product
+from crm_core.records import refuse_stale
 from crm_core.vocabulary import Action
 
 LOCALES = {
@@ -91,8 +92,7 @@ def update(session: Session, actor: Actor, changes: Mapping[str, Any], *, base_v
     """Change settings. The currency stays once there are amounts in it: a new code would change what they mean."""
     require(actor, "organisation", Action.MANAGE)
     row = _row(session)
-    if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed the settings meanwhile. Look at the new state first.")
+    refuse_stale("the settings", row, base_version)
     checked = {key: _CHECKS[key](value) for key, value in changes.items() if key in _CHECKS}
     unknown = set(changes) - set(_CHECKS)
     if unknown:

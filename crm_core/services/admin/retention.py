@@ -16,11 +16,12 @@ from sqlmodel import Session
 from crm_core import db, events
 from crm_core.access import Actor, require, system
 from crm_core.entities import RECORDS
-from crm_core.errors import Conflict, Invalid
+from crm_core.errors import Invalid
 from crm_core.fields import registry
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.models import AuditPolicy, AuditSeal, Event, PersonalRead
+from crm_core.records import refuse_stale
 from crm_core.services.admin import audit
 from crm_core.veil import MASK
 from crm_core.vocabulary import Action
@@ -66,8 +67,7 @@ def change(session: Session, actor: Actor, changes: Mapping[str, Any], *, base_v
     """Change what is noted and how long it is kept (months, None: for ever). Events: audit.policy_changed."""
     require(actor, "audit", Action.MANAGE)
     row = _policy(session)
-    if base_version is not None and row.id is not None and base_version != row.version:
-        raise Conflict("Somebody else changed these rules meanwhile. Look at the new state first.")
+    refuse_stale("these rules", row, base_version if row.id is not None else None)
     _check(changes)
     told = {key: (getattr(row, key), value) for key, value in changes.items() if getattr(row, key) != value}
     for key, (_, value) in told.items():

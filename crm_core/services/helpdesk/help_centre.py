@@ -63,7 +63,7 @@ def save(session: Session, actor: Actor, values: Mapping[str, Any], *, base_vers
     require(actor, "help_centre", Action.MANAGE)
     row = known(session)
     if base_version is not None and base_version != (row.version if row.id else 0):
-        raise Conflict(CHANGED)
+        raise Conflict(CHANGED, rows=[get(session, actor)])
     title, intro = (clean(str(values.get(key, getattr(row, key)) or "")) for key in ("title", "intro"))
     wrong = {
         key: f"At most {most} characters fit."

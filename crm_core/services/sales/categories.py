@@ -9,11 +9,12 @@ from sqlmodel import Session, col, select
 from crm_core import db, events
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Invalid, NotFound
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import ProductCategory
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.vocabulary import Action
 
 MAX_LENGTH = 300
@@ -123,8 +124,7 @@ def _row(session: Session, actor: Actor, category_id: int, base_version: int | N
     row = session.get(ProductCategory, category_id)
     if row is None:
         raise NotFound("This category does not exist any more.")
-    if base_version is not None and base_version != row.version:
-        raise Conflict("Somebody else changed this category meanwhile. Look at it again.")
+    refuse_stale("this category", row, base_version)
     return row
 
 

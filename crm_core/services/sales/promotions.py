@@ -12,7 +12,7 @@ from sqlmodel import select as pick
 from crm_core import access, events, filters, records
 from crm_core.access import Actor
 from crm_core.entities import entity
-from crm_core.errors import Conflict, CrmError, Invalid
+from crm_core.errors import CrmError, Invalid
 from crm_core.fields import parse, registry
 from crm_core.filters import Context
 from crm_core.jobs import Job, job
@@ -157,8 +157,7 @@ def set_audience(
     """Say by a filter over contacts or accounts who may use it; None: everybody. Orders that used a code already keep their discount.
     Events: promotion.audience_changed."""
     promotion = get(session, actor, promotion_id, action=Action.EDIT)
-    if base_version not in (None, promotion.version):
-        raise Conflict("Somebody else changed this promotion meanwhile. Look at the new state and repeat your change.")
+    records.refuse_stale("this promotion", promotion, base_version)
     if of not in RULE_OF:
         raise Invalid("Who may use it is a question about contacts or about accounts.")
     filters.bind(session, of, rule, Context(actor))

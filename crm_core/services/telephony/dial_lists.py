@@ -11,11 +11,12 @@ from sqlmodel import Session
 from crm_core import db, events, lists
 from crm_core.access import Actor, require
 from crm_core.access.scope import owned_within
-from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.errors import Invalid, NotFound, NotPermitted
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean
 from crm_core.models import Campaign, CampaignChannel, CampaignPlan, DialList, ServiceCalendar, WorkProfile
 from crm_core.ordering import alphabetical
+from crm_core.records import refuse_stale
 from crm_core.services.helpdesk.calendars import hours_of
 from crm_core.services.marketing import campaigns, segments
 from crm_core.services.telephony import dial_due, dial_people
@@ -138,8 +139,7 @@ def save(
     """
     require(actor, "activity", Action.CREATE)
     row = get(session, actor, list_id, action=Action.EDIT) if list_id else DialList(name="", owner_id=actor.user_id)
-    if base_version is not None and row.version != base_version:
-        raise Conflict("Somebody else changed this list meanwhile. Look at the new state and repeat your change.")
+    refuse_stale("this list", row, base_version)
     made = _checked(session, actor, {**row.model_dump(), **values})
     if list_id is None:
         made |= _source(session, actor, values)
