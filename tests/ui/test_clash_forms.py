@@ -20,6 +20,7 @@ from tests.verbs import do, look
 from ui.actions import load
 from ui.components import (
     article_cards,
+    campaign_plan,
     dial_dialogs,
     field_dialogs,
     letter_desk,
@@ -184,10 +185,37 @@ def test_the_same_choice_of_a_plan_made_twice_is_asked(root, cast):
     plan = look(plans.get, dana, made)
     assert (plan.holdout_pct, plan.goal) == (20, "deal") and "Choose what stays" not in words(app)
     do(plans.save, root, made, {"window_days": 9})
-    turn = app.session_state["plan_turn"]
-    app.slider(key=f"plan_{made}_holdout_pct_{plan.version}_{turn}").set_value(25).run()
+    app.slider[0].set_value(25).run()
     plan = look(plans.get, dana, made)
     assert (plan.holdout_pct, plan.window_days) == (25, 9) and not app.exception
+
+
+def test_quick_choices_of_one_person_are_no_clash_and_keep_their_widgets(root, cast):
+    dana = cast["dana"]
+    made = campaign(dana, people(1), subject="Old", body="Hello", holdout_pct=10)
+    app = draw_alone(
+        dana, _held_out, made, look(plans.get, dana, made)
+    )  # each choice is made in the first drawing, as its run is cut short
+    app.slider(key="held").set_value(15).run()
+    app.slider(key="held").set_value(20).run()
+    assert look(plans.get, dana, made).holdout_pct == 20 and "Choose what stays" not in words(app)
+    do(plans.save, root, made, {"holdout_pct": 40})
+    app.slider(key="held").set_value(25).run()
+    assert look(plans.get, dana, made).holdout_pct == 40 and "Choose what stays" in words(app) and not app.exception
+
+    page = open_screen(dana, "campaign", id=made)
+    key = f"plan_{made}_holdout_pct_{look(plans.get, dana, made).version}_0"
+    for value in (30, 35):
+        page.slider(key=key).set_value(value).run()
+        assert look(plans.get, dana, made).holdout_pct == page.slider(key=key).value == value
+    do(plans.save, root, made, {"holdout_pct": 5})
+    assert {one.value for one in page.run().slider} == {5}
+
+
+def _held_out(campaign_id, plan):
+    campaign_plan.question(campaign_id)
+    key = "held"
+    st.slider("Hold-out", 0, 50, 10, key=key, on_change=campaign_plan.choose, args=(campaign_id, "holdout_pct", key, plan))
 
 
 def test_what_a_stage_asks_for_is_merged(root):

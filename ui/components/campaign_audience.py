@@ -68,7 +68,7 @@ def _choices(actor: Actor, campaign_id: int, plan: CampaignPlan, ways: list[Way]
     )
 
     def saved(field: str) -> dict[str, Any]:
-        key = f"plan_{campaign_id}_{field}_{plan.version}_{campaign_plan.turn()}"
+        key = f"plan_{campaign_id}_{field}_{campaign_plan.widgets(campaign_id, plan)}"
         return {"key": key, "on_change": campaign_plan.choose, "args": (campaign_id, field, key, plan), "disabled": disabled}
 
     if not disabled:

@@ -92,7 +92,7 @@ def coupon_choice(actor: Actor, campaign_id: int, plan: CampaignPlan, *, disable
     if not found:
         return
     options = [0, *found]
-    key = f"plan_{campaign_id}_promotion_{plan.version}_{campaign_plan.turn()}"
+    key = f"plan_{campaign_id}_promotion_{campaign_plan.widgets(campaign_id, plan)}"
     st.selectbox(
         "Discount codes of", options, index=options.index(plan.promotion_id) if plan.promotion_id in found else 0, key=key,
         format_func=lambda one: found.get(one, "No promotion"), on_change=campaign_plan.choose, args=(campaign_id, "promotion_id", key, plan), disabled=disabled,

@@ -1,7 +1,7 @@
 """One choice of a campaign's plan is saved as soon as it is made; where somebody else made the same one otherwise meanwhile, it is asked whose stays."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
@@ -14,19 +14,31 @@ from ui.components.parts_clash import Part, clashing, columns_of, named, save_pa
 from ui.session import current_actor
 
 
-def turn() -> int:
-    """Belongs into the keys of the choices: other widgets once one was refused, as the old ones would go on showing it."""
-    return int(st.session_state.get("plan_turn", 0))
+class Left(NamedTuple):
+    """The plan as this person's last choice left it, and the version with which the choices were drawn that show it."""
+
+    plan: CampaignPlan
+    drawn: int
+
+
+def widgets(campaign_id: int, plan: CampaignPlan) -> str:
+    """Belongs into the keys of the choices: they stay (and keep the keyboard) while only their own person changes the plan; others are drawn once
+    somebody else changed it, or once a choice was refused, as the old ones would go on showing it."""
+    left = _left(campaign_id)
+    drawn = left.drawn if left is not None and left.plan.version == plan.version else plan.version
+    return f"{drawn}_{st.session_state.get('plan_turn', 0)}"
 
 
 def refused() -> None:
     """Draw other widgets."""
-    st.session_state["plan_turn"] = turn() + 1
+    st.session_state["plan_turn"] = int(st.session_state.get("plan_turn", 0)) + 1
 
 
 def choose(campaign_id: int, field: str, key: str, plan: CampaignPlan) -> None:
-    """Save what was chosen under ``key``. ``plan``: the one that was drawn."""
-    seen, waiting = st.session_state.get(_place(campaign_id), (plan, {}))
+    """Save what was chosen under ``key``. ``plan``: the one that was drawn; a quick second choice comes before its own first one is drawn."""
+    left = _left(campaign_id)
+    known = left.plan if left is not None and left.plan.version > plan.version else plan
+    seen, waiting = st.session_state.get(_place(campaign_id), (known, {}))
     mine = {**waiting, field: st.session_state[key] or None if field == "promotion_id" else st.session_state[key]}
     question = _question(campaign_id)
     if try_parts(question, seen=seen, mine=mine, parts=_parts(), values_of=columns_of(mine), save=_saver(campaign_id)):
@@ -54,6 +66,11 @@ def _place(campaign_id: int) -> str:
     return f"_plan_waits_{campaign_id}"
 
 
+def _left(campaign_id: int) -> Left | None:
+    found: Left | None = st.session_state.get(f"_plan_left_{campaign_id}")
+    return found
+
+
 def _question(campaign_id: int) -> str:
     return f"plan_{campaign_id}"
 
@@ -64,7 +81,12 @@ def _forget(campaign_id: int) -> None:
 
 def _saver(campaign_id: int) -> Any:
     def save(values: Mapping[str, Any], base: CampaignPlan) -> Any:
-        return perform(plans.save, campaign_id, dict(values), base_version=base.version)
+        saved = perform(plans.save, campaign_id, dict(values), base_version=base.version)
+        if saved is not None:
+            left = _left(campaign_id)
+            same = left is not None and left.plan.version == base.version
+            st.session_state[f"_plan_left_{campaign_id}"] = Left(saved, left.drawn if left is not None and same else base.version)
+        return saved
 
     return save
 

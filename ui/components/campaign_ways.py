@@ -29,7 +29,7 @@ def found_of(session: Any, actor: Actor, campaign_id: int) -> list[Way]:
 
 def chosen(campaign_id: int, plan: CampaignPlan, found: list[Way], *, disabled: bool) -> None:
     """By which ways the campaign goes out."""
-    key = f"plan_{campaign_id}_ways_{plan.version}_{campaign_plan.turn()}"
+    key = f"plan_{campaign_id}_ways_{campaign_plan.widgets(campaign_id, plan)}"
     st.multiselect(
         "How people are reached", list(Outlet), default=[way.outlet for way in found], format_func=lambda one: one.label, key=key,
         on_change=_choose, args=(campaign_id, key), disabled=disabled, placeholder="Choose at least one channel",
@@ -54,7 +54,7 @@ def boxes(
 
 
 def _saved(campaign_id: int, plan: CampaignPlan, way: Way, field: str, *, disabled: bool) -> dict[str, Any]:
-    key = f"way_{campaign_id}_{way.outlet.value}_{field}_{plan.version}_{campaign_plan.turn()}"
+    key = f"way_{campaign_id}_{way.outlet.value}_{field}_{campaign_plan.widgets(campaign_id, plan)}"
     return {"key": key, "on_change": _save, "args": (campaign_id, way.outlet, field, key), "disabled": disabled}
 
 
