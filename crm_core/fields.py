@@ -23,7 +23,7 @@ from crm_core.db import shared
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
 from crm_core.kit import money
-from crm_core.kit.text import clean, one_line
+from crm_core.kit.text import clean, fold, one_line
 from crm_core.models import CustomField, PickOption
 from crm_core.vocabulary import Choice, FieldKind, StageKind
 
@@ -284,8 +284,8 @@ def resolve(session: Session, entity_key: str, path: str) -> tuple[FieldSpec, tu
 
 # --- from input to value ------------------------------------------------------------------------------------------------
 
-_TRUE = {"true", "yes", "y", "1", "on", "ja", "oui", "si", "x"}
-_FALSE = {"false", "no", "n", "0", "off", "nein", "non"}
+_TRUE = {"true", "yes", "y", "1", "on", "ja", "wahr", "oui", "vrai", "si", "x"}
+_FALSE = {"false", "no", "n", "0", "off", "nein", "falsch", "non", "faux"}
 _EMPTY = (None, "")
 
 
@@ -404,7 +404,7 @@ def _money(spec: FieldSpec, raw: Any, _timezone: str, currency: str) -> int:
 def _boolean(spec: FieldSpec, raw: Any, *_: Any) -> bool:
     if isinstance(raw, bool):
         return raw
-    text = str(raw).strip().lower().removesuffix(".0")
+    text = fold(str(raw).strip()).removesuffix(".0")
     if text in _TRUE:
         return True
     if text in _FALSE:

@@ -24,6 +24,7 @@ _MONTHS = {
 }
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
 _PARTS = re.compile(r"[0-9]+|[A-Za-z]+")
+_POINTED = re.compile(r"^\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b")
 _WITH_TIME = re.compile(r"^(.*?\d)(?:T|\s+|,\s*)(\d{1,2}:\d{2}.*)$")
 _TIME = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([AaPp][Mm])?$")
 _POINT = re.compile(r"^[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d+)?(\.\d*)?([eE][+-]?\d{1,3})?$")
@@ -138,7 +139,7 @@ def sniff_dates(values: Mapping[str, int], *, prefer: str = "dmy") -> Reading | 
     """The order in which a column's dates are written, from all of its values; None when it holds no dates.
 
     When several orders fit about equally well, one with a much narrower span of years wins (``20-10-16`` in a file of 2016 and 2017), then the
-    one that fits more values, then ``prefer``.
+    one that fits more values, then ``prefer``; where points stand between the parts the day comes before the month (``03.11.2021``).
     """
     total = sum(values.values())
     if not total or not _promising(values, lambda text: _tally({text: 1}, "dmy").hits + _tally({text: 1}, "mdy").hits):
@@ -149,6 +150,7 @@ def sniff_dates(values: Mapping[str, int], *, prefer: str = "dmy") -> Reading | 
         return None
     most = max(tally.hits for tally in fitting.values())
     close = {order: tally for order, tally in fitting.items() if tally.hits >= 0.98 * most}
+    prefer = "dmy" if prefer == "mdy" and all(map(_POINTED.match, values)) else prefer
     narrow = 3 * min(_years(tally) for tally in close.values()) + 3
     # A wrong day or two must not decide: 31-02-23 is no day of February, but would be one of the year 2031.
     likely = [order for order, tally in close.items() if _years(tally) <= narrow]

@@ -1,8 +1,9 @@
 """Which column is which field: by the names that people give them, checked against what the column holds. A proposal, open to change."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from rapidfuzz import fuzz
 from sqlmodel import Session, select
@@ -13,8 +14,9 @@ from crm_core.fields import FieldSpec
 from crm_core.kit.text import fold
 from crm_core.models import ImportMapping
 from crm_core.services.admin import pick_lists
+from crm_core.services.admin.imports import headings
 from crm_core.services.admin.imports import profile as profiles
-from crm_core.services.admin.imports.kinds import Kind
+from crm_core.services.admin.imports.kinds import KINDS, Kind
 from crm_core.services.admin.imports.plan import Column, Mode, NewField, Plan, Unknown, header_hash
 from crm_core.services.admin.imports.targets import CREATABLE, targets
 from crm_core.vocabulary import Action, FieldKind
@@ -43,8 +45,8 @@ def propose(session: Session, actor: Actor, kind: Kind, seen: profiles.Profile, 
     return replace(plan, constants=_constants(plan, kind, specs, seen))
 
 
-def match(columns: Iterable[profiles.Column], specs: Mapping[str, FieldSpec], kind: Kind) -> dict[str, str]:
-    """Header → field key; the likeliest pairs first, each field once."""
+def match(columns: Sequence[profiles.Column], specs: Mapping[str, FieldSpec], kind: Kind) -> dict[str, str]:
+    """Header → field key; the likeliest pairs first, each field once. Beside a column of one part of people's names, “Name” holds the other."""
     scored = [
         (score, -n, column.header, key)
         for n, column in enumerate(columns)
@@ -55,7 +57,19 @@ def match(columns: Iterable[profiles.Column], specs: Mapping[str, FieldSpec], ki
     for _score, _n, header, key in sorted(scored, reverse=True):
         if header not in found and key not in found.values():
             found[header] = key
-    return found
+    return _parts_of_names(columns, specs, found)
+
+
+def _parts_of_names(columns: Sequence[profiles.Column], specs: Mapping[str, FieldSpec], found: dict[str, str]) -> dict[str, str]:
+    """“Vorname” and “Name”, “Nom” and “Prénom”, “Nombre” and “Apellidos”: what was taken for the whole name is one word in most rows."""
+    fed = set(found.values()) & {"first_name", "last_name"}
+    if len(fed) != 1:
+        return found
+    missing = "last_name" if "first_name" in fed else "first_name"
+    whole = next((column for column in columns if found.get(column.header) == "name"), None)
+    if whole is None or missing not in specs or 2 * sum(" " in text for text in whole.values) > len(whole.values):
+        return found
+    return {**found, whole.header: missing}
 
 
 def words_of(name: str) -> str:
@@ -73,10 +87,16 @@ def _likeness(column: profiles.Column, spec: FieldSpec, kind: Kind) -> float:
     own = {words_of(spec.label), words_of(spec.key.removesuffix("_minor").removesuffix("_id").removeprefix("x_"))}
     if header in own:
         return 100
-    others = {words_of(name) for name in kind.synonyms.get(spec.key, ())}
+    others = _other_names(kind.entity, spec.key)
     if header in others:
         return 98
     return max((fuzz.token_sort_ratio(header, name) - 2 for name in own | others), default=0)
+
+
+@cache
+def _other_names(entity_key: str, field_key: str) -> frozenset[str]:
+    own = KINDS[entity_key].synonyms.get(field_key, ())
+    return frozenset(words_of(name) for name in (*own, *headings.names(entity_key, field_key)))
 
 
 def _can_hold(column: profiles.Column, spec: FieldSpec) -> bool:

@@ -20,8 +20,22 @@ MAX_DISTINCT = 20_000
 _KEPT = 300
 """Different values that are remembered for the screen, the most frequent first."""
 _MAX_CHOICES = 30
-_MONEY = re.compile(r"income|revenue|amount|price|cost|salary|budget|turnover|spend|fee|umsatz|preis|doanh thu", re.IGNORECASE)
-_TRUE_FALSE = ({"0", "1"}, {"yes", "no"}, {"y", "n"}, {"true", "false"}, {"ja", "nein"}, {"oui", "non"})
+_MONEY = re.compile(
+    r"income|revenue|amount|price|cost|salary|budget|turnover|spend|fee|umsatz|preis|betrag|montant|prix|precio|importe|doanh thu",
+    re.IGNORECASE,
+)
+_TRUE_FALSE = (
+    {"0", "1"},
+    {"yes", "no"},
+    {"y", "n"},
+    {"true", "false"},
+    {"ja", "nein"},
+    {"oui", "non"},
+    {"sí", "no"},
+    {"si", "no"},
+    {"wahr", "falsch"},
+    {"vrai", "faux"},
+)
 
 
 @dataclass(frozen=True)

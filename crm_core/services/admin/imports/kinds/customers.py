@@ -24,8 +24,8 @@ _STATUSES: Any = LeadStatus.__table__  # type: ignore[attr-defined]
 
 _PERSON = {
     "name": ("full name", "contact name", "person", "contact", "lead", "lead name", "customer name"),
-    "first_name": ("first name", "given name", "forename", "vorname"),
-    "last_name": ("last name", "surname", "family name", "nachname"),
+    "first_name": ("first name", "given name", "forename"),
+    "last_name": ("last name", "surname", "family name"),
     "email": ("e-mail", "email address", "mail", "e-mail address"),
     "phone": ("phone number", "telephone", "mobile", "mobile phone", "tel", "phone 1"),
     "job_title": ("title", "position", "job", "role"),
@@ -82,7 +82,7 @@ class Accounts(Kind):
         "country": ("office location", "country region"),
         "parent_id": ("subsidiary of", "parent", "parent company", "parent account", "belongs to"),
         "owner_id": ("account owner", "sales agent", "sales rep", "agent", "account manager"),
-        "postcode": ("zip", "zip code", "postal code", "plz"),
+        "postcode": ("zip", "zip code", "postal code"),
         "website": ("url", "domain", "web", "homepage", "company domain name"),
         "kind": ("account type", "type"),
         "street": ("address", "street address"),

@@ -69,6 +69,11 @@ def test_a_column_in_doubt_follows_the_preference():
     assert sniff_dates(values).ambiguous
 
 
+def test_days_with_points_begin_with_the_day_also_where_months_come_first():
+    assert sniff_dates(Counter(["03.11.2021", "04.05.2022"]), prefer="mdy").choice == "dmy"
+    assert sniff_dates(Counter(["03.11.2021", "04.15.2022"]), prefer="mdy").choice == "mdy"  # no other order fits
+
+
 def test_a_few_wrong_days_do_not_turn_dates_into_text():
     values = Counter({f"{day:02d}/01/2016": 1 for day in range(1, 29)})
     values["31/02/2016"] = 1
