@@ -20,7 +20,6 @@ from crm_core.services.customers import consent
 from crm_core.services.marketing import segments
 from crm_core.services.marketing.segments import Rule
 from crm_core.vocabulary import SOLD, Action, CampaignStatus, SegmentKind
-from ml import lift
 
 _SEGMENTS: Any = Segment.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
@@ -144,6 +143,8 @@ def _grouped(session: Session, of: Any, record: Any, clause: ColumnElement[bool]
 def detectable_points(people: int, base_pct: float, holdout_pct: float) -> float | None:
     """The smallest rise of a rate, in percentage points, that a campaign to ``people`` with a hold-out would show, reckoned as the campaign itself does:
     two-sided 5%, power 80%. None when it would show none."""
+    from ml import lift  # here: numpy and scipy are only needed when somebody asks
+
     found = lift.detectable_lift(base_pct / 100, people, holdout_pct / 100)
     return None if found >= 1 else 100 * found
 
