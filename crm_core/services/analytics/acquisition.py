@@ -65,6 +65,8 @@ def hidden_reason(actor: Actor) -> str:
     """Why a person must not see what a customer costs; empty when they may."""
     if actor.masked("campaign", "budget_minor"):
         return "Your role hides what campaigns cost."
+    if actor.masked("campaign", "starts_on"):
+        return "Your role hides when campaigns started."
     if any(actor.masked("deal", key) for key in ("outcome", "closed_on")):
         return "Your role hides when deals were won."
     partly = [key for key in ("deal", "account", "campaign") if Scope.ALL not in actor.scopes(key, Action.READ)]

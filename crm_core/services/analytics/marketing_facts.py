@@ -88,8 +88,11 @@ def new_customers(session: Session, actor: Actor, slots: Sequence[Slot]) -> list
 
 
 def campaign_returns(session: Session, actor: Actor, slot: Slot) -> Facts:
-    """What campaigns of the period cost and what won deals name them for. Campaigns in the bin count on both sides, since their deals stay."""
+    """What campaigns of the period cost and what won deals name them for; nothing for whoever may not see what that is made of. Campaigns in the bin count on
+    both sides, since their deals stay."""
     metric = METRICS["campaign_return"]
+    if any(actor.masked(*field) for field in metric.needs):
+        return Facts()
     ast = list_filter(metric, slot.period, owner_id=slot.owner_id)
     deals, revenue = session.execute(
         select(func.count(), func.coalesce(func.sum(_DEAL.c.amount_minor), 0)).where(

@@ -259,8 +259,8 @@ def _first_won(period: Period) -> list[Ast]:
 WHOLE = ("campaign_return", "acquisition_cost")
 """Figures that set records against the costs of campaigns: they have no trend and no groups."""
 _AMOUNT = (("deal", "amount_minor"),)
-_COST = (("campaign", "budget_minor"),)
-"""Who may not see a campaign's budget sees no sum of its costs either."""
+_COST = (("campaign", "budget_minor"), ("campaign", "starts_on"))
+"""Who may not see a campaign's budget sees no sum of its costs either; nor does whoever may not see on which day it started."""
 _CLOSED = ("owner_id", "product_id", "source")
 _DEALS: dict[str, Any] = {"area": "sales", "entity": "deal", "pipeline_path": "pipeline_id"}
 LEAST = 10

@@ -93,9 +93,12 @@ def instants_within(column: Any, period: Period, actor: Actor) -> ColumnElement[
 
 
 def extent(session: Session, actor: Actor, area: str, slot: Slot) -> Period | None:
-    """The first and last day that any figure of an area counts a record on, for the trend over all time; None without records."""
+    """The first and last day that any figure of an area counts a record on, for the trend over all time; None without records, or where the actor's role
+    hides their days."""
     days: list[date] = []
     for key, name in _DAYS_OF[area]:
+        if actor.masked(key, name):
+            continue
         table = entity(key).table
         column = table.c[name]
         # Two reads from either end of the index instead of min and max, which would walk through all of it.

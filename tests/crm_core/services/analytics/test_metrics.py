@@ -15,6 +15,7 @@ from sqlmodel import select
 from crm_core import lists, summaries
 from crm_core.db import read_session, versions, write_session
 from crm_core.errors import NotFound, NotPermitted
+from crm_core.fields import builtin
 from crm_core.kit.clock import frozen
 from crm_core.lists import ListQuery
 from crm_core.models import Account, Campaign, CampaignChannel, Contact, Deal, Lead, Order, Organisation, Stage, Ticket, Touchpoint
@@ -456,6 +457,34 @@ def test_a_masked_amount_hides_every_figure_made_of_it(cast):
     with read_session() as session:
         assert breakdowns.breakdown(session, masked, "revenue_won", "owner_id", select_period(masked, PeriodPreset.ALL)) == ()
         assert breakdowns.breakdown(session, masked, "win_rate", "source", select_period(masked, PeriodPreset.ALL)) == ()
+
+
+def test_a_hidden_start_of_campaigns_hides_what_is_made_of_it_and_nothing_else(cast):
+    fill(cast, 14)
+    masked = replace(cast["root"], masks=frozenset({("campaign", "starts_on")}))
+    selection = select_period(masked, PeriodPreset.ALL)
+    found = everything(masked, selection)
+    for key in ("campaign_cost", "campaign_return", "acquisition_cost"):
+        assert (found[key].value, found[key].points, found[key].hidden) == (None, (), True) and "hides" in found[key].reason
+    assert found["new_leads"].value == everything(cast["root"], selection)["new_leads"].value > 0
+    with write_session() as session:
+        session.add(Campaign(name="Long ago", starts_on=date(1999, 1, 1)))
+    with read_session() as session, frozen(NOW):
+        assert metrics.extent(session, cast["root"], "marketing", selection).start == date(1999, 1, 1)
+        assert metrics.extent(session, masked, "marketing", selection).start.year > 2000
+        with pytest.raises(NotPermitted, match="when campaigns started"):
+            acquisition.of_period(session, masked, selection.period)
+
+
+def test_hidden_fields_take_no_more_away_than_the_figures_that_are_made_of_them(cast):
+    """Whatever a role hides, a page of figures is there: with figures, and a sentence instead of those that need the field."""
+    fill(cast, 14)
+    selection = select_period(cast["root"], PeriodPreset.DAYS_30)
+    for key in ("deal", "lead", "campaign", "account", "order", "ticket"):
+        masks = frozenset((key, spec.key) for spec in builtin(key).values() if spec.maskable)
+        found = everything(replace(cast["root"], masks=masks), selection)
+        assert found.keys() == METRICS.keys() and sum(not figure.hidden for figure in found.values()) > len(METRICS) / 2, key
+        assert all(figure.reason for figure in found.values() if figure.hidden), key
 
 
 def test_a_doubled_revenue_is_a_change_and_a_wobbling_one_is_not(cast):
