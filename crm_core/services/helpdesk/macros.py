@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import case, func, or_, update
 from sqlmodel import Session, select
 
-from crm_core import db, events, lists, records
+from crm_core import db, events, lists, persons, records
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.fields import FieldSpec, parse_one, registry, to_json
@@ -257,16 +257,20 @@ def _words(
 
 
 def _values(session: Session, actor: Actor, ticket: Ticket) -> dict[str, str]:
+    """What stands for the fields: nothing for what the actor's role hides, so that the words for an empty field come instead."""
     organisation = session.exec(select(Organisation)).first()
     name = company = ""
     if ticket.contact_id and actor.can("contact", Action.READ) and not actor.masked("contact", "name"):
         name = lists.titles(session, actor, "contact", [ticket.contact_id]).get(ticket.contact_id, "")
-    if ticket.account_id and actor.can("account", Action.READ):
+    if ticket.account_id and actor.can("account", Action.READ) and not actor.masked("account", "name"):
         company = lists.titles(session, actor, "account", [ticket.account_id]).get(ticket.account_id, "")
     titles = ("dr", "prof", "mr", "mrs", "ms", "herr", "frau")
     first = next((part for part in name.split() if part.rstrip(".").lower() not in titles), "")
+    number = "" if actor.masked("ticket", "number") else ticket.number
+    told = persons.subjects(session, actor, "ticket", {ticket.id: ticket.subject})[ticket.id]
+    subject = ticket.subject if told == ticket.subject else ""
     return {
-        "first_name": first, "name": name, "company": company, "number": ticket.number, "subject": ticket.subject, "agent": actor.name,
+        "first_name": first, "name": name, "company": company, "number": number, "subject": subject, "agent": actor.name,
         "workspace": organisation.name if organisation else "",
     }  # fmt: skip
 

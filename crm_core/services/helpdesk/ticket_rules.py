@@ -51,4 +51,4 @@ def check_can_reopen(ticket: Ticket, now: datetime) -> None:
         raise Conflict("This ticket is open.")
     done_at = ticket.solved_at or ticket.closed_at
     if done_at is not None and now - done_at > timedelta(days=REOPEN_DAYS):
-        raise Conflict(f"This ticket was solved more than {REOPEN_DAYS} days ago. Open a new one and mention {ticket.number}.")
+        raise Conflict(f"This ticket was solved more than {REOPEN_DAYS} days ago. Open a new one and mention this one.")

@@ -1,5 +1,6 @@
 """Macros do all their steps or none and are taken back whole; two tickets become one and two again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -77,6 +78,27 @@ def test_a_macro_gives_a_task_by_working_days_which_goes_with_it(cast):
     with clock.frozen(datetime(2026, 6, 5, 10, tzinfo=UTC)):
         assert not do(bulk.undo, sam, outcome.operation_id).refused
     assert look(lists.find, sam, "task", ListQuery()).rows == []
+
+
+def test_a_macro_puts_nothing_into_its_words_that_the_role_of_its_user_hides(cast):
+    fields = ("first_name", "name", "company", "number", "subject")
+    text = " ".join(f"{{{{{key}|no {key}}}}}" for key in fields)
+    steps = [{"do": "answer", "text": text}, {"do": "note", "text": f"Note {text}"}, {"do": "task", "subject": f"Task {text}"}]
+    with_names = do(macros.save, cast["sam"], None, {"name": "All", "steps": steps})
+    account = do(accounts.create, cast["root"], {"name": "Alfreds"})
+    contact = do(contacts.create, cast["root"], {"name": "Maria Anders", "account_id": account.id})
+    ticket = do(tickets.create, cast["root"], {"subject": "For Maria", "contact_id": contact.id, "account_id": account.id})
+    masks = frozenset({("contact", "name"), ("account", "name"), ("ticket", "number")})
+    empty = " ".join(f"no {key}" for key in fields)
+    for blind in (replace(cast["sam"], masks=masks), replace(cast["sam"], masks=masks | {("ticket", "subject")}, veils=masks)):
+        assert look(macros.answer_for, blind, with_names.id, ticket.id) == empty
+        shown = look(macros.words_of, blind, with_names.steps, ticket.id)
+        assert [empty in words for _what, words in shown] == [True] * 3
+    do(bulk.use_macro, replace(cast["sam"], masks=masks), with_names.id, {ticket.id: ticket.version})
+    bodies = [message.body for message in look(tickets.messages, cast["root"], ticket.id)]
+    tasks = [row["subject"] for row in look(lists.find, cast["root"], "task", ListQuery()).rows]
+    assert {f"Note {empty}", empty} <= set(bodies) and tasks == [f"Task {empty}"]
+    assert look(macros.answer_for, cast["sam"], with_names.id, ticket.id) == f"Maria Maria Anders Alfreds {ticket.number} For Maria"
 
 
 def test_a_macro_on_many_leaves_alone_what_others_changed_and_what_has_gone_on_since(cast, macro):
