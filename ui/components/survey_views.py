@@ -218,6 +218,7 @@ def said(actor: Actor, survey: Survey, since: datetime | None) -> None:
             st.download_button(
                 "Export", partial(_file, actor, survey.id, wanted), file_name="survey-answers.csv", mime="text/csv", icon=":material/download:",
                 key="survey_export", on_click="ignore",
+                help="The file holds the answers of those people whom your role may export." if _partly(actor) else None,
             )  # fmt: skip
     dimension, group, title = st.session_state.get("_survey_group") or ("", None, "")
     if dimension and st.button(
@@ -257,6 +258,10 @@ def said(actor: Actor, survey: Survey, since: datetime | None) -> None:
     opened = next((row for row in rows if row.id == happened.opened), None)
     if opened is not None and page_of(actor, PAGES[opened.entity]) is not None:
         go(PAGES[opened.entity], id=opened.record_id)
+
+
+def _partly(actor: Actor) -> bool:
+    return actor.scopes("contact", Action.EXPORT) != actor.scopes("contact", Action.READ)
 
 
 def _tone(survey: Survey, score: int) -> str:

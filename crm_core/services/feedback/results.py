@@ -15,13 +15,14 @@ from sqlmodel import Session
 from crm_core import events, lists, reads
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
+from crm_core.errors import Invalid
 from crm_core.kit import clock, csvio
 from crm_core.kit.text import sort_key
 from crm_core.models import Contact, Survey, SurveyAnswer, SurveyInvitation
 from crm_core.services.feedback import replies, surveys
 from crm_core.services.feedback.survey_rules import LEAST_ANSWERS, SCALES
 from crm_core.summary_marks import bounds, day_of, zone_of
-from crm_core.vocabulary import Action, SurveyKind
+from crm_core.vocabulary import Action, Scope, SurveyKind
 from ml import lift, loyalty
 from ml.loyalty import Score
 
@@ -264,10 +265,15 @@ def answers(
     since: datetime | None = None,
     page: int = 1,
     size: int = 20,
+    action: Action = Action.READ,
 ) -> tuple[list[Said], int]:
-    """One page of answers, the latest first. ``band``: a part of the scale such as Promoters; ``dimension`` and ``group``: one group."""
+    """One page of answers, the latest first. ``band``: a part of the scale such as Promoters; ``dimension`` and ``group``: one group; ``action``: what
+    the actor may do with the people who answered."""
     survey = surveys.get(session, actor, survey_id)
     where = _wanted(actor, survey, band, only_comments, q, since)
+    if action is not Action.READ and Scope.ALL not in actor.scopes("contact", action):
+        contacts = entity("contact").table
+        where.append(I.c.contact_id.in_(pick(contacts.c.id).where(visible(actor, "contact", contacts, action, with_deleted=True))))
     source: Any = A.join(I, A.c.invitation_id == I.c.id)
     if dimension:
         column, source = _dimension(_seen(actor, dimension))
@@ -315,9 +321,13 @@ def export(
     q: str = "",
     since: datetime | None = None,
 ) -> bytes:
-    """The answers as CSV, those that the page shows. Needs the right to export contacts. Events: organisation.exported."""
+    """The answers as CSV, those that the page shows of people whom the actor may export. Needs the right to export contacts; raises Invalid when it reaches
+    none of them. Events: organisation.exported."""
     require(actor, "contact", Action.EXPORT)
-    rows, _ = answers(session, actor, survey_id, band=band, only_comments=only_comments, q=q, since=since, size=EXPORT_MOST)
+    wanted: dict[str, Any] = {"band": band, "only_comments": only_comments, "q": q, "since": since}
+    rows, _ = answers(session, actor, survey_id, **wanted, action=Action.EXPORT, size=EXPORT_MOST)
+    if not rows and answers(session, actor, survey_id, **wanted, size=1)[1]:
+        raise Invalid("Your role may export none of these answers.")
     events.record(
         session,
         actor,

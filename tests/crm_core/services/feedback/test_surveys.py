@@ -1,5 +1,6 @@
 """Surveys: who is asked and who is left alone, what an unhappy answer does, what the figures show to whom."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,7 +27,7 @@ from crm_core.models import (
 from crm_core.services.customers import unsubscribing
 from crm_core.services.feedback import answering, inviting, replies, results, survey_rules, surveys
 from crm_core.services.helpdesk import tickets
-from crm_core.vocabulary import SurveyKind
+from crm_core.vocabulary import Action, Scope, SurveyKind
 from tests.crm_core.services.feedback.asking import NOON, do, person, read, solved, survey, sweep, token_of
 
 DAY = timedelta(days=1)
@@ -218,6 +219,33 @@ def test_figures_hide_small_groups_and_what_is_out_of_sight(cast):
     assert b"word 3" in do(results.export, sam, made.id) if sam.can("contact", "export") else True
     with pytest.raises(NotPermitted):
         read(results.overview, cast["alice"], made.id)
+
+
+def test_the_export_holds_the_answers_of_those_people_whom_the_role_may_export(cast):
+    root, sam = cast["root"], cast["sam"]
+    made = survey(root, cooldown_days=0)
+    for who, owner in (("Mine", sam), ("Theirs", cast["charlie"])):
+        solved(root, person(root, who, owner_id=owner.user_id))
+    sweep(made.id)
+    for invitation in rows(SurveyInvitation):
+        answer(invitation, 5)
+    told = {
+        reach: do(results.export, _exporting(sam, *reach), made.id).decode("utf-8-sig")
+        for reach in ((Scope.OWN,), (Scope.TEAM,), (Scope.ALL,))
+    }
+    assert {reach: ("Mine" in file, "Theirs" in file) for reach, file in told.items()} == {
+        (Scope.OWN,): (True, False),
+        (Scope.TEAM,): (True, True),
+        (Scope.ALL,): (True, True),
+    }
+    with pytest.raises(Invalid, match="may export none of these"):
+        do(results.export, _exporting(cast["ana"], Scope.OWN), made.id)
+    with pytest.raises(NotPermitted):
+        do(results.export, _exporting(sam), made.id)
+
+
+def _exporting(actor, *scopes):
+    return replace(actor, grants={**actor.grants, ("contact", Action.EXPORT): frozenset(scopes)})
 
 
 def test_surveys_are_checked_and_belong_to_those_who_may(cast):
