@@ -328,7 +328,7 @@ def choices(
 ) -> dict[int, str]:
     """Id → name of records to choose from in a form: the first ones by name that match, and those already chosen."""
     found = entity(entity_key)
-    if found.lookup and not q:
+    if found.lookup and not q and not actor.masked(entity_key, found.title):
         read = lambda: _choices(session, actor, entity_key, "", limit)  # noqa: E731
         chosen = dict(shared(session, ("choices", entity_key, limit), (found.table.name,), read))
     else:
@@ -349,7 +349,9 @@ def _choices(session: Session, actor: Actor, entity_key: str, q: str, limit: int
         order = [alphabetical(table.c[found.sort[0]]), table.c.id]
     else:
         statement = statement.where(visible(actor, entity_key, table))
-        order = [table.c.id] if persons.blurs(actor, entity_key, found.title) else [_by_title(found, table), table.c.id]
+        order = [_by_title(found, table), table.c.id]
+    if persons.blurs(actor, entity_key, found.title):
+        order = [table.c.id]
     hits = search.within(session, actor, entity_key, q) if q and found.search else None
     if hits is not None:
         if found.lookup or Scope.ALL in actor.scopes(entity_key, Action.READ):

@@ -111,7 +111,8 @@ def product_names(session: Session, actor: Actor) -> dict[int, str]:
     """Name of each product that the actor may see, for axes and tables."""
     require(actor, "product", Action.READ)
     rows = session.execute(select(_PRODUCTS.c.id, _PRODUCTS.c.name).where(visible(actor, "product", _PRODUCTS, with_deleted=True)))
-    return dict(rows.tuples().all())
+    hidden = actor.masked("product", "name")
+    return {product_id: f"Product {product_id}" if hidden else name for product_id, name in rows.tuples()}
 
 
 def conversions(

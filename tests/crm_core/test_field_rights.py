@@ -12,6 +12,7 @@ from crm_core.db import read_session, write_session
 from crm_core.entities import RECORDS
 from crm_core.errors import Conflict, Invalid
 from crm_core.fields import registry
+from crm_core.frames.orders import product_names
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Account, Contact, Event, Lead, OutreachRules, Role, RoleFieldMask, Ticket
@@ -19,13 +20,16 @@ from crm_core.services import bulk, crud, exports, finder, setting_back
 from crm_core.services.admin import audit
 from crm_core.services.admin.imports import targets
 from crm_core.services.admin.imports.kinds import kind_of
+from crm_core.services.analytics import offer_worth
+from crm_core.services.analytics.methods import basket
 from crm_core.services.automation.steps import work
 from crm_core.services.collaboration import activities, agenda, interactions, outward, timeline, today
 from crm_core.services.customers import contacts, duplicates
 from crm_core.services.helpdesk import macros, tickets
 from crm_core.services.inbox import arrivals, by_hand
 from crm_core.services.marketing import campaigns, handouts, launching, letters, plans, segments
-from crm_core.services.sales import board, deals, leads
+from crm_core.services.sales import board, categories, deals, leads, orders, products
+from crm_core.services.sales import lines as line_rules
 from crm_core.vocabulary import Action, ActivityKind, FieldKind, FieldLevel, InboundChannel, Outlet
 from tests.verbs import do, look
 
@@ -200,6 +204,48 @@ def test_a_masked_field_shows_its_trace_and_is_told_on_no_path(cast):
         assert duplicates.check(session, blind, "contact", typed) == duplicates.Found()
     with pytest.raises(Invalid, match="masked for your role"):
         do(crud.update, blind, "contact", contact, {"email": "j…@secret-corp.example"})
+
+
+@pytest.mark.parametrize(("key", "verbs", "amount"), [("deal", deals, "amount_minor"), ("order", orders, "total_minor")])
+def test_lines_tell_neither_name_nor_price_nor_rate_of_a_product_that_a_role_hides(cast, key, verbs, amount):
+    root = cast["root"]
+    product = do(crud.create, root, "product", {"name": "Secret Mill", "price_minor": 9_900, "tax_rate_pct": 7.5}).id
+    record = do(verbs.create, root, {"name": "Chance"} if key == "deal" else {}).id
+    do(
+        verbs.set_lines,
+        root,
+        record,
+        [{"product_id": product, "name": "Secret Mill, red", "unit_price_minor": 5, "tax_rate_pct": 1}],
+    )
+    blind = replace(root, masks=frozenset(("product", field) for field in ("name", "price_minor", "tax_rate_pct", "cost_minor")))
+    (line,) = look(verbs.lines, blind, record)
+    told = look(products.price_of, blind, product)
+    assert (line.name, told.name, told.price_minor, told.tax_rate_pct) == (f"Product {product}", f"Product {product}", None, None)
+    do(verbs.set_lines, blind, record, [line_rules.given(replace(line, quantity=3))])
+    assert look(verbs.lines, root, record)[0].name == "Secret Mill, red", "what was not seen is not written over"
+    for row, hidden in (
+        ({"tax_rate_pct": 1}, "list prices are hidden"),
+        ({"unit_price_minor": 1}, "tax rates of products are hidden"),
+    ):
+        with pytest.raises(Invalid, match=hidden):
+            do(verbs.set_lines, blind, record, [{"product_id": product, **row}])
+    do(verbs.set_lines, blind, record, [{"product_id": product, "name": "Mine", "unit_price_minor": 7, "tax_rate_pct": 2}])
+    assert look(lists.rows_of, root, key, [record], [look(registry, key)[amount]])[0][amount] == 7
+
+
+def test_offers_tell_neither_price_nor_name_of_a_product_that_a_role_hides(cast):
+    root = cast["root"]
+    ids = [do(crud.create, root, "product", {"name": name, "price_minor": 500, "cost_minor": 100}).id for name in ("Zinc", "Alum")]
+    blind = replace(root, masks=frozenset({("product", "name"), ("product", "price_minor"), ("product_category", "name")}))
+    assert look(product_names, blind) == {one: f"Product {one}" for one in ids}
+    assert list(look(basket.products, blind).items()) == [(str(one), f"Product {one}") for one in ids], "nor does their order"
+    assert list(look(basket.products, root).values()) == ["Alum", "Zinc"]
+    assert look(offer_worth.worths, blind)[ids[0]] == offer_worth.Worth(None, 100, None)
+    assert offer_worth.together(look(offer_worth.worths, blind), ids) == offer_worth.Worth(None, 200, None)
+    for name in ("Zoo", "Ark"):
+        do(categories.create, root, name)
+    assert list(look(basket.categories, root).values()) == ["Ark", "Zoo"]
+    assert [one.partition(" ")[0] for one in look(basket.categories, blind).values()] == ["Product", "Product"]
 
 
 def test_a_role_that_was_given_levels_gives_them_to_its_people(cast):

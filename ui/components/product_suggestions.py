@@ -27,10 +27,11 @@ def deal_suggestions(actor: Actor, deal_id: int, version: int, may_edit: bool) -
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 _words(actor, one)
                 if may_edit:
-                    st.button(
-                        "Add", icon=":material/add:", type="tertiary", key=f"take_{one.product_id}", on_click=_take, args=(deal_id, version, one),
-                        help=f"Put one {fmt.md(one.name)} on the deal",
-                    )  # fmt: skip
+                    if one.price_minor is not None:
+                        st.button(
+                            "Add", icon=":material/add:", type="tertiary", key=f"take_{one.product_id}", on_click=_take, args=(deal_id, version, one),
+                            help=f"Put one {fmt.md(one.name)} on the deal",
+                        )  # fmt: skip
                     _no("deal", deal_id, one)
 
 
@@ -55,14 +56,14 @@ def customer_suggestions(actor: Actor, entity: str, record_id: int, may_edit: bo
 
 
 def _words(actor: Actor, one: Suggestion) -> None:
-    price = fmt.money(actor, one.price_minor)
+    price = f" · {fmt.money(actor, one.price_minor)}" if one.price_minor is not None else ""
     if one.dearer:
         why = f"instead of {one.because}: {one.confidence:.0%} of those who bought one of the two chose it"
     else:
         why = f"{one.confidence:.0%} of those with {one.because} have it too"
         why += f", {one.confidence / one.lift:.0%} of all" if one.lift else ""
     box = st.container(gap=None, width="stretch")
-    box.markdown(f"{fmt.md(one.name)} · {fmt.md(price)}")
+    box.markdown(fmt.md(one.name + price))
     box.caption(fmt.md(why))
     if told := worth_words(actor, one):
         box.caption(fmt.md(told))

@@ -1,7 +1,7 @@
 """What an offer is worth and whether it can be delivered: margin and stock of products. What is not known stays unknown, never zero."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -18,22 +18,22 @@ ORDERS = {LIKELIEST: "The likeliest first", WORTHIEST: "The highest expected mar
 
 @dataclass(frozen=True)
 class Worth:
-    """One product, or several offered together, in minor units at list price. None is what nobody wrote down."""
+    """One product, or several offered together, in minor units at list price. None is what nobody wrote down, or what the reader's role hides."""
 
-    price_minor: int
+    price_minor: int | None
     cost_minor: int | None
     stock: int | None
 
     @property
     def margin_minor(self) -> int | None:
         """List price − cost."""
-        return None if self.cost_minor is None else self.price_minor - self.cost_minor
+        return None if self.cost_minor is None or self.price_minor is None else self.price_minor - self.cost_minor
 
     @property
     def margin_share(self) -> float | None:
         """Margin ÷ list price; None without a price, too."""
         margin = self.margin_minor
-        return None if margin is None or self.price_minor <= 0 else margin / self.price_minor
+        return None if margin is None or not self.price_minor or self.price_minor <= 0 else margin / self.price_minor
 
     def expected_minor(self, chance: float) -> int | None:
         """Margin × probability."""
@@ -84,14 +84,11 @@ def hides_costs(actor: Actor) -> bool:
 
 
 def worths(session: Session, actor: Actor, ids: Collection[int] | None = None) -> dict[int, Worth]:
-    """What is known of the products that the actor may see (of some of them); costs and stock only as far as they are not masked."""
+    """What is known of the products that the actor may see (of some of them), only as far as it is not masked."""
     require(actor, "product", Action.READ)
+    hidden: dict[str, Any] = {key: None for key in ("price_minor", "cost_minor", "stock") if actor.masked("product", key)}
     found = everyones(session, actor, ids)
-    if hides_costs(actor):
-        found = {key: Worth(one.price_minor, None, one.stock) for key, one in found.items()}
-    if actor.masked("product", "stock"):
-        found = {key: Worth(one.price_minor, one.cost_minor, None) for key, one in found.items()}
-    return found
+    return {key: replace(one, **hidden) for key, one in found.items()} if hidden else found
 
 
 def everyones(session: Session, actor: Actor, ids: Collection[int] | None = None) -> dict[int, Worth]:
@@ -110,9 +107,10 @@ def together(known: Mapping[int, Worth], items: Iterable[int]) -> Worth | None:
     if not found or any(one is None for one in found):
         return None
     parts = [one for one in found if one is not None]
-    costs, stocks = [one.cost_minor for one in parts], [one.stock for one in parts]
+    prices, costs, stocks = ([getattr(one, key) for one in parts] for key in ("price_minor", "cost_minor", "stock"))
+    price = None if None in prices else sum(prices)
     cost = None if None in costs else sum(each for each in costs if each is not None)
     stock = min((each for each in stocks if each is not None), default=None)
     if None in stocks and stock != 0:
         stock = None
-    return Worth(sum(one.price_minor for one in parts), cost, stock)
+    return Worth(price, cost, stock)

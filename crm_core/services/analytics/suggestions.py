@@ -19,7 +19,7 @@ from crm_core.services.analytics import marks, offer_worth
 from crm_core.services.analytics.marks import MarkRow
 from crm_core.services.analytics.offer_worth import Limits, Worth
 from crm_core.services.sales import deals
-from crm_core.services.sales.lines import given
+from crm_core.services.sales.lines import given, shown_name
 from crm_core.vocabulary import Action, StageKind
 
 _ROWS: Any = ProductSuggestion.__table__  # type: ignore[attr-defined]
@@ -31,12 +31,12 @@ DECAY_AFTER, DECAY_DAYS = 5, 180
 @dataclass(frozen=True)
 class Suggestion:
     """One product to offer. ``because``: the product from which it follows; ``dearer``: instead of it rather than beside it; ``lift``: how many times
-    as often as among all, where it is known. ``worth``: its margin and stock as far as they are known and not masked; ``asked_stock``: whether
+    as often as among all, where it is known. ``price_minor``: None where it is masked. ``worth``: its margin and stock as far as they are known and not masked; ``asked_stock``: whether
     the run asked for what is in stock."""
 
     product_id: int
     name: str
-    price_minor: int
+    price_minor: int | None
     because_id: int
     because: str
     confidence: float
@@ -95,7 +95,7 @@ def _beside(session: Session, actor: Actor, inside: list[int]) -> list[dict[str,
             found += [{**one, "because": product_id, "run": mark.run_id} for one in mark.detail.get("with", ())]
             found += [
                 {**one, "because": product_id, "run": mark.run_id, "confidence": one["share"], "count": 0, "dearer": True}
-                for one in mark.detail.get("dearer", ())
+                for one in (() if actor.masked("product", "price_minor") else mark.detail.get("dearer", ()))
             ]
     return _once(sorted(found, key=lambda one: (bool(one.get("dearer")), -one["confidence"])))
 
@@ -143,10 +143,11 @@ def _shown(
         limit = limits.get(one.get("run"), Limits())
         if limit.refuses(decide.get(product_id)):
             continue
-        because_name = products[because].name if because in products else "what they have"
+        because_name = shown_name(actor, because, products[because].name) if because in products else "what they have"
+        price = None if actor.masked("product", "price_minor") else row.price_minor
         kept.append(
             Suggestion(
-                product_id, row.name, row.price_minor, because, because_name, float(one["confidence"]), int(one.get("count", 0)), one.get("run"),
+                product_id, shown_name(actor, product_id, row.name), price, because, because_name, float(one["confidence"]), int(one.get("count", 0)), one.get("run"),
                 bool(one.get("dearer")), float(one["lift"]) if one.get("lift") else None, shown.get(product_id), limit.in_stock,
             )
         )  # fmt: skip

@@ -386,7 +386,7 @@ def _order_from(session: Session, actor: Actor, deal: Deal) -> Order | None:
 def lines(session: Session, actor: Actor, deal_id: int) -> list[LineView]:
     """The products of a deal in their order; without prices where the amount is hidden from the actor."""
     get(session, actor, deal_id)
-    return line_rules.views(_lines(session, deal_id), hidden=actor.masked("deal", "amount_minor"))
+    return line_rules.views(actor, _lines(session, deal_id), hidden=actor.masked("deal", "amount_minor"))
 
 
 def _lines(session: Session, deal_id: int) -> list[DealLine]:
@@ -415,7 +415,7 @@ def set_lines(
         raise Invalid(f"A deal can have at most {MAX_LINES} lines.")
     line_rules.refuse_hidden(actor, "deal", "amount_minor")
     before_lines = _lines(session, deal_id)
-    kept = {line.product_id for line in before_lines}
+    kept = {line.product_id: line.name for line in before_lines}
     made = [
         DealLine(deal_id=deal_id, position=position, **line_rules.priced(session, actor, position, row, kept))
         for position, row in enumerate(rows)

@@ -4,7 +4,7 @@ How it is reckoned: the net amount of one period is quantity × price × (1 − 
 line and period, half to even, as each period is billed on its own. The line's total and tax are those times the number of periods.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -83,13 +83,13 @@ def given(line: LineView) -> dict[str, Any]:
     return {key: getattr(line, key) for key in GIVEN}
 
 
-def views(rows: Iterable[DealLine | OrderLine], *, hidden: bool) -> list[LineView]:
-    """The lines, without their prices where the amount of the record is hidden."""
+def views(actor: Actor, rows: Iterable[DealLine | OrderLine], *, hidden: bool) -> list[LineView]:
+    """The lines, without their prices where the amount of the record is hidden, and without names of products where these are."""
     return [
         LineView(
             row.id or 0,
             row.product_id,
-            row.name,
+            shown_name(actor, row.product_id, row.name),
             row.quantity,
             None if hidden else row.unit_price_minor,
             Decimal(0) if hidden else row.discount_pct,
@@ -102,6 +102,11 @@ def views(rows: Iterable[DealLine | OrderLine], *, hidden: bool) -> list[LineVie
         )
         for row in rows
     ]
+
+
+def shown_name(actor: Actor, product_id: int | None, name: str) -> str:
+    """The name of a product on a line, as lists show it; words that stand for no product stay."""
+    return f"Product {product_id}" if product_id is not None and actor.masked("product", "name") else name
 
 
 def refuse_stale(word: str, now: Sequence[LineView], *, stale: bool, base_lines: Sequence[LineView] | None) -> None:
@@ -122,20 +127,26 @@ def refuse_hidden(actor: Actor, entity: str, field: str) -> None:
         raise Invalid("Amounts are read-only for your role, so you can't change the products.")
 
 
-def priced(session: Session, actor: Actor, position: int, row: Mapping[str, Any], kept: Collection[int | None]) -> dict[str, Any]:
-    """The checked columns of a line: product, name, quantity, price, discount, terms, tax and total. Raises Invalid naming the line.
+def priced(session: Session, actor: Actor, position: int, row: Mapping[str, Any], kept: Mapping[int | None, str]) -> dict[str, Any]:
+    """The checked columns of a line: product, name, quantity, price, discount, terms, tax and total. Raises Invalid naming the line, also where it would
+    take over what the actor's role hides of the product.
 
-    ``kept``: products of the lines as they stand, which stay allowed though they left the catalogue or the viewer's sight.
+    ``kept``: products of the lines as they stand and the names that they have there; they stay allowed though they left the catalogue or the viewer's sight.
     """
     where = f"Line {position + 1}"
     product = _product(session, actor, row.get("product_id"), kept)
-    name = clean(str(row.get("name") or (product.name if product else "")))[:300]
+    said = row.get("name") or (product.name if product else "")
+    if product and actor.masked("product", "name"):  # what stands for a name that was not seen is not written
+        said = kept.get(product.id, product.name)
+    name = clean(str(said))[:300]
     if not name or (row.get("product_id") and product is None):
         raise Invalid(f"{where}: choose a product or write what is sold.")
     try:
         quantity = Decimal(str(row.get("quantity") if row.get("quantity") is not None else 1)).quantize(Decimal("0.001"))
         discount = Decimal(str(row.get("discount_pct") or 0)).quantize(Decimal("0.001"))
         given = row.get("unit_price_minor")
+        if given is None and product and actor.masked("product", "price_minor"):
+            raise Invalid(f"{where}: list prices are hidden from your role, so type the price.")
         price = int(given) if given is not None else (product.price_minor if product else 0)
     except (InvalidOperation, ValueError, OverflowError) as error:
         raise Invalid(f"{where}: quantity, price and discount must be numbers.") from error
@@ -146,7 +157,7 @@ def priced(session: Session, actor: Actor, position: int, row: Mapping[str, Any]
     if not 0 < quantity < 10**9 or not 0 <= discount <= 100 or not 0 <= price < 10**14:
         raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100%.")
     billing, periods = _terms(where, row, product)
-    rate = _rate(session, where, row, product)
+    rate = _rate(session, actor, where, row, product)
     net = line_total(quantity, price, discount)
     if net * periods >= MAX_TOTAL:
         raise Invalid(f"{where}: quantity times price times periods is too large an amount.")
@@ -179,10 +190,12 @@ def _terms(where: str, row: Mapping[str, Any], product: Product | None) -> tuple
     return billing, periods
 
 
-def _rate(session: Session, where: str, row: Mapping[str, Any], product: Product | None) -> Decimal:
+def _rate(session: Session, actor: Actor, where: str, row: Mapping[str, Any], product: Product | None) -> Decimal:
     """The tax rate of the line: its own, the product's, or the usual one of the workspace."""
     said: Any = row.get("tax_rate_pct")
     if said is None:
+        if product and actor.masked("product", "tax_rate_pct"):
+            raise Invalid(f"{where}: tax rates of products are hidden from your role, so type the rate.")
         said = usual_rate(session, product)
     try:
         rate = Decimal(str(said)).quantize(Decimal("0.001"))
@@ -200,7 +213,7 @@ def usual_rate(session: Session, product: Product | None) -> float:
     return session.exec(select(Organisation.tax_rate_pct)).first() or 0.0
 
 
-def _product(session: Session, actor: Actor, product_id: Any, kept: Collection[int | None]) -> Product | None:
+def _product(session: Session, actor: Actor, product_id: Any, kept: Mapping[int | None, str]) -> Product | None:
     if not product_id:
         return None
     if product_id in kept:

@@ -88,7 +88,7 @@ def move(session: Session, actor: Actor, order_id: int, status: OrderStatus, *, 
 def lines(session: Session, actor: Actor, order_id: int) -> list[LineView]:
     """The products of an order; without prices where the total is hidden from the actor."""
     get(session, actor, order_id)
-    return line_rules.views(_lines(session, order_id), hidden=actor.masked("order", "total_minor"))
+    return line_rules.views(actor, _lines(session, order_id), hidden=actor.masked("order", "total_minor"))
 
 
 def _lines(session: Session, order_id: int) -> list[OrderLine]:
@@ -115,7 +115,7 @@ def set_lines(
         raise Invalid(f"An order can have at most {MAX_LINES} lines.")
     line_rules.refuse_hidden(actor, "order", "total_minor")
     before_lines = _lines(session, order_id)
-    kept = {line.product_id for line in before_lines}
+    kept = {line.product_id: line.name for line in before_lines}
     made = [
         OrderLine(order_id=order_id, **line_rules.priced(session, actor, position, row, kept)) for position, row in enumerate(rows)
     ]

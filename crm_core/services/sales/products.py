@@ -10,24 +10,26 @@ from crm_core import records, summaries
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.models import OrderLine
-from crm_core.services.sales.lines import usual_rate
+from crm_core.services.sales.lines import shown_name, usual_rate
 from crm_core.vocabulary import SOLD, Action, Billing, Scope
 
 
 @dataclass(frozen=True)
 class Price:
-    """What a new line takes over from a product: name, list price in minor units, terms, tax rate."""
+    """What a new line takes over from a product: name, list price in minor units, terms, tax rate; None for what the reader's role hides."""
 
     name: str
-    price_minor: int
+    price_minor: int | None
     billing: Billing
-    tax_rate_pct: float
+    tax_rate_pct: float | None
 
 
 def price_of(session: Session, actor: Actor, product_id: int) -> Price:
     """The list price of a product the actor may see."""
     product = records.get(session, actor, "product", product_id)
-    return Price(product.name, product.price_minor, product.billing, usual_rate(session, product))
+    price = None if actor.masked("product", "price_minor") else product.price_minor
+    rate = None if actor.masked("product", "tax_rate_pct") else usual_rate(session, product)
+    return Price(shown_name(actor, product.id, product.name), price, product.billing, rate)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sqlalchemy import and_, func, select, update
 from sqlmodel import Session, col
 from sqlmodel import select as pick
 
-from crm_core import db, events, lists, records
+from crm_core import db, events, lists, persons, records
 from crm_core.access import Actor, visible
 from crm_core.errors import Conflict, Invalid
 from crm_core.kit import clock
@@ -59,8 +59,9 @@ def of_order(session: Session, actor: Actor, order_id: int) -> list[Used]:
 def _used(actor: Actor, row: Redemption, promotion: Promotion) -> Used:
     released = row.released_because.label if row.released_at is not None and row.released_because is not None else ""
     sees = actor.can("promotion", Action.READ) and promotion.deleted_at is None
+    name = f"Promotion {promotion.id}" if actor.masked("promotion", "name") else promotion.name
     return Used(
-        row.id, row.code, promotion.name if sees else "", promotion.id if sees else None,
+        row.id, persons.hidden(actor, "promotion", "code", row.code), name if sees else "", promotion.id if sees else None,
         None if actor.masked("order", "total_minor") else row.amount_minor, row.from_shop, row.remark, released, row.released_at or row.at,
     )  # fmt: skip
 
@@ -102,7 +103,9 @@ def orders_of(session: Session, actor: Actor, promotion_id: int, *, page: int = 
     hidden = actor.masked("order", "total_minor")
     return [
         Use(
-            row.id, row.number, names["account"].get(row.account_id) or names["contact"].get(row.contact_id, ""), row.code, row.at,
+            row.id, persons.hidden(actor, "order", "number", row.number),
+            names["account"].get(row.account_id) or names["contact"].get(row.contact_id, ""),
+            persons.hidden(actor, "promotion", "code", row.code), row.at,
             None if hidden else row.amount_minor,
         )
         for row in rows

@@ -3,13 +3,11 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
 from sqlmodel import Session
 
-from crm_core.access import Actor, require, visible
+from crm_core import lists
+from crm_core.access import Actor, require
 from crm_core.errors import Invalid
-from crm_core.models import Product, ProductCategory
-from crm_core.ordering import alphabetical
 from crm_core.services.analytics import offer_worth
 from crm_core.services.analytics.methods.base import Method, Outcome, Param, Report
 from crm_core.services.analytics.methods.segmentation import MONTH_DAYS, PERIODS
@@ -35,23 +33,14 @@ MIN_BASKETS = 100
 
 def categories(session: Session, actor: Actor) -> dict[str, str]:
     """Product categories by id."""
-    table = ProductCategory.__table__  # type: ignore[attr-defined]
     require(actor, "product", Action.READ)
-    rows = session.execute(select(table.c.id, table.c.name).order_by(alphabetical(table.c.name)))
-    return {str(row.id): row.name for row in rows}
+    return {str(key): name for key, name in lists.choices(session, actor, "product_category", limit=MOST_NAMED).items()}
 
 
 def products(session: Session, actor: Actor) -> dict[str, str]:
     """Products by id, the first ones by name."""
     require(actor, "product", Action.READ)
-    table = Product.__table__  # type: ignore[attr-defined]
-    rows = session.execute(
-        select(table.c.id, table.c.name)
-        .where(visible(actor, "product", table))
-        .order_by(alphabetical(table.c.name), table.c.id)
-        .limit(MOST_NAMED)
-    )
-    return {str(row.id): row.name for row in rows}
+    return {str(key): name for key, name in lists.choices(session, actor, "product", limit=MOST_NAMED).items()}
 
 
 def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: datetime, report: Report) -> Outcome:
@@ -165,6 +154,8 @@ def _upsell(session: Session, actor: Actor, lines: "pd.DataFrame", min_count: in
     from ml.basket import upsell
     from ml.basket_upsell import COLUMNS
 
+    if actor.masked("product", "price_minor"):
+        return pd.DataFrame(columns=COLUMNS)
     products = catalogue(session, actor)
     products = products[products["unit_price"] > 0]
     if products.empty:

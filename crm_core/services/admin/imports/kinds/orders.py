@@ -85,6 +85,9 @@ class Orders(Kind):
             raise RowRefused(line_product_id=f"The order {old.number} was there before this import, so its lines stay as they are.")
         if line["line_product_id"] is None:
             raise RowRefused(line_product_id="The line names no product.")
+        for key, field in (("line_price_minor", "price_minor"), ("line_tax_rate_pct", "tax_rate_pct")):
+            if line[key] is None and batch.actor.masked("product", field):
+                raise RowRefused(**{key: "The product’s own is hidden from your role, so the file must say it."})
         batch.attach(line)
 
     def wrote(self, batch: "Batch", created: Sequence[Written], updated: Sequence[Written]) -> None:
