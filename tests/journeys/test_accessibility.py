@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.journeys.hands import settled
+from tests.journeys.looks import one, row
 from ui.navigation import PAGES
 
 SHELL = {
@@ -53,15 +55,63 @@ def test_a_list_a_record_and_a_dialog_work_without_a_mouse(demo_app, tab):
     expect(field).to_be_focused()
     page.page.keyboard.type(name[:6])
     expect(page.page.get_by_role("dialog").get_by_role("button", name=name).first).to_be_visible()
+    page.page.keyboard.press("ArrowDown")
+    expect(page.page.get_by_role("dialog").get_by_role("button", name=name).first).to_be_focused()
+    page.page.keyboard.press("ArrowUp")
+    expect(field).to_be_focused()
     page.page.keyboard.press("Escape")
     expect(page.page.get_by_role("dialog")).to_have_count(0)
+    page.go("Contacts").heading("Contacts")
+    page.page.keyboard.press("ControlOrMeta+k")
+    expect(field).to_be_focused()
+    page.page.keyboard.type(name)
+    page.page.keyboard.press("Enter")  # faster than what was typed is answered
+    heading = page.page.get_by_role("heading", name=name)
+    expect(heading).to_be_visible()
+    expect(heading).to_be_focused()
     page.go("Contacts").heading("Contacts")
     page.page.keyboard.press("n")
     dialog = page.page.get_by_role("dialog")
     expect(dialog.get_by_label("Name *")).to_be_focused()
+    expect(dialog.get_by_label("Account", exact=True)).to_be_visible()
     for key, there in (("Tab", "Account"), ("Tab", "Job title"), ("Shift+Tab", "Account"), ("Shift+Tab", "Name *")):
         page.page.keyboard.press(key)
         expect(dialog.get_by_label(there, exact=True)).to_be_focused()
+
+
+@pytest.mark.slow
+def test_keys_belong_to_the_dialog_that_is_open_and_the_cursor_is_where_one_writes(demo_app, tab):
+    ticket = row("select id, subject from ticket where status = 'open' order by id limit 1")
+    page = tab(demo_app, "support_agent").open(f"/ticket?id={ticket.id}").heading(ticket.subject)
+    keys, dialog = page.page.keyboard, page.page.get_by_role("dialog")
+    said = "select count(*) from ticket_message where ticket_id = :id"
+    before = one(said, id=ticket.id)
+    box = page.page.get_by_placeholder("Write to the customer")
+    box.fill("Not finished yet")
+    settled(page)
+    keys.press("e")
+    expect(dialog.get_by_label("Subject *")).to_be_focused()
+    keys.press("End")
+    keys.type(" again")
+    keys.press("ControlOrMeta+Enter")
+    page.heading(f"{ticket.subject} again")
+    expect(box).to_have_value("Not finished yet")
+    assert one(said, id=ticket.id) == before, "the answer behind the dialog went out"
+
+    deal = row("select id, name from deal where outcome = 'open' order by id limit 1")
+    page = tab(demo_app, "administrator").open(f"/deal?id={deal.id}").heading(deal.name)
+    keys, dialog = page.page.keyboard, page.page.get_by_role("dialog")
+    log = page.page.get_by_placeholder("What happened?")
+    log.press_sequentially("Spoke with them")
+    keys.press("ControlOrMeta+Enter")
+    page.sees("Note logged.")
+    expect(log).to_have_value("")
+    expect(log).to_be_focused()
+    log.blur()
+    keys.press("w")
+    expect(dialog.get_by_label("Why did we win?")).to_be_focused()
+    keys.press("ControlOrMeta+Enter")
+    page.sees("Re-open")
 
 
 def _tab_to(page, target, most=120):

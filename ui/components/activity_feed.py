@@ -79,7 +79,7 @@ def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> N
                 label_visibility="collapsed",
             )
             # Another button for each filling: a second click on the one before is no empty entry.
-            pressed = st.button("Save", type="primary", key=f"{name}_save" + (f"_{turn}" if turn else ""))
+            pressed = st.button("Save", type="primary", key=f"{name}_save" + (f"_{turn}" if turn else ""), shortcut="ctrl+enter")
         if kind in _WAYS:
             reach_note(contact_id, _WAYS[kind])
         outcome: CallOutcome | None = None

@@ -42,7 +42,7 @@ def _dialog(actor: Actor, entity_key: str, record_id: int, version: int, owner_i
             format_func=lambda one: names[one],
             key=f"assign_to_{entity_key}_{record_id}",
         )
-        if st.button("Assign", type="primary", key="assign_yes"):
+        if st.button("Assign", type="primary", key="assign_yes", shortcut="ctrl+enter"):
             success = fmt.md(f"Assigned to {names[chosen]}.")
             if perform(command, record_id, chosen, base_version=version, success=success) is not None:
                 st.rerun()

@@ -56,7 +56,7 @@ export default function (component) {
       el.tabIndex = 0
       el.dataset.id = card.id
       el.setAttribute("role", "button")
-      el.setAttribute("aria-label", `${card.title}, ${card.amount}, ${column.label}. Enter opens; Shift with arrow keys moves.`)
+      el.setAttribute("aria-label", `${card.title}, ${card.amount}, ${column.label}. Enter opens; arrow keys lead to other cards; with Shift they move this one.`)
       el.draggable = card.movable
       if (!card.movable) el.setAttribute("aria-disabled", "true")
       const add = (className, ...texts) => {
@@ -81,14 +81,19 @@ export default function (component) {
       el.ondragend = () => el.classList.remove("drag")
       el.onclick = () => setTriggerValue("opened", { id: card.id })
       el.onkeydown = (event) => {
-        if (event.key === "Enter") { event.preventDefault(); setTriggerValue("opened", { id: card.id }); return }
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); setTriggerValue("opened", { id: card.id }); return }
         const step = event.shiftKey && card.movable ? { ArrowRight: 1, ArrowLeft: -1 }[event.key] : undefined
         const one = under(card)
         const here = one ? data.columns.findIndex((column) => column.id === (one.next ?? one.to)) : place
         const target = step === undefined ? undefined : data.columns[here + step]
         if (target) { event.preventDefault(); move(card, column.id, target.id); return }
-        const near = { ArrowDown: el.nextElementSibling, ArrowUp: el.previousElementSibling }[event.key]
-        if (near && near.classList.contains("card")) { event.preventDefault(); near.focus() }
+        if (event.shiftKey) return
+        const row = [...pile.children].indexOf(el)
+        const piles = [...root.querySelectorAll(".cards")].map((each) => [...each.querySelectorAll(".card")])
+        const beside = { ArrowRight: piles.slice(place + 1), ArrowLeft: piles.slice(0, place).reverse() }[event.key]
+        const over = beside?.find((cards) => cards.length)
+        const near = { ArrowDown: piles[place][row + 1], ArrowUp: piles[place][row - 1] }[event.key] ?? over?.[Math.min(row, over.length - 1)]
+        if (near) { event.preventDefault(); near.focus() }
       }
       pile.append(el)
     }

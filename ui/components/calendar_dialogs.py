@@ -43,7 +43,7 @@ def plan(at: datetime) -> None:
         contact = picker("Contact", lambda q: load(lists.choices, "contact", q, limit=8), key="plan_contact") if actor.can("contact", Action.READ) else None  # fmt: skip
     place, guests, send = _about(contact) if meeting else ("", [], False)
     body = st.text_area("Notes", key="plan_body", height=80, max_chars=20_000, help="Only colleagues see them")
-    if st.button("Plan it", type="primary", key="plan_yes"):
+    if st.button("Plan it", type="primary", key="plan_yes", shortcut="ctrl+enter"):
         when = datetime.combine(day, hour, ZoneInfo(actor.timezone))
         values = {"subject": subject, "body": body.strip() or None, "account_id": account, "contact_id": contact}
         key = submit_key("plan")
@@ -118,7 +118,7 @@ def look(record_id: int) -> None:
                 if perform(activities.remove, record_id, success="Called off.") is not None:
                     st.rerun()
                 show_problems()
-        if st.button("Save", type="primary", key="meet_save"):
+        if st.button("Save", type="primary", key="meet_save", shortcut="ctrl+enter"):
             start = datetime.combine(day, hour, ZoneInfo(actor.timezone))
             if (
                 perform(agenda.move, "meeting", record_id, start, minutes=minutes, base_version=found["version"], success="Saved.")

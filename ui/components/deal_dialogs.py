@@ -46,7 +46,13 @@ def _win(deal_id: int, version: int, name: str, has_lines: bool) -> None:
     reason = st.selectbox("Why did we win?", _options("won_reason"), index=None, placeholder="–", key="win_reason")
     create_order = _order_question(deal_id) if has_lines else False
     answer = gate_question("win")
-    if st.button(gate_words("win", "Mark as won", "Win anyway"), type="primary", key="win_yes", icon=":material/trophy:"):
+    if st.button(
+        gate_words("win", "Mark as won", "Win anyway"),
+        type="primary",
+        key="win_yes",
+        icon=":material/trophy:",
+        shortcut="ctrl+enter",
+    ):
         done = perform(
             gates.answering(deals.win, answer),
             deal_id,
@@ -87,7 +93,7 @@ def lose_dialog(deal_id: int, version: int, name: str) -> None:
         accept_new_options=not _options("competitor"),
     )
     closed_on = day_input("Closed on", value=clock.today(current_actor().timezone), key="lose_on")
-    if st.button("Mark as lost", type="primary", key="lose_yes"):
+    if st.button("Mark as lost", type="primary", key="lose_yes", shortcut="ctrl+enter"):
         done = perform(
             deals.lose,
             deal_id,
@@ -119,7 +125,7 @@ def _reopen(deal_id: int, version: int, name: str, pipeline_id: int) -> None:
             icon=":material/receipt_long:",
         )
     answer = gate_question("reopen")
-    if st.button(gate_words("reopen", "Re-open", "Re-open anyway"), type="primary", key="reopen_yes"):
+    if st.button(gate_words("reopen", "Re-open", "Re-open anyway"), type="primary", key="reopen_yes", shortcut="ctrl+enter"):
         reopen, again = gates.answering(deals.reopen, answer), fmt.md(f"{name} is open again.")
         done = perform(reopen, deal_id, stage_id=stage_id, base_version=version, success=again)
         _after(done is not None, "reopen")

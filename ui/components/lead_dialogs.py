@@ -37,7 +37,7 @@ def disqualify_dialog(lead_id: int, version: int, name: str, nurture: bool = Fal
     reasons = list((load(lambda session, _actor: registry(session, "lead")["disqualified_reason"]).options or {}).values())
     reason = st.selectbox("Why is it no deal? *", reasons, index=None, placeholder="Choose a reason", key="disqualify_reason")
     later = st.toggle("Nurture later", value=nurture, key="disqualify_later", help="Not now, but worth coming back to")
-    if st.button("Nurture later" if later else "Disqualify", type="primary", key="disqualify_yes"):
+    if st.button("Nurture later" if later else "Disqualify", type="primary", key="disqualify_yes", shortcut="ctrl+enter"):
         success = fmt.md(f"{name} kept for later." if later else f"{name} disqualified.")
         given = {"reason": reason, "later": later, "status_id": status_id, "base_version": version}
         if perform(leads.disqualify, lead_id, **given, success=success) is not None:
@@ -58,7 +58,9 @@ def convert_dialog(lead_id: int, version: int, row: Mapping[str, Any]) -> None:
     why = why_anyway("convert") if doubtful else None
     deal_name, amount_minor = _deal(actor, row)
     ready = account_id is not False and contact_id is not False
-    if st.button("Convert anyway" if doubtful else "Convert", type="primary", key="convert_yes", disabled=not ready):
+    if st.button(
+        "Convert anyway" if doubtful else "Convert", type="primary", key="convert_yes", shortcut="ctrl+enter", disabled=not ready
+    ):
         made = perform(
             leads.convert,
             lead_id,

@@ -152,7 +152,9 @@ def _dialog(actor: Actor, of: LinesOf, record_id: int) -> None:
             st.markdown(f"**Sum {fmt.md(fmt.money(actor, found.net))}**", width="content")
             if found.tax or found.yearly:
                 _told(actor, found)
-        pressed = st.button("Save products", type="primary", key="lines_save", disabled="_lines_theirs" in st.session_state)
+        pressed = st.button(
+            "Save products", type="primary", key="lines_save", shortcut="ctrl+enter", disabled="_lines_theirs" in st.session_state
+        )
     if pressed:
         _save(of, record_id)
     theirs = st.session_state.get("_lines_theirs")

@@ -14,7 +14,6 @@ from crm_core.vocabulary import Action, FieldKind, TicketKind
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.components.entity_form import field_input
-from ui.components.first_field import first_field
 from ui.components.parts_clash import Part, clashing, save_parts, saver
 from ui.navigation import go
 from ui.session import current_actor
@@ -35,7 +34,6 @@ def use_dialog(versions: Mapping[int, int]) -> None:
             go("macros")
             st.rerun()
         return
-    first_field("macros")
     query = st.text_input("Find", key="macro_q", placeholder="Find a macro", label_visibility="collapsed", live=True)
     fits = [one for one in known if (query or "").casefold() in f"{one.name} {one.about}".casefold()]
     if not fits:

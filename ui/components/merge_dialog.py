@@ -33,7 +33,7 @@ def merge_dialog(row: Mapping[str, Any]) -> None:
     other = picker("Another ticket", lambda q: _others(row, q), key=f"merge_into_{row['id']}", placeholder="Number or subject")
     target = other or chosen
     ready, another = _ahead(row["id"], target) if target is not None else (False, False)
-    if st.button("Merge", type="primary", key="merge_yes", disabled=not ready):
+    if st.button("Merge", type="primary", key="merge_yes", shortcut="ctrl+enter", disabled=not ready):
         done = perform(
             merging.merge,
             row["id"],

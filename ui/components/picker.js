@@ -24,6 +24,7 @@ export default function (component) {
   const host = parentElement.getRootNode().host
   if (host?.closest('[role="dialog"]')) { // a dialog moves the focus itself, and sees no fields inside of shadows
     host.tabIndex = 0
+    host.dataset.field = data.name
     host.onfocus = () => { if (!host.shadowRoot.activeElement) input.focus() }
   }
   list.replaceChildren()

@@ -22,7 +22,6 @@ from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import number
 from ui.components.bin_views import just_deleted
 from ui.components.entity_form import close_form, create_form, edit_form
-from ui.components.first_field import first_field
 from ui.components.header import Rare
 from ui.components.record_list import cell
 from ui.components.table import Column, table
@@ -134,7 +133,6 @@ def new_dialog(
     @st.dialog(f"New {label}", width="medium")
     def show() -> None:
         record = create_form(entity_key, fields=fields, preset=preset, more=more)
-        first_field(f"new_{entity_key}")
         if record is not None:
             found = entity(entity_key)
             st.session_state.setdefault("_toasts", []).append(("ok", fmt.md(f"{found.label} created.")))

@@ -14,7 +14,6 @@ from crm_core.vocabulary import Action, SegmentKind, Visibility
 from ui.actions import load, perform, renew, show_problems, submit_key, tell
 from ui.components import rule_editor
 from ui.components.bin_views import just_deleted
-from ui.components.first_field import first_field
 from ui.components.list_tools import counted
 from ui.components.parts_clash import Part, clashing, named, save_parts, saver
 from ui.navigation import go
@@ -32,10 +31,9 @@ def save_new(entity_key: str, rule: Mapping[str, Any] | None, *, name: str = "",
     kinds = {SegmentKind.LIVE.value: "Live: follows the rule", SegmentKind.STATIC.value: "Static: exactly those who match now"}
     kind = st.radio("Kept as", list(kinds), format_func=lambda key: kinds[key], key="save_kind")
     seen = st.radio("Seen by", list(_SEEN), format_func=lambda key: _SEEN[key], horizontal=True, key="save_seen")
-    first_field("segment")
     if not rule:
         st.caption(f":material/info: Without a condition it holds all {found.plural.lower()}.")
-    if st.button("Save", type="primary", key="save_new_yes"):
+    if st.button("Save", type="primary", key="save_new_yes", shortcut="ctrl+enter"):
         with st.spinner("Counting…", show_time=True):
             made = perform(
                 segments.create, name=typed, entity=entity_key, rule=rule, kind=kind, description=about, visibility=seen, source=source,
@@ -66,7 +64,7 @@ def change(segment: Segment) -> None:
             "Owner", ids, index=ids.index(segment.owner_id) if segment.owner_id in owners else None, format_func=lambda key: owners[key],
             help="A live rule finds what its owner may see",
         )  # fmt: skip
-        pressed = st.button("Save", type="primary", key="change_yes", disabled=clashing(question))
+        pressed = st.button("Save", type="primary", key="change_yes", disabled=clashing(question), shortcut="ctrl+enter")
         mine = {"name": name, "description": about, "visibility": seen, "owner_id": owner}
         parts = {
             "name": Part("Name"),
@@ -105,7 +103,7 @@ def copy(segment: Segment) -> None:
     forms["members"] = ("The members of now, as a static segment", segments.freeze)
     how = st.radio("What", list(forms), format_func=lambda key: forms[key][0])
     name = st.text_input("Name", f"{segment.name} (copy)"[:120], max_chars=120)
-    if st.button("Copy", type="primary", key="copy_yes"):
+    if st.button("Copy", type="primary", key="copy_yes", shortcut="ctrl+enter"):
         with st.spinner("Counting…", show_time=True):
             made = perform(forms[how][1], segment.id, name=name.strip(), submit_key=submit_key("segment_copy"), success="Copied.")
         if made is not None:
@@ -134,7 +132,7 @@ def campaign(segment: Segment) -> None:
     """A draft whose audience is this segment; everything else is decided on the campaign's page."""
     name = st.text_input("Name of the campaign", segment.name, max_chars=300, key="campaign_name")
     st.caption("It begins as a draft: nothing is sent before you start it there.")
-    if st.button("Make the draft", type="primary", key="campaign_yes"):
+    if st.button("Make the draft", type="primary", key="campaign_yes", shortcut="ctrl+enter"):
         made = perform(_campaign, segment.id, name, submit_key("segment_campaign"))
         if made is not None:
             renew("segment_campaign")
@@ -171,7 +169,7 @@ def add_dialog(entity_key: str, ids: Sequence[int], query: ListQuery | None) -> 
             st.caption(counted(entity_key, len(ids)))
         else:
             st.caption(f"All {found.plural.lower()} that the list shows.")
-        if st.button("Add", type="primary", key="add_to_yes"):
+        if st.button("Add", type="primary", key="add_to_yes", shortcut="ctrl+enter"):
             done = perform(_add, entity_key, chosen, name, tuple(ids), query, submit_key("add_to"))
             if done is not None:
                 renew("add_to")

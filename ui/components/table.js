@@ -23,6 +23,16 @@ function watch(root) {
   watched.set(root, observer)
 }
 
+// A header stays under the hands when the rows are drawn in another order; what belongs to a row follows the row.
+function focusedIn(root) {
+  const el = root.getRootNode().activeElement
+  if (!el || el === root || !root.contains(el)) return null
+  const row = el.closest("tr[data-id]")
+  const what = row ? `tr[data-id="${row.dataset.id}"] :is(a, button, input)` : "thead :is(button, input)"
+  const found = [...root.querySelectorAll(what)]
+  return { what, place: found.indexOf(el) }
+}
+
 function cellContent(cell, column) {
   if (cell.share !== undefined && cell.share !== null) {
     const bar = document.createElement("span")
@@ -165,7 +175,9 @@ export default function (component) {
   }
   table.append(thead, body)
   const left = root.scrollLeft
+  const keep = focusedIn(root)
   root.replaceChildren(table)
+  if (keep) [...root.querySelectorAll(keep.what)][keep.place]?.focus({ preventScroll: true })
   fit(root)
   watch(root)
   root.scrollLeft = left

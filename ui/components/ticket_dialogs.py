@@ -51,7 +51,7 @@ def new_ticket(contact_id: int | None = None) -> None:
             "Product", lambda q: load(lists.choices, "product", q, limit=20), key="ticket_product", value=None, title=""
         )
     serial = right.text_input("Serial number", key="ticket_serial", max_chars=80)
-    if st.button("Open ticket", type="primary", key="ticket_yes"):
+    if st.button("Open ticket", type="primary", key="ticket_yes", shortcut="ctrl+enter"):
         values = {
             "subject": subject,
             "contact_id": contact,

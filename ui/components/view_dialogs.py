@@ -26,7 +26,7 @@ def save_dialog(actor: Actor, entity_key: str, layout: Mapping[str, Any]) -> Non
     default = st.toggle("Open the list with this view", key="view_default")
     pinned = st.toggle("Pin it", key="view_pinned", help="It stands above the list and in the sidebar, one click away")
     st.caption("A view keeps list, board or groups, columns, order, filter, search and rows per page.")
-    if st.button("Save", type="primary", key="view_save"):
+    if st.button("Save", type="primary", key="view_save", shortcut="ctrl+enter"):
         given = {"name": name, "layout": layout, "shared": shared, "teams": teams, "is_default": default, "pinned": pinned}
         made = perform(_create, entity_key, given, success=fmt.md(f"View {name} saved."))
         if made is not None:
@@ -84,7 +84,7 @@ def _edit(view: View) -> None:
     roles = _roles(actor, view, shared)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         _delete(view)
-        if st.button("Save", type="primary", key="view_change"):
+        if st.button("Save", type="primary", key="view_change", shortcut="ctrl+enter"):
             given = {"name": name, "shared": shared if shared != view.shared else None, "teams": teams, "is_default": default}
             if perform(_change, view.id, given, roles, success="View saved.") is not None:
                 st.rerun()

@@ -1,0 +1,131 @@
+const SIGNED = 'section[role="dialog"]'
+const FIELDS = 'input:not([type="hidden"], [type="date"], [type="checkbox"], [type="radio"], [type="file"], [type="range"]), textarea, [data-field]'
+const PARTS = '[role="spinbutton"]' // of a day: it keeps the Escape key for itself, so another field is better
+const BOXES = '[class*="st-key-logbox_"], .st-key-replybox'
+const greeted = new WeakMap()
+const listened = new WeakSet()
+let answer = { query: null, first: "" }
+let wanted = null
+let last = null
+let here = ""
+let moved = 0
+
+const topmost = () => [...document.querySelectorAll(SIGNED)].pop()
+const seen = (el) => el.getClientRects().length > 0
+const nowhere = () => !document.activeElement || document.activeElement === document.body
+const keyed = (el) => el.closest('[class*="st-key-"]')
+const keyOf = (el) => [...(keyed(el)?.classList ?? [])].find((name) => name.startsWith("st-key-")) ?? ""
+const bare = (key) => key.replace(/(_\d+)+$/, "")
+
+export default function (component) {
+  if (component.data.query !== null) answer = component.data
+  if (!window.rapportKeyboard) {
+    window.rapportKeyboard = true
+    here = window.location.pathname + window.location.search
+    document.documentElement.addEventListener("keydown", oneScope)
+    document.addEventListener("focusin", (event) => remember(event.target))
+    new MutationObserver(changed).observe(document.body, { childList: true, subtree: true })
+    changed()
+  }
+  searched()
+}
+
+function changed() {
+  const dialog = topmost()
+  if (dialog) greet(dialog)
+  const now = window.location.pathname + window.location.search
+  if (now !== here) {
+    const left = now.split("?")[0] !== here.split("?")[0]
+    here = now
+    moved = performance.now()
+    const menu = document.activeElement?.closest('[data-testid="stSidebarNav"]')
+    if (left && menu) { document.activeElement.blur(); last = { el: document.createElement("i"), key: "", place: 0 } }
+  }
+  if (last && !dialog && !last.el.isConnected && nowhere()) recover()
+}
+
+// A dialog begins where one types: in its first field. What is drawn above it a moment later takes the cursor over, unless somebody has begun.
+function greet(dialog) {
+  listen(dialog)
+  let state = greeted.get(dialog)
+  if (!state) {
+    greeted.set(dialog, state = { at: performance.now(), field: null, begun: false })
+    for (const kind of ["keydown", "pointerdown"]) dialog.addEventListener(kind, () => { state.begun = true }, { once: true, capture: true })
+  }
+  if (state.begun || performance.now() - state.at > 3000) return
+  const fields = [...dialog.querySelectorAll(FIELDS), ...dialog.querySelectorAll(PARTS)]
+  const field = fields.find((one) => seen(one) && !one.disabled)
+  if (!field || field === state.field) return
+  state.field = field
+  if (field.value !== "" && matchMedia("(pointer: coarse)").matches) return // keys on the glass would cover what is to be read
+  field.focus()
+}
+
+// Two buttons may have the same key. It belongs to the dialog that is open, or to the box in which one writes; what lies behind stays as it is.
+function oneScope(event) {
+  const target = event.composedPath()[0]
+  const writing = target.closest?.('input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable="true"]')
+  const held = event.ctrlKey || event.metaKey
+  if (event.altKey || (event.key.length > 1 && event.key !== "Enter") || (!held && (writing || event.key === "Enter"))) return
+  const dialog = topmost()
+  const box = (target.getRootNode().host ?? target).closest?.(BOXES)
+  const all = [...document.querySelectorAll("button:has(kbd)")].filter((button) => {
+    const [sign, ...rest] = button.querySelector("kbd").textContent.split("+").reverse()
+    return sign.trim().toLowerCase() === event.key.toLowerCase() && held === rest.length > 0 && seen(button)
+  })
+  const mine = all.filter((button) => {
+    if (dialog) return dialog.contains(button)
+    if (event.key !== "Enter") return true
+    return box ? box.contains(button) : !writing || !button.closest(BOXES)
+  })
+  if (mine.length === all.length && mine.length < 2) return
+  event.preventDefault()
+  event.stopPropagation()
+  if (mine.length && !mine[0].disabled) mine[0].click()
+}
+
+const alike = (where, el) => [...where.querySelectorAll(el.tagName)]
+
+function remember(el) {
+  if (el === document.body || el.closest('[data-testid="stToastContainer"]')) return
+  const where = keyed(el)
+  last = { el, key: keyOf(el), place: where ? alike(where, el).indexOf(el) : -1 }
+}
+
+// What had the cursor was drawn anew, or is gone because another screen is shown: the next press of the Tab key goes on from there.
+function recover() {
+  const twins = last.key ? [...document.querySelectorAll(`[class*="${bare(last.key)}"]`)].filter((one) => keyed(one) === one) : []
+  const same = twins.find((one) => keyOf(one) === last.key)
+  const drawnAnew = twins.filter((one) => bare(keyOf(one)) === bare(last.key))
+  const twin = same ?? (drawnAnew.length === 1 ? drawnAnew[0] : undefined)
+  const again = twin && alike(twin, last.el)[last.place]
+  if (again && !again.disabled && seen(again)) { again.focus({ preventScroll: true }); return }
+  if (!moved || performance.now() - moved > 10000) return
+  const heading = document.querySelector('[data-testid="stMain"] h1')
+  if (!heading || !seen(heading)) return
+  heading.tabIndex = -1
+  heading.style.outline = "none"
+  heading.focus({ preventScroll: true })
+}
+
+// In the search Enter opens the first one found, as soon as what was typed has been answered; the arrows lead through the others.
+function listen(dialog) {
+  if (listened.has(dialog) || !dialog.querySelector(".st-key-search_all input")) return
+  listened.add(dialog)
+  answer = { query: null, first: "" }
+  wanted = null
+  dialog.addEventListener("keydown", (event) => {
+    const field = dialog.querySelector(".st-key-search_all input")
+    const found = [...dialog.querySelectorAll('[class*="st-key-hit_"] button')]
+    const at = found.indexOf(document.activeElement)
+    if (event.key === "Enter" && event.target === field && !event.isComposing) { wanted = field.value; searched() }
+    else if (event.key === "ArrowDown" && (at >= 0 || event.target === field)) { event.preventDefault(); found[at + 1]?.focus() }
+    else if (event.key === "ArrowUp" && at >= 0) { event.preventDefault(); (found[at - 1] ?? field).focus() }
+  })
+}
+
+function searched() {
+  if (wanted === null || answer.query !== wanted) return
+  wanted = null
+  if (answer.first) topmost()?.querySelector(`.st-key-${answer.first} button`)?.click()
+}
