@@ -152,8 +152,9 @@ def archive(session: Session, actor: Actor, entity_key: str, versions: Mapping[i
     named = lists.titles(session, actor, entity_key, versions)
 
     def one(record_id: int) -> dict[str, Any]:
-        crud.archive(session, actor, entity_key, record_id, base_version=versions[record_id])
-        return {"id": record_id, "archived": True}
+        record = crud.archive(session, actor, entity_key, record_id, base_version=versions[record_id])
+        session.flush()
+        return {"id": record_id, "version": record.version, "archived": True}
 
     return _run(
         session, actor, entity_key, versions, named, one, f"Deletion of {len(versions):,} {entity(entity_key).plural.lower()}"
@@ -214,6 +215,8 @@ def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[st
         macros.take_back(session, actor, patch)
         return
     if patch.get("archived"):
+        if _events_since(session, entity_key, patch, f"{entity_key}.restored"):
+            raise Conflict("Somebody restored it since.")
         crud.restore(session, actor, entity_key, patch["id"])
         return
     if patch.get("created"):
@@ -223,17 +226,21 @@ def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[st
     record = crud.records.get(session, actor, entity_key, patch["id"], action=Action.EDIT)
     spec = registry(session, entity_key)[field]
     if record.version != patch["version"]:
-        log = session.execute(
-            select(events.Event.changes).where(  # type: ignore[call-overload]
-                events.Event.entity == entity_key,
-                events.Event.record_id == record.id,
-                events.Event.record_version > patch["version"],
-            )
-        ).scalars()
-        if any(field in changes for changes in log):
+        if any(field in change for change in _events_since(session, entity_key, patch)):
             raise Conflict(f"Somebody changed {spec.label} since.")
     with gates.answered(session, gates.Answer(back=True)):
         crud.update(session, actor, entity_key, record.id, {field: patch["before"]})
+
+
+def _events_since(session: Session, entity_key: str, patch: Mapping[str, Any], kind: str | None = None) -> list[Mapping[str, Any]]:
+    """The changes of each event of a record after a bulk operation left it; ``kind``: of that type alone."""
+    log = select(events.Event.changes).where(  # type: ignore[call-overload]
+        events.Event.entity == entity_key,
+        events.Event.record_id == patch["id"],
+        events.Event.record_version > patch.get("version", 0),
+    )
+    only = log if kind is None else log.where(col(events.Event.type) == kind)
+    return list(session.execute(only).scalars())
 
 
 def _take_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[str, Any]) -> None:

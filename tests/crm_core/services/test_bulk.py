@@ -102,6 +102,22 @@ def test_many_go_to_the_bin_and_come_back(any_cast):
     assert look(count, alice, "deal", ListQuery()) == 3
 
 
+def test_undoing_a_deletion_leaves_alone_what_somebody_restored_or_deleted_again(any_cast):
+    alice, bob = any_cast["alice"], any_cast["bob"]
+    kept, again, still = deals_of(alice, 3)
+    outcome = do(bulk.archive, alice, "deal", look(bulk.preview_delete, alice, "deal", [kept, again, still]).versions)
+    for deal in (kept, again):
+        do(crud.restore, bob, "deal", deal)
+    do(crud.archive, bob, "deal", again)
+    with pytest.raises(NotFound, match="not yours"):
+        do(bulk.undo, bob, outcome.operation_id)
+    back = do(bulk.undo, alice, outcome.operation_id)
+    assert back.done == 1 and back.refused == (("Deal 0", "Somebody restored it since."), ("Deal 1", "Somebody restored it since."))
+    assert look(count, alice, "deal", ListQuery()) == 2 and get(alice, still).deleted_at is None
+    with pytest.raises(NotFound):
+        get(alice, again)
+
+
 def test_all_that_match_up_to_a_limit(any_cast, monkeypatch):
     alice = any_cast["alice"]
     deals_of(alice, 3)
