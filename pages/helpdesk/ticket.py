@@ -37,6 +37,7 @@ ticket_id = id_from_url()
 specs, row = load(facts_of, "ticket", ticket_id)
 automated = load(record_runs.on_record, "ticket", ticket_id)
 messages = load(tickets.messages, ticket_id)
+links = load(answers.links_of, ticket_id)
 may_edit = actor.can("ticket", Action.EDIT)
 done = row["status"] in DONE
 
@@ -51,7 +52,7 @@ if may_edit and not done:
     if row["owner_id"] != actor.user_id:
         take_button(actor, actions, row, tickets.assign)
     rare = assign_entry(actor, "ticket", row, tickets.assign) + wait_entries(row)
-if may_edit and done and actions.button("Re-open", type="primary", icon=":material/undo:", key="reopen"):
+if may_edit and done and not links["into"] and actions.button("Re-open", type="primary", icon=":material/undo:", key="reopen"):
     perform(tickets.reopen, ticket_id, base_version=row["version"], success="The ticket is open again.")
     st.rerun()
 if may_edit and actions.button("Macro", icon=":material/bolt:", key="macro", shortcut="m", help="Several steps at once"):
@@ -59,12 +60,13 @@ if may_edit and actions.button("Macro", icon=":material/bolt:", key="macro", sho
 if may_edit:
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("ticket", ticket_id)
-    rare.append(Rare("merge", "Merge into another ticket", "merge", partial(merge_dialog, row)))
+    if not links["into"]:
+        rare.append(Rare("merge", "Merge into another ticket", "merge", partial(merge_dialog, row)))
 rare += survey_entry("ticket", ticket_id, row["contact_id"]) + start_entry(automated, "ticket", ticket_id)
 more_menu(actions, rare + delete_entry(actor, "ticket", row, row["subject"], "tickets"))
 
 macro_done([ticket_id])
-merged_notes(actor, row, load(answers.links_of, ticket_id))
+merged_notes(actor, row, links)
 left, right = st.columns([7, 4], gap="medium")
 with left:
     talk, history = st.tabs(["Conversation", "Activities and changes"])

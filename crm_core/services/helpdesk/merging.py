@@ -158,7 +158,10 @@ def of(session: Session, actor: Actor, ticket_id: int) -> list[tuple[int, str, i
 
 
 def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
-    """Take a merge apart: what came along goes back, what was said since stays. Events: ticket.merge_undone."""
+    """Take a merge apart: what came along goes back, what was said or changed since stays. Events: ticket.merge_undone.
+
+    Raises Conflict when it was done already, or when the ticket that stayed was merged itself: what came along is further on then.
+    """
     from datetime import datetime
 
     row = session.get(TicketMerge, merge_id) if 0 < merge_id < 2**31 else None
@@ -168,6 +171,8 @@ def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
         raise Conflict("This merge was taken apart already.")
     source = tickets.get(session, actor, row.source_id, action=Action.EDIT)
     target = tickets.get(session, actor, row.target_id, action=Action.EDIT)
+    if target.merged_into_id is not None:
+        raise Conflict(f"{target.number} was merged into another ticket since. Take that apart first.")
     for name, model in _MOVED.items():
         _move(session, model, target.id, source.id, [int(one) for one in row.moved.get(name, ())])
     _move_files(session, target.id, source.id, [int(one) for one in row.moved.get("files", ())])
@@ -178,7 +183,8 @@ def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
     records.update(
         session, actor, "ticket", source.id, {}, fixed={"status": TicketKind(before["status"]), "merged_into_id": None, **times}
     )
-    records.update(session, actor, "ticket", target.id, {}, fixed={key: before[key] for key in ("contact_id", "account_id")})
+    gained = [key for key in ("contact_id", "account_id") if before[key] is None and getattr(target, key) == getattr(source, key)]
+    records.update(session, actor, "ticket", target.id, {}, fixed=dict.fromkeys(gained))
     row.undone_at = utcnow()
     session.add(row)
     session.flush()

@@ -46,9 +46,11 @@ def check_open(ticket: Ticket) -> None:
 
 
 def check_can_reopen(ticket: Ticket, now: datetime) -> None:
-    """Within the term, and only when it is done."""
+    """Within the term, and only when it is done; one that was merged goes on where it went."""
     if ticket.status not in DONE:
         raise Conflict("This ticket is open.")
+    if ticket.merged_into_id is not None:
+        raise Conflict("This ticket was merged into another one. Go on there, or take the merge apart there first.")
     done_at = ticket.solved_at or ticket.closed_at
     if done_at is not None and now - done_at > timedelta(days=REOPEN_DAYS):
         raise Conflict(f"This ticket was solved more than {REOPEN_DAYS} days ago. Open a new one and mention this one.")

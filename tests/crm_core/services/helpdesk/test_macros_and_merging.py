@@ -17,6 +17,7 @@ from crm_core.services.helpdesk import article_uses, articles, macros, merging, 
 from crm_core.services.helpdesk.article_uses import Figures
 from crm_core.services.sales import leads
 from crm_core.vocabulary import ActivityKind, PeriodPreset, TicketKind
+from tests.pages.app import open_screen, rare
 from tests.verbs import do, look
 
 STEPS = [
@@ -232,6 +233,50 @@ def test_a_merged_ticket_counts_as_solved_nowhere_and_gets_its_first_solution_ba
         ((merge_id, _, _),) = look(merging.of, sam, new.id)
         do(merging.undo, sam, merge_id)
     assert look(tickets.get, sam, old.id).first_solved_at == begin
+
+
+def test_taking_a_merge_apart_keeps_the_customer_that_somebody_wrote_since(cast):
+    root, sam = cast["root"], cast["sam"]
+    ida, bo = (do(contacts.create, sam, {"name": name}) for name in ("Ida", "Bo"))
+    old = do(tickets.create, sam, {"subject": "Same", "contact_id": ida.id}, message="words")
+    new = do(tickets.create, sam, {"subject": "Again"})
+    do(merging.merge, sam, old.id, new.id)
+    do(tickets.update, root, new.id, {"contact_id": bo.id})
+    ((merge_id, _, _),) = look(merging.of, root, new.id)
+    do(merging.undo, root, merge_id)
+    assert look(tickets.get, sam, new.id).contact_id == bo.id
+    assert [message.body for message in look(tickets.messages, sam, old.id)] == ["words"]
+
+
+def test_of_merges_one_after_another_the_last_is_taken_apart_first(cast):
+    sam = cast["sam"]
+    one, two, three = (do(tickets.create, sam, {"subject": name}, message=name) for name in ("one", "two", "three"))
+    do(merging.merge, sam, one.id, two.id)
+    do(merging.merge, sam, two.id, three.id)
+    ((first, _, _),), ((last, _, _),) = (look(merging.of, sam, ticket.id) for ticket in (two, three))
+    with pytest.raises(Conflict, match=f"{two.number} was merged into another"):
+        do(merging.undo, sam, first)
+    do(merging.undo, sam, last)
+    do(merging.undo, sam, first)
+    for ticket in (one, two, three):
+        assert [message.body for message in look(tickets.messages, sam, ticket.id)] == [ticket.subject]
+
+
+def test_a_merged_ticket_is_not_opened_beside_the_one_that_it_became(cast):
+    sam = cast["sam"]
+    old, new = (do(tickets.create, sam, {"subject": name}) for name in ("Same", "Again"))
+    do(merging.merge, sam, old.id, new.id)
+    for verb, *args in (
+        (tickets.reopen,),
+        (tickets.move, TicketKind.OPEN),
+        (tickets.update, {"status": "open"}),
+        (tickets.receive, "?"),
+    ):
+        with pytest.raises(Conflict, match="Go on there"):
+            do(verb, sam, old.id, *args)
+    page = open_screen(sam, "ticket", id=old.id)
+    assert not page.exception and "reopen" not in rare(page) and "merge" not in rare(page)
+    assert {"reopen", "merge"} & rare(open_screen(sam, "ticket", id=new.id)) == {"merge"}
 
 
 def test_an_article_in_an_answer_that_came_along_counts_on_the_new_ticket(cast):
