@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rapidfuzz import fuzz
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlmodel import Session
 
 from crm_core import search
@@ -74,11 +74,12 @@ def check(session: Session, actor: Actor, entity_key: str, values: Mapping[str, 
 
 
 def _by_keys(session: Session, keys: set[tuple[str, str]]) -> list[tuple[str, str, int]]:
-    if not keys:
-        return []
-    clause = or_(*(and_(_KEYS.c.kind == kind, _KEYS.c.key == key) for kind, key in keys))
-    rows = session.execute(select(_KEYS.c.kind, _KEYS.c.entity, _KEYS.c.record_id).where(clause).limit(MAX_CANDIDATES))
-    return [(row.kind, row.entity, row.record_id) for row in rows]
+    """Each key is asked for by itself: everybody of one web domain would otherwise leave no room for the one with the same address."""
+    found: list[tuple[str, str, int]] = []
+    for kind, key in sorted(keys):
+        rows = select(_KEYS.c.entity, _KEYS.c.record_id).where(_KEYS.c.kind == kind, _KEYS.c.key == key).limit(MAX_CANDIDATES)
+        found += [(kind, row.entity, row.record_id) for row in session.execute(rows)]
+    return found
 
 
 def _by_points(session: Session, values: Mapping[str, Any]) -> list[tuple[str, str, int]]:

@@ -237,6 +237,15 @@ def test_the_duplicate_check_finds_the_same_person_across_tables_and_says_why(an
     assert look(alice, "contact", name="Peter Other", email="peter@gmail.com").shown == ()
 
 
+def test_the_same_address_is_found_among_many_of_one_company(any_cast):
+    """Also when more share its web domain than the check looks at."""
+    root = any_cast["root"]
+    for n in range(duplicates.MAX_CANDIDATES + 5):
+        do(leads.create, root, {"name": f"Person {'abcdefghij'[n // 10]}{n}", "email": f"p{n}@big.example"})
+    do(leads.create, root, {"name": "Zoe Zimmer", "email": "zoe@big.example"})
+    assert look(root, "lead", name="Z. Z.", email="zoe@big.example").shown[0].title == "Zoe Zimmer"
+
+
 def test_a_hidden_duplicate_is_counted_and_not_told(any_cast):
     new(any_cast["alice"])
     found = look(any_cast["charlie"], "lead", name="Maria Anders", email="maria@alfreds.example")
