@@ -111,8 +111,9 @@ def _number(call: Call) -> None:
         st.markdown(f":{colour}[:material/front_hand:] {fmt.md(reason)}")
     href = "tel:" + "".join(c for c in call.phone if c.isdigit() or c == "+")
     st.link_button(
-        fmt.md(f"Call {call.phone}"), href, icon=":material/call:", type="primary", width="stretch", shortcut="t", key="dial_tel"
-    )
+        fmt.md(f"Call {call.phone}"), href, icon=":material/call:", type="primary", width="stretch", shortcut="t", key="dial_tel",
+        disabled=call.reach.verdict is Verdict.NO,
+    )  # fmt: skip
     if local is not None:
         st.caption(f"It is {local:%H:%M} where they are")
 

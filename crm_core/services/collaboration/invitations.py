@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, exists, func
+from sqlalchemy import and_, exists, func, or_
 from sqlalchemy import select as pick
 from sqlmodel import Session, col, select
 
@@ -23,7 +23,7 @@ from crm_core.models import Activity, Contact, ContactPoint, MeetingGuest, Organ
 from crm_core.services.collaboration import agenda, feeds, invitation_rules, outbox
 from crm_core.services.collaboration.invitation_rules import CANCEL, OFF, Guest, Meeting, Reply
 from crm_core.services.collaboration.notifications import notify
-from crm_core.vocabulary import Action, ActivityKind, GuestState, PointKind
+from crm_core.vocabulary import Action, ActivityKind, GuestState, PointKind, PreferredChannel
 
 MOST_GUESTS = 30
 DEFAULT_MINUTES = 30
@@ -86,7 +86,10 @@ def plan(
 def invite(
     session: Session, actor: Actor, activity_id: int, *, contact_ids: Sequence[int] = (), addresses: Sequence[str] = ()
 ) -> list[MeetingGuest]:
-    """Invite contacts and addresses to a meeting that the actor may change. Who is invited already stays so. Events: meeting.guest_invited."""
+    """Invite contacts and addresses to a meeting that the actor may change. Who is invited already stays so. Events: meeting.guest_invited.
+
+    Raises Invalid for whoever asked not to get e-mail, whether or not the actor may see them: the invitation would be one.
+    """
     meeting: Activity = records.get(session, actor, "activity", activity_id, action=Action.EDIT)
     if meeting.kind is not ActivityKind.MEETING:
         raise Invalid("Only to a meeting somebody can be invited.")
@@ -103,6 +106,7 @@ def _contact(session: Session, actor: Actor, contact_id: int) -> MeetingGuest:
     contact: Contact = records.get(session, actor, "contact", contact_id)
     if not contact.email:
         raise Invalid(fields={"contact_ids": f"{contact.name} has no e-mail address."})
+    _refuse_unwanted(session, contact.email, "contact_ids")
     return MeetingGuest(
         activity_id=0, contact_id=contact.id, name=contact.name, email=contact.email, email_key=email_key(contact.email)
     )
@@ -114,10 +118,24 @@ def _address(session: Session, text: str) -> MeetingGuest:
     if not local or "." not in domain or " " in address or not local.isascii():
         raise Invalid(fields={"addresses": f"“{address}” is not an e-mail address."})
     key = email_key(address)
+    _refuse_unwanted(session, address, "addresses")
     known = session.exec(
         select(Contact.id).where(func.lower(Contact.email) == key, col(Contact.deleted_at).is_(None)).order_by(col(Contact.id))
     ).first()
     return MeetingGuest(activity_id=0, contact_id=known, email=address, email_key=key)
+
+
+def _refuse_unwanted(session: Session, address: str, field: str) -> None:
+    """Their own no holds for every address of theirs; one of several may be ruled out by itself."""
+    key = email_key(address)
+    points = select(ContactPoint).where(ContactPoint.kind == PointKind.EMAIL, ContactPoint.value_key == key)
+    owners = [point.contact_id for point in session.exec(points)]
+    theirs = or_(func.lower(Contact.email) == key, col(Contact.id).in_(owners))
+    asked = or_(col(Contact.do_not_email), col(Contact.preferred_channel) == PreferredChannel.NONE)
+    no = select(Contact.id).where(theirs, asked, col(Contact.deleted_at).is_(None))
+    out = points.where(or_(col(ContactPoint.opted_out), col(ContactPoint.invalid)))
+    if session.exec(no).first() is not None or session.exec(out).first() is not None:
+        raise Invalid(fields={field: f"No e-mail is wanted at {address}, and an invitation is one. Plan the meeting without it."})
 
 
 def add(session: Session, actor: Actor, meeting: Activity, guest: MeetingGuest) -> MeetingGuest:

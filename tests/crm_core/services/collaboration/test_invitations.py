@@ -14,6 +14,7 @@ from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.models import MailDelivery, MeetingGuest, Notification
 from crm_core.services.collaboration import activities, agenda, invitation_rules, invitations
+from crm_core.services.customers import contacts
 from crm_core.vocabulary import GuestState
 from tests.verbs import do
 
@@ -84,6 +85,22 @@ def test_only_who_may_change_the_meeting_invites_and_only_to_what_is_to_come(cas
     with pytest.raises(Conflict):
         do(invitations.invite, cast["alice"], past.id, addresses=["x@example.com"])
     assert told() == []
+
+
+def test_nobody_is_invited_by_e_mail_who_asked_not_to_get_any(cast, ida):
+    alice = cast["alice"]
+    meeting = do(agenda.meet, alice, {"subject": "Demo", "at": AT})
+    no_mail = do(records.create, cast["charlie"], "contact", {"name": "Nora", "email": "nora@example.com", "do_not_email": True})
+    nothing = do(records.create, alice, "contact", {"name": "Nils", "email": "nils@example.com", "preferred_channel": "none"})
+    private = {"kind": "email", "value": "private@example.com", "opted_out": True}
+    do(contacts.set_points, alice, ida.id, [{"kind": "email", "value": "ida@example.com", "is_primary": True}, private])
+    for chosen in ({"contact_ids": [nothing.id]}, {"addresses": ["Nora@example.com"]}, {"addresses": ["private@example.com"]}):
+        with pytest.raises(Invalid, match="No e-mail is wanted") as refused:
+            do(invitations.invite, alice, meeting.id, **chosen)
+        assert list(refused.value.fields) == list(chosen) and "Nora " not in str(refused.value)
+    assert told() == [] and no_mail.id
+    do(invitations.invite, alice, meeting.id, contact_ids=[ida.id])
+    assert [mail.address for mail in told()] == ["ida@example.com"]
 
 
 def test_the_answer_of_a_calendar_is_read_once_and_a_broken_one_harms_nothing(cast, ida):
