@@ -225,9 +225,8 @@ def _put_back(session: Session, actor: Actor, entity_key: str, patch: Mapping[st
     field = patch["field"]
     record = crud.records.get(session, actor, entity_key, patch["id"], action=Action.EDIT)
     spec = registry(session, entity_key)[field]
-    if record.version != patch["version"]:
-        if any(field in change for change in _events_since(session, entity_key, patch)):
-            raise Conflict(f"Somebody changed {spec.label} since.")
+    if record.version != patch["version"] and any(field in change for change in _events_since(session, entity_key, patch)):
+        raise Conflict(f"Somebody changed {spec.label} since.")
     with gates.answered(session, gates.Answer(back=True)):
         crud.update(session, actor, entity_key, record.id, {field: patch["before"]})
 
