@@ -5,13 +5,13 @@ import pytest
 from crm_core.db import read_session, write_session
 from crm_core.kit import clock
 from crm_core.kit.csvio import harmless
-from crm_core.models import CampaignMember, ProductCategory, TicketMessage, User
+from crm_core.models import CampaignMember, Macro, ProductCategory, TicketMessage, User
 from crm_core.services import crud
 from crm_core.services.collaboration import activities, tasks
 from crm_core.services.customers import handovers
 from crm_core.services.helpdesk import articles
-from crm_core.vocabulary import ActivityKind, MessageDirection
-from tests.pages.app import open_screen
+from crm_core.vocabulary import ActivityKind, MessageDirection, Visibility
+from tests.pages.app import open_screen, press, rare
 from ui.navigation import PAGES
 
 EVIL = (
@@ -23,6 +23,7 @@ KINDS = (
     "markdown", "caption", "button", "checkbox", "toggle", "metric", "title", "subheader", "header", "error", "warning", "info", "success",
     "expander", "tab", "radio", "multiselect", "text_input", "text_area", "number_input", "popover", "link_button", "page_link",
 )  # fmt: skip
+OPTIONS = ("radio", "button_group", "pills", "segmented_control")
 RECORDS = ("deal", "account", "contact", "lead", "product", "order", "ticket", "campaign", "task")
 
 
@@ -73,6 +74,49 @@ def readers(app):
                 text = getattr(element, name, None)
                 if isinstance(text, str) and not (kind in ("text_input", "text_area") and name == "value"):
                     yield kind, text
+    for kind in OPTIONS:  # of a list to choose from, what is read as Markdown are the choices
+        for element in app.get(kind):
+            yield from ((kind, text) for text in getattr(element, "options", ()))
+
+
+def misread(app):
+    """What would be drawn as something else than its letters: (kind of element, text)."""
+    for kind, text in readers(app):
+        seen = text.replace("\\\\", "").replace("\\<", "").replace("\\", "\x00")
+        if any(sign in seen for sign in ("![x]", "](http", "](javascript", "<script", "**b**", ":red[y]", ":material/bug", " -> ")):
+            yield kind, text[:90]
+
+
+DIALOGS = {
+    "ticket": ("merge", "macro", "edit", "delete"),
+    "lead": ("convert", "disqualify", "edit", "delete"),
+    "deal": ("win", "lose", "edit", "delete"),
+    "account": ("edit", "delete", "handover"),
+    "contact": ("edit", "delete"),
+    "campaign": ("edit", "delete"),
+}
+
+
+def test_no_dialog_reads_a_name_as_anything_but_a_name(hostile):
+    cast, made = hostile
+    root = cast["root"]
+    with write_session() as session:
+        again = {"subject": EVIL, "contact_id": made["contact"], "account_id": made["account"]}
+        crud.create(session, root, "ticket", again)
+        crud.create(session, root, "lead", {"name": EVIL, "company": EVIL})
+        steps = [{"do": "note", "text": EVIL}]
+        session.add(Macro(name=EVIL[:80], about=EVIL[:120], steps=steps, visibility=Visibility.SHARED))
+    opened, found = [], []
+    for url, keys in DIALOGS.items():
+        for key in keys:
+            app = open_screen(root, url, id=made[url])
+            if key not in rare(app):
+                continue
+            press(app, key).run()
+            assert not app.exception, (url, key, app.exception)
+            opened.append((url, key))
+            found += [(url, key, *one) for one in misread(app)]
+    assert found == [] and {"merge", "macro", "convert", "win", "lose"} <= {key for _, key in opened}, opened
 
 
 @pytest.mark.parametrize("who", ["root", "sam"])
@@ -85,12 +129,7 @@ def test_no_screen_reads_a_name_as_anything_but_a_name(hostile, who):
         params = {"id": made[screen.url]} if screen.url in made else {}
         app = open_screen(cast[who], screen.url, **params)
         assert not app.exception, (screen.url, app.exception)
-        for kind, text in readers(app):
-            seen = text.replace("\\\\", "").replace("\\<", "").replace("\\", "\x00")
-            if any(
-                sign in seen for sign in ("![x]", "](http", "](javascript", "<script", "**b**", ":red[y]", ":material/bug", " -> ")
-            ):
-                found.append((screen.url, kind, text[:90]))
+        found += [(screen.url, *one) for one in misread(app)]
     assert found == []
 
 

@@ -19,6 +19,8 @@ from ui.navigation import go
 from ui.session import current_actor
 
 _DONE = "_macro_done"
+MOST = 12
+"""So many macros are offered at once."""
 _STATUSES: list[TicketKind] = [kind for kind in TicketKind if kind is not TicketKind.NEW]
 
 
@@ -41,8 +43,14 @@ def use_dialog(versions: Mapping[int, int]) -> None:
         return
     names = {one.id: one for one in fits}
     chosen = st.radio(
-        "Macro", list(names)[:12], format_func=lambda one: names[one].name, key="macro_choice", label_visibility="collapsed"
+        "Macro",
+        list(names)[:MOST],
+        format_func=lambda one: fmt.md(names[one].name),
+        key="macro_choice",
+        label_visibility="collapsed",
     )
+    if len(names) > MOST:
+        st.caption(f"and {len(names) - MOST:,} more: type what they are called")
     macro = names.get(chosen or 0, fits[0])
     single = next(iter(versions)) if len(versions) == 1 else None
     steps_of(macro.steps, single)

@@ -75,7 +75,7 @@ def _near(row: Mapping[str, Any]) -> dict[int, str]:
         {"field": "number", "cmp": "ne", "value": row["number"]},
     ]  # fmt: skip
     found = load(lists.find, "ticket", ListQuery(filter={"op": "and", "items": items}, columns=("subject", "number"), size=6))
-    return {one["id"]: f"{one['number']} · {one['subject']}" for one in found.rows}
+    return {one["id"]: fmt.md(f"{one['number']} · {one['subject']}") for one in found.rows}
 
 
 def _others(row: Mapping[str, Any], query: str) -> dict[int, str]:
