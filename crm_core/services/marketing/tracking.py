@@ -178,11 +178,16 @@ def named(session: Session, text: str) -> list[int]:
 
 
 def replied(session: Session, member_id: int, fresh: str = "") -> Answer:
-    """Note that somebody answered a letter by mail: once, with a touch of the campaign. Who writes only “unsubscribe” is. Events: campaign.replied."""
+    """Note that somebody answered a letter by mail: once, with a touch of the campaign. Who writes only “unsubscribe” is, which is no response. Events:
+    campaign.replied."""
     member = _member(session, member_id)
     now = utcnow()
     campaign = session.get(Campaign, member.campaign_id)
-    if member.replied_at is None:
+    leaving = _LEAVING.match(fresh.strip())
+    if leaving:
+        _reach(session, member, MemberStatus.OPENED, {"opened_at": func.coalesce(MEMBERS.c.opened_at, now)})
+        _leave(session, system(Via.MAIL), member, f"Wrote “{fresh.strip()[:40]}” in answer to {_called(session, member)}")
+    elif member.replied_at is None:
         values = {
             "replied_at": now,
             "responded_at": func.coalesce(MEMBERS.c.responded_at, now),
@@ -200,8 +205,6 @@ def replied(session: Session, member_id: int, fresh: str = "") -> Answer:
         )
         session.flush()
         events.record(session, system(Via.MAIL), "campaign.replied", campaign)
-    if _LEAVING.match(fresh.strip()):
-        _leave(session, system(Via.MAIL), member, f"Wrote “{fresh.strip()[:40]}” in answer to {_called(session, member)}")
     return Answer(member.campaign_id, campaign.name if campaign else "", member.contact_id, member.lead_id)
 
 
