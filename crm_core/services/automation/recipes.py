@@ -68,7 +68,7 @@ RECIPES: tuple[Recipe, ...] = (
         "won_deal", "Welcome new customers", "After a deal is won: a welcome call, a kick-off, and a look after a month.", "celebration",
         _on(
             "deal", "deal.won", _task("welcome", "Welcome call", 1), _task("kickoff", "Kick-off", 7), _task("look", "Ask how it goes", 30),
-            reentry="always",
+            reentry="once",
         ),
     ),
     Recipe(

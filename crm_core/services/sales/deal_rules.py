@@ -33,7 +33,7 @@ def began_unseen(happened: datetime, written: datetime) -> bool:
 
 def enter_stage(deal: Deal, stage: Stage, now: datetime, closed_on: date | None) -> None:
     """Set everything that follows from standing in a stage: outcome, closing day, probability unless set by hand."""
-    was_closed = deal.outcome is not StageKind.OPEN
+    was_closed, was_lost = deal.outcome is not StageKind.OPEN, deal.outcome is StageKind.LOST
     deal.stage_id = stage.id
     deal.pipeline_id = stage.pipeline_id
     deal.outcome = stage.kind
@@ -42,6 +42,8 @@ def enter_stage(deal: Deal, stage: Stage, now: datetime, closed_on: date | None)
     if stage.kind is not StageKind.OPEN or was_closed or not deal.probability_own:
         deal.probability_pct = stage.probability_pct
         deal.probability_own = False
+    if was_lost and stage.kind is not StageKind.LOST:
+        deal.competitor = None
     if stage.kind is StageKind.OPEN:
         deal.lost_reason = None
         deal.won_reason = None

@@ -46,7 +46,7 @@ NEW_LEAD = _on(
 )  # fmt: skip
 WON = _on(
     "deal", "deal.won", _step("thanks", "tell", who="owner", text="Won. Thank the customer today."), _step("month", "wait", amount=30, unit="days"),
-    _task("ask", "Ask how it goes"), reentry=Reentry.ALWAYS.value,
+    _task("ask", "Ask how it goes"), reentry=Reentry.ONCE.value,
 )  # fmt: skip
 HAND = {
     "entity": "lead", "trigger": {"kind": "manual"},

@@ -142,6 +142,7 @@ def test_losing_needs_a_reason_and_reopening_clears_it(any_cast):
     assert (lost.outcome, lost.lost_reason, lost.probability_pct) == (StageKind.LOST, "Price", 0)
     again = do(deals.reopen, alice, deal.id)
     assert (again.outcome, again.lost_reason, again.closed_on, again.stage_id) == (StageKind.OPEN, None, None, stage("Proposal").id)
+    assert again.competitor is None, "nobody has won it any more"
     with pytest.raises(Conflict, match="already open"):
         do(deals.reopen, alice, deal.id)
 
