@@ -24,6 +24,7 @@ from ui.session import current_actor
 
 SIZE = 25
 _BEHIND = ("campaign", "campaign_channel", "campaign_member", "contact", "lead", "deal", "sales_order")
+_HELD_OUT = "Held out"
 _VERBS = {
     CampaignStatus.DRAFT: "Back to draft",
     CampaignStatus.SCHEDULED: "Mark as scheduled",
@@ -59,12 +60,17 @@ def status_buttons(where: Any, row: Mapping[str, Any]) -> None:
 def figures(actor: Actor, campaign_id: int, row: Mapping[str, Any]) -> None:
     """What it cost and what came of it."""
     found = cached(campaigns.figures, campaign_id, entities=("campaign", "contact", "lead", "deal", "order"), tables=_BEHIND)
-    rate = found.responded / found.members if found.members else None
+    addressed = found.members - found.held_out
+    rate = found.responded / addressed if addressed else None
+    held = f", {found.held_out:,} held out" if found.held_out else ""
     named = "Attributed by the campaign named on the record, over what you may see"
     with st.grid(6, min_column_width=150):
-        _metric("Members", f"{found.members:,}", f"{found.responded:,} responded", "Contacts and leads in this campaign")
+        _metric("Members", f"{found.members:,}", f"{found.responded:,} responded{held}", "Contacts and leads in this campaign")
         _metric(
-            "Response rate", fmt.percent(actor, rate), _expected(actor, row), "Members who responded or converted, of all members"
+            "Response rate",
+            fmt.percent(actor, rate),
+            _expected(actor, row),
+            "Members who responded or converted, of all who were not held out",
         )
         _metric(
             "Actual cost",
@@ -216,16 +222,19 @@ def members(campaign_id: int, may_edit: bool) -> None:
         if may_edit and st.button("Add people", icon=":material/group_add:", key="add_members"):
             st.session_state.pop("_add_said", None)
             _add_dialog(campaign_id)
-    status = st.pills(
+    held = load(campaigns.members, campaign_id, held_out=True, size=1)[1] > 0
+    chosen = st.pills(
         "Status",
-        list(MemberStatus),
-        format_func=lambda one: one.label,
+        [*MemberStatus, *([_HELD_OUT] if held else [])],
+        format_func=lambda one: one.label if isinstance(one, MemberStatus) else one,
         key="member_status",
         label_visibility="collapsed",
         on_change=_first,
     )
     page = int(st.session_state.get("member_page") or 1)
-    rows, total = load(campaigns.members, campaign_id, status=status, page=page, size=SIZE)
+    status = chosen if isinstance(chosen, MemberStatus) else None
+    wanted = None if chosen is None else chosen == _HELD_OUT
+    rows, total = load(campaigns.members, campaign_id, status=status, held_out=wanted, page=page, size=SIZE)
     if not rows:
         st.caption(
             f"Nobody is “{status.label}”." if status else "Nobody yet. Add contacts or leads, one by one or by a saved view."
@@ -238,10 +247,7 @@ def members(campaign_id: int, may_edit: bool) -> None:
             Column("kind", "Kind", sortable=False),
             Column("status", "Status", sortable=False),
         ],
-        [
-            (row.id, [Cell(row.name), Cell(row.entity.capitalize()), Cell(row.status.label, tone=_TONES[row.status])])
-            for row in rows
-        ],
+        [(row.id, [Cell(row.name), Cell(row.entity.capitalize()), _standing(row)]) for row in rows],
         key="members_table",
         label="Members of this campaign",
         hrefs={row.id: f"/{row.entity}?id={row.record_id}" for row in rows if page_of(actor, row.entity) is not None},
@@ -250,6 +256,12 @@ def members(campaign_id: int, may_edit: bool) -> None:
     _under(campaign_id, happened.selected, total)
     if happened.opened is not None:
         go(by_id[happened.opened].entity, id=by_id[happened.opened].record_id)
+
+
+def _standing(row: campaigns.MemberRow) -> Cell:
+    if not row.held_out:
+        return Cell(row.status.label, tone=_TONES[row.status])
+    return Cell(_HELD_OUT if row.status is MemberStatus.PLANNED else f"{row.status.label}, held out", tone="violet")
 
 
 def _first() -> None:

@@ -13,6 +13,7 @@ from ml.lift import Difference
 from ui import format as fmt
 from ui.cache import cached
 from ui.components.header import empty_state
+from ui.components.table import Cell, Column, table
 from ui.navigation import page_of
 
 TABLES = ("campaign_member", "campaign_plan", "campaign_channel", "mail_delivery", "sales_order", "deal", "lead")
@@ -91,18 +92,18 @@ def _figures(actor: Actor, found: Outcome) -> None:
         if found.cost_minor is not None:
             _metric(
                 "Cost",
-                fmt.money(actor, found.cost_minor, compact=True),
+                fmt.money(actor, found.cost_minor),
                 "actual, of its channels",
                 "Change it under Overview, Channels",
             )
         if found.may_see_money and found.cost_minor is not None:
             back = found.return_on_cost
-            words = "needs cost and data" if back is None else "extra revenue less cost, per cost"
+            words = "needs cost and data" if back is None else _spread(back, lambda value: fmt.percent(actor, value, 0))
             _metric(
                 "Return on cost",
-                fmt.percent(actor, back, 0),
+                fmt.NOTHING if back is None else fmt.percent(actor, back.value, 0),
                 words,
-                "From the extra revenue alone, not from everything that people bought",
+                "Extra revenue less cost, per cost, with its 95% interval. From the extra revenue alone, not from everything that people bought",
             )
 
 
@@ -132,15 +133,21 @@ def _groups(actor: Actor, found: Outcome, *, mailed: bool) -> None:
         rows = [_cells(actor, found.treated, money=found.may_see_money, mailed=mailed)]
         if found.control.people:
             rows.append(_cells(actor, found.control, money=found.may_see_money, mailed=mailed, control=True))
-        _table(rows)
+        _table(rows, key="groups_table", label="Addressed and held out, side by side")
         if found.treated.bounced:
             st.caption(
                 fmt.md(f"{fmt.plural(found.treated.bounced, 'address', 'addresses')} bounced and will not be written to again.")
             )
 
 
-def _table(rows: list[dict[str, str]]) -> None:
-    st.table({name: [fmt.md(row[name]) for row in rows] for name in rows[0]}, border="horizontal")
+def _table(rows: list[dict[str, str]], *, key: str, label: str) -> None:
+    first, *others = rows[0]
+    table(
+        [Column(first, first, sortable=False), *(Column(name, name, right=True, sortable=False, named=True) for name in others)],
+        [(place, [Cell(words) for words in row.values()]) for place, row in enumerate(rows)],
+        key=key,
+        label=label,
+    )
 
 
 def _by_way(actor: Actor, found: Outcome) -> None:
@@ -149,7 +156,7 @@ def _by_way(actor: Actor, found: Outcome) -> None:
         return
     with st.container(border=True, gap="small", key="result_ways"):
         st.markdown("**By channel**")
-        _table([_way_cells(actor, one, found) for one in found.by_way])
+        _table([_way_cells(actor, one, found) for one in found.by_way], key="ways_table", label="What came of each channel")
         st.caption(
             "Chance held a person out of every channel or of none, so each line compares the people of that channel alone. Who is reached by two is in both "
             "lines: what the one adds to the other can't be told apart."
@@ -173,7 +180,7 @@ def _way_cells(actor: Actor, one: WayOutcome, found: Outcome) -> dict[str, str]:
         )
     if found.may_see_money and one.cost_minor is not None:
         back = one.return_on_cost if one.control.people else None
-        cells["Return on cost"] = fmt.NOTHING if back is None else fmt.percent(actor, back, 0)
+        cells["Return on cost"] = fmt.NOTHING if back is None else fmt.percent(actor, back.value, 0)
     return cells
 
 
@@ -182,7 +189,11 @@ def _wordings(actor: Actor, found: Outcome) -> None:
         return
     with st.container(border=True, gap="small", key="result_wordings"):
         st.markdown("**Wordings**")
-        _table([_cells(actor, one, money=found.may_see_money) for one in found.variants])
+        _table(
+            [_cells(actor, one, money=found.may_see_money) for one in found.variants],
+            key="wordings_table",
+            label="What came of each wording",
+        )
         for one in found.comparisons:
             for what, difference in (("clicks", one.clicks), ("conversions", one.conversions)):
                 st.caption(

@@ -213,24 +213,33 @@ def _channel(campaign_id: int, row: Mapping[str, Any]) -> CampaignChannel:
 
 @dataclass(frozen=True)
 class MemberRow:
-    """A member of a campaign as its page shows it. ``entity``: contact or lead."""
+    """A member of a campaign as its page shows it. ``entity``: contact or lead. ``held_out``: chance keeps them out, to compare with."""
 
     id: int
     entity: str
     record_id: int
     name: str
     status: MemberStatus
+    held_out: bool
 
 
 def members(
-    session: Session, actor: Actor, campaign_id: int, *, status: MemberStatus | None = None, page: int = 1, size: int = 50
+    session: Session,
+    actor: Actor,
+    campaign_id: int,
+    *,
+    status: MemberStatus | None = None,
+    held_out: bool | None = None,
+    page: int = 1,
+    size: int = 50,
 ) -> tuple[list[MemberRow], int]:
-    """One page of the members whose person the actor may see, and their number."""
+    """One page of the members whose person the actor may see, and their number; of those held out only, or of the others."""
     get(session, actor, campaign_id)
     table = CampaignMember.__table__  # type: ignore[attr-defined]
     clause = and_(
-        table.c.campaign_id == campaign_id, inside(table), _people(actor, table), *([table.c.status == status] if status else [])
-    )
+        table.c.campaign_id == campaign_id, inside(table), _people(actor, table), *([table.c.status == status] if status else []),
+        *([] if held_out is None else [table.c.is_control.is_(held_out)]),
+    )  # fmt: skip
     total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one()
     rows = session.execute(select(table).where(clause).order_by(table.c.id).limit(size).offset((max(page, 1) - 1) * size)).all()
     names = {
@@ -241,7 +250,11 @@ def members(
     for row in rows:
         kind = "contact" if row.contact_id else "lead"
         record_id = row.contact_id or row.lead_id
-        found.append(MemberRow(row.id, kind, record_id, names[kind].get(record_id, "Hidden person"), MemberStatus(row.status)))
+        found.append(
+            MemberRow(
+                row.id, kind, record_id, names[kind].get(record_id, "Hidden person"), MemberStatus(row.status), bool(row.is_control)
+            )
+        )
     return found, total
 
 
@@ -421,10 +434,11 @@ def leave_out(session: Session, actor: Actor, campaign_id: int, member_ids: Iter
 class CampaignFigures:
     """What a campaign cost and brought, over the rows the actor may see. Money in minor units, None where it is hidden from the actor.
 
-    Attributed by the campaign named on the record.
+    Attributed by the campaign named on the record. ``held_out``: members whom chance keeps out, so that they can't respond.
     """
 
     members: int
+    held_out: int
     responded: int
     planned_cost_minor: int | None
     actual_cost_minor: int | None
@@ -437,15 +451,11 @@ def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures
     """The figures on top of a campaign's page."""
     get(session, actor, campaign_id)
     table = CampaignMember.__table__  # type: ignore[attr-defined]
-    counts = dict(
-        session.execute(
-            select(table.c.status, func.count())
-            .where(table.c.campaign_id == campaign_id, inside(table), _people(actor, table))
-            .group_by(table.c.status)
-        )
-        .tuples()
-        .all()
-    )
+    counts = session.execute(
+        select(table.c.status, table.c.is_control, func.count())
+        .where(table.c.campaign_id == campaign_id, inside(table), _people(actor, table))
+        .group_by(table.c.status, table.c.is_control)
+    ).all()
     planned, actual = _costs(session, actor, campaign_id)
     deal, order, lead = (entity(key).table for key in ("deal", "order", "lead"))
     won = _sum(
@@ -456,8 +466,9 @@ def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures
     new_leads = session.execute(
         select(func.count()).where(lead.c.campaign_id == campaign_id, visible(actor, "lead", lead))
     ).scalar_one()
-    responded = sum(n for status, n in counts.items() if MemberStatus(status) in RESPONDED)
-    return CampaignFigures(sum(counts.values()), responded, planned, actual, new_leads, won, revenue)
+    everybody, held_out = sum(n for *_, n in counts), sum(n for _, control, n in counts if control)
+    responded = sum(n for status, control, n in counts if MemberStatus(status) in RESPONDED and not control)
+    return CampaignFigures(everybody, held_out, responded, planned, actual, new_leads, won, revenue)
 
 
 def _costs(session: Session, actor: Actor, campaign_id: int) -> tuple[int | None, int | None]:

@@ -1,7 +1,7 @@
 """What came of a campaign: first what it added against the hold-out, with its interval; then what can only be counted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -74,13 +74,16 @@ class WayOutcome:
         return self.money.times(self.treated.people)
 
     @property
-    def return_on_cost(self) -> float | None:
-        """Extra revenue less cost, per cost; None without cost or without a usable difference."""
+    def return_on_cost(self) -> lift.Difference | None:
+        """Extra revenue less cost, per cost, with its interval; None without cost or without a usable difference."""
         return _back(self.extra_revenue, self.cost_minor)
 
 
-def _back(extra: lift.Difference, cost_minor: int | None) -> float | None:
-    return (extra.value - cost_minor) / cost_minor if cost_minor and extra.enough else None
+def _back(extra: lift.Difference, cost_minor: int | None) -> lift.Difference | None:
+    if not cost_minor or not extra.enough:
+        return None
+    value, low, high = ((one - cost_minor) / cost_minor for one in (extra.value, extra.low, extra.high))
+    return replace(extra, value=value, low=low, high=high)
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,8 @@ class Outcome:
         return self.money.times(self.treated.people)
 
     @property
-    def return_on_cost(self) -> float | None:
-        """Extra revenue less cost, per cost; None without cost or without a usable difference."""
+    def return_on_cost(self) -> lift.Difference | None:
+        """Extra revenue less cost, per cost, with its interval; None without cost or without a usable difference."""
         return _back(self.extra_revenue, self.cost_minor)
 
 

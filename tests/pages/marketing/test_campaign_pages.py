@@ -9,7 +9,7 @@ from crm_core.vocabulary import Action, CampaignStatus, Outlet
 from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
-from tests.verbs import do
+from tests.verbs import do, look
 from ui.navigation import screen_of, screens_for
 
 
@@ -97,6 +97,12 @@ def test_a_launched_campaign_shows_progress_controls_and_an_honest_result(cast):
         assert not reader.exception and not {"pause", "stop", "launch", "letter_save"} & {button.key for button in reader.button}
         tab(reader, made, "Audience")
         tab(reader, made, "Letter")
+    figures = look(campaigns.figures, cast["dana"], made)
+    assert (figures.members, figures.held_out) == (30, 6)
+    assert [look(campaigns.members, cast["dana"], made, held_out=held)[1] for held in (True, False)] == [6, 24]
+    tab(app, made, "Members")
+    pills = next(one for one in app.get("button_group") if one.key == "member_status")
+    assert pills.options[-1] == "Held out"
     app.button(key="pause").click().run()
     assert not app.exception and "resume" in {button.key for button in app.button}
 

@@ -60,7 +60,9 @@ def test_the_difference_against_the_hold_out_is_found_with_cost_and_return(cast,
     )
     assert found.share.value == pytest.approx(0.3) and found.share.low > 0.15 and found.share.clear
     assert found.treated.revenue_minor == 450_000 and found.extra_revenue.value == pytest.approx(350_000)
-    assert found.return_on_cost == pytest.approx((350_000 - 50_000) / 50_000)
+    back, extra = found.return_on_cost, found.extra_revenue
+    assert back.value == pytest.approx((350_000 - 50_000) / 50_000)
+    assert (back.low, back.high) == pytest.approx(((extra.low - 50_000) / 50_000, (extra.high - 50_000) / 50_000))
 
 
 def test_early_the_result_is_preliminary_and_says_what_is_missing(cast, finished):
