@@ -121,19 +121,22 @@ def read(session: Session, actor: Actor, menu_id: int, data: bytes) -> Read:
     menu = menus.get(session, actor, menu_id)
     given = _parsed(data)
     notes: list[str] = []
+    drawn = menus.kept_flow(menu.flow)
     nodes = {
-        str(key): _articled(session, actor, dict(node), notes) for key, node in given["nodes"].items() if isinstance(node, Mapping)
+        str(key): _articled(session, actor, dict(node), flow_rules.article_of(drawn["nodes"].get(str(key)) or {}), notes)
+        for key, node in given["nodes"].items()
+        if isinstance(node, Mapping)
     }
     flow = menus.kept_flow({"start": given.get("start"), "nodes": nodes})
     if str(given.get("language") or "") not in ("", menu.language):
         notes.append(
             f"The file was made for the language {clean(str(given['language']))[:12]}; the voice of this menu speaks {menu.language}."
         )
-    before: Mapping[str, Any] = menu.flow.get("nodes") or {}
-    now: Mapping[str, Any] = flow["nodes"]
+    before, now = drawn["nodes"], flow["nodes"]
+    others = [key for key in now if key in before and (now[key] != before[key] or (key == flow["start"] != drawn["start"]))]
     return Read(
         flow, tuple(menus.problems(session, menu, flow)), tuple(dict.fromkeys(notes)),
-        _titles(now, [key for key in now if key not in before]), _titles(now, [key for key in now if key in before and now[key] != before[key]]),
+        _titles(now, [key for key in now if key not in before]), _titles(now, others),
         _titles(before, [key for key in before if key not in now]),
     )  # fmt: skip
 
@@ -156,11 +159,14 @@ def _parsed(data: bytes) -> dict[str, Any]:
     return given
 
 
-def _articled(session: Session, actor: Actor, node: dict[str, Any], notes: list[str]) -> dict[str, Any]:
-    """A step that reads an article, with the number that the article has here: of another workspace only the title means anything."""
+def _articled(session: Session, actor: Actor, node: dict[str, Any], drawn: int, notes: list[str]) -> dict[str, Any]:
+    """A step that reads an article, with the number that the article has here: of another workspace only the title means anything.
+
+    ``drawn``: the article that the draft reads at this step; a file without a title for it was made here, when nobody could hear the article.
+    """
     title = clean(str(node.pop("article_title", "") or ""))
     article = flow_rules.article_of(node)
-    if not article:
+    if not article or (article == drawn and not title):
         return node
     known = article_finding.spoken(session, [article], actor)
     if article in known and fold(known[article].title) == fold(title):

@@ -5,7 +5,9 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from crm_core.db import write_session
 from crm_core.errors import Conflict, Invalid, NotPermitted
+from crm_core.models import VoiceMenu
 from crm_core.services.telephony import menu_files, menus
 from tests.verbs import do, look
 
@@ -26,6 +28,12 @@ def test_a_menu_goes_out_and_comes_back_as_a_new_version(cast):
     do(menus.publish, root, menu.id)
     data = look(menu_files.to_json, sam, menu.id)
     assert b"secret-token" not in data and look(menu_files.read, root, menu.id, data).same
+    with write_session() as session:  # a step with an empty field, as drafts may have
+        kept = session.get(VoiceMenu, menu.id)
+        kept.flow = {**kept.flow, "nodes": {**kept.flow["nodes"], "help": {**kept.flow["nodes"]["help"], "skill": "", "phone": ""}}}
+    assert look(menu_files.read, root, menu.id, look(menu_files.to_json, sam, menu.id)).same
+    other = look(menu_files.read, root, menu.id, json.dumps({**json.loads(data), "start": "main"}).encode())
+    assert (other.same, other.changed) == (False, ("Main menu",)), "it begins elsewhere"
     given = json.loads(data)
     given["nodes"]["back"]["prompt"] = "We <b>call</b> back"
     given["nodes"]["tip"] = {
@@ -53,3 +61,15 @@ def test_a_menu_goes_out_and_comes_back_as_a_new_version(cast):
     for one in odd:
         with pytest.raises(Invalid):
             look(menu_files.read, root, menu.id, one)
+
+
+def test_a_step_whose_article_nobody_hears_any_more_comes_back_unchanged(cast):
+    root = cast["root"]
+    menu = do(menus.save, root, None, {"name": "Main", "token": "secret-token"})
+    nodes = {
+        **menu.flow["nodes"],
+        "tip": {"kind": "article", "title": "Tip", "prompt": "Listen", "article": 99, "next": "help"},
+    }
+    do(menus.save, root, menu.id, {"flow": {**menu.flow, "nodes": nodes}})
+    found = look(menu_files.read, root, menu.id, look(menu_files.to_json, root, menu.id))
+    assert (found.same, found.notes) == (True, ())
