@@ -1,17 +1,16 @@
 """What happened on a record, and the box that logs the next thing."""
 
 from contextlib import nullcontext
-from datetime import timedelta
 from typing import Any
 
 import streamlit as st
 
 from crm_core import lists
 from crm_core.access import Actor
-from crm_core.kit import clock
 from crm_core.kit.text import clip
 from crm_core.services.collaboration import activities, following, pins, timeline, timeline_rules
 from crm_core.services.collaboration.timeline import Item
+from crm_core.services.helpdesk import calendars
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
@@ -90,7 +89,7 @@ def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> N
         with st.expander("Follow-up and details"):
             left, right = st.columns(2)
             follow_up = left.text_input("Follow-up task", key=f"{name}_follow_{turn}", placeholder="Send the offer")
-            due = day_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due_{turn}", place=right)
+            due = day_input("Due", value=load(calendars.proposed_day, 1), key=f"{name}_due_{turn}", place=right)
             minutes = left.number_input("Minutes", value=None, min_value=0, max_value=1440, step=5, key=f"{name}_min_{turn}")
             if kind is not ActivityKind.CALL and right.toggle("They asked for a price", key=f"{name}_price_{turn}"):
                 outcome = CallOutcome.PRICE

@@ -11,6 +11,7 @@ from crm_core.kit import clock
 from crm_core.models import DialList
 from crm_core.services.collaboration import timeline
 from crm_core.services.customers import preferences
+from crm_core.services.helpdesk import calendars
 from crm_core.services.telephony import dial_outcomes
 from crm_core.services.telephony.dial_rules import NOBODY_THERE
 from crm_core.services.telephony.dialling import Call
@@ -180,7 +181,7 @@ def _details(actor: Actor, name: str, chosen: CallOutcome) -> dict[str, Any]:
         at = typed.replace(tzinfo=ZoneInfo(actor.timezone)) if typed is not None else None
     left, right, third = st.columns([3, 2, 1])
     follow_up = left.text_input("Next step", key=f"{name}_follow", placeholder="Send the offer", max_chars=300)
-    due = day_input("Due", value=clock.today(actor.timezone) + timedelta(days=1), key=f"{name}_due", place=right)
+    due = day_input("Due", value=load(calendars.proposed_day, 1), key=f"{name}_due", place=right)
     minutes = third.number_input("Minutes", value=None, min_value=0, max_value=1440, step=1, key=f"{name}_min")
     return {
         "call_back_at": at,

@@ -1,7 +1,6 @@
 """Tasks for the owners of customers: a look at who gets how many, one press, and the way back."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -10,6 +9,7 @@ from crm_core.kit import clock
 from crm_core.services import bulk
 from crm_core.services.analytics import follow_ups, value_rows
 from crm_core.services.analytics.follow_ups import MAX_TASKS, Created
+from crm_core.services.helpdesk import calendars
 from crm_core.vocabulary import Action, Priority
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
@@ -50,7 +50,7 @@ def _dialog(customer: str, run_id: int, ids: list[int], number: int, telling: No
     with st.container(horizontal=True, gap="small"):
         due = day_input(
             "Due",
-            clock.today(actor.timezone) + timedelta(days=7),
+            load(calendars.proposed_day, 7),
             min_value=clock.today(actor.timezone),
             key="follow_due",
             width=170,

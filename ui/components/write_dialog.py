@@ -1,7 +1,6 @@
 """Writing a mail from a record: the window, the button that opens it, and the moment in which it can be taken back."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ from crm_core.access import Actor
 from crm_core.kit import clock
 from crm_core.services.collaboration import files
 from crm_core.services.customers.preferences import Preferences
+from crm_core.services.helpdesk import calendars
 from crm_core.services.inbox import correspondence, filing
 from crm_core.services.inbox.addressees import Addressee
 from crm_core.services.inbox.correspondence import Draft
@@ -155,7 +155,7 @@ def _follow_up(actor: Actor, name: str) -> tuple[str, Any]:
     with st.expander("Follow-up task", icon=":material/task_alt:"):
         left, right = st.columns(2)
         words = left.text_input("What to do", key=f"{name}_follow", placeholder="Ask whether it arrived", max_chars=300)
-        due = day_input("Due", value=clock.today(actor.timezone) + timedelta(days=3), key=f"{name}_due", place=right)
+        due = day_input("Due", value=load(calendars.proposed_day, 3), key=f"{name}_due", place=right)
     return words or "", due if words else None
 
 

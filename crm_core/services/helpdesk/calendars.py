@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,6 +12,7 @@ from crm_core import events, idleness, jobs
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.business_calendar import BusinessCalendar, DayException, Minutes, check_hours, the_same
+from crm_core.kit.clock import today
 from crm_core.kit.text import clean
 from crm_core.models import ServiceCalendar, SlaPolicy, WorkProfile
 from crm_core.ordering import alphabetical
@@ -105,6 +106,11 @@ def working_day(session: Session, user_id: int | None, now: datetime, days: int)
     """The day so many working days from now on by somebody's working hours: what a task of theirs is due."""
     calendar = of_person(session, user_id)
     return calendar.day_after(now.astimezone(ZoneInfo(calendar.timezone)).date(), days)
+
+
+def proposed_day(session: Session, actor: Actor, days: int) -> date:
+    """The day so many days from the actor's today on, or the next one on which they work: what a form proposes for a task of theirs."""
+    return of_person(session, actor.user_id).day_after(today(actor.timezone) + timedelta(days=days), 0)
 
 
 def hours_of(row: ServiceCalendar) -> BusinessCalendar:
