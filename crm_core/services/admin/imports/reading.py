@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crm_core.errors import Invalid
+from crm_core.kit.csvio import as_written
 from crm_core.kit.text import clean
 from crm_core.services.admin.imports.sniff import ENCODINGS, Layout
 
@@ -64,6 +65,7 @@ def rows(path: Path, layout: Layout, width: int, *, fill_short: bool = False, af
 
 
 def _row(n: int, cells: list[str], width: int, fill_short: bool) -> Row:
+    cells = [as_written(cell) for cell in cells]
     if len(cells) == width:
         return Row(n, tuple(cells))
     if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
