@@ -127,7 +127,7 @@ with left, st.container(border=True):
         help="Two letters, such as DE",
     )
     amount = b.number_input(
-        f"Warn of one contact only from ({settings.currency})", value=float(to_major(settings.single_threaded_minor, settings.currency)), min_value=0.0, max_value=most_major(settings.currency), key=f"single_{tag}", disabled=not may_edit,
+        f"Warn of one contact only from ({currency})", value=float(to_major(settings.single_threaded_minor, settings.currency)), min_value=0.0, max_value=most_major(settings.currency), key=f"single_{tag}", disabled=not may_edit,
         help="A deal of this size with fewer than two people in its buying committee is marked as single-threaded",
     )  # fmt: skip
     a, b = st.columns(2)
@@ -149,7 +149,7 @@ if may_edit:
         "locale": locale,
         "fiscal_year_start_month": month,
         "phone_region": (region or "").upper(),
-        "single_threaded_minor": to_minor(amount, settings.currency),
+        "single_threaded_minor": to_minor(amount, currency),
         "tax_rate_pct": float(tax_rate or 0),
         "working_hours": hours,
     }

@@ -1,22 +1,27 @@
 """The workspace's own settings: name, currency, time zone, language, fiscal year, working hours."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import is_currency
+from sqlalchemy import ColumnElement, literal, or_
+from sqlalchemy import select as core_select
 from sqlmodel import Session, select
 
 from crm_core import events
 from crm_core.access import Actor, require
+from crm_core.entities import entity
 from crm_core.errors import Invalid, NotFound
+from crm_core.fields import custom_spec
+from crm_core.kit.money import to_major, to_minor
 from crm_core.kit.text import clean
-from crm_core.models import Account, Deal, Order, Organisation, Product
+from crm_core.models import Account, CustomField, Deal, Order, Organisation, Product
 from crm_core.records import refuse_stale
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, FieldKind
 
 LOCALES = {
     "en_US": "English (US)", "en_GB": "English (UK)", "de_DE": "Deutsch", "de_AT": "Deutsch (Österreich)", "de_CH": "Deutsch (Schweiz)", "fr_FR": "Français",
@@ -85,7 +90,20 @@ def _row(session: Session) -> Organisation:
 
 
 def _has_money(session: Session) -> bool:
-    return any(session.exec(select(model.id).limit(1)).first() is not None for model in (Deal, Order, Product, Account))
+    """Whether anything is kept in the workspace's currency: what is sold and to whom, and any other amount, in custom fields and quotas too."""
+    if any(session.exec(select(model.id).limit(1)).first() is not None for model in (Deal, Order, Product, Account)):
+        return True
+    return any(session.execute(core_select(literal(1)).where(held).limit(1)).first() for held in _amounts(session))
+
+
+def _amounts(session: Session) -> Iterator[ColumnElement[bool]]:
+    """Per table and custom field the condition that a row holds an amount."""
+    for kept in Organisation.metadata.sorted_tables:
+        columns = [column for column in kept.c if column.name.endswith("_minor")]
+        if columns and kept.name != Organisation.__tablename__:
+            yield or_(*(column != 0 for column in columns))
+    for field in session.exec(select(CustomField).where(CustomField.kind == FieldKind.MONEY)):
+        yield custom_spec(field).expression(entity(field.entity).table) != 0
 
 
 def update(session: Session, actor: Actor, changes: Mapping[str, Any], *, base_version: int | None = None) -> Organisation:
@@ -99,6 +117,9 @@ def update(session: Session, actor: Actor, changes: Mapping[str, Any], *, base_v
         raise Invalid(f"There is no setting “{sorted(unknown)[0]}”.")
     if checked.get("currency", row.currency) != row.currency and _has_money(session):
         raise Invalid(fields={"currency": "The currency can't change any more: there are amounts in it already."})
+    if "currency" in checked and "single_threaded_minor" not in checked:
+        units = to_major(row.single_threaded_minor, row.currency)
+        checked["single_threaded_minor"] = to_minor(units, checked["currency"])  # 10,000.00 become 10,000 where there are no cents
     before = {key: getattr(row, key) for key in checked}
     changed = {key: (before[key], value) for key, value in checked.items() if before[key] != value}
     for key, (_old, value) in changed.items():

@@ -6,7 +6,9 @@ from sqlmodel import select
 from crm_core.db import read_session
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.models import Event
-from crm_core.services.admin import organisation
+from crm_core.services.admin import custom_fields, organisation
+from crm_core.services.customers import contacts
+from crm_core.services.marketing import campaigns
 from crm_core.services.sales import deals
 from tests.verbs import do
 
@@ -29,6 +31,26 @@ def test_the_currency_stays_once_there_are_amounts(cast):
     do(deals.create, cast["alice"], {"name": "d"})
     with pytest.raises(Invalid, match="amounts in it"):
         do(organisation.update, cast["root"], {"currency": "EUR"})
+
+
+def test_any_amount_keeps_the_currency(any_cast):
+    root = any_cast["root"]
+    made = do(campaigns.create, root, {"name": "Fair"})
+    do(custom_fields.create, root, "contact", label="Credit", kind="money")
+    person = do(contacts.create, root, {"name": "Ann"})
+    do(organisation.update, root, {"currency": "EUR"})
+    do(campaigns.update, root, made.id, {"budget_minor": 100})
+    with pytest.raises(Invalid, match="amounts in it"):
+        do(organisation.update, root, {"currency": "USD"})
+    do(campaigns.update, root, made.id, {"budget_minor": None})
+    do(contacts.update, root, person.id, {"x_credit": "5"})
+    with pytest.raises(Invalid, match="amounts in it"):
+        do(organisation.update, root, {"currency": "USD"})
+
+
+def test_the_limit_of_one_contact_keeps_its_number_in_a_currency_without_cents(cast):
+    do(organisation.update, cast["root"], {"single_threaded_minor": 500_000})
+    assert do(organisation.update, cast["root"], {"currency": "JPY"}).single_threaded_minor == 5_000
 
 
 @pytest.mark.parametrize(
