@@ -207,7 +207,7 @@ def convert(
     """Turn a lead into account, contact and (with ``deal_name``) deal, all or nothing.
 
     ``account_id`` and ``contact_id`` choose existing ones; otherwise they are created from the lead, with its values of custom fields that go by the
-    same name there. Activities and open tasks come along; description and files go to the deal, or to the contact where there is none.
+    same name there. Activities and open tasks come along, what they were linked to besides stays; description and files go to the deal, or to the contact where there is none.
     """
     lead = get(session, actor, lead_id, action=Action.EDIT)
     _refuse_if_converted(lead)
@@ -230,8 +230,9 @@ def convert(
         created_anyway.note(session, actor, made[key], like, why or created_anyway.Why())
     for model in (Activity, Task):
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
-            row.account_id, row.contact_id = account.id if account else None, contact.id
-            row.deal_id = deal.id if deal else None
+            row.account_id = row.account_id or (account.id if account else None)
+            row.contact_id = row.contact_id or contact.id
+            row.deal_id = row.deal_id or (deal.id if deal else None)
             session.add(row)
     session.flush()
     interactions.hand_on(session, lead_id, "contact", contact.id)
@@ -425,7 +426,9 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
             records.discard(session, actor, key, records.get(session, actor, key, record_id), data={"lead": lead_id})
     for model in (Activity, Task):
         for row in session.exec(select(model).where(model.lead_id == lead.id)):
-            row.account_id = row.contact_id = row.deal_id = None
+            for key in ("account_id", "contact_id", "deal_id"):
+                if getattr(row, key) == getattr(lead, f"converted_{key}"):
+                    setattr(row, key, None)
             session.add(row)
     session.flush()
     interactions.hand_on(session, lead_id, "lead", lead_id)

@@ -165,22 +165,31 @@ def touched():
 
 
 def test_a_conversion_can_be_taken_back_until_somebody_works_on(any_cast):
-    alice, root = any_cast["alice"], any_cast["root"]
+    alice, bob, root = (any_cast[key] for key in ("alice", "bob", "root"))
     lead = new(alice)
     do(leads.qualify, alice, lead.id)
+    friend = do(contacts.create, root, {"name": "Somebody of their house"})
+    met = do(activities.log, root, "lead", lead.id, kind=ActivityKind.MEETING, text="Lunch")
+    do(activities.update, root, met.id, {"contact_id": friend.id})
+    about = lambda: [
+        getattr(verbs.look(records.get, root, "activity", met.id), f"{key}_id") for key in ("account", "contact", "deal")
+    ]  # noqa: E731
     other = do(crud.create, root, "order", {})  # of nobody, but it has the number that the account will have
     do(orders.set_lines, root, other.id, [{"name": "Beans", "unit_price_minor": 100}])
     do(lambda session, actor: session.add(Touchpoint(lead_id=lead.id, channel="web", at=clock.utcnow())), alice)
     became = do(leads.convert, alice, lead.id, deal_name="First order")
     assert touched() == [became.contact_id], "what the lead did was done by the contact"
-    assert became.account_id == other.id
-    back = do(leads.undo_conversion, alice, lead.id)
+    assert became.account_id == other.id and about() == [became.account_id, friend.id, became.deal_id]
+    with pytest.raises(NotFound):
+        do(leads.undo_conversion, any_cast["charlie"], lead.id)
+    back = do(leads.undo_conversion, bob, lead.id)  # another person than the one who converted it
+    assert about() == [None, friend.id, None]
     assert kind(back) is LeadKind.QUALIFIED and back.converted_at is None and touched() == [None]
-    assert [count(root, entity) for entity in ("account", "contact", "deal")] == [0, 0, 0]
+    assert [count(root, entity) for entity in ("account", "contact", "deal")] == [0, 1, 0]
     made = do(leads.convert, alice, lead.id)
     do(contacts.update, alice, made.contact_id, {"job_title": "CEO"})
     with pytest.raises(Conflict, match="changed since"):
-        do(leads.undo_conversion, alice, lead.id)
+        do(leads.undo_conversion, bob, lead.id)
 
 
 def test_a_conversion_stays_when_something_hangs_on_what_it_made(any_cast):
@@ -286,6 +295,9 @@ def test_a_lead_that_is_dropped_on_a_status_follows_the_rules_of_the_buttons(cas
         status = {row.kind: row.id for row in session.exec(select(LeadStatus).order_by(LeadStatus.position.desc()))}
     lead = new(alice)
     assert kind(do(leads.move, alice, lead.id, status[LeadKind.QUALIFIED], base_version=lead.version)) is LeadKind.QUALIFIED
+    for verb, *more in ((leads.move, status[LeadKind.WORKING]), (leads.reopen,), (leads.convert,)):
+        with pytest.raises(Conflict):  # drawn before it was qualified
+            do(verb, alice, lead.id, *more, base_version=lead.version)
     with pytest.raises(Invalid, match="say why"):
         do(leads.move, alice, lead.id, status[LeadKind.UNQUALIFIED])
     with pytest.raises(Invalid, match="Convert"):
