@@ -1,6 +1,7 @@
 """The overview: every role, an empty workspace, periods and areas in the address, numbers that equal their lists."""
 
 import json
+import re
 from datetime import timedelta
 from urllib.parse import parse_qs
 
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from crm_core import lists
 from crm_core.access import load as load_actor
 from crm_core.db import read_session, write_session
+from crm_core.entities import RECORDS, entity
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Deal, RoleFieldMask, RolePermission, Stage
@@ -69,6 +71,22 @@ def test_each_role_gets_the_figures_of_each_of_its_areas(cast, who):
         assert labels(app) == [
             metric.label for metric in metrics.offered(actor, area) if metric.card != "never" and metric.key not in NOTHING_TO_SHOW
         ]
+        told = numbers_with_lists(app)
+        assert told, area
+        with read_session() as session:
+            for number, entity_key, ast in told:
+                assert lists.count(session, actor, entity_key, ListQuery(filter=ast)) == number, (who, area, entity_key, ast)
+
+
+def numbers_with_lists(app):
+    """What each link to a list promises: (how many, of what kind, filter)."""
+    found = []
+    for link in app.get("page_link"):
+        asked, label = parse_qs(link.proto.query_string), link.proto.label.replace("\\", "")
+        if "f" in asked and (number := re.match(r"[\d,]+(?= )", label)):
+            kind = next(key for key in RECORDS if entity(key).address == link.proto.page)
+            found.append((int(number[0].replace(",", "")), kind, json.loads(asked["f"][0])))
+    return found
 
 
 def test_who_looks_first_at_what(cast):

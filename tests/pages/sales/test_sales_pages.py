@@ -6,13 +6,15 @@ import pytest
 from sqlmodel import select
 
 from crm_core.db import read_session, write_session
+from crm_core.errors import NotFound
 from crm_core.kit import clock
 from crm_core.models import Stage
 from crm_core.services import crud
 from crm_core.services.admin.pipelines import set_gate
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, GateStrictness, StageKind
-from tests.pages.app import open_screen, words
+from tests.pages.app import draw_alone, open_screen, words
+from ui.components.record_page import delete_dialog
 from ui.navigation import screen_of, screens_for
 
 EVIL = "![x](http://e/i.png) <script>alert(1)</script> **b** =1+1 $x$ :red[y] مرحبا 😀 " + "long " * 40
@@ -97,6 +99,24 @@ def test_a_click_on_a_stage_does_not_reopen_what_a_colleague_won_meanwhile(cast)
     assert any("closed meanwhile" in toast.value for toast in app.toast)
     with read_session() as session:
         assert deals.get(session, cast["alice"], deal.id).outcome is StageKind.WON
+
+
+def test_what_somebody_changed_meanwhile_is_not_deleted_unseen_not_even_in_ones_own_second_tab(cast):
+    alice = cast["alice"]
+    deal = make(alice, "deal", name="Big one")
+    tabs = [draw_alone(alice, delete_dialog, "deal", deal.id, deal.version, "Big one", "deals") for _ in range(2)]
+    with write_session() as session:
+        changed = crud.update(session, alice, "deal", deal.id, {"next_step": "Visit"}).record.version
+    tabs[0].button(key="delete_yes").click().run()
+    assert "before you delete it" in str(tabs[0].session_state["_toasts"])
+    with read_session() as session:
+        assert deals.get(session, alice, deal.id).next_step == "Visit"
+    app = draw_alone(alice, delete_dialog, "deal", deal.id, changed, "Big one", "deals")
+    app.button(key="delete_yes").click().run()
+    with read_session() as session, pytest.raises(NotFound):
+        deals.get(session, alice, deal.id)
+    tabs[1].button(key="delete_yes").click().run()
+    assert "in the bin" in str(tabs[1].session_state["_toasts"])
 
 
 def test_what_a_dialog_refused_is_said_in_it_once(cast):
