@@ -35,11 +35,12 @@ def integer(value: int, locale: str) -> str:
 
 @lru_cache(maxsize=256)
 def _money_writer(code: str, digits: int, locale: str) -> Written:
-    pattern = f"¤#,##0{'.' + '0' * digits if digits else ''}" if locale.startswith("en") else None
     place = locale_of(locale)
+    usual = "¤#,##0.00" if locale.startswith("en") else place.currency_formats["standard"].pattern
+    pattern = usual.replace("0.00", f"0{'.' + '0' * digits if digits else ''}")
 
     def slow(value: Decimal) -> str:
-        return format_currency(value, code, pattern, locale=place, currency_digits=digits > 0)
+        return format_currency(value, code, pattern, locale=place, currency_digits=False)
 
     return learned(slow)
 
@@ -88,12 +89,25 @@ def decimal(value: float | Decimal, locale: str) -> str:
 
 @lru_cache(maxsize=4096)
 def compact(value: float | Decimal, locale: str, fraction_digits: int) -> str:
+    """A large number shortly: ``12.3K``; written out where the locale knows no short form of its size, as German does of thousands."""
+    if _has_no_short(value, locale):
+        return integer(round(value), locale)
     return format_compact_decimal(value, locale=locale_of(locale), fraction_digits=fraction_digits)
 
 
 @lru_cache(maxsize=4096)
 def compact_money(value: Decimal, code: str, locale: str, fraction_digits: int) -> str:
+    """A large amount in major units shortly: ``€340K``, ``340.187 €`` where the locale knows no short form of its size."""
+    if _has_no_short(value, locale):
+        return money(value, code, 0, locale)
     return format_compact_currency(value, code, locale=locale_of(locale), fraction_digits=fraction_digits)
+
+
+def _has_no_short(value: float | Decimal, locale: str) -> bool:
+    """Whether the locale's rules write a number of this size (below a trillion) in full, which would leave it without its separators."""
+    size = "1" + "0" * (len(str(int(abs(value)))) - 1)
+    rule = locale_of(locale).compact_decimal_formats["short"]["other"].get(size)
+    return rule is not None and not rule.pattern.strip("0")
 
 
 @lru_cache(maxsize=4096)

@@ -36,9 +36,10 @@ def amounts():
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize(("code", "digits"), [("USD", 2), ("EUR", 0), ("JPY", 0), ("KWD", 3), ("VND", 0)])
 def test_an_amount_reads_as_the_locale_writes_it(locale, code, digits):
-    pattern = f"¤#,##0{'.' + '0' * digits if digits else ''}" if locale.startswith("en") else None
+    usual = "¤#,##0.00" if locale.startswith("en") else Locale.parse(locale).currency_formats["standard"].pattern
+    pattern = usual.replace("0.00", f"0{'.' + '0' * digits if digits else ''}")
     for value in amounts():
-        expected = format_currency(value, code, pattern, locale=Locale.parse(locale), currency_digits=digits > 0)
+        expected = format_currency(value, code, pattern, locale=Locale.parse(locale), currency_digits=False)
         assert numerals.money(value, code, digits, locale) == expected
 
 
@@ -46,6 +47,25 @@ def test_an_amount_reads_as_the_locale_writes_it(locale, code, digits):
 def test_a_whole_number_reads_as_the_locale_writes_it(locale):
     for value in (*(int(amount) for amount in amounts()), 0, -7, 999, 1000, 10**15):
         assert numerals.integer(value, locale) == format_decimal(value, locale=Locale.parse(locale))
+
+
+@pytest.mark.parametrize(
+    ("locale", "whole", "short", "large"),
+    [
+        ("en_GB", "€1,234", "€340K", "€4.23M"),
+        ("de_DE", "1.234 €", "340.187 €", "4,23 Mio. €"),
+        ("de_CH", "EUR 1’234", "EUR 340’187", "4.23 Mio. EUR"),
+        ("it_IT", "1.234 €", "340.187 €", "4,23 Mln €"),
+        ("fr_FR", "1 234 €", "340 k €", "4,23 M €"),
+    ],
+)
+def test_whole_and_short_amounts_have_neither_cents_nor_lose_their_separators(locale, whole, short, large):
+    written = [
+        numerals.money(Decimal("1234.4"), "EUR", 0, locale),
+        numerals.compact_money(Decimal("340186.77"), "EUR", locale, 0),
+        numerals.compact_money(Decimal("4230000"), "EUR", locale, 2),
+    ]
+    assert [text.replace("\xa0", " ").replace("\u202f", " ") for text in written] == [whole, short, large]
 
 
 def test_where_the_quick_twin_would_differ_the_slow_one_stays():
