@@ -16,7 +16,7 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Float, Text, cast, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from crm_core import idleness, veil
 from crm_core.db import shared
@@ -273,13 +273,22 @@ def resolve(session: Session, entity_key: str, path: str) -> tuple[FieldSpec, tu
     for step in steps[:-1]:
         reference = registry(session, here).get(step) or registry(session, here).get(f"{step}_id")
         if reference is None or reference.to is None or reference.to not in ENTITIES:
-            raise Invalid(f"There is no field “{path}”.")
+            raise Invalid(_missing(session, here, step, path))
         trail.append(reference.key)
         here = reference.to
     spec = registry(session, here).get(steps[-1]) or reckoned(here).get(steps[-1])
     if spec is None or len(trail) > 2:
-        raise Invalid(f"There is no field “{path}”.")
+        raise Invalid(_missing(session, here, steps[-1], path))
     return spec, tuple(trail)
+
+
+def _missing(session: Session, entity_key: str, key: str, path: str) -> str:
+    """What is said of a field that isn't there: people who filter by one that was retired know it by its name."""
+    retired = select(CustomField.label).where(
+        CustomField.entity == entity_key, CustomField.key == key, col(CustomField.active).is_(False)
+    )
+    label = session.exec(retired).first()
+    return f"The field “{label}” is out of use." if label is not None else f"There is no field “{path}”."
 
 
 # --- from input to value ------------------------------------------------------------------------------------------------

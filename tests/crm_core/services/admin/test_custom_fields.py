@@ -191,3 +191,11 @@ def test_a_personal_field_is_hidden_from_roles_that_must_not_see_personal_data(c
     with read_session() as session:
         shown = lists.find(session, load(session, cast["ana"].user_id), "contact", ListQuery(columns=("x_income",))).rows
     assert shown[0]["x_income"] == lists.MASK
+
+
+def test_a_filter_by_a_field_out_of_use_names_it(cast):
+    field = add(cast["root"], "Education", FieldKind.TEXT)
+    with write_session() as session:
+        custom_fields.deactivate(session, cast["root"], field.id)
+    with pytest.raises(Invalid, match="The field “Education” is out of use"):
+        found(cast["root"], field=field.key, cmp="eq", value="PhD")
