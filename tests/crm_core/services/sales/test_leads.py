@@ -164,6 +164,11 @@ def touched():
         return [touch.contact_id for touch in session.exec(select(Touchpoint))]
 
 
+def links_of(actor, activity_id):
+    met = verbs.look(records.get, actor, "activity", activity_id)
+    return [met.account_id, met.contact_id, met.deal_id]
+
+
 def test_a_conversion_can_be_taken_back_until_somebody_works_on(any_cast):
     alice, bob, root = (any_cast[key] for key in ("alice", "bob", "root"))
     lead = new(alice)
@@ -171,19 +176,16 @@ def test_a_conversion_can_be_taken_back_until_somebody_works_on(any_cast):
     friend = do(contacts.create, root, {"name": "Somebody of their house"})
     met = do(activities.log, root, "lead", lead.id, kind=ActivityKind.MEETING, text="Lunch")
     do(activities.update, root, met.id, {"contact_id": friend.id})
-    about = lambda: [
-        getattr(verbs.look(records.get, root, "activity", met.id), f"{key}_id") for key in ("account", "contact", "deal")
-    ]  # noqa: E731
     other = do(crud.create, root, "order", {})  # of nobody, but it has the number that the account will have
     do(orders.set_lines, root, other.id, [{"name": "Beans", "unit_price_minor": 100}])
     do(lambda session, actor: session.add(Touchpoint(lead_id=lead.id, channel="web", at=clock.utcnow())), alice)
     became = do(leads.convert, alice, lead.id, deal_name="First order")
     assert touched() == [became.contact_id], "what the lead did was done by the contact"
-    assert became.account_id == other.id and about() == [became.account_id, friend.id, became.deal_id]
+    assert became.account_id == other.id and links_of(root, met.id) == [became.account_id, friend.id, became.deal_id]
     with pytest.raises(NotFound):
         do(leads.undo_conversion, any_cast["charlie"], lead.id)
     back = do(leads.undo_conversion, bob, lead.id)  # another person than the one who converted it
-    assert about() == [None, friend.id, None]
+    assert links_of(root, met.id) == [None, friend.id, None]
     assert kind(back) is LeadKind.QUALIFIED and back.converted_at is None and touched() == [None]
     assert [count(root, entity) for entity in ("account", "contact", "deal")] == [0, 1, 0]
     made = do(leads.convert, alice, lead.id)
