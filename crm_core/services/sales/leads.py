@@ -228,12 +228,11 @@ def convert(
     made = {"account": account, "contact": contact}
     for key, like in doubts.items():
         created_anyway.note(session, actor, made[key], like, why or created_anyway.Why())
-    for model in (Activity, Task):
-        for row in session.exec(select(model).where(model.lead_id == lead.id)):
-            row.account_id = row.account_id or (account.id if account else None)
-            row.contact_id = row.contact_id or contact.id
-            row.deal_id = row.deal_id or (deal.id if deal else None)
-            session.add(row)
+    became = {"account_id": account.id if account else None, "contact_id": contact.id, "deal_id": deal.id if deal else None}
+    for row in _work_on(session, lead):
+        for key, record_id in became.items():
+            setattr(row, key, getattr(row, key) or record_id)
+        session.add(row)
     session.flush()
     interactions.hand_on(session, lead_id, "contact", contact.id)
     heir = ("deal", deal.id) if deal else ("contact", contact.id)
@@ -255,6 +254,12 @@ def convert(
     }
     records.update(session, actor, "lead", lead_id, {}, fixed=fixed, event_type="lead.converted", event_data=data)
     return Converted(lead_id, fixed["converted_account_id"], contact.id, fixed["converted_deal_id"])
+
+
+def _work_on(session: Session, lead: Lead) -> list[Activity | Task]:
+    """What was done and is to be done about a lead."""
+    done = session.exec(select(Activity).where(Activity.lead_id == lead.id))
+    return [*done, *session.exec(select(Task).where(Task.lead_id == lead.id))]
 
 
 def _refuse_typed(
@@ -424,12 +429,11 @@ def undo_conversion(session: Session, actor: Actor, lead_id: int) -> Lead:
     for key, record_id in made:
         if record_id is not None:
             records.discard(session, actor, key, records.get(session, actor, key, record_id), data={"lead": lead_id})
-    for model in (Activity, Task):
-        for row in session.exec(select(model).where(model.lead_id == lead.id)):
-            for key in ("account_id", "contact_id", "deal_id"):
-                if getattr(row, key) == getattr(lead, f"converted_{key}"):
-                    setattr(row, key, None)
-            session.add(row)
+    for row in _work_on(session, lead):
+        for key in ("account_id", "contact_id", "deal_id"):
+            if getattr(row, key) == getattr(lead, f"converted_{key}"):
+                setattr(row, key, None)
+        session.add(row)
     session.flush()
     interactions.hand_on(session, lead_id, "lead", lead_id)
     _share_touches(session, lead_id, None)
