@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -23,7 +23,9 @@ from crm_core.fields import FieldSpec, registry
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
+from crm_core.kit.week import WEEKDAYS
 from crm_core.models import AuditSeal, Event, User
+from crm_core.services.admin import organisation
 from crm_core.services.admin.days import between
 from crm_core.vocabulary import Action, Scope, Via
 
@@ -155,7 +157,7 @@ def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
             entity=row.entity,
             entity_label=_label(row.entity),
             record_id=row.record_id,
-            title=titles.get(row.entity, {}).get(row.record_id, ""),
+            title=titles.get(row.entity, {}).get(row.record_id, "") or _own_name(row),
             changes=_changes(session, actor, row, linked),
             note=_note(row) if row.type in SIGNINS else "",
         )
@@ -170,8 +172,11 @@ def _note(row: Any) -> str:
 
 _PARTS = {
     "segment_ids": "Segments", "exclude_ids": "Segments left out", "outlet": "Channels", "holdout_pct": "Held out in %", "send_at": "Goes out at",
+    "locale": "Numbers and dates as in", "timezone": "Time zone", "fiscal_year_start_month": "Fiscal year starts in month",
+    "phone_region": "Country of phone numbers without a prefix", "tax_rate_pct": "Usual tax rate (%)", "active": "In use", "required": "Needed",
+    "pii": "Personal data", "filterable": "Filtered often", "options": "Values",
 }  # fmt: skip
-"""Parts of a plan that are no fields of a campaign, as people call them."""
+"""What is no field of a record, as its form calls it: parts of a campaign's plan, settings, parts of a custom field."""
 
 
 _ONE_OF = {
@@ -179,6 +184,15 @@ _ONE_OF = {
     "survey": "Survey", "automation": "Automation", "booking": "Booking page",
 }  # fmt: skip
 """Kinds whose area has a name in the plural."""
+
+
+_NAMED_BY_THEMSELVES = set(_ONE_OF) - {"booking"}
+
+
+def _own_name(row: Any) -> str:
+    """The name that something of the house had when it was changed: it has no list of records that knows it."""
+    data = row.data or {}
+    return str(data.get("label") or data.get("name") or "") if row.entity in _NAMED_BY_THEMSELVES else ""
 
 
 class _Blanks(dict[str, Any]):
@@ -229,7 +243,7 @@ def _change(
         hidden = [lists.instead(actor, spec, value) if spec else lists.MASK if value is not None else None for value in (old, new)]
         return Change(key, spec.label if spec else _named(key), hidden[0], hidden[1])
     if spec is None:
-        told = _names if (entity, key) == ("user", "roles") else _how_many
+        told = _TOLD.get((entity, key), _how_many)
         return Change(key, _named(key), told(old), told(new))
     names = linked.get(spec.to or "", {})
     return Change(key, spec.label, spec.from_json(old), spec.from_json(new), spec, names.get(old), names.get(new))
@@ -252,8 +266,27 @@ def _names(value: Any) -> Any:
     return ", ".join(map(str, value)) or None if isinstance(value, list) else value
 
 
+def _hours(value: Any) -> Any:
+    """Working hours a day after the other: “Monday 09:00–17:00, Friday 09:00–13:00”."""
+    if not isinstance(value, Mapping):
+        return value
+    days = ((name, ", ".join("–".join(map(str, span)) for span in value.get(str(n), ()))) for n, name in enumerate(WEEKDAYS))
+    return "; ".join(f"{name} {spans}" for name, spans in days if spans) or None
+
+
+_TOLD: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("user", "roles"): _names,
+    ("custom_field", "options"): _names,
+    ("organisation", "working_hours"): _hours,
+    ("organisation", "locale"): lambda value: organisation.LOCALES.get(value, value),
+}
+"""How values are told that are no fields and stand for something else."""
+
+
 def _how_many(value: Any) -> Any:
-    """Lists of ids say nobody anything: how many there are does."""
+    """Lists of ids say nobody anything: how many there are does. What is on or off is told as yes or no."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
     return (f"{len(value)} chosen" if value else None) if isinstance(value, list) else value
 
 

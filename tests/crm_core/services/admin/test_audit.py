@@ -13,7 +13,7 @@ from crm_core.kit import clock
 from crm_core.lists import MASK
 from crm_core.models import User
 from crm_core.services import exports
-from crm_core.services.admin import audit, custom_fields, roles, users
+from crm_core.services.admin import audit, custom_fields, organisation, roles, users
 from crm_core.services.marketing import campaigns, plans, segments
 from crm_core.vocabulary import FieldKind
 from tests.verbs import do
@@ -73,6 +73,20 @@ def test_a_line_says_what_left_the_house_and_of_what_kind_one_thing_was_made(his
     do(custom_fields.create, root, "account", label="Badge", kind=FieldKind.TEXT)
     told = {(entry.entity_label, entry.sentence) for entry in entries(root)}
     assert {("Account", "exported 1 account"), ("Custom field", "created this custom field")} <= told
+
+
+def test_a_custom_field_and_the_settings_are_told_in_the_words_of_their_forms(cast):
+    root = cast["root"]
+    field = do(custom_fields.create, root, "account", label="Badge", kind=FieldKind.TEXT)
+    do(custom_fields.deactivate, root, field.id)
+    hours = {"0": [["09:00", "12:00"], ["13:00", "17:00"]], "4": [["09:00", "13:00"]]}
+    do(organisation.update, root, {"locale": "de_DE", "working_hours": hours})
+    settings, retired, made = entries(root)[:3]
+    assert (made.title, retired.title) == ("Badge", "Badge")
+    assert [(change.label, change.old, change.new) for change in retired.changes] == [("In use", "Yes", "No")]
+    told = {change.label: (change.old, change.new) for change in settings.changes}
+    assert told["Numbers and dates as in"] == ("English (US)", "Deutsch")
+    assert told["Working hours"][1] == "Monday 09:00–12:00, 13:00–17:00; Friday 09:00–13:00"
 
 
 def test_parts_of_a_campaigns_plan_have_names_and_segments_are_counted(cast):
