@@ -6,12 +6,14 @@ from typing import Any
 import streamlit as st
 
 from crm_core import lists
+from crm_core.entities import entity
 from crm_core.services.admin import roles, teams, users
 from crm_core.services.admin.teams import TeamRow
 from crm_core.vocabulary import PersonState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
+from ui.components.list_link import list_link
 from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
 from ui.session import current_actor
 from ui.tones import TONES
@@ -184,6 +186,7 @@ def _person_actions(person: Mapping[str, Any]) -> None:
     if person["state"] is PersonState.DEACTIVATED:
         if row.button("Activate again", icon=":material/lock_open:", key="person_activate"):
             _do(users.activate, user_id, fmt.md(f"{person['name']} may sign in again."))
+        _left_behind(user_id)
         return
     words = "New invitation link" if invited else "Link for a new password"
     if row.button(words, icon=":material/link:", key="person_link"):
@@ -195,6 +198,19 @@ def _person_actions(person: Mapping[str, Any]) -> None:
         _do(users.sign_out_everywhere, user_id, fmt.md(f"{person['name']} was signed out."))
     if user_id != current_actor().user_id and row.button("Deactivate", icon=":material/block:", key="person_deactivate"):
         _do(users.deactivate, user_id, fmt.md(f"{person['name']} was locked out; their records stay."))
+
+
+def _left_behind(user_id: int) -> None:
+    """What nobody works on until it has another owner, each with the way to its list, where many are given to somebody at once."""
+    kinds = load(users.left_behind, user_id)
+    if not kinds:
+        return
+    st.caption("Still theirs. Open a list and select its rows to give them another owner.")
+    with st.container(horizontal=True, gap="small", wrap=True, key="person_left"):
+        for entity_key, ast, count in kinds:
+            noun = entity(entity_key)
+            words = f"{'' if entity_key == 'account' else 'open '}{(noun.label if count == 1 else noun.plural).lower()}"
+            list_link(current_actor(), entity_key, f"{fmt.number(current_actor(), count)} {words}", ast)
 
 
 def _do(verb: Any, user_id: int, success: str) -> None:

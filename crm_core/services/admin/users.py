@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlmodel import Session
 from sqlmodel import select as rows
 
-from crm_core import events
+from crm_core import events, lists
 from crm_core.access import Actor, load, require
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.kit.clock import utcnow
@@ -21,7 +21,7 @@ from crm_core.services.admin import hierarchy, link_mail, links, passwords, sess
 from crm_core.services.admin.founding import timezones
 from crm_core.services.admin.people import check_email, get, require_an_administrator
 from crm_core.services.admin.role_rules import require_no_more_than
-from crm_core.vocabulary import Action, LinkPurpose, PersonState
+from crm_core.vocabulary import DONE, Action, LeadKind, LinkPurpose, PersonState, StageKind, TaskStatus
 
 _USERS = User.__table__  # type: ignore[attr-defined]
 _SESSIONS = AuthSession.__table__  # type: ignore[attr-defined]
@@ -241,6 +241,28 @@ def deactivate(session: Session, actor: Actor, user_id: int) -> User:
     links.void(session, user.id)
     events.record(session, actor, "user.deactivated", user)
     return user
+
+
+def left_behind(session: Session, actor: Actor, user_id: int) -> list[tuple[str, dict[str, Any], int]]:
+    """What somebody still has in hand, as far as the actor sees it: kind of record, filter of its list, how many; nothing of which there is none."""
+    require(actor, "user", Action.MANAGE)
+    found = []
+    for entity_key, unfinished in _IN_HAND.items():
+        if actor.can(entity_key, Action.READ):
+            mine = {"field": "owner_id", "cmp": "eq", "value": user_id}
+            ast = {"op": "and", "items": [mine, *([unfinished] if unfinished else [])]}
+            found.append((entity_key, ast, lists.count(session, actor, entity_key, lists.ListQuery(filter=ast))))
+    return [one for one in found if one[2]]
+
+
+_IN_HAND: dict[str, dict[str, Any]] = {
+    "account": {},
+    "deal": {"field": "outcome", "cmp": "eq", "value": StageKind.OPEN.value},
+    "lead": {"field": "status.kind", "cmp": "eq", "value": LeadKind.OPEN.value},
+    "ticket": {"field": "status", "cmp": "not_in", "value": [kind.value for kind in DONE]},
+    "task": {"field": "status", "cmp": "eq", "value": TaskStatus.OPEN.value},
+}
+"""Kinds of record that wait for their owner, with the filter of those that do."""
 
 
 def activate(session: Session, actor: Actor, user_id: int) -> User:

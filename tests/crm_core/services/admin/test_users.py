@@ -3,11 +3,16 @@
 import pytest
 from sqlmodel import select
 
+from crm_core import lists
 from crm_core.access import load
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.kit.clock import today
 from crm_core.models import AuthSession, Event, Role, RolePermission, Team, User, UserClosure, UserRole
 from crm_core.services.admin import links, passwords, sessions, users
+from crm_core.services.collaboration import tasks
+from crm_core.services.customers import accounts
+from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, LinkPurpose, PersonState, Scope, SigninMethod
 from tests.quick_hashes import quick_hashes as quick_hashes
 
@@ -135,6 +140,22 @@ def test_a_deactivated_person_is_out_at_once_and_their_links_are_void(any_people
         assert sessions.lookup(session, token) is None, "an old cookie does not come back to life"
         assert load(session, alice.user_id).can("deal", Action.EDIT)
     assert types_about(alice.user_id) == ["user.reset_link_made", "user.deactivated", "user.activated"]
+
+
+def test_what_somebody_who_left_has_in_hand_is_counted_with_its_filter(any_people):
+    root, alice = any_people["root"], any_people["alice"]
+    run(accounts.create, alice, {"name": "Acme"})
+    run(deals.create, alice, {"name": "Open"})
+    won = run(deals.create, alice, {"name": "Won"})
+    run(deals.win, alice, won.id, closed_on=today())
+    run(tasks.create, alice, {"subject": "Call"})
+    run(users.deactivate, root, alice.user_id)
+    with read_session() as session:
+        left = users.left_behind(session, root, alice.user_id)
+        assert [(key, count) for key, _, count in left] == [("account", 1), ("deal", 1), ("task", 1)]
+        assert all(lists.find(session, root, key, lists.ListQuery(filter=ast)).total == count for key, ast, count in left)
+        with pytest.raises(NotPermitted):
+            users.left_behind(session, any_people["bob"], alice.user_id)
 
 
 def test_deactivating_twice_and_activating_twice_say_so(people):
