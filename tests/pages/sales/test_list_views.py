@@ -1,5 +1,9 @@
 """Lists as one wants them: saved views, columns, rows per page; each as an address."""
 
+import csv
+import io
+import json
+
 from crm_core.db import read_session, write_session
 from crm_core.services import bulk, crud
 from crm_core.services.collaboration import view_choices, views
@@ -51,6 +55,23 @@ def test_what_the_address_asks_wrongly_falls_back(cast):
     make(cast["alice"], name="Maria")
     app = open_screen(cast["alice"], "leads", cols="nope,,name", size="7", view="abc", sort="nope")
     assert not app.exception and "1 lead" in words(app)
+
+
+def test_the_file_holds_what_the_list_counts_and_adds_up_on_all_its_pages(cast, monkeypatch):
+    alice = cast["alice"]
+    with write_session() as session:
+        for n in range(28):
+            crud.create(session, alice, "deal", {"name": f"Lamp {n}", "amount_minor": (n + 1) * 100_00})
+        crud.create(session, alice, "deal", {"name": "Chair", "amount_minor": 900_00})
+        crud.create(session, cast["charlie"], "deal", {"name": "Lamp of another team", "amount_minor": 900_00})
+    files = []
+    monkeypatch.setattr("ui.components.export.table_buttons", lambda make, name, key: files.append(make))
+    above = {"field": "amount_minor", "cmp": "ge", "value": 200_00}
+    app = open_screen(alice, "deals", f=json.dumps(above), q="lamp", sort="-amount_minor", cols="amount_minor,name", size="25")
+    assert not app.exception and "27 deals · $40,500 in total" in words(app)
+    rows = list(csv.reader(io.StringIO(files[-1]("csv").decode("utf-8-sig"))))
+    assert rows[0] == ["ID", "Amount", "Deal"] and len(rows) == 28 and sum(float(row[1]) for row in rows[1:]) == 40_500
+    assert [row[2] for row in rows[1:3]] == ["Lamp 27", "Lamp 26"]
 
 
 def test_the_list_is_saved_as_a_view_by_its_dialog(cast):
