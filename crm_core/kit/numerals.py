@@ -105,7 +105,7 @@ def compact_money(value: Decimal, code: str, locale: str, fraction_digits: int) 
 
 def _has_no_short(value: float | Decimal, locale: str) -> bool:
     """Whether the locale's rules write a number of this size (below a trillion) in full, which would leave it without its separators."""
-    size = "1" + "0" * (len(str(int(abs(value)))) - 1)
+    size = "1" + "0" * (len(str(int(abs(Decimal(value))))) - 1)
     rule = locale_of(locale).compact_decimal_formats["short"]["other"].get(size)
     return rule is not None and not rule.pattern.strip("0")
 

@@ -119,7 +119,9 @@ def update(session: Session, actor: Actor, changes: Mapping[str, Any], *, base_v
         raise Invalid(fields={"currency": "The currency can't change any more: there are amounts in it already."})
     if "currency" in checked and "single_threaded_minor" not in checked:
         units = to_major(row.single_threaded_minor, row.currency)
-        checked["single_threaded_minor"] = to_minor(units, checked["currency"])  # 10,000.00 become 10,000 where there are no cents
+        checked["single_threaded_minor"] = to_minor(
+            units, str(checked["currency"])
+        )  # 10,000.00 become 10,000 where there are no cents
     before = {key: getattr(row, key) for key in checked}
     changed = {key: (before[key], value) for key, value in checked.items() if before[key] != value}
     for key, (_old, value) in changed.items():
