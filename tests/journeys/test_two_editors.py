@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from crm_core.access import load
 from crm_core.db import write_session
+from crm_core.services.feedback import surveys
 from crm_core.services.sales import deals
 from tests.journeys.looks import one, row
 from tests.journeys.test_sales_rep import eventually
@@ -152,3 +153,23 @@ def test_products_and_bulk_changes_in_two_tabs_lose_nothing_unasked(demo_app, ta
         expect(page.page.get_by_role("dialog")).to_have_count(0)
     second.sees("1 stayed as they were")
     assert one("select city from lead where id = :id", id=lead) == "Bergen"
+
+
+def test_a_question_below_the_edge_of_a_dialog_comes_into_sight_with_the_cursor(demo_app, tab):
+    page = tab(demo_app, "administrator")
+    page.page.set_viewport_size({"width": 1200, "height": 600})
+    page.open("/surveys").click("Change")
+    dialog = page.page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Save")).to_be_attached()
+    page.idle()
+    fill(page, dialog, "Subject", "Mine")
+    with write_session() as session:
+        surveys.save(
+            session,
+            load(session, demo_app.people()["administrator"]),
+            one("select min(id) from survey"),
+            {"mail_subject": "Theirs"},
+        )
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_text("Choose what stays")).to_be_in_viewport()
+    expect(dialog.get_by_role("radio", name="Mine: Mine")).to_be_focused()

@@ -299,6 +299,16 @@ def test_a_survey_is_merged_and_its_questions_are_one_part(root):
     now = look(surveys.get, root, seen.id)
     assert ([one["label"] for one in now.questions], now.thanks, now.expires_days) == (["What else?"], "Thank you!", 50)
 
+    long = "Thank you for your time, which is more than we could ask for. " * 3
+    do(surveys.save, root, seen.id, {"thanks": "Theirs", "mail_subject": "Their subject"})
+    app, tag = draw_alone(root, survey_dialogs.survey_dialog, now), f"{seen.id}_{now.version}"
+    app.text_input(key=f"sv_t_{tag}").set_value(long)
+    app.text_input(key=f"sv_s_{tag}").set_value("My subject")
+    app.button(key=f"sv_save_{tag}").click().run()
+    shown = {part: app.radio(key=f"survey_{tag}_parts_{part}").options for part in ("thanks", "mail_subject")}
+    assert shown["thanks"] == ["Mine", "Theirs", "Before"] and long.strip() in words(app), "long words stand beside each other"
+    assert shown["mail_subject"][0] == r"Mine\: My subject"
+
 
 def test_a_telephone_menu_and_its_steps_are_merged(root):
     seen = do(menus.save, root, None, {"name": "Main", "language": "en-US"})

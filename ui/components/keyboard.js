@@ -1,8 +1,10 @@
 const SIGNED = 'section[role="dialog"]'
 const FIELDS = 'input:not([type="hidden"], [type="date"], [type="checkbox"], [type="radio"], [type="file"], [type="range"]), textarea, [data-field]'
 const PARTS = '[role="spinbutton"]' // of a day: it keeps the Escape key for itself, so another field is better
+const QUESTIONS = '[class*="_clash"]'
 const BOXES = '[class*="st-key-logbox_"], .st-key-replybox'
 const greeted = new WeakMap()
+const asked = new WeakSet()
 const listened = new WeakSet()
 let answer = { query: null, first: "" }
 let wanted = null
@@ -33,6 +35,7 @@ export default function (component) {
 function changed() {
   const dialog = topmost()
   if (dialog) greet(dialog)
+  for (const question of document.querySelectorAll(QUESTIONS)) ask(question)
   const now = window.location.pathname + window.location.search
   if (now !== here) {
     const left = now.split("?")[0] !== here.split("?")[0]
@@ -59,6 +62,18 @@ function greet(dialog) {
   state.field = field
   if (field.value !== "" && matchMedia("(pointer: coarse)").matches) return // keys on the glass would cover what is to be read
   field.focus()
+}
+
+// What two people changed is asked below the button that was pressed, often below the edge of the dialog: it is brought into sight once, and the cursor,
+// which that button had, to its first answer.
+function ask(question) {
+  if (asked.has(question)) return
+  asked.add(question)
+  setTimeout(() => {
+    const box = question.getBoundingClientRect()
+    if (box.top < 0 || box.bottom > window.innerHeight) question.scrollIntoView({ block: box.height > window.innerHeight ? "start" : "center" })
+    if (nowhere()) question.querySelector('input[type="radio"]:checked, button')?.focus({ preventScroll: true })
+  }, 300)
 }
 
 // Two buttons may have the same key. It belongs to the dialog that is open, or to the box in which one writes; what lies behind stays as it is.

@@ -197,11 +197,12 @@ def _ask(name: str, seen: Values, theirs: Values, mine: Values, parts: Mapping[s
             st.markdown(f"**{fmt.md(parts[key].label)}**")
             found = {"mine": mine[key], "theirs": theirs.get(key), "original": seen.get(key)}
             said = {which: parts[key].words(found[which]) or fmt.NOTHING for which in found}
-            if parts[key].long:
+            beside = parts[key].long or any(len(words) > _LINE or "\n" in words for words in said.values())
+            if beside:
                 _beside(said)
-            shown = {which: label if parts[key].long else f"{label}: {said[which]}" for which, label in _WHOSE.items()}
+            shown = {which: label if beside else f"{label}: {said[which]}" for which, label in _WHOSE.items()}
             pick = st.radio(
-                "Keep", list(shown), format_func=partial(_word, shown), key=f"{name}_parts_{key}", label_visibility="collapsed", horizontal=parts[key].long
+                f"{fmt.md(parts[key].label)}: keep", list(shown), format_func=partial(_word, shown), key=f"{name}_parts_{key}", label_visibility="collapsed", horizontal=beside
             )  # fmt: skip
             values[key] = found[pick]
         pressed = st.button("Save this", type="primary", key=f"{name}_parts_save")
@@ -209,6 +210,8 @@ def _ask(name: str, seen: Values, theirs: Values, mine: Values, parts: Mapping[s
 
 
 _WHOSE = {"mine": "Mine", "theirs": "Theirs", "original": "Before"}
+_LINE = 120
+"""Signs that are read in one go beside the round button to choose them; longer ones stand beside each other above the buttons."""
 _TALL = 260
 """Pixels that a long text takes before it scrolls."""
 
