@@ -97,6 +97,8 @@ def numbers(ids: Collection[int]) -> Any:
 
 def told(actor: Actor, data: Mapping[str, Any], cover: Cover | None) -> dict[str, Any]:
     """What an event or a notification says, as the actor may read it."""
+    if "number" in data and actor.masked("ticket", "number"):  # of the ticket that was merged
+        data = {**data, "number": MASK}
     if not hides(actor):
         return dict(data)
     return {key: _told(actor, key, value, cover) for key, value in data.items()}

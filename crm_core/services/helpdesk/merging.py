@@ -7,7 +7,7 @@ from sqlalchemy import select as pick
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from crm_core import db, events, lists, records
+from crm_core import db, events, lists, persons, records
 from crm_core.access import Actor
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.fields import to_json
@@ -38,14 +38,21 @@ def ahead(session: Session, actor: Actor, source_id: int, target_id: int) -> Ahe
     """What a merge would mean, before it is done."""
     source, target = (tickets.get(session, actor, one, action=Action.EDIT) for one in (source_id, target_id))
     try:
-        _check(source, target)
+        _check(actor, source, target)
         problem = ""
     except CrmError as error:
         problem = str(error)
     key, customer_id = ("contact", target.contact_id) if target.contact_id else ("account", target.account_id)
     subject = lists.titles(session, actor, "ticket", [target.id]).get(target.id, "")
     customer = lists.titles(session, actor, key, [customer_id]).get(customer_id or 0, "")
-    return Ahead(target.number, subject, target.status, customer, _another_customer(source, target), problem)
+    return Ahead(
+        persons.hidden(actor, "ticket", "number", target.number),
+        subject,
+        target.status,
+        customer,
+        _another_customer(source, target),
+        problem,
+    )
 
 
 def merge(
@@ -64,10 +71,12 @@ def merge(
     """
     source = tickets.get(session, actor, source_id, action=Action.EDIT)
     target = tickets.get(session, actor, target_id, action=Action.EDIT)
-    _check(source, target)
+    _check(actor, source, target)
     ticket_rules.refuse_stale(source, base_version)
     if _another_customer(source, target) and not another_customer:
-        raise Invalid(fields={"target": f"{target.number} is another customer’s. Tick that both are about the same thing."})
+        raise Invalid(
+            fields={"target": f"{_called(actor, target)} is another customer’s. Tick that both are about the same thing."}
+        )
     before: dict[str, Any] = {
         "status": source.status.value,
         "contact_id": target.contact_id,
@@ -101,17 +110,22 @@ def merge(
     return target
 
 
-def _check(source: Ticket, target: Ticket) -> None:
+def _called(actor: Actor, ticket: Ticket) -> str:
+    """The other ticket at the beginning of a sentence."""
+    return "The other ticket" if actor.masked("ticket", "number") else ticket.number
+
+
+def _check(actor: Actor, source: Ticket, target: Ticket) -> None:
     if source.id == target.id:
         raise Invalid(fields={"target": "Choose another ticket."})
     if source.merged_into_id is not None:
         raise Conflict("This ticket was merged already.")
     if target.merged_into_id is not None:
-        raise Conflict(f"{target.number} was merged into another ticket itself. Choose that one.")
+        raise Conflict(f"{_called(actor, target)} was merged into another ticket itself. Choose that one.")
     if target.status in DONE and source.status not in DONE:
         state = target.status.label.lower()
         raise Conflict(
-            f"{target.number} is {state}, so that nobody would see what this customer waits for. Re-open it first, or merge it into this one."
+            f"{_called(actor, target)} is {state}, so that nobody would see what this customer waits for. Re-open it first, or merge it into this one."
         )
 
 
@@ -154,7 +168,8 @@ def of(session: Session, actor: Actor, ticket_id: int) -> list[tuple[int, str, i
         .join(Ticket, col(Ticket.id) == TicketMerge.source_id)
         .where(TicketMerge.target_id == ticket_id, col(TicketMerge.undone_at).is_(None))
     )
-    return list(session.exec(query.order_by(col(TicketMerge.id).desc())).all())
+    rows = session.exec(query.order_by(col(TicketMerge.id).desc()))
+    return [(merge_id, persons.hidden(actor, "ticket", "number", number), source_id) for merge_id, number, source_id in rows]
 
 
 def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:

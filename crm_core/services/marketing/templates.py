@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, or_, update
 from sqlmodel import Session, col, select
 
-from crm_core import db, events, lists, records
+from crm_core import db, events, lists, persons, records
 from crm_core.access import Actor, require, system, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
@@ -415,12 +415,22 @@ def rendered(session: Session, actor: Actor, template_id: int, entity_key: str, 
     return Rendered(row.id, subject, body, letter_rules.as_text(body, str), holes)
 
 
+def _about(session: Session, actor: Actor, entity_key: str, record: Any) -> dict[str, str]:
+    """Number and subject of a record, as far as the actor's role shows them whole."""
+    said = {key: getattr(record, key, None) or "" for key in ("number", "subject")}
+    told = persons.subjects(session, actor, entity_key, {record.id: said["subject"]})[record.id]
+    return {
+        "number": "" if actor.masked(entity_key, "number") else said["number"],
+        "subject": said["subject"] if told == said["subject"] else "",
+    }
+
+
 def _values(
     session: Session, actor: Actor, row: LetterTemplate, entity_key: str, record_id: int
 ) -> tuple[dict[str, str], frozenset[int]]:
     """What is put in for a record, and in which of the segments that the letter asks for its person is."""
     record = records.get(session, actor, entity_key, record_id)
-    own = {"agent": actor.name, "number": getattr(record, "number", ""), "subject": getattr(record, "subject", "")}
+    own = {"agent": actor.name, **_about(session, actor, entity_key, record)}
     values = {key: str(own.get(key) or "") for key in OWN_FIELDS[row.use]}
     key, person_id = (entity_key, record_id) if entity_key in consent.PEOPLE else ("contact", getattr(record, "contact_id", None))
     if entity_key not in (*consent.PEOPLE, *ABOUT) or person_id is None or not actor.can(key, Action.READ):
