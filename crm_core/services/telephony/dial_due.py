@@ -67,6 +67,10 @@ def clock_of(session: Session, actor: Actor, dial: DialList) -> Clock:
     return Clock(hours, house.region(session), actor.timezone, now)
 
 
+_CLOCK_OF = ("phone", "timezone", "preferred_hours")
+"""What says by whose clock, and when, somebody is called: to whom a role hides one of these, the hour counts nobody out."""
+
+
 def kinds(actor: Actor, dial: DialList) -> list[str]:
     """What the people of a list are, of what the actor reads: contacts, leads."""
     return [key for key in (consent.PEOPLE if not dial.entity else (dial.entity,)) if actor.can(key, Action.READ)]
@@ -122,14 +126,16 @@ def _called_today(actor: Actor, key: str, table: Any) -> Any:
     return exists().where(*mine, ~ours.exists())
 
 
-def hindered(actor: Actor, row: Any, clock: Clock) -> dict[str, Any]:
-    """What keeps somebody from being called now, as a change of their entry; nothing when they can be."""
+def hindered(actor: Actor, row: Any, clock: Clock, *, by_hours: bool = True) -> dict[str, Any]:
+    """What keeps somebody from being called now, as a change of their entry; nothing when they can be. ``by_hours``: whether the hour counts."""
     if row.deleted_at is not None or row.shut:
         return {"state": DialState.LEFT_OUT, "left_out": row.shut or GONE}
     if row.wait is DialWait.CALLBACK:
         return {}
     if row.called:
         return {"wait": DialWait.CALLED, "due_at": midnight(actor, 1)}
+    if not by_hours:
+        return {}
     wishes = wishes_of({**row._mapping, "name": ""}, clock.region)
     opens = _opens_at(wishes, clock.now, clock.hours, fallback_zone=clock.zone)
     return {"wait": DialWait.HOURS, "due_at": opens} if opens is not None else {}
@@ -164,8 +170,9 @@ def _stand(session: Session, actor: Actor, dial: DialList) -> Due:
     waits: dict[DialWait, int] = {}
     opens: list[datetime] = []
     for key in consent.PEOPLE if not dial.entity else (dial.entity,):
+        by_hours = not any(actor.masked(key, field) for field in _CLOCK_OF)
         for row in session.execute(due(session, actor, dial, key)):
-            change = hindered(actor, row, clock)
+            change = hindered(actor, row, clock, by_hours=by_hours)
             if "wait" in change:
                 waits[change["wait"]] = waits.get(change["wait"], 0) + 1
                 opens.append(change["due_at"])

@@ -317,6 +317,19 @@ def test_the_count_asks_the_hours_as_the_press_does(cast):
         assert (found.due, found.taken) == (1, 1), "their own person can be called, the colleague's can't"
 
 
+@pytest.mark.parametrize("field", ["phone", "timezone", "preferred_hours"])
+def test_the_count_tells_nobody_by_whose_clock_somebody_lives_whose_number_or_hours_a_role_hides(cast, field):
+    alice = cast["alice"]
+    for name, phone, zone in (("Ada", BERLIN, None), ("Bea", DENVER, None), ("Cem", OTHER, "Asia/Tokyo")):
+        contact(alice, name, phone, timezone=zone)
+    list_id, _ = made(alice)
+    evening = datetime(2026, 6, 1, 20, 30, tzinfo=UTC)
+    blind = replace(alice, masks=frozenset({("contact", field)}))
+    assert at(evening, dial_lists.progress, alice, list_id).waits == {DialWait.HOURS: 2}
+    found = at(evening, dial_lists.progress, blind, list_id)
+    assert (found.due, found.waits, found.next_at) == (3, {}, None)
+
+
 def test_a_list_keeps_the_holidays_of_working_hours(cast):
     alice, root = cast["alice"], cast["root"]
     week = (((9 * 60, 17 * 60),),) * 5 + ((), ())
