@@ -11,6 +11,7 @@ from crm_core.models import Organisation, Role, RoleFieldMask, RolePermission, U
 from crm_core.vocabulary import Action, FieldLevel, Scope, Via
 
 MASKED_WITH = {
+    ("account", "domain"): "website",
     ("deal", "mrr_minor"): "amount_minor",
     ("deal", "arr_minor"): "amount_minor",
     ("order", "tax_minor"): "total_minor",

@@ -26,7 +26,7 @@ def results_card(actor: Actor, promotion: Promotion) -> None:
     found: Results = cached(promotion_results.of, promotion.id, entities=("order", "promotion"), tables=TABLES)
     beside = f"{fmt.money(actor, found.without_minor, compact=True)} without" if found.without else "none without to compare"
     with st.grid(4, min_column_width=150):
-        _uses(promotion, found)
+        _uses(actor, promotion, found)
         _discount(actor, promotion)
         st.metric(
             "Revenue with it", fmt.money(actor, found.revenue_minor, compact=True), delta=fmt.plural(found.sold, "order"), delta_color="off", delta_arrow="off",
@@ -40,10 +40,13 @@ def results_card(actor: Actor, promotion: Promotion) -> None:
     _honest(actor, found)
 
 
-def _uses(promotion: Promotion, found: Results) -> None:
+def _uses(actor: Actor, promotion: Promotion, found: Results) -> None:
+    if found.redeemed is None:
+        return
+    most = None if actor.masked("promotion", "max_redemptions") else promotion.max_redemptions
     parts = [
         f"of {found.given:,} given out" if found.given is not None else "",
-        f"at most {promotion.max_redemptions:,}" if promotion.max_redemptions else "",
+        f"at most {most:,}" if most else "",
     ]
     st.metric(
         "Redeemed", f"{found.redeemed:,}", delta=" · ".join(part for part in parts if part) or "no limit set", delta_color="off",
@@ -108,7 +111,7 @@ def _lean(actor: Actor, minor: float) -> str:
 
 def _honest(actor: Actor, found: Results) -> None:
     """The sentence that keeps these figures from being read as success."""
-    if not found.redeemed:
+    if not found.redeemed and not found.sold:
         return
     who = (
         f"{fmt.plural(found.new, 'new customer')} and {fmt.plural(found.returning, 'returning one')}. "

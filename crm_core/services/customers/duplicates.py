@@ -29,8 +29,10 @@ REASONS = {
     "company": "same company name",
 }
 MAX_CANDIDATES = 60
-_TOLD_BY = {"email": "email", "phone": "phone", "person": "name", "like": "name"}
-"""The field that a piece of evidence tells of: where it is masked, there is no such evidence."""
+_TOLD_BY = {
+    "email": ("email",), "phone": ("phone",), "person": ("name",), "like": ("name",), "company": ("name", "company"), "domain": ("website", "email"),
+}  # fmt: skip
+"""The fields that a piece of evidence tells of: where one is masked, there is no such evidence."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def check(session: Session, actor: Actor, entity_key: str, values: Mapping[str, 
         scores.setdefault((entity, record_id), {}).setdefault("like", likeness)
     scores.pop((entity_key, exclude_id or 0), None)
     for (entity, _), evidence in scores.items():
-        for kind in [kind for kind in evidence if actor.masked(entity, _TOLD_BY.get(kind, ""))]:
+        for kind in [kind for kind in evidence if any(actor.masked(entity, key) for key in _TOLD_BY[kind])]:
             del evidence[kind]
     likely = {record: evidence for record, evidence in scores.items() if _score(evidence) >= LIKELY}
     return _within_sight(session, actor, likely)

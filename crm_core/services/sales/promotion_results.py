@@ -28,7 +28,7 @@ class Results:
     ``difference``: the average order with it minus the one without, with its interval, over ``customers_with`` and ``customers_without``; ``whole``: whether the actor sees all orders; ``campaign_id``: whose hold-out measures what it adds.
     """
 
-    redeemed: int
+    redeemed: int | None
     given: int | None
     sold: int
     revenue_minor: int | None
@@ -49,19 +49,20 @@ class Results:
 
 
 def of(session: Session, actor: Actor, promotion_id: int) -> Results:
-    """The figures. Orders that are drafts or cancelled count as no revenue."""
+    """The figures; where its days are hidden, none of the orders beside it. Orders that are drafts or cancelled count as no revenue."""
     promotion = promotions.get(session, actor, promotion_id)
     hidden = actor.masked("order", "total_minor") or actor.masked("promotion", "spent_minor")
     given = promotion_codes.given(session, actor, promotion_id) if promotion.code_kind is CodeKind.SINGLE else None
     sold, revenue, discount, first = _with(session, actor, promotion)
-    since, until = _period(session, promotion, first)
+    dated = not any(actor.masked("promotion", key) for key in ("starts_on", "ends_on"))
+    since, until = _period(session, promotion, first) if dated else (None, None)
     beside = _beside(session, actor, promotion, since, until) if since is not None and until is not None else false()
     others, other_revenue = (int(n) for n in session.execute(select(*_AMOUNTS).select_from(_ORDERS).where(beside)).one())
     apart = _apart(session, _mine(actor, promotion), beside, (sold, revenue), (others, other_revenue))
     new, customers = _customers(session, actor, promotion)
     campaign_id = _campaign(session, promotion)
     return Results(
-        promotion.redeemed_count, given, sold, None if hidden else revenue, None if hidden else discount,
+        None if actor.masked("promotion", "redeemed_count") else promotion.redeemed_count, given, sold, None if hidden else revenue, None if hidden else discount,
         None if hidden or not sold else round(revenue / sold), None if hidden or not others else round(other_revenue / others), others, new,
         customers - new, since, until, Scope.ALL in actor.scopes("order", Action.READ), campaign_id, _held_out(session, campaign_id),
         None if hidden else lift.difference_by_customer(*apart), *apart[3:],

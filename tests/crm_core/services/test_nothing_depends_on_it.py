@@ -22,7 +22,9 @@ from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.services import crud
 from crm_core.services.analytics import metrics
+from crm_core.services.analytics.metric_rules import AREAS
 from crm_core.services.collaboration import activities, tasks
+from crm_core.services.feedback.results import DIMENSIONS
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import ActivityKind, PeriodPreset
 
@@ -115,7 +117,7 @@ def questions(actor):
         selection = metrics.select(session, actor, PeriodPreset.MONTHS_12)
     at_hand = {
         "selection": [selection], "period": [selection.period], "q": ["anders"], "query": ["maria"], "words": ["maria"], "entity_key": ["contact", "lead", "task", "ticket"],
-        "key": ["contact", "lead"], "since": [NOW - timedelta(days=9)], "ids": [[1, 2, 3]], "record_ids": [[1, 2, 3]], "day": [NOW.date()],
+        "area": [*AREAS], "dimension": [*DIMENSIONS], "code": ["CODE"], "key": ["contact", "lead"], "since": [NOW - timedelta(days=9)], "ids": [[1, 2, 3]], "record_ids": [[1, 2, 3]], "day": [NOW.date()],
     }  # fmt: skip
     for found in pkgutil.walk_packages(services.__path__, "crm_core.services."):
         name = found.name.removeprefix("crm_core.services.")
@@ -147,9 +149,9 @@ def registry_of(key):
         return list(registry(session, key))
 
 
-def answers(actor, only=""):
+def answers(actor, only="", asked=None):
     found = {}
-    for name, question in questions(actor):
+    for name, question in asked or questions(actor):
         if only not in name:
             continue
         try:
