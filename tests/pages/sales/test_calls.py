@@ -1,14 +1,19 @@
 """The pages of lists to call."""
 
+from types import SimpleNamespace
+
+import pytest
 from sqlmodel import select
 
 from crm_core import records
 from crm_core.db import read_session
 from crm_core.models import Activity, DialAttempt
+from crm_core.services.customers.reach_rules import Reach
 from crm_core.services.telephony import dial_lists, dialling
-from crm_core.vocabulary import ActivityKind, CallOutcome
-from tests.pages.app import open_screen, words
+from crm_core.vocabulary import ActivityKind, CallOutcome, Verdict
+from tests.pages.app import draw_alone, open_screen, words
 from tests.verbs import do
+from ui.components.dial_call import _number
 from ui.navigation import screen_of, screens_for
 
 
@@ -69,3 +74,11 @@ def test_from_an_empty_page_through_a_list_to_its_end(cast):
     for name in ("root", "bob", "dana", "sam"):
         assert screen_of("calls") in screens_for(cast[name])
     assert screen_of("calls") not in screens_for(cast["ana"])
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_who_asked_meanwhile_not_to_be_called_has_no_button_to_press(cast, verdict):
+    call = SimpleNamespace(phone="+49 30 1234567", reach=Reach(verdict, ("Eve asked not to be called.",)))
+    app = draw_alone(cast["alice"], _number, call)
+    (button,) = app.get("link_button")
+    assert not app.exception and button.proto.disabled == (verdict is Verdict.NO) and "Eve asked" in words(app)
