@@ -24,6 +24,8 @@ with one_connection():
     page = st.navigation(sections_for(actor), expanded=True)
     st.session_state["_arrived"] = st.session_state.get("_at") != page.url_path  # a list opens with its default view then
     st.session_state["_at"] = page.url_path
+    if st.session_state["_arrived"] and "q" not in st.query_params:
+        st.session_state.pop("q", None)  # what was searched on one screen is not searched on the next
     sidebar(actor)
     show_messages()
     banner()

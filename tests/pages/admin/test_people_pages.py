@@ -2,6 +2,7 @@
 
 import pytest
 from sqlmodel import select
+from streamlit.util import calc_hash
 
 from crm_core.access import load
 from crm_core.db import read_session, write_session
@@ -99,3 +100,12 @@ def test_the_rights_of_a_role_stand_there_in_words_too_where_a_screen_has_no_roo
     said = {caption.value for caption in app.caption}
     assert any(line.startswith("**Deals**: see ") for line in said)
     assert not any(line.startswith("**People**") for line in said), "what it may not do at all is left out"
+
+
+def test_what_was_searched_among_people_is_not_searched_in_the_list_behind_a_link(cast):
+    app = open_screen(cast["root"], "people")
+    app.text_input(key="q").set_value("Alice").run()
+    app._page_hash = calc_hash("deals")
+    app.query_params.clear()
+    app.run()
+    assert app.text_input(key="q").value == ""
