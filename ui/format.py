@@ -42,6 +42,12 @@ __all__ = [
     "share_of",
     "short_day",
     "typed_day",
+    "unseen",
     "value",
     "with_cents",
 ]
+
+
+def unseen(words: str) -> str:
+    """The label of a button that shows nothing but its sign: Markdown that is read aloud and not drawn (ui/static/contrast.css)."""
+    return f"*{words}*"

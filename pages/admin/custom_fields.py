@@ -36,16 +36,19 @@ def marks(row) -> str:
 def fields() -> None:
     """The custom fields of one kind of record, in their order."""
     kinds = {found.key: found.plural for found in custom_fields.customisable()}
+    asked = st.query_params.get("of", "")
     chosen = st.pills(
         "Fields of",
         list(kinds),
         format_func=lambda key: kinds[key],
         key="of",
-        default="account",
+        default=asked if asked in kinds else "account",
         required=True,
         label_visibility="collapsed",
     )
     entity_key = chosen or "account"
+    if asked != entity_key and (asked or entity_key != "account"):
+        st.query_params["of"] = entity_key
     rows = load(custom_fields.find, entity_key, inactive=True)
     words = f"A field that is added here appears wherever {kinds[entity_key].lower()} do: forms, lists, filters, imports, exports."
     place = st if rows else empty_state("No custom fields yet", words, icon="post_add")

@@ -41,7 +41,9 @@ if may_edit:
         review_button(actions, row)
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("article", article_id, (*FIELDS, *(key for key in specs if specs[key].custom)))
-if actor.can("article", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this article"):
+if actor.can("article", Action.DELETE) and actions.button(
+    fmt.unseen("Delete this article"), icon=":material/delete:", key="delete", help="Delete this article"
+):
     delete_dialog("article", article_id, row["version"], row["title"], "articles")
 
 left, right = st.columns([7, 4], gap="medium")

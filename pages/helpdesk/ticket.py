@@ -20,7 +20,7 @@ from ui.components.header import Rare, header, more_menu
 from ui.components.macro_dialogs import macro_done, use_dialog
 from ui.components.merge_dialog import merge_dialog, merged_notes
 from ui.components.record_automations import automations_card, start_entry
-from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, next_steps
 from ui.components.sla_card import sla_card
 from ui.components.survey_send import survey_entry
 from ui.components.ticket_dialogs import customer, priority_badges, same_piece, wait_entries
@@ -63,7 +63,11 @@ if may_edit:
     if not links["into"]:
         rare.append(Rare("merge", "Merge into another ticket", "merge", partial(merge_dialog, row)))
 rare += survey_entry("ticket", ticket_id, row["contact_id"]) + start_entry(automated, "ticket", ticket_id)
-more_menu(actions, rare + delete_entry(actor, "ticket", row, row["subject"], "tickets"))
+also = [
+    Rare("macro", "Macro", "bolt", partial(use_dialog, {ticket_id: row["version"]})),
+    edit_entry("ticket", ticket_id),
+] * may_edit
+more_menu(actions, rare + delete_entry(actor, "ticket", row, row["subject"], "tickets"), also)
 
 macro_done([ticket_id])
 merged_notes(actor, row, links)

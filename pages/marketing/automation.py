@@ -7,6 +7,7 @@ import streamlit as st
 from crm_core.entities import label_of
 from crm_core.services.automation import automations, recipes
 from crm_core.vocabulary import Action, AutomationState, FlowState
+from ui import format as fmt
 from ui.actions import load, perform
 from ui.components import automation_draft
 from ui.components.automation_draft import Draft
@@ -36,7 +37,9 @@ def kept(automation_id: int) -> None:
         return
     if actions.button("Duplicate", icon=":material/content_copy:", key="auto_copy"):
         go("automation", copy=row.id)
-    with actions.popover("", icon=":material/delete:", key="auto_remove", help="Remove this automation"):
+    with actions.popover(
+        fmt.unseen("Remove this automation"), icon=":material/delete:", key="auto_remove", help="Remove this automation"
+    ):
         if row.state is AutomationState.ACTIVE:
             st.markdown("Pause it before you remove it.")
         else:

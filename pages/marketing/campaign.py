@@ -47,7 +47,9 @@ if may_edit:
         status_buttons(actions, row)
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("campaign", campaign_id)
-if actor.can("campaign", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this campaign"):
+if actor.can("campaign", Action.DELETE) and actions.button(
+    fmt.unseen("Delete this campaign"), icon=":material/delete:", key="delete", help="Delete this campaign"
+):
     delete_dialog("campaign", campaign_id, row["version"], row["name"], "campaigns")
 
 keep_typed(campaign_id)

@@ -5,6 +5,7 @@ import streamlit as st
 from crm_core import lists
 from crm_core.services.marketing import templates
 from crm_core.vocabulary import Action
+from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.header import header
 from ui.components.letter_desk import desk, facts_line
@@ -35,7 +36,7 @@ if mine:
     elif actions.button("Take out of the archive", icon=":material/unarchive:", key="restore"):
         perform(templates.restore, row.id, success="Offered again.")
         st.rerun()
-    if actions.button("", icon=":material/delete:", key="remove", help="Delete this template"):
+    if actions.button(fmt.unseen("Delete this template"), icon=":material/delete:", key="remove", help="Delete this template"):
         remove_dialog(row.id, row.name)
 else:
     st.caption(

@@ -40,7 +40,7 @@ def menu(row: TemplateRow) -> None:
     key, archived = f"menu_{row.template.id}", row.template.archived_at is not None
     own = (["restore", "remove"] if archived else ["archive", "remove"]) if row.mine else []
     action = st.menu_button(
-        "", ["copy", *own], icon=":material/more_vert:", type="tertiary", format_func=lambda name: ACTIONS[name], key=key,
+        fmt.unseen("Duplicate, archive or delete"), ["copy", *own], icon=":material/more_vert:", type="tertiary", format_func=lambda name: ACTIONS[name], key=key,
         help="Duplicate, archive or delete",
     )  # fmt: skip
     if action == "remove":

@@ -77,8 +77,7 @@ def kept_segment() -> None:
     may_address = page_of(actor, "campaign") is not None and actor.can("campaign", Action.CREATE)
     if may_address and actions.button("Start a campaign", type="primary", icon=":material/campaign:", key="campaign"):
         segment_dialogs.campaign(segment)
-    call_these(actor, DialSource.SEGMENT, segment.id, where=actions)
-    more(actions, segment, may_edit, may_delete)
+    more(actions, segment, may_edit, may_delete, call_these(actor, DialSource.SEGMENT, segment.id, where=actions))
     if may_edit and segment.kind is SegmentKind.LIVE:
         begin(segment)
     workbench(key, segment, rule=segment.rule, may_edit=may_edit)
@@ -119,12 +118,13 @@ def is_stale(session: Any, asker: Any, segment_id: int) -> bool:
     return segment_upkeep.stale(session, segments.get(session, asker, segment_id))
 
 
-def more(actions: Any, segment: Any, may_edit: bool, may_delete: bool) -> None:
+def more(actions: Any, segment: Any, may_edit: bool, may_delete: bool, also: list[Rare]) -> None:
     if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         segment_dialogs.change(segment)
     copy = Rare("copy", "Copy this segment", "content_copy", partial(segment_dialogs.copy, segment))
     delete = Rare("delete", "Delete this segment", "delete", partial(segment_dialogs.delete, segment))
-    more_menu(actions, [copy] * actor.can("segment", Action.CREATE) + [delete] * may_delete)
+    also += [Rare("edit", "Edit", "edit", partial(segment_dialogs.change, segment))] * may_edit
+    more_menu(actions, [copy] * actor.can("segment", Action.CREATE) + [delete] * may_delete, also)
 
 
 actor = current_actor()

@@ -18,7 +18,7 @@ from ui.components.header import header, more_menu
 from ui.components.installed_card import installed_card
 from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_automations import automations_card, start_entry
-from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, next_steps, related
+from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, next_steps, related
 from ui.components.write_dialog import write_button
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -55,11 +55,14 @@ actions = header(
 )
 if actor.can("deal", Action.CREATE) and actions.button("New deal", type="primary", icon=":material/add:", key="new_deal"):
     new_deal(account_id=account_id)
-if actor.can("account", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+may_edit = actor.can("account", Action.EDIT)
+if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
     edit_dialog("account", account_id)
-offer_button(actor, actions, account_id)
-write_button(actions, "account", account_id)
-more_menu(actions, start_entry(automated, "account", account_id) + delete_entry(actor, "account", row, row["name"], "accounts"))
+also = [edit_entry("account", account_id)] * may_edit
+also += offer_button(actor, actions, account_id) + write_button(actions, "account", account_id)
+more_menu(
+    actions, start_entry(automated, "account", account_id) + delete_entry(actor, "account", row, row["name"], "accounts"), also
+)
 
 with st.grid(4, min_column_width=150):
     if figures.order_revenue_minor is not None:

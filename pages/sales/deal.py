@@ -1,6 +1,7 @@
 """One deal: for the rep who works it, to see where it stands, do the next thing, and close it."""
 
 from datetime import date
+from functools import partial
 
 import streamlit as st
 
@@ -16,11 +17,11 @@ from ui.components.deal_stages import by_hand_line, stage_path
 from ui.components.decision_card import decision_card
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header, more_menu
+from ui.components.header import Rare, header, more_menu
 from ui.components.lines import DEAL, lines_card, sum_of
 from ui.components.product_suggestions import deal_suggestions
 from ui.components.record_automations import automations_card, start_entry
-from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, next_steps
+from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, next_steps
 from ui.components.score_card import score_card
 from ui.components.survey_send import survey_entry
 from ui.components.write_dialog import write_button
@@ -63,31 +64,33 @@ actions = header(
     badges=[(outcome.label if outcome is not StageKind.OPEN else row["stage_id.title"], TONES[outcome])],
     back=("Deals", page_of(actor, "deals")),
 )
+also: list[Rare] = []
 if may_edit and outcome is StageKind.OPEN:
     if actions.button("Win", type="primary", icon=":material/trophy:", key="win", shortcut="w"):
         win_dialog(deal_id, row["version"], row["name"], bool(lines))
     if actions.button("Lose", key="lose"):
         lose_dialog(deal_id, row["version"], row["name"])
+    also.append(Rare("lose", "Lose", "thumb_down", partial(lose_dialog, deal_id, row["version"], row["name"])))
 elif may_edit and actions.button("Re-open", key="reopen", icon=":material/undo:"):
     reopen_dialog(deal_id, row["version"], row["name"], row["pipeline_id"])
 fill_in = st.session_state.pop(FILL_IN, None) == deal_id
-if may_edit and (actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e") or fill_in):
-    edit_dialog(
-        "deal",
-        deal_id,
-        [
-            *EDITED,
-            *(CLOSING[1:] if outcome is not StageKind.OPEN else ()),
-            *(key for key in specs if specs[key].custom),
-            "description",
-        ],
-    )
-write_button(actions, "deal", deal_id)
+edited = [
+    *EDITED,
+    *(CLOSING[1:] if outcome is not StageKind.OPEN else ()),
+    *(key for key in specs if specs[key].custom),
+    "description",
+]
+if may_edit:
+    if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e") or fill_in:
+        edit_dialog("deal", deal_id, edited)
+    also.append(edit_entry("deal", deal_id, edited))
+also += write_button(actions, "deal", deal_id)
 more_menu(
     actions,
     survey_entry("deal", deal_id, row["contact_id"])
     + start_entry(automated, "deal", deal_id)
     + delete_entry(actor, "deal", row, row["name"], "deals"),
+    also,
 )
 
 with st.grid(4, min_column_width=150):

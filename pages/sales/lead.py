@@ -22,7 +22,7 @@ from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
 from ui.components.looks import looks_button
 from ui.components.points_card import points_card
 from ui.components.record_automations import automations_card, start_entry
-from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, name_of, next_steps
+from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, name_of, next_steps
 from ui.components.score_card import score_card
 from ui.components.write_dialog import write_button, write_to
 from ui.navigation import page_of
@@ -74,8 +74,11 @@ if (
 ):
     perform(leads.reopen, lead_id, base_version=row["version"], success=fmt.md(f"{row['name']} is taken up again."))
     st.rerun()
-if may_edit and live and actions.button("Disqualify", key="disqualify"):
-    disqualify_dialog(lead_id, row["version"], row["name"])
+also: list[Rare] = []
+if may_edit and live:
+    if actions.button("Disqualify", key="disqualify"):
+        disqualify_dialog(lead_id, row["version"], row["name"])
+    also.append(Rare("disqualify", "Disqualify", "block", partial(disqualify_dialog, lead_id, row["version"], row["name"])))
 rare: list[Rare] = []
 if may_edit and kind is not LeadKind.CONVERTED:
     if row["owner_id"] is None:
@@ -84,10 +87,11 @@ if may_edit and kind is not LeadKind.CONVERTED:
         rare = assign_entry(actor, "lead", row, leads.assign)
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("lead", lead_id)
+    also.append(edit_entry("lead", lead_id))
 if row["email"]:
-    write_button(actions, "lead", lead_id)
+    also += write_button(actions, "lead", lead_id)
 rare += start_entry(automated, "lead", lead_id) + delete_entry(actor, "lead", row, row["name"], "leads")
-more_menu(actions, rare)
+more_menu(actions, rare, also)
 
 if kind is LeadKind.CONVERTED:
     became(actor, row, may_edit)

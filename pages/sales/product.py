@@ -28,7 +28,9 @@ badge = ("Offered", "green") if row["is_active"] else ("No longer offered", "gra
 actions = header(row["name"], caption, badges=[badge], back=("Products", page_of(actor, "products")))
 if actor.can("product", Action.EDIT) and actions.button("Edit", icon=":material/edit:", type="primary", key="edit", shortcut="e"):
     edit_dialog("product", product_id)
-if actor.can("product", Action.DELETE) and actions.button("", icon=":material/delete:", key="delete", help="Delete this product"):
+if actor.can("product", Action.DELETE) and actions.button(
+    fmt.unseen("Delete this product"), icon=":material/delete:", key="delete", help="Delete this product"
+):
     delete_dialog("product", product_id, row["version"], row["name"], "products")
 
 with st.grid(4, min_column_width=150):

@@ -6,6 +6,7 @@ import importlib.util
 from collections import Counter
 
 from tests.architecture import source
+from ui.components.header import STEP_BACK
 from ui.navigation import PAGES
 
 FOLDER = source.ROOT / "pages"
@@ -75,3 +76,22 @@ def test_what_pages_import_is_there():
 
 def _is_there(module: str, name: str) -> bool:
     return hasattr(importlib.import_module(module), name) or importlib.util.find_spec(f"{module}.{name}") is not None
+
+
+def test_every_button_has_words_even_where_only_its_sign_is_drawn():
+    """Streamlit reads a button without a label aloud as "delete icon"."""
+    kinds = {"button", "popover", "menu_button", "download_button", "link_button", "form_submit_button"}
+    silent = [
+        f"{source.name(path)}:{node.lineno}"
+        for path in source.files("pages", "ui")
+        for node in ast.walk(source.tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in kinds
+        if node.args and isinstance(node.args[0], ast.Constant) and not node.args[0].value
+    ]
+    assert silent == [], "name them with ui.format.unseen"
+
+
+def test_the_buttons_that_step_back_on_phones_are_those_of_the_style_sheet():
+    css = (source.ROOT / "ui" / "static" / "contrast.css").read_text()
+    line = next(line for line in css.splitlines() if "st-key-narrow_more" in line)
+    assert {name.strip(" .,)").removeprefix("st-key-") for name in line.split(":is(")[1].split(")")[0].split(",")} == STEP_BACK

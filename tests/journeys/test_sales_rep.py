@@ -71,6 +71,12 @@ def test_the_keyboard_moves_a_deal_as_the_mouse_does(demo_app, tab, rep):
     page.idle()
     page.page.keyboard.press("Shift+ArrowRight")
     eventually(page, lambda: stage_of(deal.id), "Proposal")
+    page.idle()
+    page.page.keyboard.press("Enter")
+    page.heading(deal.name)
+    page.page.go_back()
+    page.heading("Pipeline")
+    assert page.page.url.endswith("/pipeline")  # not a step that nobody made, such as /pipeline?id=1
 
 
 def test_a_won_deal_becomes_one_order_however_often_one_clicks(demo_app, tab, rep):

@@ -57,7 +57,12 @@ def run_menu(actor: Actor, found: Method, shown: Run) -> None:
     may_change, done = shown.mine or shown.may_manage, shown.state is RunState.DONE
     turn = st.session_state.get("_run_menu_turn", 0)
     with st.popover(
-        "", icon=":material/more_vert:", type="tertiary", help="This run", key=f"run_menu_{turn}", on_change="rerun"
+        fmt.unseen("This run"),
+        icon=":material/more_vert:",
+        type="tertiary",
+        help="This run",
+        key=f"run_menu_{turn}",
+        on_change="rerun",
     ) as menu:
         if menu.open:
             st.caption("A link to this run, for colleagues who see the same records")

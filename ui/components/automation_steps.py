@@ -66,7 +66,7 @@ def _chooser(draft: Draft, place: Place) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**What is to happen?**", width="content")
             st.button(
-                "",
+                fmt.unseen("Add nothing"),
                 icon=":material/close:",
                 key="auto_choose_off",
                 type="tertiary",
@@ -102,7 +102,7 @@ def _row(draft: Draft, told: Story, wrong: Wrong, step: Step) -> None:
             st.markdown(f":material/{icon}: {fmt.md(sentence(told, step))}", width="stretch")
             if kind is not None:
                 st.button(
-                    "", icon=":material/expand_less:" if is_open else ":material/edit:", key=f"{draft.tag}_open_{step['id']}", type="tertiary",
+                    fmt.unseen("Close" if is_open else "Change this step"), icon=":material/expand_less:" if is_open else ":material/edit:", key=f"{draft.tag}_open_{step['id']}", type="tertiary",
                     on_click=_open, args=(draft, step["id"]), help="Close" if is_open else "Change this step",
                 )  # fmt: skip
             _menu(draft, step)
@@ -145,7 +145,7 @@ def _menu(draft: Draft, step: Step) -> None:
             allowed.remove(name)
     key = f"{draft.tag}_menu_{step['id']}"
     st.menu_button(
-        "", allowed, icon=":material/more_vert:", type="tertiary", format_func=lambda name: ACTIONS[name], key=key, on_click=_act,
+        fmt.unseen("Insert, move, duplicate, branch or remove"), allowed, icon=":material/more_vert:", type="tertiary", format_func=lambda name: ACTIONS[name], key=key, on_click=_act,
         args=(draft, step["id"], key), help="Insert, move, duplicate, branch or remove",
     )  # fmt: skip
 

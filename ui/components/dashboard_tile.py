@@ -260,7 +260,7 @@ def _stepped(figure: Figure, point: Any) -> dict[str, Any]:
 
 def _menu(actor: Actor, row: TileRow, tile: Tile, look: Look) -> None:
     with st.popover(
-        "",
+        fmt.unseen("Records, files, computation"),
         icon=":material/more_vert:",
         type="tertiary",
         help="Records, files, computation",

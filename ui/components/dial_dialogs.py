@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import time
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -19,6 +20,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.cache import cached
 from ui.components.filter_bar import PARAM
+from ui.components.header import Rare
 from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
 from ui.navigation import go, page_of
 from ui.session import current_actor
@@ -37,14 +39,16 @@ def why_words(gate: str) -> str:
     return Gate(gate).label if gate in Gate.options() else GONE
 
 
-def call_these(actor: Actor, source: DialSource, source_id: int, *, where: Any = st) -> None:
-    """A button that begins a list to call with these people, for whoever calls people."""
+def call_these(actor: Actor, source: DialSource, source_id: int, *, where: Any = st) -> list[Rare]:
+    """A button that begins a list to call with these people, for whoever calls people; gives its entry for the menu of phones, too."""
     if page_of(actor, "calls") is None or not dial_lists.may_call(actor):
-        return
+        return []
+    begin = partial(go, "calls", source=source.value, source_id=source_id)
     if where.button(
         "Call them", icon=":material/phone_forwarded:", key="call_them", help="Make a list to call, one person after the other"
     ):
-        go("calls", source=source.value, source_id=source_id)
+        begin()
+    return [Rare("call_them", "Call them", "phone_forwarded", begin)]
 
 
 def call_button(actor: Actor, entity_key: str, query: ListQuery) -> None:

@@ -10,6 +10,7 @@ from crm_core.services.helpdesk import escalation_rules
 from crm_core.services.helpdesk.escalation_rules import DEEDS, MANAGER, NOTIFY, OWNER, RAISE, REASSIGN, RULES, TEAM
 from crm_core.services.helpdesk.sla_rules import WARN_AT
 from crm_core.vocabulary import SlaTarget
+from ui import format as fmt
 from ui.actions import load
 
 EACH = "any promise"
@@ -29,7 +30,13 @@ def escalation_editor(kept: Sequence[Step], tag: str) -> list[dict[str, Any]]:
     for place, step in enumerate(lines):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"sl_step_{tag}_{place}"):
             found.append(_line(step, f"{tag}_{place}_{len(lines)}"))
-            if st.button("", icon=":material/close:", key=f"sl_step_off_{tag}_{place}", type="tertiary", help="Take this line out"):
+            if st.button(
+                fmt.unseen("Take this line out"),
+                icon=":material/close:",
+                key=f"sl_step_off_{tag}_{place}",
+                type="tertiary",
+                help="Take this line out",
+            ):
                 st.session_state[f"_sl_steps_{tag}"] = [*found[:-1], *lines[place + 1 :]]
                 st.rerun(scope="fragment")
     full = len(lines) >= escalation_rules.MOST

@@ -6,7 +6,7 @@ from crm_core.access import Actor
 from crm_core.entities import ENTITIES
 from crm_core.services import finder
 from ui.actions import load
-from ui.components.keyboard import keyboard, search_keys
+from ui.components.every_screen import search_keys
 from ui.format import md
 from ui.navigation import go, screen_of
 
@@ -15,7 +15,6 @@ def global_search(actor: Actor) -> None:
     """The search button; its dialog lists what was found, by kind."""
     if st.button("Search", icon=":material/search:", shortcut="ctrl+k", width="stretch", key="open_search"):
         _dialog(actor)
-    keyboard()
 
 
 @st.dialog("Search", icon=":material/search:", width="medium")

@@ -1,5 +1,6 @@
 """Hand-overs on screen: the card of an account, the checklist, what waits for somebody on Today, the dialogs that offer and decide."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -11,6 +12,7 @@ from crm_core.vocabulary import Action, HandoverEdge, HandoverState
 from ui import format as fmt
 from ui import run
 from ui.actions import load, perform, renew, show_problems, show_refusal, submit_key
+from ui.components.header import Rare
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
@@ -29,14 +31,15 @@ def _may_change_owner(actor: Actor) -> bool:
     return not actor.locked("account", "owner_id")
 
 
-def offer_button(actor: Actor, where: Any, account_id: int) -> None:
-    """The way to hand an account over, where nobody has been asked yet."""
+def offer_button(actor: Actor, where: Any, account_id: int) -> list[Rare]:
+    """The way to hand an account over, where nobody has been asked yet; gives its entry for the menu of phones, too."""
     found = _newest(account_id)
     waits = found is not None and found.state is HandoverState.PENDING
     if not actor.can("account", Action.EDIT) or not _may_change_owner(actor) or waits:
-        return
+        return []
     if where.button("Hand over", icon=":material/move_down:", key="hand_over"):
         offer_dialog(account_id)
+    return [Rare("hand_over", "Hand over", "move_down", partial(offer_dialog, account_id))]
 
 
 @st.fragment

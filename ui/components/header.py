@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from ui import run
-from ui.format import for_badge, md
+from ui.format import for_badge, md, unseen
 
 
 def header(
@@ -35,6 +35,10 @@ def header(
     return row.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", width="content", gap="small")
 
 
+STEP_BACK = {"edit", "lose", "disqualify", "macro", "write_mail", "hand_over", "call_them"}
+"""Keys of buttons that phones have no room for beside the first one."""
+
+
 @dataclass(frozen=True)
 class Rare:
     """Something that is rarely done with a record: ``key`` names its button, ``act`` does it or opens its dialog."""
@@ -45,18 +49,30 @@ class Rare:
     act: Callable[[], None]
 
 
-def more_menu(where: Any, entries: Sequence[Rare]) -> None:
-    """What is rarely done, in one menu at the end of the header's actions; a single entry is a button with its words as the tooltip."""
+def more_menu(where: Any, entries: Sequence[Rare], on_phones: Sequence[Rare] = ()) -> None:
+    """What is rarely done, in one menu at the end of the header's actions; a single entry is a button with its words as the tooltip.
+
+    ``on_phones``: what stands beside it as buttons where there is room; where there is not, the menu has them instead (ui/static/contrast.css
+    takes the buttons of ``STEP_BACK`` away there).
+    """
+    if on_phones:
+        assert {one.key for one in on_phones} <= STEP_BACK
+        _menu(where.container(key="narrow_more", width="content"), [*on_phones, *entries], "more_on_phones")
+        where = where.container(key="wide_more", width="content") if entries else where
     if len(entries) == 1:
-        if where.button("", icon=f":material/{entries[0].icon}:", key=entries[0].key, help=entries[0].words):
+        if where.button(unseen(entries[0].words), icon=f":material/{entries[0].icon}:", key=entries[0].key, help=entries[0].words):
             entries[0].act()
     elif entries:
-        known = {one.key: one for one in entries}
-        chosen = where.menu_button(
-            "More", list(known), format_func=lambda key: f":material/{known[key].icon}: {known[key].words}", key="more_actions"
-        )
-        if chosen in known:
-            known[chosen].act()
+        _menu(where, entries, "more_actions")
+
+
+def _menu(where: Any, entries: Sequence[Rare], key: str) -> None:
+    known = {one.key: one for one in entries}
+    chosen = where.menu_button(
+        "More", list(known), format_func=lambda one: f":material/{known[one].icon}: {known[one].words}", key=key
+    )
+    if chosen in known:
+        known[chosen].act()
 
 
 def empty_state(title: str, text: str, *, icon: str = "inbox") -> Any:

@@ -57,7 +57,13 @@ def _buttons(view: SourceView) -> None:
         st.button("Fetch now", icon=":material/sync:", key=f"source_now_{row.id}", type="tertiary", on_click=_fetch, args=(row.id,))
     if st.button("Change", icon=":material/edit:", key=f"source_change_{row.id}", type="tertiary"):
         source_dialog(view)
-    with st.popover("", icon=":material/delete:", key=f"source_remove_{row.id}", type="tertiary", help="Remove this source"):
+    with st.popover(
+        fmt.unseen("Remove this source"),
+        icon=":material/delete:",
+        key=f"source_remove_{row.id}",
+        type="tertiary",
+        help="Remove this source",
+    ):
         st.markdown("Nothing is fetched from it any more. Its leads and the log of the form stay.")
         st.button("Remove", type="primary", key=f"source_remove_yes_{row.id}", on_click=_drop, args=(row.id,))
 

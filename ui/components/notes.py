@@ -83,7 +83,7 @@ def _more(actor: Actor, told: Told, name: str, again: Callable[[], None]) -> Non
     mark = "Mark as unread" if told.read else "Mark as read"
     later = {"In an hour": timedelta(hours=1), "In three hours": timedelta(hours=3)}
     chosen = st.menu_button(
-        "",
+        fmt.unseen("Later, or another mark"),
         [mark, *later, "Tomorrow morning"],
         icon=":material/more_horiz:",
         type="tertiary",

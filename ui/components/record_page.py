@@ -155,6 +155,11 @@ def edit_dialog(entity_key: str, record_id: int, fields: Sequence[str] | None = 
     show()
 
 
+def edit_entry(entity_key: str, record_id: int, fields: Sequence[str] | None = None) -> Rare:
+    """The entry of the menu of phones that edits a record."""
+    return Rare("edit", "Edit", "edit", partial(edit_dialog, entity_key, record_id, fields))
+
+
 def delete_entry(actor: Actor, entity_key: str, row: Mapping[str, Any], title: str, list_url: str) -> list[Rare]:
     """The entry of the record's menu that asks before it goes to the bin, for whoever may delete; empty otherwise."""
     if not actor.can(entity_key, Action.DELETE):

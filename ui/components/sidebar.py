@@ -8,6 +8,7 @@ from crm_core.vocabulary import Action
 from ui.actions import perform
 from ui.cache import cached
 from ui.components.demo_roles import role_switcher
+from ui.components.every_screen import every_screen
 from ui.components.global_search import global_search
 from ui.components.notes import bell
 from ui.components.pinned_views import pinned_links
@@ -45,6 +46,7 @@ def sidebar(actor: Actor) -> None:
         bell(actor)
     with st.sidebar:
         global_search(actor)
+        every_screen()
         pinned_links(actor)
         if space.is_demo:
             with st.container(border=True, gap="small", key="demo_mark"):

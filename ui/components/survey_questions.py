@@ -7,6 +7,7 @@ import streamlit as st
 
 from crm_core.services.feedback.question_rules import CHOICES, MOST, SCALES
 from crm_core.vocabulary import QuestionKind
+from ui import format as fmt
 
 
 def questions_editor(given: Sequence[Any], tag: str) -> list[dict[str, Any]]:
@@ -65,7 +66,7 @@ def _one(draft: list[dict[str, Any]], place: int, one: dict[str, Any], tag: str)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             one["required"] = st.toggle("Must be answered", value=bool(one.get("required")), key=f"sv_qr_{key}")
             st.button(
-                "",
+                fmt.unseen("Ask it earlier"),
                 icon=":material/arrow_upward:",
                 key=f"sv_up_{key}",
                 type="tertiary",
@@ -75,7 +76,7 @@ def _one(draft: list[dict[str, Any]], place: int, one: dict[str, Any], tag: str)
                 args=(draft, place, -1),
             )
             st.button(
-                "",
+                fmt.unseen("Ask it later"),
                 icon=":material/arrow_downward:",
                 key=f"sv_down_{key}",
                 type="tertiary",
@@ -85,7 +86,7 @@ def _one(draft: list[dict[str, Any]], place: int, one: dict[str, Any], tag: str)
                 args=(draft, place, 1),
             )
             st.button(
-                "",
+                fmt.unseen("Take it away; answers so far stay"),
                 icon=":material/delete:",
                 key=f"sv_drop_{key}",
                 type="tertiary",

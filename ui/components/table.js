@@ -1,4 +1,3 @@
-oneStepPerScreen()
 const picks = new WeakMap()
 const watched = new WeakMap()
 const WIDTHS = [560, 420, 340, 290, 255, 230, 210, 190, 175, 160, 145, 130, 115]
@@ -181,21 +180,4 @@ export default function (component) {
   fit(root)
   watch(root)
   root.scrollLeft = left
-}
-
-// On its way to another screen Streamlit pushes the new parameters under the old address first. Nobody was ever there, so the second push takes
-// that step's place: Back leads to the list as it was searched. Wrapped once for the whole document.
-function oneStepPerScreen() {
-  if (window.rapportSteps) return
-  const push = window.history.pushState.bind(window.history)
-  let before = { time: 0, path: null }
-  window.rapportSteps = true
-  window.history.pushState = (state, unused, address) => {
-    const { pathname, search } = window.location
-    const to = new URL(address ?? "", window.location.href)
-    const passing = before.path === pathname && performance.now() - before.time < 3000
-    if (passing && search && to.pathname !== pathname && to.search === search) window.history.replaceState(state, unused, address)
-    else push(state, unused, address)
-    before = { time: performance.now(), path: to.pathname === pathname ? pathname : null }
-  }
 }

@@ -192,7 +192,11 @@ def _values(actor: Actor, unit: MetricUnit, suffix: str) -> Option:
     return {
         "type": "value",
         "max": 100 if unit is MetricUnit.SHARE else None,
-        "axisLabel": {"formatter": words.get(unit, f"{prefix}{{value}}{suffix}"), "hideOverlap": True},
+        "axisLabel": {
+            "formatter": words.get(unit, f"{prefix}{{value}}{suffix}"),
+            "hideOverlap": True,
+            "showMinLabel": not suffix,  # it is nought there, and “€0K” is no amount
+        },
         "splitLine": {"lineStyle": {"color": _GRID}},
         "splitNumber": 4,
         "interval": 25 if unit is MetricUnit.SHARE else None,
@@ -211,9 +215,10 @@ def _plotted(actor: Actor, unit: MetricUnit, value: Number | None) -> float | No
 
 
 def _scale(values: Sequence[float | None], unit: MetricUnit) -> tuple[float, str]:
-    """What the axis divides by, so that its labels stay short."""
+    """What the axis divides by, so that its labels stay short. One that has nought in its middle is written in full: all its labels get the same
+    letter, and nought has none."""
     top = max((abs(value) for value in values if value is not None), default=0)
-    if unit not in (MetricUnit.MONEY, MetricUnit.COUNT):
+    if unit not in (MetricUnit.MONEY, MetricUnit.COUNT) or any(value is not None and value < 0 for value in values):
         return 1, ""
     return next(((size, word) for size, word in _SCALES if top >= 10 * size / 5), (1, ""))
 

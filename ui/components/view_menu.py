@@ -60,8 +60,14 @@ def open_view(entity_key: str, quick_key: str | None) -> View | None:
         return default
     found = load(_found, entity_key, number("view") or 0)
     if found is None:
+        was_open = st.session_state.get("_view_applied") == number("view")
         del st.query_params["view"]
-        st.warning("The view in the address does not exist, or is not shared with you.", icon=":material/bookmark_remove:")
+        st.warning(
+            "The view that was open here was deleted, or is no longer shared with you. The list stays as it is; save it as a view of your own to keep it."
+            if was_open
+            else "The view in the address does not exist, or is not shared with you.",
+            icon=":material/bookmark_remove:",
+        )
     elif _bare() and (arrived or found.layout.get("columns") or st.session_state.get("_view_applied") != found.id):
         _apply(found, quick_key)
     st.session_state["_view_applied"] = found.id if found else None

@@ -1,6 +1,7 @@
 """Writing a mail from a record: the window, the button that opens it, and the moment in which it can be taken back."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,20 +20,23 @@ from crm_core.vocabulary import Action, LetterUse, Verdict
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_refusal, submit_key
 from ui.components.day_input import day_input
+from ui.components.header import Rare
 from ui.session import current_actor
 
 _SENT = "_letter_sent"
 _MOST_IN_A_LINK = 1_500
 
 
-def write_button(where: Any, entity_key: str, record_id: int, wanted: Preferences | None = None) -> None:
-    """A button in ``where`` that opens the window; out of order, with the reason, for somebody who does not want mail."""
+def write_button(where: Any, entity_key: str, record_id: int, wanted: Preferences | None = None) -> list[Rare]:
+    """A button in ``where`` that opens the window; out of order, with the reason, for somebody who does not want mail. Gives its entry for the
+    menu of phones, where it is of use."""
     if not current_actor().can("activity", Action.CREATE):
-        return
+        return []
     refused = wanted is not None and wanted.email.verdict is Verdict.NO
     words = fmt.md(wanted.email.reasons[0]) if refused and wanted is not None else "Write an e-mail"
     if where.button("Write", icon=":material/mail:", key="write_mail", help=words, disabled=refused):
         write_dialog(entity_key, record_id)
+    return [] if refused else [Rare("write_mail", "Write", "mail", partial(write_dialog, entity_key, record_id))]
 
 
 def write_dialog(entity_key: str, record_id: int, *, to: str = "", answers: int | None = None) -> None:

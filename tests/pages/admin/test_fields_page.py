@@ -39,6 +39,17 @@ def test_a_field_is_added_in_the_dialog_and_a_wrong_one_gets_a_sentence(cast):
         assert list(registry(session, "account")["x_tier"].options) == ["Gold", "Silver"]
 
 
+def test_the_address_says_of_which_records(cast):
+    with write_session() as session:
+        custom_fields.create(session, cast["root"], "ticket", label="Machine", kind="text")
+    app = open_screen(cast["root"], "fields", of="ticket")
+    assert not app.exception and app.button_group(key="of").value == "ticket" and "No custom fields yet" not in words(app)
+    app.button_group(key="of").set_value("deal").run()
+    assert not app.exception and app.query_params["of"] == "deal"
+    app = open_screen(cast["root"], "fields", of="nonsense")
+    assert not app.exception and app.button_group(key="of").value == app.query_params["of"] == "account"
+
+
 def test_a_field_with_a_hostile_name_is_shown_as_text(cast):
     with write_session() as session:
         custom_fields.create(session, cast["root"], "account", label=EVIL, kind="text", help=EVIL)

@@ -1,6 +1,7 @@
 """The ticket screens: every role, an empty database, answer, take, solve, harmful text."""
 
 import pytest
+from streamlit.testing.v1.element_tree import TESTING_KEY
 
 from crm_core.db import read_session, write_session
 from crm_core.services.helpdesk import tickets
@@ -54,6 +55,10 @@ def test_the_header_of_a_ticket_holds_four_actions_and_a_menu_with_the_rare_ones
     offered = {"solve", "take", "macro", "edit", "assign", "wait_waiting_customer", "wait_waiting_third", "merge", "delete"}
     assert not app.exception and offered <= rare(app)
     assert {button.key for button in app.button} & offered == {"solve", "take", "macro", "edit"}
+    on_phones = app.menu_button(key="more_on_phones")
+    assert {str(one) for one in app.session_state[TESTING_KEY][on_phones.id]["options"]} == offered - {"solve", "take"}
+    on_phones.click("edit").run()
+    assert not app.exception and f"edit_ticket_{ticket.id}_save" in {button.key for button in app.button}
     press(app, "wait_waiting_third").run()
     assert not app.exception and state(cast["root"], ticket.id)[0].status is TicketKind.WAITING_THIRD
     press(app, "merge").run()

@@ -51,6 +51,19 @@ def test_anothers_private_view_is_said_to_be_missing(cast):
     assert not app.exception and "does not exist" in words(app) and "Hot" not in words(app)
 
 
+def test_a_view_that_is_deleted_while_it_is_open_says_so_and_leaves_the_list_as_it_was(cast):
+    make(cast["bob"], name="Maria", company="Alfreds")
+    make(cast["bob"], name="Other", company="Else")
+    view = save(cast["root"], shared=True)
+    app = open_screen(cast["bob"], "leads", view=view.id)
+    assert "1 lead" in words(app)
+    with write_session() as session:
+        views.remove(session, cast["root"], view.id)
+    app.button(key="view_columns").click().run()
+    assert not app.exception and "was deleted, or is no longer shared with you" in words(app)
+    assert "1 lead" in words(app) and app.query_params["cols"] == "name,city" and "view" not in app.query_params
+
+
 def test_what_the_address_asks_wrongly_falls_back(cast):
     make(cast["alice"], name="Maria")
     app = open_screen(cast["alice"], "leads", cols="nope,,name", size="7", view="abc", sort="nope")

@@ -21,9 +21,10 @@ const bare = (key) => key.replace(/(_\d+)+$/, "")
 
 export default function (component) {
   if (component.data.query !== null) answer = component.data
-  if (!window.rapportKeyboard) {
-    window.rapportKeyboard = true
+  if (!window.rapportEveryScreen) {
+    window.rapportEveryScreen = true
     here = window.location.pathname + window.location.search
+    oneStepPerScreen()
     document.documentElement.addEventListener("keydown", oneScope)
     document.addEventListener("focusin", (event) => remember(event.target))
     new MutationObserver(changed).observe(document.body, { childList: true, subtree: true })
@@ -143,4 +144,19 @@ function searched() {
   if (wanted === null || answer.query !== wanted) return
   wanted = null
   if (answer.first) topmost()?.querySelector(`.st-key-${answer.first} button`)?.click()
+}
+
+// On its way to another screen Streamlit pushes the new parameters under the old address first. Nobody was ever there, so the second push takes
+// that step's place: Back leads to the list as it was searched.
+function oneStepPerScreen() {
+  const push = window.history.pushState.bind(window.history)
+  let before = { time: 0, path: null }
+  window.history.pushState = (state, unused, address) => {
+    const { pathname, search } = window.location
+    const to = new URL(address ?? "", window.location.href)
+    const passing = before.path === pathname && performance.now() - before.time < 3000
+    if (passing && search && to.pathname !== pathname && to.search === search) window.history.replaceState(state, unused, address)
+    else push(state, unused, address)
+    before = { time: performance.now(), path: to.pathname === pathname ? pathname : null }
+  }
 }

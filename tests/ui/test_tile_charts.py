@@ -1,0 +1,23 @@
+"""The axes of charts in tiles: short where they can be, and never a letter behind nought."""
+
+import pytest
+
+from crm_core.services.analytics.breakdowns import Part
+from crm_core.vocabulary import TileChart
+from ui.components.tile_charts import by_group
+
+
+def axis(actor, *amounts):
+    parts = [Part(n, f"Group {n}", amount, 30, {}) for n, amount in enumerate(amounts)]
+    return by_group(actor, "open_pipeline", parts, TileChart.BARS)["xAxis"]["axisLabel"]
+
+
+def test_an_axis_in_thousands_does_not_write_nought_with_their_letter(cast):
+    label = axis(cast["alice"], 9_000_000, 0)
+    assert label["formatter"].endswith("{value}K") and not label["showMinLabel"]
+
+
+@pytest.mark.parametrize("amounts", [(900_00, 0), (9_000_000, -4_000_000)])
+def test_an_axis_with_small_amounts_or_with_nought_in_its_middle_is_written_in_full(cast, amounts):
+    label = axis(cast["alice"], *amounts)
+    assert label["formatter"].endswith("{value}") and label["showMinLabel"]
