@@ -77,6 +77,13 @@ def test_an_altered_cut_foreign_or_old_link_leads_nowhere(sent):
     assert member(member_id).clicked_at is None and rows(Touchpoint) == []
 
 
+def test_the_end_of_the_sentence_that_a_mail_program_took_along_does_no_harm(sent):
+    member_id, token = sent
+    for end in (".", "),", "%3E", "!"):
+        assert visitor().get(f"/t/{token(token_rules.CLICK)}{end}", headers=PERSON).status_code == 302, end
+    assert member(member_id).clicked_at
+
+
 def test_machines_and_what_comes_within_seconds_of_sending_are_not_counted(sent):
     member_id, token = sent
     guest = visitor()
