@@ -19,6 +19,8 @@ MASKED_WITH = {
 """Fields that would tell what another one hides: they go with it."""
 
 PERSONS = ("contact", "lead")
+LOOKUPS = ("user", "team", "pipeline", "stage", "lead_status", "product_category")
+"""Entities whose names stand beside records of all others, for everybody: which of them are hidden matters for any figure."""
 SUBJECTS = ("activity", "task", "ticket")
 """Entities whose subject people or the product write about somebody."""
 
@@ -75,7 +77,7 @@ class Actor:
         """What a cached figure over these entities depends on besides the data: equal fingerprints may see equal rows."""
         scopes = tuple((entity, tuple(sorted(self.scopes(entity, Action.READ)))) for entity in entities)
         wide = all(Scope.ALL in found for _, found in scopes)
-        told = {*entities, *(PERSONS if not {*SUBJECTS}.isdisjoint(entities) else ())}  # subjects name people
+        told = {*entities, *LOOKUPS, *(PERSONS if not {*SUBJECTS}.isdisjoint(entities) else ())}  # subjects name people
         masks = tuple(sorted((*mask, mask in self.veils) for mask in self.masks if mask[0] in told))
         locks = tuple(sorted(lock for lock in self.locks if lock[0] in entities))
         fields = (masks, locks) if locks else masks

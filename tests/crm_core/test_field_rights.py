@@ -9,9 +9,9 @@ from sqlmodel import select
 from crm_core import lists, veil
 from crm_core.access.levels import merged
 from crm_core.db import read_session, write_session
-from crm_core.entities import RECORDS
+from crm_core.entities import RECORDS, entity
 from crm_core.errors import Conflict, Invalid
-from crm_core.fields import registry
+from crm_core.fields import builtin, registry
 from crm_core.frames.orders import product_names
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
@@ -22,6 +22,7 @@ from crm_core.services.admin.imports import targets
 from crm_core.services.admin.imports.kinds import kind_of
 from crm_core.services.analytics import offer_worth
 from crm_core.services.analytics.methods import basket
+from crm_core.services.analytics.metric_rules import METRICS
 from crm_core.services.automation.steps import work
 from crm_core.services.collaboration import activities, agenda, interactions, outward, timeline, today
 from crm_core.services.customers import contacts, duplicates
@@ -30,8 +31,9 @@ from crm_core.services.inbox import arrivals, by_hand
 from crm_core.services.marketing import campaigns, handouts, launching, letters, plans, segments
 from crm_core.services.sales import board, categories, deals, leads, orders, products
 from crm_core.services.sales import lines as line_rules
-from crm_core.vocabulary import Action, ActivityKind, FieldKind, FieldLevel, InboundChannel, Outlet
+from crm_core.vocabulary import Action, ActivityKind, FieldKind, FieldLevel, InboundChannel, Outlet, Scope
 from tests.verbs import do, look
+from ui.components import overview_figures
 
 EDIT, READ, MASKED, HIDDEN = FieldLevel.EDIT, FieldLevel.READ, FieldLevel.MASKED, FieldLevel.HIDDEN
 WRITES = frozenset({("contact", Action.READ), ("contact", Action.EDIT)})
@@ -246,6 +248,21 @@ def test_offers_tell_neither_price_nor_name_of_a_product_that_a_role_hides(cast)
         do(categories.create, root, name)
     assert list(look(basket.categories, root).values()) == ["Ark", "Zoo"]
     assert [one.partition(" ")[0] for one in look(basket.categories, blind).values()] == ["Product", "Product"]
+
+
+def test_whom_a_role_hides_what_a_figure_says_shares_it_with_nobody_who_sees_it(cast):
+    """A page keeps figures under the fingerprint of their reader: over what they are made of, and over the names that stand beside them."""
+    root = cast["root"]
+    for area, found in overview_figures.ENTITIES.items():
+        made_of = {key for metric in METRICS.values() if metric.area == area for key in (metric.entity, *metric.reads)}
+        specs = [builtin(metric.entity)[by] for metric in METRICS.values() if metric.area == area for by in metric.breakdowns]
+        named = {str(spec.to) for spec in specs if spec.to}
+        for key in made_of | named:
+            blind = replace(root, masks=frozenset({(key, entity(key).title)}))
+            assert blind.fingerprint(*found) != root.fingerprint(*found), f"{area}: {key}"
+        for key in made_of:
+            narrow = replace(root, grants={**root.grants, (key, Action.READ): frozenset({Scope.OWN})})
+            assert narrow.fingerprint(*found) != root.fingerprint(*found), f"{area}: {key}"
 
 
 def test_a_role_that_was_given_levels_gives_them_to_its_people(cast):

@@ -25,14 +25,14 @@ from ui.components.figure import Behind
 from ui.drawn import dumps
 
 ENTITIES: dict[str, tuple[str, ...]] = {
-    "sales": ("deal",),
-    "marketing": ("lead", "campaign", "deal"),
+    "sales": ("deal", "product"),
+    "marketing": ("lead", "campaign", "deal", "account"),
     "orders": ("order",),
     "service": ("ticket", "account"),
 }
 TABLES: dict[str, tuple[str, ...]] = {
     "sales": ("deal", "stage", "pipeline", "product", "organisation"),
-    "marketing": ("lead", "campaign", "campaign_channel", "deal", "organisation"),
+    "marketing": ("lead", "campaign", "campaign_channel", "deal", "account", "organisation"),
     "orders": ("sales_order", "organisation"),
     "service": ("ticket", "account", "organisation"),
 }

@@ -83,7 +83,7 @@ def _voices(shown: Analysis) -> dict[int, persona_voices.Voice]:
         return {}
     with st.spinner("Reading what they say and buy …"):
         return cached(
-            persona_voices.of_run, shown.run.id, entities=("contact", "account", "ticket", "order"),
+            persona_voices.of_run, shown.run.id, entities=("contact", "account", "ticket", "order", "product"),
             tables=("survey_answer", "ticket_message", "order_line", "product", "lead", "app_user"), own=True,
         )  # fmt: skip
 
