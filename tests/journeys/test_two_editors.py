@@ -107,7 +107,7 @@ def test_a_card_that_somebody_else_has_moved_meanwhile_asks_whose_move_counts(de
     card.focus()
     page.page.keyboard.press("Shift+ArrowRight")
     dialog = page.page.get_by_role("dialog")
-    expect(dialog.get_by_text("Somebody else moved this deal")).to_be_visible()
+    expect(dialog.get_by_text("Somebody else moved this meanwhile")).to_be_visible()
     assert one(stage_of, id=found.id) == "Negotiation"
     dialog.get_by_role("button", name="Move to Qualified").click()
     eventually(page, lambda: one(stage_of, id=found.id), "Qualified")

@@ -10,6 +10,7 @@ from ui import format as fmt
 from ui.actions import hush, load, perform, show_refusal, tell
 from ui.components.day_input import day_input
 from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside, may_go_on, refuses
+from ui.components.moved_twice import moved_twice
 from ui.components.record_page import new_dialog
 from ui.navigation import go
 from ui.session import current_actor
@@ -182,20 +183,15 @@ def closed_meanwhile(name: str, stage: str) -> None:
     tell(f"{name} was closed meanwhile: it stands in {stage}. If that was too early, re-open it first.")
 
 
-@st.dialog("Somebody else moved this deal", icon=":material/call_split:", on_dismiss="rerun")
 def _moved_twice(deal_id: int, version: int, name: str, places: tuple[int, int, int], stages: dict[int, str]) -> None:
-    """Mine, theirs and where it was."""
     mine, theirs, before = (stages.get(one, "a stage of another pipeline") for one in places)
-    st.text(name)
-    st.table({"Mine": fmt.md(mine), "Theirs": fmt.md(theirs), "Before": fmt.md(before)}, border="horizontal")
-    answer = gate_question("move")
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        if st.button(fmt.md(f"Leave it in {theirs}"), type="tertiary", key="clash_theirs"):
-            st.rerun()
-        if st.button(fmt.md(f"Move to {mine}"), type="primary", key="clash_mine"):
-            move = gates.answering(deals.move, answer)
-            done = perform(move, deal_id, places[0], base_version=version, success=fmt.md(f"{name} moved to {mine}."))
-            _after(done is not None, "move")
+
+    def move(answer: gates.Answer) -> None:
+        moved = fmt.md(f"{name} moved to {mine}.")
+        done = perform(gates.answering(deals.move, answer), deal_id, places[0], base_version=version, success=moved)
+        _after(done is not None, "move")
+
+    moved_twice(name, (mine, theirs, before), move, lambda: gate_question("move"))
 
 
 def _after(done: bool, gate: str = "") -> None:

@@ -17,10 +17,11 @@ from crm_core.services.sales import leads
 from crm_core.veil import MASK, Veil
 from crm_core.vocabulary import Action, LeadKind, Priority, TicketKind
 from ui import format as fmt
-from ui.actions import load, perform, tell
+from ui.actions import hush, load, perform, show_refusal, tell
 from ui.components.board import BoardColumn, Card, board
 from ui.components.lead_dialogs import convert_dialog, disqualify_dialog
-from ui.components.record_page import facts_of
+from ui.components.moved_twice import moved_twice
+from ui.components.record_page import facts_if, facts_of
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
@@ -116,9 +117,36 @@ def _moved(entity_key: str, move: Mapping[str, Any], statuses: Sequence[Status])
     elif entity_key == "lead" and target.kind in leads.PASSED_OVER:
         disqualify_dialog(move["id"], move["version"], name, target.kind is LeadKind.RECYCLED, target.value)
     else:
+        _put(entity_key, move, name, target, statuses)
+
+
+def _put(entity_key: str, move: Mapping[str, Any], name: str, target: Status, statuses: Sequence[Status]) -> None:
+    """Move the card. When somebody else worked on the record meanwhile, it is moved all the same where its status is as it was; else it is asked whose move
+    counts."""
+    record_id = move["id"]
+
+    def tried(version: int) -> bool:
         verb, value = (leads.move, target.value) if entity_key == "lead" else (tickets.move, target.kind)
-        said = fmt.md(
-            f"{name[:80]} is {target.label.lower()} now." if entity_key == "ticket" else f"{name[:80]} moved to {target.label}."
-        )
-        perform(verb, move["id"], value, base_version=move["version"], success=said)
+        said = f"{name[:80]} is {target.label.lower()} now." if entity_key == "ticket" else f"{name[:80]} moved to {target.label}."
+        return perform(verb, record_id, value, base_version=version, success=fmt.md(said)) is not None
+
+    if tried(move["version"]) or st.session_state.get("_conflict") is None:
         st.rerun()
+    now = load(facts_if, entity_key, record_id)
+    row = now[1] if now else {}
+    if not row or row.get("converted_at") is not None:
+        st.rerun()
+    hush()
+    theirs = row[BOARDS[entity_key]]
+    if theirs == move["from"]:
+        tried(row["version"])
+        st.rerun()
+    names = {one.value: one.label for one in statuses}
+    places = (target.label, names.get(theirs, "another status"), names.get(move["from"], "another status"))
+
+    def mine(_answer: Any) -> None:
+        if tried(row["version"]) or st.session_state.get("_conflict") is not None:
+            st.rerun()
+        show_refusal()
+
+    moved_twice(name, places, mine)

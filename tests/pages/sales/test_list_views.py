@@ -3,11 +3,16 @@
 import csv
 import io
 import json
+from types import SimpleNamespace
 
 from crm_core.db import read_session, write_session
 from crm_core.services import bulk, crud
 from crm_core.services.collaboration import view_choices, views
+from crm_core.services.helpdesk import tickets
+from crm_core.services.sales import leads
+from crm_core.vocabulary import TicketKind
 from tests.pages.app import open_screen, words
+from ui.components import status_board
 from ui.components.bulk_bar import may_bulk
 
 
@@ -145,3 +150,47 @@ def test_lists_are_laid_out_as_boards_and_groups_and_pinned_views_stand_at_hand(
     assert "Pinned" in words(app) and lead.id
     today = open_screen(root, "today")
     assert not today.exception and [one.value for one in today.caption].count("Pinned") == 2
+
+
+def dropped(monkeypatch, record, origin, target, times=1):
+    """The next drawings of the board find that this card, drawn with this version, was dropped on another column."""
+    moves = [{"id": record.id, "version": record.version, "from": origin, "to": target}] * times
+    drop = lambda *_args, **_more: SimpleNamespace(moved=moves.pop() if moves else None, opened=None, more=None)  # noqa: E731
+    monkeypatch.setattr(status_board, "board", drop)
+
+
+def test_a_card_that_a_colleague_moved_too_asks_whose_move_counts(cast, monkeypatch):
+    root = cast["root"]
+    with write_session() as session:
+        new, working, qualified = [one.id for one in leads.statuses(session, root)][:3]
+        lead = crud.create(session, root, "lead", {"name": "Maria", "company": "Alfreds"})
+        ticket = crud.create(session, root, "ticket", {"subject": "Lamp"})
+    with write_session() as session:
+        leads.move(session, cast["dana"], lead.id, working)
+        tickets.move(session, root, ticket.id, TicketKind.OPEN)
+    steps = (
+        ("leads", lead, new, qualified, leads.get, "status_id", working),
+        ("tickets", ticket, TicketKind.NEW.value, TicketKind.WAITING_THIRD.value, tickets.get, "status", TicketKind.OPEN),
+    )
+    for url, record, origin, target, get, field, theirs in steps:
+        dropped(monkeypatch, record, origin, target, times=2)  # the question is drawn once more for its answer
+        app = open_screen(root, url, show="board")
+        with read_session() as session:
+            assert getattr(get(session, root, record.id), field) == theirs
+        app.button(key="clash_mine").click().run()
+        with read_session() as session:
+            assert getattr(get(session, root, record.id), field) == target and not app.exception, url
+
+
+def test_a_card_is_moved_all_the_same_when_a_colleague_changed_something_else(cast, monkeypatch):
+    root = cast["root"]
+    with write_session() as session:
+        ticket = crud.create(session, root, "ticket", {"subject": "Lamp"})
+    with write_session() as session:
+        crud.update(session, root, "ticket", ticket.id, {"subject": "Two lamps"}, base_version=ticket.version)
+    dropped(monkeypatch, ticket, TicketKind.NEW.value, TicketKind.WAITING_THIRD.value)
+    app = open_screen(root, "tickets", show="board")
+    with read_session() as session:
+        found = tickets.get(session, root, ticket.id)
+    assert (found.status, found.subject) == (TicketKind.WAITING_THIRD, "Two lamps") and not app.exception
+    assert "clash_mine" not in {one.key for one in app.button} and "meanwhile" not in words(app)
