@@ -10,12 +10,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import copies
 from tests.postgres import statement as _postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT: dict[str, str] = {}
+# A busy machine is no fault of what is tested: how long an example takes decides nothing.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process that a test starts would compile all files anew
 
 
