@@ -137,6 +137,7 @@ _AREA_LABELS = {
     "booking": "Booking pages",
     "help_centre": "Public help centre",
     "letter_template": "Letter templates",
+    "privacy": "Privacy requests",
     "dial_list": "Call list",
     "import_run": "Import",
     "mail": "E-mail",

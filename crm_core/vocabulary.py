@@ -745,6 +745,23 @@ class SuppressionReason(Choice):
     BOUNCED = "bounced", "Address does not exist"
     COMPLAINED = "complained", "Complained"
     MANUAL = "manual", "Blocked by hand"
+    ERASED = "erased", "Erased on request"
+
+
+class PrivacyKind(Choice):
+    """What a person asked for."""
+
+    REPORT = "report", "A copy of their data"
+    ERASURE = "erasure", "Erasure"
+
+
+class PrivacyState(Choice):
+    """How far a person's request has come."""
+
+    OPEN = "open", "To do"
+    RUNNING = "running", "Under way"
+    DONE = "done", "Done"
+    DECLINED = "declined", "Declined"
 
 
 class LetterUse(Choice):

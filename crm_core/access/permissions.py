@@ -42,6 +42,7 @@ AREAS = (
     "booking",
     "help_centre",
     "letter_template",
+    "privacy",
 )
 """Parts of the product that are allowed as a whole."""
 

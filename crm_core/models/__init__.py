@@ -91,6 +91,7 @@ from crm_core.models.platform import (
     ViewTeam,
     WorkerHeartbeat,
 )
+from crm_core.models.privacy import ErasedMark, PrivacyRequest
 from crm_core.models.promotions import Promotion, PromotionCode, Redemption
 from crm_core.models.routing import (
     Absence,

@@ -68,6 +68,10 @@ OPEN = {
     "marketing/segment_drift.py": "the nightly job, which compares segments with their runs as their owners see them",
     "marketing/signing.py": "the key of those links",
     "marketing/visits.py": "visitors of the own web site are nobody here; open_key and lately, which people use, ask",
+    "admin/privacy/rows.py": "which rows are about a person; requests.py, which people use, asks",
+    "admin/privacy/scrubbing.py": "the job that erases; requests.erase, which people use, asks",
+    "admin/privacy/erasing.py": "the job that erases; requests.erase, which people use, asks",
+    "admin/privacy/copying.py": "the job that puts a copy together; requests.make_copy and file, which people use, ask",
     "admin/imports/": "the run's owner is the actor of every row; runs.py asks for the right to import",
 }
 """Files whose functions need not take ``(session, actor, …)``, with the reason."""
@@ -231,6 +235,7 @@ HELPERS = {
     "marketing/segment_members.py owner_of": "whose eyes evaluate a segment, for the jobs that do",
     "marketing/sending.py anything_waits": "whether the clock must start the job",
     "admin/audit.py seal": "the sealing job",
+    "admin/audit.py rewrite": "part of an erasure, which asks",
     "admin/audit.py verify": "operators at the command line, and the audit page behind its permission",
     "admin/custom_fields.py create_index": "part of create, which asks",
     "admin/custom_fields.py drop_index": "part of deactivate, which asks",
