@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlmodel import Session
 
+from crm_core import erased
 from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import domain_key, email_key, phone_key, words
 from crm_core.models import MatchKey
 
 MATCHED = ("lead", "contact", "account")
+PEOPLE = ("lead", "contact")
 FREE_MAIL = {
     "gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com", "aol.com", "gmx.de", "gmx.net",
     "web.de", "t-online.de", "mail.ru", "yandex.ru", "proton.me", "protonmail.com", "qq.com", "163.com", "orange.fr", "free.fr", "libero.it",
@@ -78,7 +80,9 @@ def index_many(session: Session, entity_key: str, records: Iterable[Any]) -> Non
     """Write the keys of newly inserted records in one go."""
     if entity_key not in MATCHED:
         return
-    now = utcnow()
+    now, records = utcnow(), list(records)
+    if entity_key in PEOPLE:
+        erased.block(session, records)
     rows = [
         {"entity": entity_key, "record_id": record.id, "kind": kind, "key": key, "created_at": now, "updated_at": now, "version": 1}
         for record in records

@@ -7,7 +7,7 @@ from sqlalchemy import and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from crm_core import db, events
+from crm_core import db, erased, events
 from crm_core.access import Actor, require
 from crm_core.errors import Conflict
 from crm_core.kit.clock import utcnow
@@ -45,6 +45,8 @@ def lift(session: Session, actor: Actor, suppression_id: int) -> None:
         raise Conflict("This address is not on the list any more.")
     session.execute(update(LIST).where(open_row).values(lifted_at=utcnow(), updated_at=utcnow()))
     db.bump(session, LIST.name)
+    if row.reason is SuppressionReason.ERASED:
+        erased.forget(session, row.address_key)
     if row.reason is SuppressionReason.BOUNCED and row.way is ContactWay.EMAIL:
         mark_points(session, row.address_key, invalid=False)
     events.record(session, actor, "suppression.lifted", entity="campaign", data={"address": row.address_key})

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from crm_core import erased, matching
 from crm_core.access import Actor, visible
 from crm_core.db import is_sqlite
 from crm_core.entities import entity, label_of
@@ -27,7 +28,7 @@ from crm_core.services.admin.imports.memory import Memory
 from crm_core.services.admin.imports.plan import Mode, Plan, fill_in
 from crm_core.services.admin.imports.reading import Row
 from crm_core.services.admin.imports.values import Converter
-from crm_core.vocabulary import Action, RowOutcome
+from crm_core.vocabulary import Action, PointKind, RowOutcome
 
 _ROWS: Any = ImportRow.__table__  # type: ignore[attr-defined]
 _LINKS: Any = ImportLink.__table__  # type: ignore[attr-defined]
@@ -280,6 +281,7 @@ class Batch:
             given = dict(draft.values)
             self.kind.fill(self, draft.values, old)
             self._check_filled(draft.values, old)
+            self._look_for_erased(draft.values)
             self._create_links(draft)
             given["attached"] = draft.attached
             if old is None:
@@ -304,6 +306,11 @@ class Batch:
                 missing[key] = f"{spec.label} is needed."
         if missing:
             raise RowRefused(**missing)
+
+    def _look_for_erased(self, values: Mapping[str, Any]) -> None:
+        for kind, key in ((PointKind.EMAIL, "email"), (PointKind.PHONE, "phone")) if self.kind.entity in matching.PEOPLE else ():
+            if values.get(key) and erased.known(self.session, kind, [str(values[key])]):
+                self.remark(key, erased.BLOCKED)
 
     def _create_links(self, draft: Draft) -> None:
         for holder in (draft.values, draft.attached):

@@ -9,7 +9,7 @@ from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlmodel import Session
 
-from crm_core import automation_inbox, db, matching, search
+from crm_core import automation_inbox, db, erased, matching, search
 from crm_core.access import Actor
 from crm_core.entities import Entity, entity
 from crm_core.events import sentence_of
@@ -62,6 +62,8 @@ def insert_records(session: Session, entity_key: str, rows: Sequence[Written]) -
             for kind, key in matching.keys_of(entity_key, each)
         ]
         fast_insert(session, _KEYS, keys)
+    if entity_key in matching.PEOPLE:
+        erased.block(session, things)
 
 
 def fast_insert(session: Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
