@@ -9,12 +9,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select, text
+from sqlalchemy import and_, func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 from sqlmodel import select as load
 
-from crm_core import lists, persons
+from crm_core import db, lists, persons
 from crm_core.access import Actor, owned_within, require
 from crm_core.db import is_sqlite, write_session
 from crm_core.entities import ENTITIES, label_of
@@ -387,6 +387,33 @@ def is_whole(seal: Any, previous: str, rows: Any) -> bool:
 def left(sha256: str, rows: Any) -> str:
     """The seal of what is left of a run, bound to the seal that it had."""
     return _hash(f"trimmed:{sha256}", rows)
+
+
+def rewrite(session: Session, values: Mapping[int, Mapping[str, Any]]) -> None:
+    """Take words out of entries: id → columns as they are from now on. Each sealed run that was whole is sealed once more over what it holds then; one
+    that was not stays broken, as evidence. Part of an erasure, which asks."""
+    if not values:
+        return
+    if not is_sqlite(session):
+        session.execute(text("lock table audit_seal in exclusive mode"))  # none is made over what stood there a moment ago
+    ids = sorted(values)
+    held = select(AuditSeal).where(_SEALS.c.last_id >= ids[0]).order_by(_SEALS.c.id)
+    runs = []
+    for found in session.execute(held).scalars().all():
+        if found.first_id > ids[-1]:
+            break
+        if any(found.first_id <= one <= found.last_id for one in ids):
+            within = and_(_EVENTS.c.id >= found.first_id, _EVENTS.c.id <= found.last_id)
+            rows = session.execute(select(_EVENTS).where(within).order_by(_EVENTS.c.id)).all()
+            runs += [(found, within)] if is_whole(found, found.previous, rows) else []
+    for one, columns in values.items():
+        session.connection().execute(update(_EVENTS).where(_EVENTS.c.id == one).values(**columns))
+    for found, within in runs:
+        kept = session.execute(select(_EVENTS).where(within).order_by(_EVENTS.c.id)).all()
+        found.kept_count, found.kept_sha256, found.trimmed_at = len(kept), left(found.sha256, kept), utcnow()
+        session.add(found)
+    session.flush()
+    db.bump(session, _EVENTS.name)
 
 
 def _count_after(session: Session, last: int) -> int:

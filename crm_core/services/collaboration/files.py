@@ -124,6 +124,12 @@ def content_of(digest: str) -> bytes:
     return content
 
 
+def forget(digest: str) -> None:
+    """Delete a content from the data folder. Whoever calls knows that nothing needs it any more."""
+    if digest:
+        _path(digest).unlink(missing_ok=True)
+
+
 def remove(session: Session, actor: Actor, file_id: int) -> None:
     """Take a file off its record. The content stays in the data folder, where other records may share it."""
     row = _live(session, file_id)

@@ -96,6 +96,7 @@ _ALL = (
     Kind("automation.failed", SYSTEM, "A step of my automation fails", "A step of the automation {name} failed: {reason}", "error", mail=DAILY, page="automations"),
     Kind("mailbox.failing", SYSTEM, "A mailbox can't be read", "The mailbox {name} can’t be read: {reason}", "mark_email_unread", mail=NOW),
     Kind("lead_source.failing", SYSTEM, "Leads can't be fetched", "The source {name} can’t be read: {reason}", "cloud_off", mail=NOW, page="forms"),
+    Kind("privacy.done", SYSTEM, "A request about personal data that I worked on is done", "{what} is done", "shield_person", mail=NOW, page="privacy", query={"entity": "entity", "id": "id"}),
     Kind("webhook.failing", SYSTEM, "A webhook is switched off", "The webhook {name} was switched off: {reason}", "webhook", mail=NOW),
 )  # fmt: skip
 
