@@ -209,6 +209,7 @@ PAGES: tuple[Screen, ...] = (
     Screen("admin/jobs.py", "jobs", "Jobs", "work_history", "Admin", ("job", R)),
     Screen("admin/outbox.py", "outbox", "Outbox", "outbox", "Admin", ("organisation", M)),
     Screen("admin/health.py", "health", "Health", "monitor_heart", "Admin", ("organisation", M)),
+    Screen("admin/privacy.py", "privacy", "Privacy", "privacy_tip", "Admin", ("privacy", R)),
     Screen("admin/audit.py", "audit", "Audit", "history", "Admin", ("audit", R)),
 )
 

@@ -15,6 +15,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header, more_menu
 from ui.components.looks import looks_button
+from ui.components.privacy_cards import erased_note, privacy_entry
 from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_automations import automations_card, start_entry
 from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
@@ -43,9 +44,11 @@ more_menu(
     actions,
     survey_entry("contact", contact_id, contact_id)
     + start_entry(automated, "contact", contact_id)
+    + privacy_entry(actor, "contact", contact_id)
     + delete_entry(actor, "contact", row, row["name"], "contacts"),
 )
 
+erased_note("contact", contact_id, str(row["name"]))
 wishes_card(actor, contact_id, wanted)
 
 left, right = st.columns([7, 4], gap="medium")

@@ -21,6 +21,7 @@ from ui.components.header import Rare, header, more_menu
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
 from ui.components.looks import looks_button
 from ui.components.points_card import points_card
+from ui.components.privacy_cards import erased_note, privacy_entry
 from ui.components.record_automations import automations_card, start_entry
 from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, name_of, next_steps
 from ui.components.score_card import score_card
@@ -90,8 +91,14 @@ if may_edit and kind is not LeadKind.CONVERTED:
     also.append(edit_entry("lead", lead_id))
 if row["email"]:
     also += write_button(actions, "lead", lead_id)
-rare += start_entry(automated, "lead", lead_id) + delete_entry(actor, "lead", row, row["name"], "leads")
+rare += (
+    start_entry(automated, "lead", lead_id)
+    + privacy_entry(actor, "lead", lead_id)
+    + delete_entry(actor, "lead", row, row["name"], "leads")
+)
 more_menu(actions, rare, also)
+
+erased_note("lead", lead_id, str(row["name"]))
 
 if kind is LeadKind.CONVERTED:
     became(actor, row, may_edit)
