@@ -26,7 +26,7 @@ BY_HAND = {
     SuppressionReason.COMPLAINED: "They complained",
     SuppressionReason.MANUAL: "Another reason, not their own word",
 }
-TONES = {"unsubscribed": "orange", "bounced": "red", "complained": "red", "manual": "gray"}
+TONES = {"unsubscribed": "orange", "bounced": "red", "complained": "red", "manual": "gray", "erased": "gray"}
 
 
 def rules_form() -> None:

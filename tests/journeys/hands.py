@@ -9,6 +9,8 @@ from typing import Any
 
 from playwright.sync_api import Locator, expect
 
+from tests.tools.browser import called
+
 
 class Hands:
     """Counts ``actions`` (clicks, gestures, filled fields, pressed keys) and ``keystrokes`` (every character, too)."""
@@ -48,7 +50,7 @@ class Hands:
         return self
 
     def _find(self, where: Locator | str) -> Locator:
-        return self.page.page.get_by_role("button", name=where, exact=True).first if isinstance(where, str) else where
+        return self.page.page.get_by_role("button", name=called(where)).first if isinstance(where, str) else where
 
 
 def settled(page: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,11 @@ FEW_ROWS = """() => {
     for (const each of root.querySelectorAll('*')) if (each.shadowRoot) roots.push(each.shadowRoot)
   } }"""
 """Hides all rows of tables but six."""
+
+
+def called(name: str) -> re.Pattern[str]:
+    """What a button is called, whether or not its key stands on it."""
+    return re.compile(rf"^{re.escape(name)}( Shortcut .*)?$")
 
 
 @contextmanager
@@ -93,7 +99,7 @@ class AppPage:
 
     def click(self, name: str) -> "AppPage":
         """Click a button by its words."""
-        self.page.get_by_role("button", name=name, exact=True).first.click()
+        self.page.get_by_role("button", name=called(name)).first.click()
         return self
 
     def picture(self, path: Path) -> None:

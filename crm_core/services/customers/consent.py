@@ -56,7 +56,7 @@ MAIL: Any = MailDelivery.__table__  # type: ignore[attr-defined]
 _POINTS: Any = ContactPoint.__table__  # type: ignore[attr-defined]
 _CONTACTS: Any = Contact.__table__  # type: ignore[attr-defined]
 _KEYS: Any = MatchKey.__table__  # type: ignore[attr-defined]
-OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED)
+OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINED, SuppressionReason.ERASED)
 """Blocks by which a person says themselves that they want nothing more."""
 OPENING = tuple(basis for basis in LegalBasis if basis.opens)
 """A word that rests on a contract or a law is no agreement to offers and news, and no refusal either."""
@@ -412,7 +412,8 @@ def _first_closed_of_one(entity_key: str, way: ContactWay, purpose: Purpose, nee
 
 
 def taken_back(session: Session, actor: Actor, entity_key: str, record_id: int) -> Gate | None:
-    """Why somebody can't be written news and offers any more by their own word: they objected, withdrew their consent, unsubscribed or complained.
+    """Why somebody can't be written news and offers any more by their own word: they objected, withdrew their consent, unsubscribed, complained, or were
+    erased on request.
     Whoever never agreed took nothing back; neither did whoever has no address, or one that failed or was blocked by a colleague."""
     table = entity(_person(entity_key)).table
     theirs = _own_word(entity_key, table, ContactWay.EMAIL)

@@ -4,8 +4,9 @@ import pytest
 
 from crm_core.db import read_session, write_session
 from crm_core.services import crud
+from crm_core.services.collaboration import suppressions
 from crm_core.services.marketing import campaigns, plans, templates, ways
-from crm_core.vocabulary import Action, CampaignStatus, Outlet
+from crm_core.vocabulary import Action, CampaignStatus, Outlet, SuppressionReason
 from tests.crm_core.services.marketing.outreach import campaign, launch, no_quiet_hours, people
 from tests.pages.app import open_screen, words
 from tests.pages.sales.test_sales_pages import EVIL
@@ -211,3 +212,10 @@ def test_earlier_words_of_a_letter_template_are_shown_with_the_way_back_for_whoe
     assert "First words" in {one.value for one in reader.code} and "template_back" not in {one.key for one in reader.button}
     app = open_screen(cast["dana"], "letter-template", id=kept.id)
     assert not app.exception and not app.button(key="template_back").disabled
+
+
+def test_the_list_of_blocked_addresses_tells_every_reason(cast):
+    for reason in SuppressionReason:
+        do(suppressions.note, cast["dana"], f"{reason.value}@example.com", reason)
+    app = open_screen(cast["dana"], "consent")
+    assert not app.exception and not app.error and f"{len(SuppressionReason)} addresses" in words(app)

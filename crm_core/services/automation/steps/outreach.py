@@ -27,7 +27,7 @@ _ALWAYS = (Gate.NO_ADDRESS, Gate.OBJECTED, Gate.BAD_ADDRESS)
 """What also stops a message about business under way; consent and caps are about news and offers."""
 _OWN_WORD = {
     Gate.OBJECTED: "they asked not to be written to", Gate.NO_CONSENT: "they took their consent back",
-    Gate.SUPPRESSED: "they unsubscribed or complained",
+    Gate.SUPPRESSED: "they unsubscribed, complained or were erased on request",
 }  # fmt: skip
 _GOAL = "The goal is reached"
 PURPOSES = {"service": "about business under way", "marketing": "news and offers (needs consent)"}

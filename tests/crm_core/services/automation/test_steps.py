@@ -391,7 +391,9 @@ def test_only_their_own_word_ends_a_journey_with_news_not_a_missing_or_a_failed_
     made["by phone"] = do(leads.create, root, {"name": "by phone", "phone": "+49 30 1234567"}).id
     work()
     assert [task.lead_id for task in all_of(Task)] == [made["bounced"], made["manual"], made["by phone"]]
-    assert sorted(run.record_id for run in runs(FlowState.DONE)) == sorted([made["unsubscribed"], made["complained"]])
+    assert sorted(run.record_id for run in runs(FlowState.DONE)) == sorted(
+        [made["unsubscribed"], made["complained"], made["erased"]]
+    )
     told = do(trial.run, root, flow(does=does), made["unsubscribed"])
     assert (told.lines, told.end) == ((), f"{runs(FlowState.DONE)[0].message}."), "a trial ends where the run would"
     assert len(do(trial.run, root, flow(does=does), made["by phone"]).lines) == 3
