@@ -1,5 +1,7 @@
 """Values as people read them, under the name that screens know: see crm_core.format, which reports and shared pages use too."""
 
+from typing import TypedDict
+
 from crm_core.format import (
     NOTHING,
     ago,
@@ -32,6 +34,7 @@ __all__ = [
     "days",
     "duration",
     "for_badge",
+    "icon_only",
     "instant",
     "local",
     "md",
@@ -42,12 +45,19 @@ __all__ = [
     "share_of",
     "short_day",
     "typed_day",
-    "unseen",
     "value",
     "with_cents",
 ]
 
 
-def unseen(words: str) -> str:
-    """The label of a button that shows nothing but its sign: Markdown that is read aloud and not drawn (ui/static/contrast.css)."""
-    return f"*{words}*"
+class IconOnly(TypedDict):
+    """What names a button that shows nothing but its sign."""
+
+    label: str
+    help: str
+
+
+def icon_only(words: str) -> IconOnly:
+    """Label and tooltip of a button that shows nothing but its sign, for ``st.button(icon=…, **icon_only(…))``: the label is Markdown that is read aloud
+    and not drawn (ui/static/contrast.css)."""
+    return {"label": f"*{words}*", "help": words}

@@ -71,19 +71,18 @@ def rule_buttons(rule: RuleView, place: int, count: int) -> None:
     """Order, switch, change, remove."""
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
         if count > 1:
-            st.button(fmt.unseen("Try it earlier"), icon=":material/arrow_upward:", key=f"up_{rule.id}", type="tertiary", disabled=place == 0, on_click=shift, args=(rule.id, True), help="Try it earlier")  # fmt: skip
-            st.button(fmt.unseen("Try it later"), icon=":material/arrow_downward:", key=f"down_{rule.id}", type="tertiary", disabled=place == count - 1, on_click=shift, args=(rule.id, False), help="Try it later")  # fmt: skip
+            st.button(icon=":material/arrow_upward:", key=f"up_{rule.id}", type="tertiary", disabled=place == 0, on_click=shift, args=(rule.id, True), **fmt.icon_only("Try it earlier"))  # fmt: skip
+            st.button(icon=":material/arrow_downward:", key=f"down_{rule.id}", type="tertiary", disabled=place == count - 1, on_click=shift, args=(rule.id, False), **fmt.icon_only("Try it later"))  # fmt: skip
         st.button(
             "Switch off" if rule.is_active else "Switch on", key=f"switch_{rule.id}", type="tertiary", on_click=switch, args=(rule,)
         )
         if st.button("Change", icon=":material/edit:", key=f"edit_{rule.id}", type="tertiary"):
             rule_dialog(rule)
         with st.popover(
-            fmt.unseen("Remove this rule"),
             icon=":material/delete:",
             key=f"delete_{rule.id}",
             type="tertiary",
-            help="Remove this rule",
+            **fmt.icon_only("Remove this rule"),
         ):
             st.markdown("What it decided stays in the log. What waits is offered by the next rule that fits.")
             st.button("Remove", type="primary", key=f"remove_{rule.id}", on_click=drop, args=(rule.id,))
@@ -147,7 +146,7 @@ def queues_tab() -> None:
                 with st.container(horizontal=True, width="content", gap="small"):
                     if st.button("Change", icon=":material/edit:", key=f"q_edit_{queue.id}", type="tertiary"):
                         queue_dialog(queue)
-                    st.button(fmt.unseen("Remove this queue"), icon=":material/delete:", key=f"q_remove_{queue.id}", type="tertiary", on_click=drop_queue, args=(queue.id,), help="Remove this queue")  # fmt: skip
+                    st.button(icon=":material/delete:", key=f"q_remove_{queue.id}", type="tertiary", on_click=drop_queue, args=(queue.id,), **fmt.icon_only("Remove this queue"))  # fmt: skip
     waiting_list(actor)
 
 

@@ -97,21 +97,19 @@ def buttons(view: MailboxView) -> None:
             args=(box.id, box.is_active),
         )
         if st.button(
-            fmt.unseen("Its web address, for mail providers"),
             icon=":material/webhook:",
             key=f"key_{box.id}",
             type="tertiary",
-            help="Its web address, for mail providers",
+            **fmt.icon_only("Its web address, for mail providers"),
         ):
             key_dialog(view)
         if st.button("Change", icon=":material/edit:", key=f"change_{box.id}", type="tertiary"):
             mailbox_dialog(view)
         with st.popover(
-            fmt.unseen("Remove this mailbox"),
             icon=":material/delete:",
             key=f"remove_{box.id}",
             type="tertiary",
-            help="Remove this mailbox",
+            **fmt.icon_only("Remove this mailbox"),
         ):
             st.markdown("Its mail is not read any more. Tickets and messages stay.")
             st.button("Remove", type="primary", key=f"remove_yes_{box.id}", on_click=drop, args=(box.id,))

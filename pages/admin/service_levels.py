@@ -52,8 +52,8 @@ def policy_buttons(policy: PolicyView, place: int, count: int) -> None:
     """Order, switch, change, remove."""
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
         if count > 1:
-            st.button(fmt.unseen("Try it earlier"), icon=":material/arrow_upward:", key=f"up_{policy.id}", type="tertiary", disabled=place == 0, on_click=shift, args=(policy.id, True), help="Try it earlier")  # fmt: skip
-            st.button(fmt.unseen("Try it later"), icon=":material/arrow_downward:", key=f"down_{policy.id}", type="tertiary", disabled=place == count - 1, on_click=shift, args=(policy.id, False), help="Try it later")  # fmt: skip
+            st.button(icon=":material/arrow_upward:", key=f"up_{policy.id}", type="tertiary", disabled=place == 0, on_click=shift, args=(policy.id, True), **fmt.icon_only("Try it earlier"))  # fmt: skip
+            st.button(icon=":material/arrow_downward:", key=f"down_{policy.id}", type="tertiary", disabled=place == count - 1, on_click=shift, args=(policy.id, False), **fmt.icon_only("Try it later"))  # fmt: skip
         st.button(
             "Switch off" if policy.is_active else "Switch on",
             key=f"switch_{policy.id}",
@@ -64,11 +64,10 @@ def policy_buttons(policy: PolicyView, place: int, count: int) -> None:
         if st.button("Change", icon=":material/edit:", key=f"edit_{policy.id}", type="tertiary"):
             policy_dialog(policy)
         with st.popover(
-            fmt.unseen("Remove this level"),
             icon=":material/delete:",
             key=f"delete_{policy.id}",
             type="tertiary",
-            help="Remove this level",
+            **fmt.icon_only("Remove this level"),
         ):
             st.markdown("Open tickets follow the next level that fits, or none.")
             st.button("Remove", type="primary", key=f"remove_{policy.id}", on_click=drop, args=(policy.id,))
@@ -114,7 +113,7 @@ def calendar_row(calendar: CalendarView) -> None:
             with st.container(horizontal=True, width="content", gap="small"):
                 if st.button("Change", icon=":material/edit:", key=f"cal_edit_{calendar.id}", type="tertiary"):
                     calendar_dialog(calendar)
-                st.button(fmt.unseen("Remove these hours"), icon=":material/delete:", key=f"cal_remove_{calendar.id}", type="tertiary", on_click=drop_calendar, args=(calendar.id,), help="Remove these hours", disabled=calendar.policies > 0)  # fmt: skip
+                st.button(icon=":material/delete:", key=f"cal_remove_{calendar.id}", type="tertiary", on_click=drop_calendar, args=(calendar.id,), **fmt.icon_only("Remove these hours"), disabled=calendar.policies > 0)  # fmt: skip
 
 
 def drop_calendar(calendar_id: int) -> None:

@@ -64,9 +64,7 @@ def top(found: DashboardRow) -> None:
         actions.button("Edit", icon=":material/edit:", key="edit", on_click=set_editing, args=(True,))
     if dashboards.may_publish(actor) and actions.button("Share", icon=":material/share:", key="share"):
         st.session_state["_ask"] = "share"
-    with actions.popover(
-        fmt.unseen("More"), icon=":material/more_vert:", help="More", key=f"more_{st.session_state.get('_more_turn', 0)}"
-    ):
+    with actions.popover(icon=":material/more_vert:", **fmt.icon_only("More"), key=f"more_{st.session_state.get('_more_turn', 0)}"):
         entries = [
             ("Send by e-mail", "report", "schedule_send"),
             ("Notes on days", "notes", "edit_calendar"),
@@ -139,7 +137,7 @@ def tools(found: DashboardRow, tile: TileRow) -> None:
 
 def small(icon: str, key: str, words: str, *, disabled: bool = False) -> bool:
     """A button that is only an icon."""
-    return st.button(fmt.unseen(words), icon=f":material/{icon}:", key=key, help=words, type="tertiary", disabled=disabled)
+    return st.button(icon=f":material/{icon}:", key=key, **fmt.icon_only(words), type="tertiary", disabled=disabled)
 
 
 def act(command, found: DashboardRow, tile: TileRow, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]

@@ -54,9 +54,7 @@ def buttons(row: PageRow) -> None:
     page = row.page
     if st.button("Change", icon=":material/edit:", key=f"change_{page.id}", type="tertiary"):
         page_dialog(page)
-    with st.popover(
-        fmt.unseen("Remove this page"), icon=":material/delete:", key=f"remove_{page.id}", type="tertiary", help="Remove this page"
-    ):
+    with st.popover(icon=":material/delete:", key=f"remove_{page.id}", type="tertiary", **fmt.icon_only("Remove this page")):
         st.markdown("Its address stops working. Meetings that were booked stay, and their visitors can still call them off.")
         st.button("Remove", type="primary", key=f"remove_yes_{page.id}", on_click=drop, args=(page.id,))
 

@@ -69,10 +69,9 @@ if actor.can("booking", Action.READ) and actions.button(
 ):
     go("booking")
 adjusted = actions.button(
-    fmt.unseen("First weekday, and your calendar in other programs"),
     icon=":material/settings:",
     key="cal_settings",
-    help="First weekday, and your calendar in other programs",
+    **fmt.icon_only("First weekday, and your calendar in other programs"),
 )
 pressed = may_plan and actions.button("Plan", icon=":material/add:", type="primary", key="cal_plan")
 mine = load(notifications.preference)
@@ -86,18 +85,16 @@ with st.container(horizontal=True, vertical_alignment="center", key="list_tools"
     days = span(view, day, mine.first_weekday)
     st.button("Today", key="cal_today", on_click=turn, args=(clock.today(actor.timezone),))
     st.button(
-        fmt.unseen("Back"),
         icon=":material/chevron_left:",
         key="cal_back",
-        help="Back",
+        **fmt.icon_only("Back"),
         on_click=turn,
         args=(step(view, day, -1),),
     )
     st.button(
-        fmt.unseen("On"),
         icon=":material/chevron_right:",
         key="cal_on",
-        help="On",
+        **fmt.icon_only("On"),
         on_click=turn,
         args=(step(view, day, 1),),
     )

@@ -42,7 +42,7 @@ if may_edit:
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("article", article_id, (*FIELDS, *(key for key in specs if specs[key].custom)))
 if actor.can("article", Action.DELETE) and actions.button(
-    fmt.unseen("Delete this article"), icon=":material/delete:", key="delete", help="Delete this article"
+    icon=":material/delete:", key="delete", **fmt.icon_only("Delete this article")
 ):
     delete_dialog("article", article_id, row["version"], row["title"], "articles")
 

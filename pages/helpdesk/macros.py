@@ -25,11 +25,10 @@ def card(macro: MacroView) -> None:
                     if st.button("Change", icon=":material/edit:", key=f"change_{macro.id}", type="tertiary"):
                         macro_dialog(macro)
                     with st.popover(
-                        fmt.unseen("Remove this macro"),
                         icon=":material/delete:",
                         key=f"remove_{macro.id}",
                         type="tertiary",
-                        help="Remove this macro",
+                        **fmt.icon_only("Remove this macro"),
                     ):
                         st.markdown("What it did stays.")
                         st.button("Remove", type="primary", key=f"remove_yes_{macro.id}", on_click=drop, args=(macro.id,))
@@ -45,8 +44,8 @@ def order_buttons(macro: MacroView) -> None:
     if query or len(beside) < 2 or not macros.may_order(actor, shared=macro.shared):
         return
     place = beside.index(macro.id)
-    st.button(fmt.unseen("Show it earlier"), icon=":material/arrow_upward:", key=f"up_{macro.id}", type="tertiary", disabled=place == 0, on_click=shift, args=(macro.id, True), help="Show it earlier")  # fmt: skip
-    st.button(fmt.unseen("Show it later"), icon=":material/arrow_downward:", key=f"down_{macro.id}", type="tertiary", disabled=place == len(beside) - 1, on_click=shift, args=(macro.id, False), help="Show it later")  # fmt: skip
+    st.button(icon=":material/arrow_upward:", key=f"up_{macro.id}", type="tertiary", disabled=place == 0, on_click=shift, args=(macro.id, True), **fmt.icon_only("Show it earlier"))  # fmt: skip
+    st.button(icon=":material/arrow_downward:", key=f"down_{macro.id}", type="tertiary", disabled=place == len(beside) - 1, on_click=shift, args=(macro.id, False), **fmt.icon_only("Show it later"))  # fmt: skip
 
 
 def shift(macro_id: int, up: bool) -> None:

@@ -25,7 +25,7 @@ preview_link(survey.id, where=actions)
 if actor.can("survey", Action.MANAGE):
     if actions.button("Change", icon=":material/edit:", key="change", shortcut="e"):
         survey_dialog(survey)
-    with actions.popover(fmt.unseen("Delete this survey"), icon=":material/delete:", help="Delete this survey", key="remove"):
+    with actions.popover(icon=":material/delete:", **fmt.icon_only("Delete this survey"), key="remove"):
         st.markdown(f"**{fmt.md(survey.name)}** goes with all its answers. This can't be undone.")
         if st.button("Delete", type="primary", key="remove_yes") and perform(surveys.remove, survey.id, success="Survey deleted."):
             go("surveys")

@@ -36,15 +36,14 @@ def card(row: MenuRow) -> None:
                     st.session_state.pop(f"_sim_{menu.id}", None)
                     try_dialog(menu)
                 if menu.published_no and st.button(
-                    fmt.unseen("Versions"), icon=":material/history:", key=f"versions_{menu.id}", type="tertiary", help="Versions"
+                    icon=":material/history:", key=f"versions_{menu.id}", type="tertiary", **fmt.icon_only("Versions")
                 ):
                     versions_dialog(menu)
                 if st.button(
-                    fmt.unseen("Export and import: TwiML, JSON"),
                     icon=":material/swap_vert:",
                     key=f"files_{menu.id}",
                     type="tertiary",
-                    help="Export and import: TwiML, JSON",
+                    **fmt.icon_only("Export and import: TwiML, JSON"),
                 ):
                     files_dialog(menu.id)
                 if may_edit:
@@ -53,11 +52,10 @@ def card(row: MenuRow) -> None:
                     if st.button("Settings", icon=":material/settings:", key=f"set_{menu.id}", type="tertiary"):
                         settings_dialog(menu)
                     with st.popover(
-                        fmt.unseen("Delete this menu"),
                         icon=":material/delete:",
                         key=f"drop_{menu.id}",
                         type="tertiary",
-                        help="Delete this menu",
+                        **fmt.icon_only("Delete this menu"),
                     ):
                         st.markdown("The menu and its log of calls go. Tickets, tasks and activities stay. This can't be undone.")
                         st.button("Delete", type="primary", key=f"drop_yes_{menu.id}", on_click=drop, args=(menu.id,))

@@ -74,11 +74,10 @@ def way_back() -> None:
         st.markdown(f":green[:material/check_circle:] {fmt.plural(len(kept), 'message')} put aside.", width="content")
         st.button("Undo", icon=":material/undo:", key="inbox_undo", on_click=undo)
         st.button(
-            fmt.unseen("Hide this note"),
             icon=":material/close:",
             key="inbox_hide",
             type="tertiary",
-            help="Hide this note",
+            **fmt.icon_only("Hide this note"),
             on_click=lambda: st.session_state.pop(DONE, None),
         )
 

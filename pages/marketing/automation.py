@@ -37,9 +37,7 @@ def kept(automation_id: int) -> None:
         return
     if actions.button("Duplicate", icon=":material/content_copy:", key="auto_copy"):
         go("automation", copy=row.id)
-    with actions.popover(
-        fmt.unseen("Remove this automation"), icon=":material/delete:", key="auto_remove", help="Remove this automation"
-    ):
+    with actions.popover(icon=":material/delete:", key="auto_remove", **fmt.icon_only("Remove this automation")):
         if row.state is AutomationState.ACTIVE:
             st.markdown("Pause it before you remove it.")
         else:

@@ -83,11 +83,10 @@ def buttons(row: Row) -> None:
             "Switch on", icon=":material/play_arrow:", key=f"on_{one.id}", type="tertiary", on_click=act, args=(automations.activate, one.id)
         )  # fmt: skip
     with st.popover(
-        fmt.unseen("Remove this automation"),
         icon=":material/delete:",
         key=f"remove_{one.id}",
         type="tertiary",
-        help="Remove this automation",
+        **fmt.icon_only("Remove this automation"),
     ):
         st.markdown("Its runs go with it. What it did to records stays.")
         st.button("Remove", type="primary", key=f"remove_yes_{one.id}", on_click=act, args=(automations.remove, one.id))

@@ -48,7 +48,7 @@ if may_edit:
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("campaign", campaign_id)
 if actor.can("campaign", Action.DELETE) and actions.button(
-    fmt.unseen("Delete this campaign"), icon=":material/delete:", key="delete", help="Delete this campaign"
+    icon=":material/delete:", key="delete", **fmt.icon_only("Delete this campaign")
 ):
     delete_dialog("campaign", campaign_id, row["version"], row["name"], "campaigns")
 

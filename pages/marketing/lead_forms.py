@@ -40,13 +40,9 @@ def buttons(row: FormRow) -> None:
     form = row.form
     if st.button("Change", icon=":material/edit:", key=f"change_{form.id}", type="tertiary"):
         form_dialog(form)
-    if st.button(
-        fmt.unseen("A key for programs"), icon=":material/key:", key=f"key_{form.id}", type="tertiary", help="A key for programs"
-    ):
+    if st.button(icon=":material/key:", key=f"key_{form.id}", type="tertiary", **fmt.icon_only("A key for programs")):
         key_dialog(form)
-    with st.popover(
-        fmt.unseen("Remove this form"), icon=":material/delete:", key=f"remove_{form.id}", type="tertiary", help="Remove this form"
-    ):
+    with st.popover(icon=":material/delete:", key=f"remove_{form.id}", type="tertiary", **fmt.icon_only("Remove this form")):
         st.markdown("Its address stops working and its log goes. The leads stay.")
         st.button("Remove", type="primary", key=f"remove_yes_{form.id}", on_click=drop, args=(form.id,))
 

@@ -36,7 +36,7 @@ if mine:
     elif actions.button("Take out of the archive", icon=":material/unarchive:", key="restore"):
         perform(templates.restore, row.id, success="Offered again.")
         st.rerun()
-    if actions.button(fmt.unseen("Delete this template"), icon=":material/delete:", key="remove", help="Delete this template"):
+    if actions.button(icon=":material/delete:", key="remove", **fmt.icon_only("Delete this template")):
         remove_dialog(row.id, row.name)
 else:
     st.caption(

@@ -40,8 +40,8 @@ def menu(row: TemplateRow) -> None:
     key, archived = f"menu_{row.template.id}", row.template.archived_at is not None
     own = (["restore", "remove"] if archived else ["archive", "remove"]) if row.mine else []
     action = st.menu_button(
-        fmt.unseen("Duplicate, archive or delete"), ["copy", *own], icon=":material/more_vert:", type="tertiary", format_func=lambda name: ACTIONS[name], key=key,
-        help="Duplicate, archive or delete",
+        options=["copy", *own], icon=":material/more_vert:", type="tertiary", format_func=lambda name: ACTIONS[name], key=key,
+        **fmt.icon_only("Duplicate, archive or delete"),
     )  # fmt: skip
     if action == "remove":
         remove_dialog(row.template.id, row.template.name)

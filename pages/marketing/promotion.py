@@ -40,7 +40,7 @@ if may_edit:
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("promotion", promotion_id, (*EDITED, *(key for key in specs if specs[key].custom)))
 if actor.can("promotion", Action.DELETE) and actions.button(
-    fmt.unseen("Delete this promotion"), icon=":material/delete:", key="delete", help="Delete this promotion"
+    icon=":material/delete:", key="delete", **fmt.icon_only("Delete this promotion")
 ):
     delete_dialog("promotion", promotion_id, row["version"], row["name"], "promotions")
 if found.ended_because is not None:

@@ -51,7 +51,7 @@ def card(row: ListRow) -> None:
 def buttons(row: ListRow) -> None:
     """Change, fill again, close, remove."""
     dial = row.dial
-    with st.popover(fmt.unseen("More"), icon=":material/more_vert:", key=f"more_{dial.id}", type="tertiary", help="More"):
+    with st.popover(icon=":material/more_vert:", key=f"more_{dial.id}", type="tertiary", **fmt.icon_only("More")):
         if st.button("Change", icon=":material/edit:", key=f"change_{dial.id}", type="tertiary"):
             list_dialog(dial)
         st.button(

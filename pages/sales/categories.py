@@ -29,11 +29,10 @@ def line(category: CategoryView, others: bool) -> None:
             st.page_link(page_of(actor, "products"), label=more, icon=":material/list:", query_params={"f": json.dumps(behind)})  # type: ignore[arg-type]
             if may_edit:
                 with st.popover(
-                    fmt.unseen("Change"),
                     icon=":material/more_horiz:",
                     type="tertiary",
                     key=f"category_{category.id}_{category.version}",
-                    help="Change",
+                    **fmt.icon_only("Change"),
                 ):
                     choices(category, others)
 

@@ -84,9 +84,7 @@ if call is not None:
         args=(dial.id,),
         help="The person goes back on the list",
     )
-if mine and actions.button(
-    fmt.unseen("Hours, retries, who calls"), icon=":material/tune:", key="dial_change", help="Hours, retries, who calls"
-):
+if mine and actions.button(icon=":material/tune:", key="dial_change", **fmt.icon_only("Hours, retries, who calls")):
     list_dialog(dial)
 tab = st.segmented_control(
     "Part", list(TABS), default=st.query_params.get("tab") if st.query_params.get("tab") in TABS else "call", format_func=lambda one: TABS[one],

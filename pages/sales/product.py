@@ -29,7 +29,7 @@ actions = header(row["name"], caption, badges=[badge], back=("Products", page_of
 if actor.can("product", Action.EDIT) and actions.button("Edit", icon=":material/edit:", type="primary", key="edit", shortcut="e"):
     edit_dialog("product", product_id)
 if actor.can("product", Action.DELETE) and actions.button(
-    fmt.unseen("Delete this product"), icon=":material/delete:", key="delete", help="Delete this product"
+    icon=":material/delete:", key="delete", **fmt.icon_only("Delete this product")
 ):
     delete_dialog("product", product_id, row["version"], row["name"], "products")
 

@@ -88,7 +88,7 @@ def test_every_button_has_words_even_where_only_its_sign_is_drawn():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in kinds
         if node.args and isinstance(node.args[0], ast.Constant) and not node.args[0].value
     ]
-    assert silent == [], "name them with ui.format.unseen"
+    assert silent == [], "name them with ui.format.icon_only"
 
 
 def test_the_buttons_that_step_back_on_phones_are_those_of_the_style_sheet():

@@ -103,9 +103,7 @@ def _json(one: Agent) -> str:
 
 
 def _files(actor: Actor, selection: Selection) -> None:
-    with st.popover(
-        fmt.unseen("Download the table"), icon=":material/download:", type="tertiary", help="Download the table", key="agents_files"
-    ):
+    with st.popover(icon=":material/download:", type="tertiary", **fmt.icon_only("Download the table"), key="agents_files"):
         name = f"agents-{clock.today(actor.timezone).isoformat()}"
         table_buttons(partial(_file, actor, selection), name, key="agents")
 

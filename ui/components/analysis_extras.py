@@ -57,10 +57,9 @@ def run_menu(actor: Actor, found: Method, shown: Run) -> None:
     may_change, done = shown.mine or shown.may_manage, shown.state is RunState.DONE
     turn = st.session_state.get("_run_menu_turn", 0)
     with st.popover(
-        fmt.unseen("This run"),
         icon=":material/more_vert:",
         type="tertiary",
-        help="This run",
+        **fmt.icon_only("This run"),
         key=f"run_menu_{turn}",
         on_change="rerun",
     ) as menu:

@@ -66,13 +66,12 @@ def _chooser(draft: Draft, place: Place) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**What is to happen?**", width="content")
             st.button(
-                fmt.unseen("Add nothing"),
                 icon=":material/close:",
                 key="auto_choose_off",
                 type="tertiary",
                 on_click=_choose,
                 args=(draft, None),
-                help="Add nothing",
+                **fmt.icon_only("Add nothing"),
             )
         with st.container(horizontal=True, gap="small"):
             for kind in steps.kinds().values():
@@ -102,8 +101,8 @@ def _row(draft: Draft, told: Story, wrong: Wrong, step: Step) -> None:
             st.markdown(f":material/{icon}: {fmt.md(sentence(told, step))}", width="stretch")
             if kind is not None:
                 st.button(
-                    fmt.unseen("Close" if is_open else "Change this step"), icon=":material/expand_less:" if is_open else ":material/edit:", key=f"{draft.tag}_open_{step['id']}", type="tertiary",
-                    on_click=_open, args=(draft, step["id"]), help="Close" if is_open else "Change this step",
+                    icon=":material/expand_less:" if is_open else ":material/edit:", key=f"{draft.tag}_open_{step['id']}", type="tertiary",
+                    on_click=_open, args=(draft, step["id"]), **fmt.icon_only("Close" if is_open else "Change this step"),
                 )  # fmt: skip
             _menu(draft, step)
         if is_open and kind is not None:
@@ -145,8 +144,8 @@ def _menu(draft: Draft, step: Step) -> None:
             allowed.remove(name)
     key = f"{draft.tag}_menu_{step['id']}"
     st.menu_button(
-        fmt.unseen("Insert, move, duplicate, branch or remove"), allowed, icon=":material/more_vert:", type="tertiary", format_func=lambda name: ACTIONS[name], key=key, on_click=_act,
-        args=(draft, step["id"], key), help="Insert, move, duplicate, branch or remove",
+        options=allowed, icon=":material/more_vert:", type="tertiary", format_func=lambda name: ACTIONS[name], key=key, on_click=_act,
+        args=(draft, step["id"], key), **fmt.icon_only("Insert, move, duplicate, branch or remove"),
     )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def _restored(entity_key: str) -> None:
             with st.popover(f"{len(outcome.refused):,} could not be restored", type="tertiary", icon=":material/warning:"):
                 for title, sentence in outcome.refused[:50]:
                     st.markdown(f"**{fmt.md(title[:80])}**  \n{fmt.md(sentence)}")
-        if st.button(fmt.unseen("Hide this note"), icon=":material/close:", key="bin_hide", type="tertiary", help="Hide this note"):
+        if st.button(icon=":material/close:", key="bin_hide", type="tertiary", **fmt.icon_only("Hide this note")):
             st.session_state.pop(_DONE, None)
             st.rerun()
 
@@ -135,9 +135,7 @@ def deleted_note(entity_key: str) -> None:
             _undo(entity_key, record_id, title)
             st.rerun()
         bin_link(current_actor(), entity_key, label="Open the bin")
-        if st.button(
-            fmt.unseen("Hide this note"), icon=":material/close:", key="deleted_hide", type="tertiary", help="Hide this note"
-        ):
+        if st.button(icon=":material/close:", key="deleted_hide", type="tertiary", **fmt.icon_only("Hide this note")):
             st.session_state.pop(_JUST, None)
             st.rerun()
 

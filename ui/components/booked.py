@@ -47,11 +47,10 @@ def after(found: Shown) -> None:
         st.caption(f"Link for another time sent {fmt.ago(current_actor(), found.again)}", width="content")
     if found.may_mark and found.state in showing.SAID:
         st.button(
-            fmt.unseen("Take it back"),
             icon=":material/undo:",
             key=f"came_undo_{found.id}",
             type="tertiary",
-            help="Take it back",
+            **fmt.icon_only("Take it back"),
             on_click=_mark,
             args=(found.id, BookingState.BOOKED),
         )

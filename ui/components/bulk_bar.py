@@ -103,9 +103,7 @@ def _last(entity_key: str) -> None:
                     f"{counted(entity_key, back.done)} put back as before. {back.note}".strip(),
                 )
             st.rerun()
-        if st.button(
-            fmt.unseen("Hide this note"), icon=":material/close:", key="bulk_hide", type="tertiary", help="Hide this note"
-        ):
+        if st.button(icon=":material/close:", key="bulk_hide", type="tertiary", **fmt.icon_only("Hide this note")):
             st.session_state.pop("_bulk_done", None)
             st.rerun()
 

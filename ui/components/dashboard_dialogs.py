@@ -165,11 +165,10 @@ def notes_dialog(row: DashboardRow, notes: list[Note]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{fmt.md(fmt.day(actor, note.day))}** {fmt.md(note.text)}", width="stretch")
             if row.may_edit and st.button(
-                fmt.unseen("Remove this note"),
                 icon=":material/close:",
                 type="tertiary",
                 key=f"note_{note.id}",
-                help="Remove this note",
+                **fmt.icon_only("Remove this note"),
             ):
                 perform(dashboards.remove_note, row.id, note.id)
                 st.rerun()

@@ -260,10 +260,9 @@ def _stepped(figure: Figure, point: Any) -> dict[str, Any]:
 
 def _menu(actor: Actor, row: TileRow, tile: Tile, look: Look) -> None:
     with st.popover(
-        fmt.unseen("Records, files, computation"),
         icon=":material/more_vert:",
         type="tertiary",
-        help="Records, files, computation",
+        **fmt.icon_only("Records, files, computation"),
         key=f"menu_{row.id}",
         on_change="rerun",
     ) as fold:

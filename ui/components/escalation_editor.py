@@ -31,11 +31,10 @@ def escalation_editor(kept: Sequence[Step], tag: str) -> list[dict[str, Any]]:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"sl_step_{tag}_{place}"):
             found.append(_line(step, f"{tag}_{place}_{len(lines)}"))
             if st.button(
-                fmt.unseen("Take this line out"),
                 icon=":material/close:",
                 key=f"sl_step_off_{tag}_{place}",
                 type="tertiary",
-                help="Take this line out",
+                **fmt.icon_only("Take this line out"),
             ):
                 st.session_state[f"_sl_steps_{tag}"] = [*found[:-1], *lines[place + 1 :]]
                 st.rerun(scope="fragment")

@@ -10,7 +10,7 @@ import streamlit as st
 from crm_core.access import Actor
 from ui import lean
 from ui.components.list_link import list_link
-from ui.format import md, unseen
+from ui.format import icon_only, md
 
 lean.look_of_charts()
 _CONFIG = {"displayModeBar": False, "responsive": True}
@@ -53,10 +53,9 @@ def chart(
     outer, head = box(title, subtitle, key=f"box_{key}")
     if behind:
         with head.popover(
-            unseen("The numbers, with their lists"),
             icon=":material/list:",
             type="tertiary",
-            help="The numbers, with their lists",
+            **icon_only("The numbers, with their lists"),
             key=f"behind_{key}",
             on_change="rerun",
         ) as fold:

@@ -52,11 +52,10 @@ def _row(actor: Actor, one: FileView, may_edit: bool) -> None:
             st.caption(fmt.md(" · ".join(part for part in (_size(one.size_bytes), one.by, fmt.ago(actor, one.at)) if part)))
         if may_edit:
             st.button(
-                fmt.unseen("Remove this file"),
                 icon=":material/close:",
                 type="tertiary",
                 key=f"file_x_{one.id}",
-                help="Remove this file",
+                **fmt.icon_only("Remove this file"),
                 on_click=_remove,
                 args=(one.id, one.name),
             )

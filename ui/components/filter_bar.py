@@ -230,13 +230,12 @@ def _leaf(specs: Mapping[str, FieldSpec], group: dict[str, Any], leaf: dict[str,
                 leaf["value"] = value_input(spec, leaf["cmp"], leaf.get("value"), f"fv_{n}_{chosen}_{leaf['cmp']}")
     with remove:
         st.button(
-            fmt.unseen("Remove this condition"),
             icon=":material/close:",
             key=f"frm_{n}",
             type="tertiary",
             on_click=_remove,
             args=(group, n),
-            help="Remove this condition",
+            **fmt.icon_only("Remove this condition"),
         )
 
 

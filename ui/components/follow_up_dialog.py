@@ -115,8 +115,6 @@ def last_follow_up() -> None:
             perform(bulk.undo, made.operation_id, success="The tasks are gone again")
             st.session_state.pop(_DONE, None)
             st.rerun()
-        if st.button(
-            fmt.unseen("Hide this note"), icon=":material/close:", key="follow_hide", type="tertiary", help="Hide this note"
-        ):
+        if st.button(icon=":material/close:", key="follow_hide", type="tertiary", **fmt.icon_only("Hide this note")):
             st.session_state.pop(_DONE, None)
             st.rerun()

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from ui import run
-from ui.format import for_badge, md, unseen
+from ui.format import for_badge, icon_only, md
 
 
 def header(
@@ -60,7 +60,7 @@ def more_menu(where: Any, entries: Sequence[Rare], on_phones: Sequence[Rare] = (
         _menu(where.container(key="narrow_more", width="content"), [*on_phones, *entries], "more_on_phones")
         where = where.container(key="wide_more", width="content") if entries else where
     if len(entries) == 1:
-        if where.button(unseen(entries[0].words), icon=f":material/{entries[0].icon}:", key=entries[0].key, help=entries[0].words):
+        if where.button(icon=f":material/{entries[0].icon}:", key=entries[0].key, **icon_only(entries[0].words)):
             entries[0].act()
     elif entries:
         _menu(where, entries, "more_actions")

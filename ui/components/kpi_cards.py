@@ -69,10 +69,9 @@ def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
 def _explanation(actor: Actor, figure: Figure, selection: Selection) -> None:
     metric, found = figure.metric, entity(figure.metric.entity)
     with st.popover(
-        fmt.unseen("How it is computed"),
         icon=":material/info:",
         type="tertiary",
-        help="How it is computed",
+        **fmt.icon_only("How it is computed"),
         key=f"how_{figure.key}",
     ):
         st.markdown(f"**{fmt.md(metric.label)}**")

@@ -58,11 +58,10 @@ def _buttons(view: SourceView) -> None:
     if st.button("Change", icon=":material/edit:", key=f"source_change_{row.id}", type="tertiary"):
         source_dialog(view)
     with st.popover(
-        fmt.unseen("Remove this source"),
         icon=":material/delete:",
         key=f"source_remove_{row.id}",
         type="tertiary",
-        help="Remove this source",
+        **fmt.icon_only("Remove this source"),
     ):
         st.markdown("Nothing is fetched from it any more. Its leads and the log of the form stay.")
         st.button("Remove", type="primary", key=f"source_remove_yes_{row.id}", on_click=_drop, args=(row.id,))

@@ -103,8 +103,8 @@ def _head(key: str, row: dict[str, Any], n: int, count: int, names: Mapping[int,
             allowed = [move for move in _MOVES if not (move == "up" and n == 0) and not (move == "down" and n == count - 1)]
             name = f"{row['key']}_menu"
             st.menu_button(
-                fmt.unseen("Move or remove this part"), allowed, icon=":material/more_vert:", type="tertiary", format_func=lambda one: _MOVES[one], key=name, on_click=_act,
-                args=(key, row["key"], name), help="Move or remove this part",
+                options=allowed, icon=":material/more_vert:", type="tertiary", format_func=lambda one: _MOVES[one], key=name, on_click=_act,
+                args=(key, row["key"], name), **fmt.icon_only("Move or remove this part"),
             )  # fmt: skip
 
 

@@ -202,13 +202,12 @@ def _line(actor: Actor, line: dict[str, Any]) -> LineView | None:
             with st.container(width="stretch"):
                 _product(line)
             st.button(
-                fmt.unseen("Remove this line"),
                 icon=":material/close:",
                 key=f"line_x_{n}",
                 type="tertiary",
                 on_click=_drop,
                 args=(n,),
-                help="Remove this line",
+                **fmt.icon_only("Remove this line"),
             )
         with st.grid(6, min_column_width=120):  # on a phone two beside each other
             line["quantity"] = st.number_input(

@@ -89,11 +89,10 @@ def macro_done(ids: Sequence[int] | None = None) -> None:
         if outcome.operation_id is not None:
             st.button("Undo", icon=":material/undo:", key="macro_undo", on_click=_undo, args=(outcome.operation_id,))
         st.button(
-            fmt.unseen("Hide this note"),
             icon=":material/close:",
             key="macro_hide",
             type="tertiary",
-            help="Hide this note",
+            **fmt.icon_only("Hide this note"),
             on_click=lambda: st.session_state.pop(_DONE, None),
         )
 

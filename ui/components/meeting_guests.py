@@ -8,7 +8,7 @@ from crm_core.services.collaboration.invitations import GuestView
 from crm_core.vocabulary import Action
 from ui.actions import load, perform, show_problems
 from ui.components.picker import picker
-from ui.format import for_badge, md, unseen
+from ui.format import for_badge, icon_only, md
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
@@ -39,11 +39,10 @@ def _row(guest: GuestView, may_edit: bool) -> None:
             st.markdown(md(name), width="content")
         st.badge(for_badge(guest.state.label), color=TONES[guest.state])  # type: ignore[arg-type]
         if may_edit and st.button(
-            unseen("Take them off: they get a cancellation"),
             icon=":material/person_remove:",
             key=f"guest_off_{guest.id}",
             type="tertiary",
-            help="Take them off: they get a cancellation",
+            **icon_only("Take them off: they get a cancellation"),
         ):
             perform(invitations.uninvite, guest.id, success="They are told.")
             st.rerun(scope="fragment")

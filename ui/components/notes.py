@@ -83,12 +83,11 @@ def _more(actor: Actor, told: Told, name: str, again: Callable[[], None]) -> Non
     mark = "Mark as unread" if told.read else "Mark as read"
     later = {"In an hour": timedelta(hours=1), "In three hours": timedelta(hours=3)}
     chosen = st.menu_button(
-        fmt.unseen("Later, or another mark"),
-        [mark, *later, "Tomorrow morning"],
+        options=[mark, *later, "Tomorrow morning"],
         icon=":material/more_horiz:",
         type="tertiary",
         key=f"more_{name}",
-        help="Later, or another mark",
+        **fmt.icon_only("Later, or another mark"),
     )
     if chosen is None:
         return

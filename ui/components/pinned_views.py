@@ -34,10 +34,9 @@ def pinned_row(entity_key: str, opened: View | None, quick_key: str | None) -> N
                 )  # fmt: skip
         if len(mine) > 1:
             with st.popover(
-                fmt.unseen("Order of the pinned views"),
                 icon=":material/swap_vert:",
                 type="tertiary",
-                help="Order of the pinned views",
+                **fmt.icon_only("Order of the pinned views"),
                 key="pin_order",
             ):
                 _order(mine)
@@ -48,14 +47,13 @@ def _order(mine: list[view_choices.Pinned]) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.markdown(fmt.md(one.name[:40]), width="content")
             with st.container(horizontal=True, width="content", gap=None):
-                st.button(fmt.unseen("Further to the front"), icon=":material/arrow_upward:", type="tertiary", key=f"pin_up_{one.view_id}", help="Further to the front", disabled=n == 0, on_click=_move, args=(one.view_id, True))  # fmt: skip
-                st.button(fmt.unseen("Further back"), icon=":material/arrow_downward:", type="tertiary", key=f"pin_down_{one.view_id}", help="Further back", disabled=n == len(mine) - 1, on_click=_move, args=(one.view_id, False))  # fmt: skip
+                st.button(icon=":material/arrow_upward:", type="tertiary", key=f"pin_up_{one.view_id}", **fmt.icon_only("Further to the front"), disabled=n == 0, on_click=_move, args=(one.view_id, True))  # fmt: skip
+                st.button(icon=":material/arrow_downward:", type="tertiary", key=f"pin_down_{one.view_id}", **fmt.icon_only("Further back"), disabled=n == len(mine) - 1, on_click=_move, args=(one.view_id, False))  # fmt: skip
                 st.button(
-                    fmt.unseen("Unpin"),
                     icon=":material/keep_off:",
                     type="tertiary",
                     key=f"pin_off_{one.view_id}",
-                    help="Unpin",
+                    **fmt.icon_only("Unpin"),
                     on_click=_off,
                     args=(one.view_id,),
                 )

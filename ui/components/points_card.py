@@ -82,7 +82,7 @@ def _rule_row(rule: PointRuleView, may_edit: bool) -> None:
             with st.container(horizontal=True, width="content", gap="small"):
                 if st.button("Change", icon=":material/edit:", key=f"pt_edit_{rule.id}", type="tertiary"):
                     points_dialog(rule)
-                st.button(fmt.unseen("Remove this rule"), icon=":material/delete:", key=f"pt_remove_{rule.id}", type="tertiary", on_click=_drop, args=(rule.id,), help="Remove this rule")  # fmt: skip
+                st.button(icon=":material/delete:", key=f"pt_remove_{rule.id}", type="tertiary", on_click=_drop, args=(rule.id,), **fmt.icon_only("Remove this rule"))  # fmt: skip
 
 
 def _about(rule: PointRuleView) -> str:

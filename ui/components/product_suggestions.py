@@ -88,8 +88,8 @@ def worth_words(actor: Actor, one: Suggestion) -> str:
 
 def _no(entity: str, record_id: int, one: Suggestion) -> None:
     st.button(
-        fmt.unseen("Not for this one: don't suggest it here again"), icon=":material/close:", type="tertiary", key=f"decline_{entity}_{one.product_id}", on_click=_decline, args=(entity, record_id, one),
-        help="Not for this one: don't suggest it here again",
+        icon=":material/close:", type="tertiary", key=f"decline_{entity}_{one.product_id}", on_click=_decline, args=(entity, record_id, one),
+        **fmt.icon_only("Not for this one: don't suggest it here again"),
     )  # fmt: skip
 
 

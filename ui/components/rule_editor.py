@@ -320,8 +320,8 @@ def _menu(node: Draft, *, group_of: bool = False) -> None:
     if not any(node["n"] != item["n"] and "items" in item and group in item["items"] for item in tree.groups(root)):
         allowed.remove("lift")
     st.menu_button(
-        fmt.unseen("Move, negate, group, duplicate or remove"), allowed, icon=":material/more_vert:", type="tertiary", format_func=lambda name: _ACTIONS[name], key=f"rmenu_{node['n']}",
-        on_click=_act, args=(node["n"],), help="Move, negate, group, duplicate or remove",
+        options=allowed, icon=":material/more_vert:", type="tertiary", format_func=lambda name: _ACTIONS[name], key=f"rmenu_{node['n']}",
+        on_click=_act, args=(node["n"],), **fmt.icon_only("Move, negate, group, duplicate or remove"),
     )  # fmt: skip
 
 

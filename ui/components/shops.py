@@ -80,11 +80,10 @@ def _buttons(row: ShopRow) -> None:
         if st.button("Change", icon=":material/edit:", key=f"shop_change_{shop.id}", type="tertiary"):
             form_dialog(shop)
         with st.popover(
-            fmt.unseen("Remove this shop"),
             icon=":material/delete:",
             key=f"shop_remove_{shop.id}",
             type="tertiary",
-            help="Remove this shop",
+            **fmt.icon_only("Remove this shop"),
         ):
             st.markdown("Its address stops working, and its log goes. Orders and customers stay.")
             st.button("Remove", type="primary", key=f"shop_remove_yes_{shop.id}", on_click=_remove, args=(shop.id,))

@@ -65,9 +65,7 @@ def _velocity(actor: Actor, selection: Selection, found: Velocity) -> None:
     outer, head = box(
         "Sales velocity", "What the open pipeline brings in per month, at the pace of this period", key="box_velocity"
     )
-    with head.popover(
-        fmt.unseen("How it is computed"), icon=":material/info:", type="tertiary", help="How it is computed", key="how_velocity"
-    ):
+    with head.popover(icon=":material/info:", type="tertiary", **fmt.icon_only("How it is computed"), key="how_velocity"):
         st.markdown(PACE)
     with outer:
         if found.reason:
@@ -144,10 +142,9 @@ def _extras(actor: Actor, pipeline_id: int, period: Period, owner_id: int | None
     """What stands at the right of the title: the lists, the file, the explanation."""
     if not empty:
         with st.popover(
-            fmt.unseen("The deals that still stand there"),
             icon=":material/list:",
             type="tertiary",
-            help="The deals that still stand there",
+            **fmt.icon_only("The deals that still stand there"),
             key="behind_flow",
             on_change="rerun",
         ) as fold:
@@ -156,19 +153,16 @@ def _extras(actor: Actor, pipeline_id: int, period: Period, owner_id: int | None
                     list_link(actor, "deal", f"{fmt.md(row.stage)}: **{row.standing:,}** still there", row.filter)
         if actor.can("deal", Action.EXPORT):
             st.download_button(
-                fmt.unseen("Download as CSV"),
-                partial(_file, actor, pipeline_id, period, owner_id),
+                data=partial(_file, actor, pipeline_id, period, owner_id),
                 file_name="stages.csv",
                 mime="text/csv",
                 icon=":material/download:",
-                help="Download as CSV",
+                **fmt.icon_only("Download as CSV"),
                 type="tertiary",
                 key="flow_file",
                 on_click="ignore",
             )
-    with st.popover(
-        fmt.unseen("How it is computed"), icon=":material/info:", type="tertiary", help="How it is computed", key="how_flow"
-    ):
+    with st.popover(icon=":material/info:", type="tertiary", **fmt.icon_only("How it is computed"), key="how_flow"):
         st.markdown(HOW)
 
 

@@ -66,31 +66,28 @@ def _one(draft: list[dict[str, Any]], place: int, one: dict[str, Any], tag: str)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             one["required"] = st.toggle("Must be answered", value=bool(one.get("required")), key=f"sv_qr_{key}")
             st.button(
-                fmt.unseen("Ask it earlier"),
                 icon=":material/arrow_upward:",
                 key=f"sv_up_{key}",
                 type="tertiary",
                 disabled=not place,
-                help="Ask it earlier",
+                **fmt.icon_only("Ask it earlier"),
                 on_click=_move,
                 args=(draft, place, -1),
             )
             st.button(
-                fmt.unseen("Ask it later"),
                 icon=":material/arrow_downward:",
                 key=f"sv_down_{key}",
                 type="tertiary",
                 disabled=place == len(draft) - 1,
-                help="Ask it later",
+                **fmt.icon_only("Ask it later"),
                 on_click=_move,
                 args=(draft, place, 1),
             )
             st.button(
-                fmt.unseen("Take it away; answers so far stay"),
                 icon=":material/delete:",
                 key=f"sv_drop_{key}",
                 type="tertiary",
-                help="Take it away; answers so far stay",
+                **fmt.icon_only("Take it away; answers so far stay"),
                 on_click=_drop,
                 args=(draft, place),
             )

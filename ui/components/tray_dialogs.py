@@ -171,11 +171,10 @@ def tray_done() -> None:
         st.markdown(f":green[:material/check_circle:] {fmt.md(words)}", width="content")
         st.button("Undo", icon=":material/undo:", key="tray_undo", on_click=_undo, args=(mail_ids,))
         st.button(
-            fmt.unseen("Hide this note"),
             icon=":material/close:",
             key="tray_hide",
             type="tertiary",
-            help="Hide this note",
+            **fmt.icon_only("Hide this note"),
             on_click=lambda: st.session_state.pop(_DONE, None),
         )
 

@@ -97,19 +97,17 @@ def _buttons(hook: Webhook) -> None:
         if st.button("Change", icon=":material/edit:", key=f"hook_change_{hook.id}", type="tertiary"):
             open_form(hook)
         if st.button(
-            fmt.unseen("The secret that signs its messages"),
             icon=":material/key:",
             key=f"hook_secret_{hook.id}",
             type="tertiary",
-            help="The secret that signs its messages",
+            **fmt.icon_only("The secret that signs its messages"),
         ):
             secret_dialog(hook)
         with st.popover(
-            fmt.unseen("Remove this webhook"),
             icon=":material/delete:",
             key=f"hook_remove_{hook.id}",
             type="tertiary",
-            help="Remove this webhook",
+            **fmt.icon_only("Remove this webhook"),
         ):
             st.markdown("Nothing is told to it any more, and its log goes.")
             st.button("Remove", type="primary", key=f"hook_remove_yes_{hook.id}", on_click=_remove, args=(hook.id,))
