@@ -23,7 +23,7 @@ from sqlalchemy.types import TypeDecorator
 SYSTEM = ("id", "created_at", "updated_at", "version", "deleted_at")
 """Columns that many tables have and that say nothing about anybody."""
 
-ERASED = "Erased"
+ERASED, ERASED_PERSON = "Erased", "Erased person "
 NAMED, UNIQUE, EXTRA = object(), object(), object()
 """What needs the row: a name with its number; a key that no other row has; own fields without those that tell who somebody is."""
 

@@ -9,6 +9,7 @@ import streamlit as st
 from crm_core.access import Actor
 from crm_core.db import read_session
 from crm_core.entities import label_of
+from crm_core.personal_data import ERASED_PERSON
 from crm_core.services.admin.privacy import requests
 from crm_core.services.admin.privacy.requests import Line, Preview, Request, Subject
 from crm_core.vocabulary import Action, PrivacyKind, PrivacyState
@@ -31,7 +32,6 @@ COLUMNS = [
     Column("by", "By", sortable=False, muted=True),
     Column("done", "Done", sortable=False, muted=True),
 ]
-ERASED = "Erased person "
 
 
 def privacy_entry(actor: Actor, entity_key: str, record_id: int) -> list[Rare]:
@@ -43,7 +43,7 @@ def privacy_entry(actor: Actor, entity_key: str, record_id: int) -> list[Rare]:
 
 def erased_note(entity_key: str, record_id: int, name: str) -> None:
     """On the record of somebody who was erased: since when, and that it stays so."""
-    if not name.startswith(ERASED):
+    if not name.startswith(ERASED_PERSON):
         return
     at = load(requests.erased_at, entity_key, record_id)
     if at is not None:
@@ -139,7 +139,7 @@ def _erase(actor: Actor, subject: Subject) -> None:
         _due(actor, active)
         with st.container(horizontal=True, gap="small"):
             if st.button("See what would go", type="primary" if last is None else "secondary", key="erase_preview"):
-                erase_dialog(subject.entity, subject.id, day)
+                erase_dialog(load(requests.preview, subject.entity, subject.id), day)
             _note_or_decline(subject, active, PrivacyKind.ERASURE, day, "erase")
 
 
@@ -191,10 +191,9 @@ def progress(request_id: int, entity_key: str, record_id: int) -> None:
 
 
 @st.dialog("Erase this person?", width="large")
-def erase_dialog(entity_key: str, record_id: int, day: Any) -> None:
-    """What goes and what stays, counted; a reason and the name, typed once more, before it begins. The fields stand first, since a dialog begins in its
-    first field and the list would be scrolled past; the button stands below the list."""
-    found: Preview = load(requests.preview, entity_key, record_id)
+def erase_dialog(found: Preview, day: Any) -> None:
+    """What goes and what stays, counted once and confirmed as it was read; a reason and the name, typed once more, before it begins. The fields stand
+    first, since a dialog begins in its first field and the list would be scrolled past; the button stands below the list."""
     records = ", ".join(f"{label_of(kind).lower()} {one}" for kind, one, _, _ in found.subject.records)
     st.markdown(f"**{fmt.md(found.subject.name)}**  :gray[{fmt.md(records)}]")
     st.error("This can’t be undone.", icon=":material/warning:")
@@ -207,7 +206,7 @@ def erase_dialog(entity_key: str, record_id: int, day: Any) -> None:
             st.rerun()
         if st.button("Erase for good", type="primary", key="erase_yes", disabled=bool(found.busy)):
             begun = perform(
-                requests.erase, entity_key, record_id, reason=reason, typed=typed, seal=found.subject.seal, asked_on=day,
+                requests.erase, found.subject.entity, found.subject.id, reason=reason, typed=typed, seal=found.subject.seal, asked_on=day,
                 success="The erasure has begun. You will be told when it is done.",
             )  # fmt: skip
             _done(begun)

@@ -48,7 +48,7 @@ def test_an_erasure_asks_for_reason_and_name_and_the_record_says_that_it_was_era
     app = open_screen(root, "privacy", entity="contact", id=contact)
     app.button(key="erase_preview").click().run()
     assert not app.exception and "Erase for good" in words(app)
-    app = draw_alone(root, erase_dialog, "contact", contact, None)
+    app = draw_alone(root, erase_dialog, look(requests.preview, root, "contact", contact), None)
     app.button(key="erase_yes").click().run()
     assert "Say why" in words(app) and look(requests.get, root, "contact", contact).requests == ()
     app.text_input(key="erase_reason").set_value("Asked by mail")
@@ -60,6 +60,16 @@ def test_an_erasure_asks_for_reason_and_name_and_the_record_says_that_it_was_era
     assert not app.exception and f"Erased person {contact}" in words(app) and "Asked by mail" in words(app)
     app = open_screen(root, "contact", id=contact)
     assert not app.exception and "This person was erased" in words(app)
+
+
+def test_what_was_read_is_confirmed_not_what_came_since(ida):
+    root, contact = ida
+    app = draw_alone(root, erase_dialog, look(requests.preview, root, "contact", contact), None)
+    do(crud.update, root, "contact", contact, {"city": "Lund"})
+    app.text_input(key="erase_reason").set_value("Asked by mail")
+    app.text_input(key="erase_typed").set_value("Ida Holmgren")
+    app.button(key="erase_yes").click().run()
+    assert "was changed since the preview" in words(app) and look(requests.get, root, "contact", contact).requests == ()
 
 
 def test_others_have_neither_the_page_nor_the_entry(cast):

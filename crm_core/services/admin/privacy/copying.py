@@ -77,7 +77,7 @@ def copy_job(task: Job, request_id: int) -> None:
         if request.state is not PrivacyState.RUNNING or request.job_id != task.id:
             return
         actor = load(session, request.by_id or 0)
-        who = rows.person(session, [(request.entity, request.record_id)])
+        who = rows.person(session, (request.entity, request.record_id))
         parts = [*collect(session, actor, who), *analyses(session, who)]
         attached = session.execute(select(_FILES).where(rows.about(_FILES.name, who), _FILES.c.deleted_at.is_(None))).all()
         content = packed(session, actor, request, parts, attached)

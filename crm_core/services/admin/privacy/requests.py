@@ -147,7 +147,7 @@ def get(session: Session, actor: Actor, entity_key: str, record_id: int) -> Subj
     _require(actor, Action.READ)
     key, one = _root(session, entity_key, record_id)
     reads.looked(session, actor, key, one)
-    return _subject(session, actor, key, one, rows.person(session, [(key, one)]))
+    return _subject(session, actor, key, one, rows.records_of(session, (key, one)))
 
 
 def _root(session: Session, entity_key: str, record_id: int) -> rows.Place:
@@ -353,7 +353,7 @@ def preview(session: Session, actor: Actor, entity_key: str, record_id: int) -> 
     """What an erasure would do, counted kind by kind; nothing is done."""
     _require(actor, Action.MANAGE)
     key, one = _root(session, entity_key, record_id)
-    who = rows.person(session, [(key, one)])
+    who = rows.person(session, (key, one))
     shown = [name for name in ("contact", "lead", "contact_point", *rows.tables(), *rows.HANGING) if TABLES[name].label]
     counted = ((name, rows.count(session, name, who)) for name in dict.fromkeys(shown))
     lines = [Line(TABLES[name].label, many, _fate(name), TABLES[name].why) for name, many in counted if many]
@@ -386,7 +386,7 @@ def erase(
     """
     _require(actor, Action.MANAGE)
     key, one = _root(session, entity_key, record_id)
-    who = rows.person(session, [(key, one)])
+    who = rows.person(session, (key, one))
     subject = _subject(session, actor, key, one, who)
     row = _active(session, key, one, PrivacyKind.ERASURE)
     if row is not None and row.state is PrivacyState.RUNNING:

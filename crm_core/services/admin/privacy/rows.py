@@ -1,6 +1,6 @@
 """Who a person is here, and which rows of a table are about them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,11 +68,16 @@ def root(session: Session, entity_key: str, record_id: int) -> Place:
     return entity_key, record_id
 
 
-def person(session: Session, places: Sequence[Place]) -> Person:
-    """The person behind a record (or several that are known to be one)."""
-    mine = withdrawing.converted(session, list(places))
+def records_of(session: Session, place: Place) -> Person:
+    """All records of the person behind one, and nothing else of them: who else is called so need not be looked for."""
+    mine = withdrawing.converted(session, [place])
     contacts, leads = (tuple(sorted(one for key, one in mine if key == name)) for name in PEOPLE)
-    found = Person(contacts, leads)
+    return Person(contacts, leads)
+
+
+def person(session: Session, place: Place) -> Person:
+    """The person behind a record, with how they are called and reached. Reads all people for those who share it."""
+    found = records_of(session, place)
     found = replace(found, accounts=_alone(session, found))
     names, emails, phones = _called(session, found)
     shared = _of_others(session, found, names, emails, phones)

@@ -15,7 +15,7 @@ from crm_core.frames import arrow
 from crm_core.kit.clock import utcnow
 from crm_core.models import AnalysisRun, Attachment, BulkOperation, Event, ImportRun, MailDelivery
 from crm_core.models.base import sort_values
-from crm_core.personal_data import EXTRA, NAMED, TABLES, UNIQUE, is_text
+from crm_core.personal_data import ERASED_PERSON, EXTRA, NAMED, TABLES, UNIQUE, is_text
 from crm_core.services.admin import audit
 from crm_core.services.admin.imports import store
 from crm_core.services.admin.privacy import rows
@@ -95,7 +95,7 @@ def _wiped(session: Session, name: str, row: Any) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, blank in TABLES[name].wiped.items():
         if blank is NAMED:
-            values[key] = f"Erased person {row.id}"
+            values[key] = f"{ERASED_PERSON}{row.id}"
         elif blank is UNIQUE:
             values[key] = f"erased-{row.id}"
         elif blank is EXTRA:

@@ -317,7 +317,7 @@ def assert_complete(actor, request_id, contact):
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
         data = json.loads(packed.read("data.json"))
         page = packed.read("index.html").decode()
-        who = look(rows.person, [("contact", contact)])
+        who = look(rows.person, ("contact", contact))
         expected = {
             name for name, held in TABLES.items() if held.label and name != "analysis_table" and look(rows.count, name, who)
         }
