@@ -8,7 +8,7 @@ import streamlit as st
 
 from crm_core.kit.hours import clock_times
 from crm_core.kit.money import most_major, to_major, to_minor
-from crm_core.kit.week import WEEKDAYS
+from crm_core.kit.week import WEEKDAYS, hours_in_words
 from crm_core.services.admin import organisation
 from crm_core.vocabulary import Action
 from ui.actions import load, perform, show_refusal
@@ -63,14 +63,8 @@ def parts(locales: Mapping[str, str]) -> dict[str, Part]:
             "Warn of one contact only from", lambda minor: str(to_major(minor, settings.currency)) + f" {settings.currency}"
         ),
         "tax_rate_pct": Part("Usual tax rate (%)", lambda rate: f"{rate:g}"),
-        "working_hours": Part("Working hours", hours_in_words, long=True),
+        "working_hours": Part("Working hours", lambda hours: "\n".join(hours_in_words(hours)), long=True),
     }
-
-
-def hours_in_words(hours: Mapping[str, Any]) -> str:
-    """A line for each weekday that has hours."""
-    spans = {name: ", ".join(f"{start}–{end}" for start, end in hours.get(str(n), [])) for n, name in enumerate(WEEKDAYS)}
-    return "\n".join(f"{name} {span}" for name, span in spans.items() if span)
 
 
 def save(values: Mapping[str, Any], base: Any) -> Any:

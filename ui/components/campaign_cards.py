@@ -57,9 +57,14 @@ def status_buttons(where: Any, row: Mapping[str, Any]) -> None:
             st.rerun()
 
 
+def counted(campaign_id: int) -> campaigns.CampaignFigures:
+    """The figures of a campaign, shared by its cards."""
+    return cached(campaigns.figures, campaign_id, entities=("campaign", "contact", "lead", "deal", "order"), tables=_BEHIND)
+
+
 def figures(actor: Actor, campaign_id: int, row: Mapping[str, Any]) -> None:
     """What it cost and what came of it."""
-    found = cached(campaigns.figures, campaign_id, entities=("campaign", "contact", "lead", "deal", "order"), tables=_BEHIND)
+    found = counted(campaign_id)
     addressed = found.members - found.held_out
     rate = found.responded / addressed if addressed else None
     held = f", {found.held_out:,} held out" if found.held_out else ""
@@ -222,7 +227,7 @@ def members(campaign_id: int, may_edit: bool) -> None:
         if may_edit and st.button("Add people", icon=":material/group_add:", key="add_members"):
             st.session_state.pop("_add_said", None)
             _add_dialog(campaign_id)
-    held = load(campaigns.members, campaign_id, held_out=True, size=1)[1] > 0
+    held = counted(campaign_id).held_out > 0
     chosen = st.pills(
         "Status",
         [*MemberStatus, *([_HELD_OUT] if held else [])],

@@ -23,7 +23,7 @@ from crm_core.fields import FieldSpec, registry
 from crm_core.jobs import Job, job
 from crm_core.kit.clock import utcnow
 from crm_core.kit.paging import Page
-from crm_core.kit.week import WEEKDAYS
+from crm_core.kit.week import hours_in_words
 from crm_core.models import AuditSeal, Event, User
 from crm_core.services.admin import organisation
 from crm_core.services.admin.days import between
@@ -267,11 +267,7 @@ def _names(value: Any) -> Any:
 
 
 def _hours(value: Any) -> Any:
-    """Working hours a day after the other: “Monday 09:00–17:00, Friday 09:00–13:00”."""
-    if not isinstance(value, Mapping):
-        return value
-    days = ((name, ", ".join("–".join(map(str, span)) for span in value.get(str(n), ()))) for n, name in enumerate(WEEKDAYS))
-    return "; ".join(f"{name} {spans}" for name, spans in days if spans) or None
+    return "; ".join(hours_in_words(value)) or None if isinstance(value, Mapping) else value
 
 
 _TOLD: dict[tuple[str, str], Callable[[Any], Any]] = {

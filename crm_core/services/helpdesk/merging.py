@@ -187,7 +187,7 @@ def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
     source = tickets.get(session, actor, row.source_id, action=Action.EDIT)
     target = tickets.get(session, actor, row.target_id, action=Action.EDIT)
     if target.merged_into_id is not None:
-        raise Conflict(f"{target.number} was merged into another ticket since. Take that apart first.")
+        raise Conflict(f"{_called(actor, target)} was merged into another ticket since. Take that apart first.")
     for name, model in _MOVED.items():
         _move(session, model, target.id, source.id, [int(one) for one in row.moved.get(name, ())])
     _move_files(session, target.id, source.id, [int(one) for one in row.moved.get("files", ())])
