@@ -61,6 +61,12 @@ def hidden(actor: Actor, entity_key: str, key: str, text: str) -> str:
     return trace(FieldKind.TEXT, text) if key == "subject" and actor.veiled(entity_key, key) else MASK
 
 
+def called(actor: Actor, entity_key: str, record_id: int, name: str) -> str:
+    """What a record is called for the actor: its name, or its kind and number where their role hides names."""
+    found = entity(entity_key)
+    return f"{found.label} {record_id}" if actor.masked(entity_key, found.title) else name
+
+
 def blurs(actor: Actor, entity_key: str, key: str) -> bool:
     """Whether the actor does not know all that a field holds: nothing may be put in order by it, and no condition may be asked of it as it is stored."""
     return actor.masked(entity_key, key) or (key == "subject" and entity_key in SUBJECTS and hides(actor))

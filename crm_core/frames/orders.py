@@ -7,6 +7,7 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Select, and_, select, true
 from sqlmodel import Session
 
+from crm_core import persons
 from crm_core.access import Actor, require, visible
 from crm_core.frames.read import read_frame
 from crm_core.kit.money import exponent
@@ -111,8 +112,7 @@ def product_names(session: Session, actor: Actor) -> dict[int, str]:
     """Name of each product that the actor may see, for axes and tables."""
     require(actor, "product", Action.READ)
     rows = session.execute(select(_PRODUCTS.c.id, _PRODUCTS.c.name).where(visible(actor, "product", _PRODUCTS, with_deleted=True)))
-    hidden = actor.masked("product", "name")
-    return {product_id: f"Product {product_id}" if hidden else name for product_id, name in rows.tuples()}
+    return {product_id: persons.called(actor, "product", product_id, name) for product_id, name in rows.tuples()}
 
 
 def conversions(

@@ -21,7 +21,7 @@ from ui.actions import hush, load, perform, show_refusal, tell
 from ui.components.board import BoardColumn, Card, board
 from ui.components.lead_dialogs import convert_dialog, disqualify_dialog
 from ui.components.moved_twice import moved_twice
-from ui.components.record_page import facts_if, facts_of
+from ui.components.record_page import facts_if, facts_of, name_of
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
@@ -86,11 +86,10 @@ def _column(actor: Actor, entity_key: str, status: Status, pile: grouping.Pile, 
 def _lead(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> Card:
     worth = row["estimated_minor"]
     amount = fmt.money(actor, worth, compact=True) if worth is not None else ""
-    name = f"Lead {row['id']}" if row["name"] == MASK else row["name"]
     flag = f"Score {row['score']}" if row["score"] is not None and not isinstance(row["score"], Veil) else ""
     age = fmt.ago(actor, row["created_at"])
     movable = may_edit and row["converted_at"] is None
-    return Card(row["id"], row["version"], name, row["company"] or "", amount, age, row.get("owner_id.title") or "", flag, movable)
+    return Card(row["id"], row["version"], name_of("lead", row), row["company"] or "", amount, age, row.get("owner_id.title") or "", flag, movable)
 
 
 def _ticket(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> Card:

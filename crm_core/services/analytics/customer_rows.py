@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlmodel import Session
 
+from crm_core import persons
 from crm_core.access import Actor, visible
 from crm_core.entities import entity
 from crm_core.models import User
@@ -30,8 +31,7 @@ def seen(session: Session, actor: Actor, key: str, wanted: list[int], mine: bool
 
 def named(session: Session, actor: Actor, key: str, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
     """Id → name and owner's name ("" for nobody's) of those that the reader may see; a masked name is the kind and the number."""
-    found = entity(key)
-    table, masked = found.table, actor.masked(key, "name")
+    table = entity(key).table
     people = select(table.c.id, table.c.name, _USERS.c.name).outerjoin(_USERS, _USERS.c.id == table.c.owner_id)
     rows = session.execute(people.where(table.c.id.in_(list(ids)), visible(actor, key, table)))
-    return {record_id: (f"{found.label} {record_id}" if masked else name, owner or "") for record_id, name, owner in rows}
+    return {record_id: (persons.called(actor, key, record_id, name), owner or "") for record_id, name, owner in rows}

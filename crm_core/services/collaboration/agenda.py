@@ -178,7 +178,7 @@ def _campaigns(session: Session, actor: Actor, at: Span, days: Span, owners: Seq
 
 
 def _named(actor: Actor, key: str, row: Any) -> str:
-    return f"{entity(key).label} {row.id}" if actor.masked(key, entity(key).title) else row.name
+    return persons.called(actor, key, row.id, row.name)
 
 
 def _timed(

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy import select as core_select
 from sqlmodel import Session, col, select
 
-from crm_core import lists
+from crm_core import lists, persons
 from crm_core.access import Actor, visible
 from crm_core.models import Account, Contact, Handover, HandoverItem
 from crm_core.services.customers import handover_rules
@@ -156,4 +156,4 @@ def is_mine(actor: Actor, handover: Handover) -> bool:
 
 def shown_name(reader: Actor, account: Account) -> str:
     """The name of the account, unless the reader's role masks it."""
-    return f"Account {account.id}" if reader.masked("account", "name") else account.name
+    return persons.called(reader, "account", account.id, account.name)

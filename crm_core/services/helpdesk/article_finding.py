@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import select as pick
 from sqlmodel import Session, col, select
 
-from crm_core import db, lists, records
+from crm_core import db, lists, persons, records
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.kit import markdown
@@ -139,7 +139,7 @@ def of_product(session: Session, actor: Actor, product_id: int) -> list[tuple[in
 
 
 def _title(actor: Actor, row: Any) -> str:
-    return f"{entity('article').label} {row.id}" if actor.masked("article", "title") else str(row.title)
+    return persons.called(actor, "article", row.id, str(row.title))
 
 
 def _by_title(actor: Actor, table: Any) -> Any:
@@ -171,7 +171,7 @@ def spoken(session: Session, ids: Iterable[int], reader: Actor | None = None) ->
     hidden = {name for name in _WORDY if reader is not None and reader.masked("article", name)}
     return {
         int(key): Spoken(
-            f"{entity('article').label} {key}" if "title" in hidden else title,
+            persons.called(reader, "article", int(key), title) if reader is not None else title,
             lists.MASK if "summary" in hidden else markdown.aloud(words or ""),
             HelpLanguage(language),
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from crm_core import records
+from crm_core import persons, records
 from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.money import line_total, tax_of
@@ -106,7 +106,7 @@ def views(actor: Actor, rows: Iterable[DealLine | OrderLine], *, hidden: bool) -
 
 def shown_name(actor: Actor, product_id: int | None, name: str) -> str:
     """The name of a product on a line, as lists show it; words that stand for no product stay."""
-    return f"Product {product_id}" if product_id is not None and actor.masked("product", "name") else name
+    return name if product_id is None else persons.called(actor, "product", product_id, name)
 
 
 def refuse_stale(word: str, now: Sequence[LineView], *, stale: bool, base_lines: Sequence[LineView] | None) -> None:

@@ -59,7 +59,7 @@ def of_order(session: Session, actor: Actor, order_id: int) -> list[Used]:
 def _used(actor: Actor, row: Redemption, promotion: Promotion) -> Used:
     released = row.released_because.label if row.released_at is not None and row.released_because is not None else ""
     sees = actor.can("promotion", Action.READ) and promotion.deleted_at is None
-    name = f"Promotion {promotion.id}" if actor.masked("promotion", "name") else promotion.name
+    name = persons.called(actor, "promotion", promotion.id, promotion.name)
     return Used(
         row.id, persons.hidden(actor, "promotion", "code", row.code), name if sees else "", promotion.id if sees else None,
         None if actor.masked("order", "total_minor") else row.amount_minor, row.from_shop, row.remark, released, row.released_at or row.at,
