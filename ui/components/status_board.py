@@ -89,7 +89,17 @@ def _lead(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> Card:
     flag = f"Score {row['score']}" if row["score"] is not None and not isinstance(row["score"], Veil) else ""
     age = fmt.ago(actor, row["created_at"])
     movable = may_edit and row["converted_at"] is None
-    return Card(row["id"], row["version"], name_of("lead", row), row["company"] or "", amount, age, row.get("owner_id.title") or "", flag, movable)
+    return Card(
+        row["id"],
+        row["version"],
+        name_of("lead", row),
+        row["company"] or "",
+        amount,
+        age,
+        row.get("owner_id.title") or "",
+        flag,
+        movable,
+    )
 
 
 def _ticket(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> Card:
