@@ -201,6 +201,7 @@ def erase_dialog(found: Preview, day: Any) -> None:
     typed = st.text_input("Type the name to confirm", key="erase_typed", placeholder=found.subject.name)
     _lines(found)
     _further(current_actor(), found)
+    wrong = st.container()
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep them", key="erase_no"):
             st.rerun()
@@ -210,7 +211,8 @@ def erase_dialog(found: Preview, day: Any) -> None:
                 success="The erasure has begun. You will be told when it is done.",
             )  # fmt: skip
             _done(begun)
-    show_problems()
+    with wrong:
+        show_problems()
 
 
 def _lines(found: Preview) -> None:
