@@ -275,7 +275,10 @@ def _start(draft: Draft, record_id: int) -> None:
 
 def trial_view(told: trial.Trial) -> None:
     """Each step, and what would come of it."""
-    actor, icons = current_actor(), {StepOutcome.FAILED: ":red[:material/error:]", StepOutcome.SKIPPED: ":gray[:material/block:]"}
+    actor = current_actor()
+    icons = {
+        StepOutcome.FAILED: ":red[:material/error:]", StepOutcome.SKIPPED: ":gray[:material/block:]", None: ":blue[:material/hourglass:]",
+    }  # fmt: skip
     if not told.matches:
         st.markdown(
             f":orange[:material/filter_alt_off: {fmt.md(told.title)} does not meet the conditions now, so nothing would start. If it did:]"

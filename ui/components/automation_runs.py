@@ -64,6 +64,19 @@ def _said(step: StepTaken) -> str:
     return f"{kind.title}: {said}" if kind is not None and not said.startswith(kind.title) else said
 
 
+def standing(view: RunView, *, rests: bool = False) -> list[str]:
+    """Where a run stands behind the steps it took: what it waits for and until when, or how it ended (lines of Markdown). ``rests``: its
+    automation is off."""
+    run = view.run
+    said = [f"- {fmt.md(run.message)}"] if run.message else []
+    if rests and run.state in UNDER_WAY:
+        return ["- rests until the automation is switched on", *said]
+    if run.state is not FlowState.WAITING or run.due_at is None:
+        return said
+    when = fmt.instant(current_actor(), run.due_at)
+    return [f"{said[0]}; looked at again {when}"] if said else [f"- goes on {when}"]
+
+
 def run_card(view: RunView, *, rests: bool = False) -> None:
     """One run with what each step did. ``rests``: its automation is off."""
     run, actor = view.run, current_actor()
@@ -86,10 +99,5 @@ def run_card(view: RunView, *, rests: bool = False) -> None:
                     perform(automations.stop, run.id)
                     redraw()
         lines = [f"- {fmt.instant(actor, step.at)} · {fmt.md(_said(step))}" for step in view.taken]
-        if run.state in UNDER_WAY and rests:
-            lines.append("- rests until the automation is switched on")
-        elif run.due_at and run.state is FlowState.WAITING:
-            lines.append(f"- goes on {fmt.instant(actor, run.due_at)}")
-        if run.message:
-            lines.append(f"- {fmt.md(run.message)}")
+        lines += standing(view, rests=rests)
         st.caption("\n".join(lines) or "Begins in a moment.")

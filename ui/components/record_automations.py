@@ -12,6 +12,7 @@ from crm_core.services.automation.record_runs import Line, OnRecord, Start
 from crm_core.vocabulary import FlowState
 from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key, tell
+from ui.components.automation_runs import standing
 from ui.components.header import Rare
 from ui.session import current_actor
 
@@ -87,7 +88,7 @@ def _below(actor: Any, line: Line) -> str:
     if line.rests:
         return "Rests: the automation is paused"
     if line.state is FlowState.WAITING:
-        return f"Next, {when}: {line.next or 'it ends'}"
+        return f"{line.message}. Then: {line.next}" if line.message else f"Next, {when}: {line.next or 'it ends'}"
     if line.state is FlowState.RUNNING:
         return f"Tried again {when}: {line.message}" if line.message else f"In a moment: {line.next}"
     return " · ".join(part for part in (when, line.message) if part)
@@ -116,10 +117,7 @@ def _told(view: RunView, name: str) -> None:
         f"- {fmt.instant(actor, step.at)}: {fmt.md(_title(step.kind))}: {fmt.md(step.message or step.outcome.label)}"
         for step in view.taken
     ]
-    if run.due_at and run.state is FlowState.WAITING:
-        lines.append(f"- goes on {fmt.instant(actor, run.due_at)}")
-    if run.message:
-        lines.append(f"- {fmt.md(run.message)}")
+    lines += standing(view)
     badge = f":{COLOURS.get(run.state, 'gray')}-badge[{run.state.label}]"
     with st.container(border=True, gap="small", key=f"told_{run.id}"):
         st.markdown(f"{badge} **{fmt.md(name)}** · {fmt.instant(actor, run.created_at)}")

@@ -155,14 +155,14 @@ class OneByOne:
         if isinstance(result, Over):
             return end(run, result.state, result.message)
         if isinstance(result, Later):
-            run.state, run.due_at = FlowState.WAITING, result.until
+            run.state, run.due_at, run.message = FlowState.WAITING, result.until, f"Waits for {result.why}"
             return None
         message = ("Yes" if result.yes else "No") if isinstance(result, Branched) else result.message
         outcome = StepOutcome.SKIPPED if isinstance(result, Skipped) else StepOutcome.DONE
         until = result.until if isinstance(result, Waited) else None
         cost = result.amount_minor if isinstance(result, Done) else None
         note(self.session, run, step, places.key_of(run, step), outcome, message, until, cost)
-        run.attempts, run.due_at = 0, utcnow()
+        run.attempts, run.due_at, run.message = 0, utcnow(), ""
         places.follow(program.flow, run, step, result)
         return None
 

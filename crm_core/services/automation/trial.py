@@ -28,13 +28,14 @@ log = logging.getLogger("rapport.automation")
 
 @dataclass(frozen=True)
 class Line:
-    """One step as it would go. ``words``: what the step is; ``message``: what would come of it; ``at``: when."""
+    """One step as it would go. ``words``: what the step is; ``message``: what would come of it; ``at``: when; ``outcome``: None where it would wait
+    before the step."""
 
     at: datetime
     kind: str
     words: str
     message: str
-    outcome: StepOutcome
+    outcome: StepOutcome | None
 
 
 @dataclass(frozen=True)
@@ -123,12 +124,16 @@ class _Walk:
             self.end = "Here it would stop and wait for somebody to look."
             return self.line(at, step, _words(error), StepOutcome.FAILED), ""
         if isinstance(result, Later):
+            waits = self.line(at, step, f"Would wait for {result.why}", None)
+            if result.open_end:
+                self.end = "From here it would go on by itself."
+                return waits, ""
             self.now = max(self.now, result.until)
-            return None, step["id"]
+            return waits, step["id"]
         outcome = StepOutcome.SKIPPED if isinstance(result, Skipped) else StepOutcome.DONE
         return self.line(at, step, self.came_of(result), outcome), self.behind(step, result)
 
-    def line(self, at: datetime, step: Mapping[str, Any], message: str, outcome: StepOutcome) -> Line:
+    def line(self, at: datetime, step: Mapping[str, Any], message: str, outcome: StepOutcome | None) -> Line:
         return Line(at, step["kind"], self.sentences.get(step["id"], ""), message, outcome)
 
     def came_of(self, result: Any) -> str:

@@ -60,8 +60,10 @@ class CodeRow:
 # --- to people --------------------------------------------------------------------------------------------------------------
 
 
-def usable(session: Session, promotion_id: int | None) -> str:
-    """Why no codes of a promotion can go out; "" when they can."""
+def usable(session: Session, promotion_id: int | None, *, in_time: bool = False) -> str:
+    """Why no codes of a promotion can go out; "" when they can. ``in_time``: a pause is no reason, who needs a code waits for its end."""
+    if in_time and paused(session, promotion_id) is not None:
+        return ""
     promotion = session.get(Promotion, promotion_id) if promotion_id else None
     if promotion is None or promotion.deleted_at is not None:
         return "The promotion whose codes it carries is not there any more. Choose another one."
@@ -75,20 +77,22 @@ def usable(session: Session, promotion_id: int | None) -> str:
 def paused(session: Session, promotion_id: int | None) -> Promotion | None:
     """The promotion while it is paused, so that its codes wait; None when they can go out, or never will."""
     promotion = session.get(Promotion, promotion_id) if promotion_id else None
-    waits = promotion is not None and promotion.deleted_at is None and promotion.state is PromotionState.PAUSED
-    return promotion if waits else None
+    if promotion is None or promotion.deleted_at is not None or promotion.state is not PromotionState.PAUSED:
+        return None
+    return None if promotion.ends_on and promotion.ends_on < promotions.today(session) else promotion
 
 
 def choices(session: Session, actor: Actor) -> dict[int, str]:
-    """Running promotions that the actor may see, for steps and letters that carry their codes."""
+    """Promotions that the actor may see and whose codes go out, now or after a pause, for steps that carry them."""
     require(actor, "promotion", Action.READ)
     query = ListQuery(
-        filter={"field": "state", "cmp": "eq", "value": PromotionState.RUNNING.value},
-        columns=("name",),
+        filter={"field": "state", "cmp": "in", "value": [PromotionState.RUNNING.value, PromotionState.PAUSED.value]},
+        columns=("name", "state"),
         sort=("name", False),
         size=200,
     )
-    return {row["id"]: row["name"] for row in lists.find(session, actor, "promotion", query, sums=False).rows}
+    found = lists.find(session, actor, "promotion", query, sums=False).rows
+    return {row["id"]: row["name"] + (" (paused)" if row["state"] == PromotionState.PAUSED else "") for row in found}
 
 
 def shown(session: Session, promotion_id: int | None) -> str:

@@ -76,9 +76,12 @@ class Waited:
 
 @dataclass(frozen=True)
 class Later:
-    """The step's time has not come (quiet hours): the run stands still before it until then, and everything is asked anew."""
+    """The step's time has not come: the run stands still before it until then, and everything is asked anew. ``why``: what it waits for, to be
+    continued after "Waits for"; ``open_end``: nobody knows when that comes, ``until`` is when to look again."""
 
     until: datetime
+    why: str
+    open_end: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from crm_core.errors import CrmError
 from crm_core.models import CampaignMember, CampaignVariant, OutreachRules, Segment
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps.base import Context, Done, Later, Names, Param, Result, Skipped, StepKind
+from crm_core.services.automation.steps.codes import no_code
 from crm_core.services.automation.steps.control import matches
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
@@ -49,11 +50,11 @@ def _mail(context: Context, step: Step) -> Result:
     if closed is not None:
         return Skipped(f"Not written: {closed.label.lower()}")
     if verdict.from_at > context.now:
-        return Later(verdict.from_at)
+        return Later(verdict.from_at, "the hours at which they may be written to")
     inside = _inside(context, step, key, person_id)
     shows = bool(step.get("promotion")) and letter_rules.shows_coupon(str(step["subject"]), str(step["body"]), inside)
-    if shows and (spent := promotion_codes.usable(context.session, int(step["promotion"]))):
-        return Skipped(f"Not written: {spent}")
+    if shows and (without := no_code(context, int(step["promotion"]), "Not written")):
+        return without
     if not letter_rules.shown(str(step["body"]), inside).strip():
         return Skipped("Not written: no part of the letter is for them")
     letter = _letter(context, step, key, person_id, marketing, inside)
@@ -158,7 +159,7 @@ def _mail_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: S
         return stopping
     if letter_rules.COUPON in letter_rules.used_fields(str(step.get("subject") or ""), body) and not step.get("promotion"):
         return "{{coupon}} stands for a discount code: choose the promotion that it comes from."
-    if step.get("promotion") and (spent := promotion_codes.usable(session, int(step["promotion"]))):
+    if step.get("promotion") and (spent := promotion_codes.usable(session, int(step["promotion"]), in_time=True)):
         return spent
     if step.get("purpose") == "marketing":
         if not step.get("campaign"):

@@ -21,6 +21,7 @@ from crm_core.records import lock_reason
 from crm_core.services import crud
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps.base import Context, Done, Names, Param, Result, Skipped, StepKind, who
+from crm_core.services.automation.steps.codes import no_code
 from crm_core.services.automation.steps.notes import write_notes
 from crm_core.services.collaboration import notifications, tasks
 from crm_core.services.collaboration.activities import links_of
@@ -141,20 +142,15 @@ def _offer(context: Context, step: Step) -> Result:
         return Skipped(f"Had an offer in the last {rest} days")
     text = str(step["text"])
     if step.get("promotion"):
-        code = _code(context, int(step["promotion"]))
-        if not code:
-            return Skipped("No code to offer: nobody to give it to, or the promotion is not running")
+        person = context.person()
+        if person is None:
+            return Skipped("No code to offer: the record has no contact")
+        if without := no_code(context, int(step["promotion"]), "No offer"):
+            return without
+        code = promotion_codes.draw(context.session, int(step["promotion"]), person[0], [person[1]])[person[1]]
         text = f"{text} ({code})"
     events.record(context.session, context.actor, f"{context.entity}.offer_made", context.record, data={"offer": text})
     return Done(f"Offered: {clip(text, 160)}", worth or None)
-
-
-def _code(context: Context, promotion_id: int) -> str:
-    """The person's own code of a promotion, or the shared one; "" where there is none to give."""
-    person = context.person()
-    if person is None or promotion_codes.usable(context.session, promotion_id):
-        return ""
-    return promotion_codes.draw(context.session, promotion_id, person[0], [person[1]])[person[1]]
 
 
 def _offer_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: Step) -> str:
@@ -162,7 +158,7 @@ def _offer_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step: 
         return "A budget in money needs to know what one offer costs."
     if step.get("promotion") and flow["entity"] == "account":
         return "Codes are given to people: use this in an automation of contacts, leads or deals."
-    return promotion_codes.usable(session, int(step["promotion"])) if step.get("promotion") else ""
+    return promotion_codes.usable(session, int(step["promotion"]), in_time=True) if step.get("promotion") else ""
 
 
 def _offer_words(step: Step, names: Names) -> str:
