@@ -77,7 +77,7 @@ with left:
     with talk:
         conversation(actor, ticket_id, messages)
         if may_edit:
-            answer_box(ticket_id, row["status"], row["contact_id"])
+            answer_box(ticket_id, row["status"], row["contact_id"], max((message.id for message in messages), default=0))
     with history:
         log_box("ticket", ticket_id, row["contact_id"])
         feed("ticket", ticket_id)

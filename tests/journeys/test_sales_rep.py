@@ -105,13 +105,14 @@ def test_a_won_deal_becomes_one_order_however_often_one_clicks(demo_app, tab, re
     assert total.total_minor == one("select sum(total_minor) from deal_line where deal_id = :id", id=deal.id)
 
 
-def test_losing_a_deal_needs_a_reason(demo_app, tab, rep):
+def test_losing_a_deal_needs_a_reason_and_who_won_it(demo_app, tab, rep):
     deal = open_deal(rep, "Prospecting")
     page = tab(demo_app, rep).open(f"/deal?id={deal.id}")
     page.page.locator(".st-key-lose button").click()
     dialog = page.page.get_by_role("dialog")
     dialog.get_by_role("button", name="Mark as lost").click()
     expect(dialog.get_by_text("Please say why the deal was lost.").first).to_be_visible()
+    expect(dialog.get_by_text("Please say who won it").first).to_be_visible()
     assert one("select outcome from deal where id = :id", id=deal.id) == "open"
 
 

@@ -7,13 +7,14 @@ from crm_core.db import write_session
 from crm_core.errors import Conflict
 from crm_core.kit import clock
 from crm_core.models import User
+from crm_core.services import crud
 from crm_core.services.admin import custom_fields, organisation, pipelines, retention, roles, teams, users
 from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import help_centre
 from crm_core.services.marketing import plans, segments, templates
-from crm_core.services.sales import promotions
+from crm_core.services.sales import deals, promotions
 from crm_core.services.telephony import dial_lists, menus
-from crm_core.vocabulary import GateStrictness, StageKind
+from crm_core.vocabulary import CommitteeRole, GateStrictness, StageKind
 from tests.crm_core.services.marketing.outreach import campaign, people
 from tests.pages.app import draw_alone, open_screen, words
 from tests.verbs import do, look
@@ -21,6 +22,7 @@ from ui.actions import load
 from ui.components import (
     article_cards,
     campaign_plan,
+    deal_committee,
     dial_dialogs,
     field_dialogs,
     letter_desk,
@@ -390,3 +392,24 @@ def test_a_list_to_call_and_who_may_use_a_promotion_are_merged(root, cast):
         "an older dialog does not put everybody back"
     )
     assert not app.exception
+
+
+def test_a_part_in_the_buying_committee_that_two_change_is_asked_about(cast):
+    alice, root = cast["alice"], cast["root"]
+    deal, person = do(crud.create, alice, "deal", {"name": "Big one"}), do(crud.create, alice, "contact", {"name": "Maria"})
+    seen = do(deals.set_committee_member, alice, deal.id, person.id, influence=4)
+    assert f"member_{person.id}" in {button.key for button in open_screen(alice, "deal", id=deal.id).button}
+    app = draw_alone(alice, deal_committee.change_dialog, deal.id, seen, "Maria")
+    place = f"{person.id}_{seen.version}"
+    assert app.slider(key=f"member_influence_{place}").value == 4
+    do(deals.set_committee_member, root, deal.id, person.id, influence=2, role=CommitteeRole.CHAMPION)
+    app.slider(key=f"member_influence_{place}").set_value(5)
+    app.button(key="member_save").click().run()
+    assert not app.exception and "Theirs: 2" in [
+        one.replace("\\", "") for one in app.radio(key=f"member_{place}_parts_influence").options
+    ]
+    app.button(key=f"member_{place}_parts_save").click().run()
+    kept = look(deals.committee, alice, deal.id)[0]
+    assert not app.exception and (kept.influence, kept.role) == (5, CommitteeRole.CHAMPION)  # theirs where they alone changed it
+    app.button(key="member_out").click().run()
+    assert look(deals.committee, alice, deal.id) and "Somebody else changed" in words(app)  # the dialog is of an earlier state

@@ -10,7 +10,7 @@ from crm_core.services.helpdesk.answers import Envelope, NewFile
 from crm_core.services.marketing import templates
 from crm_core.vocabulary import Action, LetterUse, TicketKind, Way
 from ui import format as fmt
-from ui.actions import load, perform, renew, show_refusal, submit_key, tell
+from ui.actions import hush, load, perform, renew, show_refusal, submit_key, tell
 from ui.components.article_picker import add_words, article_picker, forget, insert, inserted
 from ui.components.wishes import reach_note
 from ui.session import current_actor
@@ -24,13 +24,14 @@ _THEN = {
 }
 _WORDS = {"reply": "Write to the customer", "note": "Only colleagues see this", "said": "What did the customer answer?"}
 _PLACE = "_answer_taken"
+_UNREAD = "_answer_unread"
 Canned = tuple[str, str, Callable[[int, int, str], None], int]
 """Words that were written before: name, words, what puts them into the box, and from what."""
 
 
 @st.fragment
-def answer_box(ticket_id: int, status: TicketKind, contact_id: int | None = None) -> None:
-    """What to say, to whom, and what becomes of the ticket then."""
+def answer_box(ticket_id: int, status: TicketKind, contact_id: int | None = None, read_until: int = 0) -> None:
+    """What to say, to whom, and what becomes of the ticket then. ``read_until``: the last message of the conversation above it."""
     name = f"reply_{ticket_id}"
     turn = st.session_state.get(f"_turn_{name}", 0)
     done = status in ticket_rules.DONE
@@ -59,8 +60,9 @@ def answer_box(ticket_id: int, status: TicketKind, contact_id: int | None = None
         then, pressed = _foot(name, kind, done)
         if by_mail and envelope is not None and envelope.signature:
             st.caption(fmt.md("Below it: " + " · ".join(envelope.signature.splitlines())))
+        _meanwhile(name, turn)
         if pressed:
-            _send(ticket_id, name, turn, kind, body or "", then, (to, cc, chosen) if by_mail else None)
+            _send(ticket_id, name, turn, kind, body or "", then, (to, cc, chosen) if by_mail else None, read_until)
         if kind == "reply":
             reach_note(contact_id, Way.EMAIL)
             if not by_mail:
@@ -161,22 +163,44 @@ def _foot(name: str, kind: str, done: bool) -> tuple[TicketKind | None, bool]:
     return then, pressed
 
 
+def _meanwhile(name: str, turn: int) -> None:
+    """What was said while the answer was being written: it stands above now, so that the next press sends."""
+    kept = st.session_state.get(_UNREAD)
+    if kept is not None and kept[:2] == (name, turn):
+        st.warning(fmt.md(kept[2]), icon=":material/forum:")
+
+
 def _send(
-    ticket_id: int, name: str, turn: int, kind: str, body: str, then: TicketKind | None, mail: tuple[str, str, list[NewFile]] | None
+    ticket_id: int,
+    name: str,
+    turn: int,
+    kind: str,
+    body: str,
+    then: TicketKind | None,
+    mail: tuple[str, str, list[NewFile]] | None,
+    read_until: int,
 ) -> None:
     key, used = submit_key(name), inserted(f"{name}_text_{turn}")
     if kind == "said":
         saved: Any = perform(tickets.receive, ticket_id, body, submit_key=key, success="Entered.")
     elif mail is not None:
         to, cc, enclosed = mail
-        saved = perform(answers.send, ticket_id, body, to=to, cc=cc, enclosed=enclosed, then=then, submit_key=key, articles=used)
+        saved = perform(
+            answers.send, ticket_id, body, to=to, cc=cc, enclosed=enclosed, then=then, submit_key=key, read_until=read_until, articles=used
+        )  # fmt: skip
     else:
         words = "Noted." if kind == "note" else "Answered."
         saved = perform(
-            tickets.reply, ticket_id, body, internal=kind == "note", then=then, submit_key=key, articles=used, success=words
-        )
+            tickets.reply, ticket_id, body, internal=kind == "note", then=then, submit_key=key, read_until=read_until, articles=used, success=words
+        )  # fmt: skip
     if saved is None:
+        conflict = st.session_state.get("_conflict")
+        if conflict is not None and "messages" in conflict.details:
+            hush()
+            st.session_state[_UNREAD] = (name, turn, conflict.message)
+            st.rerun()
         return
+    st.session_state.pop(_UNREAD, None)
     if mail is not None:
         st.session_state[_PLACE] = {"ticket": ticket_id, "message": saved.id, "at": fmt.clock.utcnow()}
     renew(name)

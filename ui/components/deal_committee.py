@@ -1,21 +1,27 @@
 """The buying committee of a deal: who decides, how much they weigh, where they stand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from crm_core import lists
 from crm_core.access import Actor
+from crm_core.models import DealContact
 from crm_core.services.admin import workspace
 from crm_core.services.sales import deals
 from crm_core.vocabulary import Action, CommitteeRole, StageKind, Stance
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
+from ui.components.parts_clash import Part, Values, clashing, columns_of, save_parts
 from ui.components.picker import picker
 from ui.components.table import Cell, Column, table
 from ui.navigation import go
 
+MOST = 5
+"""Whoever has most influence on a decision has so much."""
+PARTS = {"role": Part("Role"), "influence": Part("Influence"), "stance": Part("Stance")}
 _STANCE = {Stance.SUPPORTER: "green", Stance.NEUTRAL: "gray", Stance.OPPONENT: "red"}
 
 
@@ -29,7 +35,7 @@ def committee(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown("**Buying committee**", width="content")
             if may_edit and st.button("Add", icon=":material/person_add:", type="tertiary", key="add_member"):
-                _dialog(deal_id, row.get("account_id"))
+                _dialog(deal_id)
         if (
             row["outcome"] is StageKind.OPEN
             and len(members) < 2
@@ -45,6 +51,7 @@ def committee(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool
                 Column("name", "Name", sortable=False),
                 Column("role", "Role", sortable=False),
                 Column("stance", "Stance", sortable=False),
+                Column("influence", "Influence", sortable=False, named=True),
             ],
             [
                 (
@@ -53,6 +60,7 @@ def committee(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool
                         Cell(names.get(m.contact_id, "Hidden person")),
                         Cell(m.role.label, tone="violet"),
                         Cell(m.stance.label, tone=_STANCE[m.stance]),
+                        Cell(f"{m.influence} of {MOST}"),
                     ],
                 )
                 for m in members
@@ -61,41 +69,65 @@ def committee(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool
             label="Buying committee",
             href="/contact?id={id}",
         )
-        if may_edit and members:
-            _remove(deal_id, {m.contact_id: names.get(m.contact_id, "Hidden person") for m in members})
+        if may_edit:
+            _choose(deal_id, members, names)
     if happened.opened is not None:
         go("contact", id=happened.opened)
 
 
-def _remove(deal_id: int, names: Mapping[int, str]) -> None:
-    with st.popover("Remove", type="tertiary", icon=":material/person_remove:"):
-        for contact_id, name in names.items():
-            if st.button(fmt.md(name), key=f"member_x_{contact_id}", type="tertiary"):
-                perform(deals.remove_committee_member, deal_id, contact_id, success=fmt.md(f"{name} removed."))
-                st.rerun()
+def _choose(deal_id: int, members: Sequence[DealContact], names: Mapping[int, str]) -> None:
+    with st.popover("Change", type="tertiary", icon=":material/edit:", key="change_member"):
+        for member in members:
+            name = names.get(member.contact_id)
+            if name is not None and st.button(fmt.md(name), key=f"member_{member.contact_id}", type="tertiary"):
+                change_dialog(deal_id, member, name)
+
+
+@st.dialog("Their part in the decision")
+def change_dialog(deal_id: int, member: DealContact, name: str) -> None:
+    """Role, influence and stance of somebody in the committee; or out of it."""
+    st.text(name)
+    mine = _part(f"{member.contact_id}_{member.version}", member)
+    place = f"member_{member.contact_id}_{member.version}"
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        leave = st.button("Take out", icon=":material/person_remove:", type="tertiary", key="member_out")
+        pressed = st.button("Save", type="primary", key="member_save", shortcut="ctrl+enter", disabled=clashing(place))
+    if leave:
+        out = partial(perform, deals.remove_committee_member, deal_id, member.contact_id)
+        if out(base_version=member.version, success=fmt.md(f"{name} removed.")) is not None:
+            st.rerun()
+    save = partial(_save, deal_id, member.contact_id)
+    if save_parts(place, pressed, seen=member, mine=mine, parts=PARTS, values_of=columns_of(PARTS), save=save):
+        st.rerun()
+    show_refusal()
+
+
+def _save(deal_id: int, contact_id: int, values: Values, base: DealContact) -> DealContact | None:
+    known = {"base_version": base.version, "success": "Buying committee changed."}
+    return perform(deals.set_committee_member, deal_id, contact_id, **values, **known)
+
+
+def _part(key: str, member: DealContact | None = None) -> dict[str, Any]:
+    """The inputs of a member's part, begun with what stands there."""
+    roles, label = list(CommitteeRole), lambda one: one.label
+    start = member or DealContact(deal_id=0, contact_id=0)
+    role = st.selectbox("Role", roles, index=roles.index(start.role), format_func=label, key=f"member_role_{key}")
+    influence = st.slider("Influence", 1, MOST, start.influence, key=f"member_influence_{key}")
+    stance = st.segmented_control(
+        "Stance", list(Stance), default=start.stance, format_func=label, required=True, key=f"member_stance_{key}"
+    )
+    return {"role": role, "influence": influence, "stance": stance or start.stance}
 
 
 @st.dialog("Add to the buying committee")
-def _dialog(deal_id: int, account_id: int | None) -> None:
+def _dialog(deal_id: int) -> None:
     contact_id = picker("Person", lambda q: load(lists.choices, "contact", q, limit=20), key="member_who")
-    role = st.selectbox("Role", list(CommitteeRole), format_func=lambda one: one.label, key="member_role")
-    influence = st.slider("Influence", 1, 5, 3, key="member_influence")
-    stance = st.segmented_control(
-        "Stance", list(Stance), default=Stance.NEUTRAL, format_func=lambda one: one.label, required=True, key="member_stance"
-    )
-    if st.button("Add", type="primary", key="member_add"):
+    part = _part("new")
+    if st.button("Add", type="primary", key="member_add", shortcut="ctrl+enter"):
         if contact_id is None:
             st.error("Choose a person first.")
             return
-        done = perform(
-            deals.set_committee_member,
-            deal_id,
-            contact_id,
-            role=role,
-            influence=influence,
-            stance=stance or Stance.NEUTRAL,
-            success="Buying committee changed.",
-        )
+        done = perform(deals.set_committee_member, deal_id, contact_id, **part, base_version=0, success="Buying committee changed.")
         if done is not None:
             st.rerun()
         show_refusal()

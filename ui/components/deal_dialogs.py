@@ -80,19 +80,18 @@ def _order_question(deal_id: int) -> bool:
 
 @st.dialog("Lose this deal", on_dismiss="rerun")
 def lose_dialog(deal_id: int, version: int, name: str) -> None:
-    """The reason is needed; a competitor is welcome."""
+    """Why, and who won it instead: both are needed, by whoever may write them."""
     st.text(name)
     reason = st.selectbox(
         "Why was it lost? *", _options("lost_reason"), index=None, placeholder="Choose a reason", key="lose_reason"
     )
-    competitor = st.selectbox(
-        "Who won it?",
-        _options("competitor"),
-        index=None,
-        placeholder="–",
-        key="lose_to",
-        accept_new_options=not _options("competitor"),
-    )
+    competitor = None
+    if not current_actor().locked("deal", "competitor"):
+        known = _options("competitor")
+        words = "Choose a competitor, or None" if "None" in known else "Choose or write a competitor"
+        competitor = st.selectbox(
+            "Who won it? *", known, index=None, placeholder=words, key="lose_to", accept_new_options=not known
+        )
     closed_on = day_input("Closed on", value=clock.today(current_actor().timezone), key="lose_on")
     if st.button("Mark as lost", type="primary", key="lose_yes", shortcut="ctrl+enter"):
         done = perform(

@@ -3,11 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import east_asian_width
 
 import streamlit as st
 
 from ui import run
 from ui.format import for_badge, icon_only, md
+
+FITS, FITS_WIDE = 80, 160
+"""A title of so many letters of usual width fits into the four lines that there are for it on a phone and on a wide screen (ui/static/contrast.css);
+of a longer one the rest is a press away."""
 
 
 def header(
@@ -24,6 +29,9 @@ def header(
     )
     left = row.container(width="content", gap=None)
     left.title(md(title), anchor=False)
+    if (width := _width(title)) > FITS:
+        box = left.container(key="whole_title" if width > FITS_WIDE else "narrow_title")
+        box.popover("Whole name", type="tertiary", icon=":material/unfold_more:").text(title)
     if badges:
         line = left.container(horizontal=True, vertical_alignment="center", gap="small")
         for text, colour in badges:
@@ -33,6 +41,11 @@ def header(
     elif caption:
         left.caption(md(caption))
     return row.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", width="content", gap="small")
+
+
+def _width(text: str) -> float:
+    """How wide a text is in bold letters of usual width: capitals are wider, and ideographs and pictures take two."""
+    return sum(2 if east_asian_width(sign) in "WF" else 1.35 if sign.isupper() else 1 for sign in text)
 
 
 STEP_BACK = {"edit", "lose", "disqualify", "macro", "write_mail", "hand_over", "call_them"}

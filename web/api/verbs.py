@@ -127,7 +127,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "deal", "lose", "Close a deal as lost", _lose,
-        (Param("reason", "text", needed=True, most=120), Param("competitor", "text", most=120), Param("closed_on", "day")),
+        (Param("reason", "text", needed=True, most=120), Param("competitor", "text", "Who won it, None where nobody did; needed from whoever may write it", most=120), Param("closed_on", "day")),
     ),
     Verb("deal", "move", "Move a deal to a stage", _move_deal, (Param("stage_id", "whole", needed=True), OVERRIDE)),
     Verb("deal", "reopen", "Take a closed deal up again", _reopen_deal, (Param("stage_id", "whole"), OVERRIDE)),

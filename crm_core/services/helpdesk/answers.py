@@ -126,9 +126,11 @@ def send(
     enclosed: Sequence[NewFile] = (),
     then: TicketKind | None = None,
     submit_key: str | None = None,
+    read_until: int | None = None,
     articles: Sequence[int] = (),
 ) -> TicketMessage:
-    """Answer the customer by mail. The message waits some seconds in the outbox, for a second thought. Events: ticket.replied.
+    """Answer the customer by mail. The message waits some seconds in the outbox, for a second thought. ``read_until``: as for ``tickets.reply``.
+    Events: ticket.replied.
 
     The same ``submit_key`` again sends once. Raises Invalid for an address that is none, and when nobody is named.
     """
@@ -141,7 +143,9 @@ def send(
     before = {"status": ticket.status.value, "owner_id": ticket.owner_id, "first": ticket.first_response_at is None}
     mail = {"to": readers[0], "cc": readers[1], "files": [one.id for one in kept], "before": before}
     mailed = Mailed(mail=mail)
-    message = tickets.reply(session, actor, ticket_id, body, then=then, submit_key=submit_key, mailed=mailed, articles=articles)
+    message = tickets.reply(
+        session, actor, ticket_id, body, then=then, submit_key=submit_key, read_until=read_until, mailed=mailed, articles=articles
+    )
     _post(session, actor, ticket, message, kept)
     return message
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from crm_core import events, lists, records
 from crm_core.access import Actor
-from crm_core.errors import Invalid
+from crm_core.errors import Conflict, Invalid
 from crm_core.fields import parse_one, registry
 from crm_core.kit import clock
 from crm_core.kit.text import clean
@@ -128,12 +129,13 @@ def reply(
     internal: bool = False,
     then: TicketKind | None = None,
     submit_key: str | None = None,
-    base_version: int | None = None,
+    read_until: int | None = None,
     mailed: Mailed | None = None,
     articles: Sequence[int] = (),
 ) -> TicketMessage:
     """Answer the customer, or note something for colleagues. ``then`` is the status afterwards (an answer waits for the customer by default).
-    ``articles``: help articles of which something was put into the answer; those that it still holds are noted.
+    ``articles``: help articles of which something was put into the answer; those that it still holds are noted. ``read_until``: the last message that
+    the writer of an answer has read, 0 for none; Conflict when something else was said since (its ``details["messages"]``: how many).
 
     The first answer counts as the first response. The same ``submit_key`` again answers once.
     """
@@ -145,6 +147,8 @@ def reply(
         ticket_rules.check_open(ticket)
     if not body.strip():
         raise Invalid(fields={"body": "Write an answer first."})
+    if not internal and read_until is not None:
+        _refuse_unread(session, actor, ticket, read_until)
     direction = MessageDirection.INTERNAL if internal else MessageDirection.OUTBOUND
     message = _add_message(session, ticket, direction, body, author_id=actor.user_id, mailed=mailed)
     fixed: dict[str, Any] = {}
@@ -161,6 +165,23 @@ def reply(
         session.add(SubmitKey(key=submit_key, at=clock.utcnow(), result={"id": message.id}))
         session.flush()
     return message
+
+
+def _refuse_unread(session: Session, actor: Actor, ticket: Ticket, read_until: int) -> None:
+    """Raise Conflict when somebody else said something that the writer of an answer has not read: two answers to one question confuse the customer."""
+    others = func.coalesce(col(TicketMessage.author_id), 0) != actor.user_id
+    query = select(TicketMessage).where(TicketMessage.ticket_id == ticket.id, col(TicketMessage.id) > read_until, others)
+    missed = [one for one in session.exec(query.order_by(col(TicketMessage.id))) if not (one.mail or {}).get("auto")]
+    if not missed:
+        return
+    last = next((one for one in reversed(missed) if one.direction is MessageDirection.OUTBOUND), missed[-1])
+    who = lists.titles(session, actor, "user", [last.author_id]).get(last.author_id or 0, "Somebody")
+    said = {
+        MessageDirection.INBOUND: "The customer wrote again",
+        MessageDirection.OUTBOUND: f"{who} answered",
+        MessageDirection.INTERNAL: f"{who} left a note",
+    }[last.direction]
+    raise Conflict(f"{said} while you were writing. Read it first: what you wrote is still here.", messages=len(missed))
 
 
 def receive(

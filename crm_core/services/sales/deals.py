@@ -187,9 +187,17 @@ def lose(
     closed_on: date | None = None,
     base_version: int | None = None,
 ) -> Deal:
-    """Close a deal as lost. The reason is needed: it is what the team learns from."""
-    if not reason:
-        raise Invalid(fields={"lost_reason": "Please say why the deal was lost."})
+    """Close a deal as lost. Why, and who won it ("None" where nobody did), are needed: they are what the team learns from. Whoever may not write the
+    competitor need not name one."""
+    wanted = {
+        "lost_reason": "" if reason else "Please say why the deal was lost.",
+        "competitor": "" if competitor or actor.locked("deal", "competitor") else "Please say who won it: “None” where nobody did.",
+    }
+    missing = {key: sentence for key, sentence in wanted.items() if sentence}
+    if missing:
+        deal = get(session, actor, deal_id, action=Action.EDIT)
+        deal_rules.check_can_close(deal, closed_on or clock.today(actor.timezone), clock.today(actor.timezone))
+        raise Invalid(fields=missing)
     return _close(
         session, actor, deal_id, StageKind.LOST, closed_on, {"lost_reason": reason, "competitor": competitor or None}, base_version
     )
@@ -462,25 +470,51 @@ def set_committee_member(
     role: CommitteeRole = CommitteeRole.USER,
     influence: int = 3,
     stance: Stance = Stance.NEUTRAL,
+    base_version: int | None = None,
 ) -> DealContact:
-    """Add a person to the buying committee, or change their part in it."""
+    """Add a person to the buying committee, or change their part in it. ``base_version``: of the member as the caller saw it, 0 for somebody who was
+    not in it; None takes whatever stands there. Raises Conflict when it is another one now; ``details["rows"]``: the member as it stands."""
     deal = get(session, actor, deal_id, action=Action.EDIT)
     contact = records.get(session, actor, "contact", contact_id)
     if not 1 <= influence <= 5:
         raise Invalid(fields={"influence": "Influence goes from 1 to 5."})
-    member = session.exec(select(DealContact).where(DealContact.deal_id == deal_id, DealContact.contact_id == contact_id)).first()
-    member = member or DealContact(deal_id=deal_id, contact_id=contact_id)
-    member.role, member.influence, member.stance = role, influence, stance
+    known = _member(session, deal_id, contact_id, base_version)
+    member = known or DealContact(deal_id=deal_id, contact_id=contact_id)
+    now: dict[str, Any] = {"role": role, "influence": influence, "stance": stance}
+    before = {key: getattr(member, key) if known is not None else None for key in now}
+    for key, value in now.items():
+        setattr(member, key, value)
     session.add(member)
     session.flush()
-    events.record(session, actor, "deal.committee_changed", deal, data={"contact": contact.id, "role": role.label})
+    changes = {key: (_told(before[key]), _told(value)) for key, value in now.items() if before[key] != value}
+    data = {"contact": contact.id, "role": role.label}
+    events.record(session, actor, "deal.committee_changed", deal, changes=changes, data=data)
     return member
 
 
-def remove_committee_member(session: Session, actor: Actor, deal_id: int, contact_id: int) -> None:
-    """Take a person out of the buying committee."""
+def _told(value: Any) -> Any:
+    return value.label if isinstance(value, CommitteeRole | Stance) else value
+
+
+def _member(session: Session, deal_id: int, contact_id: int, base_version: int | None) -> DealContact | None:
+    """The member as the caller saw it, or Conflict."""
+    query = select(DealContact).where(DealContact.deal_id == deal_id, DealContact.contact_id == contact_id)
+    member = session.exec(query).first()
+    if base_version == 0 and member is not None:
+        raise Conflict("This person is in the buying committee already. Change their part there.")
+    if base_version and member is None:
+        raise Conflict("Somebody took this person out of the buying committee meanwhile. Add them again if they belong to it.")
+    if member is not None:
+        records.refuse_stale("this person’s part", member, base_version)
+    return member
+
+
+def remove_committee_member(
+    session: Session, actor: Actor, deal_id: int, contact_id: int, *, base_version: int | None = None
+) -> None:
+    """Take a person out of the buying committee. ``base_version``: as for ``set_committee_member``."""
     deal = get(session, actor, deal_id, action=Action.EDIT)
-    member = session.exec(select(DealContact).where(DealContact.deal_id == deal_id, DealContact.contact_id == contact_id)).first()
+    member = _member(session, deal_id, contact_id, base_version)
     if member is None:
         raise NotFound("This person is not in the buying committee.")
     session.delete(member)

@@ -6,8 +6,9 @@ from streamlit.testing.v1.element_tree import TESTING_KEY
 from crm_core.db import read_session, write_session
 from crm_core.services.helpdesk import tickets
 from crm_core.vocabulary import Action, MessageDirection, TicketKind
-from tests.pages.app import open_screen, press, rare, words
+from tests.pages.app import draw_alone, open_screen, press, rare, words
 from tests.pages.sales.test_sales_pages import EVIL
+from ui.components.answer_box import answer_box
 from ui.navigation import screen_of, screens_for
 
 
@@ -70,6 +71,23 @@ def test_an_empty_answer_is_refused_with_a_sentence(cast):
     app = open_screen(cast["sam"], "ticket", id=ticket.id)
     app.button(key=f"reply_{ticket.id}_send").click().run()
     assert "Write an answer first." in words(app) and len(state(cast["sam"], ticket.id)[1]) == 1
+
+
+def test_an_answer_waits_until_what_a_colleague_answered_meanwhile_was_read(cast):
+    sam, root = cast["sam"], cast["root"]
+    ticket = new(sam)
+    read = state(sam, ticket.id)[1][-1].id
+    app = draw_alone(sam, answer_box, ticket.id, TicketKind.OPEN, None, read)
+    app.text_area(key=f"reply_{ticket.id}_text_0").set_value("It comes tomorrow").run()
+    with write_session() as session:
+        tickets.reply(session, root, ticket.id, "It is on its way")
+    app.button(key=f"reply_{ticket.id}_send").click().run()
+    assert f"{root.name} answered while you were writing" in words(app)
+    assert app.text_area(key=f"reply_{ticket.id}_text_0").value == "It comes tomorrow" and len(state(sam, ticket.id)[1]) == 2
+    app = open_screen(sam, "ticket", id=ticket.id)  # the page shows what was said, so that the next press sends
+    app.text_area(key=f"reply_{ticket.id}_text_0").set_value("It comes tomorrow")
+    app.button(key=f"reply_{ticket.id}_send").click().run()
+    assert not app.exception and len(state(sam, ticket.id)[1]) == 3 and "while you were writing" not in words(app)
 
 
 @pytest.mark.parametrize("who", ["alice", "ana"])

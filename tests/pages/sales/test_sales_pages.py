@@ -234,3 +234,17 @@ def test_products_at_a_customer_beyond_the_first_ones_are_drawn_when_somebody_un
     app.session_state[f"installed_more_{account.id}"] = True
     links = [link for link in app.run().get("page_link") if "Pump" in link.label]
     assert not app.exception and len(links) == 7
+
+
+def test_a_long_name_leaves_room_for_the_record_and_is_a_press_away(cast):
+    for name, key in (
+        ("Short", None),
+        ("long " * 20, "narrow_title"),
+        (EVIL.strip()[:300], "whole_title"),
+        ("漢" * 90, "whole_title"),
+    ):
+        deal = make(cast["alice"], "deal", name=name)
+        app = open_screen(cast["alice"], "deal", id=deal.id)
+        boxes = [one for one in app.get("popover") if one.proto.popover.label == "Whole name"]
+        assert [one.value for box in boxes for one in box.text] == ([name.strip()] if key else [])
+        assert app.title[0].value.replace("\\", "").strip("\u2068\u2069") == name.strip() or key == "whole_title"

@@ -98,7 +98,7 @@ def test_the_same_evening_twice_holds_the_later_look_and_an_unchanged_one_adds_n
         deals.update(session, cast["alice"], one, {"amount_minor": 120_00})
         snapshots.take(session, on(1))
         deals.update(session, cast["alice"], one, {"amount_minor": 130_00})
-        deals.lose(session, cast["alice"], other, reason="Price")
+        deals.lose(session, cast["alice"], other, reason="Price", competitor="None")
         snapshots.take(session, on(1))
         snapshots.take(session, DAY)  # an evening before the last one is left as it was
     assert rows() == [(one, DAY, on(1), 100_00), (one, on(1), None, 130_00), (other, DAY, on(1), 5_00)]

@@ -61,7 +61,7 @@ def test_each_stay_that_began_in_the_period_is_told_by_what_became_of_it(any_cas
     step(alice, back, 2, "Qualified")
     step(alice, back, 4, "Prospecting")
     with after(5):
-        do(deals.lose, alice, lost, reason="Price", closed_on=clock.today())
+        do(deals.lose, alice, lost, reason="Price", competitor="None", closed_on=clock.today())
         do(deals.win, alice, on, closed_on=clock.today())
     step(charlie, early, 6, "Qualified")
     march = Period(AT.date(), (AT + timedelta(days=30)).date())

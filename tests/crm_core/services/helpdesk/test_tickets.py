@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -67,6 +68,27 @@ def test_an_answer_counts_as_first_response_takes_the_ticket_and_waits(any_cast)
     assert get(sam, ticket.id).status is TicketKind.OPEN
     with pytest.raises(Invalid, match="Write an answer"):
         do(tickets.reply, sam, ticket.id, "   ")
+
+
+def test_whoever_answers_what_somebody_else_has_answered_meanwhile_is_told_first(any_cast):
+    sam, root = any_cast["sam"], any_cast["root"]
+    ticket = new(sam)
+    read = said(sam, ticket.id)[-1].id
+    do(tickets.reply, sam, ticket.id, "A moment, please", read_until=read)  # one's own words are known
+    do(tickets.reply, sam, ticket.id, "Here it is", read_until=read)
+    read = said(sam, ticket.id)[-1].id
+    for verb, words, told in (
+        (partial(tickets.reply, internal=True), "Careful, a lawsuit", f"{root.name} left a note"),
+        (tickets.receive, "Hello?", "The customer wrote again"),
+        (tickets.reply, "I have sent it", f"{root.name} answered"),
+        (tickets.receive, "Thank you", f"{root.name} answered"),  # two answers are worse than a late one
+    ):
+        do(verb, root, ticket.id, words)
+        with pytest.raises(Conflict, match=told):
+            do(tickets.reply, sam, ticket.id, "Too late", read_until=read)
+    do(tickets.reply, sam, ticket.id, "A note needs no reading", internal=True, read_until=read)
+    do(tickets.reply, sam, ticket.id, "And one more thing", read_until=said(sam, ticket.id)[-1].id)
+    assert "Too late" not in [message.body for message in said(sam, ticket.id)]
 
 
 def test_the_same_click_twice_says_it_once(any_cast):

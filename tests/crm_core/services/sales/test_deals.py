@@ -13,7 +13,7 @@ from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Event, Order, Pipeline, Stage, StageEvent
 from crm_core.services.sales import board, deals
-from crm_core.vocabulary import OrderStatus, StageKind
+from crm_core.vocabulary import OrderStatus, StageKind, Stance
 from tests.verbs import do
 
 
@@ -137,7 +137,13 @@ def test_losing_needs_a_reason_and_reopening_clears_it(any_cast):
     deal = new(alice)
     do(deals.move, alice, deal.id, stage("Proposal").id)
     with pytest.raises(Invalid, match="why"):
-        do(deals.lose, alice, deal.id, reason="")
+        do(deals.lose, alice, deal.id, reason="", competitor="Unknown")
+    with pytest.raises(Invalid, match="who won it"):
+        do(deals.lose, alice, deal.id, reason="Price")
+    bound = replace(alice, locks=frozenset({("deal", "competitor")}))
+    with pytest.raises(Invalid) as refused:  # nobody is asked for what their role can't write
+        do(deals.lose, bound, deal.id, reason="")
+    assert set(refused.value.fields) == {"lost_reason"}
     lost = do(deals.lose, alice, deal.id, reason="Price", competitor="Unknown")
     assert (lost.outcome, lost.lost_reason, lost.probability_pct) == (StageKind.LOST, "Price", 0)
     again = do(deals.reopen, alice, deal.id)
@@ -157,7 +163,7 @@ def test_a_closed_deal_stays_closed_in_another_pipeline_that_knows_its_state(any
             session.add(Stage(pipeline_id=other.id, name=f"{kind.label} here", kind=kind, position=place))
     won, lost = new(alice), new(alice)
     do(deals.win, alice, won.id)
-    do(deals.lose, alice, lost.id, reason="Price")
+    do(deals.lose, alice, lost.id, reason="Price", competitor="None")
     moved = do(deals.update, alice, won.id, {"pipeline_id": other.id}).record
     assert (moved.outcome, moved.pipeline_id, moved.stage_id) == (StageKind.WON, other.id, stage("Won here").id)
     assert moved.closed_on is not None
@@ -296,6 +302,29 @@ def test_the_buying_committee_knows_each_person_once(cast):
     do(deals.remove_committee_member, alice, deal.id, person.id)
     with pytest.raises(NotFound):
         do(deals.remove_committee_member, alice, deal.id, person.id)
+
+
+def test_two_people_change_the_buying_committee_and_the_second_one_is_told(cast):
+    alice, root = cast["alice"], cast["root"]
+    deal = new(alice)
+    person = do(records.create, alice, "contact", {"name": "Maria"})
+    seen = do(deals.set_committee_member, alice, deal.id, person.id, base_version=0)
+    with pytest.raises(Conflict, match="already"):  # whoever adds somebody overwrites no part
+        do(deals.set_committee_member, root, deal.id, person.id, base_version=0)
+    do(deals.set_committee_member, root, deal.id, person.id, influence=5, base_version=seen.version)
+    for verb, more in ((deals.set_committee_member, {"stance": Stance.OPPONENT}), (deals.remove_committee_member, {})):
+        with pytest.raises(Conflict) as refused:
+            do(verb, alice, deal.id, person.id, base_version=seen.version, **more)
+        assert [member.influence for member in refused.value.details["rows"]] == [5]
+    do(deals.remove_committee_member, root, deal.id, person.id)
+    with pytest.raises(Conflict, match="took this person out"):
+        do(deals.set_committee_member, alice, deal.id, person.id, base_version=seen.version)
+    with read_session() as session:
+        log = session.exec(select(Event).where(Event.type == "deal.committee_changed").order_by(Event.id)).all()
+    assert [event.changes for event in log[:2]] == [
+        {"role": [None, "User"], "influence": [None, 3], "stance": [None, "Neutral"]},
+        {"influence": [3, 5]},
+    ]
 
 
 @pytest.mark.parametrize(

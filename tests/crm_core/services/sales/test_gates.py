@@ -140,7 +140,7 @@ def test_winning_and_reopening_ask_too_but_losing_and_the_first_stage_of_a_new_d
     with pytest.raises(Invalid, match=SAID):
         do(deals.win, alice, deal.id)
     assert look(deals.get, alice, deal.id).outcome is StageKind.OPEN
-    do(deals.lose, alice, deal.id, reason="Price")
+    do(deals.lose, alice, deal.id, reason="Price", competitor="None")
     with pytest.raises(Invalid, match=SAID):
         do(deals.reopen, alice, deal.id, stage_id=stage("Prospecting").id)
     do(deals.update, alice, deal.id, {"next_step": "Call again"})
