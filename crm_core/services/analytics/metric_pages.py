@@ -72,7 +72,8 @@ One rule (`crm_core/idleness.py`) for the overview, *Today*, the cards of the bo
   or *Wrong number*. A meeting that is planned counts already, at its own time. Whoever changes, moves or removes an activity changes *Last contact* with it.
 * **Working days** are those with working hours in the workspace's settings, in its time zone, counted back from now at the same time of day: a call on Friday at 16:00 is one
   working day old on Monday at 16:00. On a free day the clock stands at the end of the last working day. Without any working hours every day counts.
-* A deal has **no next step** when it has neither words nor a day for one.
+* A deal has **no next step** when it has neither words nor a day for one. A task that a person plans on a deal without one is written there, with its
+  day: it goes along when the task is put off, and is gone when the task is done.
 """
 _PERIODS = {
     PeriodPreset.DAYS_30: "the last 30 days, today included",

@@ -15,7 +15,7 @@ from crm_core.errors import Conflict
 from crm_core.fields import parse_one
 from crm_core.kit import clock
 from crm_core.models import Task
-from crm_core.services.collaboration import notifications
+from crm_core.services.collaboration import next_steps, notifications
 from crm_core.services.collaboration.timeline import LINKS, hangs_on
 from crm_core.vocabulary import Action, TaskStatus
 
@@ -23,12 +23,14 @@ END_OF_DAY = time(17, 0)
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Task:
-    """Create a task. A due day without a time means the end of the working day."""
+    """Create a task. A due day without a time means the end of the working day. A deal without a next step takes it as that (``next_steps``)."""
     given = dict(values)
     due = given.get("due_at")
     if isinstance(due, date) and not isinstance(due, datetime):
         given["due_at"] = datetime.combine(due, END_OF_DAY, ZoneInfo(actor.timezone))
-    return records.create(session, actor, "task", given, submit_key=submit_key)
+    task: Task = records.create(session, actor, "task", given, submit_key=submit_key)
+    next_steps.take(session, actor, task)
+    return task
 
 
 def complete(session: Session, actor: Actor, task_id: int) -> Task:
@@ -38,9 +40,25 @@ def complete(session: Session, actor: Actor, task_id: int) -> Task:
         return task
     if task.status is TaskStatus.CANCELLED:
         raise Conflict("This task was cancelled.")
-    saved = records.update(session, actor, "task", task_id, {"status": TaskStatus.DONE.value}, fixed={"done_at": clock.utcnow()})
-    _hush(session, actor, task_id)
-    return saved.record
+    return _save(session, actor, task, {"status": TaskStatus.DONE.value}, fixed={"done_at": clock.utcnow()}).record
+
+
+def _save(
+    session: Session,
+    actor: Actor,
+    task: Task,
+    changes: Mapping[str, Any],
+    *,
+    fixed: Mapping[str, Any],
+    base_version: int | None = None,
+) -> records.Saved:
+    before = task.subject, task.due_at
+    saved = records.update(session, actor, "task", task.id, changes, base_version=base_version, fixed=fixed)
+    if {"status", "due_at"} & set(saved.changed):
+        _hush(session, actor, task.id)
+    if {"status", "due_at", "subject"} & set(saved.changed):
+        next_steps.follow(session, actor, saved.record, *before)
+    return saved
 
 
 def _hush(session: Session, actor: Actor, task_id: int) -> None:
@@ -50,7 +68,9 @@ def _hush(session: Session, actor: Actor, task_id: int) -> None:
 
 def reopen(session: Session, actor: Actor, task_id: int) -> Task:
     """Take a done task back."""
-    return records.update(session, actor, "task", task_id, {"status": TaskStatus.OPEN.value}, fixed={"done_at": None}).record
+    saved = records.update(session, actor, "task", task_id, {"status": TaskStatus.OPEN.value}, fixed={"done_at": None})
+    next_steps.take(session, actor, saved.record)
+    return saved.record
 
 
 def update(
@@ -59,10 +79,8 @@ def update(
     """Change a task. The instant at which it was done follows its status."""
     status = parse_one("task", "status", changes.get("status"))
     fixed = {} if status is None else {"done_at": clock.utcnow() if status is TaskStatus.DONE else None}
-    saved = records.update(session, actor, "task", task_id, changes, base_version=base_version, fixed=fixed)
-    if {"status", "due_at"} & set(saved.changed):
-        _hush(session, actor, task_id)
-    return saved
+    task = records.get(session, actor, "task", task_id, action=Action.EDIT)
+    return _save(session, actor, task, changes, fixed=fixed, base_version=base_version)
 
 
 def postpone(session: Session, actor: Actor, task_id: int, day: date, *, base_version: int | None = None) -> records.Saved:
@@ -73,9 +91,7 @@ def postpone(session: Session, actor: Actor, task_id: int, day: date, *, base_ve
     zone = ZoneInfo(actor.timezone)
     hour = task.due_at.astimezone(zone).time() if task.due_at is not None else END_OF_DAY
     due = datetime.combine(day, hour, zone)
-    saved = records.update(session, actor, "task", task_id, {"due_at": due}, base_version=base_version)
-    _hush(session, actor, task_id)
-    return saved
+    return _save(session, actor, task, {"due_at": due}, fixed={}, base_version=base_version)
 
 
 def assign(session: Session, actor: Actor, task_id: int, owner_id: int | None, *, base_version: int | None = None) -> records.Saved:
