@@ -48,6 +48,7 @@ SENTENCES = {
     "deal.gate_warned": "moved the deal on to {to} in spite of the warning: {missing}",
     "deal.lines_changed": "changed the products of the deal",
     "deal.committee_changed": "changed the buying committee",
+    "deal.step_followed": "changed {fields} with a task",
     "lead.converted": "converted the lead",
     "lead.conversion_undone": "took the conversion back",
     "lead.qualified": "qualified the lead",

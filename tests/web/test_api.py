@@ -472,13 +472,14 @@ def test_business_verbs_go_through_their_services(alice, cast):
     )
     assert alice("POST", f"{deal}/move", {"stage_id": stage["id"]}).json()["record"]["stage_id"] == stage["id"]
     assert alice("POST", f"{deal}/lose", {}).json()["errors"][0]["field"] == "reason"
+    assert [one["field"] for one in alice("POST", f"{deal}/lose", {"reason": "Price"}).json()["errors"]] == ["competitor"]
     with write_session() as session:
         won = next(one for one in deals.stages(session, cast["root"]) if one.kind is StageKind.WON)
-        set_gate(session, cast["root"], won.id, {"field": "next_step", "cmp": "not_empty"}, message="What comes next?")
+        set_gate(session, cast["root"], won.id, {"field": "description", "cmp": "not_empty"}, message="What comes next?")
     refused, named = alice("POST", f"{deal}/win", {}), [{"field": "stage_id", "message": "What comes next?"}]
     assert (refused.status_code, refused.json()["errors"]) == (422, named)
     assert alice("POST", f"{deal}/win", {"override": "I want to"}).status_code == 403
-    assert alice("PATCH", deal, {"next_step": "Deliver"}, if_match="*").status_code == 200
+    assert alice("PATCH", deal, {"description": "Deliver"}, if_match="*").status_code == 200
     assert alice("POST", f"{deal}/win", {"closed_on": "yesterday"}).status_code == 422
     won = alice("POST", f"{deal}/win", {"create_order": True}, if_match='"v1"')
     assert won.status_code == 412

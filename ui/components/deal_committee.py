@@ -103,8 +103,8 @@ def change_dialog(deal_id: int, member: DealContact, name: str) -> None:
 
 
 def _save(deal_id: int, contact_id: int, values: Values, base: DealContact) -> DealContact | None:
-    known = {"base_version": base.version, "success": "Buying committee changed."}
-    return perform(deals.set_committee_member, deal_id, contact_id, **values, **known)
+    change = partial(deals.set_committee_member, base_version=base.version, **values)
+    return perform(change, deal_id, contact_id, success="Buying committee changed.")
 
 
 def _part(key: str, member: DealContact | None = None) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The next step of a deal, where it is a task: a deal without one takes the task that somebody plans for it, and follows what becomes of that."""
+"""The next step of a deal, where it is a task: a deal without one takes the task that somebody plans for it, and follows what becomes of that.
+
+Events: deal.step_followed, for the audit trail; a timeline tells of the task.
+"""
 
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -47,6 +50,7 @@ def _day(actor: Actor, due_at: datetime | None) -> date | None:
 
 def _write(session: Session, actor: Actor, deal: Deal, step: str | None, day: date | None) -> None:
     try:
-        records.update(session, actor, "deal", deal.id, {"next_step": step, "next_step_on": day})
+        changes = {"next_step": step, "next_step_on": day}
+        records.update(session, actor, "deal", deal.id, changes, event_type="deal.step_followed")
     except (NotFound, NotPermitted):
         return  # a task may be planned for a deal that its planner only sees

@@ -258,7 +258,7 @@ def _tasks(session: Session, actor: Actor, entity_key: str, record_id: int, limi
     ]
 
 
-QUIET_TYPES = ("activity.created", "activity.updated", "task.created", "task.updated")
+QUIET_TYPES = ("activity.created", "activity.updated", "task.created", "task.updated", "deal.step_followed")
 CHILDREN = ("contact", "deal", "order", "ticket")
 MAX_ROUNDS = 6
 
