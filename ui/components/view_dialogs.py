@@ -85,7 +85,13 @@ def _edit(view: View) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         _delete(view)
         if st.button("Save", type="primary", key="view_change", shortcut="ctrl+enter"):
-            given = {"name": name, "shared": shared if shared != view.shared else None, "teams": teams, "is_default": default}
+            given = {
+                "name": name,
+                "shared": shared if shared != view.shared else None,
+                "teams": teams,
+                "is_default": default,
+                "seen": view,
+            }
             if perform(_change, view.id, given, roles, success="View saved.") is not None:
                 st.rerun()
             show_problems()

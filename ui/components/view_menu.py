@@ -24,6 +24,7 @@ from ui.session import current_actor
 
 _SHAPING = (PARAM, "q", "sort", "cols", "size", "view", "page", "show", "group")
 TABLES = ("saved_view", "view_team", "view_pin", "view_default", "user_role")
+_SEEN = "_view_seen"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def open_view(entity_key: str, quick_key: str | None) -> View | None:
     elif _bare() and (arrived or found.layout.get("columns") or st.session_state.get("_view_applied") != found.id):
         _apply(found, quick_key)
     st.session_state["_view_applied"] = found.id if found else None
+    if found is None:
+        st.session_state.pop(_SEEN, None)
     return found
 
 
@@ -108,6 +111,7 @@ def _apply(view: View, quick_key: str | None) -> None:
         set_param("pipeline", "")
     st.query_params["view"] = str(view.id)
     st.session_state["_view_applied"] = view.id
+    st.session_state[_SEEN] = view
 
 
 def set_param(name: str, value: str) -> None:
@@ -163,11 +167,22 @@ def views_of(entity_key: str) -> list[View]:
     return cached(views.find, entity_key, entities=(), tables=TABLES, own=True)
 
 
+def _seen(view: View) -> View:
+    """The view as it was when it was opened: drawing the list again reads what others made of it since, which the list does not show."""
+    kept: View | None = st.session_state.get(_SEEN)
+    if kept is None or kept.id != view.id:
+        kept = st.session_state[_SEEN] = view
+    return kept
+
+
 def _opened(view: View, shape: Shape, quick_key: str | None) -> None:
     """What can be done with the view that is open."""
+    seen = _seen(view)
     with st.container(horizontal=True, gap="small"):
         if view.may_edit and st.button("Update", key="view_update", help="Keep the list as it looks now under this name"):
-            perform(views.update, view.id, layout=shape.layout(), success=fmt.md(f"View {view.name} updated."))
+            layout = shape.layout()
+            if perform(views.update, view.id, layout=layout, seen=seen, success=fmt.md(f"View {view.name} updated.")) is not None:
+                st.session_state.pop(_SEEN, None)
             st.rerun()
         if view.may_edit:
             st.button("Change", key="view_edit", help="Rename, share, make it the default, delete", on_click=_ask, args=("edit",))

@@ -136,9 +136,18 @@ def update(
     shared: bool | None = None,
     teams: Sequence[int] | None = None,
     is_default: bool | None = None,
+    seen: View | None = None,
 ) -> View:
-    """Rename a view, store another layout, share it or make it the default; what is None stays."""
+    """Rename a view, store another layout, share it or make it the default; what is None stays. ``seen``: the view as the caller saw it; what they left
+    as it was stays as others left it, and Conflict is raised for what both changed."""
     row = editable(session, actor, view_id)
+    if seen is not None:
+        now = _views(session, actor, [row])[0]
+        name, layout, shared, is_default = (
+            _changed(now, seen, *part)
+            for part in (("name", name), ("layout", layout), ("shared", shared), ("is_default", is_default))
+        )
+        teams = _changed(now, seen, "teams", tuple(teams) if teams is not None else None)
     if name is not None and clean(name) != row.name:
         row.name = _free_name(session, row.owner_id, row.entity, name)
     if layout is not None:
@@ -158,6 +167,20 @@ def update(
             raise NotPermitted("Your role does not allow to choose with which view everybody’s list opens.")
         _make_default(session, actor, row) if is_default else _clear_default(session, row)
     return _views(session, actor, [row])[0]
+
+
+def _changed(now: View, seen: View, part: str, wanted: Any) -> Any:
+    """What the caller wants of a part of a view, None where they left it as they saw it. Raises Conflict when somebody else changed it too."""
+    before, there = getattr(seen, part), getattr(now, part)
+    if part == "teams":
+        before, there, wanted = sorted(before), sorted(there), sorted(wanted) if wanted is not None else None
+    if wanted is None or wanted == before:
+        return None
+    if there not in (before, wanted):
+        raise Conflict(
+            f"Somebody else changed the view “{now.name}” meanwhile. Open it again before you change it, or save yours under another name."
+        )
+    return wanted
 
 
 def remove(session: Session, actor: Actor, view_id: int) -> None:

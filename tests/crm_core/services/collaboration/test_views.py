@@ -49,6 +49,18 @@ def test_sharing_needs_the_right_and_shared_views_change_only_by_their_owner_or_
         look(views.get, alice, view.id)
 
 
+def test_two_managers_change_a_view_and_neither_takes_back_what_the_other_did(any_cast):
+    bob, root = any_cast["bob"], any_cast["root"]
+    seen = do(views.create, bob, "deal", name="Big", layout=BIG, shared=True)
+    do(views.update, root, seen.id, name="Bigger", is_default=True)
+    now = do(views.update, bob, seen.id, name="Big", layout={**BIG, "size": 50}, shared=True, teams=[], is_default=False, seen=seen)
+    assert (now.name, now.is_default, now.layout["size"]) == ("Bigger", True, 50)
+    for mine in ({"name": "Biggest"}, {"is_default": True, "layout": {**BIG, "size": 100}}):
+        do(views.update, root, seen.id, layout={**BIG, "size": 200})
+        with pytest.raises(Conflict, match="Somebody else changed the view “Bigger”"):
+            do(views.update, bob, seen.id, **mine, seen=seen)
+
+
 def test_names_are_free_once(cast):
     alice = cast["alice"]
     do(views.create, alice, "deal", name="Big", layout=BIG)
