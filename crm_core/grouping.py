@@ -234,6 +234,6 @@ def piles(
         rows: list[Any] = []
         if group.count:
             one = replace(within(query, by, value), size=(limits or {}).get(value, PER_COLUMN))
-            rows = lists.find(session, actor, entity_key, one, known=(group.count, dict(group.sums))).rows
+            rows = lists.find(session, actor, entity_key, one, known=lists.Extent(group.count, dict(group.sums))).rows
         made.append(Pile(value, group.count, group.sums, tuple(rows)))
     return made

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
 from sqlmodel import Session
@@ -24,6 +24,12 @@ MAX_SIZE = 500
 NEAREST = 500
 FEW = 500
 """So many rows are sorted after they were found, not found along the order."""
+
+OF_MINE = 5_000
+"""So many records a person may see before a search asks the index of words first."""
+
+SOUGHT = 5_000
+"""So many hits of a search are counted, added up and sorted at once."""
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Before everything that was deleted."""
@@ -48,6 +54,14 @@ class ListQuery:
     deleted: bool = False
 
 
+class Extent(NamedTuple):
+    """How far a query reaches: number of rows, sums by column, and the ids of the first rows in the order of the query, where they are known."""
+
+    total: int
+    sums: Mapping[str, int]
+    ids: Sequence[int] = ()
+
+
 def condition(
     session: Session, actor: Actor, entity_key: str, query: ListQuery, *, action: Action = Action.READ
 ) -> ColumnElement[bool]:
@@ -59,12 +73,20 @@ def condition(
         parts.append(table.c.deleted_at > EVER)  # "is not null" is no range of an index to SQLite
     if query.filter:
         parts.append(where(session, entity_key, query.filter, actor))
-    if query.q and query.deleted:
+    if query.q and (query.deleted or _sees_few(session, actor, entity_key)):
         parts.append(search.among(session, actor, entity_key, query.q))
-    found = search.within(session, actor, entity_key, query.q) if query.q and not query.deleted else None
-    if found is not None:
+    elif query.q and (found := search.within(session, actor, entity_key, query.q)) is not None:
         parts.append(table.c.id.in_(found))
     return and_(*parts)
+
+
+def _sees_few(session: Session, actor: Actor, entity_key: str) -> bool:
+    """Whether the actor sees so few records of a kind that reading their words is less work than finding the words first."""
+    if Scope.ALL in actor.scopes(entity_key, Action.READ):
+        return False
+    table = entity(entity_key).table
+    rows = select(literal_column("1")).where(visible(actor, entity_key, table)).limit(OF_MINE + 1).subquery()
+    return session.execute(select(func.count()).select_from(rows)).scalar_one() <= OF_MINE
 
 
 def count(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> int:
@@ -73,10 +95,57 @@ def count(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> 
     return session.execute(select(func.count()).select_from(table).where(condition(session, actor, entity_key, query))).scalar_one()
 
 
+def extent(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> Extent:
+    """``totals``; for a search also the first rows in its order, since finding the words is what costs: once for count, sums and pages.
+
+    The page and the columns of the query make no difference.
+    """
+    found = entity(entity_key)
+    key, spec = _sort_of(session, actor, found, query)
+    sought = query.q and not query.deleted and not (spec is not None and spec.to in ENTITIES)
+    if not sought or (known := _first_hits(session, actor, found, query, key, spec)) is None:
+        return Extent(*totals(session, actor, entity_key, query))
+    return known
+
+
+def _first_hits(session: Session, actor: Actor, found: Entity, query: ListQuery, key: str, spec: FieldSpec | None) -> Extent | None:
+    """None where there are too many hits to hold them all for a moment."""
+    sums = _sums_of(actor, found)
+    held = select(found.table.c.id, sorted_by(found, spec, key).label("sorted_by"), *(found.table.c[name] for name in sums))
+    rows = held.where(condition(session, actor, found.key, query)).limit(SOUGHT + 1).subquery()
+    over = [func.count().over(), *(func.sum(rows.c[name]).over() for name in sums)]
+    order = _directed(rows.c.sorted_by, rows.c.id, (query.sort or found.sort)[1])
+    hits = session.execute(select(rows.c.id, *over).order_by(*order).limit(FEW)).all()
+    if not hits:
+        return Extent(0, dict.fromkeys(sums, 0))
+    total = hits[0][1]
+    if total > SOUGHT:
+        return None
+    return Extent(total, {name: int(value or 0) for name, value in zip(sums, hits[0][2:], strict=True)}, [row[0] for row in hits])
+
+
+def _directed(
+    column: ColumnElement[Any], tie: ColumnElement[Any], descending: bool
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return (column.desc().nulls_last(), tie.desc()) if descending else (column.asc().nulls_last(), tie.asc())
+
+
+def _sums_of(actor: Actor, found: Entity) -> list[str]:
+    return [key for key in found.totals if not actor.masked(found.key, key)]
+
+
+def _sort_of(session: Session, actor: Actor, found: Entity, query: ListQuery) -> tuple[str, FieldSpec | None]:
+    """The field that the list is sorted by. Where the actor may not read what it would follow, the order tells nothing of it."""
+    key, _ = query.sort or found.sort
+    if persons.blurs(actor, found.key, key):
+        return "id", None
+    return key, registry(session, found.key).get(key)
+
+
 def totals(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
     """Count and sums (of the entity's total columns) over all rows that the query means, in one statement."""
     found = entity(entity_key)
-    keys = [key for key in found.totals if not actor.masked(entity_key, key)]
+    keys = _sums_of(actor, found)
     sums = [func.coalesce(func.sum(found.table.c[key]), 0) for key in keys]
     row = session.execute(
         select(func.count(), *sums).select_from(found.table).where(condition(session, actor, entity_key, query))
@@ -90,23 +159,26 @@ def find(
     entity_key: str,
     query: ListQuery,
     *,
-    known: tuple[int, dict[str, Any]] | None = None,
+    known: Extent | None = None,
     sums: bool = True,
 ) -> Page:
     """One page. Each row is a dict: ``id``, ``version``, every column key, and ``<key>.title`` for references.
 
-    ``known`` is a count with sums that the caller kept (under the table's version), so that they are not computed again. Without ``sums`` a
-    first page that is not full counts itself.
+    ``known`` is what the caller kept of the query (under the table's version), so that it is not computed again; ids in it are of the same
+    order. Without ``sums`` a first page that is not full counts itself.
     """
     found, size = entity(entity_key), min(max(1, query.size), MAX_SIZE)
     specs = _specs(session, entity_key, dict.fromkeys((*(query.columns or found.columns), *found.also)))
     first = _page_ids(session, actor, entity_key, query, size, 0) if known is None and not sums and query.page <= 1 else None
     if first is not None and len(first) < size:
-        known = len(first), {}
-    total, summed = known if known is not None else totals(session, actor, entity_key, query)
+        known = Extent(len(first), {})
+    total, summed, ahead = known if known is not None else Extent(*totals(session, actor, entity_key, query))
     page = min(max(1, query.page), max(1, -(-total // size)))
-    ids = first if first is not None else _page_ids(session, actor, entity_key, query, size, (page - 1) * size, total)
-    return Page(rows_of(session, actor, entity_key, ids, specs), total, page, size, summed)
+    start, end = (page - 1) * size, min(page * size, total)
+    ids = first if first is not None else ahead[start:end]
+    if first is None and len(ids) < end - start:
+        ids = _page_ids(session, actor, entity_key, query, size, start, total)
+    return Page(rows_of(session, actor, entity_key, ids, specs), total, page, size, dict(summed))
 
 
 def _specs(session: Session, entity_key: str, columns: Iterable[str]) -> list[FieldSpec]:
@@ -129,11 +201,9 @@ def _page_ids(
     ``total``: how many rows the query means, when that is known; ``action``: what else they must be allowed to do with each row.
     """
     found = entity(entity_key)
-    key, descending = query.sort or found.sort
-    spec = registry(session, entity_key).get(key)
+    key, spec = _sort_of(session, actor, found, query)
+    descending = (query.sort or found.sort)[1]
     clause = _reachable(session, actor, entity_key, query, action)
-    if persons.blurs(actor, entity_key, key):
-        spec, key = None, "id"
     if spec is not None and spec.to in ENTITIES:
         by_title = _ids_by_lookup if entity(spec.to).lookup else _ids_by_title
         return by_title(session, actor, found, spec, clause, descending, size, offset)
@@ -158,8 +228,8 @@ def _few_ids(
     """Few rows are found first and sorted then. The limit inside keeps the database from walking the whole list in its order to meet them."""
     column = sorted_by(found, spec, key)
     rows = select(found.table.c.id, column.label("sorted_by")).where(clause).limit(2 * FEW).subquery()
-    by, tie = (rows.c.sorted_by.desc(), rows.c.id.desc()) if descending else (rows.c.sorted_by.asc(), rows.c.id.asc())
-    return list(session.execute(select(rows.c.id).order_by(by.nulls_last(), tie).limit(size).offset(offset)).scalars())
+    order = _directed(rows.c.sorted_by, rows.c.id, descending)
+    return list(session.execute(select(rows.c.id).order_by(*order).limit(size).offset(offset)).scalars())
 
 
 def sorted_by(found: Entity, spec: FieldSpec | None, key: str) -> ColumnElement[Any]:

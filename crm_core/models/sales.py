@@ -173,6 +173,7 @@ class Deal(Customisable, table=True):
             sqlite_where=text("outcome = 'open'"),
             postgresql_where=text("outcome = 'open'"),
         ),
+        Index("ix_deal_mine", "owner_id", "outcome", "deleted_at", "expected_close_on", "id"),
         Index("ix_deal_amount", "deleted_at", "amount_minor", "id", "owner_id", "outcome"),
         Index("ix_deal_changed", "updated_at", "id"),
         Index("ix_deal_name", "deleted_at", "name_sort", "id"),

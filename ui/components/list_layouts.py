@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from sqlmodel import Session
 
-from crm_core import grouping
+from crm_core import grouping, lists
 from crm_core.access import Actor
 from crm_core.entities import ENTITIES
 from crm_core.fields import FieldSpec
@@ -82,7 +82,7 @@ def _grouped(key: str) -> None:
     st.session_state["page"] = 1
 
 
-Draw = Callable[[ListQuery, tuple[int, dict[str, Any]], str, str], None]
+Draw = Callable[[ListQuery, lists.Extent, str, str], None]
 """Draws one page of a group: its query, its count and sums, a tag for keys, its name."""
 
 
@@ -163,7 +163,7 @@ def _fold(entity_key: str, query: ListQuery, by: str, group: Group, draw: Draw, 
         pages = -(-group.count // IN_GROUP)
         page = min(int(st.session_state.get(key) or 1), pages)
         narrowed = replace(grouping.within(query, by, group.value), page=page, size=IN_GROUP)
-        draw(narrowed, (group.count, dict(group.sums)), tag, group.label)
+        draw(narrowed, lists.Extent(group.count, dict(group.sums)), tag, group.label)
         with st.container(
             horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small", key=f"fold_foot_{tag}"
         ):

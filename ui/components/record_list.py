@@ -116,7 +116,8 @@ def record_list(
     if asked.show == BOARD and board is not None:
         board(query)
         return
-    total, sums = _totals(entity_key, query)
+    known = _extent(entity_key, query)
+    total, sums, _ = known
     if total == 0:
         _nothing(actor, entity_key, query if typed or q or chosen else None, on_empty)
         return
@@ -125,7 +126,7 @@ def record_list(
         others = [spec for spec in rows.shown if spec.key != asked.by] or rows.shown  # each group says its own
         grouped_list(entity_key, query, asked.by, total, partial(_group_of, replace(rows, shown=others), query))
     else:
-        _whole(rows, query, total, sums, bulk and may_bulk(actor, entity_key))
+        _whole(rows, query, known, bulk and may_bulk(actor, entity_key))
     _footer(actor, entity_key, query, -(-total // query.size) if asked.show == LIST else 1, total, sums)
 
 
@@ -185,19 +186,19 @@ class _Rows:
         )
 
 
-def _whole(rows: _Rows, query: ListQuery, total: int, sums: dict[str, Any], selectable: bool) -> None:
+def _whole(rows: _Rows, query: ListQuery, known: lists.Extent, selectable: bool) -> None:
     """The list as one table, with what can be done to many of its rows."""
-    page = load(lists.find, rows.entity, query, known=(total, sums))
+    page = load(lists.find, rows.entity, query, known=known)
     bar = st.container()
     key = f"table_{rows.entity}_{st.session_state.get('_bulk_turn', 0)}"
     happened = rows.draw(page, query, key, entity(rows.entity).plural, selectable=selectable)
     if selectable:
         with bar:
-            bulk_bar(rows.entity, happened.selected, query, total)
+            bulk_bar(rows.entity, happened.selected, query, known.total)
     _react(rows.entity, happened)
 
 
-def _group_of(rows: _Rows, query: ListQuery, narrowed: ListQuery, known: tuple[int, dict[str, Any]], tag: str, label: str) -> None:
+def _group_of(rows: _Rows, query: ListQuery, narrowed: ListQuery, known: lists.Extent, tag: str, label: str) -> None:
     """One page of one group as a table."""
     page = load(lists.find, rows.entity, narrowed, known=known)
     _react(rows.entity, rows.draw(page, query, f"table_{rows.entity}_{tag}", label))
@@ -249,16 +250,16 @@ def _specs(session: Any, actor: Actor, entity_key: str) -> Mapping[str, FieldSpe
     return registry(session, entity_key)
 
 
-def _totals(entity_key: str, query: ListQuery) -> tuple[int, dict[str, Any]]:
-    """Count and sums, kept until a table behind them changes (all of them when the filter looks beyond this one)."""
-    plain = ListQuery(filter=query.filter, q=query.q)
-    return cached(lists.totals, entity_key, plain, **behind(entity_key, query.filter))
+def _extent(entity_key: str, query: ListQuery) -> lists.Extent:
+    """Count, sums and the first hits of a search, kept until a table behind them changes (all of them when the filter looks beyond this one)."""
+    plain = ListQuery(filter=query.filter, q=query.q, sort=query.sort if query.q else None)
+    return cached(lists.extent, entity_key, plain, **behind(entity_key, query.filter))
 
 
 def _nothing(actor: Actor, entity_key: str, query: ListQuery | None, on_empty: Callable[[], None] | None) -> None:
     """``query``: what the person asked for; None when they asked for nothing, and the page's own condition leaves no record."""
     found = entity(entity_key)
-    if query is not None and (query.filter or query.q) and _totals(entity_key, ListQuery())[0]:
+    if query is not None and (query.filter or query.q) and _extent(entity_key, ListQuery()).total:
         actions = empty_state(
             f"No {found.plural.lower()} match", "Try fewer words, or remove a condition of the filter.", icon="search_off"
         )
