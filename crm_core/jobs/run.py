@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlmodel import Session
 
+from crm_core.access import Actor, load
 from crm_core.db import write_session
 from crm_core.errors import CrmError, Unavailable
 from crm_core.jobs import tables
@@ -17,6 +18,7 @@ from crm_core.jobs.registry import spec
 from crm_core.jobs.tables import RUNS, statuses
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
+from crm_core.vocabulary import Via
 
 log = logging.getLogger("rapport.jobs")
 
@@ -67,6 +69,11 @@ class Job:
             raise
         finally:
             self._inside = False
+
+    def asker(self, session: Session) -> Actor:
+        """Who asked for the job, with what they may do by now. Raises NotPermitted when they are gone, or when nobody asked."""
+        user_id = session.execute(select(RUNS.c.user_id).where(RUNS.c.job_id == self.id)).scalar()
+        return load(session, user_id or 0, via=Via.WORKER)
 
     def report(self, done: int, total: int | None = None, message: str = "") -> None:
         """Say how far the job is. Written with the transaction around it, else by itself, at most about once a second.

@@ -32,11 +32,9 @@ def _card(entity_key: str, record_id: int, one: Waiting) -> None:
         if one.text and one.text.strip() != one.title.strip():
             st.text(one.text)
         with st.container(horizontal=True, gap="small"):
-            if (
-                one.by_mail
-                and actor.can("activity", Action.CREATE)
-                and st.button("Answer", icon=":material/reply:", key=f"answer_{one.id}")
-            ):
+            if not actor.can("activity", Action.CREATE):
+                return
+            if one.by_mail and st.button("Answer", icon=":material/reply:", key=f"answer_{one.id}"):
                 write_dialog(entity_key, record_id, answers=one.id)
             st.button(
                 "Needs no answer", icon=":material/done:", type="tertiary", key=f"aside_{one.id}", on_click=_aside, args=(entity_key, record_id, one.id, one.title),

@@ -48,16 +48,21 @@ def publish(session: Session, actor: Actor, run_id: int) -> bool:
     All marks of the same kind and entity are replaced, so that two runs never mix. Needs the right to manage analytics. Returns False when
     there are so many that the worker writes them. Raises Conflict when the run is not done or has no marks.
     """
-    require(actor, "analytics", Action.MANAGE)
-    run = runs.get(session, actor, run_id)
-    if run.state is not RunState.DONE or not run.marks:
-        raise Conflict("There is nothing to publish: the run is not done, or says nothing about single records.")
-    _require_whole(session, actor, run_id)
+    run = _publishable(session, actor, run_id)
     if run.marks <= AT_ONCE:
         _write(session, run_id)
         return True
     jobs.enqueue(session, "analysis.publish", run_id, title=f"Publish {run.title}", user_id=actor.user_id)
     return False
+
+
+def _publishable(session: Session, actor: Actor, run_id: int) -> runs.Run:
+    require(actor, "analytics", Action.MANAGE)
+    run = runs.get(session, actor, run_id)
+    if run.state is not RunState.DONE or not run.marks:
+        raise Conflict("There is nothing to publish: the run is not done, or says nothing about single records.")
+    _require_whole(session, actor, run_id)
+    return run
 
 
 def _require_whole(session: Session, actor: Actor, run_id: int) -> None:
@@ -75,9 +80,10 @@ def _packed(session: Session, run_id: int) -> Any:
 
 @job("analysis.publish", title="Publish an analysis")
 def publish_job(task: Job, run_id: int) -> None:
-    """Write the marks of a run, all or none."""
+    """Write the marks of a run, all or none, if whoever asked for it still may."""
     with task.transaction() as session:
         if session.get(AnalysisRun, run_id) is not None:
+            _publishable(session, task.asker(session), run_id)
             _write(session, run_id)
 
 

@@ -118,7 +118,7 @@ def leave(session: Session, actor: Actor, run_id: int) -> None:
     """Take a record out of a run that is under way: whoever manages automations, or, where it was started by hand, whoever may change the
     record. What was done stays. Events: automation.run_stopped."""
     run = session.get(AutomationRun, run_id)
-    if run is None:
+    if run is None or not (actor.can("automation", Action.READ) or _own(actor, run)):
         raise NotFound("This run no longer exists.")
     if not actor.can("automation", Action.MANAGE):
         if not _own(actor, run):

@@ -9,12 +9,12 @@ from sqlalchemy import select, update
 from sqlmodel import Session
 
 from crm_core import db, persons, records
-from crm_core.access import Actor
-from crm_core.errors import CrmError, NotFound
+from crm_core.access import Actor, require
+from crm_core.errors import CrmError, NotFound, NotPermitted
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Activity, Interaction
-from crm_core.vocabulary import InboundChannel, MessageDirection
+from crm_core.vocabulary import Action, InboundChannel, MessageDirection
 
 TALKS: Any = Interaction.__table__  # type: ignore[attr-defined]
 _ACTIVITIES: Any = Activity.__table__  # type: ignore[attr-defined]
@@ -73,7 +73,7 @@ def answered(session: Session, actor: Actor, entity_key: str, record_id: int) ->
 
 
 def put_aside(session: Session, actor: Actor, interaction_id: int) -> None:
-    """Nothing needs to be answered; for whoever sees the record. Said twice is said once."""
+    """Nothing needs to be answered; for whoever sees the record and may answer. Said twice is said once."""
     row = _get(session, actor, interaction_id)
     _settle(session, actor, TALKS.c.id == row.id)
 
@@ -104,11 +104,15 @@ def _settle(session: Session, actor: Actor, *clauses: Any) -> None:
 
 
 def _get(session: Session, actor: Actor, interaction_id: int) -> Interaction:
+    require(actor, "activity", Action.CREATE)
     row = session.get(Interaction, interaction_id) if 0 < interaction_id < 2**31 else None
-    if row is None:
-        raise NotFound("This message does not exist any more.")
-    records.get(session, actor, row.entity, row.record_id)
-    return row
+    try:
+        if row is not None:
+            records.get(session, actor, row.entity, row.record_id)
+            return row
+    except (NotFound, NotPermitted):
+        pass
+    raise NotFound("This message does not exist any more, or is not shared with you.")
 
 
 def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, limit: int = 3) -> list[Waiting]:

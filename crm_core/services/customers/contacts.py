@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlmodel import Session
 
 from crm_core import db, events, records
-from crm_core.access import Actor
+from crm_core.access import Actor, require
 from crm_core.errors import Invalid
 from crm_core.kit import clock
 from crm_core.models import Contact, ContactPoint
 from crm_core.services.customers import points as point_rules
 from crm_core.services.customers import unsubscribing
-from crm_core.vocabulary import PointKind
+from crm_core.vocabulary import Action, PointKind
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Contact:
@@ -47,9 +47,10 @@ def _prepare(_session: Session, _actor: Actor, contact: Contact, _old: Mapping[s
 
 
 def number_is_wrong(session: Session, actor: Actor, contact_id: int) -> None:
-    """Somebody else answered at the main number: it is called no more. That is true whoever may change the contact.
+    """Somebody else answered at the main number: it is called no more. That is true whoever may change the contact; whoever may log a call says it.
 
     Events: contact.points_changed."""
+    require(actor, "activity", Action.CREATE)
     contact = records.get(session, actor, "contact", contact_id)
     point_rules.follow_main(session, point_rules.CONTACT, contact)
     table: Any = ContactPoint.__table__  # type: ignore[attr-defined]

@@ -154,7 +154,7 @@ def tick(session: Session, actor: Actor, item_id: int, *, done: bool) -> Handove
     """
     item = session.get(HandoverItem, item_id)
     if item is None:
-        raise NotFound("This item does not exist, or is not shared with you.")
+        raise NotFound("This hand-over does not exist, or is not shared with you.")
     handover, account = _open(session, actor, item.handover_id)
     if not (handover_views.is_mine(actor, handover) or _may_prepare(session, actor, account)):
         raise NotPermitted("Only the two people of a hand-over tick its items.")

@@ -259,10 +259,11 @@ def settle(session: Session, actor: Actor, kind: str, number: int) -> None:
 
 
 def unsettle(session: Session, actor: Actor, kind: str, number: int) -> None:
-    """Back into the inbox: the way back from ``settle``."""
+    """Back into the inbox: the way back from ``settle``, for whoever may work on it there."""
     if kind == TALK:
         interactions.take_up(session, actor, number)
         return
     require(actor, "telephony" if kind == CALL else "survey", Action.READ)
     session.execute(_DONE.delete().where(_DONE.c.kind == kind, _DONE.c.record_id == number))
+    _within_reach(session, actor, kind, number)
     db.bump(session, _DONE.name)

@@ -58,7 +58,9 @@ def _new_number(_session: Session, _actor: Actor, lead: Lead, old: Mapping[str, 
 
 
 def number_is_wrong(session: Session, actor: Actor, lead_id: int) -> None:
-    """Somebody else answered at the number of a lead: it is called no more. That is true whoever may change the lead. Events: lead.updated."""
+    """Somebody else answered at the number of a lead: it is called no more. That is true whoever may change the lead; whoever may log a call says it.
+    Events: lead.updated."""
+    require(actor, "activity", Action.CREATE)
     lead = get(session, actor, lead_id)
     if not lead.phone_invalid:
         records.update(session, replace(actor, is_system=True), "lead", lead_id, {"phone_invalid": True})

@@ -1,5 +1,6 @@
 """What came of a call from a list: logged as any call is, it settles what becomes of the person on the list; a slip of the hand is taken back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,10 +67,7 @@ def settle(
     not called by anybody any more; a wrong number is marked. Members of a campaign get their response. Raises Conflict when a colleague took the
     person over meanwhile. Events: those of the activity.
     """
-    entry = session.get(DialEntry, entry_id)
-    if entry is None:
-        raise NotFound("This list was filled anew, and the person is no longer on it. Log the call on their own page.")
-    dial = dial_lists.get(session, actor, entry.list_id)
+    entry, dial = _on_a_list(session, actor, entry_id, dial_lists.get)
     if session.exec(pick(DialAttempt.id).where(DialAttempt.submit_key == submit_key)).first() is None:
         said = CallOutcome(outcome) if outcome in OUTCOMES else None
         _check(said, call_back_at)
@@ -84,6 +82,18 @@ def settle(
     elif (before := before_me(session, actor, dial.id)) is not None:
         return before
     return take_next(session, actor, dial.id) if dial.closed_at is None else None
+
+
+def _on_a_list(session: Session, actor: Actor, entry_id: int, list_of: Callable[..., DialList]) -> tuple[DialEntry, DialList]:
+    """The entry with its list; that of a list which the actor does not see looks like one that is gone."""
+    entry = session.get(DialEntry, entry_id)
+    try:
+        dial = list_of(session, actor, entry.list_id if entry else None)
+    except NotFound as error:
+        words = "This list was filled anew or is no longer shared with you, and the person is no longer on it. Log the call on their own page."
+        raise NotFound(words) from error
+    assert entry is not None
+    return entry, dial
 
 
 def _check(outcome: CallOutcome | None, call_back_at: datetime | None) -> None:
@@ -187,10 +197,7 @@ def _shared(session: Session, key: str, record: Any) -> bool:
 
 def put_off(session: Session, actor: Actor, entry_id: int) -> int | None:
     """Not now: the person comes again in an hour; gives the next entry."""
-    entry = session.get(DialEntry, entry_id)
-    if entry is None:
-        raise NotFound("This list was filled anew, and the person is no longer on it.")
-    opened(session, actor, entry.list_id)
+    entry, _ = _on_a_list(session, actor, entry_id, opened)
     _hold(session, actor, *person_of(entry))
     if entry.wait is not DialWait.CALLBACK:
         entry.wait = DialWait.LATER
@@ -219,7 +226,7 @@ def slip(session: Session, actor: Actor, list_id: int) -> Slip | None:
 def take_back(session: Session, actor: Actor, attempt_id: int) -> None:
     """Undo the call that was logged by a slip of the hand: the activity goes to the bin, and the person is before the actor again."""
     row = session.get(DialAttempt, attempt_id)
-    found = slip(session, actor, row.list_id) if row is not None else None
+    found = slip(session, actor, row.list_id) if row is not None and row.user_id == actor.user_id else None
     if row is None or found is None or found.attempt_id != attempt_id:
         raise Conflict("This call can’t be taken back any more. Correct it on the person’s own page.")
     entry = session.get_one(DialEntry, row.entry_id)

@@ -72,7 +72,7 @@ def take_next(session: Session, actor: Actor, list_id: int) -> int | None:
     return None
 
 
-def opened(session: Session, actor: Actor, list_id: int) -> DialList:
+def opened(session: Session, actor: Actor, list_id: int | None) -> DialList:
     """A list that the actor can call from. Raises Conflict when it is closed, or when their role does not see numbers."""
     dial = dial_lists.get(session, actor, list_id)
     if dial.closed_at is not None:

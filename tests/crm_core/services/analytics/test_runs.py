@@ -14,7 +14,7 @@ from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.frames.arrow import pack, unpack
 from crm_core.kit import clock
-from crm_core.models import AnalysisRun, Contact, Order, RolePermission, UserRole
+from crm_core.models import AnalysisRun, Contact, JobRun, Order, RolePermission, UserRole
 from crm_core.services.analytics import marks, run_keys, run_snippet, run_work, runs
 from crm_core.services.analytics.methods import Method, Outcome, Param, kinds
 from crm_core.services.analytics.methods import method as method_of
@@ -253,6 +253,32 @@ def test_published_marks_stand_on_records_and_replace_those_of_the_run_before(ca
         marks.publish(session, cast["bob"], second)
     with read_session() as session:
         assert {mark.run_id for mark in marks.of_record(session, cast["bob"], "contact", buyers[1])} == {second}
+
+
+def test_many_marks_are_written_by_the_worker_only_if_whoever_asked_still_may(cast, buyers, monkeypatch):
+    monkeypatch.setattr(marks, "AT_ONCE", 0)
+    run_id = work(ask(cast["bob"]))
+    with write_session() as session:
+        assert not marks.publish(session, cast["bob"], run_id)
+    with read_session() as session:
+        (job_id,) = session.execute(select(JobRun.job_id).where(JobRun.name == "analysis.publish")).scalars()
+    with write_session() as session:
+        (right,) = session.execute(
+            select(RolePermission).where(
+                RolePermission.entity == "analytics",
+                RolePermission.action == Action.MANAGE,
+                RolePermission.role_id.in_(select(UserRole.role_id).where(UserRole.user_id == cast["bob"].user_id)),
+            )
+        ).scalars()
+        kept = right.model_dump(exclude={"id"})
+        session.delete(right)
+    with pytest.raises(NotPermitted):
+        jobs.execute(job_id, "analysis.publish", (run_id,))
+    assert look(cast["bob"], run_id).published_at is None
+    with write_session() as session:
+        session.add(RolePermission(**kept))
+    jobs.execute(job_id, "analysis.publish", (run_id,))
+    assert look(cast["bob"], run_id).published_at is not None
 
 
 def test_a_run_that_is_not_done_is_not_published(cast):
