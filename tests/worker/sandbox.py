@@ -70,8 +70,27 @@ def hold_analyses() -> None:
     run_work.pack = held  # type: ignore[assignment]
 
 
+def hold_privacy() -> None:
+    """Let a copy stop while its file is half written, and an erasure in the middle of what it has written of a step."""
+    from crm_core.services.admin.privacy import copying, scrubbing
+
+    page, wipe = copying.page, scrubbing.wipe
+
+    def held_page(*args: object) -> str:
+        gate("packing")
+        return page(*args)  # type: ignore[arg-type]
+
+    def held_wipe(session: object, name: str, *args: object) -> object:
+        done = wipe(session, name, *args)  # type: ignore[arg-type]
+        gate(f"wiped {name}")
+        return done
+
+    copying.page, scrubbing.wipe = held_page, held_wipe  # type: ignore[assignment]
+
+
 def main() -> None:
     hold_analyses()
+    hold_privacy()
     from worker.main import run
 
     run()

@@ -8,7 +8,7 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.db import read_session
-from crm_core.entities import label_of
+from crm_core.entities import ENTITIES, label_of
 from crm_core.personal_data import ERASED_PERSON
 from crm_core.services.admin.privacy import requests
 from crm_core.services.admin.privacy.requests import Line, Preview, Request, Subject
@@ -104,6 +104,7 @@ def _copy(actor: Actor, subject: Subject) -> None:
             icon=":material/download:", key="privacy_file", on_click="ignore",
         )  # fmt: skip
         st.caption(fmt.md(f"Made {fmt.instant(actor, ready.done_at)}, until {fmt.instant(actor, ready.expires_at)}."))
+        by_hand(actor, ready.outcome.get("by_hand", []))
     if active is not None and active.state is PrivacyState.RUNNING:
         progress(active.id, subject.entity, subject.id)
     elif actor.can("privacy", Action.MANAGE):
@@ -226,9 +227,15 @@ def _lines(found: Preview) -> None:
         hide_index=True,
     )
     st.caption(
-        "Their name, addresses and numbers are also taken out of all other texts, of the change history and of files that came in. "
+        f"Their name, addresses and numbers are also taken out of all other texts ({_mentions(found)}), of the change history and of files that came in. "
         "A hash of each address stays, so that an import does not bring them back to your letters."
     )
+
+
+def _mentions(found: Preview) -> str:
+    if not found.mentions:
+        return "none of the latest" if found.more else "there is none"
+    return f"{'at least ' if found.more else ''}{found.mentions:,} found"
 
 
 def _fate(line: Line) -> str:
@@ -252,7 +259,8 @@ def _further(actor: Actor, found: Preview) -> None:
         )
     refit(actor, found.refit)
     st.caption(
-        "Files on accounts, deals and orders are not looked through. Backups are not changed: restoring an old one brings the person back."
+        "Files on accounts, deals and orders stay: those that may tell of the person are named afterwards, to be looked at by hand. Backups are not "
+        "changed: restoring an old one brings the person back."
     )
 
 
@@ -276,6 +284,7 @@ def outcome(actor: Actor, row: Request) -> None:
             hide_index=True,
         )
     refit(actor, row.outcome.get("refit", []))
+    by_hand(actor, row.outcome.get("by_hand", []))
     if row.outcome.get("busy"):
         st.warning(
             fmt.md(
@@ -291,6 +300,21 @@ def outcome(actor: Actor, row: Request) -> None:
             st.page_link(
                 page, label=f"Open {label_of(kind).lower()} {one}", icon=":material/open_in_new:", query_params={"id": str(one)}
             )
+
+
+def by_hand(actor: Actor, found: Sequence[Any]) -> None:
+    """Files of other records in which the person may stand, with the way there."""
+    if not found:
+        return
+    with st.expander(f"{fmt.plural(len(found), 'file', 'files')} to be looked at by hand", icon=":material/folder_open:"):
+        st.caption("They name the person or hang on their company, deals or orders, and may hold data of others too.")
+        for one in found:
+            page = page_of(actor, ENTITIES[one["entity"]].page) if one["entity"] in ENTITIES else None
+            words = f"{fmt.md(one['file'])} · {label_of(one['entity'])} {one['id']}"
+            if page is None:
+                st.markdown(words)
+            else:
+                st.page_link(page, label=words, icon=":material/open_in_new:", query_params={"id": str(one["id"])})
 
 
 def nobody(title: str, text: str) -> None:

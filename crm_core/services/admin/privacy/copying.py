@@ -1,12 +1,12 @@
 """Everything that is kept about a person, for the person: a page to read, the same as JSON and CSV, and their files, in one ZIP."""
 
-import io
 import json
 import secrets
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlmodel import Session
 
 from crm_core import events, house, reads
-from crm_core.access import Actor, load
+from crm_core.access import Actor
 from crm_core.db import read_session
 from crm_core.errors import Unavailable
 from crm_core.fields import registry
@@ -28,10 +28,11 @@ from crm_core.models import Attachment, PrivacyRequest, Role, UserRole
 from crm_core.personal_data import TABLES
 from crm_core.services.admin.privacy import rows, scrubbing
 from crm_core.services.admin.privacy.rows import Person
+from crm_core.services.admin.privacy.words_rules import Words
 from crm_core.services.analytics.methods import method
 from crm_core.services.collaboration import files, notifications
 from crm_core.settings import settings
-from crm_core.vocabulary import ActivityKind, Choice, MessageDirection, PrivacyState
+from crm_core.vocabulary import Action, ActivityKind, Choice, MessageDirection, PrivacyState
 
 FOLDER = "privacy"
 DAYS = 7
@@ -54,6 +55,7 @@ LEFT_OUT = (
     "What other people wrote only for each other is left out: internal notes, and the words of notes that colleagues took.",
     "Names and addresses of other people in lists of recipients are left out, and which colleague did something. A letter or a message is given as it "
     "was written, also where it names somebody else.",
+    "Files on records of other people and of companies are not in here, even where they name you: they are looked at by hand.",
     "Backups are not searched; they are deleted one after the other.",
 )
 
@@ -71,39 +73,60 @@ class Part:
 
 @job("privacy.copy", title="Put a person's data together", keep_days=30)
 def copy_job(task: Job, request_id: int) -> None:
-    """Reads first and writes the file, then says where it lies; begun anew, it makes the same file again."""
+    """Reads first and writes the file, then says where it lies; begun anew, it makes the same file again. Whoever asked for it must still be allowed to."""
     with read_session() as session:
         request = session.get_one(PrivacyRequest, request_id)
         if request.state is not PrivacyState.RUNNING or request.job_id != task.id:
             return
-        actor = load(session, request.by_id or 0)
+        actor = task.asker(session)
+        rows.require_all(actor, Action.MANAGE)
         who = rows.person(session, (request.entity, request.record_id))
+        words = Words(who.names, who.emails, who.phones, house.region(session))
         parts = [*collect(session, actor, who), *analyses(session, who)]
-        attached = session.execute(select(_FILES).where(rows.about(_FILES.name, who), _FILES.c.deleted_at.is_(None))).all()
-        content = packed(session, actor, request, parts, attached)
-    name = f"{FOLDER}/{secrets.token_hex(16)}.zip"
-    path = settings().data_dir / name
+        mine = or_(rows.about(_FILES.name, who), rows.on_business(who, companies=False))
+        attached = session.execute(select(_FILES).where(mine, _FILES.c.deleted_at.is_(None), _FILES.c.sha256 != "")).all()
+        organisation = house.of(session)
+    by_hand = _by_hand(who, words)
+    folder = settings().data_dir / FOLDER
+    name = f"{request_id}-{secrets.token_hex(16)}.zip"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        folder.mkdir(parents=True, exist_ok=True)
+        for half in folder.glob(f"{request_id}-*.zip"):  # of a worker that was killed over it
+            half.unlink(missing_ok=True)
+        pack(folder / name, organisation.name if organisation else "", actor, request, parts, attached)
         with task.transaction() as session:
-            _finish(session, actor, task.id, request_id, name, who, parts)
+            _finish(session, actor, task.id, request_id, f"{FOLDER}/{name}", who, parts, by_hand)
             task.report(1, 1)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         raise Unavailable("The file could not be kept: the data folder is full or can't be written to.", permanent=True) from error
     except BaseException:
-        path.unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         raise
 
 
-def _finish(session: Session, actor: Actor, job_id: str, request_id: int, name: str, who: Person, parts: Iterable[Part]) -> None:
+def _by_hand(who: Person, words: Words) -> list[dict[str, Any]]:
+    """The files of others that may hold something about the person, looked through a batch at a time."""
+    found: list[dict[str, Any]] = []
+    after: Any = None
+    while len(found) < scrubbing.MOST_BY_HAND:
+        with read_session() as session:
+            after, named = scrubbing.to_look_at(session, who, words, after)
+        found += named
+        if after is None:
+            break
+    return found[: scrubbing.MOST_BY_HAND]
+
+
+def _finish(
+    session: Session, actor: Actor, job_id: str, request_id: int, name: str, who: Person, parts: Iterable[Part], by_hand: list[dict[str, Any]]
+) -> None:  # fmt: skip
     request = session.get_one(PrivacyRequest, request_id)
     if request.job_id != job_id:
         raise Superseded("Another job has taken this request over.")
     request.state, request.done_at, request.expires_at = PrivacyState.DONE, utcnow(), utcnow() + timedelta(days=DAYS)
     request.file = name
-    request.outcome = {"counts": {part.label: len(part.rows) for part in parts}}
+    request.outcome = {"counts": {part.label: len(part.rows) for part in parts}, "by_hand": by_hand}
     session.add(request)
     for key, one in who.places:
         reads.exported(session, actor, key, [one], words="ZIP, for the person")
@@ -265,12 +288,13 @@ def analyses(session: Session, who: Person) -> list[Part]:
 # --- writing -----------------------------------------------------------------------------------------------------------------------
 
 
-def packed(session: Session, actor: Actor, request: PrivacyRequest, parts: list[Part], attached: Iterable[Any]) -> bytes:
-    """The ZIP: ``index.html``, ``data.json``, ``csv/…``, ``files/…``."""
-    out = io.BytesIO()
+def pack(path: Path, house_name: str, actor: Actor, request: PrivacyRequest, parts: list[Part], attached: Iterable[Any]) -> None:
+    """Write the ZIP: ``index.html``, ``data.json``, ``csv/…``, ``files/…``. It grows in the data folder; in memory is one file at a time."""
     lost = []
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("data.json", json.dumps(_as_json(request, parts), ensure_ascii=False, indent=1, default=str))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        with file.open("data.json", "w") as out:
+            for text in json.JSONEncoder(ensure_ascii=False, indent=1, default=str).iterencode(_as_json(request, parts)):
+                out.write(text.encode())
         for part in parts:
             table = to_csv(part.columns, ([_cell(value) for value in line] for line in part.rows))
             file.writestr(f"csv/{part.key}.csv", table)
@@ -279,9 +303,7 @@ def packed(session: Session, actor: Actor, request: PrivacyRequest, parts: list[
                 file.writestr(f"files/{row.id}-{files.file_name(row.name)}", files.content_of(row.sha256))
             except Unavailable:
                 lost.append(row.name)
-        organisation = house.of(session)
-        file.writestr("index.html", page(organisation.name if organisation else "", actor, parts, lost))
-    return out.getvalue()
+        file.writestr("index.html", page(house_name, actor, parts, lost))
 
 
 def _as_json(request: PrivacyRequest, parts: Iterable[Part]) -> dict[str, Any]:

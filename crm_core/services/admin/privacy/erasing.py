@@ -41,7 +41,7 @@ def steps() -> list[Step]:
     left; the files last."""
     own = ["contact", "lead", "contact_point", *(name for name in rows.tables() if name not in _BY_HAND), *rows.HANGING]
     return [
-        *(("wipe", name) for name in own), ("accounts", ""), ("bulk", ""), ("tables", ""), *(("sweep", name) for name in scrubbing.swept_tables()),
+        *(("wipe", name) for name in own), ("hand", ""), ("accounts", ""), ("bulk", ""), ("tables", ""), *(("sweep", name) for name in scrubbing.swept_tables()),
         *(("files", name) for name in scrubbing.SEARCHED), ("finish", ""),
     ]  # fmt: skip
 
@@ -118,6 +118,9 @@ def _look(session: Session, step: Step, request: PrivacyRequest, after: Any) -> 
         return *scrubbing.holding(session, name, words_of(session, who), after), []
     if kind == "files":
         return scrubbing.holding_files(session, name, words_of(session, who), after)
+    if kind == "hand":
+        beyond, named = scrubbing.to_look_at(session, who, words_of(session, who), after, erasing=True)
+        return beyond, [], named
     return scrubbing.holding_tables(session, who, after) if kind == "tables" else (None, [name], [])
 
 
@@ -130,6 +133,8 @@ def _do(session: Session, step: Step, request: PrivacyRequest, after: Any, seen:
         return None, scrubbing.take_out_of_accounts(session, who, words_of(session, who))
     if kind == "bulk":
         return None, scrubbing.take_out_of_bulk(session, who)
+    if kind == "hand":
+        return beyond, 0
     if kind == "tables":
         return beyond, scrubbing.take_out_of_tables(session, who, keys)
     if kind == "files":
@@ -146,7 +151,8 @@ def _note(session: Session, request: PrivacyRequest, step: Step, at: int, after:
     if label and done:
         counts[label] = counts.get(label, 0) + done
     busy = [*request.outcome.get("busy", []), *(seen[2] if kind == "files" else [])]
-    request.outcome = {**request.outcome, "counts": counts, "busy": sorted(set(busy))}
+    by_hand = [*request.outcome.get("by_hand", []), *(seen[2] if kind == "hand" else [])][: scrubbing.MOST_BY_HAND]
+    request.outcome = {**request.outcome, "counts": counts, "busy": sorted(set(busy)), "by_hand": by_hand}
     request.cursor = {"at": at, "after": after}
     session.add(request)
     session.flush()

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from crm_core import events, jobs, lists, reads, search
 from crm_core.access import Actor, require
 from crm_core.entities import entity
-from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted, Unavailable
+from crm_core.errors import Conflict, Invalid, NotFound, Unavailable
 from crm_core.kit import clock
 from crm_core.kit.text import clean, clip, fold
 from crm_core.models import PrivacyRequest
@@ -95,22 +95,16 @@ class Line:
 @dataclass(frozen=True)
 class Preview:
     """What an erasure would do. ``shared``: names and addresses that others have too, left in other people's texts; ``refit``: analyses that were reckoned
-    with the person; ``busy``: files of imports that hold them and are not done, which stand in the way."""
+    with the person; ``busy``: files of imports that hold them and are not done, which stand in the way; ``mentions``: texts about others in which they are
+    named, as many as were found in a few seconds: ``more``, if there may be more."""
 
     subject: Subject
     lines: tuple[Line, ...]
     shared: tuple[str, ...]
     refit: tuple[Mapping[str, Any], ...]
     busy: tuple[str, ...]
-
-
-def _require(actor: Actor, action: Action) -> None:
-    """The right to work on requests; and since a copy holds everything, nothing may be hidden from whoever makes it."""
-    require(actor, "privacy", action)
-    if actor.masks:
-        raise NotPermitted(
-            "Your role hides fields of records. Whoever answers people about their data must see all of it: ask an administrator."
-        )
+    mentions: int = 0
+    more: bool = False
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------------------
@@ -118,7 +112,7 @@ def _require(actor: Actor, action: Action) -> None:
 
 def find_people(session: Session, actor: Actor, q: str) -> list[Found]:
     """Contacts and leads that a search finds, those in the bin too; a lead that became a contact stands with the contact."""
-    _require(actor, Action.READ)
+    rows.require_all(actor, Action.READ)
     found: list[Found] = []
     for key in rows.PEOPLE:
         table, hits = entity(key).table, search.matching(session, key, q)
@@ -135,7 +129,7 @@ def find_people(session: Session, actor: Actor, q: str) -> list[Found]:
 
 def find(session: Session, actor: Actor, *, done: bool = False, limit: int = 200) -> list[Request]:
     """The requests that wait or are under way, the most urgent first; with ``done`` those that are finished, the latest first."""
-    _require(actor, Action.READ)
+    rows.require_all(actor, Action.READ)
     state = _REQUESTS.c.state
     query = select(PrivacyRequest).where(state.not_in(ACTIVE) if done else state.in_(ACTIVE))
     query = query.order_by(_REQUESTS.c.id.desc()) if done else query.order_by(_REQUESTS.c.due_on, _REQUESTS.c.id)
@@ -144,7 +138,7 @@ def find(session: Session, actor: Actor, *, done: bool = False, limit: int = 200
 
 def get(session: Session, actor: Actor, entity_key: str, record_id: int) -> Subject:
     """A person with what they asked; NotFound for what is no person."""
-    _require(actor, Action.READ)
+    rows.require_all(actor, Action.READ)
     key, one = _root(session, entity_key, record_id)
     reads.looked(session, actor, key, one)
     return _subject(session, actor, key, one, rows.records_of(session, (key, one)))
@@ -235,7 +229,7 @@ def note(
     reason: str = "",
 ) -> int:
     """Write down what a person asked, to be done by its day; gives the number of the request. Conflict when the same is asked already."""
-    _require(actor, Action.MANAGE)
+    rows.require_all(actor, Action.MANAGE)
     return _note(session, actor, *_root(session, entity_key, record_id), kind, asked_on, reason).id
 
 
@@ -285,7 +279,7 @@ def _refuse_beside(session: Session, key: str, one: int, other: PrivacyKind) -> 
 
 def decline(session: Session, actor: Actor, request_id: int, *, reason: str) -> None:
     """Close a request that waits, with the reason that the person is told."""
-    _require(actor, Action.MANAGE)
+    rows.require_all(actor, Action.MANAGE)
     row = session.get(PrivacyRequest, request_id, with_for_update=True)
     if row is None or row.state is not PrivacyState.OPEN:
         raise Conflict("This request is not waiting any more.")
@@ -306,7 +300,7 @@ def _start(session: Session, actor: Actor, row: PrivacyRequest) -> None:
 
 def go_on(session: Session, actor: Actor, request_id: int) -> None:
     """Take up work that stands still, where it stopped."""
-    _require(actor, Action.MANAGE)
+    rows.require_all(actor, Action.MANAGE)
     row = session.get(PrivacyRequest, request_id, with_for_update=True)
     if row is None or row.state is not PrivacyState.RUNNING:
         raise Conflict("This request is not under way any more.")
@@ -321,7 +315,7 @@ def go_on(session: Session, actor: Actor, request_id: int) -> None:
 
 def make_copy(session: Session, actor: Actor, entity_key: str, record_id: int, *, asked_on: date | None = None) -> int:
     """Begin to put everything together that is kept about a person; the file is for whoever asks here. Gives the number of the request."""
-    _require(actor, Action.MANAGE)
+    rows.require_all(actor, Action.MANAGE)
     key, one = _root(session, entity_key, record_id)
     _refuse_beside(session, key, one, PrivacyKind.ERASURE)
     row = _active(session, key, one, PrivacyKind.REPORT) or _note(session, actor, key, one, PrivacyKind.REPORT, asked_on, "")
@@ -333,7 +327,7 @@ def make_copy(session: Session, actor: Actor, entity_key: str, record_id: int, *
 
 def file(session: Session, actor: Actor, request_id: int) -> tuple[str, bytes]:
     """Name and content of the report, for whoever asked for it and as long as it lies there."""
-    _require(actor, Action.MANAGE)
+    rows.require_all(actor, Action.MANAGE)
     row = session.get(PrivacyRequest, request_id)
     if row is None or row.by_id != actor.user_id or not row.file:
         raise NotFound(f"There is no such file. A copy is only for whoever made it, and for {DAYS} days.")
@@ -351,15 +345,16 @@ def file(session: Session, actor: Actor, request_id: int) -> tuple[str, bytes]:
 
 def preview(session: Session, actor: Actor, entity_key: str, record_id: int) -> Preview:
     """What an erasure would do, counted kind by kind; nothing is done."""
-    _require(actor, Action.MANAGE)
+    rows.require_all(actor, Action.MANAGE)
     key, one = _root(session, entity_key, record_id)
     who = rows.person(session, (key, one))
     shown = [name for name in ("contact", "lead", "contact_point", *rows.tables(), *rows.HANGING) if TABLES[name].label]
     counted = ((name, rows.count(session, name, who)) for name in dict.fromkeys(shown))
     lines = [Line(TABLES[name].label, many, _fate(name), TABLES[name].why) for name, many in counted if many]
+    words = erasing.words_of(session, who)
     return Preview(
         _subject(session, actor, key, one, who), tuple(lines), who.shared, tuple(erasing.fitted(session, who)),
-        tuple(scrubbing.busy_imports(session, erasing.words_of(session, who))),
+        tuple(scrubbing.busy_imports(session, words)), *scrubbing.mentions(session, who, words),
     )  # fmt: skip
 
 
@@ -384,7 +379,7 @@ def erase(
     Conflict when it is under way, when the person was changed, converted or imported since the preview, and while an unfinished import holds them.
     Events: contact.erasure_begun, lead.erasure_begun.
     """
-    _require(actor, Action.MANAGE)
+    rows.require_all(actor, Action.MANAGE)
     key, one = _root(session, entity_key, record_id)
     who = rows.person(session, (key, one))
     subject = _subject(session, actor, key, one, who)

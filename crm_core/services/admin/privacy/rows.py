@@ -8,15 +8,17 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select, union
 from sqlmodel import Session
 
 from crm_core import house
+from crm_core.access import Actor, require
 from crm_core.entities import entity
 from crm_core.erased import key_of
+from crm_core.errors import NotPermitted
 from crm_core.kit.text import email_key, fold, phone_key
 from crm_core.models import ContactPoint, Event, ImportRun, Segment
 from crm_core.models.base import Base
 from crm_core.personal_data import TABLES, Held
 from crm_core.services.customers import withdrawing
 from crm_core.veil import MASK
-from crm_core.vocabulary import PointKind
+from crm_core.vocabulary import Action, PointKind
 
 Place = tuple[str, int]
 PEOPLE = ("contact", "lead")
@@ -56,6 +58,15 @@ class Person:
     def addresses(self) -> list[str]:
         """Addresses and numbers as lists of blocked ones hold them."""
         return sorted({email_key(one) for one in (*self.emails, *self.phones)})
+
+
+def require_all(actor: Actor, action: Action) -> None:
+    """The right to work on requests; and since a copy holds everything, nothing may be hidden from whoever makes it."""
+    require(actor, "privacy", action)
+    if actor.masks:
+        raise NotPermitted(
+            "Your role hides fields of records. Whoever answers people about their data must see all of it: ask an administrator."
+        )
 
 
 def root(session: Session, entity_key: str, record_id: int) -> Place:
@@ -190,6 +201,22 @@ def _placed(table: Any, who: Person, *, with_hanging: bool) -> ColumnElement[boo
     if "ids" in table.c:  # lists that went out know their records
         mine += [and_(table.c.entity == key, table.c.ids.contains(f",{one},")) for key in PEOPLE for one in who.ids(key)]
     return or_(false(), *mine)
+
+
+def on_business(who: Person, *, companies: bool = True) -> ColumnElement[bool]:
+    """The files on deals and orders of the person, and on their companies; without ``companies`` on that one alone which is nobody else's."""
+    table, contacts = table_of("attachment"), entity("contact").table
+    theirs = select(contacts.c.account_id).where(contacts.c.id.in_(who.contacts))
+    firm = (
+        or_(table.c.record_id.in_(who.accounts), table.c.record_id.in_(theirs))
+        if companies
+        else table.c.record_id.in_(who.accounts)
+    )
+    deals = (
+        and_(table.c.entity == key, table.c.record_id.in_(select(entity(key).table.c.id).where(about(entity(key).table.name, who))))
+        for key in ("deal", "order")
+    )
+    return or_(*deals, and_(table.c.entity == "account", firm))
 
 
 def count(session: Session, name: str, who: Person) -> int:

@@ -1,15 +1,33 @@
 """What the erasure writes, batch by batch: rows about the person lose what tells of them, and everybody else's texts their name and addresses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Text, UniqueConstraint, cast, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Text,
+    UniqueConstraint,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlmodel import Session
 
 from crm_core import db, search
 from crm_core.channels import email as outgoing
 from crm_core.entities import ENTITIES
+from crm_core.errors import Unavailable
 from crm_core.fields import registry
 from crm_core.frames import arrow
 from crm_core.kit.clock import utcnow
@@ -30,6 +48,10 @@ BATCH = 300
 TABLES_AT_ONCE = 20
 SPAN = 50_000
 """Rows of a table that one statement looks through."""
+MOST_MENTIONS, COUNTING_SECONDS, COUNTED_AT_ONCE = 500, 2.0, 10_000
+"""How far mentions are counted before an erasure; how many rows one statement looks through then, so that it can stop in time."""
+MOST_BY_HAND = 200
+"""Files that a request names as to be looked at; a person on more of them is a case of its own."""
 
 _EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 _FILES: Any = Attachment.__table__  # type: ignore[attr-defined]
@@ -195,9 +217,9 @@ def texts_of(name: str) -> list[Any]:
     return [column for column in table.c if is_text(column) and column.name in {*held.words, *held.wiped} - own]
 
 
-def _holding(columns: Iterable[Any], words: Words) -> ColumnElement[bool]:
+def _holding(columns: Iterable[Any], likes: Sequence[str]) -> ColumnElement[bool]:
     as_text = [cast(column, Text) if isinstance(column.type, JSON) else column for column in columns]
-    return or_(*(column.ilike(pattern, escape="\\") for column in as_text for pattern in words.likes))
+    return or_(*(column.ilike(pattern, escape="\\") for column in as_text for pattern in likes))
 
 
 def swept_tables() -> list[str]:
@@ -217,9 +239,40 @@ def holding(session: Session, name: str, words: Words, after: Any = None) -> tup
         last = session.execute(select(func.max(key))).scalar() or 0
         end = (after or 0) + SPAN if (after or 0) + SPAN < last else None
         beyond += [key <= end] if end is not None else []
-    wanted = select(key).where(_holding(texts_of(name), words), *beyond).order_by(key).limit(BATCH)
+    wanted = select(key).where(_holding(texts_of(name), words.likes), *beyond).order_by(key).limit(BATCH)
     found = list(session.execute(wanted).scalars())
     return (found[-1] if len(found) == BATCH else end), found
+
+
+def mentions(session: Session, who: Person, words: Words) -> tuple[int, bool]:
+    """How many rows about others hold a word, and whether there may be more: counted up to ``MOST_MENTIONS`` and for at most ``COUNTING_SECONDS``, the
+    small tables first and of each the latest rows, so that it takes no longer in a large workspace."""
+    if not words:
+        return 0, False
+    end, found = time.monotonic() + COUNTING_SECONDS, 0
+    tables = [rows.table_of(name) for name in swept_tables() if name != "privacy_request"]
+    ends = {table.name: session.execute(select(func.max(_key(table)))).scalar() if _numbered(table) else None for table in tables}
+    for table in sorted(tables, key=lambda one: (ends[one.name] or 0, one.name)):
+        others = and_(_holding(texts_of(table.name), words.spelled), not_(rows.about(table.name, who)))
+        for span in _spans(table, ends[table.name]):
+            if found >= MOST_MENTIONS or time.monotonic() > end:
+                return min(found, MOST_MENTIONS), True
+            some = select(_key(table)).where(others, *span).limit(MOST_MENTIONS - found).subquery()
+            found += int(session.execute(select(func.count()).select_from(some)).scalar_one())
+    return found, False
+
+
+def _numbered(table: Any) -> bool:
+    return _key(table).type.python_type is int
+
+
+def _spans(table: Any, last: int | None) -> Iterator[list[ColumnElement[bool]]]:
+    """Clauses that cut a table into parts, the latest rows first."""
+    if not _numbered(table):
+        yield []
+        return
+    for upper in range(last or 0, 0, -COUNTED_AT_ONCE):
+        yield [_key(table) <= upper, _key(table) > upper - COUNTED_AT_ONCE]
 
 
 def sweep(session: Session, name: str, words: Words, request_id: int, keys: Sequence[Any]) -> int:
@@ -294,6 +347,29 @@ def _contents(name: str, file: str) -> list[bytes]:
     base = outgoing.outbox_folder() / file if name == "mail_delivery" else store.settings().data_dir / file
     paths = base.parent.glob(f"{base.stem}*") if name == "import_run" else [base]
     return [path.read_bytes() for path in paths if path.is_file()]
+
+
+def to_look_at(
+    session: Session, who: Person, words: Words, after: Any = None, *, erasing: bool = False
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Looks through the next files on records of others. Gives where to go on, and those that somebody must look at: which name the person as far as
+    they can be read (texts, mail, Office documents), and all on their companies. An erasure takes no files off deals and orders: there these too."""
+    own = or_(rows.about(_FILES.name, who), rows.on_business(who, companies=False) if not erasing else false())
+    clause = and_(_FILES.c.deleted_at.is_(None), _FILES.c.sha256 != "", not_(own))
+    beyond = [_FILES.c.id > after] if after is not None else []
+    near = case((rows.on_business(who), 1), else_=0).label("near")
+    found = session.execute(select(_FILES, near).where(clause, *beyond).order_by(_FILES.c.id).limit(BATCH)).all()
+    named = [{"entity": row.entity, "id": row.record_id, "file": row.name} for row in found if row.near or _names(row, words)]
+    return (found[-1].id if len(found) == BATCH else None), named
+
+
+def _names(row: Any, words: Words) -> bool:
+    if not words or words.within(row.name):
+        return bool(words)
+    try:
+        return words.inside(files.content_of(row.sha256))
+    except Unavailable:
+        return False
 
 
 def busy_imports(session: Session, words: Words) -> list[str]:

@@ -32,14 +32,19 @@ class Words:
     def likes(self) -> list[str]:
         """LIKE patterns with ``\\`` as the sign that frees others, of which one fits every text that may hold a word: in any case that people write, and as
         SQLite's JSON writes it."""
+        apart = {"%".join(self._digits(phone)[-7:]) for phone in self.phones if len(self._digits(phone)) >= 6}
+        return self.spelled + [f"%{one}%" for one in sorted(apart)]
+
+    @cached_property
+    def spelled(self) -> list[str]:
+        """Those of names, addresses and numbers as they are written here: what fits one of them holds a word, as far as no other word begins or ends with it."""
         plain = {
             spelling
             for one in self._spellings()
             for spelling in ((one,) if one.isascii() else (one, one.lower(), one.upper(), one.title()))
         }
         whole = {form for one in plain for form in (one, json.dumps(one)[1:-1])}
-        apart = {"%".join(self._digits(phone)[-7:]) for phone in self.phones if len(self._digits(phone)) >= 6}
-        return [f"%{_freed(one)}%" for one in sorted(whole)] + [f"%{one}%" for one in sorted(apart)]
+        return [f"%{_freed(one)}%" for one in sorted(whole)]
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 
 import pandas as pd
 import pytest
-from sqlalchemy import JSON, Date, Enum, Numeric, inspect, select, text, update
+from sqlalchemy import JSON, Date, Enum, Numeric, delete, inspect, select, text, update
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import col
 
@@ -30,6 +30,7 @@ from crm_core.models import (
     ImportRun,
     Notification,
     PrivacyRequest,
+    RolePermission,
     Suppression,
     User,
 )
@@ -43,12 +44,13 @@ from crm_core.services.admin.privacy import copying, requests, rows, scrubbing
 from crm_core.services.admin.privacy.words_rules import GONE, Words
 from crm_core.services.analytics import metrics
 from crm_core.services.analytics.metric_rules import AREAS
-from crm_core.services.collaboration import files, suppressions
+from crm_core.services.collaboration import activities, files, suppressions
 from crm_core.services.inbox import raws
 from crm_core.services.sales import leads
 from crm_core.settings import settings
 from crm_core.vocabulary import (
     Action,
+    ActivityKind,
     Against,
     ContactWay,
     ImportState,
@@ -326,6 +328,65 @@ def assert_complete(actor, request_id, contact):
         assert any(one.startswith("files/") for one in packed.namelist()) and "csv/contact.csv" in packed.namelist()
         assert data["data"]["analyses"]["rows"][0]["Values"]["customer_id"] == contact
         assert actor.name not in page
+
+
+def test_files_of_their_own_are_in_the_copy_and_others_are_named_to_be_looked_at(ida):
+    root, contact, _ = ida
+    firm = do(crud.create, root, "account", {"name": "Firm"}).id
+    other = do(crud.create, root, "contact", {"name": "Ole Berg", "account_id": firm}).id
+    do(crud.update, root, "contact", contact, {"account_id": firm})
+    far = do(crud.create, root, "account", {"name": "Far away"}).id
+    deal = do(crud.create, root, "deal", {"name": "D", "contact_id": contact, "account_id": firm}).id
+    for key, one, name, content in (
+        ("contact", contact, "passport.txt", b"P"), ("deal", deal, "offer.txt", b"O"), ("account", firm, "contract.pdf", b"%PDF"),
+        ("account", far, "minutes.txt", b"There: Ida  Holmgren"), ("account", far, "else.txt", b"Nobody"), ("contact", other, "cv.txt", b"Ole"),
+    ):  # fmt: skip
+        do(files.attach, root, key, one, name=name, content=content)
+    copy = do(requests.make_copy, root, "contact", contact)
+    work(copy)
+    with zipfile.ZipFile(io.BytesIO(look(requests.file, root, copy)[1])) as packed:
+        assert sorted(one.partition("-")[2] for one in packed.namelist() if one.startswith("files/")) == [
+            "offer.txt",
+            "passport.txt",
+        ]
+        assert "minutes.txt" not in packed.read("index.html").decode(), "what others have is nothing for the person"
+    named = lambda one: {(row["file"], row["entity"], row["id"]) for row in one.outcome["by_hand"]}  # noqa: E731
+    asked = {one.id: one for one in look(requests.get, root, "contact", contact).requests}
+    assert named(asked[copy]) == {("contract.pdf", "account", firm), ("minutes.txt", "account", far)}
+    erasure = begin(root, contact)
+    work(erasure)
+    asked = {one.id: one for one in look(requests.get, root, "contact", contact).requests}
+    assert named(asked[erasure]) == named(asked[copy]) | {("offer.txt", "deal", deal)}, "an erasure takes none off a deal"
+
+
+def test_a_preview_counts_the_texts_about_others_and_stops_in_time(ida_anywhere, monkeypatch):
+    root, contact, _ = ida_anywhere
+    assert (look(requests.preview, root, "contact", contact).mentions, look(requests.preview, root, "contact", contact).more) == (
+        0,
+        False,
+    )
+    do(activities.log, root, "contact", contact, kind=ActivityKind.NOTE, text="Ida Holmgren came by")
+    for words in ("Ask Ida Holmgren", "IDA HOLMGREN", "write to ida@holm.example", "Ida came", "Holmgren, Ida"):
+        do(crud.create, root, "account", {"name": "Firm", "description": words})
+    found = look(requests.preview, root, "contact", contact)
+    before = found.mentions
+    assert before >= 4 and not found.more, "each account, and its event; not what is her own"
+    monkeypatch.setattr(scrubbing, "MOST_MENTIONS", 2)
+    found = look(requests.preview, root, "contact", contact)
+    assert (found.mentions, found.more) == (2, True)
+    monkeypatch.setattr(scrubbing, "COUNTING_SECONDS", -1)
+    found = look(requests.preview, root, "contact", contact)
+    assert (found.mentions, found.more) == (0, True)
+
+
+def test_a_copy_is_not_made_for_whoever_lost_the_right_meanwhile(ida):
+    root, contact, _ = ida
+    copy = do(requests.make_copy, root, "contact", contact)
+    with write_session() as session:
+        session.execute(delete(RolePermission).where(RolePermission.entity == "privacy"))
+    with pytest.raises(NotPermitted):
+        work(copy)
+    assert not (settings().data_dir / copying.FOLDER).exists()
 
 
 # --- what may go wrong ---------------------------------------------------------------------------------------------------------------
