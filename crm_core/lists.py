@@ -405,7 +405,8 @@ def choices(
         chosen = _choices(session, actor, entity_key, q, limit)
     if actor.masked(entity_key, found.title):
         chosen = {record_id: f"{found.label} {record_id}" for record_id in chosen}
-    chosen = persons.subjects(session, actor, entity_key, chosen)
+    else:
+        chosen = persons.subjects(session, actor, entity_key, chosen)
     return {**titles(session, actor, entity_key, include), **chosen}
 
 

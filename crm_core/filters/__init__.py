@@ -18,7 +18,7 @@ Segment, mark and event take ``"on": "account"`` to ask the record behind a refe
 
 from crm_core.fields import to_json
 from crm_core.filters.binding import AGGREGATES, bind
-from crm_core.filters.first import first_fitting, unaskable
+from crm_core.filters.first import first_fitting, tells, unaskable
 from crm_core.filters.leaves import folded, is_choice
 from crm_core.filters.nodes import (
     COMPARISONS,
@@ -73,6 +73,7 @@ __all__ = [
     "is_choice",
     "predicate",
     "relative_day",
+    "tells",
     "to_json",
     "to_sql",
     "unaskable",

@@ -7,9 +7,10 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import exists, select
 from sqlmodel import Session
 
-from crm_core.access import system
+from crm_core.access import Actor, system
 from crm_core.entities import entity
 from crm_core.errors import CrmError
+from crm_core.fields import resolve
 from crm_core.filters.nodes import Ast
 from crm_core.filters.sql import where
 
@@ -44,6 +45,25 @@ def first_fitting(session: Session, entity_key: str, record_id: int, rules: Iter
         if session.execute(select(exists(select(table.c.id).where(mine, clause)))).scalar_one():
             return rule
     return None
+
+
+def tells(session: Session, actor: Actor, entity_key: str, ast: Ast | None, *fields: str) -> bool:
+    """Whether it would tell the actor what their role hides, that a rule with this filter fits a record: it asks for something that they may not ask for.
+    ``fields``: what else it goes by, as paths."""
+    if not actor.masks:
+        return False
+    for path in fields:
+        try:
+            spec, _ = resolve(session, entity_key, path)
+        except CrmError:
+            continue
+        if actor.masked(spec.entity, spec.key):
+            return True
+    try:
+        where(session, entity_key, ast, actor)
+    except CrmError:
+        return True
+    return False
 
 
 def unaskable(session: Session, entity_key: str, ast: Ast | None) -> str:

@@ -173,3 +173,10 @@ def test_nothing_is_looked_up_for_a_reader_from_whom_nothing_is_hidden(cast):
     assert not persons.hides(cast["root"]) and persons.hides(cast["ana"])
     texts = {1: "Call"}
     assert persons.subjects(None, cast["root"], "task", texts) is texts
+
+
+def test_a_hidden_subject_is_chosen_by_kind_and_number_as_lists_call_it(cast):
+    ticket = do(crud.create, cast["root"], "ticket", {"subject": "Leaking"}).id
+    for veils in (frozenset(), frozenset({("ticket", "subject")})):
+        blind = replace(cast["root"], masks=frozenset({("ticket", "subject")}), veils=veils)
+        assert look(lists.choices, blind, "ticket") == look(lists.titles, blind, "ticket", [ticket]) == {ticket: f"Ticket {ticket}"}

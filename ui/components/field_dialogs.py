@@ -120,7 +120,8 @@ def _place(field_id: int, ids: list[int]) -> None:
 @st.dialog("Value", on_dismiss=close)
 def edit_value(entity_key: str, key: str, value: pick_lists.Value) -> None:
     """Rename a value, in the records too, or offer it no longer."""
-    st.caption(f"Held by {fmt.plural(value.used, 'record')}.")
+    if value.used is not None:
+        st.caption(f"Held by {fmt.plural(value.used, 'record')}.")
     name = st.text_input("Value", value=value.value, key="value_name", max_chars=pick_lists.MAX_LENGTH)
     with st.container(horizontal=True, gap="small"):
         renamed = st.button(

@@ -28,11 +28,11 @@ MAX_LENGTH, MAX_VALUES = 120, 500
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a list: whether it is offered, and how many records hold it."""
+    """A value of a list: whether it is offered, and how many records hold it; None for whoever may not read the field."""
 
     value: str
     active: bool
-    used: int
+    used: int | None
 
 
 def find(session: Session, actor: Actor) -> list[FieldSpec]:
@@ -49,10 +49,13 @@ def is_list(spec: FieldSpec) -> bool:
 
 
 def values(session: Session, actor: Actor, entity_key: str, key: str) -> list[Value]:
-    """The values of a list, offered ones first, each with its number of records; values found only in records come last."""
+    """The values of a list, offered ones first, each with its number of records; values found only in records come last. Of a field that the actor's
+    role hides what is offered is told, and nothing of records."""
     require(actor, "custom_field", Action.READ)
     spec = _spec(session, entity_key, key)
     offered = _offered(session, spec)
+    if actor.masked(entity_key, key):
+        return [Value(value, active, None) for value, active in sorted(offered.items(), key=lambda pair: not pair[1])]
     used = _used(session, spec)
     known = [Value(value, active, used.pop(value, 0)) for value, active in offered.items()]
     stray = [Value(value, False, count) for value, count in sorted(used.items(), key=lambda pair: sort_key(pair[0]))]

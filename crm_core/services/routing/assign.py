@@ -21,6 +21,7 @@ from crm_core.services.helpdesk import tickets
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.services.routing import choice_rules, standing
 from crm_core.services.routing.choice_rules import Candidate
+from crm_core.services.routing.rules import rule_told, untold
 from crm_core.services.routing.standing import KINDS, Need
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import Action, RouteMethod, RouteOutcome
@@ -174,8 +175,10 @@ def _carry_out(session: Session, actor: Actor, key: str, record: Any, found: Pro
         _take_turn(session, rule, found)
         _ASSIGN[key](session, system(actor.via), record.id, found.user_id)
         _leave_queue(session, key, record.id)
+        receiver = notifications.reader(session, found.user_id)
+        called = rule_told(rule.id, rule.name, untold(session, receiver) if receiver is not None else set())
         notifications.notify(
-            session, found.user_id, kind="assigned.rule", params={"rule": rule.name}, entity=key, record_id=record.id, dedupe_key=f"assigned:{_told_by(session, key, record.id)}"
+            session, found.user_id, kind="assigned.rule", params={"rule": called}, entity=key, record_id=record.id, dedupe_key=f"assigned:{_told_by(session, key, record.id)}"
         )  # fmt: skip
     elif outcome is RouteOutcome.WAITS and rule is not None:
         _join_queue(session, key, record.id, rule)

@@ -14,6 +14,7 @@ from crm_core.entities import entity
 from crm_core.models import RoutingDecision
 from crm_core.services.routing import assign
 from crm_core.services.routing.choice_rules import WHY_NOT, Candidate
+from crm_core.services.routing.rules import rule_told, untold
 from crm_core.services.routing.standing import KINDS
 from crm_core.vocabulary import Action, RouteMethod, RouteOutcome
 
@@ -94,9 +95,8 @@ def preview(session: Session, actor: Actor, entity_key: str, record_id: int) -> 
     shown = tuple(_considered(assign.plain(one), names, found.user_id) for one in _in_order(found.candidates, found.user_id))
     who = names.get(found.user_id or 0, "")
     at = assign.utcnow()
-    return DecisionView(
-        0, entity_key, record_id, title, rule.name if rule else "", rule.method if rule else None, outcome, who, "", at, shown
-    )
+    said = rule_told(rule.id, rule.name, untold(session, actor)) if rule else ""
+    return DecisionView(0, entity_key, record_id, title, said, rule.method if rule else None, outcome, who, "", at, shown)
 
 
 def _seen(actor: Actor, key: str) -> Any:
@@ -110,10 +110,10 @@ def _views(session: Session, actor: Actor, rows: Sequence[Any]) -> list[Decision
         for key in {row.entity for row in rows}
     }
     people = {one["user_id"] for row in rows for one in row.candidates} | {row.user_id for row in rows if row.user_id}
-    names = lists.titles(session, actor, "user", people)
+    names, hidden = lists.titles(session, actor, "user", people), untold(session, actor)
     return [
         DecisionView(
-            row.id, row.entity, row.record_id, titles[row.entity].get(row.record_id, ""), row.rule_name, row.method, row.outcome,
+            row.id, row.entity, row.record_id, titles[row.entity].get(row.record_id, ""), rule_told(row.rule_id, row.rule_name, hidden), row.method, row.outcome,
             names.get(row.user_id or 0, ""), row.why, row.at,
             tuple(_considered(one, names, row.user_id) for one in sorted(row.candidates, key=lambda one: _rank(one, row.user_id))),
         )

@@ -86,7 +86,7 @@ def _by_rule(session: Session, actor: Actor, ticket: Ticket, why: Mapping[str, A
     if made is None or made.outcome is not RouteOutcome.GIVEN:
         return "found nobody else by the assignment rules" if made is not None and made.outcome is RouteOutcome.STAYS else ""
     user = session.get(User, made.user_id or 0)
-    return f"gave it to {user.name} by the rule “{made.rule_name}”" if user is not None else ""
+    return f"gave it to {user.name} by an assignment rule" if user is not None else ""
 
 
 def _to_team(session: Session, actor: Actor, ticket: Ticket, team_id: int) -> str:

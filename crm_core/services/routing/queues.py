@@ -15,8 +15,9 @@ from crm_core.kit.text import clean
 from crm_core.models import QueueItem, RoutingRule, Team, WorkQueue
 from crm_core.ordering import alphabetical
 from crm_core.records import refuse_stale
-from crm_core.services.routing.rules import require_all
+from crm_core.services.routing.rules import require_all, rule_told, untold
 from crm_core.services.routing.standing import KINDS
+from crm_core.veil import MASK
 from crm_core.vocabulary import Action
 
 MOST_WAIT = 60 * 24 * 31
@@ -116,7 +117,8 @@ def remove(session: Session, actor: Actor, queue_id: int) -> None:
 
 
 def waiting(session: Session, actor: Actor, *, entity_key: str | None = None) -> list[Waiting]:
-    """What waits among the records that the actor may see, the oldest first."""
+    """What waits among the records that the actor may see, the oldest first. A queue tells no more than the rule that led there."""
+    hidden = untold(session, actor)
     queues = {row.id: row for row in session.exec(select(WorkQueue))}
     rules = {row.id: row.name for row in session.exec(select(RoutingRule))}
     found: list[Waiting] = []
@@ -126,9 +128,11 @@ def waiting(session: Session, actor: Actor, *, entity_key: str | None = None) ->
             titles = lists.titles(session, actor, key, [row.record_id for row in items])
             for row in items:
                 queue = queues.get(row.queue_id) if row.queue_id else None
+                called = rule_told(row.rule_id, queue.name, hidden) if queue else ""
+                rule = rule_told(row.rule_id, rules.get(row.rule_id or 0, ""), hidden)
                 found.append(
                     Waiting(
-                        key, row.record_id, titles.get(row.record_id, ""), queue.name if queue else "", rules.get(row.rule_id or 0, ""), row.since,
+                        key, row.record_id, titles.get(row.record_id, ""), called, "" if rule == MASK else rule, row.since,
                         queue.max_wait_minutes if queue else None,
                     )
                 )  # fmt: skip

@@ -10,12 +10,13 @@ from crm_core import events
 from crm_core.access import Actor, require
 from crm_core.errors import Invalid, NotFound, NotPermitted
 from crm_core.fields import registry
-from crm_core.filters import in_words, unaskable, where
+from crm_core.filters import in_words, tells, unaskable, where
 from crm_core.kit.text import clean
 from crm_core.models import RoutingRule, RoutingTurn, Team, User, WorkQueue
 from crm_core.records import refuse_stale
 from crm_core.services.routing.choice_rules import TOP_SKILL, WEIGHTS
 from crm_core.services.routing.standing import KINDS
+from crm_core.veil import MASK
 from crm_core.vocabulary import Action, RouteMethod, Scope
 
 MOST_WEIGHT = 100
@@ -234,6 +235,23 @@ def _skill(given: Mapping[str, Any] | None) -> dict[str, Any]:
         if given.get("field")
         else {"name": clean(str(given["name"]))[:60], "min": level}
     )
+
+
+def untold(session: Session, actor: Actor) -> set[int] | None:
+    """Rules whose name might tell what the actor's role hides, since they go by it; None: nothing is hidden, so that even the name of a rule that is gone
+    may be read."""
+    if not actor.masks:
+        return None
+    return {row.id for row in _ordered(session) if tells(session, actor, row.entity, row.filter, *_paths(row))}
+
+
+def _paths(row: RoutingRule) -> list[str]:
+    return [str(one["field"]) for one in (row.territory, row.skill) if one and one.get("field")]
+
+
+def rule_told(rule_id: int | None, name: str, hidden: set[int] | None) -> str:
+    """The name of a rule for a reader to whom ``hidden`` ones are not told; of one that is gone nobody knows what it went by."""
+    return MASK if name and hidden is not None and (rule_id is None or rule_id in hidden) else name
 
 
 def _ordered(session: Session) -> list[RoutingRule]:

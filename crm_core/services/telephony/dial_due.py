@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import String, and_, case, cast, exists, func, literal, or_, select
+from sqlalchemy import String, and_, case, cast, exists, false, func, literal, or_, select
 from sqlmodel import Session
 
 from crm_core import house
@@ -71,13 +71,19 @@ _CLOCK_OF = ("phone", "timezone", "preferred_hours")
 """What says by whose clock, and when, somebody is called: to whom a role hides one of these, the hour counts nobody out."""
 
 
+def timeless(actor: Actor) -> list[str]:
+    """The kinds of people of whom the actor does not know when they may be called: neither the hour nor that somebody waits for it counts for these."""
+    return [key for key in consent.PEOPLE if any(actor.masked(key, field) for field in _CLOCK_OF)]
+
+
 def kinds(actor: Actor, dial: DialList) -> list[str]:
     """What the people of a list are, of what the actor reads: contacts, leads."""
     return [key for key in (consent.PEOPLE if not dial.entity else (dial.entity,)) if actor.can(key, Action.READ)]
 
 
-def due(session: Session, actor: Actor, dial: DialList, key: str) -> Any:
-    """SELECT of the contacts or leads of a list whose time has come, whoever may see them: ``seen``, ``taken`` and what ``hindered`` asks."""
+def due(session: Session, actor: Actor, dial: DialList, key: str, *, asleep: bool = False) -> Any:
+    """SELECT of the contacts or leads of a list whose time has come, whoever may see them: ``seen``, ``taken`` and what ``hindered`` asks. ``asleep``:
+    with those who only wait for the hours in which they may be called."""
     table, now = entity(key).table, utcnow()
     promised = ENTRIES.c.wait == DialWait.CALLBACK
     reserved = and_(
@@ -103,7 +109,7 @@ def due(session: Session, actor: Actor, dial: DialList, key: str) -> Any:
         .where(
             ENTRIES.c.list_id == dial.id,
             ENTRIES.c.state == DialState.WAITING,
-            or_(ENTRIES.c.due_at.is_(None), ENTRIES.c.due_at <= now),
+            or_(ENTRIES.c.due_at.is_(None), ENTRIES.c.due_at <= now, ENTRIES.c.wait == DialWait.HOURS if asleep else false()),
         )
         .order_by(case((promised, 0), else_=1), ENTRIES.c.rank, ENTRIES.c.id)
     )
@@ -170,8 +176,8 @@ def _stand(session: Session, actor: Actor, dial: DialList) -> Due:
     waits: dict[DialWait, int] = {}
     opens: list[datetime] = []
     for key in consent.PEOPLE if not dial.entity else (dial.entity,):
-        by_hours = not any(actor.masked(key, field) for field in _CLOCK_OF)
-        for row in session.execute(due(session, actor, dial, key)):
+        by_hours = key not in timeless(actor)
+        for row in session.execute(due(session, actor, dial, key, asleep=not by_hours)):
             change = hindered(actor, row, clock, by_hours=by_hours)
             if "wait" in change:
                 waits[change["wait"]] = waits.get(change["wait"], 0) + 1

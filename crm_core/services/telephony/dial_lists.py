@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, delete, false, func, insert, or_, select, update
+from sqlalchemy import and_, case, delete, false, func, insert, not_, or_, select, update
 from sqlmodel import Session
 
 from crm_core import db, events, lists
@@ -296,7 +296,9 @@ def progress(session: Session, actor: Actor, list_id: int) -> Progress:
 def progress_of(session: Session, actor: Actor, dials: Sequence[DialList]) -> dict[int, Progress]:
     """Where lists stand that the actor may see: whom they can call now is asked as the press asks that takes the next person."""
     require(actor, "activity", Action.CREATE)
-    late = case((and_(ENTRIES.c.due_at.is_not(None), ENTRIES.c.due_at > utcnow()), 1), else_=0)
+    person = case((ENTRIES.c.contact_id.is_not(None), "contact"), else_="lead")
+    untold = and_(ENTRIES.c.wait == DialWait.HOURS, person.in_(dial_due.timeless(actor)))
+    late = case((and_(ENTRIES.c.due_at.is_not(None), ENTRIES.c.due_at > utcnow(), not_(func.coalesce(untold, False))), 1), else_=0)
     query = (
         select(ENTRIES.c.list_id, ENTRIES.c.state, ENTRIES.c.wait, late, func.count(), func.min(ENTRIES.c.due_at))
         .where(ENTRIES.c.list_id.in_([dial.id for dial in dials]))

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from crm_core.access import Actor
 from crm_core.entities import entity
-from crm_core.models import RoutingDecision, RoutingRule, User, WorkQueue
+from crm_core.models import RoutingDecision, RoutingRule, User
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.steps.base import Context, Done, Names, Param, Result, Skipped, StepKind
 from crm_core.services.routing import assign
@@ -31,10 +31,9 @@ def _route(context: Context, step: Step) -> Result:
 
 def _told(session: Session, made: RoutingDecision, owner_id: int | None) -> Result:
     if made.outcome is RouteOutcome.GIVEN:
-        return Done(f"Given to {_name(session, made.user_id)} by the rule “{made.rule_name}”")
+        return Done(f"Given to {_name(session, made.user_id)} by an assignment rule")
     if made.outcome is RouteOutcome.WAITS:
-        queue = session.get(WorkQueue, made.queue_id) if made.queue_id else None
-        return Done("Nobody is free: it waits" + (f" in the queue “{queue.name}”" if queue else ""))
+        return Done("Nobody is free: it waits" + (" in a queue" if made.queue_id else ""))
     if made.outcome is RouteOutcome.STAYS:
         return Skipped(f"Nobody else is free: it stays with {_name(session, owner_id)}")
     return Skipped("No rule fits it")

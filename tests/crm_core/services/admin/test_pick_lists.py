@@ -1,5 +1,7 @@
 """Editable lists: add, rename (in the records too), take out of use without losing what records hold."""
 
+from dataclasses import replace
+
 import pytest
 
 from crm_core import records
@@ -48,6 +50,16 @@ def test_a_value_out_of_use_stays_in_the_records_and_is_counted(cast):
         shown = {value.value: value for value in pick_lists.values(session, root, "account", "industry")}
     assert shown["Retail"].used == 1 and not shown["Retail"].active
     assert shown["Software"].active and shown["Software"].used == 0
+
+
+def test_of_a_hidden_field_it_is_told_what_is_offered_and_nothing_of_records(cast):
+    account(cast["root"], industry="Retail")
+    blind = replace(cast["root"], masks=frozenset({("account", "industry")}))
+    with read_session() as session:
+        known = pick_lists.values(session, cast["root"], "account", "industry")
+        told = pick_lists.values(session, blind, "account", "industry")
+    assert {one.used for one in told} == {None} and {one.value for one in told} == {one.value for one in known}
+    assert sum(one.used for one in known) == 1
 
 
 def test_bad_changes_are_refused_with_a_sentence(cast):

@@ -129,7 +129,7 @@ def test_a_record_is_given_by_the_rules_or_stays_where_it_is(cast):
     work()
     (made,) = all_of(RoutingDecision)
     assert (made.user_id, made.why) == (alice.user_id, "Automation “Call new leads”")
-    assert said() == [("done", "Given to Alice Rep by the rule “lead rule”"), ("skipped", "Root owns it already")]
+    assert said() == [("done", "Given to Alice Rep by an assignment rule"), ("skipped", "Root owns it already")]
 
 
 def test_an_owner_who_is_to_be_relieved_gives_the_record_away_and_a_full_team_lets_it_wait(cast):

@@ -107,7 +107,7 @@ def test_after_a_pause_of_the_worker_the_same_deed_counts_once_and_a_kept_promis
     watched(900)
     watched(901)
     assert (
-        said(late.id) == [(75, "raised the priority to high"), (100, "gave it to Sam Agent by the rule “All”")]
+        said(late.id) == [(75, "raised the priority to high"), (100, "gave it to Sam Agent by an assignment rule")]
         and said(kept.id) == []
     )
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -240,6 +241,30 @@ def test_who_may_do_what(cast):
         see(decisions.of_record, cast["alice"], "lead", hidden)
     with pytest.raises(NotPermitted):
         see(decisions.find, cast["alice"])
+
+
+def test_a_rule_that_goes_by_a_hidden_field_is_named_to_nobody_to_whom_it_is_hidden(cast):
+    queue = do(queues.save, cast["root"], None, name="Rich people")
+    big = {"field": "estimated_minor", "cmp": "ge", "value": 100}
+    rule(cast, name="Over a million", filter=big, queue_id=queue.id)
+    rule(cast, name="Everybody else")
+    rich, poor, waits = lead(cast, estimated_minor=500), lead(cast), lead(cast, estimated_minor=500)
+    assert give(cast, "lead", rich) and give(cast, "lead", poor)
+    for name in ("alice", "charlie"):
+        profile(cast, name, takes_work=False)
+    assert give(cast, "lead", waits) is None
+    blind = replace(cast["root"], masks=frozenset({("lead", "estimated_minor")}))
+    named = {
+        actor: [see(decisions.of_record, actor, "lead", one)[0].rule for one in (rich, poor)] for actor in (cast["root"], blind)
+    }
+    assert list(named.values()) == [["Over a million", "Everybody else"], ["•••", "Everybody else"]]
+    assert {one.rule for one in see(decisions.find, blind)[0]} == {"•••", "Everybody else"}
+    assert see(decisions.preview, blind, "lead", waits).rule == "•••"
+    said = [[(one.queue, one.rule) for one in see(queues.waiting, actor)] for actor in (cast["root"], blind)]
+    assert said == [[("Rich people", "Over a million")], [("•••", "")]]
+    (made,) = [one for one in see(rules.find, cast["root"]) if one.name == "Over a million"]
+    do(rules.remove, cast["root"], made.id)
+    assert see(decisions.of_record, blind, "lead", rich)[0].rule == "•••", "nobody knows any more what it went by"
 
 
 def test_bad_input_is_refused_with_a_sentence(cast):

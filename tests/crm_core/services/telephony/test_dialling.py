@@ -328,6 +328,14 @@ def test_the_count_tells_nobody_by_whose_clock_somebody_lives_whose_number_or_ho
     assert at(evening, dial_lists.progress, alice, list_id).waits == {DialWait.HOURS: 2}
     found = at(evening, dial_lists.progress, blind, list_id)
     assert (found.due, found.waits, found.next_at) == (3, {}, None)
+    assert at(evening, dialling.take_next, alice, list_id) is not None
+    assert {wait for (wait,) in at(evening, _waits)} == {None, DialWait.HOURS}, "the press wrote down who waits for the hour"
+    kept = at(evening, dial_lists.progress, blind, list_id)
+    assert (kept.due + kept.taken, kept.waits, kept.next_at) == (3, {}, None), "and that tells nobody either"
+
+
+def _waits(session):
+    return [(one,) for one in session.exec(select(DialEntry.wait))]
 
 
 def test_a_list_keeps_the_holidays_of_working_hours(cast):
