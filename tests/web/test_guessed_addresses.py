@@ -75,7 +75,10 @@ def test_the_api_tells_of_a_hidden_or_deleted_record_what_it_tells_of_none(world
         key = next(key for key in RECORDS if path.startswith(f"/{verbs.path_of(key)}/"))
         numbers = [MISSING, *(found[key] for found in (there, gone) if key in found)]
         said = [told(charlie(method, path.format(record_id=one), body, if_match='"v1"')) for one in numbers]
-        none = [charlie(method, path.format(record_id=one), body, if_match='"v1"') for one in (("x",) if asked > 60 else ("x", "-1", str(2**31)))]
+        none = [
+            charlie(method, path.format(record_id=one), body, if_match='"v1"')
+            for one in (("x",) if asked > 60 else ("x", "-1", str(2**31)))
+        ]
         asked += len(said) + len(none)
         if set(said) != {said[0]} or said[0][0] not in ((403, 404) if key == "product" else (404,)) or SECRET in str(said):
             wrong[f"{method} {path}"] = said

@@ -308,13 +308,21 @@ def by_hand(actor: Actor, found: Sequence[Any]) -> None:
         return
     with st.expander(f"{fmt.plural(len(found), 'file', 'files')} to be looked at by hand", icon=":material/folder_open:"):
         st.caption("They name the person or hang on their company, deals or orders, and may hold data of others too.")
-        for one in found:
-            page = page_of(actor, ENTITIES[one["entity"]].page) if one["entity"] in ENTITIES else None
-            words = f"{fmt.md(one['file'])} · {label_of(one['entity'])} {one['id']}"
-            if page is None:
-                st.markdown(words)
-            else:
-                st.page_link(page, label=words, icon=":material/open_in_new:", query_params={"id": str(one["id"])})
+        for (key, record_id), names in _by_record(found).items():
+            page, record = page_of(actor, ENTITIES[key].page) if key in ENTITIES else None, f"{label_of(key)} {record_id}"
+            with st.container(gap=None):
+                if page is None:
+                    st.markdown(record)
+                else:
+                    st.page_link(page, label=record, icon=":material/open_in_new:", query_params={"id": str(record_id)})
+                st.caption("  \n".join(map(fmt.md, names)))
+
+
+def _by_record(found: Sequence[Any]) -> dict[tuple[str, int], list[str]]:
+    made: dict[tuple[str, int], list[str]] = {}
+    for one in found:
+        made.setdefault((one["entity"], one["id"]), []).append(one["file"])
+    return made
 
 
 def nobody(title: str, text: str) -> None:

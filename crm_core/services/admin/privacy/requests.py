@@ -96,7 +96,7 @@ class Line:
 class Preview:
     """What an erasure would do. ``shared``: names and addresses that others have too, left in other people's texts; ``refit``: analyses that were reckoned
     with the person; ``busy``: files of imports that hold them and are not done, which stand in the way; ``mentions``: texts about others in which they are
-    named, as many as were found in a few seconds: ``more``, if there may be more."""
+    named, as many as were found in their latest rows: ``more``, if there may be more."""
 
     subject: Subject
     lines: tuple[Line, ...]

@@ -48,8 +48,10 @@ BATCH = 300
 TABLES_AT_ONCE = 20
 SPAN = 50_000
 """Rows of a table that one statement looks through."""
-MOST_MENTIONS, COUNTING_SECONDS, COUNTED_AT_ONCE = 500, 2.0, 10_000
-"""How far mentions are counted before an erasure; how many rows one statement looks through then, so that it can stop in time."""
+MOST_MENTIONS, COUNTING_SECONDS = 500, 3.0
+"""How far mentions are counted before an erasure."""
+COUNTED, COUNTED_AT_ONCE = 100_000, 25_000
+"""So many of the latest rows of a table are looked through then; so many by one statement, so that it can stop in time."""
 MOST_BY_HAND = 200
 """Files that a request names as to be looked at; a person on more of them is a case of its own."""
 
@@ -245,8 +247,8 @@ def holding(session: Session, name: str, words: Words, after: Any = None) -> tup
 
 
 def mentions(session: Session, who: Person, words: Words) -> tuple[int, bool]:
-    """How many rows about others hold a word, and whether there may be more: counted up to ``MOST_MENTIONS`` and for at most ``COUNTING_SECONDS``, the
-    small tables first and of each the latest rows, so that it takes no longer in a large workspace."""
+    """How many rows about others hold a word, and whether there may be more: counted up to ``MOST_MENTIONS`` in the latest ``COUNTED`` rows of each table,
+    the small ones first, and for at most ``COUNTING_SECONDS``, so that it takes no longer in a large workspace."""
     if not words:
         return 0, False
     end, found = time.monotonic() + COUNTING_SECONDS, 0
@@ -259,7 +261,7 @@ def mentions(session: Session, who: Person, words: Words) -> tuple[int, bool]:
                 return min(found, MOST_MENTIONS), True
             some = select(_key(table)).where(others, *span).limit(MOST_MENTIONS - found).subquery()
             found += int(session.execute(select(func.count()).select_from(some)).scalar_one())
-    return found, False
+    return found, any((last or 0) > COUNTED for last in ends.values())
 
 
 def _numbered(table: Any) -> bool:
@@ -267,12 +269,13 @@ def _numbered(table: Any) -> bool:
 
 
 def _spans(table: Any, last: int | None) -> Iterator[list[ColumnElement[bool]]]:
-    """Clauses that cut a table into parts, the latest rows first."""
+    """Clauses that cut the latest rows of a table into parts, the last ones first."""
     if not _numbered(table):
         yield []
         return
-    for upper in range(last or 0, 0, -COUNTED_AT_ONCE):
-        yield [_key(table) <= upper, _key(table) > upper - COUNTED_AT_ONCE]
+    least = max(0, (last or 0) - COUNTED)
+    for upper in range(last or 0, least, -COUNTED_AT_ONCE):
+        yield [_key(table) <= upper, _key(table) > max(least, upper - COUNTED_AT_ONCE)]
 
 
 def sweep(session: Session, name: str, words: Words, request_id: int, keys: Sequence[Any]) -> int:

@@ -143,7 +143,7 @@ def test_an_owner_who_is_to_be_relieved_gives_the_record_away_and_a_full_team_le
     do(tickets.create, sam, {"subject": "It squeaks", "owner_id": None})
     work()
     assert see(leads.get, root, lead.id).owner_id == alice.user_id
-    assert said()[1] == ("done", "Nobody is free: it waits in the queue “Later”")
+    assert said()[1] == ("done", "Nobody is free: it waits in a queue")
 
 
 def survey(actor, **values):
