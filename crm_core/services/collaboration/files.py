@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from crm_core import events, lists, records
 from crm_core.access import Actor
 from crm_core.entities import RECORDS
-from crm_core.errors import Invalid, NotFound, Unavailable
+from crm_core.errors import Invalid, NotFound, NotPermitted, Unavailable
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import Attachment
@@ -105,11 +105,7 @@ def take_off(session: Session, file_ids: Iterable[int]) -> None:
 
 def read(session: Session, actor: Actor, file_id: int) -> tuple[str, str, bytes]:
     """Name, type to hand out and content of a file, for whoever may see its record."""
-    row = _live(session, file_id)
-    try:
-        records.get(session, actor, row.entity, row.record_id)
-    except NotFound as error:
-        raise NotFound("This file does not exist, or is not shared with you.") from error
+    row = _seen(session, actor, file_id)
     return row.name, row.media_type if row.media_type in HARMLESS else OPAQUE, content_of(row.sha256)
 
 
@@ -132,7 +128,7 @@ def forget(digest: str) -> None:
 
 def remove(session: Session, actor: Actor, file_id: int) -> None:
     """Take a file off its record. The content stays in the data folder, where other records may share it."""
-    row = _live(session, file_id)
+    row = _seen(session, actor, file_id)
     record = records.get(session, actor, row.entity, row.record_id, action=Action.EDIT)
     row.deleted_at = clock.utcnow()
     session.add(row)
@@ -159,11 +155,16 @@ def _of(session: Session, entity_key: str, record_id: int) -> Sequence[Attachmen
     return session.exec(query.order_by(col(Attachment.id).desc())).all()
 
 
-def _live(session: Session, file_id: int) -> Attachment:
-    row = session.get(Attachment, file_id)
-    if row is None or row.deleted_at is not None:
-        raise NotFound("This file does not exist, or is not shared with you.")
-    return row
+def _seen(session: Session, actor: Actor, file_id: int) -> Attachment:
+    """A file, for whoever sees its record; of others it is told as of one that does not exist."""
+    row = session.get(Attachment, file_id) if 0 < file_id < 2**31 else None
+    try:
+        if row is not None and row.deleted_at is None:
+            records.get(session, actor, row.entity, row.record_id)
+            return row
+    except (NotFound, NotPermitted):
+        pass
+    raise NotFound("This file does not exist, or is not shared with you.")
 
 
 def _path(digest: str) -> Path:

@@ -1,5 +1,7 @@
 """Files on records: kept once, handed out only through the check, never as something that a browser runs."""
 
+from dataclasses import replace
+
 import pytest
 
 from crm_core.errors import Invalid, NotFound, NotPermitted, Unavailable
@@ -68,6 +70,16 @@ def test_who_may_not_see_the_record_finds_no_file_and_who_only_reads_adds_none(c
     with pytest.raises(NotPermitted):
         do(files.remove, cast["ana"], row.id)
     assert look(files.read, cast["ana"], row.id)[2] == b"%PDF hello"
+
+
+def test_a_guessed_file_is_one_that_does_not_exist(cast, deal):
+    row = put(cast["alice"], deal)
+    keyless = replace(cast["charlie"], grants={})
+    for actor in (cast["charlie"], keyless):
+        for verb in (files.read, files.remove):
+            for number in (row.id, 987_654, -1, 10**30):
+                with pytest.raises(NotFound, match="This file does not exist, or is not shared with you"):
+                    do(verb, actor, number)
 
 
 def test_a_removed_file_is_gone_and_its_twin_stays(cast, deal):
