@@ -1,20 +1,23 @@
 """What a campaign added, first; what can only be counted, after that."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.services.marketing import outcomes, plans
-from crm_core.services.marketing.outcomes import Group, Outcome, WayOutcome
+from crm_core.services.marketing.outcomes import Group, Outcome, Slice, WayOutcome
 from crm_core.vocabulary import Outlet
 from ml.lift import Difference
 from ui import format as fmt
 from ui.cache import cached
+from ui.components.campaign_members import WORDS, address_of
 from ui.components.header import empty_state
 from ui.components.table import Cell, Column, table
-from ui.navigation import page_of
+from ui.navigation import go, page_of
 
 TABLES = ("campaign_member", "campaign_plan", "campaign_channel", "mail_delivery", "sales_order", "deal", "lead")
 
@@ -28,9 +31,9 @@ def results_tab(actor: Actor, campaign_id: int) -> None:
     goal, mailed = cached(_planned, campaign_id, entities=("campaign",), tables=("campaign_plan",))
     _verdict(actor, found, goal)
     _figures(actor, found)
-    _groups(actor, found, mailed=mailed)
-    _by_way(actor, found)
-    _wordings(actor, found)
+    _groups(actor, campaign_id, found, mailed=mailed)
+    _by_way(actor, campaign_id, found)
+    _wordings(actor, campaign_id, found)
     _how(actor, found)
 
 
@@ -111,89 +114,98 @@ def _metric(label: str, value: str, note: str, help_text: str) -> None:
     st.metric(label, value, delta=fmt.md(note), delta_color="off", delta_arrow="off", border=True, height="stretch", help=help_text)
 
 
-BY_MAIL = ("Delivered", "Opened", "Clicked", "Replied", "Unsubscribed")
+BY_MAIL = ("sent", "bounced", "opened", "clicked", "replied", "left")
 """What is known of a message that went out by mail, and of nothing else."""
 
 
-def _cells(actor: Actor, group: Group, *, money: bool, mailed: bool = True, control: bool = False) -> dict[str, str]:
-    def part(count: int) -> str:
-        return f"{count:,}" + (f" ({fmt.percent(actor, count / group.people)})" if group.people else "")
+def _count(actor: Actor, campaign_id: int, count: int, behind: Slice, *, of: int = 0) -> Cell:
+    """A number of members, which leads to them; ``of``: how many could have been."""
+    share = f" ({fmt.percent(actor, count / of)})" if of else ""
+    return Cell(f"{count:,}{share}", href=address_of(campaign_id, behind) if count else None)
 
-    found = {"Group": group.name, "People": f"{group.people:,}"}
+
+def _cells(actor: Actor, campaign_id: int, group: Group, behind: Slice, *, money: bool, mailed: bool = True) -> dict[str, Cell]:
+    def part(what: str) -> Cell:
+        return _count(actor, campaign_id, getattr(group, what), replace(behind, what=what), of=group.people)
+
+    found = {"Group": Cell(group.name), "People": _count(actor, campaign_id, group.people, behind)}
     if mailed:
-        touched = [f"{group.sent:,}", part(group.opened), part(group.clicked), part(group.replied), part(group.left)]
-        found |= dict(zip(BY_MAIL, [fmt.NOTHING] * len(BY_MAIL) if control else touched, strict=True))
-    found["Converted"] = part(group.converted)
-    return found | ({"Revenue": fmt.money(actor, group.revenue_minor, compact=True)} if money else {})
+        found |= {WORDS[what]: Cell(fmt.NOTHING) if behind.held_out else part(what) for what in BY_MAIL}
+    found["Converted"] = part("converted")
+    return found | ({"Revenue": Cell(fmt.money(actor, group.revenue_minor, compact=True))} if money else {})
 
 
-def _groups(actor: Actor, found: Outcome, *, mailed: bool) -> None:
+def _groups(actor: Actor, campaign_id: int, found: Outcome, *, mailed: bool) -> None:
     with st.container(border=True, gap="small", key="result_groups"):
         st.markdown("**Addressed and held out, side by side**")
-        rows = [_cells(actor, found.treated, money=found.may_see_money, mailed=mailed)]
+        sides = [(found.treated, Slice("people"))]
         if found.control.people:
-            rows.append(_cells(actor, found.control, money=found.may_see_money, mailed=mailed, control=True))
+            sides.append((found.control, Slice("people", held_out=True)))
+        rows = [_cells(actor, campaign_id, group, behind, money=found.may_see_money, mailed=mailed) for group, behind in sides]
         _table(rows, key="groups_table", label="Addressed and held out, side by side")
         if found.treated.bounced:
-            st.caption(
-                fmt.md(f"{fmt.plural(found.treated.bounced, 'address', 'addresses')} bounced and will not be written to again.")
-            )
+            st.caption("Addresses that bounced will not be written to again.")
 
 
-def _table(rows: list[dict[str, str]], *, key: str, label: str) -> None:
+def _table(rows: list[dict[str, Cell]], *, key: str, label: str) -> None:
     first, *others = rows[0]
-    table(
+    happened = table(
         [Column(first, first, sortable=False), *(Column(name, name, right=True, sortable=False, named=True) for name in others)],
-        [(place, [Cell(words) for words in row.values()]) for place, row in enumerate(rows)],
+        [(place, list(row.values())) for place, row in enumerate(rows)],
         key=key,
         label=label,
     )
+    if happened.followed:
+        go("campaign", **dict(parse_qsl(urlsplit(happened.followed).query)))
 
 
-def _by_way(actor: Actor, found: Outcome) -> None:
+def _by_way(actor: Actor, campaign_id: int, found: Outcome) -> None:
     """Each way of several, against those of the same people who were held out of all of them."""
     if not found.by_way:
         return
     with st.container(border=True, gap="small", key="result_ways"):
         st.markdown("**By channel**")
-        _table([_way_cells(actor, one, found) for one in found.by_way], key="ways_table", label="What came of each channel")
+        rows = [_way_cells(actor, campaign_id, one, found) for one in found.by_way]
+        _table(rows, key="ways_table", label="What came of each channel")
         st.caption(
             "Chance held a person out of every channel or of none, so each line compares the people of that channel alone. Who is reached by two is in both "
             "lines: what the one adds to the other can't be told apart."
         )
 
 
-def _way_cells(actor: Actor, one: WayOutcome, found: Outcome) -> dict[str, str]:
-    def part(group: Group) -> str:
+def _way_cells(actor: Actor, campaign_id: int, one: WayOutcome, found: Outcome) -> dict[str, Cell]:
+    def part(group: Group, *, held_out: bool = False) -> Cell:
         share = f" ({fmt.percent(actor, group.converted / group.people)})" if group.people else ""
-        return f"{group.converted:,} of {group.people:,}{share}"
+        behind = Slice("converted", held_out, way=one.outlet.value)
+        words = f"{group.converted:,} of {group.people:,}{share}"
+        return Cell(words, href=address_of(campaign_id, behind) if group.converted else None)
 
     added = (
         f"{fmt.number(actor, one.share.value * 100, digits=1)} points ({_points(actor, one.share)})"
         if one.share.enough
         else "not enough data"
     )
-    cells = {"Channel": one.outlet.label, "Converted": part(one.treated), "Held out": part(one.control), "Added": added}
+    cells = {
+        "Channel": Cell(one.outlet.label), "Converted": part(one.treated), "Held out": part(one.control, held_out=True), "Added": Cell(added),
+    }  # fmt: skip
     if one.cost_minor is not None:
-        cells["Cost"] = (
-            f"{fmt.money(actor, one.cost_minor, compact=True)} of {fmt.money(actor, one.planned_minor, compact=True)} planned"
-        )
+        spent, planned = (fmt.money(actor, cost, compact=True) for cost in (one.cost_minor, one.planned_minor))
+        cells["Cost"] = Cell(f"{spent} of {planned} planned")
     if found.may_see_money and one.cost_minor is not None:
         back = one.return_on_cost if one.control.people else None
-        cells["Return on cost"] = fmt.NOTHING if back is None else fmt.percent(actor, back.value, 0)
+        cells["Return on cost"] = Cell(fmt.NOTHING if back is None else fmt.percent(actor, back.value, 0))
     return cells
 
 
-def _wordings(actor: Actor, found: Outcome) -> None:
+def _wordings(actor: Actor, campaign_id: int, found: Outcome) -> None:
     if len(found.variants) < 2:
         return
     with st.container(border=True, gap="small", key="result_wordings"):
         st.markdown("**Wordings**")
-        _table(
-            [_cells(actor, one, money=found.may_see_money) for one in found.variants],
-            key="wordings_table",
-            label="What came of each wording",
-        )
+        rows = [
+            _cells(actor, campaign_id, one, Slice("people", wording=one.name), money=found.may_see_money) for one in found.variants
+        ]
+        _table(rows, key="wordings_table", label="What came of each wording")
         for one in found.comparisons:
             for what, difference in (("clicks", one.clicks), ("conversions", one.conversions)):
                 st.caption(

@@ -167,6 +167,18 @@ export default function (component) {
           link.append(inner)
           td.append(link)
         } else td.append(inner)
+      } else if (cell.href) {
+        const link = document.createElement("a")
+        link.href = cell.href
+        link.append(cellContent(cell, column))
+        link.setAttribute("aria-label", `${column.label} ${cell.text}, ${row.cells[0].text}`)
+        link.onclick = (event) => {
+          event.stopPropagation()
+          if (event.ctrlKey || event.metaKey || event.shiftKey || event.button === 1) return
+          event.preventDefault()
+          setTriggerValue("followed", { href: cell.href })
+        }
+        td.append(link)
       } else td.append(cellContent(cell, column))
       tr.append(td)
     })

@@ -31,19 +31,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows: plain text, as a badge of a theme colour (``tone``), as a bar (``share`` 0–100), or as a warning (``hot``)."""
+    """What a cell shows: plain text, as a badge of a theme colour (``tone``), as a bar (``share`` 0–100), as a warning (``hot``), or as a link of its
+    own (``href``, not in the first column)."""
 
     text: str
     tone: str | None = None
     share: float | None = None
     hot: bool = False
+    href: str | None = None
 
 
 @dataclass(frozen=True)
 class Happened:
-    """What the user did with the table in this run. ``ticked``: a row whose round button was pressed."""
+    """What the user did with the table in this run. ``ticked``: a row whose round button was pressed; ``followed``: the address of a cell."""
 
     opened: int | None = None
+    followed: str | None = None
     ticked: int | None = None
     sorted: tuple[str, bool] | None = None
     selected: list[int] = field(default_factory=list)
@@ -97,6 +100,7 @@ def table(
         key=key,
         data=data,
         on_opened_change=_nothing,
+        on_followed_change=_nothing,
         on_sorted_change=_nothing,
         on_selected_change=_nothing,
         on_ticked_change=_nothing,
@@ -105,7 +109,9 @@ def table(
     opened = result.opened["id"] if result.opened else None
     ticked = result.ticked["id"] if result.ticked else None
     order = (str(result.sorted["key"]), bool(result.sorted["desc"])) if result.sorted else None
-    return Happened(opened if opened in known else None, ticked if ticked in known else None, order, chosen)
+    ways = {cell.href for _, cells in rows for cell in cells if cell.href}
+    followed = result.followed["href"] if result.followed and result.followed["href"] in ways else None
+    return Happened(opened if opened in known else None, followed, ticked if ticked in known else None, order, chosen)
 
 
 def _nothing() -> None:

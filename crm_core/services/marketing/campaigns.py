@@ -234,12 +234,20 @@ def members(
     size: int = 50,
 ) -> tuple[list[MemberRow], int]:
     """One page of the members whose person the actor may see, and their number; of those held out only, or of the others."""
-    get(session, actor, campaign_id)
     table = CampaignMember.__table__  # type: ignore[attr-defined]
     clause = and_(
-        table.c.campaign_id == campaign_id, inside(table), _people(actor, table), *([table.c.status == status] if status else []),
-        *([] if held_out is None else [table.c.is_control.is_(held_out)]),
+        inside(table), *([table.c.status == status] if status else []), *([] if held_out is None else [table.c.is_control.is_(held_out)])
     )  # fmt: skip
+    return listed(session, actor, campaign_id, clause, page=page, size=size)
+
+
+def listed(
+    session: Session, actor: Actor, campaign_id: int, clause: Any, *, page: int = 1, size: int = 50
+) -> tuple[list[MemberRow], int]:
+    """One page of the members for whom a clause holds and whose person the actor may see, and their number."""
+    get(session, actor, campaign_id)
+    table = CampaignMember.__table__  # type: ignore[attr-defined]
+    clause = and_(table.c.campaign_id == campaign_id, clause, _people(actor, table))
     total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one()
     rows = session.execute(select(table).where(clause).order_by(table.c.id).limit(size).offset((max(page, 1) - 1) * size)).all()
     names = {

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Float, and_, case, cast, func, literal, select
+from sqlalchemy import Float, and_, case, cast, false, func, literal, select
 from sqlmodel import Session
 
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
+from crm_core.errors import Invalid
 from crm_core.kit.clock import utcnow
 from crm_core.models import CampaignChannel, CampaignPlan, MailDelivery
-from crm_core.services.marketing import audience, plans, ways
+from crm_core.services.marketing import audience, campaigns, plans, ways
 from crm_core.services.marketing.audience import MEMBERS
 from crm_core.vocabulary import SOLD, Action, MailState, Outlet, StageKind
 from ml import lift
@@ -39,6 +40,30 @@ class Group:
     @property
     def conversion(self) -> float | None:
         return self.converted / self.people if self.people else None
+
+
+COUNTED = ("sent", "bounced", "opened", "clicked", "replied", "left", "converted")
+"""Of how many of a group each is known, in the order of its fields."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The members whom one number of the results counts. ``what``: one of ``COUNTED``, "people" for the whole group, "responded" for those who are
+    said to have responded or converted; ``wording`` and ``way`` (the value of an outlet) narrow it down, "" for any."""
+
+    what: str
+    held_out: bool = False
+    wording: str = ""
+    way: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One page of the members of a slice, how many the reader may see, and how many more the number counts."""
+
+    rows: list[campaigns.MemberRow]
+    total: int
+    hidden: int
 
 
 Groups = Mapping[tuple[bool, str | None, str | None], Group]
@@ -198,21 +223,15 @@ def _compare(variants: list[Group]) -> list[Comparison]:
 
 def _groups(session: Session, actor: Actor, plan: CampaignPlan, at: datetime) -> Groups:
     bought = _conversions(actor, plan, at).subquery()
-    sent = case((MAIL.c.state.in_((MailState.SENT, MailState.HANDED)), 1), else_=0)
-    bounced = case((MAIL.c.state == MailState.BOUNCED, 1), else_=0)
     amount = func.coalesce(bought.c.amount, 0)
-    joined = MEMBERS.outerjoin(MAIL, MAIL.c.id == MEMBERS.c.mail_id).outerjoin(bought, bought.c.member_id == MEMBERS.c.id)
-
-    def many(column: Any) -> Any:
-        return func.sum(case((column.is_not(None), 1), else_=0))
-
+    holds = _holds(bought)
+    many = [func.sum(case((holds[what], 1), else_=0)) for what in COUNTED]
     rows = session.execute(
         select(
-            MEMBERS.c.is_control, MEMBERS.c.variant, MEMBERS.c.ways, func.count(), func.sum(sent), func.sum(bounced), many(MEMBERS.c.opened_at),
-            many(MEMBERS.c.clicked_at), many(MEMBERS.c.replied_at), many(MEMBERS.c.unsubscribed_at), many(bought.c.member_id), func.sum(amount),
+            MEMBERS.c.is_control, MEMBERS.c.variant, MEMBERS.c.ways, func.count(), *many, func.sum(amount),
             func.sum(cast(amount, Float) * cast(amount, Float)),
         )
-        .select_from(joined)
+        .select_from(_with_deeds(bought))
         .where(MEMBERS.c.campaign_id == plan.campaign_id, MEMBERS.c.step.is_not(None))
         .group_by(MEMBERS.c.is_control, MEMBERS.c.variant, MEMBERS.c.ways)
     )  # fmt: skip
@@ -221,6 +240,50 @@ def _groups(session: Session, actor: Actor, plan: CampaignPlan, at: datetime) ->
         counts: list[Any] = [*(int(number or 0) for number in numbers[:-1]), float(numbers[-1] or 0)]
         found[(bool(control), variant, reached)] = Group(variant or "", *counts)
     return found
+
+
+def _with_deeds(bought: Any) -> Any:
+    """Members with their message and what they did."""
+    return MEMBERS.outerjoin(MAIL, MAIL.c.id == MEMBERS.c.mail_id).outerjoin(bought, bought.c.member_id == MEMBERS.c.id)
+
+
+def _holds(bought: Any) -> dict[str, Any]:
+    """When a member counts as each of ``COUNTED``, over ``_with_deeds``."""
+    return {
+        "sent": MAIL.c.state.in_((MailState.SENT, MailState.HANDED)), "bounced": MAIL.c.state == MailState.BOUNCED,
+        "opened": MEMBERS.c.opened_at.is_not(None), "clicked": MEMBERS.c.clicked_at.is_not(None), "replied": MEMBERS.c.replied_at.is_not(None),
+        "left": MEMBERS.c.unsubscribed_at.is_not(None), "converted": bought.c.member_id.is_not(None),
+    }  # fmt: skip
+
+
+def members(
+    session: Session, actor: Actor, campaign_id: int, wanted: Slice, *, page: int = 1, size: int = 50, at: datetime | None = None
+) -> Listed:
+    """The members behind a number of the results or of the overview, as far as the actor may see them. Raises Invalid for a number that there is not."""
+    clause = _clause(actor, plans.get(session, actor, campaign_id), wanted, at or utcnow())
+    rows, total = campaigns.listed(session, actor, campaign_id, clause, page=page, size=size)
+    mine = and_(MEMBERS.c.campaign_id == campaign_id, clause)
+    everybody = session.execute(select(func.count()).select_from(MEMBERS).where(mine)).scalar_one()
+    return Listed(rows, total, everybody - total)
+
+
+def _clause(actor: Actor, plan: CampaignPlan, wanted: Slice, at: datetime) -> Any:
+    parts = [MEMBERS.c.is_control.is_(wanted.held_out)]
+    if wanted.wording:
+        parts.append(MEMBERS.c.variant == wanted.wording)
+    if wanted.way:
+        parts.append(MEMBERS.c.ways.contains(f",{wanted.way},", autoescape=True))
+    if wanted.what == "responded":
+        return and_(*parts, campaigns.inside(MEMBERS), MEMBERS.c.status.in_(campaigns.RESPONDED))
+    if wanted.what == "people":
+        return and_(*parts, campaigns.inside(MEMBERS) if plan.launched_at is None else MEMBERS.c.step.is_not(None))
+    if wanted.what not in COUNTED:
+        raise Invalid("The results count nobody like that.")
+    if plan.launched_at is None:
+        return false()
+    bought = _conversions(actor, plan, at).subquery()
+    chosen = select(MEMBERS.c.id).select_from(_with_deeds(bought)).where(MEMBERS.c.campaign_id == plan.campaign_id)
+    return and_(*parts, MEMBERS.c.step.is_not(None), MEMBERS.c.id.in_(chosen.where(_holds(bought)[wanted.what])))
 
 
 def _conversions(actor: Actor, plan: CampaignPlan, at: datetime) -> Any:
@@ -261,7 +324,7 @@ def _deeds(actor: Actor, goal: str, start: datetime, end: datetime) -> Any:
 
 
 def _sum(name: str, groups: list[Group]) -> Group:
-    keys = ("people", "sent", "bounced", "opened", "clicked", "replied", "left", "converted", "revenue_minor", "squares")
+    keys = ("people", *COUNTED, "revenue_minor", "squares")
     return Group(name, *(sum(getattr(group, key) for group in groups) for key in keys))  # type: ignore[arg-type]
 
 

@@ -6,16 +6,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, update
 
-from crm_core.db import write_session
-from crm_core.errors import Conflict, NotFound
+from crm_core.db import bump, write_session
+from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.frames import touchpoints
 from crm_core.kit import clock
-from crm_core.models import CampaignMember, Order
+from crm_core.models import CampaignMember, Contact, MailDelivery, Order
 from crm_core.services import crud
 from crm_core.services.analytics import metrics
 from crm_core.services.analytics.metric_rules import METRICS
-from crm_core.services.marketing import campaigns, launching, outcomes, plans
-from crm_core.vocabulary import OrderStatus
+from crm_core.services.marketing import campaigns, launching, outcomes, plans, segments, ways
+from crm_core.services.marketing.outcomes import Slice
+from crm_core.vocabulary import MailState, MemberStatus, OrderStatus, Outlet
 from tests.crm_core.services.marketing.outreach import campaign, launch, members, no_quiet_hours, people
 from tests.verbs import do, look
 
@@ -146,3 +147,60 @@ def test_two_who_write_the_same_letter_do_not_overwrite_each_other(cast):
     with pytest.raises(Conflict, match="Somebody else"):
         do(plans.set_variants, cast["dana"], made, [{"subject": "Mine", "body": "x"}], base_versions=drawn)
     assert look(plans.variants, cast["dana"], made)[0].subject == "Theirs"
+
+
+def test_every_number_of_the_results_leads_to_a_list_of_as_many(cast):
+    no_quiet_hours(cast["root"])
+    reached = people(60)
+    made = campaign(cast["dana"], reached[:40], holdout_pct=20)
+    do(plans.set_variants, cast["dana"], made, [{"subject": key, "body": "x https://e.com"} for key in "AB"])
+    do(ways.choose, cast["dana"], made, [Outlet.EMAIL, Outlet.CALL_LIST])
+    extra = do(segments.create, cast["dana"], name="By phone", entity="contact", kind="static", record_ids=reached[30:])
+    do(ways.change, cast["dana"], made, Outlet.CALL_LIST, {"segment_ids": [extra]})
+    launch(cast["dana"], made)
+    addressed = [row for row in members(made) if not row.is_control]
+    held = [row for row in members(made) if row.is_control]
+    now = clock.utcnow()
+    order([row.contact_id for row in addressed[::4]] + [held[0].contact_id], now + timedelta(days=1))
+    marks = ("opened_at", "clicked_at", "replied_at", "unsubscribed_at")
+    with write_session() as session:
+        for step, mark in enumerate(marks, 2):
+            some = CampaignMember.id.in_([row.id for row in addressed[::step]])
+            session.execute(update(CampaignMember).where(some).values(**{mark: now}))
+        for number, row in enumerate(addressed):
+            state = MailState.BOUNCED if number % 5 == 0 else MailState.SENT
+            mail = MailDelivery(dedupe_key=f"m{row.id}", kind="campaign", address="x", address_key="x", next_at=now, state=state)
+            session.add(mail)
+            session.flush()
+            session.execute(update(CampaignMember).where(CampaignMember.id == row.id).values(mail_id=mail.id))
+        responded = CampaignMember.id.in_([row.id for row in addressed[:7]])
+        session.execute(update(CampaignMember).where(responded).values(status=MemberStatus.RESPONDED))
+        bump(session, "campaign_member")
+    at = now + timedelta(days=2)
+    found = look(outcomes.get, cast["dana"], made, at=at)
+    sides = [(found.treated, Slice("people")), (found.control, Slice("people", held_out=True))]
+    sides += [(one, Slice("people", wording=one.name)) for one in found.variants]
+    for one in found.by_way:
+        sides += [(one.treated, Slice("people", way=one.outlet.value)), (one.control, Slice("people", True, way=one.outlet.value))]
+    assert len(sides) == 8
+    for group, behind in sides:
+        for what in ("people", *outcomes.COUNTED):
+            wanted = replace(behind, what=what)
+            listed = look(outcomes.members, cast["dana"], made, wanted, at=at, size=100)
+            assert (getattr(group, what), 0) == (listed.total, listed.hidden) == (len(listed.rows), 0), wanted
+    assert all(getattr(found.treated, what) for what in outcomes.COUNTED), "each was counted"
+    figures = look(campaigns.figures, cast["dana"], made)
+    assert figures.responded == look(outcomes.members, cast["dana"], made, Slice("responded")).total == 7
+    assert figures.held_out == look(outcomes.members, cast["dana"], made, Slice("people", held_out=True)).total
+    with write_session() as session:
+        session.execute(update(Contact).where(Contact.id == addressed[0].contact_id).values(deleted_at=now))
+    seen = look(outcomes.members, cast["dana"], made, Slice("opened"), at=at)
+    assert (seen.total + seen.hidden, seen.hidden) == (found.treated.opened, 1), (
+        "who is in the bin is counted, and said to be missing"
+    )
+    blind = replace(cast["dana"], grants={key: scopes for key, scopes in cast["dana"].grants.items() if key[0] != "contact"})
+    assert look(outcomes.members, blind, made, Slice("opened"), at=at).rows == []
+    with pytest.raises(Invalid):
+        look(outcomes.members, cast["dana"], made, Slice("nonsense"))
+    other = do(campaigns.create, cast["dana"], {"name": "Not launched"}).id
+    assert look(outcomes.members, cast["dana"], other, Slice("converted")).total == 0
