@@ -84,7 +84,7 @@ def survey_dialog(survey: Survey | None) -> None:
         key=f"sv_on_{tag}",
         help="It asks about what happens from then on, never about the past",
     )
-    question_of = f"survey_{tag}"
+    question_of, wrong = f"survey_{tag}", st.container()
     pressed = st.button("Save", type="primary", key=f"sv_save_{tag}", disabled=clashing(question_of))
     mine = {
         "name": name, "kind": kind, "question": question, "follow_up": follow_up, "mail_subject": subject, "mail_intro": intro, "thanks": thanks,
@@ -93,7 +93,8 @@ def survey_dialog(survey: Survey | None) -> None:
     if save_parts(question_of, pressed, seen=survey, mine=mine, parts=_parts(), values_of=_held, save=_save):
         _closed()
         st.rerun()
-    show_refusal()
+    with wrong:  # above the button, where one looks
+        show_refusal()
 
 
 def _held(survey: Survey | None) -> dict[str, Any]:

@@ -28,6 +28,10 @@ _NUMBER_WORDS = {
     "cooldown_days": "Leave people alone for 0 to 365 days.",
     "expires_days": "An invitation holds for 1 to 180 days.",
 }
+_SENT = ("question", "follow_up", "thanks", "mail_subject", "mail_intro")
+_NO_FIELDS = (
+    "Surveys fill in no fields such as {{first_name}}: customers would read the braces. The message greets them by name anyway."
+)
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,7 @@ def _checked(session: Session, actor: Actor, row: Survey, given: Mapping[str, An
         wrong["name"] = "Give the survey a name."
     elif any(one.id != row.id and fold(one.name) == fold(made["name"]) for one in session.exec(select(Survey))):
         wrong["name"] = f"There is a survey called “{made['name']}” already."
+    wrong |= {key: _NO_FIELDS for key in _SENT if "{{" in made[key]}
     made["question"] = made["question"] or survey_rules.SCALES[made["kind"]].question
     for key, (low, high) in NUMBERS.items():
         try:
@@ -198,8 +203,8 @@ def _checked(session: Session, actor: Actor, row: Survey, given: Mapping[str, An
     made["questions"], amiss = question_rules.checked(
         given.get("questions") or [], row.questions or [], asked=asked, used=_used(session, row.id)
     )
-    if amiss:
-        wrong["questions"] = " ".join(amiss)
+    if amiss or "{{" in str(made["questions"]):
+        wrong["questions"] = " ".join(amiss) or _NO_FIELDS
     made["filter"] = _filter(session, actor, made["trigger"], given.get("filter"), wrong)
     owner = session.get(User, given["owner_id"]) if given.get("owner_id") else None
     if given.get("owner_id") and (owner is None or not owner.is_active):

@@ -259,6 +259,8 @@ def test_surveys_are_checked_and_belong_to_those_who_may(cast):
         {"wait_hours": "soon"},
         {"owner_id": 999},
         {"filter": {"field": "nope", "op": "eq", "value": 1}},
+        {"question": "How was it, {{first_name}}?"},
+        {"questions": [{"kind": "yes_no", "label": "Is {{company}} happy?"}]},
     ):
         with pytest.raises(Invalid):
             survey(root, **{"name": "Other", **values})
