@@ -6,10 +6,12 @@ from typing import Any
 from crm_core.entities import label_of
 from crm_core.errors import CrmError
 from crm_core.services.automation.automations import Story
+from crm_core.services.automation.steps import kinds
 from crm_core.vocabulary import Reentry
 from ui import format as fmt
 from ui.actions import load
 from ui.components.filter_inputs import words_of
+from ui.session import current_actor
 
 
 def filter_words(session: Any, actor: Any, entity: str, ast: Mapping[str, Any] | None) -> str:
@@ -59,22 +61,32 @@ def lines(told: Story, steps: Sequence[Mapping[str, Any]], depth: int) -> Iterat
 
 
 def to_compare(told: Story, steps: Sequence[Mapping[str, Any]], depth: int = 0) -> Iterator[str]:
-    """The steps line by line as plain text, with the longer texts in them: to lay two states of them beside each other."""
+    """The steps line by line as plain text, with everything of them that the sentence leaves out: to lay two states of them beside each other."""
     indent = "  " * depth
     for step in steps:
         said = sentence(told, step)
         yield f"{indent}{said}"
-        for key, value in step.items():
-            if key not in ("id", "kind") and isinstance(value, str) and len(value) > SHORT and value not in said:
-                yield from (f"{indent}  {line}" for line in value.splitlines() if line.strip())
+        yield from (f"{indent}  {line}" for line in _unsaid(step, said))
         if step.get("kind") == "branch":
             yield from to_compare(told, step.get("yes") or (), depth + 1)
             yield f"{indent}Otherwise"
             yield from to_compare(told, step.get("no") or (), depth + 1)
 
 
-SHORT = 12
-"""Letters of a value of a step up to which it is a choice, and no text."""
+def _unsaid(step: Mapping[str, Any], said: str) -> Iterator[str]:
+    """What a step holds beside its sentence: its texts, and each choice with its name. Records are named by the sentence."""
+    kind = kinds().get(str(step.get("kind")))
+    for param in kind.params if kind is not None else ():
+        value = step.get(param.key)
+        if value in (None, "", False, param.default) or param.type not in _UNNAMED:
+            continue
+        words = fmt.money(current_actor(), value) if param.type == "money" else str(param.options.get(value, value))
+        if words not in said:
+            yield from words.splitlines() if param.type in _TEXTS else [f"{param.label}: {words}"]
+
+
+_TEXTS = ("text", "long", "template")
+_UNNAMED = (*_TEXTS, "number", "money", "hour", "choice", "value")
 
 
 def sentence(told: Story, step: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ import pytest
 from crm_core.db import read_session, write_session
 from crm_core.jobs.run import begin
 from crm_core.services.automation import automations, steps, upkeep
-from crm_core.services.sales import leads
+from crm_core.services.sales import leads, promotions
 from crm_core.vocabulary import AutomationState
 from tests.pages.app import open_screen, words
+from tests.verbs import do
 from ui.navigation import screen_of, screens_for
 
 EVIL = "![x](http://e) <b>own</b> :red[y]"
@@ -220,6 +221,22 @@ def test_steps_that_two_people_change_are_asked_about_as_a_whole_and_a_name_of_a
     app.button(key=f"automation_{row.id}_parts_save").click().run()
     row, told = kept(dana, row.id)
     assert (row.name, told["steps"][0]["subject"]) == ("Another name", "Again") and not app.exception
+
+
+def test_a_choice_and_a_number_of_a_step_that_two_people_change_are_told_apart_in_the_question(cast):
+    dana, bob = cast["dana"], cast["bob"]
+    spring = do(promotions.create, cast["root"], {"name": "Spring", "code": "SPR", "percent_off": 5, "state": "running"}).id
+    letter = {"id": "m", "kind": "mail", "purpose": "service", "subject": "For you", "body": "Hello"}
+    row = saved(dana, flow=flow(letter, TASK))
+    app = open_screen(dana, "automation", id=row.id)
+    mine = app.session_state["_automation_drafts"][str(row.id)].flow["steps"]
+    mine[0]["promotion"], mine[1]["priority"] = spring, "high"
+    app.run()
+    saved(bob, automation_id=row.id, flow=flow(letter, {**TASK, "days": 5}))
+    app.run()
+    shown = words(app)
+    assert not app.exception and "Choose what stays" in shown
+    assert "Send the e-mail “For you” with a code of Spring" in shown and "Priority: High" in shown and "due in 5 days" in shown
 
 
 def test_what_was_typed_is_still_there_when_a_colleague_removes_the_automation(cast):

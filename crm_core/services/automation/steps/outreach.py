@@ -221,7 +221,9 @@ def _segment_problem(session: Session, actor: Actor, flow: flow_rules.Flow, step
 
 
 def _mail_words(step: Step, names: Names) -> str:
-    return f"Send the e-mail “{step.get('subject') or '…'}”" + (" (news and offers)" if step.get("purpose") == "marketing" else "")
+    news = f" (news and offers of {names.of('campaign', step.get('campaign'))})" if step.get("purpose") == "marketing" else ""
+    code = f" with a code of {names.of('promotion', step['promotion'])}" if step.get("promotion") else ""
+    return f"Send the e-mail “{step.get('subject') or '…'}”{news}{code}"
 
 
 _PEOPLE = ("contact", "lead", "deal", "ticket", "order")
