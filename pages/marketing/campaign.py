@@ -11,7 +11,7 @@ from ui.components.campaign_audience import audience_tab
 from ui.components.campaign_cards import channels, figures, status_buttons
 from ui.components.campaign_launch import launch_bar
 from ui.components.campaign_letter import keep_typed, letter_tab
-from ui.components.campaign_members import figures_lists, forget_slice, members, opened_by_number, slice_from_url
+from ui.components.campaign_members import figures_lists, forget_slice, members, opened_by_number
 from ui.components.campaign_results import results_tab
 from ui.components.facts import facts
 from ui.components.files import files
@@ -31,9 +31,7 @@ may_edit = actor.can("campaign", Action.EDIT)
 
 
 def first_tab() -> str:
-    """Where this campaign's work is right now, or the list that somebody asks for."""
-    if slice_from_url() is not None:
-        return "Members"
+    """Where this campaign's work is right now."""
     if plan.launched_at is not None:
         return "Results"
     return "Audience" if may_edit and (plan.id is not None or row["status"] is CampaignStatus.DRAFT) else "Overview"
@@ -59,7 +57,7 @@ keep_typed(campaign_id)
 launch_bar(actor, campaign_id, plan, may_edit, fresh=row["status"] is CampaignStatus.DRAFT)
 
 names = ["Overview", "Audience", *(["Letter"] if plan.outlet is Outlet.EMAIL else []), "Results", "Members"]
-if opened_by_number(campaign_id) and f"tabs_{campaign_id}" in st.session_state:
+if opened_by_number(campaign_id):
     st.session_state[f"tabs_{campaign_id}"] = "Members"
 tabs = dict(zip(names, st.tabs(names, default=first_tab(), key=f"tabs_{campaign_id}", on_change="rerun"), strict=True))
 if not tabs["Members"].open:

@@ -82,7 +82,7 @@ def opened_by_number(campaign_id: int) -> bool:
 
 def figures_lists(actor: Actor, campaign_id: int) -> None:
     """The lists behind the figures on top of a campaign."""
-    found, page = counted(campaign_id), page_of(actor, "campaign")
+    found = counted(campaign_id)
     people = [(found.responded, "responded", Slice("responded")), (found.held_out, "held out", Slice("people", held_out=True))]
     named: dict[str, Any] = {"field": "campaign_id", "cmp": "eq", "value": campaign_id}
     won: dict[str, Any] = {"op": "and", "items": [named, {"field": "outcome", "cmp": "eq", "value": StageKind.WON.value}]}
@@ -91,15 +91,14 @@ def figures_lists(actor: Actor, campaign_id: int) -> None:
         ("lead", fmt.plural(found.leads, "lead"), named, found.leads), ("deal", "Won deals", won, found.won_minor),
         ("order", "Orders", sold, found.order_minor),
     ]  # fmt: skip
-    with st.container(horizontal=True, gap="medium", key="behind_figures"):
-        for count, words, wanted in people:
-            if count and page is not None:
-                params = {"id": str(campaign_id), **params_of(wanted)}
-                st.page_link(page, label=f"{count:,} {words}", icon=":material/list:", query_params=params, width="content")
+    st.caption("Leads, deals and orders are attributed by the campaign named on the record.")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="behind_figures"):
+        for count, words, wanted in people:  # a link to the page one is on would look like the one that is open
+            if count and st.button(f"{count:,} {words}", icon=":material/list:", key=f"behind_{wanted.what}", type="tertiary"):
+                go("campaign", id=campaign_id, **params_of(wanted))
         for key, label, ast, value in behind:
             if value:
                 list_link(actor, key, label, ast, icon="list")
-        st.caption("Leads, deals and orders are attributed by the campaign named on the record.")
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------------
@@ -163,6 +162,8 @@ def _counted(campaign_id: int, wanted: Slice) -> tuple[list[MemberRow], int]:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f":material/filter_alt: {fmt.md(_of(wanted))}: **{found.total:,}**", width="content")
         st.button("Show everybody", icon=":material/close:", key="members_everybody", type="tertiary", on_click=_everybody)
+    if not found.total and not found.hidden:
+        st.caption("Nobody is counted here.")
     if found.hidden:
         st.caption(f"The results count {found.hidden:,} more, who are not shared with you, or in the bin.")
     return found.rows, found.total

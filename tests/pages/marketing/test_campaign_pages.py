@@ -108,6 +108,22 @@ def test_a_launched_campaign_shows_progress_controls_and_an_honest_result(cast):
     assert not app.exception and "resume" in {button.key for button in app.button}
 
 
+def test_a_number_of_the_results_opens_its_list_and_the_way_back_shows_everybody(cast):
+    no_quiet_hours(cast["root"])
+    made = campaign(cast["dana"], people(30), holdout_pct=20)
+    launch(cast["dana"], made)
+    app = open_screen(cast["ana"], "campaign", id=made, show="people", of="held_out")
+    assert not app.exception and "Everybody, held out: 6" in words(app).replace("**", "") and "6 members" in words(app)
+    app.button(key="members_everybody").click().run()
+    assert not app.exception and "30 members" in words(app) and "show" not in app.query_params
+    for odd in ({"show": "nonsense"}, {"show": "opened", "wording": "Z", "way": "<b>"}):
+        assert not open_screen(cast["ana"], "campaign", id=made, **odd).exception
+    results = open_screen(cast["ana"], "campaign", id=made)
+    tab(results, made, "Results")
+    told = str([one.proto for one in results.get("bidi_component")])
+    assert f"/campaign?id={made}&show=people&of=held_out" in told
+
+
 def test_consent_and_limits_open_for_those_who_run_campaigns(cast):
     for who in ("root", "dana"):
         app = open_screen(cast[who], "consent")
