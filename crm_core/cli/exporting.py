@@ -10,15 +10,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
+from zoneinfo import ZoneInfo
 
 from sqlmodel import select
 
-from crm_core import access, events, lists
+from crm_core import access, events, house, lists
 from crm_core.access import Actor
 from crm_core.db import read_session, write_session
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid, Unavailable
 from crm_core.fields import FieldSpec, registry
+from crm_core.kit.csvio import instant_words
 from crm_core.kit.money import to_major
 from crm_core.models import Organisation
 from crm_core.vocabulary import Choice, FieldKind, Via
@@ -41,11 +43,12 @@ def write_csv(entity_key: str, target: Path, columns: list[str], filter_json: st
         query = lists.ListQuery(filter=_filter(filter_json), columns=tuple(spec.key for spec in chosen), sort=lists.BY_ID)
         organisation = session.exec(select(Organisation)).first()
         currency = organisation.currency if organisation else "USD"
+        zone = ZoneInfo(house.zone(session))
         writer = csv.writer(file)
         writer.writerow(["id", *[spec.label for spec in chosen]])
         total, done = lists.count(session, actor, found.key, query), 0
         for batch in _batches(session, actor, found.key, query):
-            writer.writerows([row["id"], *[_text(row, spec, currency) for spec in chosen]] for row in batch)
+            writer.writerows([row["id"], *[_text(row, spec, currency, zone) for spec in chosen]] for row in batch)
             done += len(batch)
             step(done, total, "")
     with write_session() as session:
@@ -70,7 +73,7 @@ def _filter(text: str) -> dict[str, Any] | None:
     return found
 
 
-def _text(row: dict[str, Any], spec: FieldSpec, currency: str) -> str:
+def _text(row: dict[str, Any], spec: FieldSpec, currency: str, zone: ZoneInfo) -> str:
     value = row.get(f"{spec.key}.title", row[spec.key]) if spec.kind is FieldKind.REFERENCE else row[spec.key]
     if value is None:
         return ""
@@ -80,7 +83,9 @@ def _text(row: dict[str, Any], spec: FieldSpec, currency: str) -> str:
         return str(to_major(value, currency))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, datetime | date):
+    if isinstance(value, datetime):
+        return instant_words(value, zone)
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, int | float | Decimal):
         return str(value)

@@ -36,14 +36,20 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """CSV in UTF-8 with a byte order mark, so that spreadsheets read umlauts."""
+def to_csv(header: Sequence[str], rows: Iterable[Sequence[Any]], *, timezone: str = "UTC") -> bytes:
+    """CSV in UTF-8 with a byte order mark, so that spreadsheets read umlauts. Instants are written in ``timezone`` with its offset."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([harmless(name) for name in header])
+    zone = ZoneInfo(timezone)
     for row in rows:
-        writer.writerow([harmless(value) for value in row])
+        writer.writerow([instant_words(value, zone) if isinstance(value, datetime) else harmless(value) for value in row])
     return b"\xef\xbb\xbf" + out.getvalue().encode("utf-8")
+
+
+def instant_words(value: datetime, zone: ZoneInfo) -> str:
+    """An instant as text: day, time and offset in a time zone, such as ``2026-11-28 01:16:28+13:00``; a naive one as it stands."""
+    return (value.astimezone(zone) if value.tzinfo else value).isoformat(sep=" ")
 
 
 def to_xlsx(

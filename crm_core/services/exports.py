@@ -48,7 +48,7 @@ def build(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, 
     header = ["ID", *(spec.label for spec in chosen)]
     rows = _Counted(_rows(session, actor, entity_key, query, chosen))
     if form == "csv":
-        data = to_csv(header, rows)
+        data = to_csv(header, rows, timezone=actor.timezone)
         _refuse_nothing(rows.count, total, found.plural)
         return Export(data, rows.count, tuple(rows.ids), tuple(spec.key for spec in chosen))
     digits = exponent(actor.currency)

@@ -22,7 +22,7 @@ def latest(session: Session, actor: Actor) -> bytes:
     keys = [key for key in PEOPLE if actor.can(key, Action.EXPORT)]
     if not keys:
         require(actor, "contact", Action.EXPORT)
-    return to_csv(list(HEADER), [row for key in keys for row in _rows(session, actor, key)])
+    return to_csv(list(HEADER), [row for key in keys for row in _rows(session, actor, key)], timezone=actor.timezone)
 
 
 def log(session: Session, actor: Actor, rows: int) -> None:

@@ -345,7 +345,7 @@ def export(
         header,
         [
             (
-                row.at.isoformat(timespec="minutes"),
+                row.at.replace(second=0, microsecond=0),
                 row.score,
                 row.comment,
                 row.who,
@@ -355,6 +355,7 @@ def export(
             )
             for row in rows
         ],
+        timezone=actor.timezone,
     )
 
 

@@ -24,7 +24,7 @@ _MONTHS = {
 }
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
 _PARTS = re.compile(r"[0-9]+|[A-Za-z]+")
-_ISO_INSTANT = re.compile(r"^\d{4}-\d{2}-\d{2}(T|\s\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$)")
+_ISO_INSTANT = re.compile(r"^\d{4}-\d{2}-\d{2}(T|\s\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2}(:\d{2})?)$)")
 _POINTED = re.compile(r"^\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b")
 _WITH_TIME = re.compile(r"^(.*?\d)(?:T|\s+|,\s*)(\d{1,2}:\d{2}.*)$")
 _TIME = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([AaPp][Mm])?$")
