@@ -117,16 +117,27 @@ def preview_delete(session: Session, actor: Actor, entity_key: str, ids: Sequenc
     return Preview({row["id"]: row["version"] for row in rows}, 0, blocked, sample)
 
 
-def change(session: Session, actor: Actor, entity_key: str, versions: Mapping[int, int], field: str, value: Any) -> Outcome:
-    """Set a field on each record, through the entity's own service. ``versions`` are those of the preview: what others changed since is refused."""
+def change(
+    session: Session,
+    actor: Actor,
+    entity_key: str,
+    versions: Mapping[int, int],
+    field: str,
+    value: Any,
+    *,
+    asked: str | None = None,
+) -> Outcome:
+    """Set a field on each record, through the entity's own service. ``versions`` are those of the preview: what others changed since is refused.
+    ``asked``: what the new stage said in the preview; deals that lack something else by now stay (None: nobody looked, warnings let through)."""
     spec = _field(session, actor, entity_key, field)
     wanted = _typed(actor, spec, value)
     named = lists.titles(session, actor, entity_key, versions)
+    answer = gates.Answer(anyway=True, read=None if asked is None else (wanted, asked))
 
     def one(record_id: int) -> dict[str, Any] | None:
         record = crud.records.get(session, actor, entity_key, record_id, action=Action.EDIT)
         before = to_json(spec.value(record))
-        with gates.answered(session, gates.Answer(anyway=True)):  # the preview has warned
+        with gates.answered(session, answer):
             saved = crud.update(session, actor, entity_key, record_id, {field: wanted}, base_version=versions[record_id])
         session.flush()
         return {"id": record_id, "version": saved.record.version, "field": field, "before": before} if saved.changed else None

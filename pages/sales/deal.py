@@ -73,7 +73,7 @@ if may_edit and outcome is StageKind.OPEN:
     also.append(Rare("lose", "Lose", "thumb_down", partial(lose_dialog, deal_id, row["version"], row["name"])))
 elif may_edit and actions.button("Re-open", key="reopen", icon=":material/undo:"):
     reopen_dialog(deal_id, row["version"], row["name"], row["pipeline_id"])
-fill_in = st.session_state.pop(FILL_IN, None) == deal_id
+wanted = st.session_state.pop(FILL_IN, (0, 0))
 edited = [
     *EDITED,
     *(CLOSING[1:] if outcome is not StageKind.OPEN else ()),
@@ -81,8 +81,10 @@ edited = [
     "description",
 ]
 if may_edit:
-    if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e") or fill_in:
+    if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
         edit_dialog("deal", deal_id, edited)
+    elif wanted[0] == deal_id:
+        edit_dialog("deal", deal_id, edited, typed={"stage_id": wanted[1]}, gate=FILL_IN)
     also.append(edit_entry("deal", deal_id, edited))
 also += write_button(actions, "deal", deal_id)
 more_menu(

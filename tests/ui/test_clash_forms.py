@@ -24,6 +24,7 @@ from ui.components import (
     campaign_plan,
     deal_committee,
     dial_dialogs,
+    entity_form,
     field_dialogs,
     letter_desk,
     letter_merge,
@@ -413,3 +414,39 @@ def test_a_part_in_the_buying_committee_that_two_change_is_asked_about(cast):
     assert not app.exception and (kept.influence, kept.role) == (5, CommitteeRole.CHAMPION)  # theirs where they alone changed it
     app.button(key="member_out").click().run()
     assert look(deals.committee, alice, deal.id) and "Somebody else changed" in words(app)  # the dialog is of an earlier state
+
+
+def test_a_form_that_clashes_and_then_meets_a_gate_asks_each_question_once(root, cast):
+    """Another person saves the same field, and the stage asks for more by then: the choices stay, and what is missing can be filled in."""
+    alice = cast["alice"]
+    deal = do(crud.create, alice, "deal", {"name": "Big one", "amount_minor": 100})
+    target = next(one.id for row in look(pipelines.find, root) for one in row.stages if one.name == "Proposal")
+    app, name = draw_alone(alice, entity_form.edit_form, "deal", deal.id), f"edit_deal_{deal.id}"
+    app.text_input(key=f"{name}_1_name").set_value("Mine")
+    app.text_area(key=f"{name}_1_description").set_value("Fair")
+    app.selectbox(key=f"{name}_1_stage_id_{deal.pipeline_id}").set_value(target)
+    do(crud.update, root, "deal", deal.id, {"name": "Theirs", "amount_minor": 200})
+    do(pipelines.set_gate, root, target, {"field": "next_step", "cmp": "not_empty"}, message="Say what comes next.")
+    app.button(key=f"{name}_save").click().run()
+    assert "Choose what stays" in words(app) and not app.exception
+    app.button(key=f"{name}_resolve").click().run()
+    assert "Say what comes next." in words(app) and not app.exception
+    assert (
+        app.text_input(key=f"{name}_2_name").value == "Mine"
+        and app.selectbox(key=f"{name}_2_stage_id_{deal.pipeline_id}").value == target
+    )
+    app.text_input(key=f"{name}_2_next_step").set_value("Call Ida")
+    app.button(key=f"{name}_save").click().run()
+    now = look(deals.get, alice, deal.id)
+    assert not app.exception and "Choose what stays" not in words(app)
+    assert (now.name, now.stage_id, now.next_step, now.amount_minor, now.description) == ("Mine", target, "Call Ida", 200, "Fair")
+
+
+def test_what_is_typed_for_a_gate_stays_when_another_stage_is_chosen(root):
+    stages = [one for row in look(pipelines.find, root) for one in row.stages if one.kind is StageKind.OPEN][:2]
+    app = draw_alone(root, stage_gates.gate_dialog, stages)
+    app.text_area(key="gate_message_new").set_value("Say what comes next.")
+    app.radio(key="gate_strict_new").set_value(GateStrictness.WARN)
+    app.selectbox(key="gate_stage").set_value(1).run()
+    assert app.text_area(key="gate_message_new").value == "Say what comes next." and not app.exception
+    assert app.radio(key="gate_strict_new").value is GateStrictness.WARN

@@ -162,7 +162,7 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
         if entity_key == "contact" and unsubscribing.objects({chosen: value}):
             st.caption("Their consent by e-mail ends with it, on every record with their address, and no undo brings it back.")
         if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
-            outcome = perform(bulk.change, entity_key, seen.versions, chosen, value)
+            outcome = perform(bulk.change, entity_key, seen.versions, chosen, value, asked=seen.asked)
             if outcome is not None:
                 _remember(entity_key, outcome, f"{specs[chosen].label} of {counted(entity_key, outcome.done)} changed.")
                 st.rerun()

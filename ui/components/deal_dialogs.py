@@ -9,7 +9,7 @@ from crm_core.vocabulary import Action, StageKind
 from ui import format as fmt
 from ui.actions import hush, load, perform, show_refusal, tell
 from ui.components.day_input import day_input
-from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside, may_go_on, refuses
+from ui.components.gate_question import carry_gate, forget_gate, gate_question, gate_words, kept_outside, may_go_on, refuses
 from ui.components.moved_twice import moved_twice
 from ui.components.record_page import new_dialog
 from ui.navigation import go
@@ -17,7 +17,7 @@ from ui.session import current_actor
 
 NEW_FIELDS = ("name", "account_id", "amount_minor", "expected_close_on", "stage_id", "owner_id", "next_step", "next_step_on")
 FILL_IN = "_fill_in"
-"""Where the page of a deal finds that its form is to be open."""
+"""Where the page of a deal finds that its form is to be open: the deal, and the stage that it was to go to."""
 STAGE_TURN = "_stage_turn"
 """Counts the moves that were refused or ask something first: after each, what showed the wanted stage is drawn anew with the real one."""
 MORE_FIELDS = ("contact_id", "source", "campaign_id", "forecast_category", "description")
@@ -173,7 +173,8 @@ def _at_the_gate(deal_id: int, version: int, name: str, stage_id: int, moved: st
             done = perform(gates.answering(deals.move, answer), deal_id, stage_id, base_version=version, success=moved)
             _after(done is not None, "move")
     if fill_in:
-        st.session_state[FILL_IN] = deal_id
+        st.session_state[FILL_IN] = (deal_id, stage_id)
+        carry_gate("move", FILL_IN)
         go("deal", id=deal_id)
 
 

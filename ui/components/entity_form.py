@@ -1,7 +1,7 @@
 """Forms generated from the field registry: create a record, or edit one with the conflict dialog when somebody else was faster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 from typing import Any
@@ -30,12 +30,14 @@ from ui.session import current_actor
 
 @dataclass(frozen=True)
 class Drawn:
-    """A record as the form was drawn with it: the version counts for the conflict check, whatever happens meanwhile."""
+    """A record as the form was drawn with it: the version counts for the conflict check, whatever happens meanwhile. ``typed``: what its inputs begin
+    with instead, as if it had been typed."""
 
     id: int
     version: int
     values: Mapping[str, Any]
     titles: Mapping[str, str]
+    typed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _draw(session: Any, actor: Actor, entity_key: str, record_id: int) -> Drawn:
@@ -134,17 +136,23 @@ def _preset_titles(specs: Mapping[str, FieldSpec], preset: Mapping[str, Any]) ->
     }
 
 
-def edit_form(entity_key: str, record_id: int, *, fields: Sequence[str] | None = None) -> bool:
-    """Inputs and a Save button for a record; True once saved. What was drawn first stays the base of the comparison until it is saved."""
-    actor, name = current_actor(), f"edit_{entity_key}_{record_id}"
-    drawn: Drawn = st.session_state.setdefault(f"_drawn_{name}", None) or load(_draw, entity_key, record_id)
+def edit_form(
+    entity_key: str, record_id: int, *, fields: Sequence[str] | None = None, typed: Mapping[str, Any] | None = None
+) -> bool:
+    """Inputs and a Save button for a record; True once saved. What was drawn first stays the base of the comparison until it is saved. ``typed``: what
+    the inputs begin with instead of the stored values."""
+    actor, name = current_actor(), form_name(entity_key, record_id)
+    drawn: Drawn = st.session_state.setdefault(f"_drawn_{name}", None) or replace(
+        load(_draw, entity_key, record_id), typed=typed or {}
+    )
     st.session_state[f"_drawn_{name}"] = drawn
     conflict = st.session_state.get(f"_clash_{name}")
     specs = fields_for(entity_key)
     keys = [key for key in (fields or specs) if key in specs]
     if conflict is not None:
         return _resolve(actor, entity_key, drawn, specs, conflict, name)
-    values = _inputs(actor, specs, keys, drawn.values, drawn.titles, f"{name}_{drawn.version}")
+    titles = {**drawn.titles, **_preset_titles(specs, drawn.typed)}
+    values = _inputs(actor, specs, keys, {**drawn.values, **drawn.typed}, titles, f"{name}_{drawn.version}")
     show_refusal()
     answer = gate_question(name)
     with st.container(horizontal=True, horizontal_alignment="right"):
@@ -193,6 +201,7 @@ def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, Fi
     clash, version, changes = conflict
     st.warning("Somebody else saved the same fields while you were editing. Choose what stays.", icon=":material/call_split:")
     chosen: dict[str, Any] = {}
+    typed = dict(changes)
     for key, (original, theirs, mine) in clash.items():
         spec = specs[key]
         st.markdown(f"**{fmt.md(spec.label)}**")
@@ -209,7 +218,10 @@ def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, Fi
             label_visibility="collapsed",
         )
         chosen[key] = {"mine": changes[key], "theirs": theirs, "original": original}[pick]
-    answer = gate_question(name)
+        if pick == "theirs":
+            del typed[key]
+        elif pick == "original":
+            typed[key] = drawn.values.get(key)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button("Discard mine", type="tertiary", key=f"{name}_discard"):
             close_form(entity_key, drawn.id)
@@ -219,7 +231,11 @@ def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, Fi
                 key: value for key, value in {**changes, **chosen}.items() if key not in clash or to_json(value) != clash[key][1]
             }
             st.session_state.pop(f"_clash_{name}", None)
-            return _save(entity_key, Drawn(drawn.id, version, drawn.values, drawn.titles), final, name, specs, answer)
+            now = load(
+                _draw, entity_key, drawn.id
+            )  # where this is refused, the form goes on with the choices and asks no second time
+            now = st.session_state[f"_drawn_{name}"] = replace(now, version=version, typed=typed)
+            return _save(entity_key, now, final, name, specs, gates.Answer())
     return False
 
 
@@ -237,9 +253,14 @@ def _shown(actor: Actor, spec: FieldSpec, raw: Any) -> str:
     return fmt.value(actor, spec, raw)
 
 
+def form_name(entity_key: str, record_id: int) -> str:
+    """What the form of a record is called in the state of the session."""
+    return f"edit_{entity_key}_{record_id}"
+
+
 def close_form(entity_key: str, record_id: int) -> None:
     """Forget the drawn state of a form, so that the next opening starts from the stored record."""
-    name = f"edit_{entity_key}_{record_id}"
+    name = form_name(entity_key, record_id)
     forget_gate(name)
     for prefix in ("_drawn_", "_clash_"):
         st.session_state.pop(prefix + name, None)

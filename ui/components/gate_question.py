@@ -18,7 +18,7 @@ def gate_question(name: str) -> Answer:
         return Answer()
     if missing.strictness is GateStrictness.WARN:
         st.warning(f"**{fmt.md(missing.stage)}** asks for more.  \n{fmt.md(missing.sentence)}", icon=":material/warning:")
-        return Answer(anyway=True)
+        return Answer(anyway=True, read=(missing.stage_id, missing.sentence))
     st.error(f"**{fmt.md(missing.stage)}** asks for more.  \n{fmt.md(missing.sentence)}", icon=":material/block:")
     if not missing.may_override:
         return Answer()
@@ -30,7 +30,7 @@ def gate_question(name: str) -> Answer:
     )
     if st.session_state.get(f"_gate_again_{name}") and not (reason or "").strip():
         st.markdown(":red[:small[Say why, or fill in what is missing.]]")
-    return Answer(reason=reason or "")
+    return Answer(reason=reason or "", read=(missing.stage_id, missing.sentence))
 
 
 def may_go_on(name: str) -> bool:
@@ -62,6 +62,14 @@ def kept_outside(name: str) -> bool:
     st.session_state.pop("_invalid", None)
     hush()
     return True
+
+
+def carry_gate(name: str, to: str) -> None:
+    """Another form goes on where this one was refused: it says so, and keeps the reason that was typed."""
+    for key in ("_gate_{}", "gate_reason_{}"):
+        if key.format(name) in st.session_state:
+            st.session_state[key.format(to)] = st.session_state[key.format(name)]
+    forget_gate(name)
 
 
 def forget_gate(name: str) -> None:

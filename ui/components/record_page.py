@@ -21,7 +21,8 @@ from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key
 from ui.addresses import number
 from ui.components.bin_views import just_deleted
-from ui.components.entity_form import close_form, create_form, edit_form
+from ui.components.entity_form import close_form, create_form, edit_form, form_name
+from ui.components.gate_question import carry_gate
 from ui.components.header import Rare
 from ui.components.record_list import cell
 from ui.components.table import Column, table
@@ -143,13 +144,22 @@ def new_dialog(
     show()
 
 
-def edit_dialog(entity_key: str, record_id: int, fields: Sequence[str] | None = None, *, title: str = "") -> None:
-    """Open the dialog that edits a record, or what ``title`` says of it."""
+def edit_dialog(
+    entity_key: str,
+    record_id: int,
+    fields: Sequence[str] | None = None,
+    *,
+    title: str = "",
+    typed: Mapping[str, Any] | None = None,
+    gate: str = "",
+) -> None:
+    """Open the dialog that edits a record, or what ``title`` says of it. ``typed`` stands in it already; ``gate``: where a stage that refused goes on."""
     close_form(entity_key, record_id)
+    carry_gate(gate, form_name(entity_key, record_id))
 
     @st.dialog(title or f"Edit {entity(entity_key).label.lower()}", width="large", dismissible=True)
     def show() -> None:
-        if edit_form(entity_key, record_id, fields=fields):
+        if edit_form(entity_key, record_id, fields=fields, typed=typed):
             st.rerun()
 
     show()

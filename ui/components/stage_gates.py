@@ -57,7 +57,7 @@ def gate_dialog(stages: Sequence[StageRow]) -> None:
         stage = stages[at or 0]
     else:
         st.markdown(f"**{fmt.md(stage.name)}**")
-    tag = f"{stage.id}_{stage.version}"
+    tag = f"{stage.id}_{stage.version}" if len(stages) == 1 else "new"  # what was typed stays when another stage is chosen
     st.markdown("A deal comes in when :gray[· its values after the change count, also those of its account]")
     ast = inline_filter("deal", f"gate_{tag}", stage.gate)
     message = st.text_area(
@@ -77,7 +77,7 @@ def gate_dialog(stages: Sequence[StageRow]) -> None:
         captions=["Managers may let it in with a reason, which stands in its timeline", "That stands in its timeline"],
         key=f"gate_strict_{tag}",
     )
-    question = f"gate_{tag}"
+    question = f"gate_{stage.id}_{stage.version}"
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         saved = st.button("Save", type="primary", key=f"gate_save_{tag}", disabled=clashing(question))
         removed = bool(stage.gate) and st.button(

@@ -36,11 +36,13 @@ _ANSWER = "gate_answer"
 @dataclass(frozen=True)
 class Answer:
     """What whoever moves a deal says beforehand. ``anyway``: a warning was read; ``reason``: why a gate is passed that refuses; ``back``: the move
-    only takes an earlier one back, so nothing is asked."""
+    only takes an earlier one back, so nothing is asked; ``read``: stage and sentence that this answers (None: whatever is asked). It says nothing to
+    another stage, nor to another sentence."""
 
     anyway: bool = False
     reason: str = ""
     back: bool = False
+    read: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def check(session: Session, actor: Actor, deal: Deal, stage: Stage) -> Unmet | N
     """Ask the gate of a stage about a deal as it is in memory. Raises Invalid with the administrator's sentence where the deal has to stay outside;
     gives what is missing where it goes on all the same, for ``note``. Losing is never gated."""
     answer: Answer = session.info.get(_ANSWER) or Answer()
+    if answer.read not in (None, (stage.id, sentence(stage))):
+        answer = Answer()
     if not holds(stage) or answer.back or _meets(session, actor, deal, stage):
         return None
     missing = Unmet(stage.id or 0, stage.name, sentence(stage), stage.gate_strictness, may_override(actor))

@@ -12,6 +12,7 @@ from crm_core.models import Stage
 from crm_core.services import crud
 from crm_core.services.admin.pipelines import set_gate
 from crm_core.services.sales import deals
+from crm_core.services.sales.gates import Unmet
 from crm_core.vocabulary import Action, GateStrictness, StageKind
 from tests.pages.app import draw_alone, open_screen, words
 from ui.components.record_page import delete_dialog
@@ -220,6 +221,21 @@ def test_a_manager_is_asked_for_a_reason_and_a_warning_asks_everybody(cast):
         app = open_screen(cast[who], "deal", id=deal.id)
         _click_stage(app, deal, target)
         assert keys == {"gate_go", "gate_reason_move"} & {one.key for one in (*app.button, *app.text_input)}
+
+
+def test_filling_in_what_a_stage_asks_for_goes_on_towards_that_stage(cast):
+    """The form that “Fill it in” opens says what is missing, holds the stage that was wanted, and keeps the reason that was typed."""
+    target = _gated(cast)
+    deal = make(cast["alice"], "deal", name="Big one")
+    app = open_screen(cast["bob"], "deal", id=deal.id)
+    app.session_state["_fill_in"] = (deal.id, target)
+    app.session_state["_gate__fill_in"] = Unmet(target, "Proposal", "Say *what* comes next.", GateStrictness.REFUSE, True)
+    app.session_state["gate_reason__fill_in"] = "They signed"
+    app.run()
+    form = f"edit_deal_{deal.id}"
+    assert app.selectbox(key=f"{form}_{deal.version}_stage_id_{deal.pipeline_id}").value == target
+    assert ["Say \\*what\\* comes next" in error.value for error in app.error] == [True]
+    assert app.text_input(key=f"gate_reason_{form}").value == "They signed" and not app.exception
 
 
 def test_products_at_a_customer_beyond_the_first_ones_are_drawn_when_somebody_unfolds_them(cast):

@@ -190,3 +190,43 @@ def test_what_a_stage_asks_is_checked_when_it_is_saved_and_keeps_nobody_out_once
     do(deals.move, alice, new(alice).id, found.id)
     do(pipelines.set_gate, root, found.id, None)
     assert stage("Negotiation").gate_message is None
+
+
+def test_a_word_to_one_stage_is_none_to_another_nor_to_another_sentence(cast):
+    """Whoever read a warning, or gave a reason, and then chose another stage, or found the gate changed, has not read the other one."""
+    root, alice, bob = cast["root"], cast["alice"], cast["bob"]
+    first, second = (gated(root, name, strictness=GateStrictness.WARN) for name in ("Proposal", "Negotiation"))
+    deal = new(alice)
+    read = Answer(anyway=True, read=(first, SAID))
+    with pytest.raises(Invalid, match=SAID):
+        do(gates.answering(deals.move, read), alice, deal.id, second)
+    found = stage("Proposal")
+    do(
+        pipelines.set_gate,
+        root,
+        first,
+        NEXT_STEP,
+        message="Now the budget too.",
+        strictness=GateStrictness.WARN,
+        base_version=found.version,
+    )
+    with pytest.raises(Invalid, match="Now the budget too"):
+        do(gates.answering(deals.move, read), alice, deal.id, first)
+    gated(root, "Negotiation")
+    with pytest.raises(Invalid, match=SAID):
+        do(gates.answering(deals.move, Answer(reason="Signed on paper", read=(first, SAID))), bob, deal.id, second)
+    assert told(deal.id) == [] and state(deal.id)[0] == deal.stage_id
+    do(gates.answering(deals.move, Answer(reason="Signed on paper", read=(second, SAID))), bob, deal.id, second)
+    assert state(deal.id)[0] == second
+
+
+def test_a_bulk_change_lets_only_through_what_its_preview_warned_of(cast):
+    root, alice, target = cast["root"], cast["alice"], stage("Negotiation").id
+    ids = [new(alice).id, new(alice, next_step="Call").id]
+    seen = look(bulk.preview, alice, "deal", ids, "stage_id", target)
+    assert (seen.asked, seen.warned) == ("", 0)
+    gated(root, strictness=GateStrictness.WARN)  # between the look and the click
+    done = do(bulk.change, alice, "deal", seen.versions, "stage_id", target, asked=seen.asked)
+    assert done.done == 1 and done.refused == (("Big one", SAID),) and told(ids[0]) == []
+    seen = look(bulk.preview, alice, "deal", ids, "stage_id", target)
+    assert do(bulk.change, alice, "deal", seen.versions, "stage_id", target, asked=seen.asked).done == 1
