@@ -1,7 +1,7 @@
 """When a person may be contacted: the hours and days they prefer, in their own words, and the quiet hours of the workspace. Pure."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -114,10 +114,10 @@ def parse_time(text: str) -> time | None:
     return time(int(match[1]), int(match[2] or 0))
 
 
-def is_quiet(at: datetime, timezone: str, quiet_from: str, quiet_until: str, weekends: bool) -> bool:
-    """True when nobody is to be disturbed at this instant. Hours that can't be read, or equal ones, mean no quiet hours."""
+def is_quiet(at: datetime, timezone: str, quiet_from: str, quiet_until: str, days_off: Collection[int]) -> bool:
+    """True when nobody is to be disturbed at this instant. ``days_off``: weekdays that are quiet altogether, Monday 0. Hours that can't be read, or equal ones, mean no quiet hours."""
     local = at.astimezone(ZoneInfo(timezone))
-    if weekends and local.weekday() >= 5:
+    if local.weekday() in days_off:
         return True
     start, end = parse_time(quiet_from), parse_time(quiet_until)
     if start is None or end is None or start == end:
@@ -127,7 +127,7 @@ def is_quiet(at: datetime, timezone: str, quiet_from: str, quiet_until: str, wee
 
 
 def next_instant(
-    at: datetime, *, timezone: str, quiet_from: str, quiet_until: str, weekends: bool = False, preferred: str | None = None
+    at: datetime, *, timezone: str, quiet_from: str, quiet_until: str, days_off: Collection[int] = (), preferred: str | None = None
 ) -> datetime:
     """The first instant from ``at`` on that is neither quiet nor outside the person's hours and days (on a grid of 15 minutes).
 
@@ -139,7 +139,7 @@ def next_instant(
         return (not spans or inside(local.time(), spans)) and (not days or local.weekday() in days)
 
     def free(instant: datetime, with_wishes: bool) -> bool:
-        if is_quiet(instant, timezone, quiet_from, quiet_until, weekends):
+        if is_quiet(instant, timezone, quiet_from, quiet_until, days_off):
             return False
         return not with_wishes or theirs(instant.astimezone(ZoneInfo(timezone)))
 

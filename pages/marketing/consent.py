@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from crm_core.kit.week import days_in_words, first_day
+from crm_core.services.admin import workspace
 from crm_core.services.collaboration import suppressions
 from crm_core.services.customers import consent, unsubscribing
 from crm_core.services.marketing import segments
@@ -60,7 +62,13 @@ def rules_form() -> None:
             help="Local time of the person if it is known, else of the workspace",
         )
         end = b.text_input("Quiet until", value=found.quiet_until, max_chars=5, placeholder="never", disabled=not may)
-        weekends = st.toggle("Quiet at weekends", value=found.quiet_weekends, disabled=not may)
+        off = load(workspace.days_off)
+        weekends = st.toggle(
+            f"Quiet on days off ({days_in_words(off, first=first_day(off))})" if off else "Quiet on days off",
+            value=found.quiet_weekends,
+            disabled=not may,
+            help="Days without working hours in the settings of the workspace",
+        )
         held = st.slider("Hold-out of a new campaign (%)", 0, 50, value=found.holdout_pct, step=5, disabled=not may)
         postal = st.text_input(
             "Postal address of the sender",

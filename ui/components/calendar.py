@@ -11,7 +11,9 @@ import streamlit as st
 from crm_core.access import Actor
 from crm_core.kit import clock
 from crm_core.services.collaboration.agenda import Entry
+from crm_core.services.helpdesk import calendars
 from ui import format as fmt
+from ui.actions import load
 
 _HERE = Path(__file__).parent
 _CALENDAR = st.components.v2.component(
@@ -78,11 +80,12 @@ def calendar(
 
 
 def _days(actor: Actor, view: str, day: date, days: tuple[date, date], today: date) -> list[dict[str, Any]]:
+    free = load(calendars.free_days, *days)
     found = [days[0] + timedelta(days=n) for n in range((days[1] - days[0]).days)]
     return [
         {
             "day": one.isoformat(), "number": str(one.day), "weekday": one.strftime("%a"), "long": f"{one:%A}, {fmt.day(actor, one)}",
-            "today": one == today, "out": view == "Month" and one.month != day.month, "free": one.weekday() > 4,
+            "today": one == today, "out": view == "Month" and one.month != day.month, "free": one in free,
         }
         for one in found
     ]  # fmt: skip

@@ -10,8 +10,10 @@ import streamlit as st
 
 from crm_core.access import Actor
 from crm_core.entities import label_of
+from crm_core.kit import week
 from crm_core.lists import ListQuery
 from crm_core.models import DialList
+from crm_core.services.admin import workspace
 from crm_core.services.collaboration import views
 from crm_core.services.marketing import segments
 from crm_core.services.telephony import dial_lists, dial_people
@@ -103,7 +105,7 @@ def _parts() -> dict[str, Part]:
         "name": Part("Name"), "reach": Part("Who calls", lambda one: DialReach(one).label), "team_id": Part("Team"),
         "from_minute": Part("From", lambda minute: f"{_time(minute):%H:%M}"), "until_minute": Part("Until", lambda minute: f"{_time(minute):%H:%M}"),
         "retry_hours": Part("Not reached: again after (hours)"), "max_attempts": Part("Calls per person at most"),
-        "weekdays_only": Part("Monday to Friday only"),
+        "weekdays_only": Part("On working days only"),
         "calendar_id": Part("Keep the holidays of", named(load(dial_lists.holiday_sets)[0], "None: call on every day")),
     }  # fmt: skip
 
@@ -215,7 +217,9 @@ def _rules(row: DialList, tag: str) -> dict[str, Any]:
             end = st.time_input("Until", value=_time(row.until_minute), step=1800, key=f"dl_until_{tag}")
             retry = st.number_input("Not reached: again after (hours)", 1, 240, row.retry_hours, key=f"dl_retry_{tag}")
             most = st.number_input("Calls per person at most", 1, 10, row.max_attempts, key=f"dl_most_{tag}")
-        days = st.toggle("Monday to Friday only", value=row.weekdays_only, key=f"dl_days_{tag}")
+        off = load(workspace.days_off)
+        working = week.days_in_words(set(range(7)) - off, first=week.first_day(off))
+        days = st.toggle(f"{working} only", value=row.weekdays_only, key=f"dl_days_{tag}")
         sets, usual = load(dial_lists.holiday_sets)
         kept = row.calendar_id if row.id else usual
         options = [None, *sets]

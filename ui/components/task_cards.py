@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.kit import clock
+from crm_core.kit import clock, week
+from crm_core.services.admin import workspace
 from crm_core.services.collaboration import tasks
 from crm_core.vocabulary import Priority, TaskStatus
 from ui import format as fmt
-from ui.actions import perform
+from ui.actions import load, perform
 from ui.tones import TONES
 
 NEW_FIELDS = ("subject", "due_at", "priority", "owner_id", "account_id", "deal_id", "body")
@@ -25,11 +26,15 @@ def today_evening(actor: Actor) -> datetime:
 
 
 def later_menu(actor: Actor, where: Any, row: Mapping[str, Any]) -> None:
-    """Put a task off by a day, to Monday, or to any day."""
+    """Put a task off by a day, to the beginning of the next working week, or to any day."""
     today = clock.today(actor.timezone)
-    monday = today + timedelta(days=7 - today.weekday())
+    monday = week.next_week(today, load(workspace.days_off))
     with where.popover("Later", icon=":material/snooze:", key=f"later_{row['version']}"):
-        days = {"Tomorrow": today + timedelta(days=1), "Next Monday": monday, "In two weeks": today + timedelta(days=14)}
+        days = {
+            "Tomorrow": today + timedelta(days=1),
+            f"Next {week.WEEKDAYS[monday.weekday()]}": monday,
+            "In two weeks": today + timedelta(days=14),
+        }
         for words, day in days.items():
             if st.button(f"{words}  :gray[{fmt.md(fmt.short_day(actor, day))}]", key=f"later_{words}", width="stretch"):
                 perform(tasks.postpone, row["id"], day, base_version=row["version"], success=fmt.md(f"Due {fmt.ago(actor, day)}."))

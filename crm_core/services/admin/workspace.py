@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, select
 
+from crm_core import house
 from crm_core.access import Actor
 from crm_core.access.permissions import ROLES
 from crm_core.models import AuthSession, Organisation
@@ -31,6 +32,11 @@ class DemoRole:
     name: str
     person: str
     user_id: int
+
+
+def days_off(session: Session, _actor: Actor) -> frozenset[int]:
+    """The weekdays on which the workspace does not work, Monday 0."""
+    return house.days_off(session)
 
 
 def demo_roles(session: Session, actor: Actor) -> list[DemoRole]:

@@ -51,7 +51,7 @@ def of(session: Session, actor: Actor, contact_id: int, *, now: datetime | None 
     wishes = _wishes(session, actor, contact)
     at = now or clock.utcnow()
     call, email = (reach_rules.may_reach(wishes, way, at, fallback_zone=actor.timezone) for way in (Way.CALL, Way.EMAIL))
-    moment = reach_rules.next_time(wishes, at, fallback_zone=actor.timezone)
+    moment = reach_rules.next_time(wishes, at, fallback_zone=actor.timezone, days_off=house.days_off(session))
     noted = _noted(session, actor, contact) if _wishes_anything(wishes) else None
     return Preferences(contact_id, contact.version, wishes, call, email, moment, noted)
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.kit.best_time import days_of, hours_of, inside
 from crm_core.kit.text import phone_zones
+from crm_core.kit.week import WEEKEND
 from crm_core.vocabulary import PreferredChannel, Verdict, Way
 
 MAX_ZONES = 3
@@ -81,13 +82,13 @@ def _wrong_hour(wishes: Wishes, now: datetime, local: datetime | None, fallback_
     return []
 
 
-def next_time(wishes: Wishes, now: datetime, *, fallback_zone: str = "UTC") -> datetime | None:
-    """The next moment at which a preferred span begins; None when no hours are known."""
+def next_time(wishes: Wishes, now: datetime, *, fallback_zone: str = "UTC", days_off: frozenset[int] = WEEKEND) -> datetime | None:
+    """The next moment at which a preferred span begins, on none of our days off unless they name it; None when no hours are known."""
     spans = hours_of(wishes.hours)
     if not spans:
         return None
     zone = ZoneInfo(wishes.zones[0] if wishes.zones and len(wishes.zones) <= MAX_ZONES else fallback_zone)
     here = now.astimezone(zone)
-    days, wanted = (here.date() + timedelta(days=n) for n in range(8)), days_of(wishes.hours) or range(5)
+    days, wanted = (here.date() + timedelta(days=n) for n in range(8)), days_of(wishes.hours) or frozenset(range(7)) - days_off
     moments = sorted(datetime.combine(day, begin, zone) for day in days if day.weekday() in wanted for begin, _ in spans)
     return next((moment for moment in moments if moment > here), None)

@@ -113,6 +113,12 @@ def proposed_day(session: Session, actor: Actor, days: int) -> date:
     return of_person(session, actor.user_id).day_after(today(actor.timezone) + timedelta(days=days), 0)
 
 
+def free_days(session: Session, actor: Actor, first: date, last: date) -> set[date]:
+    """The days from ``first`` to before ``last`` on which the actor does not work, holidays of their shift included."""
+    calendar = of_person(session, actor.user_id)
+    return {day for day in (first + timedelta(days=n) for n in range((last - first).days)) if not calendar.hours_of(day)}
+
+
 def hours_of(row: ServiceCalendar) -> BusinessCalendar:
     """The stored hours as the business clock reads them."""
     week = tuple(tuple((int(start), int(end)) for start, end in hours) for hours in row.week)

@@ -63,7 +63,7 @@ def clock_of(session: Session, actor: Actor, dial: DialList) -> Clock:
     require(actor, "activity", Action.CREATE)
     now, known = utcnow(), calendars.calendar_of(session, dial.calendar_id).exceptions
     special = tuple(one for one in known if one.last >= now.date() - timedelta(days=2))
-    hours = Hours(dial.from_minute, dial.until_minute, dial.weekdays_only, special)
+    hours = Hours(dial.from_minute, dial.until_minute, dial.weekdays_only, special, house.days_off(session))
     return Clock(hours, house.region(session), actor.timezone, now)
 
 

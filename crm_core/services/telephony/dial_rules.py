@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.kit.best_time import days_of, hours_of
 from crm_core.kit.business_calendar import HORIZON_DAYS, DayException
+from crm_core.kit.week import WEEKEND
 from crm_core.services.customers.reach_rules import MAX_ZONES, Wishes
 from crm_core.vocabulary import CallOutcome, DialState, DialWait, MemberStatus
 
@@ -30,13 +31,14 @@ _PARTS = re.compile(r"[,;.\n]")
 
 @dataclass(frozen=True)
 class Hours:
-    """When a list calls people, by their own clock: minutes of the day, whether at week-ends too, and the days on which it calls within other hours
+    """When a list calls people, by their own clock: minutes of the day, whether on ``days_off`` too, and the days on which it calls within other hours
     only, or nobody. Of several that hold for a day the last one counts, as in the working hours that they come from."""
 
     from_minute: int
     until_minute: int
     weekdays_only: bool
     special: tuple[DayException, ...] = ()
+    days_off: frozenset[int] = WEEKEND
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _days(wishes: Wishes, hours: Hours, today: date, zone: ZoneInfo) -> Iterator
     """When they may be called, day by day from yesterday, whose last span may cross midnight; today comes together with it."""
     refused = ", ".join(f"not {part.strip()}" for part in _PARTS.split(wishes.do_not) if part.strip())
     own = hours_of(wishes.hours) or hours_of(refused)
-    days = days_of(wishes.hours) or days_of(refused) or (frozenset(range(5)) if hours.weekdays_only else frozenset(range(7)))
+    days = days_of(wishes.hours) or days_of(refused) or frozenset(range(7)) - (hours.days_off if hours.weekdays_only else set())
     spans = own or [(_clock(hours.from_minute), _clock(hours.until_minute))]
     found: list[tuple[datetime, datetime]] = []
     for offset in range(-1, HORIZON_DAYS):

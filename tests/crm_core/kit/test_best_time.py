@@ -35,7 +35,8 @@ def test_the_first_instant_that_suits_both(now, preferred, expected):
 
 def test_weekends_and_the_readers_own_zone_count():
     say = {"quiet_from": "20:00", "quiet_until": "08:00"}
-    assert next_instant(at(6, 12), timezone="UTC", weekends=True, **say) == at(8, 8)
+    assert next_instant(at(6, 12), timezone="UTC", days_off={5, 6}, **say) == at(8, 8)
+    assert next_instant(at(4, 21), timezone="UTC", days_off={4, 5}, **say) == at(7, 8), "free on Friday and Saturday"
     assert next_instant(at(1, 19), timezone="Asia/Tokyo", **say) == at(1, 23), "it is four in the morning there"
     assert next_instant(at(1, 22), timezone="UTC", quiet_from="", quiet_until="") == at(1, 22)
     assert is_zone("Europe/Berlin") and not is_zone("Berlin")

@@ -69,6 +69,8 @@ def test_when_somebody_may_be_called():
     assert opens(berlin, 2026, 6, 1, 5, 59) == datetime(2026, 6, 1, 6, tzinfo=UTC), "eight o'clock there"
     assert opens(berlin, 2026, 6, 1, 18) == datetime(2026, 6, 2, 6, tzinfo=UTC), "the evening waits for the morning"
     assert opens(berlin, 2026, 6, 5, 18) == datetime(2026, 6, 8, 6, tzinfo=UTC), "Friday evening waits for Monday"
+    sunday_first = Hours(480, 1200, True, days_off=frozenset({4, 5}))
+    assert opens(berlin, 2026, 6, 4, 18, hours=sunday_first) == datetime(2026, 6, 7, 6, tzinfo=UTC), "free on Friday and Saturday"
     assert opens(berlin, 2026, 6, 5, 18, hours=Hours(480, 1200, False)) == datetime(2026, 6, 6, 6, tzinfo=UTC)
     assert opens(berlin, 2026, 3, 28, 20, hours=Hours(480, 1200, False)) == datetime(2026, 3, 29, 6, tzinfo=UTC), (
         "the clock changes"
