@@ -96,7 +96,7 @@ def _voice(shown: Analysis, found: persona_voices.Voice) -> None:
     for quote in found.quotes:
         source = "in a survey" if quote.source == "survey" else "in a letter"
         st.markdown(
-            f"> {fmt.md(quote.text)}  \n> :small[:gray[A customer, {source}, {fmt.md(fmt.day(shown.actor, quote.at.date()))}]]"
+            f"> {fmt.md(quote.text)}  \n> :small[:gray[A customer, {source}, {fmt.md(fmt.day(shown.actor, fmt.local(shown.actor, quote.at).date()))}]]"
         )
 
 

@@ -76,7 +76,7 @@ def address(link: LinkRow) -> None:
 def words(link: LinkRow) -> str:
     """What there is to say about a link."""
     actor = current_actor()
-    parts = [f"until {fmt.day(actor, link.expires_at.date())}", fmt.plural(link.views, "opening", "openings")]
+    parts = [f"until {fmt.day(actor, fmt.local(actor, link.expires_at).date())}", fmt.plural(link.views, "opening", "openings")]
     if link.protected:
         parts.insert(0, "password")
     if link.embeddable:

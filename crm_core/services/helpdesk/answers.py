@@ -9,7 +9,7 @@ from sqlalchemy import select as pick
 from sqlalchemy import update as change
 from sqlmodel import Session, col, select
 
-from crm_core import db, events, lists
+from crm_core import db, events, house, lists
 from crm_core.access import Actor, require
 from crm_core.channels import email
 from crm_core.errors import Conflict, Invalid, NotFound, Unavailable
@@ -229,7 +229,7 @@ def _earlier(session: Session, actor: Actor, ticket: Ticket, message: TicketMess
         TicketMessage.ticket_id == ticket.id, TicketMessage.direction == MessageDirection.INBOUND, TicketMessage.id != message.id
     )
     last = session.exec(query.order_by(col(TicketMessage.at).desc(), col(TicketMessage.id).desc())).first()
-    return answer_rules.quote(last.body, last.author_name or "you", f"{last.at:%Y-%m-%d %H:%M} UTC") if last is not None else ""
+    return answer_rules.quote(last.body, last.author_name or "you", house.written(session, last.at)) if last is not None else ""
 
 
 def deliveries(session: Session, actor: Actor, ticket_id: int, messages: Sequence[TicketMessage]) -> dict[int, Delivery]:

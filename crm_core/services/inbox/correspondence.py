@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import case, update
 from sqlmodel import Session, col, select
 
-from crm_core import db, lists, records
+from crm_core import db, house, lists, records
 from crm_core.access import Actor, require
 from crm_core.channels import email
 from crm_core.errors import Conflict, Invalid, NotFound
@@ -113,7 +113,7 @@ def _answered(session: Session, asked: Interaction | None) -> tuple[str, str]:
         return "", ""
     who, _, subject = activity.subject.partition(": ")
     plain = answer_rules.untagged(subject or activity.subject)
-    words = answer_rules.quote(activity.body or "", who.removeprefix("From ") or "you", f"{activity.at:%Y-%m-%d %H:%M} UTC")
+    words = answer_rules.quote(activity.body or "", who.removeprefix("From ") or "you", house.written(session, activity.at))
     return f"Re: {plain}", words
 
 

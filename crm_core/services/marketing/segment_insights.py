@@ -1,8 +1,10 @@
 """What one should know about a group before addressing it: who can be contacted, what they bought, whom else it meets, what a test could show."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, String, and_, cast, func, select
 from sqlmodel import Session
@@ -179,21 +181,27 @@ class Size:
 
 
 def history(session: Session, actor: Actor, segment_id: int) -> list[Size]:
-    """The size of a segment on each day on which it changed, within what the reader may see (UTC days)."""
+    """The size of a segment on each day on which it changed, within what the reader may see. Days are those of the reader's time zone."""
     segment = segments.get(session, actor, segment_id)
     table = entity(segment.entity).table
     seen = _MEMBERS.c.record_id.in_(select(table.c.id).where(visible(actor, segment.entity, table, with_deleted=True)))
 
-    def per_day(column: Any) -> dict[str, int]:
-        day = func.substr(cast(column, String), 1, 10)
+    zone = ZoneInfo(actor.timezone)
+
+    def per_day(column: Any) -> Counter[date]:
+        minute = func.min(column)  # members come and go in batches, so there are few minutes however many members
         clause = and_(_MEMBERS.c.segment_id == segment.id, column.is_not(None), seen)
-        return dict(session.execute(select(day, func.count()).where(clause).group_by(day)).tuples().all())
+        found = session.execute(select(minute, func.count()).where(clause).group_by(func.substr(cast(column, String), 1, 16)))
+        days: Counter[date] = Counter()
+        for at, number in found.tuples():
+            days[at.astimezone(zone).date()] += number
+        return days
 
     entered, left = per_day(_MEMBERS.c.entered_at), per_day(_MEMBERS.c.left_at)
     sizes, members = [], 0
     for day in sorted({*entered, *left}):
-        members += entered.get(day, 0) - left.get(day, 0)
-        sizes.append(Size(date.fromisoformat(day), members, entered.get(day, 0), left.get(day, 0)))
+        members += entered[day] - left[day]
+        sizes.append(Size(day, members, entered[day], left[day]))
     return sizes
 
 

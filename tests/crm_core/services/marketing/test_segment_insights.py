@@ -1,6 +1,7 @@
 """What a group is worth, whom it meets and what a test could show, within what the reader may see."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -75,6 +76,25 @@ def test_the_history_adds_up_and_names_who_moved(cast):
         assert [(row.members, row.entered, row.left) for row in sizes] == [(1, 1, 0), (1, 1, 1)]
         moved = segment_insights.moves(session, dana, segment)
         assert {(row.record_id, row.entered) for row in moved} == {(one, True), (two, False)}
+
+
+def test_the_days_of_the_history_are_the_readers(any_cast):
+    dana = any_cast["dana"]
+    with clock.frozen(datetime(2026, 3, 4, 23, 50, 59, tzinfo=UTC)):
+        one, _ = people(dana, "Berlin", "Berlin")
+        segment = new(dana, rule=BERLIN)
+    with clock.frozen(datetime(2026, 3, 5, 2, 10, tzinfo=UTC)), write_session() as session:
+        crud.update(session, dana, "contact", one, {"city": "Rome"})
+        session.flush()
+        segments.recount(session, dana, segment)
+    with read_session() as session:
+        for zone, days in (
+            ("UTC", [(4, 2, 2, 0), (5, 1, 0, 1)]),
+            ("Pacific/Auckland", [(5, 1, 2, 1)]),
+            ("America/St_Johns", [(4, 1, 2, 1)]),
+        ):
+            sizes = segment_insights.history(session, replace(dana, timezone=zone), segment)
+            assert [(row.day.day, row.members, row.entered, row.left) for row in sizes] == days
 
 
 def test_counts_of_a_list_of_segments_are_those_of_the_reader(cast):
