@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from crm_core.services.admin import users
+from crm_core.services.admin import users, workspace
 from crm_core.services.admin.founding import timezones
 from crm_core.services.inbox import filing
 from crm_core.vocabulary import Action
@@ -22,9 +22,15 @@ def about(person: dict[str, Any]) -> None:
     """Name and time zone, and what an administrator decides."""
     key = f"me_{person['version']}"
     name = st.text_input("Name", value=person["name"], key=f"{key}_name", max_chars=200)
-    zones = list(timezones())
-    here = zones.index(person["timezone"]) if person["timezone"] in zones else None
-    zone = st.selectbox("Time zone", zones, index=here, placeholder=f"As the workspace ({actor.timezone})", key=f"{key}_zone")
+    home, own = load(workspace.zone), person["timezone"]
+    zones = [None, *timezones(), *([own] if own and own not in timezones() else [])]
+    zone = st.selectbox(
+        "Time zone",
+        zones,
+        index=zones.index(own or None),
+        format_func=lambda one: one or f"As the workspace ({home})",
+        key=f"{key}_zone",
+    )
     place = [
         ("E-mail", person["email"]),
         ("Roles", ", ".join(person["roles"])),

@@ -401,7 +401,7 @@ def _set_names(session: Session, user: User, changes: Mapping[str, Any]) -> None
         user.email = str(changes["email"]).strip()
     if "timezone" in changes:
         zone = changes["timezone"] or None
-        if zone is not None and zone not in timezones():
+        if zone not in (None, user.timezone, *timezones()):
             raise Invalid(fields={"timezone": "Choose one of the listed time zones."})
         user.timezone = zone
 

@@ -34,6 +34,11 @@ class DemoRole:
     user_id: int
 
 
+def zone(session: Session, _actor: Actor) -> str:
+    """The time zone of the workspace, by its name."""
+    return house.zone(session)
+
+
 def days_off(session: Session, _actor: Actor) -> frozenset[int]:
     """The weekdays on which the workspace does not work, Monday 0."""
     return house.days_off(session)

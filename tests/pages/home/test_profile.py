@@ -17,6 +17,22 @@ def test_everybody_sees_their_account(cast, who):
     assert cast[who].name in app.text_input[0].value and "You came without a password" in words(app)
 
 
+def test_a_time_zone_of_ones_own_can_be_given_up_again(cast):
+    alice = cast["alice"]
+    with write_session() as session:
+        session.get(User, alice.user_id).timezone = "Asia/Calcutta"  # by an older name, as some imports bring it
+    for wanted in ("Pacific/Auckland", None):
+        app = open_screen(alice, "profile")
+        zone = next(box for box in app.selectbox if box.label == "Time zone")
+        assert zone.options[0] == "As the workspace (UTC)" and zone.value is not None
+        app.button(key="me_save").click().run()
+        next(box for box in app.selectbox if box.label == "Time zone").set_value(wanted)
+        app.button(key="me_save").click().run()
+        assert not app.exception and not app.error
+        with read_session() as session:
+            assert session.get(User, alice.user_id).timezone == wanted
+
+
 def test_the_password_is_changed_with_the_present_one_and_signs_the_others_out(cast):
     alice = cast["alice"]
     with write_session() as session:
