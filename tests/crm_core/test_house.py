@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from crm_core import house
 from crm_core.db import read_session
 from crm_core.services.admin import organisation
+from crm_core.services.collaboration import notifications
 from tests.verbs import do
 
 
@@ -16,3 +17,6 @@ def test_letters_tell_instants_by_the_clock_of_the_workspace_and_its_week_says_w
     do(organisation.update, root, {"timezone": "America/St_Johns", "working_hours": hours})
     with read_session() as session:
         assert house.written(session, at) == "2026-11-27 08:46 (America/St Johns)" and house.days_off(session) == {4, 5}
+        assert notifications.preference(session, root).first_weekday == 6, (
+            "the calendar of whoever chose nothing begins with Sunday"
+        )

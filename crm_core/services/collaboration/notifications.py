@@ -9,12 +9,13 @@ from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from crm_core import access, db, lists, persons
+from crm_core import access, db, house, lists, persons
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES, entity, label_of
 from crm_core.errors import NotPermitted
 from crm_core.fields import to_json
 from crm_core.jobs import Job, job
+from crm_core.kit import week
 from crm_core.kit.clock import utcnow
 from crm_core.models import Notification, RolePermission, UserPreference, UserRole
 from crm_core.services.collaboration import notification_rules
@@ -296,8 +297,9 @@ def withdraw(session: Session, actor: Actor, *, key: str, record_id: int, kinds:
 
 
 def preference(session: Session, actor: Actor) -> UserPreference:
-    """What the actor chose, or the defaults as a row that is not stored yet."""
-    return session.get(UserPreference, actor.user_id) or UserPreference(user_id=actor.user_id or 0)
+    """What the actor chose, or the defaults as a row that is not stored yet: their week begins as that of the workspace."""
+    found = session.get(UserPreference, actor.user_id)
+    return found or UserPreference(user_id=actor.user_id or 0, first_weekday=week.first_day(house.days_off(session)))
 
 
 def choose(session: Session, actor: Actor, **values: Any) -> UserPreference:
