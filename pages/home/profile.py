@@ -22,12 +22,12 @@ def about(person: dict[str, Any]) -> None:
     """Name and time zone, and what an administrator decides."""
     key = f"me_{person['version']}"
     name = st.text_input("Name", value=person["name"], key=f"{key}_name", max_chars=200)
-    home, own = load(workspace.zone), person["timezone"]
-    zones = [None, *timezones(), *([own] if own and own not in timezones() else [])]
+    home, own = load(workspace.zone), person["timezone"] or ""
+    zones = ["", *timezones(), *([own] if own and own not in timezones() else [])]
     zone = st.selectbox(
         "Time zone",
         zones,
-        index=zones.index(own or None),
+        index=zones.index(own),
         format_func=lambda one: one or f"As the workspace ({home})",
         key=f"{key}_zone",
     )
