@@ -112,6 +112,7 @@ def found(
     role = session.exec(select(Role).where(Role.key == "administrator")).one()
     session.add(UserRole(user_id=user.id, role_id=role.id))
     hierarchy.rebuild(session)
+    setup.create_views(session, user.id)
     events.record(session, system(Via.SCREEN), "user.created", user)
     events.record(session, system(Via.SCREEN), "organisation.updated", entity="organisation", record_id=created.id)
     return user

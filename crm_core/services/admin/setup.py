@@ -2,6 +2,7 @@
 
 from sqlmodel import Session, select
 
+from crm_core import idleness
 from crm_core.access.permissions import ROLES, RoleDefault
 from crm_core.models import (
     LeadStatus,
@@ -11,9 +12,10 @@ from crm_core.models import (
     Role,
     RoleFieldMask,
     RolePermission,
+    SavedView,
     Stage,
 )
-from crm_core.vocabulary import ForecastCategory, LeadKind, StageKind
+from crm_core.vocabulary import ForecastCategory, LeadKind, StageKind, Visibility
 
 WORKING_HOURS = {str(day): [["09:00", "17:00"]] for day in range(5)}
 
@@ -55,6 +57,9 @@ PICKS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
+VIEW_COLUMNS = ("name", "account_id", "stage_id", "owner_id", "amount_minor", "last_contact_at", "next_step", "next_step_on")
+
+
 def install(session: Session) -> None:
     """Bring the defaults in. Idempotent: what an administrator changed stays as it is."""
     for role in ROLES:
@@ -80,6 +85,17 @@ def create_organisation(
     session.add(row)
     session.flush()
     return row
+
+
+def create_views(session: Session, owner_id: int) -> None:
+    """The views of deals that everybody finds in a new workspace: what stands still, and what nobody has a next step for, the largest first."""
+    for name, rule in (("Idle", idleness.IDLE), ("No next step", idleness.NO_NEXT_STEP)):
+        is_open = {"field": "outcome", "cmp": "eq", "value": StageKind.OPEN.value}
+        layout = {
+            "columns": list(VIEW_COLUMNS), "q": "", "sort": ["amount_minor", True], "filter": {"op": "and", "items": [is_open, rule]},
+        }  # fmt: skip
+        session.add(SavedView(entity="deal", name=name, owner_id=owner_id, visibility=Visibility.SHARED, layout=layout))
+    session.flush()
 
 
 def create_pipeline(session: Session, name: str, *, is_default: bool = False) -> Pipeline:

@@ -135,6 +135,7 @@ def build(*, scale: str = "small", seed: int = 1, progress: Progress | None = No
         asking.add(session, seed)
         booking.add(session, spec["timezone"])
         found = people(session)
+        setup.create_views(session, found["administrator"])
         boards.add(session, found)
         letters = mailing.add(session, found)
         writing.add(session, found)

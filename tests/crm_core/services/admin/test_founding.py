@@ -5,11 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlmodel import select
 
+from crm_core import lists
 from crm_core.access import load
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotPermitted
 from crm_core.models import Organisation, User, UserClosure
+from crm_core.services import crud
 from crm_core.services.admin import founding, hierarchy, single_signon
+from crm_core.services.collaboration import views
 from crm_core.settings import settings
 from crm_core.vocabulary import Action
 from tests.quick_hashes import quick_hashes as quick_hashes
@@ -37,6 +40,20 @@ def test_the_first_person_is_an_administrator_of_a_workspace_with_its_settings(a
         workspace = session.exec(select(Organisation)).one()
         assert (workspace.name, workspace.is_demo) == ("Nordwind GmbH", False)
         assert session.exec(select(UserClosure)).one().depth == 0
+
+
+def test_a_new_workspace_has_views_of_the_deals_that_stand_still(any_database):
+    founder = found()
+    with write_session() as session:
+        actor = load(session, founder.id)
+        crud.create(session, actor, "deal", {"name": "Planned", "next_step": "Call"})
+        crud.create(session, actor, "deal", {"name": "Nothing planned"})
+    with read_session() as session:
+        known = {
+            view.name: views.usable(session, actor, view)["filter"] for view in views.find(session, actor, "deal") if view.shared
+        }
+        counts = {name: lists.count(session, actor, "deal", lists.ListQuery(filter=rule)) for name, rule in known.items()}
+    assert counts == {"Idle": 0, "No next step": 1}
 
 
 def test_a_second_founding_is_refused(any_database):
