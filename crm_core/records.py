@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select as core_select
 from sqlmodel import Session, select
 
-from crm_core import events, search
+from crm_core import events, merges, search
 from crm_core.access import Actor, require, visible
 from crm_core.db import SEEN
 from crm_core.entities import ENTITIES, entity
@@ -72,6 +72,7 @@ def _read(session: Session, actor: Actor, entity_key: str, record_id: int | None
         if record is None and action is not Action.READ and _readable(session, actor, entity_key, record_id, with_deleted):
             require_reach(actor, entity_key, action)
         if record is None and not with_deleted and _readable(session, actor, entity_key, record_id, True):
+            _refuse_merged(session, actor, entity_key, record_id)
             raise NotFound(
                 f"This {found.label.lower()} is in the bin. Whoever may delete it can restore it there.",
                 bin=(entity_key, record_id),
@@ -79,6 +80,20 @@ def _read(session: Session, actor: Actor, entity_key: str, record_id: int | None
     if record is None:
         raise NotFound(f"This {found.label.lower()} does not exist, or is not shared with you.")
     return record
+
+
+def _refuse_merged(session: Session, actor: Actor, entity_key: str, record_id: int) -> None:
+    """Say where a record went that became part of another one. ``details["merged"]``: kind and number of the one that stayed, for the way there."""
+    stayed = merges.into(session, entity_key, record_id)
+    if stayed is None:
+        return
+    label = entity(entity_key).label.lower()
+    if not _readable(session, actor, entity_key, stayed, False):
+        raise NotFound(f"This {label} was merged into another one, which is not shared with you.")
+    table, title = entity(entity_key).table, entity(entity_key).title
+    name = session.execute(core_select(table.c[title]).where(table.c.id == stayed)).scalar()
+    called = f"{label} {stayed}" if actor.masked(entity_key, title) else f"“{name}”"
+    raise NotFound(f"This {label} was merged into {called}. Open that one.", merged=(entity_key, stayed))
 
 
 def _readable(session: Session, actor: Actor, entity_key: str, record_id: int, with_deleted: bool) -> bool:
@@ -234,7 +249,8 @@ def _apply(record: Any, specs: Mapping[str, FieldSpec], values: Mapping[str, Any
 
 
 def check_references(session: Session, actor: Actor, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> None:
-    """Every linked record must exist and be visible to the actor; people must be active. Raises Invalid per field."""
+    """Every linked record must exist and be visible to the actor; people must be active. Raises Invalid per field. One that was merged meanwhile is
+    exchanged for the one that stayed."""
     wrong: dict[str, str] = {}
     known: set[tuple[str, Any, int | None]] = session.info.get(LINKABLE, set())
     for key, value in values.items():
@@ -250,11 +266,22 @@ def check_references(session: Session, actor: Actor, specs: Mapping[str, FieldSp
         if spec.to == "user":
             clause = clause & table.c.is_active
         if session.execute(core_select(table.c.id).where(clause)).first() is None:
+            if _follow_merge(session, actor, spec.to, values, key):
+                continue
             wrong[key] = f"The chosen {spec.label.lower()} does not exist, or is not shared with you."
         else:
             known.add((spec.to, value, actor.user_id))
     if wrong:
         raise Invalid(fields=wrong)
+
+
+def _follow_merge(session: Session, actor: Actor, entity_key: str, values: Mapping[str, Any], key: str) -> bool:
+    """Whether a linked record became part of another one that the actor may see, which then stands in ``values`` instead."""
+    stayed = merges.into(session, entity_key, values[key])
+    if stayed is None or not isinstance(values, dict) or not _readable(session, actor, entity_key, stayed, False):
+        return False
+    values[key] = stayed
+    return True
 
 
 def update(
@@ -417,6 +444,8 @@ def restore(session: Session, actor: Actor, entity_key: str, record_id: int) -> 
     record = get(session, actor, entity_key, record_id, action=Action.DELETE, with_deleted=True)
     if record.deleted_at is None:
         return record
+    if merges.into(session, entity_key, record_id) is not None:
+        raise Conflict(f"This {entity(entity_key).label.lower()} was merged into another one. Take the merge apart there instead.")
     record.deleted_at = None
     session.add(record)
     session.flush()

@@ -755,6 +755,13 @@ class PrivacyKind(Choice):
     ERASURE = "erasure", "Erasure"
 
 
+class PairState(Choice):
+    """What was decided about two records that look the same."""
+
+    OPEN = "open", "To decide"
+    DIFFERENT = "different", "Not the same"
+
+
 class PrivacyState(Choice):
     """How far a person's request has come."""
 

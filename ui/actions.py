@@ -25,7 +25,7 @@ def load(query: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         with read_session(*run.known()) as session:
             return query(session, actor, *args, **kwargs)
     except CrmError as error:
-        dead_end(error.message, deleted=error.details.get("bin"))
+        dead_end(error.message, deleted=error.details.get("bin"), merged=error.details.get("merged"))
 
 
 def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: Any) -> T | None:

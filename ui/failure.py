@@ -6,20 +6,27 @@ from typing import NoReturn
 
 import streamlit as st
 
+from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.vocabulary import Action
 from ui import run
 from ui.components.header import header
 from ui.format import md
-from ui.navigation import page_of, screen_of
+from ui.navigation import go, page_of, screen_of
 from ui.session import current_actor
 
 log = logging.getLogger("rapport.ui")
 
 
-def dead_end(message: str, icon: str = "error", *, deleted: tuple[str, int] | None = None) -> NoReturn:
+def dead_end(
+    message: str, icon: str = "error", *, deleted: tuple[str, int] | None = None, merged: tuple[str, int] | None = None
+) -> NoReturn:
     """End the page with a sentence: under its heading, or with a heading and the way back when nothing is drawn yet. ``deleted``: kind and number
-    of a record in the bin, for the way there."""
+    of a record in the bin, for the way there; ``merged``: those of the record that another one went into, which is opened instead where nothing is drawn
+    yet, so that old links still lead somewhere."""
+    if merged is not None and run.wants_head():
+        st.session_state.setdefault("_toasts", []).append(("ok", md(f"{message.split('. ')[0]}.")))
+        go(entity(merged[0]).page, id=merged[1])
     if run.wants_head():
         _heading()
     st.error(md(message), icon=f":material/{icon}:")
@@ -27,6 +34,10 @@ def dead_end(message: str, icon: str = "error", *, deleted: tuple[str, int] | No
         page = page_of(current_actor(), "bin")
         params = {"kind": deleted[0], "record": str(deleted[1])}
         st.page_link(page, label="Look at it in the bin", icon=":material/delete:", query_params=params)  # type: ignore[arg-type]
+    if merged is not None:
+        page = page_of(current_actor(), entity(merged[0]).page)
+        if page is not None:
+            st.page_link(page, label="Open it", icon=":material/merge:", query_params={"id": str(merged[1])})
     st.stop()
 
 

@@ -36,6 +36,7 @@ from crm_core.models.inbox import InboundMail, InboxDone, Interaction, Mailbox
 from crm_core.models.integration import ApiCall, ApiKey, ApiReplay, Shop, ShopDelivery, ShopLink, Webhook, WebhookDelivery
 from crm_core.models.mail import MailDelivery
 from crm_core.models.marketing import Campaign, CampaignChannel, CampaignMember, Touchpoint
+from crm_core.models.merges import DuplicatePair, RecordMerge
 from crm_core.models.notifications import Notification, UserPreference
 from crm_core.models.organisation import (
     AuthSession,

@@ -16,6 +16,7 @@ from ui.components.files import files
 from ui.components.handover_cards import handover_card, offer_button
 from ui.components.header import header, more_menu
 from ui.components.installed_card import installed_card
+from ui.components.merge_records import merge_entry, merged_note
 from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_automations import automations_card, start_entry
 from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, next_steps, related
@@ -61,9 +62,14 @@ if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", short
 also = [edit_entry("account", account_id)] * may_edit
 also += offer_button(actor, actions, account_id) + write_button(actions, "account", account_id)
 more_menu(
-    actions, start_entry(automated, "account", account_id) + delete_entry(actor, "account", row, row["name"], "accounts"), also
+    actions,
+    start_entry(automated, "account", account_id)
+    + merge_entry(actor, "account", account_id)
+    + delete_entry(actor, "account", row, row["name"], "accounts"),
+    also,
 )
 
+merged_note("account", account_id)
 with st.grid(4, min_column_width=150):
     if figures.order_revenue_minor is not None:
         st.metric(

@@ -15,6 +15,7 @@ from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import header, more_menu
 from ui.components.looks import looks_button
+from ui.components.merge_records import merge_entry, merged_note
 from ui.components.privacy_cards import erased_note, privacy_entry
 from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_automations import automations_card, start_entry
@@ -45,9 +46,11 @@ more_menu(
     survey_entry("contact", contact_id, contact_id)
     + start_entry(automated, "contact", contact_id)
     + privacy_entry(actor, "contact", contact_id)
+    + merge_entry(actor, "contact", contact_id)
     + delete_entry(actor, "contact", row, row["name"], "contacts"),
 )
 
+merged_note("contact", contact_id)
 erased_note("contact", contact_id, str(row["name"]))
 wishes_card(actor, contact_id, wanted)
 

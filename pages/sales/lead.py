@@ -20,6 +20,7 @@ from ui.components.files import files
 from ui.components.header import Rare, header, more_menu
 from ui.components.lead_dialogs import became, convert_dialog, disqualify_dialog
 from ui.components.looks import looks_button
+from ui.components.merge_records import merge_entry, merged_note
 from ui.components.points_card import points_card
 from ui.components.privacy_cards import erased_note, privacy_entry
 from ui.components.record_automations import automations_card, start_entry
@@ -94,10 +95,12 @@ if row["email"]:
 rare += (
     start_entry(automated, "lead", lead_id)
     + privacy_entry(actor, "lead", lead_id)
+    + merge_entry(actor, "lead", lead_id)
     + delete_entry(actor, "lead", row, row["name"], "leads")
 )
 more_menu(actions, rare, also)
 
+merged_note("lead", lead_id)
 erased_note("lead", lead_id, str(row["name"]))
 
 if kind is LeadKind.CONVERTED:

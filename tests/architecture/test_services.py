@@ -47,6 +47,8 @@ OPEN = {
     "admin/restoring.py": "operators at the command line",
     "admin/moving.py": "operators at the command line",
     "customers/withdrawing.py": "a person's own no, written on every record that is theirs, whoever may see it; its callers ask or speak for the person",
+    "customers/merge_moves.py": "part of merging and of taking apart, which ask; counted tells what the actor may see",
+    "customers/duplicate_scan.py": "the job that looks through everything; start and state, which people use, ask",
     "collaboration/mail_run.py": "the job that sends what was queued",
     "collaboration/quiet_hours.py": "hours of the workspace, which everybody signed in may read",
     "analytics/snapshots.py": "the nightly job; what it keeps is read through pipeline_history, which asks",

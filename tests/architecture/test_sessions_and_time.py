@@ -15,6 +15,7 @@ OWN_TRANSACTIONS = {
     "crm_core/services/admin/upkeep.py": "the nightly job purges table by table",
     "crm_core/services/admin/audit.py": "the sealing job must see that no older event is still under way",
     "crm_core/services/admin/privacy/": "reads much before it writes a little, batch by batch, to go on after a kill",
+    "crm_core/services/customers/duplicate_scan.py": "reads and compares before it writes a little, batch by batch, to go on after a kill",
     "crm_core/reads.py": "writes down beside the page who looked, so that whoever reads never waits for it",
     "crm_core/services/analytics/run_work.py": "reads for minutes while it computes, and must hold no write lock meanwhile",
     "crm_core/services/admin/health.py": "asks the database whether it answers at all",

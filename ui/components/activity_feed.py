@@ -18,6 +18,7 @@ from ui.components.day_input import day_input
 from ui.components.earlier_values import earlier_dialog
 from ui.components.entry_tools import entry_tools
 from ui.components.followed import follow_button
+from ui.components.merge_records import apart_button
 from ui.components.waiting_answers import waiting_answers
 from ui.components.wishes import reach_note
 from ui.components.write_dialog import second_thought
@@ -156,6 +157,8 @@ def feed(entity_key: str, record_id: int) -> None:
         st.caption(f"Nothing here yet. {logged} will stand here.")
     for item in items:
         entry(actor, item)
+        if item.kind == "event" and "merge" in item.data:
+            apart_button(entity_key, record_id, item.data["merge"])
         if tools:
             tools(item)
     if sorting:

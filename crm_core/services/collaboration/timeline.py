@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, exists, false, func, not_, or_, select, true
 from sqlmodel import Session
 
-from crm_core import lists, persons, records
+from crm_core import lists, merges, persons, records
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES, entity
 from crm_core.events import sentence_of
@@ -273,7 +273,7 @@ def _events(
     narrowed = and_(table.c.type.not_in(QUIET_TYPES), kinds, *([table.c.actor_id.in_(by)] if by is not None else []))
     found = [
         one
-        for place in _event_places(table, entity_key, record_id, wanted)
+        for place in _event_places(session, table, entity_key, record_id, wanted)
         for one in _seen(session, actor, entity_key, place, narrowed, limit)
     ]
     found = sorted(found, key=lambda one: one.id, reverse=True)[:limit]
@@ -284,11 +284,16 @@ def _events(
     return [_event_item(session, actor, row, people, covers, entity_key, record_id) for row in found]
 
 
-def _event_places(table: Any, entity_key: str, record_id: int, wanted: frozenset[str]) -> list[Any]:
-    """Where the log tells of a record: each place has an index of its own, and is asked by itself."""
+def _event_places(session: Session, table: Any, entity_key: str, record_id: int, wanted: frozenset[str]) -> list[Any]:
+    """Where the log tells of a record: each place has an index of its own, and is asked by itself. What it says of records that were merged into this
+    one belongs to it; that they went to the bin by it is no news."""
+    merged = merges.came_in(session, entity_key, [record_id])
+    column = table.c.account_id if entity_key == "account" else table.c.record_id
+    kind = [] if entity_key == "account" else [table.c.entity == entity_key]
+    places = [and_(*kind, column == record_id)]
+    places += [and_(*kind, column == one, table.c.type.not_in(_OF_MERGES)) for one in merged]
     if entity_key == "account":
-        return [table.c.account_id == record_id]
-    places = [and_(table.c.entity == entity_key, table.c.record_id == record_id)]
+        return places
     for key, name in (("ticket", timeline_rules.TICKETS), ("order", timeline_rules.ORDERS)):
         if entity_key == "contact" and name in wanted:
             below = entity(key).table
@@ -298,6 +303,7 @@ def _event_places(table: Any, entity_key: str, record_id: int, wanted: frozenset
     return places
 
 
+_OF_MERGES = tuple(f"{key}.{verb}" for key in merges.MERGED for verb in ("archived", "merged_away"))
 _OF_EVENTS = frozenset({timeline_rules.TICKETS, timeline_rules.ORDERS, timeline_rules.STAGES, timeline_rules.CHANGES})
 
 

@@ -5,29 +5,21 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from rapidfuzz import fuzz
 from sqlalchemy import select
 from sqlmodel import Session
 
-from crm_core import search
+from crm_core import records, search
 from crm_core.access import Actor, require, visible
 from crm_core.entities import ENTITIES
 from crm_core.kit.text import fold
-from crm_core.matching import MATCHED, keys_of, name_key
-from crm_core.models import MatchKey
+from crm_core.matching import MATCHED, keys_of, name_key, sources
+from crm_core.models import DuplicatePair, MatchKey
 from crm_core.services.customers import points
-from crm_core.vocabulary import Action, PointKind
+from crm_core.services.customers.duplicate_rules import ALIKE, LIKELY, OF_LIKENESS, REASONS, WEIGHTS, likeness, score
+from crm_core.vocabulary import Action, PairState, PointKind
 
 _KEYS = MatchKey.__table__  # type: ignore[attr-defined]
-SURE, LIKELY = 0.95, 0.6
-WEIGHTS = {"email": 0.97, "phone": 0.9, "domain": 0.65, "person": 0.7, "company": 0.9}
-REASONS = {
-    "email": "same e-mail address",
-    "phone": "same phone number",
-    "domain": "same web domain",
-    "person": "same name",
-    "company": "same company name",
-}
+_PAIRS: Any = DuplicatePair.__table__  # type: ignore[attr-defined]
 MAX_CANDIDATES = 60
 _TOLD_BY = {
     "email": ("email",), "phone": ("phone",), "person": ("name",), "like": ("name",), "company": ("name", "company"), "domain": ("website", "email"),
@@ -57,21 +49,38 @@ class Found:
 def check(session: Session, actor: Actor, entity_key: str, values: Mapping[str, Any], *, exclude_id: int | None = None) -> Found:
     """Look for the person or company of a half-filled form among leads, contacts and accounts."""
     require(actor, entity_key, Action.CREATE)
+    return _found(session, actor, entity_key, values, exclude_id) if entity_key in MATCHED else Found()
+
+
+def likely(session: Session, actor: Actor, entity_key: str, record_id: int) -> list[Duplicate]:
+    """Records of the same kind that may be the same as one, the likeliest first; without those of which somebody said that they are not."""
+    record = records.get(session, actor, entity_key, record_id)
     if entity_key not in MATCHED:
-        return Found()
+        return []
+    values = {key: getattr(record, key, None) for key in ("name", *sources(entity_key))}
+    found = _found(session, actor, entity_key, values, record_id)
+    pairs = select(_PAIRS.c.first_id, _PAIRS.c.second_id).where(
+        _PAIRS.c.entity == entity_key, _PAIRS.c.state == PairState.DIFFERENT
+    )
+    mine = pairs.where((_PAIRS.c.first_id == record_id) | (_PAIRS.c.second_id == record_id))
+    different = {one for pair in session.execute(mine).tuples() for one in pair}
+    return [hit for hit in found.shown if hit.entity == entity_key and hit.id not in different]
+
+
+def _found(session: Session, actor: Actor, entity_key: str, values: Mapping[str, Any], exclude_id: int | None) -> Found:
     subject = SimpleNamespace(**values)
     keys = keys_of(entity_key, subject)
     scores: dict[tuple[str, int], dict[str, float]] = {}
     for kind, entity, record_id in (*_by_keys(session, keys), *_by_points(session, values)):
         scores.setdefault((entity, record_id), {})[kind] = WEIGHTS[kind]
     name = str(values.get("name") or "")
-    for entity, record_id, likeness in _by_name(session, actor, entity_key, name):
-        scores.setdefault((entity, record_id), {}).setdefault("like", likeness)
+    for entity, record_id, weight in _by_name(session, actor, entity_key, name):
+        scores.setdefault((entity, record_id), {}).setdefault("like", weight)
     scores.pop((entity_key, exclude_id or 0), None)
     for (entity, _), evidence in scores.items():
         for kind in [kind for kind in evidence if any(actor.masked(entity, key) for key in _TOLD_BY[kind])]:
             del evidence[kind]
-    likely = {record: evidence for record, evidence in scores.items() if _score(evidence) >= LIKELY}
+    likely = {record: evidence for record, evidence in scores.items() if score(evidence.values()) >= LIKELY}
     return _within_sight(session, actor, likely)
 
 
@@ -114,18 +123,10 @@ def _by_name(session: Session, actor: Actor, entity_key: str, name: str) -> list
         )
         mine = name_key(name, company=company)
         for row in rows:
-            likeness = fuzz.token_sort_ratio(mine, name_key(row.name, company=company)) / 100
-            if likeness >= 0.86:
-                found.append((entity, row.id, 0.75 * likeness))
+            alike = likeness(mine, name_key(row.name, company=company))
+            if alike >= ALIKE:
+                found.append((entity, row.id, OF_LIKENESS * alike))
     return found
-
-
-def _score(evidence: Mapping[str, float]) -> float:
-    """Probability that at least one piece of evidence is right, as if they were independent."""
-    miss = 1.0
-    for weight in evidence.values():
-        miss *= 1 - weight
-    return 1 - miss
 
 
 def _within_sight(session: Session, actor: Actor, likely: Mapping[tuple[str, int], Mapping[str, float]]) -> Found:
@@ -145,14 +146,12 @@ def _within_sight(session: Session, actor: Actor, likely: Mapping[tuple[str, int
         hidden += len(alive - set(seen))
         for record_id, title in seen.items():
             evidence = likely[(entity, record_id)]
-            reasons = tuple(
-                REASONS.get(kind, "similar name")
-                for kind in evidence
-                if not (kind == "like" and {"person", "company"} & set(evidence))
-            )
+            reasons = tuple(REASONS[kind] for kind in evidence if not (kind == "like" and {"person", "company"} & set(evidence)))
             masked = actor.masked(entity, "name")
             shown.append(
-                Duplicate(entity, record_id, ENTITIES[entity].label if masked else title, round(_score(evidence), 2), reasons)
+                Duplicate(
+                    entity, record_id, ENTITIES[entity].label if masked else title, round(score(evidence.values()), 2), reasons
+                )
             )
     shown.sort(key=lambda duplicate: -duplicate.score)
     return Found(tuple(shown[:8]), hidden)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import and_, insert, select, update
 from sqlmodel import Session
 
-from crm_core import db, events
+from crm_core import db, events, merges
 from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.kit.clock import utcnow
@@ -42,15 +42,23 @@ def at_address(session: Session, addresses: Iterable[str]) -> list[Person]:
 
 
 def converted(session: Session, people: Sequence[Person]) -> list[Person]:
-    """These people, with the contacts that leads became and the leads that contacts were."""
+    """These people, with the contacts that leads became, the leads that contacts were, and the records that were merged with theirs."""
     leads = entity("lead").table
-    found = dict.fromkeys(people)
+    found = dict.fromkeys(merged(session, people))
     for some in _parts([one for key, one in people if key == "lead"]):
         became = select(leads.c.converted_contact_id).where(leads.c.id.in_(some), leads.c.converted_contact_id.is_not(None))
         found |= {("contact", one): None for one in session.execute(became).scalars()}
     for some in _parts([one for key, one in found if key == "contact"]):
         were = select(leads.c.id).where(leads.c.converted_contact_id.in_(some))
         found |= {("lead", one): None for one in session.execute(were).scalars()}
+    return merged(session, list(found))
+
+
+def merged(session: Session, people: Sequence[Person]) -> list[Person]:
+    """These people, with the records that are one with theirs by a merge, whichever stayed."""
+    found = dict.fromkeys(people)
+    for name in PEOPLE:
+        found |= {(name, one): None for one in merges.kin(session, name, [one for key, one in people if key == name])}
     return list(found)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from crm_core import events, lists, records
+from crm_core import events, lists, merges, records
 from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid
 from crm_core.fields import parse_one, registry
@@ -75,7 +75,8 @@ def create(
     Without an owner the assignment rules are asked."""
     filled = {"account_id"} if not values.get("account_id") else set()
     if values.get("contact_id") and not values.get("account_id"):
-        account_id = records.get(session, actor, "contact", int(values["contact_id"])).account_id
+        asked = int(values["contact_id"])
+        account_id = records.get(session, actor, "contact", merges.into(session, "contact", asked) or asked).account_id
         known = lists.titles(session, actor, "account", [account_id]) if actor.can("account", Action.READ) else {}
         values = {**values, **({"account_id": account_id} if account_id in known else {})}
     if not values.get("channel") and actor.via in _DOORS:

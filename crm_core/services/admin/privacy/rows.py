@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, union
 from sqlmodel import Session
 
-from crm_core import house
+from crm_core import house, merges
 from crm_core.access import Actor, require
 from crm_core.entities import entity
 from crm_core.erased import key_of
@@ -70,12 +70,13 @@ def require_all(actor: Actor, action: Action) -> None:
 
 
 def root(session: Session, entity_key: str, record_id: int) -> Place:
-    """The record that stands for the person: the contact that a lead became, else the record itself."""
+    """The record that stands for the person: the one that it was merged into, the contact that a lead became, else the record itself."""
+    record_id = merges.into(session, entity_key, record_id) or record_id
     if entity_key == "lead":
         leads = entity("lead").table
         became = session.execute(select(leads.c.converted_contact_id).where(leads.c.id == record_id)).scalar()
         if became is not None:
-            return "contact", became
+            return "contact", merges.into(session, "contact", became) or became
     return entity_key, record_id
 
 
@@ -186,6 +187,10 @@ def _way(name: str, held: Held, way: str, who: Person) -> ColumnElement[bool]:
             if who.ids(key)
         )
         return or_(false(), *mine)
+    if way in ("@merge", "@pair"):
+        columns = (table.c.survivor_id, table.c.loser_id) if way == "@merge" else (table.c.first_id, table.c.second_id)
+        both = (and_(table.c.entity == key, or_(*(one.in_(who.ids(key)) for one in columns))) for key in PEOPLE if who.ids(key))
+        return or_(false(), *both)
     if way in ("contact_id", "lead_id"):
         return table.c[way].in_(who.ids(way.removesuffix("_id")))
     return false()  # the tables of analyses are read one by one

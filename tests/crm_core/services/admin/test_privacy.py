@@ -101,6 +101,7 @@ def made_up(session, name, contact, lead):
     blank = next(mapper.class_ for mapper in Base._sa_registry.mappers if mapper.local_table is table)()
     both = {"contact_id", "lead_id"} <= {column.name for column in table.c}
     places = {"contact_id": contact, "lead_id": None if both else lead, "entity": "contact", "record_id": contact}
+    places |= dict.fromkeys(("survivor_id", "loser_id", "first_id"), contact)
     given = {
         "address_key": EMAIL,
         "sender_key": EMAIL,

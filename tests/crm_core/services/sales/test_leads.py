@@ -12,7 +12,7 @@ from crm_core.models import Event, LeadStatus, Touchpoint, User
 from crm_core.services import crud
 from crm_core.services.admin import custom_fields
 from crm_core.services.collaboration import activities, files, outbox, timeline
-from crm_core.services.customers import contacts, created_anyway, duplicates
+from crm_core.services.customers import contacts, created_anyway, duplicate_rules, duplicates
 from crm_core.services.sales import leads, orders
 from crm_core.vocabulary import ActivityKind, DuplicateReason, FieldKind, LeadKind
 from tests import verbs
@@ -243,7 +243,7 @@ def test_the_duplicate_check_finds_the_same_person_across_tables_and_says_why(an
     do(records.create, alice, "account", {"name": "Alfreds Futterkiste", "website": "www.alfreds.example"})
     found = look(alice, "lead", name="Anders, Maria", email="maria@ALFREDS.example", company="Alfreds Futterkiste GmbH")
     assert {(hit.entity, hit.title) for hit in found.shown} == {("contact", "Maria Anders"), ("account", "Alfreds Futterkiste")}
-    assert "same e-mail address" in found.shown[0].reasons and found.shown[0].score >= duplicates.SURE
+    assert "same e-mail address" in found.shown[0].reasons and found.shown[0].score >= duplicate_rules.SURE
     assert look(alice, "contact", name="Someone Else", phone="030 0074321").shown[0].reasons == ("same phone number",)
     assert look(alice, "contact", name="Peter Other", email="peter@gmail.com").shown == ()
 

@@ -1,0 +1,258 @@
+"""Merging two contacts, accounts or leads: find the other one, choose what stays, see what goes along; and the way back."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from crm_core import lists
+from crm_core.access import Actor
+from crm_core.entities import entity
+from crm_core.kit.text import clip
+from crm_core.services.customers import duplicates, merging
+from crm_core.services.customers.merge_rules import BOTH, LOSER, SURVIVOR, Difference
+from crm_core.services.customers.merging import Ahead
+from crm_core.vocabulary import Action, FieldKind
+from ui import format as fmt
+from ui.actions import load, perform, show_problems, tell
+from ui.components.header import Rare
+from ui.components.picker import picker
+from ui.navigation import go
+from ui.session import current_actor
+
+_JUST = "_just_merged"
+_BESIDE = ("company", "email", "phone", "website", "city", "postcode")
+"""What tells two records of one name apart."""
+_LONGEST = 160
+
+
+def merge_entry(actor: Actor, entity_key: str, record_id: int) -> list[Rare]:
+    """The entry of the record's menu, for whoever may edit and delete; empty otherwise."""
+    if not merging.may_merge(actor, entity_key):
+        return []
+    return [
+        Rare(
+            "merge_with",
+            f"Merge with another {entity(entity_key).label.lower()}",
+            "merge",
+            partial(merge_dialog, entity_key, record_id),
+        )
+    ]
+
+
+def merge_dialog(entity_key: str, record_id: int, other_id: int | None = None, *, stay: bool = False) -> None:
+    """Open the dialog that merges a record with another one. ``other_id``: which one, where that is known; ``stay``: on the page that one was on."""
+    label = entity(entity_key).label.lower()
+
+    @st.dialog(f"Merge two {entity(entity_key).plural.lower()}", width="large", icon=":material/merge:")
+    def show() -> None:
+        other = other_id or _other(entity_key, record_id, label)
+        if other is not None:
+            _compare(entity_key, record_id, other, label, stay)
+        show_problems()
+
+    show()
+
+
+def _other(entity_key: str, record_id: int, label: str) -> int | None:
+    """The other record: one of the likely ones, or any that is searched for."""
+    likely = {hit.id: hit for hit in load(duplicates.likely, entity_key, record_id)}
+    chosen = None
+    if likely:
+        rows = {hit_id: f"{fmt.md(hit.title[:80])}" for hit_id, hit in likely.items()}
+        beside = [fmt.md(", ".join(hit.reasons)) for hit in likely.values()]
+        chosen = st.radio(
+            "Probably the same", list(rows), index=None, format_func=lambda one: rows[one], captions=beside, key=f"merge_likely_{entity_key}_{record_id}"
+        )  # fmt: skip
+    else:
+        st.caption(f"No other {label} looks the same. Search for the one you mean.")
+    found = picker(
+        f"Another {label}",
+        lambda q: _found(entity_key, record_id, q),
+        key=f"merge_other_{entity_key}_{record_id}",
+        placeholder="Name, e-mail or phone",
+    )
+    return found or chosen
+
+
+def _found(entity_key: str, record_id: int, query: str) -> dict[int, str]:
+    specs = load(_shown_fields, entity_key)
+    columns = (entity(entity_key).title, *specs)
+    rows = load(lists.find, entity_key, lists.ListQuery(q=query, columns=columns, size=15), sums=False).rows
+    return {row["id"]: _called(entity_key, row, specs) for row in rows if row["id"] != record_id}
+
+
+def _shown_fields(session: Any, actor: Actor, entity_key: str) -> tuple[str, ...]:
+    from crm_core.fields import registry
+
+    known = registry(session, entity_key)
+    return tuple(key for key in _BESIDE if key in known and not actor.masked(entity_key, key))
+
+
+def plain(text: str) -> str:
+    """A value as Markdown in which an e-mail address is no link: beside a choice, a click shall choose."""
+    return fmt.md(text).replace("@", "@\u2060")
+
+
+def _called(entity_key: str, row: Mapping[str, Any], fields: tuple[str, ...]) -> str:
+    name = f"{entity(entity_key).label} {row['id']}" if row["name"] == lists.MASK else str(row["name"])
+    return " · ".join([name, *[str(row[key]) for key in fields if row.get(key)][:2]])
+
+
+# --- side by side ---------------------------------------------------------------------------------------------------------------
+
+
+def _compare(entity_key: str, record_id: int, other_id: int, label: str, stay: bool) -> None:
+    actor = current_actor()
+    first, second = sorted((record_id, other_id))
+    pair = f"merge_{entity_key}_{first}_{second}"
+    kept = _which_stays(actor, entity_key, record_id, other_id, pair)
+    gone = other_id if kept == record_id else record_id
+    ahead = load(merging.ahead, entity_key, kept, gone)
+    now = {row["id"]: row["version"] for row in ahead.rows}
+    drawn = st.session_state.setdefault(f"_drawn_{pair}", now)
+    if ahead.problem:
+        st.warning(fmt.md(ahead.problem), icon=":material/block:")
+        return
+    choices = _choices(actor, ahead, (record_id, other_id), pair)
+    _along(ahead, label)
+    pressed = st.button("Merge", type="primary", icon=":material/merge:", key="merge_yes", shortcut="ctrl+enter")
+    st.session_state[f"_drawn_{pair}"] = now
+    if not pressed:
+        if drawn != now:
+            st.info("One of the two was changed meanwhile. This is how they stand now.", icon=":material/info:")
+        return
+    done = perform(
+        merging.merge, entity_key, kept, gone, choices=choices, survivor_version=drawn[kept], loser_version=drawn[gone]
+    )  # fmt: skip
+    if done is not None:
+        st.session_state[_JUST] = (entity_key, kept, done.id, ahead.titles)
+        if not stay:
+            go(entity(entity_key).page, id=kept)
+        st.rerun()
+
+
+def _which_stays(actor: Actor, entity_key: str, record_id: int, other_id: int, pair: str) -> int:
+    """Which of the two stays: the one whose page is open, unless only the other one can."""
+    ahead = load(merging.ahead, entity_key, record_id, other_id)
+    rows = {row["id"]: row for row in ahead.rows}
+    titles = dict(zip((record_id, other_id), ahead.titles, strict=True))
+    only_other = bool(ahead.problem) and not load(merging.ahead, entity_key, other_id, record_id).problem
+    fields = load(_shown_fields, entity_key)
+    beside = []
+    for one in (record_id, other_id):
+        known = [str(rows[one][key]) for key in fields if rows[one].get(key)][:2]
+        beside.append(plain(" · ".join([*known, f"since {fmt.day(actor, fmt.local(actor, rows[one]['created_at']).date())}"])))
+    with st.container(key="merge_stays"):
+        return st.radio(
+            "Which one stays?", [record_id, other_id], index=int(only_other), format_func=lambda one: fmt.md(titles[one][:80]), captions=beside,
+            horizontal=True, key=f"{pair}_stays", help="The other one goes to the bin. Links to it lead to this one.",
+        )  # fmt: skip
+
+
+def _choices(actor: Actor, ahead: Ahead, both: tuple[int, int], pair: str) -> dict[str, str]:
+    """What is chosen of each field that differs: field → side."""
+    clashes = [one for one in ahead.differences if not one.filled]
+    filled = [one for one in ahead.differences if one.filled]
+    found: dict[str, str] = {}
+    if clashes:
+        with st.container(border=True, gap="small", key="merge_fields"):
+            st.markdown("**Where they differ**")
+            for one in clashes:
+                found[one.key] = _choice(actor, ahead, one, both, pair)
+    elif not filled:
+        st.caption("Both say the same.")
+    if filled:
+        with st.expander(f"Only one of the two says it: {fmt.plural(len(filled), 'field')}", icon=":material/add_circle:"):
+            for one in filled:
+                found[one.key] = _choice(actor, ahead, one, both, pair)
+    return found
+
+
+def _choice(actor: Actor, ahead: Ahead, one: Difference, both: tuple[int, int], pair: str) -> str:
+    """The side whose value stays; the two stand in the order in which they were asked about, whichever stays."""
+    kept, gone = (row["id"] for row in ahead.rows)
+    options: list[Any] = [*both, *[BOTH] * (BOTH in one.options)]
+    sides = {kept: SURVIVOR, gone: LOSER, BOTH: BOTH}
+    words: dict[Any, str] = {row_id: _words(actor, ahead, one, row) for row_id, row in zip((kept, gone), ahead.rows, strict=True)}
+    words[BOTH] = "Both, one below the other"
+    index = next(at for at, option in enumerate(options) if sides[option] == one.proposed)
+    chosen = st.radio(
+        one.label, options, index=index, format_func=lambda option: words[option], horizontal=True, key=f"{pair}_{one.key}"
+    )
+    return sides[chosen]
+
+
+def _words(actor: Actor, ahead: Ahead, one: Difference, row: Mapping[str, Any]) -> str:
+    said = []
+    for key in one.keys:
+        spec, raw = ahead.specs[key], row[key]
+        if raw in (None, ""):
+            continue
+        text = fmt.money(actor, raw) if spec.kind is FieldKind.MONEY else fmt.value(actor, spec, raw, row.get(f"{key}.title"))
+        said.append(text)
+    return plain(clip(", ".join(said), _LONGEST)) if said else ":gray[nothing]"
+
+
+def _along(ahead: Ahead, label: str) -> None:
+    """What moves, and what holds whatever is chosen."""
+    words = [fmt.plural(count, *names) for names, count in ahead.moves]
+    if ahead.hidden:
+        words.append(f"{ahead.hidden:,} that {'is' if ahead.hidden == 1 else 'are'} not shared with you")
+    if words:
+        moved = ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + words[-1]
+        st.markdown(f":material/move_down: Moves along: {fmt.md(moved)}.")
+    else:
+        st.markdown(f":material/move_down: Nothing hangs on the {label} that goes.")
+    strict = [f"“{one}”" for one in ahead.strict]
+    if strict:
+        st.markdown(f":material/do_not_disturb_on: {fmt.md(', '.join(strict))} holds for both: the stricter word counts.")
+    rest = " A no to calls or letters holds for both." if ahead.entity != "account" and not strict else ""
+    st.caption(f"**{fmt.md(ahead.titles[1])}** goes to the bin, and the merge can be taken apart from the timeline.{rest}")
+
+
+# --- afterwards -----------------------------------------------------------------------------------------------------------------
+
+
+def merged_note(entity_key: str, record_id: int | None = None) -> None:
+    """What was merged a moment ago, with the way back; ``record_id``: only on this record."""
+    kind, kept, merge_id, titles = st.session_state.get(_JUST) or ("", 0, 0, ("", ""))
+    if kind != entity_key or (record_id is not None and kept != record_id):
+        return
+    where = f"into this {entity(entity_key).label.lower()}" if record_id is not None else f"into **{fmt.md(titles[0][:80])}**"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="just_merged"):
+        st.markdown(f":material/merge: **{fmt.md(titles[1][:80])}** was merged {where}.", width="content")
+        if st.button("Undo", icon=":material/undo:", key="merge_undo"):
+            take_apart(merge_id)
+            st.rerun()
+        if st.button(icon=":material/close:", key="merge_hide", type="tertiary", **fmt.icon_only("Hide this note")):
+            st.session_state.pop(_JUST, None)
+            st.rerun()
+
+
+def apart_button(entity_key: str, record_id: int, merge_id: int) -> None:
+    """Under the entry of a merge in the timeline: the way back, as long as there is one."""
+    if merge_id not in {one.id for one in load(merging.of, entity_key, record_id)}:
+        return
+    if current_actor().can(entity_key, Action.DELETE) and st.button(
+        "Take apart", icon=":material/undo:", key=f"apart_{merge_id}", type="tertiary"
+    ):
+        take_apart(merge_id)
+        st.rerun()
+
+
+def take_apart(merge_id: int) -> None:
+    """Undo a merge and say what came of it."""
+    done: Any = perform(merging.undo, merge_id)
+    if done is None:
+        return
+    st.session_state.pop(_JUST, None)
+    record, kept = done
+    tell(f"Taken apart: {'the other one' if current_actor().masked(_kind(record), 'name') else record.name} is back.", "ok")
+    if kept:
+        tell(f"Changed since the merge, and so kept here: {', '.join(kept)}.", "ok")
+
+
+def _kind(record: Any) -> str:
+    return str(record.__table__.name)
