@@ -147,7 +147,7 @@ def _which_stays(actor: Actor, entity_key: str, record_id: int, other_id: int, p
     with st.container(key="merge_stays"):
         return st.radio(
             "Which one stays?", [record_id, other_id], index=int(only_other), format_func=lambda one: fmt.md(titles[one][:80]), captions=beside,
-            horizontal=True, key=f"{pair}_stays", help="The other one goes to the bin. Links to it lead to this one.",
+            horizontal=True, width="stretch", key=f"{pair}_stays", help="The other one goes to the bin. Links to it lead to this one.",
         )  # fmt: skip
 
 
@@ -179,7 +179,13 @@ def _choice(actor: Actor, ahead: Ahead, one: Difference, both: tuple[int, int], 
     words[BOTH] = "Both, one below the other"
     index = next(at for at, option in enumerate(options) if sides[option] == one.proposed)
     chosen = st.radio(
-        one.label, options, index=index, format_func=lambda option: words[option], horizontal=True, key=f"{pair}_{one.key}"
+        one.label,
+        options,
+        index=index,
+        format_func=lambda option: words[option],
+        horizontal=True,
+        width="stretch",
+        key=f"{pair}_{one.key}",
     )
     return sides[chosen]
 

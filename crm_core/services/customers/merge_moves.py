@@ -1,18 +1,20 @@
 """The rows that go along when two records become one, and back when it is taken apart. Part of ``merging``, which asks and keeps what this says.
 
-What may stand only once with a record and stands with both (a campaign, a follower, a list to call) stays with the one that went, as it is: nothing is
-lost or counted twice, and it is there again when the merge is taken apart.
+What may stand only once with a record and stands with both (a campaign, a follower, a list to call) stays with the one that went, as it is: no figure
+changes, and it is there again when the merge is taken apart. A place in a buying committee is put aside instead (``PARKED``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select, text, update
+from sqlalchemy import and_, delete, func, insert, select, text, update
 from sqlmodel import Session
 
 from crm_core import db
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES
+from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import email_key, phone_key
 from crm_core.models import Consent, RecordMerge, Segment, SegmentMember
@@ -103,6 +105,8 @@ def move(session: Session, entity_key: str, survivor: Any, loser: Any, written: 
         if ids:
             moved["rows"][link.name] = ids
             _point(session, link.table, link.column, ids, survivor.id)
+        if link.table.name in merge_rules.PARKED:
+            moved.setdefault("parked", {})[link.name] = _park(session, link, entity_key, loser.id)
     ids = _free_of_segments(session, entity_key, survivor.id, loser.id)
     if ids:
         moved["rows"]["segment_member.record_id"] = ids
@@ -147,6 +151,30 @@ def _free(session: Session, link: Link, entity_key: str, survivor_id: int, loser
         else:
             clauses.append(~twin.exists())
     return list(session.execute(select(table.c.id).where(*clauses).order_by(table.c.id)).scalars())
+
+
+def _park(session: Session, link: Link, entity_key: str, loser_id: int) -> list[dict[str, Any]]:
+    """Put aside what is left with the loser; gives the rows as JSON."""
+    left = _of(link, entity_key, loser_id)
+    rows = [{key: to_json(value) for key, value in row._mapping.items()} for row in session.execute(select(link.table).where(left))]
+    if rows:
+        session.connection().execute(delete(link.table).where(left))
+        db.bump(session, link.table.name)
+    return rows
+
+
+def _unpark(session: Session, name: str, rows: Sequence[Mapping[str, Any]], loser_id: int) -> None:
+    """Put rows back that were set aside, unless what they belong to is gone."""
+    table_name, column = name.split(".")
+    table = RecordMerge.metadata.tables[table_name]
+    for row in rows:
+        parents = [(key, next(iter(key.foreign_keys)).column) for key in table.c if key.foreign_keys and key.name != column]
+        if all(session.execute(select(parent).where(parent == row[key.name])).first() is not None for key, parent in parents):
+            values = {
+                key: datetime.fromisoformat(value) if key in ("created_at", "updated_at") else value for key, value in row.items()
+            }
+            session.connection().execute(insert(table).values({**values, column: loser_id}))
+    db.bump(session, table_name)
 
 
 def _free_of_segments(session: Session, entity_key: str, survivor_id: int, loser_id: int) -> list[int]:
@@ -278,6 +306,8 @@ def move_back(session: Session, row: RecordMerge, survivor: Any, loser: Any) -> 
         table = RecordMerge.metadata.tables.get(table_name)
         if table is not None and column in table.c:
             _point(session, table, column, ids, loser.id, only=survivor.id)
+    for name, rows in row.moved.get("parked", {}).items():
+        _unpark(session, name, rows, loser.id)
     _forget(session, {name.split(".")[0] for name in row.moved.get("rows", {})}, keep=(survivor, loser))
 
 

@@ -43,6 +43,9 @@ STAYS = {
 OWN_WAY = ("contact_point", "account_point", "consent", "segment_member")
 """Tables with a rule of their own in ``merging``."""
 
+PARKED = ("deal_contact",)
+"""Tables in which one person stands once, whoever reads them: what stands with both is put aside, and comes back when the merge is taken apart."""
+
 NAMES = ("account_id", "contact_id", "lead_id")
 """What columns that name such a record are called where they have no foreign key."""
 
