@@ -1,7 +1,7 @@
 """contacts, accounts and leads that became one, and pairs that look the same
 
 Revision ID: 0070
-Revises: 0068
+Revises: 0069
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0070"
-down_revision = "0068"
+down_revision = "0069"
 branch_labels = None
 depends_on = None
 
