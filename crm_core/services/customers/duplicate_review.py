@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlmodel import Session
 
-from crm_core import lists, records
+from crm_core import lists
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import NotFound, NotPermitted
@@ -79,10 +79,13 @@ def find(session: Session, actor: Actor, entity_key: str, *, state: PairState = 
 def decide(session: Session, actor: Actor, pair_id: int, state: PairState) -> None:
     """Say that two records are not the same, or take that back. A later scan asks no more. Raises NotFound for a pair that is gone or not the actor's."""
     row = session.get(DuplicatePair, pair_id) if 0 < pair_id < 2**31 else None
-    if row is None or row.entity not in MATCHED:
+    mine = (
+        row is not None
+        and row.entity in MATCHED
+        and _count(session, and_(_PAIRS.c.id == row.id, _condition(actor, row.entity, row.state)))
+    )
+    if row is None or not mine:
         raise NotFound("These two are not in the list any more.")
-    for one in (row.first_id, row.second_id):
-        records.get(session, actor, row.entity, one, action=Action.EDIT)
     row.state = state
     row.by_id = actor.user_id if state is PairState.DIFFERENT else None
     row.decided_at = utcnow() if state is PairState.DIFFERENT else None

@@ -37,7 +37,7 @@ Moved = dict[str, Any]
 # --- what goes along ----------------------------------------------------------------------------------------------------------
 
 
-def counted(session: Session, actor: Actor, entity_key: str, loser_id: int) -> tuple[tuple[tuple[tuple[str, str], int], ...], int]:
+def counted(session: Session, entity_key: str, loser_id: int, actor: Actor) -> tuple[tuple[tuple[tuple[str, str], int], ...], int]:
     """What would go along: (what one and many are called, how many) of what the actor may see, the most telling first, and how many records they may not see."""
     found: dict[tuple[str, str], int] = {}
     hidden = 0
@@ -311,7 +311,7 @@ def move_back(session: Session, row: RecordMerge, survivor: Any, loser: Any) -> 
     _forget(session, {name.split(".")[0] for name in row.moved.get("rows", {})}, keep=(survivor, loser))
 
 
-def settle_back(session: Session, actor: Actor, row: RecordMerge, survivor: Any, loser: Any) -> None:
+def settle_back(session: Session, row: RecordMerge, survivor: Any, loser: Any, actor: Actor) -> None:
     """Addresses, numbers and words of consent go back to whose they were. A no that was said since holds for both."""
     if row.entity in _OWNERS:
         _points_back(session, row, survivor, loser)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from crm_core import db, events, lists, merges, records, search
-from crm_core.access import Actor, require
+from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import FieldSpec, registry, to_json
@@ -63,7 +63,7 @@ def ahead(session: Session, actor: Actor, entity_key: str, survivor_id: int, los
     found = _differences(session, actor, entity_key, specs, survivor, loser)
     rows = lists.rows_of(session, actor, entity_key, [survivor_id, loser_id], specs.values())
     titles = lists.titles(session, actor, entity_key, [survivor_id, loser_id])
-    moves, hidden = merge_moves.counted(session, actor, entity_key, loser_id)
+    moves, hidden = merge_moves.counted(session, entity_key, loser_id, actor)
     shown = tuple(one for one in found if one.open and not any(actor.masked(entity_key, key) for key in one.keys))
     now = [records.snapshot(one, specs) for one in (survivor, loser)]
     said = tuple(specs[key].label for key in merge_rules.strict(*now))
@@ -138,11 +138,11 @@ def merge(
 def _both(session: Session, actor: Actor, entity_key: str, survivor_id: int, loser_id: int) -> tuple[Any, Any]:
     if entity_key not in MERGED:
         raise Invalid("Contacts, accounts and leads can be merged, each with their like.")
-    if survivor_id == loser_id:
-        raise Invalid(f"Choose another {entity(entity_key).label.lower()}.")
     survivor = records.get(session, actor, entity_key, survivor_id, action=Action.EDIT)
     loser = records.get(session, actor, entity_key, loser_id, action=Action.EDIT)
     records.get(session, actor, entity_key, loser_id, action=Action.DELETE)
+    if survivor_id == loser_id:
+        raise Invalid(f"Choose another {entity(entity_key).label.lower()}.")
     return survivor, loser
 
 
@@ -284,7 +284,7 @@ def undo(session: Session, actor: Actor, merge_id: int) -> tuple[Any, list[str]]
     Raises Conflict when it was done already, when another merge followed that has to be taken apart first, or when the person was erased since.
     """
     row = session.get(RecordMerge, merge_id) if isinstance(merge_id, int) and 0 < merge_id < 2**31 else None
-    if row is None or row.entity not in MERGED:
+    if row is None or row.entity not in MERGED or not _within_sight(session, actor, row):
         raise NotFound("There was no such merge.")
     require(actor, row.entity, Action.DELETE)
     _lock(session, row.entity, row.survivor_id, row.loser_id)
@@ -309,12 +309,19 @@ def undo(session: Session, actor: Actor, merge_id: int) -> tuple[Any, list[str]]
         setattr(loser, key, True)
     session.add(loser)
     session.flush()
-    merge_moves.settle_back(session, actor, row, survivor, loser)
+    merge_moves.settle_back(session, row, survivor, loser, actor)
     for one, other in ((survivor, loser), (loser, survivor)):
         search.index(session, row.entity, one)
         events.record(session, actor, f"{row.entity}.merge_undone", one, data={"who": other.name})
     events.record(session, actor, f"{row.entity}.restored", loser)
     return loser, [specs[key].label for key in kept]
+
+
+def _within_sight(session: Session, actor: Actor, row: RecordMerge) -> bool:
+    """Whether the actor may see both records: a merge of others is answered like none."""
+    table = entity(row.entity).table
+    both = (table.c.id.in_((row.survivor_id, row.loser_id)), visible(actor, row.entity, table, with_deleted=True))
+    return len(session.execute(select(table.c.id).where(*both)).all()) == 2
 
 
 def _refuse_later(session: Session, actor: Actor, row: RecordMerge) -> None:
