@@ -121,8 +121,10 @@ def cases(ids: Mapping[str, Sequence[int]]) -> list[Case]:
         )
     )
     found += [Case(f"{page}: open", PAGES_GOAL_MS, _open(page), needs=page) for page in ANALYSES]
-    if ids.get("dashboard"):
-        found.append(Case("dashboard: open", PAGES_GOAL_MS, _record("dashboard", ids["dashboard"]), needs="dashboard"))
+    found += [
+        Case(f"dashboard {n}: open", PAGES_GOAL_MS, _record("dashboard", [record_id]), needs="dashboard")
+        for n, record_id in enumerate(ids.get("dashboard", ()), 1)
+    ]
     for page, (table, columns, sort, sums) in LISTS.items():
         bare = (LIST.format(columns=columns, table=table, sort=sort), COUNT.format(table=table, sums=sums))
         found += [
