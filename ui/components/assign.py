@@ -12,6 +12,7 @@ from crm_core.entities import entity
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.header import Rare
+from ui.components.parts_clash import Part, Values, clashing, columns_of, named, save_parts
 
 
 def assign_entry(actor: Actor, entity_key: str, row: Mapping[str, Any], command: Callable[..., Any]) -> list[Rare]:
@@ -42,10 +43,27 @@ def _dialog(actor: Actor, entity_key: str, record_id: int, version: int, owner_i
             format_func=lambda one: names[one],
             key=f"assign_to_{entity_key}_{record_id}",
         )
-        if st.button("Assign", type="primary", key="assign_yes", shortcut="ctrl+enter"):
-            success = fmt.md(f"Assigned to {names[chosen]}.")
-            if perform(command, record_id, chosen, base_version=version, success=success) is not None:
-                st.rerun()
-            show_problems()
+        place = f"assign_{entity_key}_{record_id}_{version}"
+        pressed = st.button("Assign", type="primary", key="assign_yes", shortcut="ctrl+enter", disabled=clashing(place))
+
+        def save(values: Values, base: Mapping[str, Any]) -> Any:
+            to = values["owner_id"]
+            success = fmt.md(f"Assigned to {names.get(to) or 'somebody else'}.")
+            done = perform(command, record_id, to, base_version=base["version"], success=success)
+            return _told(done)
+
+        seen, parts = {"owner_id": owner_id, "version": version}, {"owner_id": Part("Assigned to", named(names))}
+        if save_parts(place, pressed, seen=seen, mine={"owner_id": chosen}, parts=parts, values_of=columns_of(parts), save=save):
+            st.rerun()
+        show_problems()
 
     show()
+
+
+def _told(done: Any) -> Any:
+    """What a verb gave; when it was refused because somebody else assigned the record meanwhile, to whom is said for the question."""
+    conflict = st.session_state.get("_conflict")
+    if done is None and conflict is not None and "owner_id" in conflict.details.get("fields", {}):
+        theirs = conflict.details["fields"]["owner_id"][1]
+        conflict.details["rows"] = [{"owner_id": theirs, "version": conflict.details["version"]}]
+    return done

@@ -1,5 +1,7 @@
 """The ticket screens: every role, an empty database, answer, take, solve, harmful text."""
 
+from functools import partial
+
 import pytest
 from streamlit.testing.v1.element_tree import TESTING_KEY
 
@@ -8,8 +10,11 @@ from crm_core.services.helpdesk import tickets
 from crm_core.vocabulary import Action, MessageDirection, TicketKind
 from tests.pages.app import draw_alone, open_screen, press, rare, words
 from tests.pages.sales.test_sales_pages import EVIL
+from tests.verbs import do
+from ui.components import assign
 from ui.components.answer_box import answer_box
 from ui.navigation import screen_of, screens_for
+from ui.session import current_actor
 
 
 def new(actor, **values):
@@ -48,6 +53,31 @@ def test_an_agent_takes_answers_and_solves(cast):
     assert state(sam, ticket.id)[0].status is TicketKind.SOLVED
     app.button(key="reopen").click().run()
     assert not app.exception and state(sam, ticket.id)[0].status is TicketKind.OPEN
+
+
+def _assign(record_id, version):
+    assign._dialog(current_actor(), "ticket", record_id, version, None, tickets.assign)
+
+
+def test_two_who_assign_a_ticket_to_different_people_are_asked_whose_choice_stays(cast, monkeypatch):
+    monkeypatch.setattr(assign, "save_parts", partial(assign.save_parts, scope="app"))  # the test runner knows no fragment
+    sam, root, ticket = cast["sam"], cast["root"], new(cast["sam"], owner_id=None)
+    app = draw_alone(root, _assign, ticket.id, ticket.version)
+    do(tickets.assign, sam, ticket.id, sam.user_id, base_version=ticket.version)
+    app.selectbox[0].set_value(cast["bob"].user_id).run()
+    app.button(key="assign_yes").click().run()
+    assert "Choose what stays" in words(app) and not app.exception and state(sam, ticket.id)[0].owner_id == sam.user_id
+    assert [label.partition(":")[0].rstrip("\\") for label in app.radio[0].options] == ["Mine", "Theirs", "Before"]
+    app.button(key=f"assign_ticket_{ticket.id}_{ticket.version}_parts_save").click().run()
+    assert state(root, ticket.id)[0].owner_id == cast["bob"].user_id and not app.exception
+
+    ticket = state(root, ticket.id)[0]
+    app = draw_alone(root, _assign, ticket.id, ticket.version)
+    do(tickets.update, sam, ticket.id, {"subject": "Other"}, base_version=ticket.version)
+    app.selectbox[0].set_value(root.user_id).run()
+    app.button(key="assign_yes").click().run()
+    now = state(root, ticket.id)[0]
+    assert (now.owner_id, now.subject) == (root.user_id, "Other") and "Choose what stays" not in words(app)
 
 
 def test_the_header_of_a_ticket_holds_four_actions_and_a_menu_with_the_rare_ones(cast):
