@@ -55,7 +55,7 @@ def _bind_leaf(session: Session, entity_key: str, ast: Mapping[str, Any], contex
         here = registry(session, here)[key].to or here
         hops.append(here)
     if context.actor.masked(spec.entity, spec.key):
-        raise Invalid(f"“{spec.label}” is personal data that your role can't filter by.")
+        raise Invalid(f"“{spec.label}” is hidden from your role, so it can't be filtered by.")
     cmp = str(ast.get("cmp", "eq"))
     if cmp not in COMPARISONS[spec.kind]:
         raise Invalid(f"“{spec.label}” can't be compared with “{cmp}”.")

@@ -92,6 +92,7 @@ def test_a_list_without_its_hidden_fields_stands_and_tells_no_amount(company, ur
     assert not app.exception and not app.error
     shown = words(app) + "".join(str(element.proto) for element in app.get("bidi_component"))
     assert SHOWN not in shown and "77K" not in shown and "body.example" not in shown
+    assert url != "pipeline" or "weighted" not in shown, "no words about a sum that is not there"
 
 
 def test_the_same_pages_tell_the_amounts_to_somebody_who_may_read_them(company, cast):

@@ -56,7 +56,7 @@ export default function (component) {
       el.tabIndex = 0
       el.dataset.id = card.id
       el.setAttribute("role", "button")
-      el.setAttribute("aria-label", `${card.title}, ${card.amount}, ${column.label}. Enter opens; arrow keys lead to other cards; with Shift they move this one.`)
+      el.setAttribute("aria-label", `${[card.title, card.amount, column.label].filter(Boolean).join(", ")}. Enter opens; arrow keys lead to other cards; with Shift they move this one.`)
       el.draggable = card.movable
       if (!card.movable) el.setAttribute("aria-disabled", "true")
       const add = (className, ...texts) => {

@@ -69,14 +69,16 @@ def _nothing(actor: Actor) -> None:
 
 
 def _column(actor: Actor, column: boards.StageColumn, tones: Mapping[int, str], may_edit: bool) -> BoardColumn:
-    weighted = f" · {fmt.money(actor, column.weighted_minor, compact=True)} weighted" if column.stage.kind is StageKind.OPEN else ""
+    sums = [] if column.amount_minor is None else [fmt.money(actor, column.amount_minor, compact=True)]
+    if column.weighted_minor is not None and column.stage.kind is StageKind.OPEN:
+        sums.append(f"{fmt.money(actor, column.weighted_minor, compact=True)} weighted")
     left = column.count - len(column.cards)
     return BoardColumn(
         column.stage.id,
         column.stage.name,
         tones[column.stage.id],
         fmt.number(actor, column.count, compact=column.count >= 1_000),
-        fmt.money(actor, column.amount_minor, compact=True) + weighted,
+        " · ".join(sums),
         tuple(_card(actor, card, column.stage.kind, may_edit) for card in column.cards),
         f"Show {min(left, boards.PER_COLUMN)} more of {left:,}" if left else "",
         column.stage.asks,
@@ -86,7 +88,7 @@ def _column(actor: Actor, column: boards.StageColumn, tones: Mapping[int, str], 
 def _card(actor: Actor, card: boards.DealCard, kind: StageKind, may_edit: bool) -> Card:
     flag = "Idle" if card.idle else "No next step" if card.no_next_step else ""
     due = fmt.ago(actor, card.expected_close_on) if card.expected_close_on and kind is StageKind.OPEN else ""
-    amount = fmt.money(actor, card.amount_minor, compact=True)
+    amount = "" if actor.masked("deal", "amount_minor") else fmt.money(actor, card.amount_minor, compact=True)
     late = bool(due) and card.expected_close_on is not None and card.expected_close_on < fmt.clock.today(actor.timezone)
     return Card(card.id, card.version, card.name, card.account, amount, due, card.owner, flag, may_edit, late)
 
