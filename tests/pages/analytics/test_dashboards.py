@@ -113,7 +113,7 @@ def test_a_filter_in_a_tile_that_a_role_may_not_use_is_refused_in_words(cast):
             session, cast["dana"], name="Leads", shown_to=ShownTo.SHARED, tiles=[{"kind": "figure", "spec": spec}]
         )
     app = open_screen(cast["ana"], "dashboard", id=made)
-    assert "personal data" in words(app) and not app.exception
+    assert "hidden from your role" in words(app) and not app.exception
 
 
 def test_one_remembered_tile_never_shows_another_persons_rows(cast):

@@ -136,4 +136,4 @@ def test_a_rule_over_hidden_fields_is_not_shown_to_who_may_not_read_it(cast):
     with read_session() as session:
         rule = {"field": "email", "cmp": "contains", "value": "gmail"}
         assert segments.problem(session, cast["dana"], "contact", rule) == ""
-        assert "personal data" in segments.problem(session, cast["ana"], "contact", rule)
+        assert "hidden from your role" in segments.problem(session, cast["ana"], "contact", rule)
