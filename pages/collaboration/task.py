@@ -11,7 +11,7 @@ from ui.components.assign import assign_entry
 from ui.components.facts import facts
 from ui.components.files import files
 from ui.components.header import Rare, header, more_menu
-from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url
+from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url
 from ui.components.task_cards import later_menu, task_badges
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -43,18 +43,22 @@ caption = " · ".join(
 )
 actions = header(row["subject"], caption, badges=task_badges(actor, row), back=("Tasks", page_of(actor, "tasks")))
 rare: list[Rare] = []
+also: list[Rare] = []
 if may_edit and row["status"] is TaskStatus.OPEN:
     if actions.button("Done", type="primary", icon=":material/check:", key="complete", shortcut="d"):
         perform(tasks.complete, task_id, success="Done.")
         st.rerun()
-    later_menu(actor, actions, row)
+    also = later_menu(actor, actions, row)
     rare = assign_entry(actor, "task", row, tasks.assign)
 elif may_edit and actions.button("Open again", icon=":material/undo:", key="reopen"):
     perform(tasks.reopen, task_id, success="The task is open again.")
     st.rerun()
-if may_edit and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
-    edit_dialog("task", task_id, [*EDITED, *(key for key in specs if specs[key].custom)])
-more_menu(actions, rare + delete_entry(actor, "task", row, row["subject"], "tasks"))
+edited = [*EDITED, *(key for key in specs if specs[key].custom)]
+if may_edit:
+    if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+        edit_dialog("task", task_id, edited)
+    also.append(edit_entry("task", task_id, edited))
+more_menu(actions, rare + delete_entry(actor, "task", row, row["subject"], "tasks"), also)
 
 left, right = st.columns([7, 4], gap="medium")
 with left:

@@ -13,13 +13,13 @@ from ui.components.consent_card import consent_card
 from ui.components.contact_points import contact_points
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header, more_menu
+from ui.components.header import Rare, header, more_menu
 from ui.components.looks import looks_button
 from ui.components.merge_records import merge_entry, merged_note
 from ui.components.privacy_cards import erased_note, privacy_entry
 from ui.components.product_suggestions import customer_suggestions
 from ui.components.record_automations import automations_card, start_entry
-from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url, name_of, next_steps, related
+from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, name_of, next_steps, related
 from ui.components.survey_send import survey_entry
 from ui.components.wishes import wishes_card
 from ui.components.write_dialog import write_button
@@ -37,10 +37,13 @@ here = {"field": "contact_id", "cmp": "eq", "value": contact_id}
 
 caption = " · ".join(part for part in (row["job_title"], row.get("account_id.title")) if part)
 actions = header(name_of("contact", row), caption, back=("Contacts", page_of(actor, "contacts")))
-if actor.can("contact", Action.EDIT) and actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
-    edit_dialog("contact", contact_id)
+also: list[Rare] = []
 wanted = load(preferences.of, contact_id)
-write_button(actions, "contact", contact_id, wanted)
+write_button(actions, "contact", contact_id, wanted, first=True)
+if actor.can("contact", Action.EDIT):
+    if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
+        edit_dialog("contact", contact_id)
+    also.append(edit_entry("contact", contact_id))
 more_menu(
     actions,
     survey_entry("contact", contact_id, contact_id)
@@ -48,6 +51,7 @@ more_menu(
     + privacy_entry(actor, "contact", contact_id)
     + merge_entry(actor, "contact", contact_id)
     + delete_entry(actor, "contact", row, row["name"], "contacts"),
+    also,
 )
 
 merged_note("contact", contact_id)

@@ -1,5 +1,7 @@
 """One order: what was bought, by whom, and how far it is."""
 
+from functools import partial
+
 import streamlit as st
 
 from crm_core.services.sales import orders, redeeming
@@ -9,10 +11,10 @@ from ui.actions import load, perform
 from ui.components.activity_feed import feed
 from ui.components.facts import facts
 from ui.components.files import files
-from ui.components.header import header, more_menu
+from ui.components.header import Rare, header, more_menu
 from ui.components.lines import ORDER, lines_card
 from ui.components.order_code import code_card, off_words
-from ui.components.record_page import delete_entry, edit_dialog, facts_of, id_from_url
+from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url
 from ui.components.survey_send import survey_entry
 from ui.navigation import page_of
 from ui.session import current_actor
@@ -21,10 +23,10 @@ from ui.tones import TONES
 ABOUT = ("account_id", "contact_id", "deal_id", "campaign_id", "owner_id", "ordered_at", "source")
 EDITED = ("number", "account_id", "contact_id", "deal_id", "campaign_id", "owner_id", "ordered_at", "source", "description")
 VERBS = {
-    OrderStatus.PLACED: ("Place", ":material/check:"),
-    OrderStatus.FULFILLED: ("Fulfil", ":material/local_shipping:"),
-    OrderStatus.CANCELLED: ("Cancel order", None),
-    OrderStatus.DRAFT: ("Back to draft", ":material/undo:"),
+    OrderStatus.PLACED: ("Place", "check"),
+    OrderStatus.FULFILLED: ("Fulfil", "local_shipping"),
+    OrderStatus.CANCELLED: ("Cancel order", "cancel"),
+    OrderStatus.DRAFT: ("Back to draft", "undo"),
 }
 
 actor = current_actor()
@@ -43,17 +45,31 @@ actions = header(
     badges=[(row["status"].label, TONES[row["status"]])],
     back=("Orders", page_of(actor, "orders")),
 )
+
+
+def move(status: OrderStatus) -> None:
+    perform(orders.move, order_id, status, base_version=row["version"], success=f"{status.label}.")
+    st.rerun()
+
+
+also: list[Rare] = []
 if may_edit:
-    for place, status in enumerate(orders.next_states(row["status"])):
-        words, icon = VERBS[status]
-        if actions.button(words, icon=icon, key=f"move_{status.value}", type="secondary" if place else "primary"):
-            perform(orders.move, order_id, status, base_version=row["version"], success=f"{status.label}.")
-            st.rerun()
+    onward, *back = orders.next_states(row["status"]) or (None,)
+    if onward is not None and actions.button(
+        VERBS[onward][0], icon=f":material/{VERBS[onward][1]}:", key=f"move_{onward.value}", type="primary"
+    ):
+        move(onward)
+    for status in back:
+        if actions.button(VERBS[status][0], key="move_back"):
+            move(status)
+        also.append(Rare("move_back", *VERBS[status], partial(move, status)))
+    edited = (*EDITED, *(() if lines else ("total_minor",)), *(key for key in specs if specs[key].custom))
     if actions.button("Edit", icon=":material/edit:", key="edit", shortcut="e"):
-        edit_dialog(
-            "order", order_id, (*EDITED, *(() if lines else ("total_minor",)), *(key for key in specs if specs[key].custom))
-        )
-more_menu(actions, survey_entry("order", order_id, row["contact_id"]) + delete_entry(actor, "order", row, row["number"], "orders"))
+        edit_dialog("order", order_id, edited)
+    also.append(edit_entry("order", order_id, edited))
+more_menu(
+    actions, survey_entry("order", order_id, row["contact_id"]) + delete_entry(actor, "order", row, row["number"], "orders"), also
+)
 
 left, right = st.columns([8, 4], gap="medium")
 with left:

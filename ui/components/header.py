@@ -48,7 +48,7 @@ def _width(text: str) -> float:
     return sum(2 if east_asian_width(sign) in "WF" else 1.35 if sign.isupper() else 1 for sign in text)
 
 
-STEP_BACK = {"edit", "lose", "disqualify", "macro", "write_mail", "hand_over", "call_them"}
+STEP_BACK = {"edit", "lose", "disqualify", "macro", "write_mail", "hand_over", "call_them", "move_back", "later"}
 """Keys of buttons that phones have no room for beside the first one."""
 
 
@@ -66,10 +66,10 @@ def more_menu(where: Any, entries: Sequence[Rare], on_phones: Sequence[Rare] = (
     """What is rarely done, in one menu at the end of the header's actions; a single entry is a button with its words as the tooltip.
 
     ``on_phones``: what stands beside it as buttons where there is room; where there is not, the menu has them instead (ui/static/contrast.css
-    takes the buttons of ``STEP_BACK`` away there).
+    takes the buttons of ``STEP_BACK`` away there). One button may have several entries: ``later:1``, ``later:7``.
     """
-    if on_phones:
-        assert {one.key for one in on_phones} <= STEP_BACK
+    if len(on_phones) + len(entries) > 1 and on_phones:
+        assert {one.key.split(":")[0] for one in on_phones} <= STEP_BACK
         _menu(where.container(key="narrow_more", width="content"), [*on_phones, *entries], "more_on_phones")
         where = where.container(key="wide_more", width="content") if entries else where
     if len(entries) == 1:

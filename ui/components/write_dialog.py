@@ -27,16 +27,20 @@ _SENT = "_letter_sent"
 _MOST_IN_A_LINK = 1_500
 
 
-def write_button(where: Any, entity_key: str, record_id: int, wanted: Preferences | None = None) -> list[Rare]:
+def write_button(
+    where: Any, entity_key: str, record_id: int, wanted: Preferences | None = None, *, first: bool = False
+) -> list[Rare]:
     """A button in ``where`` that opens the window; out of order, with the reason, for somebody who does not want mail. Gives its entry for the
-    menu of phones, where it is of use."""
+    menu of phones, where it is of use and not the ``first`` thing to do, which stays a button there."""
     if not current_actor().can("activity", Action.CREATE):
         return []
     refused = wanted is not None and wanted.email.verdict is Verdict.NO
     words = fmt.md(wanted.email.reasons[0]) if refused and wanted is not None else "Write an e-mail"
-    if where.button("Write", icon=":material/mail:", key="write_mail", help=words, disabled=refused):
+    first = first and not refused
+    key, kind = ("write_first", "primary") if first else ("write_mail", "secondary")
+    if where.button("Write", icon=":material/mail:", key=key, type=kind, help=words, disabled=refused):  # type: ignore[arg-type]
         write_dialog(entity_key, record_id)
-    return [] if refused else [Rare("write_mail", "Write", "mail", partial(write_dialog, entity_key, record_id))]
+    return [] if refused or first else [Rare("write_mail", "Write", "mail", partial(write_dialog, entity_key, record_id))]
 
 
 def write_dialog(entity_key: str, record_id: int, *, to: str = "", answers: int | None = None) -> None:

@@ -32,7 +32,7 @@ def test_a_task_is_done_put_off_and_opened_again_on_its_page(cast):
     assert (
         not app.exception and EVIL.strip()[:20] in words(app) and app.title[0].value.removeprefix("\u2068").startswith("\\!\\[x\\]")
     )
-    app.button(key="later_Next Monday").click().run()
+    app.menu_button(key="more_on_phones").click("later:Next Monday").run()
     with read_session() as session:
         moved = session.get(Task, task.id)
         assert moved.due_at > task.due_at and moved.due_at.weekday() == 0

@@ -41,7 +41,7 @@ def test_a_rep_writes_from_a_contact_reads_the_answer_and_puts_it_aside(cast):
     account = do(records.create, alice, "account", {"name": EVIL[:200]})
     ida = do(contacts.create, alice, {"name": EVIL[:200], "email": "ida@customer.example", "account_id": account.id})
     app = open_screen(alice, "contact", id=ida.id)
-    app.button(key="write_mail").click().run()
+    app.button(key="write_first").click().run()
     assert not app.exception and app.multiselect(key=f"letter_contact_{ida.id}_0_to_0_").value == ["ida@customer.example"]
     do(correspondence.send, alice, "contact", ida.id, to="ida@customer.example", subject=EVIL.replace("\n", " "), text=EVIL)
     take(mailbox, letter(EVIL, subject=EVIL.replace("\n", " "), In_Reply_To=all_of(Interaction)[0].message_id))

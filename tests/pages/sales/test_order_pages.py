@@ -1,6 +1,7 @@
 """Orders and products on screen: every role, an empty database, the state buttons, the lines."""
 
 import pytest
+from streamlit.testing.v1.element_tree import TESTING_KEY
 
 from crm_core.db import read_session, write_session
 from crm_core.services import crud
@@ -54,3 +55,15 @@ def test_a_product_with_a_harmful_name(cast, who):
     app = open_screen(cast[who], "product", id=product.id)
     assert not app.exception and app.title[0].value.removeprefix("\u2068").startswith("\\!\\[x\\]") and "60%" in words(app)
     assert ("edit" in {button.key for button in app.button}) == cast[who].can("product", Action.EDIT)
+
+
+def test_on_phones_the_menu_has_what_steps_back_beside_the_next_state(cast):
+    alice = cast["alice"]
+    order = make(alice, "order", status="draft")
+    app = open_screen(alice, "order", id=order.id)
+    on_phones = app.menu_button(key="more_on_phones")
+    assert {"move_back", "edit"} <= {str(one) for one in app.session_state[TESTING_KEY][on_phones.id]["options"]}
+    on_phones.click("move_back").run()
+    assert not app.exception
+    with read_session() as session:
+        assert orders.get(session, alice, order.id).status is OrderStatus.CANCELLED
