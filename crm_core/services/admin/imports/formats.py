@@ -7,7 +7,10 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
+from babel.core import Locale
 from babel.numbers import list_currencies
+
+from crm_core.kit.text import fold
 
 DATE_ORDERS: dict[str, str] = {
     "ymd": "year-month-day (2016-10-20)",
@@ -15,15 +18,14 @@ DATE_ORDERS: dict[str, str] = {
     "mdy": "month-day-year (10-20-2016)",
     "serial": "Excel day number (42663)",
 }
-"""Stored key → what people read. Separators do not matter, two-digit years and English month names are understood."""
+"""Stored key → what people read. Separators do not matter, two-digit years and the names of months in ``LANGUAGES`` are understood."""
 
 DECIMAL_MARKS: dict[str, str] = {".": "point (1,234.56)", ",": "comma (1.234,56)"}
 
-_MONTHS = {
-    name: n for n, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1)
-}
+LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "da", "sv", "nb", "fi", "pl", "cs")
+"""The languages whose names of months are understood, in full and short, with and without accents; no name means two months in them."""
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
-_PARTS = re.compile(r"[0-9]+|[A-Za-z]+")
+_PARTS = re.compile(r"[0-9]+|[^\W\d_]+")
 _ISO_INSTANT = re.compile(r"^\d{4}-\d{2}-\d{2}(T|\s\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2}(:\d{2})?)$)")
 _POINTED = re.compile(r"^\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b")
 _WITH_TIME = re.compile(r"^(.*?\d)(?:T|\s+|,\s*)(\d{1,2}:\d{2}.*)$")
@@ -68,8 +70,10 @@ def read_date(text: str, order: str) -> date:
     compact = _COMPACT.match(day_text)
     if compact:
         return _day(int(compact[1]), int(compact[2]), int(compact[3]), text, "ymd")
-    parts = _PARTS.findall(day_text)
-    parts = [part for part in parts if part.isdigit() or part[:3].lower() in _MONTHS]
+    parts = _PARTS.findall(fold(day_text))
+    parts = [part for part in parts if part.isdigit() or month_named(part)]
+    if len(parts) == 4 and not parts[0].isdigit():
+        del parts[0]  # a day of the week that is short for a month elsewhere: mar. 3 mai 2026
     if len(parts) != 3:
         raise ValueError(f"“{text[:40]}” is not a date.")
     named = [n for n, part in enumerate(parts) if not part.isdigit()]
@@ -83,8 +87,27 @@ def read_date(text: str, order: str) -> date:
         raise ValueError(f"“{text[:40]}” is not a date.")
     month = by_letter["m"]
     return _day(
-        _year(by_letter["y"], text), int(month) if month.isdigit() else _MONTHS[month[:3].lower()], int(by_letter["d"]), text, order
+        _year(by_letter["y"], text), int(month) if month.isdigit() else month_named(month) or 0, int(by_letter["d"]), text, order
     )
+
+
+def month_named(word: str) -> int | None:
+    """The month that a word names in one of the ``LANGUAGES``, from 1; longer words that begin like an English month name it too."""
+    plain, names = fold(word), _month_names()
+    return names.get(plain) or (names.get(plain[:3]) if plain[:3] in _ENGLISH else None)
+
+
+_ENGLISH = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+@lru_cache(maxsize=1)
+def _month_names() -> dict[str, int]:
+    names: dict[str, int] = {}
+    for language in LANGUAGES:
+        for widths in Locale.parse(language).months.values():
+            for width in ("wide", "abbreviated"):
+                names.update((fold(name).rstrip("."), n) for n, name in widths[width].items())
+    return names
 
 
 def _year(part: str, text: str) -> int:

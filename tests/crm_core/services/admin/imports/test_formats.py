@@ -5,10 +5,20 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
+from babel.core import Locale
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_core.services.admin.imports.formats import read_date, read_instant, read_number, sniff_dates, sniff_numbers
+from crm_core.kit.text import fold
+from crm_core.services.admin.imports.formats import (
+    LANGUAGES,
+    month_named,
+    read_date,
+    read_instant,
+    read_number,
+    sniff_dates,
+    sniff_numbers,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +31,14 @@ from crm_core.services.admin.imports.formats import read_date, read_instant, rea
         ("20161020", "mdy", date(2016, 10, 20)),
         ("20 Oct 2016", "mdy", date(2016, 10, 20)),
         ("October 3, 2016", "dmy", date(2016, 10, 3)),
+        ("3. März 2026", "mdy", date(2026, 3, 3)),
+        ("3. Ma\u0308rz 2026", "mdy", date(2026, 3, 3)),
+        ("Do., 24. Dez. 2026", "ymd", date(2026, 12, 24)),
+        ("mar. 3 févr. 2026", "mdy", date(2026, 2, 3)),
+        ("14 août 2026", "mdy", date(2026, 8, 14)),
+        ("3 de mayo de 2026", "mdy", date(2026, 5, 3)),
+        ("1 września 2026", "mdy", date(2026, 9, 1)),
+        ("2026-okt-05", "dmy", date(2026, 10, 5)),
         ("31.12.99", "dmy", date(1999, 12, 31)),
         ("42663", "serial", date(2016, 10, 20)),
         ("2016-10-20 23:59", "dmy", date(2016, 10, 20)),
@@ -97,6 +115,20 @@ def test_a_number_is_read_without_its_decoration(text, mark, number):
 def test_what_is_no_number_is_refused_rather_than_guessed(text):
     with pytest.raises(ValueError, match="is not a number"):
         read_number(text, ".")
+
+
+def test_a_column_with_german_months_is_a_column_of_days():
+    reading = sniff_dates(Counter(["3. März 2026", "24. Dezember 2026", "1. Mai 2026", "7. Okt. 2026"]))
+    assert reading is not None and not reading.ambiguous
+
+
+def test_no_name_means_two_months():
+    meant: dict[str, set[int]] = {}
+    for language in LANGUAGES:
+        for widths in Locale.parse(language).months.values():
+            for number, name in (*widths["wide"].items(), *widths["abbreviated"].items()):
+                meant.setdefault(fold(name).rstrip("."), set()).add(number)
+    assert [name for name, numbers in meant.items() if numbers != {month_named(name)}] == []
 
 
 def test_the_decimal_mark_is_settled_by_the_whole_column():
