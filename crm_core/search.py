@@ -116,23 +116,35 @@ def _postgres_terms(tokens: list[str]) -> str:
     return " & ".join(f"'{token}':*" for token in tokens)
 
 
-def newest(session: Session, query: str, *, limit: int) -> list[tuple[str, int]]:
-    """Entity and id of the newest records of any kind that contain every word of the query; nothing is checked against permissions here."""
+NAMES = 60
+"""Among so many of the first letters of a record's words stands its name."""
+
+
+def newest(session: Session, query: str, *, limit: int) -> list[tuple[str, int, bool]]:
+    """Entity and id of the newest records of any kind that contain every word of the query, and whether all words stand where names do; nothing is
+    checked against permissions here."""
     tokens = tokens_of(query)[:MAX_WORDS]
     if not tokens:
         return []
+    hits: Any
     if is_sqlite(session):
-        found = text(
-            "select d.entity, d.record_id from (select rowid as id from search_fts where search_fts match :terms order by rowid desc limit :n) as hit"
-            " join search_document as d on d.id = hit.id order by d.id desc"
-        )
-        rows = session.execute(found, {"terms": _sqlite_terms(tokens), "n": limit})
+        match = text("select rowid as id from search_fts where search_fts match :terms order by rowid desc limit :n")
+        hits = match.bindparams(terms=_sqlite_terms(tokens), n=limit).columns(_DOCS.c.id).subquery()
     else:
-        statement = select(_DOCS.c.entity, _DOCS.c.record_id).where(
-            _VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens)))
-        )
-        rows = session.execute(statement.order_by(_DOCS.c.id.desc()).limit(limit))
-    return [(entity_key, record_id) for entity_key, record_id in rows]
+        held = _VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens)))
+        hits = select(_DOCS.c.id).where(held).order_by(_DOCS.c.id.desc()).limit(limit).subquery()
+    names = literal(" ") + func.substr(_DOCS.c.text, 1, NAMES)
+    named = and_(*(names.contains(f" {token}", autoescape=True) for token in tokens))
+    rows = select(_DOCS.c.entity, _DOCS.c.record_id, named).join(hits, hits.c.id == _DOCS.c.id).order_by(_DOCS.c.id.desc())
+    return [(entity_key, record_id, bool(early)) for entity_key, record_id, early in session.execute(rows)]
+
+
+def nearness(query: str, title: str) -> int:
+    """How near a record's name is to what was typed: 0 each word is one of the name's, 1 each begins one of them, 2 something else was found."""
+    tokens, said = tokens_of(query)[:MAX_WORDS], tokens_of(title)
+    if all(token in said for token in tokens):
+        return 0
+    return 1 if all(any(word.startswith(token) for word in said) for token in tokens) else 2
 
 
 def within(session: Session, actor: Actor, entity_key: str, query: str) -> Select[Any] | None:

@@ -37,33 +37,45 @@ class Hit:
     title: str
 
 
-NEWEST = 400
+NEWEST = 1_000
 """How many of the newest hits are looked at; a frequent word has thousands."""
+RANKED = 60
+"""So many of each kind are put in the order of their names."""
 
 
 def find(session: Session, actor: Actor, query: str, *, per_entity: int = 5) -> list[Hit]:
-    """The newest records that contain all words of the query, some of each kind, within what the actor may see."""
+    """Records that contain all words of the query, some of each kind, within what the actor may see: those that are called so before those that have
+    the words elsewhere, such as in an address; among equals the newest first."""
     newest = search.newest(session, query, limit=NEWEST)
+    many = len(newest) == NEWEST
     found: dict[str, list[int]] = {key: [] for key in SEARCHED if actor.can(key, Action.READ)}
-    for key, record_id in newest:
+    for key, record_id, _ in sorted(newest, key=lambda hit: not hit[2]):
         if key in found:
             found[key].append(record_id)
-    hits: list[Hit] = []
+    ranked: list[tuple[int, Hit]] = []
     for key, ids in found.items():
-        shown = _seen(session, actor, key, ids, per_entity)
+        shown = [] if search.narrowed(actor, key) else _seen(session, actor, key, ids, RANKED)
         # What others own must not crowd out the few records that this person may see.
-        narrow = len(newest) == NEWEST and len(shown) < per_entity and Scope.ALL not in actor.scopes(key, Action.READ)
+        narrow = many and len(shown) < per_entity and Scope.ALL not in actor.scopes(key, Action.READ)
         if narrow or search.narrowed(actor, key):
-            shown = _seen(session, actor, key, search.within(session, actor, key, query), per_entity)
+            shown = _seen(session, actor, key, search.within(session, actor, key, query), RANKED)
         named = titles(session, actor, key, shown)
-        hits += [Hit(key, record_id, named[record_id]) for record_id in shown if record_id in named]
-    return hits
+        near = sorted(
+            (search.nearness(query, named[record_id]), place, record_id)
+            for place, record_id in enumerate(shown)
+            if record_id in named
+        )
+        ranked += [(rank, Hit(key, record_id, named[record_id])) for rank, _, record_id in near[:per_entity]]
+    return [hit for rank, hit in ranked if rank < 2] + [hit for rank, hit in ranked if rank == 2]
 
 
 def _seen(session: Session, actor: Actor, key: str, ids: Any, limit: int) -> list[int]:
-    """The newest of the ids (a list, or a SELECT of them; None: no words) that the actor may see."""
+    """The first of a list of ids, or the newest of a SELECT of them, that the actor may see; none without words."""
     if ids is None or (isinstance(ids, list) and not ids):
         return []
     table = ENTITIES[key].table
     wanted = select(table.c.id).where(table.c.id.in_(ids), visible(actor, key, table))
+    if isinstance(ids, list):
+        seen = set(session.execute(wanted).scalars())
+        return [record_id for record_id in ids if record_id in seen][:limit]
     return list(session.execute(wanted.order_by(table.c.id.desc()).limit(limit)).scalars())

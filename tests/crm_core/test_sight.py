@@ -39,6 +39,27 @@ def test_quick_search_finds_a_number_on_both_databases(any_cast, q):
         assert [hit.id for hit in finder.find(session, any_cast["root"], q)] == [ticket]
 
 
+def test_a_search_finds_people_of_a_name_before_those_whose_address_or_company_has_it(any_cast):
+    root = any_cast["root"]
+    named = make(root, "contact", name="Ida Holm", email="ida@else.example")
+    longer = make(root, "contact", name="Holmes Ada", email="ada@else.example")
+    for n in range(8):
+        make(root, "contact", name=f"Person {n}", email=f"p{n}@holm-{n}.example")
+    lead = make(root, "lead", name="Viggo Holm")
+    with read_session() as session:
+        hits = [(hit.entity, hit.id) for hit in finder.find(session, root, "holm")]
+    assert hits[:3] == [("contact", named), ("contact", longer), ("lead", lead)]
+    assert len(hits) == 6 and {kind for kind, _ in hits[3:]} == {"contact"}
+
+
+def test_a_masked_name_decides_no_order(any_cast):
+    root, blind = any_cast["root"], replace(any_cast["root"], masks=frozenset({("contact", "name")}))
+    make(root, "contact", name="Ida Holm", job_title="Head")
+    newest = make(root, "contact", name="Somebody", job_title="Head of Holm")
+    with read_session() as session:
+        assert [hit.id for hit in finder.find(session, blind, "holm")] == [newest]
+
+
 @pytest.mark.parametrize("q", ["_", "__ x"])
 def test_a_search_without_words_behaves_alike_on_both_databases(any_cast, q):
     make(any_cast["root"], "account", name="Other")
