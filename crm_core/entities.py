@@ -143,6 +143,17 @@ _AREA_LABELS = {
     "mail": "E-mail",
 }
 
+_ONE_OF_AREA = {
+    "custom_field": "Custom field",
+    "lead_form": "Lead form",
+    "letter_template": "Letter template",
+    "service_level": "Service level",
+    "survey": "Survey",
+    "automation": "Automation",
+    "booking": "Booking page",
+}
+"""What a single thing is called in an area whose name is a plural."""
+
 
 def entity(key: str) -> Entity:
     """The entity, or NotFound for a key that somebody typed."""
@@ -157,6 +168,11 @@ def label_of(key: str, *, plural: bool = False) -> str:
     if key in ENTITIES:
         return ENTITIES[key].plural if plural else ENTITIES[key].label
     return _AREA_LABELS.get(key, key.replace("_", " ").capitalize())
+
+
+def one_of(key: str) -> str:
+    """The word for people of a single record of an entity, or of a single thing in an area."""
+    return _ONE_OF_AREA.get(key) or label_of(key)
 
 
 @lru_cache(maxsize=1)

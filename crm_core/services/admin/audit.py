@@ -17,7 +17,7 @@ from sqlmodel import select as load
 from crm_core import db, lists, persons
 from crm_core.access import Actor, owned_within, require
 from crm_core.db import is_sqlite, write_session
-from crm_core.entities import ENTITIES, label_of
+from crm_core.entities import ENTITIES, label_of, one_of
 from crm_core.events import sentence_of
 from crm_core.fields import FieldSpec, registry
 from crm_core.jobs import Job, job
@@ -155,7 +155,7 @@ def _entries(session: Session, actor: Actor, rows: Any) -> list[Entry]:
             via=row.via,
             sentence=_sentence(row, persons.told(actor, row.data or {}, covers.get((row.entity, row.record_id)))),
             entity=row.entity,
-            entity_label=_label(row.entity),
+            entity_label=one_of(row.entity),
             record_id=row.record_id,
             title=titles.get(row.entity, {}).get(row.record_id, "") or _own_name(row),
             changes=_changes(session, actor, row, linked),
@@ -179,14 +179,7 @@ _PARTS = {
 """What is no field of a record, as its form calls it: parts of a campaign's plan, settings, parts of a custom field."""
 
 
-_ONE_OF = {
-    "custom_field": "Custom field", "lead_form": "Lead form", "letter_template": "Letter template", "service_level": "Service level",
-    "survey": "Survey", "automation": "Automation", "booking": "Booking page",
-}  # fmt: skip
-"""Kinds whose area has a name in the plural."""
-
-
-_NAMED_BY_THEMSELVES = set(_ONE_OF) - {"booking"}
+_NAMED_BY_THEMSELVES = {"custom_field", "lead_form", "letter_template", "service_level", "survey", "automation"}
 
 
 def _own_name(row: Any) -> str:
@@ -209,7 +202,7 @@ def _sentence(row: Any, data: Mapping[str, Any]) -> str:
     kind = data.get("entity") if row.type == "organisation.exported" else None  # what left the house, in the plural
     if kind == label_of(row.entity, plural=True).lower() and data.get("rows") == 1:
         kind = None
-    words = _Blanks({**data, "entity": kind or _label(row.entity).lower(), "fields": _count(row.changes or {})})
+    words = _Blanks({**data, "entity": kind or one_of(row.entity).lower(), "fields": _count(row.changes or {})})
     return template.format_map(words)
 
 
@@ -247,11 +240,6 @@ def _change(
         return Change(key, _named(key), told(old), told(new))
     names = linked.get(spec.to or "", {})
     return Change(key, spec.label, spec.from_json(old), spec.from_json(new), spec, names.get(old), names.get(new))
-
-
-def _label(entity: str) -> str:
-    """One of its kind: the area is called “Custom fields”, what changed is one of them."""
-    return _ONE_OF.get(entity) or label_of(entity)
 
 
 def _named(key: str) -> str:
