@@ -217,7 +217,7 @@ def erase_dialog(found: Preview, day: Any) -> None:
 
 
 def _lines(found: Preview) -> None:
-    st.table(
+    st.container(key="erasure_lines").table(
         {
             "Kind": [fmt.md(line.label) for line in found.lines],
             "Rows": [f"{line.count:,}" for line in found.lines],
