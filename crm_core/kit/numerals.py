@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
+from typing import Any
 
 from babel.core import Locale
 from babel.dates import format_date, format_time, get_date_format
@@ -108,6 +109,57 @@ def _has_no_short(value: float | Decimal, locale: str) -> bool:
     size = "1" + "0" * (len(str(int(abs(Decimal(value))))) - 1)
     rule = locale_of(locale).compact_decimal_formats["short"]["other"].get(size)
     return rule is not None and not rule.pattern.strip("0")
+
+
+def on_axis(value: float, locale: str, code: str | None, short: bool) -> str:
+    """A number of an axis, an amount in major units where ``code`` names its currency; ``short`` where the others of the axis are in their thousands."""
+    exact = Decimal(f"{value:.10g}")
+    if not short:
+        if code is None:
+            return decimal(exact, locale)
+        return money(exact, code, max(0, -int(exact.normalize().as_tuple().exponent)), locale)
+    return compact(exact, locale, 2) if code is None else compact_money(exact, code, locale, 2)
+
+
+@lru_cache(maxsize=64)
+def around_amounts(code: str, locale: str) -> tuple[str, str]:
+    """What stands before and after an amount: ``("€", "")``, ``("", " €")``."""
+    written = money(Decimal(1), code, 0, locale)
+    start, end = _digits_between(written)
+    return written[:start], written[end:]
+
+
+@lru_cache(maxsize=64)
+def short_sizes(locale: str) -> tuple[tuple[int, str], ...]:
+    """By what large numbers are divided and what is written behind them then, the largest first; thousands are ``Tsd.`` where German writes them in full."""
+    known: Any = locale_of(locale).compact_decimal_formats
+    short, long = (known[width]["other"] if width in known else {} for width in ("short", "long"))
+    own = {1_000: " Tsd."} if locale.startswith("de") else {}
+    found = [(size, own.get(size) or _behind(short, size) or _behind(long, size)) for size in (10**9, 10**6, 10**3)]
+    return tuple((size, words) for size, words in found if words)
+
+
+def _behind(patterns: Any, size: int) -> str:
+    """What a locale writes behind a number that was divided by ``size``; empty where it divides otherwise."""
+    rule = patterns.get(str(size))
+    pattern = rule.pattern if rule is not None else ""
+    return pattern[1:].replace("'", "") if pattern.startswith("0") and pattern.strip("0") and not pattern.startswith("00") else ""
+
+
+@lru_cache(maxsize=64)
+def months(locale: str) -> tuple[str, ...]:
+    """The short names of the twelve months."""
+    return tuple(locale_of(locale).months["format"]["abbreviated"][n] for n in range(1, 13))
+
+
+def weekday(value: date, locale: str, *, short: bool = False) -> str:
+    """The name of a day of the week."""
+    return format_date(value, "ccc" if short else "cccc", locale=locale_of(locale))
+
+
+def month(value: date, locale: str, *, short: bool = False) -> str:
+    """A month with its year: ``November 2026``, ``Nov 2026``."""
+    return format_date(value, "MMM y" if short else "LLLL y", locale=locale_of(locale))
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,7 @@
 """Figures for `ml.churn`: who stays how long, and how cohorts fade."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -60,7 +62,9 @@ def _steps(values: pd.Series) -> list[float]:
     return np.repeat(values.to_numpy(dtype=float), 2).tolist()
 
 
-def retention_heatmap(table: pd.DataFrame, *, period: str = "month", clickable: bool = False) -> go.Figure:
+def retention_heatmap(
+    table: pd.DataFrame, *, period: str = "month", clickable: bool = False, months: Sequence[str] = style.MONTHS
+) -> go.Figure:
     """Share of each cohort that is active again, by age; age 0 is always 100% and left out.
 
     Parameters
@@ -69,13 +73,15 @@ def retention_heatmap(table: pd.DataFrame, *, period: str = "month", clickable: 
         From `ml.churn.cohort_retention`.
     clickable
         Lay an unseen point over each cell, whose custom data are the cohort's first day and the age: a heat map itself can't be selected.
+    months
+        The names of the twelve months.
     """
     later = table[table["age"] > 0] if len(table) else table
     if later.empty:
         return style.empty(f"No cohort is older than one {period} yet.")
     wide = later.pivot(index="cohort", columns="age", values="retention").sort_index(ascending=False)
     sizes = table.groupby("cohort")["customers"].first()
-    names = [f"{pd.Timestamp(str(cohort)):%b %Y} ({sizes[cohort]:,})" for cohort in wide.index]
+    names = [_cohort(pd.Timestamp(str(cohort)), sizes[cohort], months) for cohort in wide.index]
     z = wide.to_numpy(dtype=float)
     trace = go.Heatmap(
         x=wide.columns.tolist(),
@@ -93,7 +99,7 @@ def retention_heatmap(table: pd.DataFrame, *, period: str = "month", clickable: 
     fig.update_yaxes(showgrid=False)
     fig.update_xaxes(dtick=1)
     if clickable:
-        fig.add_trace(_points(later, sizes))
+        fig.add_trace(_points(later, sizes, months))
         fig.update_xaxes(range=[0.5, int(later["age"].max()) + 0.5])  # the points would widen it
     if z.size > LABELLED:
         return fig
@@ -101,11 +107,15 @@ def retention_heatmap(table: pd.DataFrame, *, period: str = "month", clickable: 
     return style.label_cells(fig, wide.columns.tolist(), names, words)
 
 
-def _points(later: pd.DataFrame, sizes: pd.Series) -> go.Scatter:
+def _cohort(first: pd.Timestamp, customers: int, months: Sequence[str]) -> str:
+    return f"{style.month(first, months)} ({customers})"
+
+
+def _points(later: pd.DataFrame, sizes: pd.Series, months: Sequence[str]) -> go.Scatter:
     stamps = [pd.Timestamp(str(cohort)) for cohort in later["cohort"]]
     return go.Scatter(
         x=later["age"],
-        y=[f"{stamp:%b %Y} ({sizes[stamp]:,})" for stamp in stamps],
+        y=[_cohort(stamp, sizes[stamp], months) for stamp in stamps],
         mode="markers",
         marker={"size": 18, "opacity": 0, "symbol": "square"},
         customdata=[[f"{stamp:%Y-%m-%d}", int(age)] for stamp, age in zip(stamps, later["age"], strict=True)],

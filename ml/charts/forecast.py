@@ -34,14 +34,14 @@ def forecast_line(result: Forecast, *, y: str = "Value", history: int | None = N
         hoverinfo="skip",
         name=f"{result.level:.0%} interval",
     )
-    seen = go.Scatter(x=past["ds"], y=past["y"], mode="lines", name="Seen", hovertemplate="%{x|%d %b %Y}: %{y:,.4g}<extra></extra>")
+    seen = go.Scatter(x=past["ds"], y=past["y"], mode="lines", name="Seen", hovertemplate="%{x|%x}: %{y:,.4g}<extra></extra>")
     expected = go.Scatter(
         x=ds,
         y=pd.concat([join["y"], ahead["yhat"]]),
         mode="lines",
         name=f"Expected ({NAMES[result.chosen]})",
         line={"dash": "dash"},
-        hovertemplate="%{x|%d %b %Y}: %{y:,.4g}<extra></extra>",
+        hovertemplate="%{x|%x}: %{y:,.4g}<extra></extra>",
     )
     return style.figure(seen, expected, band, x="", y=y)
 
@@ -64,7 +64,8 @@ def rehearsal_line(result: Forecast, *, y: str = "Value") -> go.Figure:
                 legendgroup="rehearsed",
                 showlegend=number == 0,
                 line={"color": style.tone("warn"), "width": 1.5},
-                hovertemplate=f"said on {pd.Timestamp(str(origin)):%d %b %Y} for %{{x|%d %b %Y}}: %{{y:,.4g}}<extra></extra>",
+                customdata=[f"{pd.Timestamp(str(origin)):%Y-%m-%d}"] * len(part),
+                hovertemplate="said on %{customdata|%x} for %{x|%x}: %{y:,.4g}<extra></extra>",
             )
         )
     return style.figure(*traces, y=y)

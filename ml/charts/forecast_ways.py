@@ -1,6 +1,6 @@
 """Figures for `ml.forecast_ways`: what each way expects of a period, what it said of earlier ones, and how a pipeline changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,13 @@ from ml.charts import style
 
 
 def ways_points(
-    ways: pd.DataFrame, *, names: Mapping[str, str], x: str = "Value", quota: float | None = None, reached: float | None = None
+    ways: pd.DataFrame,
+    *,
+    names: Mapping[str, str],
+    x: str = "Value",
+    quota: float | None = None,
+    reached: float | None = None,
+    written: style.Written = style.in_english,
 ) -> go.Figure:
     """The estimate of each way with the range of its past errors, beside the quota and what has been reached.
 
@@ -31,7 +37,7 @@ def ways_points(
         x=estimate,
         y=labels,
         mode="markers+text",
-        text=[_short(value) for value in estimate],
+        text=[_short(value, written) for value in estimate],
         textposition="top center",
         marker={"size": 11, "color": style.tone("accent")},
         error_x={
@@ -60,19 +66,23 @@ def ways_points(
     return fig
 
 
-def record_lines(past: pd.DataFrame, *, names: Mapping[str, str], y: str = "Value") -> go.Figure:
+def record_lines(
+    past: pd.DataFrame, *, names: Mapping[str, str], y: str = "Value", months: Sequence[str] = style.MONTHS
+) -> go.Figure:
     """What happened in each past period (bars), and what each way had said at the same distance from its end.
 
     Parameters
     ----------
     past
         From `Ways.past`, periods as last days.
+    months
+        The names of the twelve months.
     """
     if past.empty:
         return style.empty("No past period could be rehearsed yet.")
     table = past.assign(period=pd.to_datetime(past["period"]))
     actual = table.drop_duplicates("period").sort_values("period")
-    labels = {stamp: f"{stamp:%b %Y}" for stamp in actual["period"]}
+    labels = {stamp: style.month(stamp, months) for stamp in actual["period"]}
     traces: list[go.Bar | go.Scatter] = [
         go.Bar(
             x=list(labels.values()), y=actual["actual"], name="Happened", marker={"color": style.tone("band")},
@@ -95,7 +105,7 @@ def record_lines(past: pd.DataFrame, *, names: Mapping[str, str], y: str = "Valu
     return fig
 
 
-def pipeline_waterfall(steps: pd.DataFrame, *, y: str = "Value") -> go.Figure:
+def pipeline_waterfall(steps: pd.DataFrame, *, y: str = "Value", written: style.Written = style.in_english) -> go.Figure:
     """How a pipeline came from one day to another.
 
     Parameters
@@ -110,7 +120,7 @@ def pipeline_waterfall(steps: pd.DataFrame, *, y: str = "Value") -> go.Figure:
         x=steps["label"],
         y=steps["amount"],
         measure=np.where(total, "total", "relative").tolist(),
-        text=[_short(value) for value in steps["amount"]],
+        text=[_short(value, written) for value in steps["amount"]],
         textposition="outside",
         customdata=steps["deals"],
         hovertemplate="%{x}: %{delta:,.0f} in %{customdata} deals<extra></extra>",
@@ -125,9 +135,6 @@ def pipeline_waterfall(steps: pd.DataFrame, *, y: str = "Value") -> go.Figure:
     return style.figure(trace, y=y, height=360, legend=False)
 
 
-def _short(value: float) -> str:
-    """1.2M, 340k, 85."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:,.3g}{letter}" if abs(value) < 1_000 * size else f"{value / size:,.0f}{letter}"
-    return f"{value:,.0f}"
+def _short(value: float, written: style.Written) -> str:
+    """Three figures of it: 1.2M, 340K, 85."""
+    return written(float(f"{value:.3g}") if abs(value) >= 1_000 else float(round(value)), True)

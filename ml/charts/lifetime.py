@@ -1,5 +1,7 @@
 """Figures for `ml.lifetime`: was the model right, what does it say about whom, and who carries the value."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -22,12 +24,12 @@ def tracking_line(report: HoldoutReport) -> go.Figure:
         traces.append(go.Scatter(x=ends, y=table["expected"], mode="lines", name=f"Expected ({report.tracked})", line=line))
     fig = style.figure(*traces, y="Repeat purchases since the beginning")
     fig.add_vline(x=report.split_at.tz_localize(None), line={"color": style.tone("accent"), "dash": "dot", "width": 1})
-    fig.update_traces(hovertemplate="%{x|%d %b %Y}: %{y:,.0f}<extra>%{fullData.name}</extra>")
+    fig.update_traces(hovertemplate="%{x|%x}: %{y:,.0f}<extra>%{fullData.name}</extra>")
     return fig
 
 
-def frequency_bar(report: HoldoutReport) -> go.Figure:
-    """Purchases per customer in the hold-out by repeat purchases before it: happened, and by each model."""
+def frequency_bar(report: HoldoutReport, *, months: Sequence[str] = style.MONTHS) -> go.Figure:
+    """Purchases per customer in the hold-out by repeat purchases before it: happened, and by each model. ``months``: their names."""
     table = report.by_frequency
     names = [column for column in table.columns if column not in ("x", "customers")]
     labels = [f"{x}" if x < table["x"].max() else f"{x}+" for x in table["x"]]
@@ -41,7 +43,7 @@ def frequency_bar(report: HoldoutReport) -> go.Figure:
         )
         for name in names
     ]
-    x = f"Repeat purchases before {report.split_at:%d %b %Y}"
+    x = f"Repeat purchases before {report.split_at.day} {style.month(report.split_at, months)}"
     return style.figure(*traces, x=x, y="Purchases per customer", barmode="group")
 
 

@@ -33,7 +33,7 @@ def trend_bars(
     name: str = "This period",
     before_name: str = "Period before",
     tickformat: str | None = None,
-    tickprefix: str = "",
+    written: style.Written = style.in_english,
     nothing: str = "Nothing in this period.",
     height: int = 300,
 ) -> go.Figure:
@@ -48,7 +48,7 @@ def trend_bars(
     y
         Axis title with the unit.
     tickformat
-        How plotly writes the numbers of the axis; without one, large ones are shortened (``20K``).
+        How plotly writes the numbers of the axis; without one, they are ``written``, large ones shortly (``20K``).
     nothing
         The sentence of an empty figure.
 
@@ -84,9 +84,9 @@ def trend_bars(
         )
     if tickformat is None:
         drawn = pd.concat([frame[name] for name in ("value", "before") if name in frame]).astype(float)
-        fig.update_yaxes(**style.compact_ticks(drawn.min(), drawn.max() * ROOM, prefix=tickprefix), rangemode="tozero")
+        fig.update_yaxes(**style.compact_ticks(drawn.min(), drawn.max() * ROOM, written=written), rangemode="tozero")
     else:
-        fig.update_yaxes(tickformat=tickformat, tickprefix=tickprefix, rangemode="tozero")
+        fig.update_yaxes(tickformat=tickformat, rangemode="tozero")
     shown = list(frame["label"])[:: -max(1, -(-len(frame) // MOST_TICKS))][::-1]
     fig.update_xaxes(type="category", tickmode="array", tickvals=shown, ticktext=[_BREAK.sub("<br>", label) for label in shown])
     return fig
@@ -97,7 +97,7 @@ def part_bars(
     *,
     x: str,
     tickformat: str | None = None,
-    tickprefix: str = "",
+    written: style.Written = style.in_english,
     nothing: str = "Nothing in this period.",
     height: int | None = None,
 ) -> go.Figure:
@@ -129,11 +129,7 @@ def part_bars(
     top = float(frame["value"].max())
     # Room for the text beside the longest bar; plotly does not reserve any.
     end = top * 1.25 if top > 0 else 1
-    ticks = (
-        style.compact_ticks(0, end, prefix=tickprefix)
-        if tickformat is None
-        else {"tickformat": tickformat, "tickprefix": tickprefix, "nticks": 5}
-    )
+    ticks = style.compact_ticks(0, end, written=written) if tickformat is None else {"tickformat": tickformat, "nticks": 5}
     fig.update_xaxes(**ticks, showgrid=True, range=[0, end])
     return _rows(fig)
 

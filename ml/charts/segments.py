@@ -14,12 +14,12 @@ def size_steps(frame: pd.DataFrame) -> go.Figure:
     figure = go.Figure(
         go.Scatter(
             x=pd.to_datetime(frame["day"]), y=frame["members"], mode="lines+markers" if len(frame) < 40 else "lines", line={"shape": "hv", "width": 2},
-            fill="tozeroy", fillcolor=style.tone("band"), hovertext=hover, hovertemplate="%{x|%b %d, %Y}<br>%{hovertext}<extra></extra>", name="Members",
+            fill="tozeroy", fillcolor=style.tone("band"), hovertext=hover, hovertemplate="%{x|%x}<br>%{hovertext}<extra></extra>", name="Members",
         )
     )  # fmt: skip
     figure.update_layout(template=style.TEMPLATE, height=220, showlegend=False)
     figure.update_yaxes(title_text="Members", rangemode="tozero", tickformat=",d")
-    figure.update_xaxes(tickformat="%b %d<br>%Y", nticks=6)
+    figure.update_xaxes(nticks=6)
     return figure
 
 

@@ -7,7 +7,8 @@ and on dark.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -151,19 +152,37 @@ def _without_tags(value: Any) -> Any:
     return tuple(_without_tags(one) for one in value) if isinstance(value, (list, tuple)) else value
 
 
-_SHORT = ((1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "K"))
-"""From where an axis is written shorter, by what its numbers are divided then, and the letter."""
+Written = Callable[[float, bool], str]
+"""How the reader's language writes a number of an axis; True where the numbers beside it are in their thousands or more."""
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+SHORTER = 1e4
+"""From where the numbers of an axis are written shorter."""
+DAY = "%x"
+"""A day in what is said of a point, as the reader's language writes it."""
 
 
-def compact_ticks(low: float, high: float, *, prefix: str = "", count: int = 5) -> dict[str, Any]:
+def month(day: date, months: Sequence[str] = MONTHS) -> str:
+    """A month with its year, by the names that months have: ``Oct 2026``."""
+    return f"{months[day.month - 1]} {day.year}"
+
+
+def in_english(value: float, short: bool) -> str:
+    """``20K``, ``2.5M``; ``1,500`` where nothing beside it is larger."""
+    size, letter = next(
+        ((size, letter) for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")) if short and abs(value) >= size), (1.0, "")
+    )
+    return f"{value / size:,.10g}{letter}"
+
+
+def compact_ticks(low: float, high: float, *, written: Written = in_english, count: int = 5) -> dict[str, Any]:
     """Ticks of an axis from zero (or from ``low``, where that is below it) to ``high``, written as people write amounts: ``€20K``, never ``€20k``.
 
     Parameters
     ----------
     low, high
         The least and the largest value, in the unit of the axis.
-    prefix
-        What stands before each number, such as the sign of a currency.
+    written
+        How a number is written, with the sign of its currency.
     count
         About how many steps.
 
@@ -178,10 +197,9 @@ def compact_ticks(low: float, high: float, *, prefix: str = "", count: int = 5) 
     rough = (high - low) / count
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough * 0.999)
-    size, word = next(((size, word) for least, size, word in _SHORT if max(high, -low) >= least), (1.0, ""))
+    short = max(high, -low) >= SHORTER
     values = [float(at * step) for at in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)]
-    words = [f"{'-' * (value < 0)}{prefix}{abs(value) / size:,.10g}{word if value else ''}" for value in values]
-    return {"tickmode": "array", "tickvals": values, "ticktext": words}
+    return {"tickmode": "array", "tickvals": values, "ticktext": [written(value, short) for value in values]}
 
 
 def label_cells(fig: go.Figure, x: Sequence[Any], y: Sequence[Any], text: Sequence[Sequence[str]]) -> go.Figure:

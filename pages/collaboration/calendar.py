@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from crm_core.kit import clock
+from crm_core.kit import clock, numerals
 from crm_core.services.collaboration import agenda, notifications
 from crm_core.vocabulary import Action
 from ui import format as fmt
@@ -28,7 +28,7 @@ def turn(to: date) -> None:
 
 def title_of(view: str, day: date, days: tuple[date, date]) -> str:
     if view == "Month":
-        return f"{day:%B %Y}"
+        return numerals.month(day, actor.locale)
     return fmt.day(actor, day) if view == "Day" else fmt.days(actor, days[0], days[1] - timedelta(days=1))
 
 

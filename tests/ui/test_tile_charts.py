@@ -1,5 +1,7 @@
 """The axes of charts in tiles: short where they can be, and never a letter behind nought."""
 
+from dataclasses import replace
+
 import pytest
 
 from crm_core.services.analytics.breakdowns import Part
@@ -21,3 +23,13 @@ def test_an_axis_in_thousands_does_not_write_nought_with_their_letter(cast):
 def test_an_axis_with_small_amounts_or_with_nought_in_its_middle_is_written_in_full(cast, amounts):
     label = axis(cast["alice"], *amounts)
     assert label["formatter"].endswith("{value}") and label["showMinLabel"]
+
+
+def test_an_axis_speaks_the_language_of_the_reader(cast):
+    """ECharts groups thousands by commas, which are decimals in German: no label may reach a thousand or have decimals there."""
+    german = replace(cast["alice"], locale="de_DE", currency="EUR")
+    assert axis(german, 9_000_000, 0)["formatter"] == "{value} Tsd.\xa0€"
+    assert axis(german, 150_000, -100_000)["formatter"] == "{value} Tsd.\xa0€"
+    assert axis(german, 900_000_000)["formatter"] == "{value}\xa0Mio.\xa0€"
+    parts = [Part(1, "Group", 300_000_000, 30, {})]
+    assert by_group(german, "open_pipeline", parts, TileChart.BARS)["xAxis"]["minInterval"] == 1

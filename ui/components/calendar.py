@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from crm_core.access import Actor
-from crm_core.kit import clock
+from crm_core.kit import clock, numerals
 from crm_core.services.collaboration.agenda import Entry
 from crm_core.services.helpdesk import calendars
 from ui import format as fmt
@@ -84,7 +84,7 @@ def _days(actor: Actor, view: str, day: date, days: tuple[date, date], today: da
     found = [days[0] + timedelta(days=n) for n in range((days[1] - days[0]).days)]
     return [
         {
-            "day": one.isoformat(), "number": str(one.day), "weekday": one.strftime("%a"), "long": f"{one:%A}, {fmt.day(actor, one)}",
+            "day": one.isoformat(), "number": str(one.day), "weekday": numerals.weekday(one, actor.locale, short=True), "long": f"{numerals.weekday(one, actor.locale)}, {fmt.day(actor, one)}",
             "today": one == today, "out": view == "Month" and one.month != day.month, "free": one in free,
         }
         for one in found

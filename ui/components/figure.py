@@ -9,11 +9,11 @@ import streamlit as st
 
 from crm_core.access import Actor
 from ui import lean
+from ui.components import chart_words
 from ui.components.list_link import list_link
 from ui.format import icon_only, md
 
 lean.look_of_charts()
-_CONFIG = {"displayModeBar": False, "responsive": True}
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,12 @@ def chart(
             if fold.open:
                 for item in behind:
                     list_link(actor, item.entity, f"{md(item.label)}: **{md(item.text)}**", item.filter)
-    outer.plotly_chart(fig, key=f"chart_{key}", config=_picture(png) if png else _CONFIG, alt=alt or title)
+    outer.plotly_chart(
+        fig, key=f"chart_{key}", config=chart_words.config(actor, **(_picture(png) if png else {})), alt=alt or title
+    )
 
 
 def _picture(name: str) -> dict[str, Any]:
     """A camera at the corner, and nothing else of the tool bar."""
     options = {"format": "png", "filename": name, "scale": 2}
-    return {"displaylogo": False, "responsive": True, "modeBarButtons": [["toImage"]], "toImageButtonOptions": options}
+    return {"displayModeBar": None, "displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": options}

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from crm_core.kit import numerals
 from crm_core.services.analytics.methods.forecast import GRAINS, SERIES
 from ml.charts import forecast as charts
 from ml.forecast_result import NAMES, Forecast
@@ -49,7 +50,7 @@ def amount(shown: Analysis, value: float) -> str:
 def step_words(grain: str, stamp: pd.Timestamp, actor: Any) -> str:
     """The name of a period: a day, the week from a day on, a month."""
     if grain == "month":
-        return f"{stamp:%b %Y}"
+        return numerals.month(stamp.date(), actor.locale, short=True)
     return fmt.day(actor, stamp.date()) if grain == "day" else f"Week of {fmt.day(actor, stamp.date())}"
 
 

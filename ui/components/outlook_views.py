@@ -8,6 +8,7 @@ import streamlit as st
 
 from crm_core import lists
 from crm_core.access import Actor
+from crm_core.kit import numerals
 from crm_core.kit.money import to_major
 from crm_core.services.analytics import pipeline_history
 from crm_core.services.analytics.methods.outlook import TITLES
@@ -18,6 +19,7 @@ from ml.charts import forecast_ways as charts
 from ui import format as fmt
 from ui.actions import load, perform
 from ui.components.analysis import Analysis
+from ui.components.chart_words import axis_words
 from ui.components.day_input import day_input
 from ui.components.figure import box, chart
 from ui.components.list_link import list_link
@@ -82,7 +84,12 @@ def ways(shown: Analysis, now: Now) -> None:
     left, right = st.columns([7, 6], gap="small")
     with left:
         fig = charts.ways_points(
-            table, names=TITLES, x=f"Won in the period ({actor.currency})", quota=quota, reached=shown.summary["reached"]
+            table,
+            names=TITLES,
+            x=f"Won in the period ({actor.currency})",
+            quota=quota,
+            reached=shown.summary["reached"],
+            written=axis_words(actor, money=True),
         )
         chart(
             actor,
@@ -104,7 +111,7 @@ def ways(shown: Analysis, now: Now) -> None:
             "The blend leans on the ways by the inverse square of their errors."
         )
     past = shown.table("past")
-    fig = charts.record_lines(past, names=TITLES, y=f"Won ({actor.currency})")
+    fig = charts.record_lines(past, names=TITLES, y=f"Won ({actor.currency})", months=numerals.months(actor.locale))
     chart(actor, fig, "What they said of earlier periods", "Bars: what happened", key="record", png="outlook-record")
 
 
@@ -162,7 +169,7 @@ def changes(actor: Actor, now: Now, only: dict[str, Any]) -> None:
             for step in steps
         ]
     )
-    fig = charts.pipeline_waterfall(frame, y=f"Open pipeline ({actor.currency})")
+    fig = charts.pipeline_waterfall(frame, y=f"Open pipeline ({actor.currency})", written=axis_words(actor, money=True))
     chart(
         actor, fig, "How the pipeline of the period changed", f"{fmt.day(actor, start)} to {fmt.day(actor, end)}", key="waterfall",
         png="pipeline-change",

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from babel.numbers import get_currency_symbol
 from sqlmodel import Session
 
 from crm_core.access import Actor
@@ -21,6 +20,7 @@ from crm_core.vocabulary import Against, MetricUnit
 from ml.charts import overview as charts
 from ui import format as fmt
 from ui.cache import cached
+from ui.components.chart_words import axis_words
 from ui.components.figure import Behind
 from ui.drawn import dumps
 
@@ -71,7 +71,7 @@ def _trend(_session: Session, actor: Actor, key: str, selection: Selection, _loc
         trend_frame(actor, figure),
         y=_axis(actor, figure.metric.unit),
         before_name=compared,
-        tickprefix=_prefix(actor, figure.metric.unit),
+        written=axis_words(actor, money=figure.metric.unit is MetricUnit.MONEY),
         tickformat=charts.SHARE if figure.metric.unit is MetricUnit.SHARE else None,
         nothing=f"{figure.metric.label}: nothing in this period.",
     )
@@ -121,9 +121,13 @@ def _groups(
         return charts.rate_dots(
             part_frame(actor, key, found), x=f"{metric.label} with 95% interval", overall=overall, nothing=nothing
         )
-    prefix, beside_trend = _prefix(actor, metric.unit), 300 if by == "stage_id" else None
+    written = axis_words(actor, money=metric.unit is MetricUnit.MONEY)
     return charts.part_bars(
-        part_frame(actor, key, found), x=_axis(actor, metric.unit), tickprefix=prefix, nothing=nothing, height=beside_trend
+        part_frame(actor, key, found),
+        x=_axis(actor, metric.unit),
+        written=written,
+        nothing=nothing,
+        height=300 if by == "stage_id" else None,
     )
 
 
@@ -153,7 +157,7 @@ def part_text(actor: Actor, key: str, part: Part) -> str:
     metric = METRICS[key]
     value = value_text(actor, metric.unit, part.value)
     if part.denominator:
-        return f"{value} ({part.numerator:,} of {part.denominator:,})"
+        return f"{value} ({fmt.number(actor, part.numerator)} of {fmt.number(actor, part.denominator)})"
     noun = entity(metric.entity)
     count = fmt.plural(part.cases, noun.label.lower(), noun.plural.lower())
     return value if metric.unit is MetricUnit.COUNT else f"{value}, {count}"
@@ -180,7 +184,3 @@ def plotted(actor: Actor, unit: MetricUnit, value: Number | None) -> float | Non
 
 def _axis(actor: Actor, unit: MetricUnit) -> str:
     return {MetricUnit.MONEY: actor.currency, MetricUnit.SECONDS: "Hours", MetricUnit.DAYS: "Days"}.get(unit, "")
-
-
-def _prefix(actor: Actor, unit: MetricUnit) -> str:
-    return get_currency_symbol(actor.currency, locale=actor.locale) if unit is MetricUnit.MONEY else ""

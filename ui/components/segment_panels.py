@@ -21,6 +21,7 @@ from ui import format as fmt
 from ui import lean
 from ui.actions import load
 from ui.cache import behind, cached
+from ui.components import chart_words
 from ui.components.filter_inputs import words_of
 from ui.components.record_list import cell
 from ui.components.table import Cell, Column, table
@@ -139,7 +140,7 @@ def overlap(entity_key: str, rule: Rule, without: int | None, count: int) -> Non
     st.plotly_chart(
         charts.overlap_bars(frame),
         key="segment_overlap",
-        config={"displayModeBar": False},
+        config=chart_words.config(current_actor()),
         alt="Shared members by segment and campaign",
     )
     table(
@@ -169,7 +170,9 @@ def growth(segment_id: int) -> None:
         today = clock.today(actor.timezone)
         rows = [*sizes, insights.Size(today, sizes[-1].members, 0, 0)] if sizes[-1].day < today else sizes
         frame = pd.DataFrame([row.__dict__ for row in rows])
-        st.plotly_chart(charts.size_steps(frame), key="segment_growth", config={"displayModeBar": False}, alt="Members over time")
+        st.plotly_chart(
+            charts.size_steps(frame), key="segment_growth", config=chart_words.config(current_actor()), alt="Members over time"
+        )
     moved = load(insights.moves, segment_id)
     if not moved:
         st.caption("Nobody entered or left since the segment was made.")

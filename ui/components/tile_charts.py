@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from babel.numbers import get_currency_symbol
-
 from crm_core.access import Actor
+from crm_core.kit import numerals
 from crm_core.kit.money import to_major
 from crm_core.kit.text import clip
 from crm_core.services.analytics.breakdowns import Part, towering
@@ -23,7 +22,6 @@ _MUTED = "rgba(128,136,150,0.85)"
 _FAINT = "rgba(128,136,150,0.35)"
 _GRID = "rgba(128,136,150,0.2)"
 _TEXT = "rgba(110,118,135,1)"
-_SCALES = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
 LONGEST = 26
 
 
@@ -32,7 +30,7 @@ def over_time(actor: Actor, figure: Figure, chart: str, notes: Sequence[Note], a
     unit = figure.metric.unit
     values = [_plotted(actor, unit, point.value) for point in figure.points]
     before = [_plotted(actor, unit, point.value) for point in figure.before_points][: len(values)]
-    size, suffix = _scale([*values, *before], unit)
+    size, suffix = _scale(actor, [*values, *before], unit)
     labels = [step_text(actor, point.bucket) for point in figure.points]
     series: list[Option] = [
         {
@@ -85,7 +83,7 @@ def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str, *
     told = None if dots else towering(parts)
     names = _unique([f"{part.label}: {value_text(actor, unit, part.value)}" if part is told else part.label for part in parts])
     values = [None if part is told else _plotted(actor, unit, part.value) for part in parts]
-    size, suffix = _scale(values, unit)
+    size, suffix = _scale(actor, values, unit)
     data = [
         _item(_down(value, size), f"{escape(part.label)}: {value_text(actor, unit, part.value)} ({part.cases:,})", faded=part.rest, label=value_text(actor, unit, part.value))
         for part, value in zip(parts, values, strict=True)
@@ -124,7 +122,7 @@ def of_pivot(actor: Actor, pivot: Pivot, chart: str, *, ink: str = _TEXT) -> Opt
 
     columns = [[row[n] for row in pivot.cells] for n in range(len(pivot.columns))] or [list(pivot.row_totals)]
     size, suffix = _scale(
-        [plain(cell.value) for cells in columns for cell in cells], MetricUnit.MONEY if money else MetricUnit.COUNT
+        actor, [plain(cell.value) for cells in columns for cell in cells], MetricUnit.MONEY if money else MetricUnit.COUNT
     )
     legend = _unique(pivot.columns) or [""]
     series = [
@@ -182,7 +180,8 @@ def _item(value: float | None, words: str, *, faded: bool = False, label: str = 
 
 
 def _values(actor: Actor, unit: MetricUnit, suffix: str) -> Option:
-    prefix = get_currency_symbol(actor.currency, locale=actor.locale) if unit is MetricUnit.MONEY else ""
+    before, after = numerals.around_amounts(actor.currency, actor.locale) if unit is MetricUnit.MONEY else ("", "")
+    whole = (unit is MetricUnit.COUNT and not suffix) or (unit in (MetricUnit.MONEY, MetricUnit.COUNT) and not _by_commas(actor))
     words = {
         MetricUnit.SHARE: "{value}%",
         MetricUnit.RETURN: "{value}%",
@@ -193,14 +192,14 @@ def _values(actor: Actor, unit: MetricUnit, suffix: str) -> Option:
         "type": "value",
         "max": 100 if unit is MetricUnit.SHARE else None,
         "axisLabel": {
-            "formatter": words.get(unit, f"{prefix}{{value}}{suffix}"),
+            "formatter": words.get(unit, f"{before}{{value}}{suffix}{after}"),
             "hideOverlap": True,
             "showMinLabel": not suffix,  # it is nought there, and “€0K” is no amount
         },
         "splitLine": {"lineStyle": {"color": _GRID}},
         "splitNumber": 4,
         "interval": 25 if unit is MetricUnit.SHARE else None,
-        "minInterval": 1 if unit is MetricUnit.COUNT and not suffix else 0,
+        "minInterval": 1 if whole else 0,
     }
 
 
@@ -214,13 +213,21 @@ def _plotted(actor: Actor, unit: MetricUnit, value: Number | None) -> float | No
     return value / 3600 if unit is MetricUnit.SECONDS else float(value)
 
 
-def _scale(values: Sequence[float | None], unit: MetricUnit) -> tuple[float, str]:
+def _scale(actor: Actor, values: Sequence[float | None], unit: MetricUnit) -> tuple[float, str]:
     """What the axis divides by, so that its labels stay short. One that has nought in its middle is written in full: all its labels get the same
-    letter, and nought has none."""
+    letter, and nought has none. An axis groups thousands by commas only; where the reader's locale means decimals by them, no label may reach a
+    thousand."""
     top = max((abs(value) for value in values if value is not None), default=0)
-    if unit not in (MetricUnit.MONEY, MetricUnit.COUNT) or any(value is not None and value < 0 for value in values):
+    full = _by_commas(actor)
+    if unit not in (MetricUnit.MONEY, MetricUnit.COUNT) or (full and any(value is not None and value < 0 for value in values)):
         return 1, ""
-    return next(((size, word) for size, word in _SCALES if top >= 10 * size / 5), (1, ""))
+    least = 2 if full else 1
+    return next(((size, word) for size, word in numerals.short_sizes(actor.locale) if top >= least * size), (1, ""))
+
+
+def _by_commas(actor: Actor) -> bool:
+    """Whether the reader's locale groups thousands by commas, as ECharts does whatever the language; its decimals have points then."""
+    return numerals.integer(1_000, actor.locale) == "1,000"
 
 
 def _down(value: float | None, size: float) -> float | None:

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from crm_core.kit import numerals
 from crm_core.services.analytics import cohorts, value_rows
 from crm_core.services.analytics.methods.value import LEVELS, SILENCE, level_of
 from crm_core.services.analytics.value_rows import Row
@@ -17,6 +18,7 @@ from ml.charts import lifetime as lifetime_charts
 from ml.lifetime import HoldoutReport
 from ui import format as fmt
 from ui.actions import load
+from ui.components import chart_words
 from ui.components.analysis import Analysis
 from ui.components.figure import box, chart
 from ui.components.risk_list import TONES, RiskList, risk_list
@@ -84,7 +86,7 @@ def cohort_map(shown: Analysis) -> None:
         st.caption("No cohort is old enough yet: the first order must lie a whole period back.")
         return
     latest = sorted(frame["cohort"].unique())[-SHOWN_COHORTS:]
-    fig = shown.figure(_cohort_figure, "cohorts", period=period)
+    fig = shown.figure(_cohort_figure, "cohorts", period=period, months=numerals.months(shown.actor.locale))
     outer, _ = box(
         "Who ordered again",
         f"Share of each cohort by {period}s since the first order; the {period} that is not over is left out. Click a cell",
@@ -93,7 +95,7 @@ def cohort_map(shown: Analysis) -> None:
     event = outer.plotly_chart(
         fig,
         key=f"cohorts_{shown.run.id}",
-        config={"displayModeBar": False, "responsive": True},
+        config=chart_words.config(shown.actor),
         on_select="rerun",
         selection_mode="points",
         alt="Share of each cohort that ordered again",
@@ -101,10 +103,10 @@ def cohort_map(shown: Analysis) -> None:
     _cell(shown, frame, [pd.Timestamp(stamp) for stamp in latest], _clicked(event))
 
 
-def _cohort_figure(frame: pd.DataFrame, *, period: str) -> go.Figure:
+def _cohort_figure(frame: pd.DataFrame, *, period: str, months: tuple[str, ...]) -> go.Figure:
     latest = sorted(frame["cohort"].unique())[-SHOWN_COHORTS:]
     kept = frame[frame["cohort"].isin(latest) & (frame["age"] <= SHOWN_AGES)]
-    return churn_charts.retention_heatmap(kept, period=period, clickable=True)
+    return churn_charts.retention_heatmap(kept, period=period, clickable=True, months=months)
 
 
 def _clicked(event: Any) -> tuple[date, int] | None:
@@ -134,7 +136,7 @@ def _cell(shown: Analysis, frame: pd.DataFrame, latest: list[pd.Timestamp], clic
             "Cohort",
             latest[::-1],
             index=_largest(frame, latest),
-            format_func=lambda stamp: f"{stamp:%b %Y}",
+            format_func=lambda stamp: numerals.month(stamp.date(), shown.actor.locale, short=True),
             key="cohort_start",
             width=160,
         )
@@ -146,17 +148,18 @@ def _cell(shown: Analysis, frame: pd.DataFrame, latest: list[pd.Timestamp], clic
             st.session_state["cohort_age"] = ages[0]
         age = st.selectbox(f"{period.capitalize()}s later", ages, key="cohort_age", width=150)
         which = st.segmented_control("Who", ["Ordered again", "Did not"], default="Did not", key="cohort_who", required=True)
+    first = numerals.month(start.date(), shown.actor.locale, short=True)
     row = frame[(frame["cohort"] == start) & (frame["age"] == age)].iloc[0]
     active = which == "Ordered again"
     number = int(row["active"] if active else row["customers"] - row["active"])
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="cohort_action"):
         st.markdown(
-            f"Of **{int(row['customers']):,}** who first ordered in {start:%b %Y}, **{int(row['active']):,}** ordered again {int(age)} "
+            f"Of **{int(row['customers']):,}** who first ordered in {first}, **{int(row['active']):,}** ordered again {int(age)} "
             f"{period}{'s' if age > 1 else ''} later ({row['retention']:.0%}, 95% range {row['low']:.0%} to {row['high']:.0%}).",
             width="stretch",
         )
         if number:
-            words = f"First ordered {start:%b %Y}, {'again' if active else 'not again'} after {int(age)} {period}{'s' if age > 1 else ''}"
+            words = f"First ordered {first}, {'again' if active else 'not again'} after {int(age)} {period}{'s' if age > 1 else ''}"
             segment_buttons(
                 "cohort", entity=customer, name=words, source={"kind": "cohort", "run_id": shown.run.id, "label": words}, count=number,
                 members=lambda: load(
@@ -187,7 +190,7 @@ def evidence(shown: Analysis) -> None:
             key="tracking",
             png="value-tracking",
         )
-        fig = shown.figure(_held_figure, *_HELD, draw="frequency_bar", facts=facts)
+        fig = shown.figure(_held_figure, *_HELD, draw="frequency_bar", facts=facts, months=numerals.months(actor.locale))
         chart(actor, fig, "By earlier purchases", "Happened, and by each model", key="frequency", png="value-frequency")
     with right:
         fig = shown.figure(_held_figure, *_HELD, draw="totals_bar", facts=facts)
@@ -210,7 +213,14 @@ _HELD = ("totals", "ranking", "by_frequency", "tracking")
 
 
 def _held_figure(
-    totals: pd.DataFrame, ranking: pd.DataFrame, by_frequency: pd.DataFrame, tracking: pd.DataFrame, *, draw: str, facts: Any
+    totals: pd.DataFrame,
+    ranking: pd.DataFrame,
+    by_frequency: pd.DataFrame,
+    tracking: pd.DataFrame,
+    *,
+    draw: str,
+    facts: Any,
+    **more: Any,
 ) -> go.Figure:
     held = dict(facts)
     report = HoldoutReport(
@@ -218,7 +228,7 @@ def _held_figure(
         customers=held["customers"], actual=held["actual"], totals=totals, ranking=ranking, by_frequency=by_frequency, tracking=tracking,
         tracked=held["tracked"], revenue_actual=held["revenue_actual"], revenue_predicted=held["revenue_predicted"], best=held["best"], models={},
     )  # fmt: skip
-    return getattr(lifetime_charts, draw)(report)
+    return getattr(lifetime_charts, draw)(report, **more)
 
 
 def _tables(shown: Analysis) -> None:

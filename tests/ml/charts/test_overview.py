@@ -60,7 +60,7 @@ def test_a_trend_of_nothing_says_so(frame):
 
 
 def test_groups_keep_their_order_and_same_names_stay_apart():
-    fig = overview.part_bars(parts().assign(value=[6.0, 5.0, 4.0]), x="USD", tickprefix="$")
+    fig = overview.part_bars(parts().assign(value=[6.0, 5.0, 4.0]), x="USD")
     bars = fig.data[0]
     assert list(bars.x) == [6, 5, 4]
     assert len(set(bars.y)) == 3
@@ -69,12 +69,16 @@ def test_groups_keep_their_order_and_same_names_stay_apart():
     assert fig.layout.xaxis.range[1] > 6
 
 
+def euros(value, short):
+    return f"{'-' * (value < 0)}€{overview.style.in_english(abs(value), short)}"
+
+
 def test_amounts_of_an_axis_are_written_as_figures_write_them():
-    fig = overview.part_bars(parts().assign(value=[136_000.0, 92_000.0, 15_000.0]), x="EUR", tickprefix="€")
+    fig = overview.part_bars(parts().assign(value=[136_000.0, 92_000.0, 15_000.0]), x="EUR", written=euros)
     assert list(fig.layout.xaxis.ticktext) == ["€0", "€50K", "€100K", "€150K"]
-    fig = overview.trend_bars(trend(value=[-1_500_000.0, 0.0, 2_000_000.0]), y="EUR", tickprefix="€")
+    fig = overview.trend_bars(trend(value=[-1_500_000.0, 0.0, 2_000_000.0]), y="EUR", written=euros)
     assert list(fig.layout.yaxis.ticktext) == ["-€1M", "€0", "€1M", "€2M"]
-    fig = overview.trend_bars(trend(value=[900.0, 0.0, 2_000.0]), y="EUR", tickprefix="€")
+    fig = overview.trend_bars(trend(value=[900.0, 0.0, 2_000.0]), y="EUR", written=euros)
     assert list(fig.layout.yaxis.ticktext) == ["€0", "€500", "€1,000", "€1,500", "€2,000"]
 
 
