@@ -20,6 +20,7 @@ from ui.components.entry_tools import entry_tools
 from ui.components.followed import follow_button
 from ui.components.merge_records import apart_button
 from ui.components.waiting_answers import waiting_answers
+from ui.components.whole_input import whole_input
 from ui.components.wishes import reach_note
 from ui.components.write_dialog import second_thought
 from ui.session import current_actor
@@ -91,7 +92,7 @@ def log_box(entity_key: str, record_id: int, contact_id: int | None = None) -> N
             left, right = st.columns(2)
             follow_up = left.text_input("Follow-up task", key=f"{name}_follow_{turn}", placeholder="Send the offer")
             due = day_input("Due", value=load(calendars.proposed_day, 1), key=f"{name}_due_{turn}", place=right)
-            minutes = left.number_input("Minutes", value=None, min_value=0, max_value=1440, step=5, key=f"{name}_min_{turn}")
+            minutes = whole_input("Minutes", low=0, high=1440, step=5, place=left, key=f"{name}_min_{turn}")
             if kind is not ActivityKind.CALL and right.toggle("They asked for a price", key=f"{name}_price_{turn}"):
                 outcome = CallOutcome.PRICE
         if pressed:
@@ -118,7 +119,7 @@ def _log(
         kind=kind,
         text=text or "",
         subject=outcome.label if outcome is not None and kind is ActivityKind.CALL and not (text or "").strip() else "",
-        minutes=int(minutes) if minutes is not None else None,
+        minutes=minutes,
         outcome=outcome.value if outcome is not None and (kind is ActivityKind.CALL or outcome is CallOutcome.PRICE) else None,
         follow_up=follow_up or "",
         follow_up_on=due if follow_up else None,

@@ -28,6 +28,7 @@ from ui.components.automation_draft import Draft
 from ui.components.automation_trigger import specs_of
 from ui.components.entity_form import field_input
 from ui.components.letter_start import start_button
+from ui.components.whole_input import whole_input
 from ui.session import current_actor
 
 Step = dict[str, Any]
@@ -103,7 +104,9 @@ def _long(draft: Draft, step: Step, param: Param, shown: Any, key: str) -> None:
 
 def _number(draft: Draft, step: Step, param: Param, shown: Any, key: str) -> None:
     looks = max(param.low, min(int(shown or 0), param.high))
-    typed = st.number_input(_label(param), param.low, param.high, value=looks, step=1, key=key, help=param.help or None)
+    typed = whole_input(_label(param), looks, low=param.low, high=param.high, key=key, help=param.help or None)
+    if isinstance(typed, float):
+        return
     _now(draft, step, param, looks, typed, key)
     if shown is None and param.required:
         step[param.key] = typed

@@ -22,6 +22,7 @@ from ui.components.activity_feed import entry
 from ui.components.day_input import day_input, instant_input
 from ui.components.dial_views import value_words
 from ui.components.record_page import next_steps
+from ui.components.whole_input import whole_input
 from ui.components.wishes import wishes_card
 from ui.navigation import page_of
 
@@ -182,12 +183,12 @@ def _details(actor: Actor, name: str, chosen: CallOutcome) -> dict[str, Any]:
     left, right, third = st.columns([3, 2, 1])
     follow_up = left.text_input("Next step", key=f"{name}_follow", placeholder="Send the offer", max_chars=300)
     due = day_input("Due", value=load(calendars.proposed_day, 1), key=f"{name}_due", place=right)
-    minutes = third.number_input("Minutes", value=None, min_value=0, max_value=1440, step=1, key=f"{name}_min")
+    minutes = whole_input("Minutes", low=0, high=1440, place=third, key=f"{name}_min")
     return {
         "call_back_at": at,
         "follow_up": follow_up or "",
         "follow_up_on": due if follow_up else None,
-        "minutes": int(minutes) if minutes is not None else None,
+        "minutes": minutes,
     }
 
 

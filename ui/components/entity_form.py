@@ -25,6 +25,7 @@ from ui.components.duplicate_hints import duplicate_hints, forget_hints, why_any
 from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside
 from ui.components.picker import picker
 from ui.components.stage_choice import stage_choice
+from ui.components.whole_input import whole_input
 from ui.session import current_actor
 
 
@@ -358,7 +359,7 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
             )
             return _minor(typed, actor.currency)
         case FieldKind.INTEGER:
-            return st.number_input(label, value=int(value) if value is not None else None, step=1, key=key, help=hint)
+            return whole_input(label, int(value) if value is not None else None, key=key, help=hint)
         case FieldKind.DECIMAL | FieldKind.PERCENT:
             return st.number_input(label, value=float(value) if value is not None else None, format="%g", key=key, help=hint)
         case FieldKind.DATE:

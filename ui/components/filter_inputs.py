@@ -127,9 +127,14 @@ def value_input(spec: FieldSpec, cmp: str, before: Any, key: str) -> Any:
         )
         return to_minor(typed, actor.currency) if typed is not None else None
     if spec.numeric:
-        return st.number_input(
-            "Number", value=before if isinstance(before, (int, float)) else None, key=key, label_visibility="collapsed"
+        number = st.number_input(
+            "Number",
+            value=float(before) if isinstance(before, (int, float)) else None,
+            format="%g",
+            key=key,
+            label_visibility="collapsed",
         )
+        return int(number) if number is not None and number == int(number) else number
     if cmp in ("in", "not_in"):
         text = st.text_input(
             "Values", value=", ".join(map(str, before or [])), key=key, label_visibility="collapsed", placeholder="one, two, three"

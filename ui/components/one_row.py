@@ -7,6 +7,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from ui import format as fmt
+from ui.components.whole_input import whole_input
 
 Row = dict[str, Any]
 NEW = -1
@@ -67,7 +68,8 @@ def one_row(
                 and removable(row)
                 and st.button("Remove", type="tertiary", icon=":material/delete:", key=f"one_remove_{name}")
             )
-        if not (saved or gone):
+        uneven = any(part.kind == "number" and isinstance(given[part.key], float) for part in parts)
+        if not (gone or (saved and not uneven)):
             return None
         others = [dict(one) for n, one in enumerate(rows) if n != at]
         if gone:
@@ -94,8 +96,7 @@ def _input(part: Part, value: Any, key: str) -> Any:
         return st.selectbox(label, list(options), index=at, format_func=lambda one: options[one], key=key, help=part.help)
     if part.kind == "number":
         shown: Any = None if value is None else int(value)
-        low: Any = part.low
-        return st.number_input(
-            label, low, part.high, shown, step=1, key=key, help=part.help, placeholder=None if part.needed else fmt.NOTHING
+        return whole_input(
+            label, shown, low=part.low, high=part.high, key=key, help=part.help, placeholder=None if part.needed else fmt.NOTHING
         )
     return st.text_input(label, value=value or "", max_chars=part.most, key=key, help=part.help)

@@ -1,0 +1,41 @@
+"""A whole number that is typed with decimals stays as typed, with a sentence, and is refused rather than cut."""
+
+from streamlit.testing.v1 import AppTest
+
+from crm_core.db import read_session, write_session
+from crm_core.models import Account
+from crm_core.services import crud
+from tests.pages.app import open_screen, words
+
+
+def drawn():
+    import streamlit as st
+
+    from ui.components.whole_input import whole_input
+
+    st.text(repr(whole_input("Minutes", 5, low=0, high=1440, key="minutes")))
+
+
+def test_decimals_are_named_and_kept():
+    app = AppTest.from_function(drawn).run()
+    assert app.text[0].value == "5" and not app.caption
+    app.number_input(key="minutes").set_value(2.5).run()
+    assert app.text[0].value == "2.5" and "no whole number" in app.caption[0].value
+    assert app.number_input(key="minutes").value == 2.5
+    app.number_input(key="minutes").set_value(3.0).run()
+    assert app.text[0].value == "3" and not app.caption
+
+
+def test_a_form_refuses_decimals_of_a_whole_number_and_keeps_them(cast):
+    with write_session() as session:
+        account = crud.create(session, cast["alice"], "account", {"name": "Acme", "employees": 7})
+    app = open_screen(cast["alice"], "account", id=account.id)
+    app.button(key="edit").click().run()
+    box = next(one for one in app.number_input if one.key and one.key.endswith("employees"))
+    box.set_value(12.5)
+    save = next(one for one in app.button if one.key == f"edit_account_{account.id}_save")
+    save.click()
+    app.button(key="edit").click().run()
+    assert "must be a whole number" in words(app) and "no whole number" in words(app)
+    with read_session() as session:
+        assert session.get(Account, account.id).employees == 7
