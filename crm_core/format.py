@@ -16,8 +16,19 @@ from crm_core.veil import MASK, Veil
 from crm_core.vocabulary import Choice, FieldKind
 
 NOTHING = "–"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$~:&@=^])")
-
+_MARKDOWN = re.compile(
+    r"""
+    [\\`*\[\]<$~|@^]                          # means something wherever it stands
+    | (?<![^\W_])_ | _(?![^\W_])              # but not within a word
+    | (?<=\])\( | !(?=\[)                     # links and pictures
+    | :(?=[^\W\d_]|[+\-]|\w+:|//)            # directives, emoji, addresses; no times of day
+    | &(?=\#|\w+;)
+    | =(?==) | (?<==)=
+    | (?:\A|(?<=\A\ ))(?:[=>(]|[#+\-](?=[#+\-=\s]|\Z)|\d+(?=[.)](?:\s|\Z)))  # what begins a line: headings, lists, quotes
+    """,
+    re.VERBOSE,
+)
+"""What would be read as Markdown. Everything else stays as it is: labels are read aloud with their backslashes."""
 
 _REPLACED = re.compile(r":(?=material/|streamlit:)|(?<!\S)(?:<-?|[->~])(?=(?:[->=]|->)(?!\S))|https?://|www(?=\.)", re.IGNORECASE)
 """What is turned into an icon, an arrow or a link however it is escaped: something invisible behind it keeps the letters."""
@@ -28,8 +39,12 @@ _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 def md(text: Any) -> str:
     """Untrusted text for a place that reads Markdown: shown letter by letter, fetching and linking nothing, turning round nothing beside it."""
     flat = _TURNING.sub("", re.sub(r"\s+", " ", str(text)))
-    kept = _MARKDOWN.sub(r"\\\1", _REPLACED.sub("\\g<0>\u2060", flat))
+    kept = _MARKDOWN.sub(_escaped, _REPLACED.sub("\\g<0>\u2060", flat))
     return f"\u2068{kept}\u2069" if _RIGHT_TO_LEFT.search(kept) else kept
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}"
 
 
 def for_badge(text: Any) -> str:

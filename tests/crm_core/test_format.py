@@ -1,11 +1,13 @@
 """Values as people read them: text of strangers made harmless, and changes that are none."""
 
 from datetime import UTC, date, datetime
+from html import escape
 from types import SimpleNamespace
 
 import pytest
 from babel.dates import format_date
 from icalendar import Calendar
+from markdown_it import MarkdownIt
 
 from crm_core.format import days, md, money, short_day, with_cents
 from crm_core.kit import clock
@@ -21,17 +23,48 @@ READER = SimpleNamespace(locale="en_US", currency="USD", timezone="UTC")
 @pytest.mark.parametrize(
     "text, made",
     [
-        ("**b** [l](u) $x$", r"\*\*b\*\* \[l\]\(u\) \$x\$"),
-        (":material/bug: a -> b", "\\:\u2060material/bug\\: a \\-\u2060\\> b"),
-        ("See https://evil.example", "See https\\://\u2060evil\\.example"),
-        ("HTTP://e.example www.e.example", "HTTP\\://\u2060e\\.example www\u2060\\.e\\.example"),
+        ("**b** [l](u) $x$", r"\*\*b\*\* \[l\]\(u) \$x\$"),
+        (":material/bug: a -> b", ":\u2060material/bug: a -\u2060> b"),
+        ("See https://evil.example", "See https\\://\u2060evil.example"),
+        ("HTTP://e.example www.e.example", "HTTP\\://\u2060e.example www\u2060.e.example"),
         ("wwwhat https", "wwwhat https"),
-        ("\u202egnp.exe\nx", "gnp\\.exe x"),
+        ("\u202egnp.exe\nx", "gnp.exe x"),
         ("שלום", "\u2068שלום\u2069"),
     ],
 )
 def test_text_of_people_is_read_letter_by_letter_and_leads_nowhere(text, made):
     assert md(text) == made
+
+
+@pytest.mark.parametrize(
+    "text", ["Kontakt-Nr.", "Umsatz (netto)", "R&D", "Call at 10:30", "snake_case", "C++", "#1 - 1.5 l", "What? Yes!"]
+)
+def test_what_is_no_markdown_stays_as_it_is_since_labels_are_read_aloud(text):
+    assert md(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. x",
+        "12) x",
+        "# x",
+        " ## x",
+        "- x",
+        "+ x",
+        "---",
+        "===",
+        "> x",
+        "&amp; &#65;",
+        "_x_ x_",
+        "![a](b)",
+        "[a](b) (c)",
+        "a\\",
+        "`c`",
+    ],
+)
+def test_what_begins_a_line_and_what_frames_words_is_shown_as_it_was_typed(text):
+    assert MarkdownIt().render(md(text)).strip() == f"<p>{escape(text.strip(), quote=False)}</p>"
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_what_two_people_changed_in_different_parts_is_saved_together_and_said(s
     store.save({"a": 2, "b": 1}, seen)
     assert store.save_parts(seen, {"a": 1, "b": 3})
     assert store.row.values == {"a": 2, "b": 3}
-    assert state["_toasts"] == [("ok", "Kept what somebody else changed meanwhile\\: A\\.")] and not parts_clash.clashing("x")
+    assert state["_toasts"] == [("ok", "Kept what somebody else changed meanwhile: A.")] and not parts_clash.clashing("x")
 
 
 def test_who_changed_the_same_part_is_asked_and_the_answer_is_saved_even_if_a_third_one_saved_something_else(state):
