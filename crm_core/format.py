@@ -24,7 +24,7 @@ _MARKDOWN = re.compile(
     | :(?=[^\W\d_]|[+\-]|\w+:|//)            # directives, emoji, addresses; no times of day
     | &(?=\#|\w+;)
     | =(?==) | (?<==)=
-    | (?:\A|(?<=\A\ ))(?:[=>(]|[#+\-](?=[#+\-=\s]|\Z)|\d+(?=[.)](?:\s|\Z)))  # what begins a line: headings, lists, quotes
+    | (?:\A|(?<=\A\ ))(?:[=>({]|[#+\-](?=[#+\-=\s]|\Z)|\d+(?=[.)](?:\s|\Z)))  # what begins a line: headings, lists, quotes
     """,
     re.VERBOSE,
 )
