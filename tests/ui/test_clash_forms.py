@@ -310,7 +310,7 @@ def test_a_survey_is_merged_and_its_questions_are_one_part(root):
     app.button(key=f"sv_save_{tag}").click().run()
     shown = {part: app.radio(key=f"survey_{tag}_parts_{part}").options for part in ("thanks", "mail_subject")}
     assert shown["thanks"] == ["Mine", "Theirs", "Before"] and long.strip() in words(app), "long words stand beside each other"
-    assert shown["mail_subject"][0] == r"Mine\: My subject"
+    assert shown["mail_subject"][0] == "Mine: My subject"
 
 
 def test_a_telephone_menu_and_its_steps_are_merged(root):
