@@ -32,6 +32,6 @@ def test_what_a_form_gives_on_is_refused_with_a_sentence(cast):
         account = crud.create(session, cast["alice"], "account", {"name": "Acme", "employees": 7})
     with pytest.raises(Invalid) as refused, write_session() as session:
         crud.update(session, cast["alice"], "account", account.id, {"employees": 12.5})
-    assert "must be a whole number" in str(refused.value.details)
+    assert "must be a whole number" in refused.value.message
     with read_session() as session:
         assert session.get(Account, account.id).employees == 7
