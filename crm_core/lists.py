@@ -73,14 +73,14 @@ def condition(
         parts.append(table.c.deleted_at > EVER)  # "is not null" is no range of an index to SQLite
     if query.filter:
         parts.append(where(session, entity_key, query.filter, actor))
-    if query.q and (query.deleted or _sees_few(session, actor, entity_key)):
+    if query.q and (query.deleted or sees_few(session, actor, entity_key)):
         parts.append(search.among(session, actor, entity_key, query.q))
     elif query.q and (found := search.within(session, actor, entity_key, query.q)) is not None:
         parts.append(table.c.id.in_(found))
     return and_(*parts)
 
 
-def _sees_few(session: Session, actor: Actor, entity_key: str) -> bool:
+def sees_few(session: Session, actor: Actor, entity_key: str) -> bool:
     """Whether the actor sees so few records of a kind that reading their words is less work than finding the words first."""
     if Scope.ALL in actor.scopes(entity_key, Action.READ):
         return False

@@ -139,6 +139,23 @@ def newest(session: Session, query: str, *, limit: int) -> list[tuple[str, int, 
     return [(entity_key, record_id, bool(early)) for entity_key, record_id, early in session.execute(rows)]
 
 
+FREQUENT = 20_000
+"""From so many hits on, reading the words of the records that somebody may see is less work than collecting all hits."""
+
+
+def is_frequent(session: Session, query: str) -> bool:
+    """Whether the words of the query stand in very many records, whoever may see them."""
+    tokens = tokens_of(query)[:MAX_WORDS]
+    if not tokens:
+        return False
+    if is_sqlite(session):
+        match = text("select count(*) from (select 1 from search_fts where search_fts match :terms limit :n)")
+        return session.execute(match, {"terms": _sqlite_terms(tokens), "n": FREQUENT}).scalar_one() == FREQUENT
+    held = _VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens)))
+    hits = select(_DOCS.c.id).where(held).limit(FREQUENT).subquery()
+    return session.execute(select(func.count()).select_from(hits)).scalar_one() == FREQUENT
+
+
 def nearness(query: str, title: str) -> int:
     """How near a record's name is to what was typed: 0 each word is one of the name's, 1 each begins one of them, 2 something else was found."""
     tokens, said = tokens_of(query)[:MAX_WORDS], tokens_of(title)

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from crm_core import search
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES
-from crm_core.lists import titles
+from crm_core.lists import OF_MINE, sees_few, titles
 from crm_core.vocabulary import Action, Scope
 
 SEARCHED = (
@@ -48,6 +48,7 @@ def find(session: Session, actor: Actor, query: str, *, per_entity: int = 5) -> 
     the words elsewhere, such as in an address; among equals the newest first."""
     newest = search.newest(session, query, limit=NEWEST)
     many = len(newest) == NEWEST
+    frequent = many and search.is_frequent(session, query)
     found: dict[str, list[int]] = {key: [] for key in SEARCHED if actor.can(key, Action.READ)}
     for key, record_id, _ in sorted(newest, key=lambda hit: not hit[2]):
         if key in found:
@@ -57,7 +58,9 @@ def find(session: Session, actor: Actor, query: str, *, per_entity: int = 5) -> 
         shown = [] if search.narrowed(actor, key) else _seen(session, actor, key, ids, RANKED)
         # What others own must not crowd out the few records that this person may see.
         narrow = many and len(shown) < per_entity and Scope.ALL not in actor.scopes(key, Action.READ)
-        if narrow or search.narrowed(actor, key):
+        if narrow and frequent and not search.narrowed(actor, key):
+            shown = _mine(session, actor, key, query, per_entity)
+        elif narrow or search.narrowed(actor, key):
             shown = _seen(session, actor, key, search.within(session, actor, key, query), RANKED)
         named = titles(session, actor, key, shown)
         near = sorted(
@@ -67,6 +70,19 @@ def find(session: Session, actor: Actor, query: str, *, per_entity: int = 5) -> 
         )
         ranked += [(rank, Hit(key, record_id, named[record_id])) for rank, _, record_id in near[:per_entity]]
     return [hit for rank, hit in ranked if rank < 2] + [hit for rank, hit in ranked if rank == 2]
+
+
+def _mine(session: Session, actor: Actor, key: str, query: str, enough: int) -> list[int]:
+    """The newest that match of those that the actor may see. The words of the newest records are read: a frequent word stands in enough of them, and
+    finding all of its hits takes longer."""
+    table = ENTITIES[key].table
+    newest = select(table.c.id).where(visible(actor, key, table)).order_by(table.c.id.desc()).limit(OF_MINE).subquery()
+    words = search.among(session, actor, key, query)
+    wanted = select(table.c.id).where(table.c.id.in_(select(newest.c.id)), words).order_by(table.c.id.desc()).limit(RANKED)
+    found = list(session.execute(wanted).scalars())
+    if len(found) >= enough or sees_few(session, actor, key):
+        return found
+    return _seen(session, actor, key, search.within(session, actor, key, query), RANKED)
 
 
 def _seen(session: Session, actor: Actor, key: str, ids: Any, limit: int) -> list[int]:

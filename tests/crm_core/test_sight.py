@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from crm_core import lists
+from crm_core import lists, search
 from crm_core.db import read_session, write_session
 from crm_core.lists import ListQuery
 from crm_core.services import crud, finder
@@ -109,10 +109,17 @@ def test_a_total_is_not_told_of_a_masked_amount(any_cast):
         assert lists.find(session, blind, "deal", ListQuery()).totals == {}
 
 
-def test_a_crowd_of_newer_records_of_others_hides_no_record_of_ones_own(any_cast, monkeypatch):
+@pytest.mark.parametrize(
+    ("frequent", "read"), [(20_000, 5_000), (3, 5_000), (3, 1)], ids=["index", "all of mine", "my newest, then the index"]
+)
+def test_a_crowd_of_newer_records_of_others_hides_no_record_of_ones_own(any_cast, monkeypatch, frequent, read):
     monkeypatch.setattr(finder, "NEWEST", 3)
+    monkeypatch.setattr(search, "FREQUENT", frequent)
+    for module in (finder, lists):
+        monkeypatch.setattr(module, "OF_MINE", read)
     monkeypatch.setattr(lists, "NEAREST", 3)
     mine = make(any_cast["alice"], "deal", name="Chairs")
+    make(any_cast["alice"], "deal", name="Tables")
     for _ in range(4):
         make(any_cast["charlie"], "deal", name="Chairs")
     with read_session() as session:

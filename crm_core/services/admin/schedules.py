@@ -28,6 +28,7 @@ from crm_core.services.collaboration import (
     reminders,
     webhook_run,
 )
+from crm_core.services.customers import duplicate_scan
 from crm_core.services.feedback import inviting
 from crm_core.services.helpdesk import sla_watch, slas
 from crm_core.services.inbox import pulling
@@ -42,6 +43,7 @@ DECLARED_IN = (
     automation_upkeep,
     backups,
     booking_upkeep,
+    duplicate_scan,
     flow,
     import_jobs,
     invitations,
