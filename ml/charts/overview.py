@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from html import escape
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -60,36 +61,39 @@ def trend_bars(
     _check(frame, ("label", "value", "text", "complete"))
     if frame.empty or not frame["value"].fillna(0).any():
         return style.empty(nothing, height=height)
-    bars = go.Bar(
-        x=frame["label"],
-        y=frame["value"],
-        name=name,
-        customdata=frame["text"],
-        hovertemplate="%{x}: %{customdata}<extra></extra>",
-        marker={"opacity": [1.0 if whole else 0.45 for whole in frame["complete"]], "cornerradius": 3},
-    )
-    fig = style.figure(bars, y=y, height=height, legend="before" in frame)
+    labels = frame["label"].tolist()
+    bars: dict[str, Any] = {
+        "type": "bar",
+        "x": labels,
+        "y": _numbers(frame["value"]),
+        "name": name,
+        "customdata": frame["text"].tolist(),
+        "hovertemplate": "%{x}: %{customdata}<extra></extra>",
+        "marker": {"opacity": [1.0 if whole else 0.45 for whole in frame["complete"]], "cornerradius": 3},
+    }
+    traces = [bars]
     if "before" in frame:
-        fig.add_trace(
-            go.Scatter(
-                x=frame["label"],
-                y=frame["before"],
-                name=before_name,
-                mode="lines+markers",
-                customdata=frame[["before_label", "before_text"]],
-                hovertemplate="%{customdata[0]}: %{customdata[1]}<extra></extra>",
-                line={"color": style.tone("muted"), "width": 2, "dash": "dot"},
-                marker={"size": 5, "color": style.tone("muted")},
-            )
-        )
+        line = {
+            "type": "scatter",
+            "x": labels,
+            "y": _numbers(frame["before"]),
+            "name": before_name,
+            "mode": "lines+markers",
+            "customdata": frame[["before_label", "before_text"]].to_numpy().tolist(),
+            "hovertemplate": "%{customdata[0]}: %{customdata[1]}<extra></extra>",
+            "line": {"color": style.tone("muted"), "width": 2, "dash": "dot"},
+            "marker": {"size": 5, "color": style.tone("muted")},
+        }
+        traces.append(line)
+    ticks: dict[str, Any] = {"tickformat": tickformat}
     if tickformat is None:
-        drawn = pd.concat([frame[name] for name in ("value", "before") if name in frame]).astype(float)
-        fig.update_yaxes(**style.compact_ticks(drawn.min(), drawn.max() * ROOM, written=written), rangemode="tozero")
-    else:
-        fig.update_yaxes(tickformat=tickformat, rangemode="tozero")
-    shown = list(frame["label"])[:: -max(1, -(-len(frame) // MOST_TICKS))][::-1]
-    fig.update_xaxes(type="category", tickmode="array", tickvals=shown, ticktext=[_BREAK.sub("<br>", label) for label in shown])
-    return fig
+        drawn = [value for trace in traces for value in trace["y"] if value is not None]
+        ticks = style.compact_ticks(min(drawn), max(drawn) * ROOM, written=written)
+    shown = labels[:: -max(1, -(-len(frame) // MOST_TICKS))][::-1]
+    steps = {"type": "category", "tickmode": "array", "tickvals": shown, "ticktext": [_BREAK.sub("<br>", label) for label in shown]}
+    return style.plain_figure(
+        *traces, y=y, height=height, legend="before" in frame, xaxis=steps, yaxis={**ticks, "rangemode": "tozero"}
+    )
 
 
 def part_bars(
@@ -114,24 +118,23 @@ def part_bars(
     size = height or _height(len(frame))
     if frame.empty:
         return style.empty(nothing, height=size)
-    bars = go.Bar(
-        x=frame["value"],
-        y=_unique(frame["label"]),
-        orientation="h",
-        text=_plain(frame["text"]),
-        textposition="outside",
-        cliponaxis=False,
-        customdata=_plain(frame["hover"]),
-        hovertemplate="%{y}: %{text}<br>%{customdata}<extra></extra>",
-        marker={"cornerradius": 3},
-    )
-    fig = style.figure(bars, x=x, height=size, legend=False)
+    bars = {
+        "type": "bar",
+        "x": _numbers(frame["value"]),
+        "y": _unique(frame["label"]),
+        "orientation": "h",
+        "text": _plain(frame["text"]),
+        "textposition": "outside",
+        "cliponaxis": False,
+        "customdata": _plain(frame["hover"]),
+        "hovertemplate": "%{y}: %{text}<br>%{customdata}<extra></extra>",
+        "marker": {"cornerradius": 3},
+    }
     top = float(frame["value"].max())
     # Room for the text beside the longest bar; plotly does not reserve any.
     end = top * 1.25 if top > 0 else 1
     ticks = style.compact_ticks(0, end, written=written) if tickformat is None else {"tickformat": tickformat, "nticks": 5}
-    fig.update_xaxes(**ticks, showgrid=True, range=[0, end])
-    return _rows(fig)
+    return style.plain_figure(bars, x=x, height=size, xaxis={**ticks, "showgrid": True, "range": [0, end]}, yaxis=_ROWS)
 
 
 def rate_dots(
@@ -156,44 +159,48 @@ def rate_dots(
     rows = frame[frame["value"].notna()]
     if rows.empty:
         return style.empty(nothing, height=size)
-    dots = go.Scatter(
-        x=rows["value"],
-        y=_unique(rows["label"]),
-        mode="markers",
-        marker={"size": 9},
-        error_x={
+    dots = {
+        "type": "scatter",
+        "x": _numbers(rows["value"]),
+        "y": _unique(rows["label"]),
+        "mode": "markers",
+        "marker": {"size": 9},
+        "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": rows["high"] - rows["value"],
-            "arrayminus": rows["value"] - rows["low"],
+            "array": _numbers(rows["high"] - rows["value"]),
+            "arrayminus": _numbers(rows["value"] - rows["low"]),
             "thickness": 2,
             "width": 0,
             "color": style.tone("muted"),
         },
-        text=_plain(rows["text"]),
-        customdata=_plain(rows["hover"]),
-        hovertemplate="%{y}: %{text}<br>%{customdata}<extra></extra>",
-    )
-    fig = style.figure(dots, x=x, height=size, legend=False)
-    if overall is not None:
-        fig.add_vline(x=overall, line={"color": style.tone("muted"), "dash": "dot", "width": 1})
-    fig.update_xaxes(tickformat=SHARE, showgrid=True, nticks=6)
-    return _rows(fig)
+        "text": _plain(rows["text"]),
+        "customdata": _plain(rows["hover"]),
+        "hovertemplate": "%{y}: %{text}<br>%{customdata}<extra></extra>",
+    }
+    dotted = {"color": style.tone("muted"), "dash": "dot", "width": 1}
+    line = {"type": "line", "x0": overall, "x1": overall, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain", "line": dotted}
+    shapes: dict[str, Any] = {"shapes": [line]} if overall is not None else {}
+    grid = {"tickformat": SHARE, "showgrid": True, "nticks": 6}
+    return style.plain_figure(dots, x=x, height=size, xaxis=grid, yaxis=_ROWS, **shapes)
+
+
+_ROWS = {"autorange": "reversed", "showgrid": False, "type": "category", "ticks": ""}
+"""The first row on top, and no grid between rows."""
 
 
 def _height(rows: int) -> int:
     return max(180, rows * ROW + INK)
 
 
-def _rows(fig: go.Figure) -> go.Figure:
-    """The first row on top, and no grid between rows."""
-    fig.update_yaxes(autorange="reversed", showgrid=False, type="category", ticks="")
-    return fig
+def _numbers(values: pd.Series) -> list[float | None]:
+    """Numbers as Plotly reads them; None where there is none."""
+    return [float(value) if pd.notna(value) else None for value in values]
 
 
-def _plain(texts: pd.Series) -> pd.Series:
+def _plain(texts: pd.Series) -> list[str]:
     """Texts as they are: plotly would read tags, links among them, in names that people typed."""
-    return texts.astype(str).map(lambda text: escape(text, quote=False))
+    return [escape(str(text), quote=False) for text in texts]
 
 
 def _unique(labels: pd.Series) -> list[str]:

@@ -1,6 +1,10 @@
 """What the overview's figures say."""
 
+import json
+import pickle
+
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from ml.charts import overview
@@ -101,6 +105,33 @@ def test_rates_carry_their_intervals_and_the_common_rate():
 def test_empty_groups_give_an_empty_figure_with_a_sentence():
     assert overview.part_bars(parts().iloc[:0], x="USD", nothing="None yet.").layout.annotations[0].text == "None yet."
     assert overview.rate_dots(parts().iloc[2:], x="Rate", nothing="None yet.").layout.annotations[0].text == "None yet."
+
+
+def drawn():
+    before = {"before": [1.0, None, 3.0], "before_text": ["$1", "–", "$3"], "before_label": ["a", "b", "c"]}
+    yield overview.trend_bars(trend(value=[-20_000.0, None, 5.0], **before), y="USD", before_name="2025")
+    yield overview.trend_bars(trend(), y="Share", tickformat=".0%")
+    yield overview.trend_bars(trend().iloc[:0], y="USD")
+    yield overview.part_bars(parts(), x="USD")
+    yield overview.part_bars(parts(), x="Share", tickformat=".0%")
+    yield overview.rate_dots(parts(), x="Win rate", overall=0.55)
+
+
+@pytest.mark.parametrize("fig", drawn())
+def test_what_plotly_does_not_check_while_drawing_is_right_when_it_is_checked(fig):
+    said = json.loads(fig.to_json())
+    assert json.loads(go.Figure(said).to_json()) == said
+
+
+@pytest.mark.parametrize(
+    "fig", [*drawn(), overview.style.figure(go.Heatmap(z=[[1.0, None], [2.0, 3.0]], x=["a", "b"]), x="X", y="Y")]
+)
+def test_a_figure_that_was_kept_is_the_same(fig):
+    kept = pickle.loads(pickle.dumps(fig))
+    assert json.loads(kept.to_json()) == json.loads(fig.to_json())
+    kept.update_layout(template={"layout": {"font": {"size": 99}}}, height=999).update_xaxes(title_text="Other")
+    assert kept.layout.height == 999 and kept.layout.xaxis.title.text == "Other"
+    assert overview.part_bars(parts(), x="USD").layout.template.layout.font.size == 13, "figures share nothing"
 
 
 def test_a_frame_without_the_needed_columns_is_refused():
