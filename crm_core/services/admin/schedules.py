@@ -15,6 +15,7 @@ from crm_core.kit.clock import utcnow
 from crm_core.models import Organisation
 from crm_core.services.admin import audit, backups, retention, upkeep
 from crm_core.services.admin.imports import jobs as import_jobs
+from crm_core.services.admin.privacy import copying
 from crm_core.services.analytics import reports, run_work, scores, snapshots
 from crm_core.services.automation import upkeep as automation_upkeep
 from crm_core.services.booking import showing
@@ -43,6 +44,7 @@ DECLARED_IN = (
     automation_upkeep,
     backups,
     booking_upkeep,
+    copying,
     duplicate_scan,
     flow,
     import_jobs,

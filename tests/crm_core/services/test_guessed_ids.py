@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from importlib import import_module
 
 import pytest
+from sqlalchemy import true
 
 from crm_core.access import Actor
 from crm_core.db import read_session, write_session
@@ -42,7 +43,7 @@ GIVEN = {
     "changes": {}, "query": ListQuery(), "tile": TILE, "tile_id": 1, "note_id": 1, "by": 1, "persona": 0, "days": 7, "active": False,
     "role_id": 1, "day": date(2026, 3, 1), "at": clock.utcnow() + timedelta(days=1), "action": Action.READ, "purpose": Purpose.MARKETING,
     "way": ContactWay.EMAIL, "every": ReportEvery.WEEK, "kind": ShareKind.DASHBOARD, "cohort": "2025-01-01", "age": 1, "look": None, "shielded": True, "rule": None, "template": "x",
-    "outlet": Outlet.EMAIL, "outlets": [Outlet.EMAIL], "found": [],
+    "outlet": Outlet.EMAIL, "outlets": [Outlet.EMAIL], "found": [], "clause": true(),
 }  # fmt: skip
 """What the functions want besides the number."""
 STATUS = {"move": CampaignStatus.RUNNING, "set_member_status": MemberStatus.SENT}

@@ -101,7 +101,7 @@ def test_the_trail_shows_before_and_after_in_the_readers_words(cast):
     assert not app.exception
     assert "3 entries" in words(app)  # what comes to another owner is told apart from the other changes
     app = open_screen(cast["root"], "audit", entry=entry.id)
-    assert app.table[0].value["After"].tolist() == [r"\$12\.50"]
+    assert app.table[0].value["After"].tolist() == [r"\$12.50"]
     assert "![x](" not in "".join(element.value for element in app.markdown)
     hidden = open_screen(cast["bob"], "audit", entry=999)
     assert not hidden.exception

@@ -46,7 +46,7 @@ def test_a_name_with_markup_is_shown_letter_by_letter(root, cast):
         users.update(session, root, cast["alice"].user_id, {"name": EVIL})
     app = open_screen(root, "people", area="Hierarchy")
     shown = "".join(element.value for element in app.markdown)
-    assert r"\*\*bold\*\*" in shown and "![x](" not in shown and "<script>" not in shown
+    assert r"\*\*bold\*\*" in shown and "![x](" not in shown and "<script>" not in shown.replace(r"\<", "")
 
 
 def test_a_search_that_finds_nobody_says_so(root):
