@@ -38,8 +38,8 @@ def test_the_hits_of_a_search_are_counted_and_sorted_at_once(deals, held, mine, 
     monkeypatch.setattr(lists, "OF_MINE", mine)
     monkeypatch.setattr(lists, "SOUGHT", held)
     monkeypatch.setattr(lists, "FEW", 5)  # so the later pages lie beyond the ids that are known
-    sorts = [None, ("expected_close_on", True), ("amount_minor", False), ("name", False), ("owner_id", False)]
-    for who, q, sort in itertools.product(("alice", "charlie", "root"), ("machine", "upgr mach", "märch", "x", "nothing"), sorts):
+    sorts = [None, ("expected_close_on", True), ("name", False), ("owner_id", False)]
+    for who, q, sort in itertools.product(("alice", "root"), ("machine", "upgr mach", "nothing"), sorts):
         query, actor = ListQuery(q=q, sort=sort, size=3), deals[who]
         known = look(lists.extent, actor, "deal", query)
         assert (known.total, known.sums) == look(lists.totals, actor, "deal", query)
