@@ -1,7 +1,7 @@
 """Pairs that may be the same: a card for each, what was decided a moment ago, and the scan that finds them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -102,7 +102,8 @@ def scan_bar(actions: Any) -> JobRow | None:
     last = load(duplicate_scan.state)
     active = last is not None and last.active
     words = "Look through everything" if last is None else "Look again"
-    if actions.button(words, icon=":material/search:", key="scan", disabled=active):
+    kind: Literal["primary", "secondary"] = "primary" if last is None else "secondary"
+    if actions.button(words, icon=":material/search:", key="scan", disabled=active, type=kind):
         perform(duplicate_scan.start)
         st.rerun()
     if active:
