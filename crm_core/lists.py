@@ -196,7 +196,7 @@ def _page_ids(
     total: int | None = None,
     action: Action = Action.READ,
 ) -> list[int]:
-    """The ids of one page in the order of the list. Where the actor may not read what it would follow, the order tells nothing of it.
+    """The ids of one page in the order of the list.
 
     ``total``: how many rows the query means, when that is known; ``action``: what else they must be allowed to do with each row.
     """

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal, literal_column, or_, select, text, true
+from sqlalchemy import ColumnElement, Select, and_, column, false, func, literal, literal_column, or_, select, table, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -19,6 +19,7 @@ from crm_core.models import AccountPoint, ContactPoint, SearchDocument
 
 _DOCS = SearchDocument.__table__  # type: ignore[attr-defined]
 MAX_WORDS = 8
+_FTS = table("search_fts", column("rowid"))
 _VECTOR: ColumnElement[str] = literal_column("to_tsvector('simple', search_document.text)")
 
 
@@ -97,15 +98,18 @@ def index_many(session: Session, entity_key: str, records: Iterable[Any]) -> Non
 
 def matching(session: Session, entity_key: str, query: str) -> Select[Any] | None:
     """A SELECT of the ids of an entity's records that contain every word of the query (as the beginning of a word); None without words."""
+    hits = _hits(session, query)
+    return select(_DOCS.c.record_id).where(_DOCS.c.entity == entity_key, _DOCS.c.id.in_(hits)) if hits is not None else None
+
+
+def _hits(session: Session, query: str) -> Select[Any] | None:
+    """A SELECT of the documents that contain every word of the query, of whatever kind of record; None without words."""
     tokens = tokens_of(query)[:MAX_WORDS]
     if not tokens:
         return None
     if is_sqlite(session):
-        match = text("select rowid as id from search_fts where search_fts match :terms").bindparams(terms=_sqlite_terms(tokens))
-        hits = match.columns(_DOCS.c.id).subquery()
-        return select(_DOCS.c.record_id).where(_DOCS.c.entity == entity_key, _DOCS.c.id.in_(select(hits.c.id)))
-    found = _VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens)))
-    return select(_DOCS.c.record_id).where(and_(_DOCS.c.entity == entity_key, found))
+        return select(_FTS.c.rowid.label("id")).where(literal_column("search_fts").op("match")(_sqlite_terms(tokens)))
+    return select(_DOCS.c.id).where(_VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens))))
 
 
 def _sqlite_terms(tokens: list[str]) -> str:
@@ -123,19 +127,14 @@ NAMES = 60
 def newest(session: Session, query: str, *, limit: int) -> list[tuple[str, int, bool]]:
     """Entity and id of the newest records of any kind that contain every word of the query, and whether all words stand where names do; nothing is
     checked against permissions here."""
-    tokens = tokens_of(query)[:MAX_WORDS]
-    if not tokens:
+    hits = _hits(session, query)
+    if hits is None:
         return []
-    hits: Any
-    if is_sqlite(session):
-        match = text("select rowid as id from search_fts where search_fts match :terms order by rowid desc limit :n")
-        hits = match.bindparams(terms=_sqlite_terms(tokens), n=limit).columns(_DOCS.c.id).subquery()
-    else:
-        held = _VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens)))
-        hits = select(_DOCS.c.id).where(held).order_by(_DOCS.c.id.desc()).limit(limit).subquery()
+    last = hits.order_by(hits.selected_columns[0].desc()).limit(limit).subquery()
+    tokens = tokens_of(query)[:MAX_WORDS]
     names = literal(" ") + func.substr(_DOCS.c.text, 1, NAMES)
     named = and_(*(names.contains(f" {token}", autoescape=True) for token in tokens))
-    rows = select(_DOCS.c.entity, _DOCS.c.record_id, named).join(hits, hits.c.id == _DOCS.c.id).order_by(_DOCS.c.id.desc())
+    rows = select(_DOCS.c.entity, _DOCS.c.record_id, named).join(last, last.c.id == _DOCS.c.id).order_by(_DOCS.c.id.desc())
     return [(entity_key, record_id, bool(early)) for entity_key, record_id, early in session.execute(rows)]
 
 
@@ -145,15 +144,10 @@ FREQUENT = 20_000
 
 def is_frequent(session: Session, query: str) -> bool:
     """Whether the words of the query stand in very many records, whoever may see them."""
-    tokens = tokens_of(query)[:MAX_WORDS]
-    if not tokens:
+    hits = _hits(session, query)
+    if hits is None:
         return False
-    if is_sqlite(session):
-        match = text("select count(*) from (select 1 from search_fts where search_fts match :terms limit :n)")
-        return session.execute(match, {"terms": _sqlite_terms(tokens), "n": FREQUENT}).scalar_one() == FREQUENT
-    held = _VECTOR.op("@@")(func.to_tsquery("simple", _postgres_terms(tokens)))
-    hits = select(_DOCS.c.id).where(held).limit(FREQUENT).subquery()
-    return session.execute(select(func.count()).select_from(hits)).scalar_one() == FREQUENT
+    return session.execute(select(func.count()).select_from(hits.limit(FREQUENT).subquery())).scalar_one() == FREQUENT
 
 
 def nearness(query: str, title: str) -> int:
@@ -161,7 +155,12 @@ def nearness(query: str, title: str) -> int:
     tokens, said = tokens_of(query)[:MAX_WORDS], tokens_of(title)
     if all(token in said for token in tokens):
         return 0
-    return 1 if all(any(word.startswith(token) for word in said) for token in tokens) else 2
+    return 1 if _begun(tokens, said) else 2
+
+
+def _begun(tokens: Iterable[str], said: Sequence[str]) -> bool:
+    """Whether each token begins one of the words."""
+    return all(any(word.startswith(token) for word in said) for token in tokens)
 
 
 def within(session: Session, actor: Actor, entity_key: str, query: str) -> Select[Any] | None:
@@ -179,7 +178,7 @@ def within(session: Session, actor: Actor, entity_key: str, query: str) -> Selec
 
     def fits(row: Mapping[str, Any]) -> bool:
         said = tokens_of(" ".join(str(row[key]) for key in readable if row[key]))
-        return all(any(word.startswith(token) for word in said) for token in tokens)
+        return _begun(tokens, said)
 
     wrong = persons.misread(session, actor, entity_key, found.table.c.id.in_(hits), readable, fits)
     return hits.where(number.not_in(persons.numbers(wrong))) if wrong else hits

@@ -1,6 +1,7 @@
 """Search over everything a person may see."""
 
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import select
@@ -48,20 +49,20 @@ def find(session: Session, actor: Actor, query: str, *, per_entity: int = 5) -> 
     the words elsewhere, such as in an address; among equals the newest first."""
     newest = search.newest(session, query, limit=NEWEST)
     many = len(newest) == NEWEST
-    frequent = many and search.is_frequent(session, query)
+    frequent = cache(partial(search.is_frequent, session, query))  # most searches need not know
     found: dict[str, list[int]] = {key: [] for key in SEARCHED if actor.can(key, Action.READ)}
     for key, record_id, _ in sorted(newest, key=lambda hit: not hit[2]):
         if key in found:
             found[key].append(record_id)
     ranked: list[tuple[int, Hit]] = []
     for key, ids in found.items():
-        shown = [] if search.narrowed(actor, key) else _seen(session, actor, key, ids, RANKED)
-        # What others own must not crowd out the few records that this person may see.
-        narrow = many and len(shown) < per_entity and Scope.ALL not in actor.scopes(key, Action.READ)
-        if narrow and frequent and not search.narrowed(actor, key):
-            shown = _mine(session, actor, key, query, per_entity)
-        elif narrow or search.narrowed(actor, key):
+        if search.narrowed(actor, key):
             shown = _seen(session, actor, key, search.within(session, actor, key, query), RANKED)
+        else:
+            shown = _seen(session, actor, key, ids, RANKED)
+            # What others own must not crowd out the few records that this person may see.
+            if many and len(shown) < per_entity and Scope.ALL not in actor.scopes(key, Action.READ):
+                shown = _mine(session, actor, key, query, per_entity, frequent=frequent())
         named = titles(session, actor, key, shown)
         near = sorted(
             (search.nearness(query, named[record_id]), place, record_id)
@@ -72,16 +73,17 @@ def find(session: Session, actor: Actor, query: str, *, per_entity: int = 5) -> 
     return [hit for rank, hit in ranked if rank < 2] + [hit for rank, hit in ranked if rank == 2]
 
 
-def _mine(session: Session, actor: Actor, key: str, query: str, enough: int) -> list[int]:
-    """The newest that match of those that the actor may see. The words of the newest records are read: a frequent word stands in enough of them, and
+def _mine(session: Session, actor: Actor, key: str, query: str, enough: int, *, frequent: bool) -> list[int]:
+    """The newest that match of those that the actor may see. Of a frequent word the newest records are read first: it stands in enough of them, and
     finding all of its hits takes longer."""
-    table = ENTITIES[key].table
-    newest = select(table.c.id).where(visible(actor, key, table)).order_by(table.c.id.desc()).limit(OF_MINE).subquery()
-    words = search.among(session, actor, key, query)
-    wanted = select(table.c.id).where(table.c.id.in_(select(newest.c.id)), words).order_by(table.c.id.desc()).limit(RANKED)
-    found = list(session.execute(wanted).scalars())
-    if len(found) >= enough or sees_few(session, actor, key):
-        return found
+    if frequent:
+        table = ENTITIES[key].table
+        newest = select(table.c.id).where(visible(actor, key, table)).order_by(table.c.id.desc()).limit(OF_MINE).subquery()
+        words = search.among(session, actor, key, query)
+        wanted = select(table.c.id).where(table.c.id.in_(select(newest.c.id)), words).order_by(table.c.id.desc()).limit(RANKED)
+        found = list(session.execute(wanted).scalars())
+        if len(found) >= enough or sees_few(session, actor, key):
+            return found
     return _seen(session, actor, key, search.within(session, actor, key, query), RANKED)
 
 
