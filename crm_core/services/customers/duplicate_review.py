@@ -108,6 +108,13 @@ def _condition(actor: Actor, entity_key: str, state: PairState) -> Any:
         .exists()
         for one, column in ((first, _PAIRS.c.first_id), (second, _PAIRS.c.second_id))
     ]
+    if entity_key == "lead" and state is PairState.OPEN:  # of two that were converted neither can go
+        leads = entity("lead").table
+        both.append(
+            select(leads.c.id)
+            .where(leads.c.id.in_((_PAIRS.c.first_id, _PAIRS.c.second_id)), leads.c.converted_at.is_(None))
+            .exists()
+        )
     return and_(_PAIRS.c.entity == entity_key, _PAIRS.c.state == state, *both)
 
 

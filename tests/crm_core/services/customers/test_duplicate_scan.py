@@ -53,6 +53,11 @@ def test_a_scan_finds_pairs_and_the_most_valuable_stand_first(any_cast):
     shown = look(duplicate_review.find, root, "contact").rows[0]
     assert shown.worth == (0, 900_00) and set(shown.reasons) == {"same phone number", "same name", "same account"}
     assert look(duplicate_review.kinds, root) == {"lead": 1, "contact": 3, "account": 1}
+    for one, left in zip(leads_, (1, 0), strict=True):
+        do(leads.convert, root, one, account_name="Firm")
+        assert len(found(root, "lead")) == look(duplicate_review.kinds, root)["lead"] == left, (
+            "of two that were converted neither can go"
+        )
 
 
 def test_what_was_said_to_be_two_is_asked_no_more(any_cast):
