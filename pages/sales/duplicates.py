@@ -30,7 +30,7 @@ def choose(found: dict[str, int | None]) -> str:
 
 
 actor = current_actor()
-actions = header("Duplicates", "Records that are probably the same. The likeliest and most valuable stand first.")
+actions = header("Duplicates", "Probably the same, the likeliest and most valuable first")
 scanned = scan_bar(actions)
 counts = load(duplicate_review.kinds)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="list_tools"):

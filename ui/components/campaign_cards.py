@@ -55,10 +55,9 @@ def figures(actor: Actor, campaign_id: int, row: Mapping[str, Any]) -> None:
     found = counted(campaign_id)
     addressed = found.members - found.held_out
     rate = found.responded / addressed if addressed else None
-    held = f", {found.held_out:,} held out" if found.held_out else ""
     named = "Attributed by the campaign named on the record, over what you may see"
     with st.grid(6, min_column_width=150):
-        _metric("Members", f"{found.members:,}", f"{found.responded:,} responded{held}", "Contacts and leads in this campaign")
+        _metric("Members", f"{found.members:,}", f"{found.responded:,} responded", "Contacts and leads in this campaign")
         _metric(
             "Response rate",
             fmt.percent(actor, rate),

@@ -92,7 +92,7 @@ def figures_lists(actor: Actor, campaign_id: int) -> None:
         ("order", "Orders", sold, found.order_minor),
     ]  # fmt: skip
     st.caption("Leads, deals and orders are attributed by the campaign named on the record.")
-    with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small", key="behind_figures"):
+    with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small", key="figures_behind"):
         for count, words, wanted in people:  # a link to the page one is on would look like the one that is open
             if count and st.button(f"{count:,} {words}", icon=":material/list:", key=f"behind_{wanted.what}", type="tertiary"):
                 go("campaign", id=campaign_id, **params_of(wanted))

@@ -28,7 +28,8 @@ def pair_card(actor: Actor, pair: Pair, specs: Mapping[str, FieldSpec], *, first
     with st.container(border=True, gap="small", key=f"pair_{pair.id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small"):
-                st.badge(f"{min(99, round(pair.score * 100))}%", color="red" if pair.score >= SURE else "orange")
+                colour: Literal["red", "orange"] = "red" if pair.score >= SURE else "orange"
+                st.badge(f"{min(99, round(pair.score * 100))}%", color=colour, help="How much is alike: a score, no probability.")
                 st.caption(fmt.md(", ".join(pair.reasons)), width="content")
             with st.container(horizontal=True, width="content", gap="small"):
                 _buttons(pair, first, decided)
