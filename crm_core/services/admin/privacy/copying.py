@@ -27,6 +27,7 @@ from crm_core.kit.money import to_major
 from crm_core.models import Attachment, PrivacyRequest, Role, UserRole
 from crm_core.personal_data import TABLES
 from crm_core.services.admin.privacy import rows, scrubbing
+from crm_core.services.admin.privacy.erasing import words_of
 from crm_core.services.admin.privacy.rows import Person
 from crm_core.services.admin.privacy.words_rules import Words
 from crm_core.services.analytics.methods import method
@@ -81,7 +82,7 @@ def copy_job(task: Job, request_id: int) -> None:
         actor = task.asker(session)
         rows.require_all(actor, Action.MANAGE)
         who = rows.person(session, (request.entity, request.record_id))
-        words = Words(who.names, who.emails, who.phones, house.region(session))
+        words = words_of(session, who)
         parts = [*collect(session, actor, who), *analyses(session, who)]
         mine = or_(rows.about(_FILES.name, who), rows.on_business(who, companies=False))
         attached = session.execute(select(_FILES).where(mine, _FILES.c.deleted_at.is_(None), _FILES.c.sha256 != "")).all()
@@ -91,12 +92,13 @@ def copy_job(task: Job, request_id: int) -> None:
     name = f"{request_id}-{secrets.token_hex(16)}.zip"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for half in folder.glob(f"{request_id}-*.zip"):  # of a worker that was killed over it
-            half.unlink(missing_ok=True)
         pack(folder / name, organisation.name if organisation else "", actor, request, parts, attached)
         with task.transaction() as session:
             _finish(session, actor, task.id, request_id, f"{FOLDER}/{name}", who, parts, by_hand)
             task.report(1, 1)
+        for half in folder.glob(f"{request_id}-*.zip"):  # of a worker that was killed over it
+            if half.name != name:
+                half.unlink(missing_ok=True)
     except OSError as error:
         (folder / name).unlink(missing_ok=True)
         raise Unavailable("The file could not be kept: the data folder is full or can't be written to.", permanent=True) from error

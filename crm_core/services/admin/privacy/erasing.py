@@ -119,6 +119,8 @@ def _look(session: Session, step: Step, request: PrivacyRequest, after: Any) -> 
     if kind == "files":
         return scrubbing.holding_files(session, name, words_of(session, who), after)
     if kind == "hand":
+        if len(request.outcome.get("by_hand", ())) >= scrubbing.MOST_BY_HAND:
+            return None, [], []
         beyond, named = scrubbing.to_look_at(session, who, words_of(session, who), after, erasing=True)
         return beyond, [], named
     return scrubbing.holding_tables(session, who, after) if kind == "tables" else (None, [name], [])

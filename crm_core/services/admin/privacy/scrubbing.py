@@ -255,13 +255,13 @@ def mentions(session: Session, who: Person, words: Words) -> tuple[int, bool]:
     tables = [rows.table_of(name) for name in swept_tables() if name != "privacy_request"]
     ends = {table.name: session.execute(select(func.max(_key(table)))).scalar() if _numbered(table) else None for table in tables}
     for table in sorted(tables, key=lambda one: (ends[one.name] or 0, one.name)):
-        others = and_(_holding(texts_of(table.name), words.spelled), not_(rows.about(table.name, who)))
+        others = and_(_holding(texts_of(table.name), words.spelled), not_(func.coalesce(rows.about(table.name, who), false())))
         for span in _spans(table, ends[table.name]):
             if found >= MOST_MENTIONS or time.monotonic() > end:
-                return min(found, MOST_MENTIONS), True
+                return found, True
             some = select(_key(table)).where(others, *span).limit(MOST_MENTIONS - found).subquery()
             found += int(session.execute(select(func.count()).select_from(some)).scalar_one())
-    return found, any((last or 0) > COUNTED for last in ends.values())
+    return found, found >= MOST_MENTIONS or any((last or 0) > COUNTED for last in ends.values())
 
 
 def _numbered(table: Any) -> bool:

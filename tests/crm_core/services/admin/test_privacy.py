@@ -371,6 +371,9 @@ def test_a_preview_counts_the_texts_about_others_and_stops_in_time(ida_anywhere,
         do(crud.create, root, "account", {"name": "Firm", "description": words})
     found = look(requests.preview, root, "contact", contact)
     before = found.mentions
+    do(crud.create, root, "deal", {"name": "Machine", "description": "As Ida Holmgren asked"})
+    found = look(requests.preview, root, "contact", contact)
+    assert found.mentions >= before + 1, "a deal of nobody, too"
     assert before >= 4 and not found.more, "each account, and its event; not what is her own"
     monkeypatch.setattr(scrubbing, "MOST_MENTIONS", 2)
     found = look(requests.preview, root, "contact", contact)
