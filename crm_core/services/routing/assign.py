@@ -21,7 +21,7 @@ from crm_core.services.helpdesk import tickets
 from crm_core.services.helpdesk.ticket_rules import DONE
 from crm_core.services.routing import choice_rules, standing
 from crm_core.services.routing.choice_rules import Candidate
-from crm_core.services.routing.rules import rule_told, untold
+from crm_core.services.routing.rules import told
 from crm_core.services.routing.standing import KINDS, Need
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import Action, RouteMethod, RouteOutcome
@@ -176,7 +176,7 @@ def _carry_out(session: Session, actor: Actor, key: str, record: Any, found: Pro
         _ASSIGN[key](session, system(actor.via), record.id, found.user_id)
         _leave_queue(session, key, record.id)
         receiver = notifications.reader(session, found.user_id)
-        called = rule_told(rule.id, rule.name, untold(session, receiver) if receiver is not None else set())
+        called = told(session, receiver, rule) if receiver is not None else rule.name
         notifications.notify(
             session, found.user_id, kind="assigned.rule", params={"rule": called}, entity=key, record_id=record.id, dedupe_key=f"assigned:{_told_by(session, key, record.id)}"
         )  # fmt: skip

@@ -14,8 +14,9 @@ from crm_core.entities import entity
 from crm_core.models import RoutingDecision
 from crm_core.services.routing import assign
 from crm_core.services.routing.choice_rules import WHY_NOT, Candidate
-from crm_core.services.routing.rules import rule_told, untold
+from crm_core.services.routing.rules import rule_told, told, untold
 from crm_core.services.routing.standing import KINDS
+from crm_core.veil import MASK
 from crm_core.vocabulary import Action, RouteMethod, RouteOutcome
 
 _LOG: Any = RoutingDecision.__table__  # type: ignore[attr-defined]
@@ -92,10 +93,10 @@ def preview(session: Session, actor: Actor, entity_key: str, record_id: int) -> 
     outcome = RouteOutcome.GIVEN if found.user_id else RouteOutcome.WAITS if rule else RouteOutcome.NO_RULE
     names = lists.titles(session, actor, "user", [one.user_id for one in found.candidates])
     title = lists.titles(session, actor, entity_key, [record_id]).get(record_id, "")
-    shown = tuple(_considered(assign.plain(one), names, found.user_id) for one in _in_order(found.candidates, found.user_id))
     who = names.get(found.user_id or 0, "")
     at = assign.utcnow()
-    said = rule_told(rule.id, rule.name, untold(session, actor)) if rule else ""
+    said = told(session, actor, rule) if rule else ""
+    shown = tuple(_considered(assign.plain(one), names, found.user_id, said) for one in _in_order(found.candidates, found.user_id))
     return DecisionView(0, entity_key, record_id, title, said, rule.method if rule else None, outcome, who, "", at, shown)
 
 
@@ -111,11 +112,12 @@ def _views(session: Session, actor: Actor, rows: Sequence[Any]) -> list[Decision
     }
     people = {one["user_id"] for row in rows for one in row.candidates} | {row.user_id for row in rows if row.user_id}
     names, hidden = lists.titles(session, actor, "user", people), untold(session, actor)
+    said = {row.id: rule_told(row.rule_id, row.rule_name, hidden) for row in rows}
     return [
         DecisionView(
-            row.id, row.entity, row.record_id, titles[row.entity].get(row.record_id, ""), rule_told(row.rule_id, row.rule_name, hidden), row.method, row.outcome,
+            row.id, row.entity, row.record_id, titles[row.entity].get(row.record_id, ""), said[row.id], row.method, row.outcome,
             names.get(row.user_id or 0, ""), row.why, row.at,
-            tuple(_considered(one, names, row.user_id) for one in sorted(row.candidates, key=lambda one: _rank(one, row.user_id))),
+            tuple(_considered(one, names, row.user_id, said[row.id]) for one in sorted(row.candidates, key=lambda one: _rank(one, row.user_id))),
         )
         for row in rows
     ]  # fmt: skip
@@ -129,8 +131,10 @@ def _rank(one: Mapping[str, Any], chosen: int | None) -> tuple[bool, bool, float
     return one["user_id"] != chosen, bool(one.get("why_not")), -float(one.get("score") or 0)
 
 
-def _considered(one: Mapping[str, Any], names: Mapping[int, str], chosen: int | None) -> Considered:
+def _considered(one: Mapping[str, Any], names: Mapping[int, str], chosen: int | None, rule: str) -> Considered:
+    """``rule``: the rule's name as it is told; where it is hidden, why somebody does not fit would tell what the rule goes by."""
     code = one.get("why_not", "")
+    code = "not for this one" if rule == MASK and code in ("skill", "elsewhere") else code
     sentence = WHY_NOT.get(code, code).format(detail=one.get("detail") or "further notice") if code else ""
     return Considered(
         names.get(one["user_id"], "Somebody who has left"), one["user_id"] == chosen, sentence, int(one.get("load", 0)), one.get("capacity"),

@@ -237,6 +237,11 @@ def _skill(given: Mapping[str, Any] | None) -> dict[str, Any]:
     )
 
 
+def told(session: Session, actor: Actor, rule: RoutingRule) -> str:
+    """The name of one rule as the actor may read it."""
+    return MASK if tells(session, actor, rule.entity, rule.filter, *_paths(rule)) else rule.name
+
+
 def untold(session: Session, actor: Actor) -> set[int] | None:
     """Rules whose name might tell what the actor's role hides, since they go by it; None: nothing is hidden, so that even the name of a rule that is gone
     may be read."""

@@ -167,6 +167,9 @@ def test_the_first_rule_that_fits_decides_and_territories_and_skills_are_kept_ap
     assert give(cast, "ticket", chosen) == "sam"
     why = {one.name: one.why_not for one in see(decisions.of_record, cast["root"], "ticket", chosen)[0].considered}
     assert why["Bob Manager"] == "lacks the skill Billing (2 of 3)"
+    blind = replace(cast["root"], masks=frozenset({("ticket", "category")}))
+    told = {one.name: one.why_not for one in see(decisions.of_record, blind, "ticket", chosen)[0].considered}
+    assert told["Bob Manager"] == "not for this one" and "Billing" not in str(told)
     preview = see(decisions.preview, cast["root"], "ticket", chosen)
     assert preview.who == "Sam Agent"
 
