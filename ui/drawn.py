@@ -27,11 +27,17 @@ class Drawn(BaseFigure):
         return f"Drawn({len(self._spec.get('data', ()))} traces)"
 
 
+def finished(value: Any) -> Any:
+    """A figure as one that is finished; anything else as it is."""
+    if isinstance(value, BaseFigure) and not isinstance(value, Drawn):
+        return Drawn(json.loads(value.to_json(validate=False)))
+    return value
+
+
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, BaseFigure) and not isinstance(value, Drawn):
-            return Drawn, (json.loads(value.to_json(validate=False)),)
-        return NotImplemented
+        done = finished(value)
+        return done.__reduce__() if done is not value else NotImplemented
 
 
 def dumps(value: Any) -> bytes:

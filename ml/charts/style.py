@@ -6,7 +6,6 @@ meaning rather than an identity (a limit, a band, the average) uses the half-tra
 and on dark.
 """
 
-import copyreg
 import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -155,20 +154,9 @@ def plain_figure(
         for name, title, more in (("xaxis", x, xaxis), ("yaxis", y, yaxis))
     }
     shape = {"template": deepcopy(_TEMPLATE), "height": height, "showlegend": legend, **axes, **layout}
-    return unchecked({"data": [_letters(dict(trace)) for trace in traces], "layout": shape})
+    return go.Figure({"data": [_letters(dict(trace)) for trace in traces], "layout": shape}, _validate=False)
 
 
-def unchecked(props: Mapping[str, Any]) -> go.Figure:
-    """The figure of these ``data`` and ``layout``, which are known to be right."""
-    return go.Figure(dict(props), _validate=False)
-
-
-def _kept(fig: go.Figure) -> tuple[Callable[..., go.Figure], tuple[dict[str, Any]]]:
-    """How a figure is pickled: plotly would check all of it again whenever it is read."""
-    return unchecked, ({"data": [trace.to_plotly_json() for trace in fig.data], "layout": fig.layout.to_plotly_json()},)
-
-
-copyreg.pickle(go.Figure, _kept)
 _TEMPLATE = TEMPLATE.to_plotly_json()
 _TAG = re.compile(r"<(?!br>)")
 _WORDS = ("x", "y", "text", "customdata", "name")
@@ -201,8 +189,6 @@ Written = Callable[[float, bool], str]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SHORTER = 1e4
 """From where the numbers of an axis are written shorter."""
-DAY = "%x"
-"""A day in what is said of a point, as the reader's language writes it."""
 
 
 def month(day: date, months: Sequence[str] = MONTHS) -> str:

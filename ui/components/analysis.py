@@ -21,6 +21,7 @@ from ui.addresses import number
 from ui.components.analysis_extras import extras, run_menu, run_picker
 from ui.components.analysis_form import settings
 from ui.components.header import empty_state, header
+from ui.drawn import finished
 from ui.session import current_actor
 
 _TONES = {
@@ -212,4 +213,4 @@ def _table(key: tuple[int, str, str], _actor: Actor) -> pd.DataFrame:
 def _built(
     key: tuple[Any, ...], _build: Callable[..., Any], _shown: Analysis, _tables: tuple[str, ...], _options: dict[str, Any]
 ) -> Any:
-    return _build(*(_shown.table(name) for name in _tables), **_options)
+    return finished(_build(*(_shown.table(name) for name in _tables), **_options))

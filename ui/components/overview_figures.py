@@ -164,7 +164,7 @@ def part_text(actor: Actor, key: str, part: Part) -> str:
 
 
 def draw_once() -> None:
-    """Draw each kind of chart for nobody: the first one in a process makes Plotly load the checks of every property it sets."""
+    """Draw each kind of chart for nobody: the first one in a process loads what Plotly needs for it."""
     texts = pd.DataFrame(
         {"label": ["a"], "text": ["1"], "hover": ["1"], "complete": [True], "before_text": ["1"], "before_label": ["b"]}
     )
