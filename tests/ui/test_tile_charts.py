@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from crm_core.services.analytics.breakdowns import Part
-from crm_core.vocabulary import TileChart
-from ui.components.tile_charts import by_group
+from crm_core.services.analytics.pivots import Cell, Pivot
+from crm_core.vocabulary import FieldKind, TileChart
+from ui.components.tile_charts import by_group, of_pivot
 
 
 def axis(actor, *amounts):
@@ -33,3 +34,22 @@ def test_an_axis_speaks_the_language_of_the_reader(cast):
     assert axis(german, 900_000_000)["formatter"] == "{value}\xa0Mio.\xa0€"
     parts = [Part(1, "Group", 300_000_000, 30, {})]
     assert by_group(german, "open_pipeline", parts, TileChart.BARS)["xAxis"]["minInterval"] == 1
+
+
+def test_the_axis_of_stacked_bars_reaches_to_what_they_add_up_to(cast):
+    german = replace(cast["alice"], locale="de_DE", currency="EUR")
+    cells = tuple(Cell(400_00, 1, {}) for _ in range(3))
+    pivot = Pivot(
+        "X",
+        FieldKind.MONEY,
+        ("a",),
+        ("1", "2", "3"),
+        (cells,),
+        (Cell(1_200_00, 3, {}),),
+        cells,
+        Cell(1_200_00, 3, {}),
+        "Row",
+        "Column",
+    )
+    labels = [of_pivot(german, pivot, chart)["xAxis"]["axisLabel"]["formatter"] for chart in (TileChart.STACKED, TileChart.BARS)]
+    assert labels == ["{value} Tsd.\xa0€", "{value}\xa0€"]

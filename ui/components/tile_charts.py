@@ -121,13 +121,13 @@ def of_pivot(actor: Actor, pivot: Pivot, chart: str, *, ink: str = _TEXT) -> Opt
         return float(to_major(round(value), actor.currency)) if money and value is not None else value
 
     columns = [[row[n] for row in pivot.cells] for n in range(len(pivot.columns))] or [list(pivot.row_totals)]
-    size, suffix = _scale(
-        actor, [plain(cell.value) for cells in columns for cell in cells], MetricUnit.MONEY if money else MetricUnit.COUNT
-    )
+    stacked = chart == TileChart.STACKED and pivot.additive
+    reached = pivot.row_totals if stacked else [cell for cells in columns for cell in cells]
+    size, suffix = _scale(actor, [plain(cell.value) for cell in reached], MetricUnit.MONEY if money else MetricUnit.COUNT)
     legend = _unique(pivot.columns) or [""]
     series = [
         {
-            "type": "bar", "name": name, "stack": "all" if chart == TileChart.STACKED and pivot.additive else None, "barMaxWidth": 22,
+            "type": "bar", "name": name, "stack": "all" if stacked else None, "barMaxWidth": 22,
             "data": [_item(_down(plain(cell.value), size), escape(f"{row}{', ' + name if name else ''}: {number_text(actor, pivot.unit, cell.value, compact=True)}")) for row, cell in zip(pivot.rows, cells, strict=True)],
         }
         for name, cells in zip(legend, columns, strict=True)
@@ -215,8 +215,8 @@ def _plotted(actor: Actor, unit: MetricUnit, value: Number | None) -> float | No
 
 def _scale(actor: Actor, values: Sequence[float | None], unit: MetricUnit) -> tuple[float, str]:
     """What the axis divides by, so that its labels stay short. One that has nought in its middle is written in full: all its labels get the same
-    letter, and nought has none. An axis groups thousands by commas only; where the reader's locale means decimals by them, no label may reach a
-    thousand."""
+    letter, and nought has none. An axis groups thousands by commas only; where the reader's locale means decimals by them, money and counts are
+    divided from a thousand on."""
     top = max((abs(value) for value in values if value is not None), default=0)
     full = _by_commas(actor)
     if unit not in (MetricUnit.MONEY, MetricUnit.COUNT) or (full and any(value is not None and value < 0 for value in values)):
