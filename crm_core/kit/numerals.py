@@ -154,12 +154,12 @@ def months(locale: str) -> tuple[str, ...]:
 
 def weekday(value: date, locale: str, *, short: bool = False) -> str:
     """The name of a day of the week."""
-    return format_date(value, "ccc" if short else "cccc", locale=locale_of(locale))
+    return day(value, "ccc" if short else "cccc", locale)
 
 
 def month(value: date, locale: str, *, short: bool = False) -> str:
     """A month with its year: ``November 2026``, ``Nov 2026``."""
-    return format_date(value, "MMM y" if short else "LLLL y", locale=locale_of(locale))
+    return day(value, "MMM y" if short else "LLLL y", locale)
 
 
 @lru_cache(maxsize=4096)

@@ -112,7 +112,7 @@ def lists() -> None:
             n,
             [
                 Cell(value.value),
-                Cell(fmt.NOTHING if value.used is None else fmt.number(actor, value.used)),
+                Cell(fmt.number(actor, value.used)),
                 Cell("Offered", tone="green") if value.active else Cell("Not offered", tone="gray"),
             ],
         )

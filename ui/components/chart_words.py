@@ -46,7 +46,7 @@ def of(locale: str) -> dict[str, Any]:
             "days": [days["wide"][(n - 1) % 7] for n in range(7)],
             "shortDays": [days["abbreviated"][(n - 1) % 7] for n in range(7)],
             "months": [months["wide"][n] for n in range(1, 13)],
-            "shortMonths": [months["abbreviated"][n] for n in range(1, 13)],
+            "shortMonths": list(numerals.months(locale)),
             "periods": ["AM", "PM"],
             "dateTime": f"{_pattern(place.date_formats['medium'].pattern)} %H:%M",
             "date": _pattern(place.date_formats["medium"].pattern),

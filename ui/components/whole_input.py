@@ -4,8 +4,6 @@ from typing import Any
 
 import streamlit as st
 
-from ui.format import md
-
 
 def whole_input(
     label: str,
@@ -25,5 +23,5 @@ def whole_input(
     )
     if typed is None or typed == int(typed):
         return None if typed is None else int(typed)
-    place.caption(f":red[{md(f'{typed:g}')} is no whole number. Type one without decimals.]")
-    return float(typed)
+    place.caption(f":red[{typed!r} is no whole number. Type one without decimals.]")
+    return typed

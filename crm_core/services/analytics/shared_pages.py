@@ -33,13 +33,13 @@ def freshness(session: Session, actor: Actor) -> tuple[tuple[str, int], ...]:
 def page(session: Session, opened: Opened, *, icon: str = "") -> str:
     """The document behind an opened link."""
     actor = opened.actor
+    shared = f"Shared by {actor.name}. Works until {fmt.day(actor, fmt.local(actor, opened.expires_at).date())}."
     if opened.kind is ShareKind.RUN:
-        shared = f"Shared by {actor.name}. Works until {fmt.day(actor, fmt.local(actor, opened.expires_at).date())}."
         return shared_runs.page(session, opened, (shared, "Rows about fewer than five records are not shown."), icon=icon)
     found = dashboards.get(session, actor, opened.target_id)
     look = sharing.look_of(session, actor, opened.filters, found.settings)
     foot = (
-        f"Shared by {actor.name}. Works until {fmt.day(actor, fmt.local(actor, opened.expires_at).date())}.",
+        shared,
         f"As of {fmt.instant(actor, utcnow())} ({actor.timezone}). Only what {actor.name} may see; groups of fewer than five records are not shown.",
     )
     sheet = sheet_of(

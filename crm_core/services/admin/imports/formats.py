@@ -10,6 +10,7 @@ from functools import lru_cache
 from babel.core import Locale
 from babel.numbers import list_currencies
 
+from crm_core.kit import numerals
 from crm_core.kit.text import fold
 
 DATE_ORDERS: dict[str, str] = {
@@ -71,7 +72,7 @@ def read_date(text: str, order: str) -> date:
     if compact:
         return _day(int(compact[1]), int(compact[2]), int(compact[3]), text, "ymd")
     parts = _PARTS.findall(fold(day_text))
-    parts = [part for part in parts if part.isdigit() or month_named(part)]
+    parts = [part for part in parts if part.isdigit() or _month(part)]
     if len(parts) == 4 and not parts[0].isdigit():
         del parts[0]  # a day of the week that is short for a month elsewhere: mar. 3 mai 2026
     if len(parts) != 3:
@@ -87,17 +88,21 @@ def read_date(text: str, order: str) -> date:
         raise ValueError(f"“{text[:40]}” is not a date.")
     month = by_letter["m"]
     return _day(
-        _year(by_letter["y"], text), int(month) if month.isdigit() else month_named(month) or 0, int(by_letter["d"]), text, order
+        _year(by_letter["y"], text), int(month) if month.isdigit() else _month(month) or 0, int(by_letter["d"]), text, order
     )
 
 
 def month_named(word: str) -> int | None:
     """The month that a word names in one of the ``LANGUAGES``, from 1; longer words that begin like an English month name it too."""
-    plain, names = fold(word), _month_names()
+    return _month(fold(word))
+
+
+def _month(plain: str) -> int | None:
+    names = _month_names()
     return names.get(plain) or (names.get(plain[:3]) if plain[:3] in _ENGLISH else None)
 
 
-_ENGLISH = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ENGLISH = frozenset(map(fold, numerals.months("en")))
 
 
 @lru_cache(maxsize=1)
