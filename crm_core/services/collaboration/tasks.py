@@ -20,6 +20,8 @@ from crm_core.services.collaboration.timeline import LINKS, hangs_on
 from crm_core.vocabulary import Action, TaskStatus
 
 END_OF_DAY = time(17, 0)
+_STEP = ("subject", "due_at", "deal_id")
+"""By what a deal's next step is told to be a task."""
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Task:
@@ -40,24 +42,31 @@ def complete(session: Session, actor: Actor, task_id: int) -> Task:
         return task
     if task.status is TaskStatus.CANCELLED:
         raise Conflict("This task was cancelled.")
-    return _save(session, actor, task, {"status": TaskStatus.DONE.value}, fixed={"done_at": clock.utcnow()}).record
+    return _save(session, actor, task_id, {"status": TaskStatus.DONE.value}, fixed={"done_at": clock.utcnow()}).record
 
 
 def _save(
     session: Session,
     actor: Actor,
-    task: Task,
+    task_id: int,
     changes: Mapping[str, Any],
     *,
     fixed: Mapping[str, Any],
     base_version: int | None = None,
 ) -> records.Saved:
-    before = task.subject, task.due_at
-    saved = records.update(session, actor, "task", task.id, changes, base_version=base_version, fixed=fixed)
-    if {"status", "due_at"} & set(saved.changed):
-        _hush(session, actor, task.id)
-    if {"status", "due_at", "subject"} & set(saved.changed):
-        next_steps.follow(session, actor, saved.record, *before)
+    before: dict[str, Any] = {}
+
+    def prepare(_session: Session, _actor: Actor, task: Task, old: Mapping[str, Any]) -> None:
+        before.update({key: old.get(key, getattr(task, key)) for key in ("status", *_STEP)})
+
+    saved = records.update(session, actor, "task", task_id, changes, base_version=base_version, prepare=prepare, fixed=fixed)
+    changed = set(saved.changed)
+    if {"status", "due_at"} & changed:
+        _hush(session, actor, task_id)
+    if {"status", *_STEP} & changed and before.pop("status") is TaskStatus.OPEN:
+        next_steps.follow(session, actor, saved.record, **before)
+    if {"status", "deal_id"} & changed:
+        next_steps.take(session, actor, saved.record)
     return saved
 
 
@@ -68,9 +77,7 @@ def _hush(session: Session, actor: Actor, task_id: int) -> None:
 
 def reopen(session: Session, actor: Actor, task_id: int) -> Task:
     """Take a done task back."""
-    saved = records.update(session, actor, "task", task_id, {"status": TaskStatus.OPEN.value}, fixed={"done_at": None})
-    next_steps.take(session, actor, saved.record)
-    return saved.record
+    return _save(session, actor, task_id, {"status": TaskStatus.OPEN.value}, fixed={"done_at": None}).record
 
 
 def update(
@@ -79,8 +86,7 @@ def update(
     """Change a task. The instant at which it was done follows its status."""
     status = parse_one("task", "status", changes.get("status"))
     fixed = {} if status is None else {"done_at": clock.utcnow() if status is TaskStatus.DONE else None}
-    task = records.get(session, actor, "task", task_id, action=Action.EDIT)
-    return _save(session, actor, task, changes, fixed=fixed, base_version=base_version)
+    return _save(session, actor, task_id, changes, fixed=fixed, base_version=base_version)
 
 
 def postpone(session: Session, actor: Actor, task_id: int, day: date, *, base_version: int | None = None) -> records.Saved:
@@ -91,7 +97,22 @@ def postpone(session: Session, actor: Actor, task_id: int, day: date, *, base_ve
     zone = ZoneInfo(actor.timezone)
     hour = task.due_at.astimezone(zone).time() if task.due_at is not None else END_OF_DAY
     due = datetime.combine(day, hour, zone)
-    return _save(session, actor, task, {"due_at": due}, fixed={}, base_version=base_version)
+    return _save(session, actor, task_id, {"due_at": due}, fixed={}, base_version=base_version)
+
+
+def archive(session: Session, actor: Actor, task_id: int, *, base_version: int | None = None) -> Task:
+    """Move a task to the bin; the deal whose next step it was has none then."""
+    task: Task = records.archive(session, actor, "task", task_id, base_version=base_version)
+    if task.status is TaskStatus.OPEN:
+        next_steps.follow(session, actor, task, subject=task.subject, due_at=task.due_at, deal_id=task.deal_id)
+    return task
+
+
+def restore(session: Session, actor: Actor, task_id: int) -> Task:
+    """Take a task back from the bin; its deal takes it as the next step again, where it has none."""
+    task: Task = records.restore(session, actor, "task", task_id)
+    next_steps.take(session, actor, task)
+    return task
 
 
 def assign(session: Session, actor: Actor, task_id: int, owner_id: int | None, *, base_version: int | None = None) -> records.Saved:

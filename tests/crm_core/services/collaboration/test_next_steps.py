@@ -1,14 +1,17 @@
 """A follow-up that is planned for a deal is its next step, as long as nobody has written another one."""
 
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from crm_core.kit import clock
 from crm_core.services import crud
+from crm_core.services.admin import custom_fields
 from crm_core.services.collaboration import activities, tasks
 from crm_core.services.sales import deals
-from crm_core.vocabulary import ActivityKind, Via
+from crm_core.vocabulary import ActivityKind, FieldKind, Via
 from tests.verbs import do, look
 
 
@@ -59,3 +62,50 @@ def test_closed_deals_automations_and_who_only_sees_the_deal_leave_it_alone(any_
     do(deals.win, alice, deal)
     do(tasks.create, alice, {"subject": "Deliver", "deal_id": deal})
     assert step(alice, deal) == (None, None)
+
+
+def test_a_deal_that_lacks_what_is_needed_now_hinders_nobody_at_their_tasks(any_cast, deal):
+    alice = any_cast["alice"]
+    task = do(tasks.create, alice, {"subject": "Call them", "deal_id": deal})
+    do(custom_fields.create, any_cast["root"], "deal", label="Region", kind=FieldKind.TEXT, required=True)
+    do(tasks.complete, alice, task.id)
+    log(alice, deal, "Send the offer")
+    assert step(alice, deal) == ("Call them", None)
+
+
+@pytest.mark.parametrize("zones", [("America/Los_Angeles", "Asia/Tokyo"), ("Asia/Tokyo", "America/Los_Angeles")])
+def test_a_colleague_in_another_time_zone_takes_the_step_along_and_off(any_cast, deal, zones):
+    alice, root = (replace(any_cast[name], timezone=zone) for name, zone in zip(("alice", "root"), zones, strict=True))
+    due = datetime(2030, 5, 6, 8, tzinfo=ZoneInfo("Asia/Tokyo"))
+    task = do(tasks.create, alice, {"subject": "Call them", "deal_id": deal, "due_at": due})
+    day = step(alice, deal)[1]
+    do(tasks.update, root, task.id, {"subject": "Ring them"})
+    assert step(alice, deal) == ("Ring them", day)
+    do(tasks.complete, root, task.id)
+    assert step(alice, deal) == (None, None)
+
+
+def test_a_task_that_goes_to_the_bin_or_to_another_deal_takes_the_step_along(any_cast, deal):
+    alice = any_cast["alice"]
+    other = do(crud.create, alice, "deal", {"name": "Other one"}).id
+    task = do(tasks.create, alice, {"subject": "Call them", "deal_id": deal})
+    do(crud.update, alice, "task", task.id, {"deal_id": other})
+    assert (step(alice, deal), step(alice, other)) == ((None, None), ("Call them", None))
+    do(crud.archive, any_cast["root"], "task", task.id)
+    assert step(alice, other) == (None, None)
+    do(crud.restore, any_cast["root"], "task", task.id)
+    assert step(alice, other) == ("Call them", None)
+    do(tasks.update, alice, task.id, {"status": "done"})
+    assert step(alice, other) == (None, None)
+    do(tasks.update, alice, task.id, {"status": "open"})
+    assert step(alice, other) == ("Call them", None)
+
+
+def test_a_task_that_is_over_is_nobodys_next_step_whatever_its_words(any_cast, deal):
+    alice, root = any_cast["alice"], any_cast["root"]
+    past = do(tasks.create, alice, {"subject": "Call them", "deal_id": deal})
+    do(tasks.complete, alice, past.id)
+    do(tasks.create, alice, {"subject": "Call them", "deal_id": deal})
+    do(tasks.update, alice, past.id, {"subject": "Call them again"})
+    do(crud.archive, root, "task", past.id)
+    assert step(alice, deal) == ("Call them", None)
