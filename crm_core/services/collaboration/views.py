@@ -141,17 +141,18 @@ def update(
     """Rename a view, store another layout, share it or make it the default; what is None stays. ``seen``: the view as the caller saw it; what they left
     as it was stays as others left it, and Conflict is raised for what both changed."""
     row = editable(session, actor, view_id)
+    wanted = checked(session, actor, row.entity, layout) if layout is not None else None
     if seen is not None:
         now = _views(session, actor, [row])[0]
-        name, layout, shared, is_default = (
+        name, wanted, shared, is_default = (
             _changed(now, seen, *part)
-            for part in (("name", name), ("layout", layout), ("shared", shared), ("is_default", is_default))
+            for part in (("name", name), ("layout", wanted), ("shared", shared), ("is_default", is_default))
         )
         teams = _changed(now, seen, "teams", tuple(teams) if teams is not None else None)
     if name is not None and clean(name) != row.name:
         row.name = _free_name(session, row.owner_id, row.entity, name)
-    if layout is not None:
-        row.layout = checked(session, actor, row.entity, layout)
+    if wanted is not None:
+        row.layout = wanted
     if shared is not None:
         _may_share(actor, shared and row.visibility is not Visibility.SHARED)
         row.visibility = Visibility.SHARED if shared else Visibility.PRIVATE

@@ -61,6 +61,16 @@ def test_two_managers_change_a_view_and_neither_takes_back_what_the_other_did(an
             do(views.update, bob, seen.id, **mine, seen=seen)
 
 
+def test_a_layout_that_comes_as_a_screen_has_it_is_the_one_that_is_stored(cast):
+    bob, root = cast["bob"], cast["root"]
+    seen = do(views.create, bob, "deal", name="Big", layout=BIG, shared=True)
+    on_screen = {**BIG, "columns": tuple(BIG["columns"]), "sort": ("amount_minor", True), "q": "", "show": "list"}
+    do(views.update, root, seen.id, layout={**BIG, "size": 200})
+    do(views.update, bob, seen.id, name="Bigger", layout=on_screen, seen=seen)
+    now = look(views.get, bob, seen.id)
+    assert (now.name, now.layout["size"]) == ("Bigger", 200), "the layout was left as it was seen"
+
+
 def test_names_are_free_once(cast):
     alice = cast["alice"]
     do(views.create, alice, "deal", name="Big", layout=BIG)
