@@ -2,19 +2,20 @@
 
 import pytest
 import streamlit as st
+from sqlmodel import select
 
 from crm_core.db import write_session
 from crm_core.errors import Conflict
 from crm_core.kit import clock
-from crm_core.models import User
+from crm_core.models import Role, RolePermission, User
 from crm_core.services import crud
-from crm_core.services.admin import custom_fields, organisation, pipelines, retention, roles, teams, users
+from crm_core.services.admin import custom_fields, organisation, pick_lists, pipelines, retention, roles, teams, users
 from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import help_centre
 from crm_core.services.marketing import plans, segments, templates
 from crm_core.services.sales import deals, promotions
 from crm_core.services.telephony import dial_lists, menus
-from crm_core.vocabulary import CommitteeRole, GateStrictness, StageKind
+from crm_core.vocabulary import Action, CommitteeRole, GateStrictness, Scope, StageKind
 from tests.crm_core.services.marketing.outreach import campaign, people
 from tests.pages.app import draw_alone, open_screen, words
 from tests.verbs import do, look
@@ -23,6 +24,7 @@ from ui.components import (
     article_cards,
     campaign_plan,
     deal_committee,
+    deal_dialogs,
     dial_dialogs,
     entity_form,
     field_dialogs,
@@ -414,6 +416,36 @@ def test_a_part_in_the_buying_committee_that_two_change_is_asked_about(cast):
     assert not app.exception and (kept.influence, kept.role) == (5, CommitteeRole.CHAMPION)  # theirs where they alone changed it
     app.button(key="member_out").click().run()
     assert look(deals.committee, alice, deal.id) and "Somebody else changed" in words(app)  # the dialog is of an earlier state
+
+
+def test_hidden_people_are_taken_out_of_a_buying_committee(cast):
+    alice, root = cast["alice"], cast["root"]
+    deal, person = (
+        do(crud.create, alice, "deal", {"name": "Big one"}),
+        do(crud.create, cast["charlie"], "contact", {"name": "Maria"}),
+    )
+    do(deals.set_committee_member, root, deal.id, person.id)
+    with write_session() as session:
+        role = session.exec(select(Role).where(Role.key == "sales_rep")).one()
+        for grant in session.exec(
+            select(RolePermission).where(RolePermission.role_id == role.id, RolePermission.entity == "contact")
+        ):
+            grant.scope = Scope.OWN if grant.action is Action.READ else grant.scope
+    app = open_screen(alice, "deal", id=deal.id)
+    app.button(key=f"member_out_{person.id}").click().run()
+    assert not app.exception and look(deals.committee, alice, deal.id) == []
+
+
+def test_a_deal_is_lost_to_nobody_where_the_list_of_competitors_lacks_that(cast):
+    alice, root = cast["alice"], cast["root"]
+    do(pick_lists.deactivate, root, "deal", "competitor", "None")
+    deal = do(crud.create, alice, "deal", {"name": "Big one"})
+    app = draw_alone(alice, deal_dialogs.lose_dialog, deal.id, deal.version, "Big one")
+    app.selectbox(key="lose_reason").select("Price")
+    app.selectbox(key="lose_to").select("None")
+    app.button(key="lose_yes").click().run()
+    lost = look(deals.get, alice, deal.id)
+    assert not app.exception and (lost.outcome, lost.competitor) == (StageKind.LOST, None)
 
 
 def test_a_form_that_clashes_and_then_meets_a_gate_asks_each_question_once(root, cast):

@@ -19,8 +19,6 @@ from ui.components.picker import picker
 from ui.components.table import Cell, Column, table
 from ui.navigation import go
 
-MOST = 5
-"""Whoever has most influence on a decision has so much."""
 PARTS = {"role": Part("Role"), "influence": Part("Influence"), "stance": Part("Stance")}
 _STANCE = {Stance.SUPPORTER: "green", Stance.NEUTRAL: "gray", Stance.OPPONENT: "red"}
 
@@ -60,7 +58,7 @@ def committee(actor: Actor, deal_id: int, row: Mapping[str, Any], may_edit: bool
                         Cell(names.get(m.contact_id, "Hidden person")),
                         Cell(m.role.label, tone="violet"),
                         Cell(m.stance.label, tone=_STANCE[m.stance]),
-                        Cell(f"{m.influence} of {MOST}"),
+                        Cell(f"{m.influence} of {deals.MOST_INFLUENCE}"),
                     ],
                 )
                 for m in members
@@ -79,8 +77,25 @@ def _choose(deal_id: int, members: Sequence[DealContact], names: Mapping[int, st
     with st.popover("Change", type="tertiary", icon=":material/edit:", key="change_member"):
         for member in members:
             name = names.get(member.contact_id)
-            if name is not None and st.button(fmt.md(name), key=f"member_{member.contact_id}", type="tertiary"):
+            if name is None:
+                _hidden(deal_id, member)
+            elif st.button(fmt.md(name), key=f"member_{member.contact_id}", type="tertiary"):
                 change_dialog(deal_id, member, name)
+
+
+def _hidden(deal_id: int, member: DealContact) -> None:
+    """Whoever can't see a person of the committee takes them out, and changes nothing else."""
+    words = f"Take out hidden person ({member.role.label}, {member.influence} of {deals.MOST_INFLUENCE})"
+    if st.button(words, icon=":material/person_remove:", key=f"member_out_{member.contact_id}", type="tertiary"):
+        _take_out(deal_id, member, "Hidden person")
+        st.rerun()  # which says why not, where it did not work
+
+
+def _take_out(deal_id: int, member: DealContact, name: str) -> None:
+    removed = fmt.md(f"{name} removed.")
+    out = perform(deals.remove_committee_member, deal_id, member.contact_id, base_version=member.version, success=removed)
+    if out is not None:
+        st.rerun()
 
 
 @st.dialog("Their part in the decision")
@@ -93,9 +108,7 @@ def change_dialog(deal_id: int, member: DealContact, name: str) -> None:
         leave = st.button("Take out", icon=":material/person_remove:", type="tertiary", key="member_out")
         pressed = st.button("Save", type="primary", key="member_save", shortcut="ctrl+enter", disabled=clashing(place))
     if leave:
-        out = partial(perform, deals.remove_committee_member, deal_id, member.contact_id)
-        if out(base_version=member.version, success=fmt.md(f"{name} removed.")) is not None:
-            st.rerun()
+        _take_out(deal_id, member, name)
     save = partial(_save, deal_id, member.contact_id)
     if save_parts(place, pressed, seen=member, mine=mine, parts=PARTS, values_of=columns_of(PARTS), save=save):
         st.rerun()
@@ -112,7 +125,7 @@ def _part(key: str, member: DealContact | None = None) -> dict[str, Any]:
     roles, label = list(CommitteeRole), lambda one: one.label
     start = member or DealContact(deal_id=0, contact_id=0)
     role = st.selectbox("Role", roles, index=roles.index(start.role), format_func=label, key=f"member_role_{key}")
-    influence = st.slider("Influence", 1, MOST, start.influence, key=f"member_influence_{key}")
+    influence = st.slider("Influence", 1, deals.MOST_INFLUENCE, start.influence, key=f"member_influence_{key}")
     stance = st.segmented_control(
         "Stance", list(Stance), default=start.stance, format_func=label, required=True, key=f"member_stance_{key}"
     )

@@ -88,7 +88,9 @@ def lose_dialog(deal_id: int, version: int, name: str) -> None:
     competitor = None
     if not current_actor().locked("deal", "competitor"):
         known = _options("competitor")
-        words = "Choose a competitor, or None" if "None" in known else "Choose or write a competitor"
+        words = f"Choose a competitor, or {deals.NOBODY}" if known else "Choose or write a competitor"
+        if known and deals.NOBODY not in known:
+            known.append(deals.NOBODY)
         competitor = st.selectbox(
             "Who won it? *", known, index=None, placeholder=words, key="lose_to", accept_new_options=not known
         )

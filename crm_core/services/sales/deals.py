@@ -22,6 +22,10 @@ from crm_core.vocabulary import Action, CommitteeRole, OrderStatus, StageKind, S
 
 LOOK = 200
 """So many of a deal's latest changes are looked through for who set its probability."""
+MOST_INFLUENCE = 5
+"""Whoever has most influence on a decision has so much."""
+NOBODY = "None"
+"""Who won a lost deal where nobody did. A workspace whose list of competitors lacks it leaves the field empty then."""
 
 
 def get(session: Session, actor: Actor, deal_id: int | None, *, action: Action = Action.READ) -> Deal:
@@ -194,13 +198,11 @@ def lose(
         "competitor": "" if competitor or actor.locked("deal", "competitor") else "Please say who won it: “None” where nobody did.",
     }
     missing = {key: sentence for key, sentence in wanted.items() if sentence}
-    if missing:
-        deal = get(session, actor, deal_id, action=Action.EDIT)
-        deal_rules.check_can_close(deal, closed_on or clock.today(actor.timezone), clock.today(actor.timezone))
-        raise Invalid(fields=missing)
-    return _close(
-        session, actor, deal_id, StageKind.LOST, closed_on, {"lost_reason": reason, "competitor": competitor or None}, base_version
-    )
+    values: dict[str, Any] = {"lost_reason": reason}
+    if competitor:
+        known = registry(session, "deal")["competitor"].options or {NOBODY: NOBODY}
+        values["competitor"] = None if competitor == NOBODY and NOBODY not in known else competitor
+    return _close(session, actor, deal_id, StageKind.LOST, closed_on, values, base_version, missing)
 
 
 def _close(
@@ -211,10 +213,14 @@ def _close(
     closed_on: date | None,
     values: Mapping[str, Any],
     base_version: int | None,
+    missing: dict[str, str] | None = None,
 ) -> Deal:
+    """``missing``: what the verb lacks, field → sentence; told once the deal can be closed at all."""
     deal = get(session, actor, deal_id, action=Action.EDIT)
     day = closed_on or clock.today(actor.timezone)
     deal_rules.check_can_close(deal, day, clock.today(actor.timezone))
+    if missing:
+        raise Invalid(fields=missing)
     stage = session.exec(
         select(Stage).where(Stage.pipeline_id == deal.pipeline_id, Stage.kind == kind).order_by(col(Stage.position))
     ).first()
@@ -476,17 +482,22 @@ def set_committee_member(
     not in it; None takes whatever stands there. Raises Conflict when it is another one now; ``details["rows"]``: the member as it stands."""
     deal = get(session, actor, deal_id, action=Action.EDIT)
     contact = records.get(session, actor, "contact", contact_id)
-    if not 1 <= influence <= 5:
-        raise Invalid(fields={"influence": "Influence goes from 1 to 5."})
-    known = _member(session, deal_id, contact_id, base_version)
+    if not 1 <= influence <= MOST_INFLUENCE:
+        raise Invalid(fields={"influence": f"Influence goes from 1 to {MOST_INFLUENCE}."})
+    known = _member(session, deal_id, contact_id)
+    if base_version == 0 and known is not None:
+        raise Conflict("This person is in the buying committee already. Change their part there.")
+    if base_version and known is None:
+        raise Conflict("Somebody took this person out of the buying committee meanwhile. Add them again if they belong to it.")
+    _refuse_stale(known, base_version)
     member = known or DealContact(deal_id=deal_id, contact_id=contact_id)
     now: dict[str, Any] = {"role": role, "influence": influence, "stance": stance}
-    before = {key: getattr(member, key) if known is not None else None for key in now}
+    before = {key: getattr(known, key) for key in now} if known is not None else {}
     for key, value in now.items():
         setattr(member, key, value)
     session.add(member)
     session.flush()
-    changes = {key: (_told(before[key]), _told(value)) for key, value in now.items() if before[key] != value}
+    changes = {key: (_told(old), _told(new)) for key, (old, new) in records.difference(before, now).items()}
     data = {"contact": contact.id, "role": role.label}
     events.record(session, actor, "deal.committee_changed", deal, changes=changes, data=data)
     return member
@@ -496,27 +507,25 @@ def _told(value: Any) -> Any:
     return value.label if isinstance(value, CommitteeRole | Stance) else value
 
 
-def _member(session: Session, deal_id: int, contact_id: int, base_version: int | None) -> DealContact | None:
-    """The member as the caller saw it, or Conflict."""
-    query = select(DealContact).where(DealContact.deal_id == deal_id, DealContact.contact_id == contact_id)
-    member = session.exec(query).first()
-    if base_version == 0 and member is not None:
-        raise Conflict("This person is in the buying committee already. Change their part there.")
-    if base_version and member is None:
-        raise Conflict("Somebody took this person out of the buying committee meanwhile. Add them again if they belong to it.")
+def _member(session: Session, deal_id: int, contact_id: int) -> DealContact | None:
+    return session.exec(select(DealContact).where(DealContact.deal_id == deal_id, DealContact.contact_id == contact_id)).first()
+
+
+def _refuse_stale(member: DealContact | None, base_version: int | None) -> None:
     if member is not None:
         records.refuse_stale("this person’s part", member, base_version)
-    return member
 
 
 def remove_committee_member(
     session: Session, actor: Actor, deal_id: int, contact_id: int, *, base_version: int | None = None
 ) -> None:
-    """Take a person out of the buying committee. ``base_version``: as for ``set_committee_member``."""
+    """Take a person out of the buying committee. ``base_version``: of the member as the caller saw it. Raises NotFound when they are out already,
+    Conflict when their part is another one now."""
     deal = get(session, actor, deal_id, action=Action.EDIT)
-    member = _member(session, deal_id, contact_id, base_version)
+    member = _member(session, deal_id, contact_id)
     if member is None:
         raise NotFound("This person is not in the buying committee.")
+    _refuse_stale(member, base_version)
     session.delete(member)
     events.record(session, actor, "deal.committee_changed", deal, data={"contact": contact_id, "removed": True})
 

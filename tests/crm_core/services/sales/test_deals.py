@@ -12,9 +12,10 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.lists import ListQuery
 from crm_core.models import Event, Order, Pipeline, Stage, StageEvent
+from crm_core.services.admin import pick_lists
 from crm_core.services.sales import board, deals
 from crm_core.vocabulary import OrderStatus, StageKind, Stance
-from tests.verbs import do
+from tests.verbs import do, look
 
 
 def new(actor, **values):
@@ -291,6 +292,24 @@ def test_the_board_counts_what_the_list_counts(any_cast):
             assert sum(column.weighted_minor for column in found) == expected * 10_00
 
 
+def test_whoever_may_not_write_the_competitor_loses_a_deal_without_one(cast):
+    alice, about = cast["alice"], frozenset({("deal", "competitor")})
+    for bound in (replace(alice, locks=about), replace(alice, masks=about)):
+        deal = new(alice, competitor="Unknown")
+        assert do(deals.lose, bound, deal.id, reason="Price").outcome is StageKind.LOST
+        assert look(deals.get, alice, deal.id).competitor == "Unknown", "what they can't write stays"
+
+
+def test_nobody_won_a_lost_deal_also_where_the_list_of_competitors_lacks_that(cast):
+    alice, root = cast["alice"], cast["root"]
+    do(pick_lists.deactivate, root, "deal", "competitor", "None")
+    deal = new(alice, competitor="Unknown")
+    lost = do(deals.lose, alice, deal.id, reason="Price", competitor="None")
+    assert (lost.outcome, lost.competitor) == (StageKind.LOST, None)
+    with pytest.raises(Invalid, match="not one of the values"):
+        do(deals.lose, alice, new(alice).id, reason="Price", competitor="Nobody at all")
+
+
 def test_the_buying_committee_knows_each_person_once(cast):
     alice = cast["alice"]
     deal = new(alice)
@@ -319,6 +338,8 @@ def test_two_people_change_the_buying_committee_and_the_second_one_is_told(cast)
     do(deals.remove_committee_member, root, deal.id, person.id)
     with pytest.raises(Conflict, match="took this person out"):
         do(deals.set_committee_member, alice, deal.id, person.id, base_version=seen.version)
+    with pytest.raises(NotFound, match="not in the buying committee"):  # whoever takes out is not told to add again
+        do(deals.remove_committee_member, alice, deal.id, person.id, base_version=seen.version)
     with read_session() as session:
         log = session.exec(select(Event).where(Event.type == "deal.committee_changed").order_by(Event.id)).all()
     assert [event.changes for event in log[:2]] == [
