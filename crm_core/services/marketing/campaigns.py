@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import and_, exists, func, insert, literal, or_, select
+from sqlalchemy import and_, case, exists, func, insert, literal, or_, select
 from sqlmodel import Session, col
 from sqlmodel import select as pick
 
@@ -238,18 +238,21 @@ def members(
     clause = and_(
         inside(table), *([table.c.status == status] if status else []), *([] if held_out is None else [table.c.is_control.is_(held_out)])
     )  # fmt: skip
-    return listed(session, actor, campaign_id, clause, page=page, size=size)
+    return listed(session, actor, campaign_id, clause, page=page, size=size)[:2]
 
 
 def listed(
     session: Session, actor: Actor, campaign_id: int, clause: Any, *, page: int = 1, size: int = 50
-) -> tuple[list[MemberRow], int]:
-    """One page of the members for whom a clause holds and whose person the actor may see, and their number."""
+) -> tuple[list[MemberRow], int, int]:
+    """One page of the members for whom a clause holds and whose person the actor may see, their number, and that of everybody for whom it holds."""
     get(session, actor, campaign_id)
     table = CampaignMember.__table__  # type: ignore[attr-defined]
-    clause = and_(table.c.campaign_id == campaign_id, clause, _people(actor, table))
-    total = session.execute(select(func.count()).select_from(table).where(clause)).scalar_one()
-    rows = session.execute(select(table).where(clause).order_by(table.c.id).limit(size).offset((max(page, 1) - 1) * size)).all()
+    clause, seen = and_(table.c.campaign_id == campaign_id, clause), _people(actor, table)
+    counts = select(func.coalesce(func.sum(case((seen, 1), else_=0)), 0), func.count()).select_from(table).where(clause)
+    total, everybody = session.execute(counts).one()
+    rows = session.execute(
+        select(table).where(clause, seen).order_by(table.c.id).limit(size).offset((max(page, 1) - 1) * size)
+    ).all()
     names = {
         "contact": lists.titles(session, actor, "contact", (row.contact_id for row in rows)),
         "lead": lists.titles(session, actor, "lead", (row.lead_id for row in rows)),
@@ -263,7 +266,7 @@ def listed(
                 row.id, kind, record_id, names[kind].get(record_id, "Hidden person"), MemberStatus(row.status), bool(row.is_control)
             )
         )
-    return found, total
+    return found, int(total), everybody
 
 
 def _people(actor: Actor, table: Any) -> Any:

@@ -42,6 +42,15 @@ class Group:
         return self.converted / self.people if self.people else None
 
 
+LETTERS: dict[str, Any] = {
+    "sent": MAIL.c.state.in_((MailState.SENT, MailState.HANDED)),
+    "bounced": MAIL.c.state == MailState.BOUNCED,
+}
+DEEDS: dict[str, Any] = {
+    "opened": MEMBERS.c.opened_at.is_not(None), "clicked": MEMBERS.c.clicked_at.is_not(None), "replied": MEMBERS.c.replied_at.is_not(None),
+    "left": MEMBERS.c.unsubscribed_at.is_not(None),
+}  # fmt: skip
+"""When a member counts as that: by the message to them, by what they did with it."""
 COUNTED = ("sent", "bounced", "opened", "clicked", "replied", "left", "converted")
 """Of how many of a group each is known, in the order of its fields."""
 
@@ -224,7 +233,7 @@ def _compare(variants: list[Group]) -> list[Comparison]:
 def _groups(session: Session, actor: Actor, plan: CampaignPlan, at: datetime) -> Groups:
     bought = _conversions(actor, plan, at).subquery()
     amount = func.coalesce(bought.c.amount, 0)
-    holds = _holds(bought)
+    holds = {**LETTERS, **DEEDS, "converted": bought.c.member_id.is_not(None)}
     many = [func.sum(case((holds[what], 1), else_=0)) for what in COUNTED]
     rows = session.execute(
         select(
@@ -247,23 +256,12 @@ def _with_deeds(bought: Any) -> Any:
     return MEMBERS.outerjoin(MAIL, MAIL.c.id == MEMBERS.c.mail_id).outerjoin(bought, bought.c.member_id == MEMBERS.c.id)
 
 
-def _holds(bought: Any) -> dict[str, Any]:
-    """When a member counts as each of ``COUNTED``, over ``_with_deeds``."""
-    return {
-        "sent": MAIL.c.state.in_((MailState.SENT, MailState.HANDED)), "bounced": MAIL.c.state == MailState.BOUNCED,
-        "opened": MEMBERS.c.opened_at.is_not(None), "clicked": MEMBERS.c.clicked_at.is_not(None), "replied": MEMBERS.c.replied_at.is_not(None),
-        "left": MEMBERS.c.unsubscribed_at.is_not(None), "converted": bought.c.member_id.is_not(None),
-    }  # fmt: skip
-
-
 def members(
     session: Session, actor: Actor, campaign_id: int, wanted: Slice, *, page: int = 1, size: int = 50, at: datetime | None = None
 ) -> Listed:
     """The members behind a number of the results or of the overview, as far as the actor may see them. Raises Invalid for a number that there is not."""
     clause = _clause(actor, plans.get(session, actor, campaign_id), wanted, at or utcnow())
-    rows, total = campaigns.listed(session, actor, campaign_id, clause, page=page, size=size)
-    mine = and_(MEMBERS.c.campaign_id == campaign_id, clause)
-    everybody = session.execute(select(func.count()).select_from(MEMBERS).where(mine)).scalar_one()
+    rows, total, everybody = campaigns.listed(session, actor, campaign_id, clause, page=page, size=size)
     return Listed(rows, total, everybody - total)
 
 
@@ -281,9 +279,18 @@ def _clause(actor: Actor, plan: CampaignPlan, wanted: Slice, at: datetime) -> An
         raise Invalid("The results count nobody like that.")
     if plan.launched_at is None:
         return false()
-    bought = _conversions(actor, plan, at).subquery()
-    chosen = select(MEMBERS.c.id).select_from(_with_deeds(bought)).where(MEMBERS.c.campaign_id == plan.campaign_id)
-    return and_(*parts, MEMBERS.c.step.is_not(None), MEMBERS.c.id.in_(chosen.where(_holds(bought)[wanted.what])))
+    return and_(*parts, MEMBERS.c.step.is_not(None), _counts(actor, plan, wanted.what, at))
+
+
+def _counts(actor: Actor, plan: CampaignPlan, what: str, at: datetime) -> Any:
+    """When a member counts as one of ``COUNTED``, asked of the members alone."""
+    if what in DEEDS:
+        return DEEDS[what]
+    if what in LETTERS:
+        written = MEMBERS.join(MAIL, MAIL.c.id == MEMBERS.c.mail_id)
+        chosen = select(MEMBERS.c.id).select_from(written).where(MEMBERS.c.campaign_id == plan.campaign_id)
+        return MEMBERS.c.id.in_(chosen.where(LETTERS[what]))
+    return MEMBERS.c.id.in_(select(_conversions(actor, plan, at).subquery().c.member_id))
 
 
 def _conversions(actor: Actor, plan: CampaignPlan, at: datetime) -> Any:

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, update
+from sqlalchemy.event import listen
 
-from crm_core.db import bump, write_session
+from crm_core.db import bump, read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.frames import touchpoints
 from crm_core.kit import clock
@@ -204,3 +205,21 @@ def test_every_number_of_the_results_leads_to_a_list_of_as_many(cast):
         look(outcomes.members, cast["dana"], made, Slice("nonsense"))
     other = do(campaigns.create, cast["dana"], {"name": "Not launched"}).id
     assert look(outcomes.members, cast["dana"], other, Slice("converted")).total == 0
+
+
+def test_the_list_behind_a_number_asks_for_what_the_number_is_made_of_and_once(finished, cast):
+    tables = {what: {"mail_delivery"} if what in ("sent", "bounced") else set() for what in outcomes.COUNTED} | {
+        "converted": {"sales_order"}
+    }
+    for what, needed in tables.items():
+        asked = []
+        with read_session() as session:
+            listen(
+                session.connection(),
+                "before_cursor_execute",
+                lambda _c, _cursor, statement, *_, asked=asked: asked.append(statement),
+            )
+            outcomes.members(session, cast["dana"], finished, Slice(what))
+        heavy = [one for one in asked if "FROM campaign_member" in one]
+        named = {table for table in ("mail_delivery", "sales_order") if any(table in one for one in heavy)}
+        assert (named, len(heavy)) == (needed, 2), what
