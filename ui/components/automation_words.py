@@ -78,7 +78,7 @@ def _unsaid(step: Mapping[str, Any], said: str) -> Iterator[str]:
     kind = kinds().get(str(step.get("kind")))
     for param in kind.params if kind is not None else ():
         value = step.get(param.key)
-        if value in (None, "", False, param.default) or param.type not in _UNNAMED:
+        if value is False or value in (None, "", param.default) or param.type not in _UNNAMED:
             continue
         words = fmt.money(current_actor(), value) if param.type == "money" else str(param.options.get(value, value))
         if words not in said:

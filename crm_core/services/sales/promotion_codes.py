@@ -69,7 +69,7 @@ def usable(session: Session, promotion_id: int | None, *, in_time: bool = False)
         return "The promotion whose codes it carries is not there any more. Choose another one."
     if promotion.state is not PromotionState.RUNNING:
         return f"The promotion “{promotion.name}” is {promotion.state.label.lower()}, so its codes would not work. Start it first."
-    if promotion.ends_on and promotion.ends_on < promotions.today(session):
+    if _over(session, promotion):
         return f"The promotion “{promotion.name}” is over, so its codes would not work."
     return ""
 
@@ -79,7 +79,11 @@ def paused(session: Session, promotion_id: int | None) -> Promotion | None:
     promotion = session.get(Promotion, promotion_id) if promotion_id else None
     if promotion is None or promotion.deleted_at is not None or promotion.state is not PromotionState.PAUSED:
         return None
-    return None if promotion.ends_on and promotion.ends_on < promotions.today(session) else promotion
+    return None if _over(session, promotion) else promotion
+
+
+def _over(session: Session, promotion: Promotion) -> bool:
+    return promotion.ends_on is not None and promotion.ends_on < promotions.today(session)
 
 
 def choices(session: Session, actor: Actor) -> dict[int, str]:

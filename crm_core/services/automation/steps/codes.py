@@ -12,10 +12,12 @@ LOOK_AGAIN = timedelta(minutes=5)
 def no_code(context: Context, promotion_id: int, instead: str) -> Later | Skipped | None:
     """Why nobody gets a code of a promotion now; None while it runs, which then stays so until this transaction ends. ``instead``: what is left
     out of the step."""
-    if not promotion_codes.usable(context.session, promotion_id):
+    why = promotion_codes.usable(context.session, promotion_id)
+    if not why:
         promotions.locked(context.session, promotion_id)  # somebody may pause it at this moment
+        why = promotion_codes.usable(context.session, promotion_id)
+    if not why:
+        return None
     if promotion_codes.paused(context.session, promotion_id) is not None:
         return Later(context.now + LOOK_AGAIN, "the promotion of its discount code, which is paused", open_end=True)
-    if promotion_codes.usable(context.session, promotion_id):
-        return Skipped(f"{instead}: the promotion of its discount code is over")
-    return None
+    return Skipped(f"{instead}: the promotion of its discount code is over")
