@@ -291,7 +291,8 @@ def _event_places(session: Session, table: Any, entity_key: str, record_id: int,
     column = table.c.account_id if entity_key == "account" else table.c.record_id
     kind = [] if entity_key == "account" else [table.c.entity == entity_key]
     places = [and_(*kind, column == record_id)]
-    places += [and_(*kind, column == one, table.c.type.not_in(_OF_MERGES)) for one in merged]
+    of_merges = [f"{entity_key}.{verb}" for verb in ("archived", "merged_away")]
+    places += [and_(*kind, column == one, table.c.type.not_in(of_merges)) for one in merged]
     if entity_key == "account":
         return places
     for key, name in (("ticket", timeline_rules.TICKETS), ("order", timeline_rules.ORDERS)):
@@ -303,7 +304,6 @@ def _event_places(session: Session, table: Any, entity_key: str, record_id: int,
     return places
 
 
-_OF_MERGES = tuple(f"{key}.{verb}" for key in merges.MERGED for verb in ("archived", "merged_away"))
 _OF_EVENTS = frozenset({timeline_rules.TICKETS, timeline_rules.ORDERS, timeline_rules.STAGES, timeline_rules.CHANGES})
 
 

@@ -9,6 +9,7 @@ from crm_core.db import read_session
 from crm_core.errors import Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.services.collaboration import activities, tasks, timeline
+from crm_core.services.customers import merging
 from crm_core.services.sales import deals
 from crm_core.vocabulary import ActivityKind, TaskStatus
 from tests.verbs import do
@@ -79,3 +80,14 @@ def test_a_task_is_done_once_and_can_be_taken_back(any_cast, deal):
     assert do(tasks.complete, alice, task.id).status is TaskStatus.DONE
     assert do(tasks.complete, alice, task.id).version == 2
     assert do(tasks.reopen, alice, task.id).done_at is None
+
+
+def test_of_an_account_that_was_merged_the_feed_tells_who_of_its_people_went_to_the_bin(any_cast):
+    root = any_cast["root"]
+    stays, goes = (do(records.create, root, "account", {"name": name}).id for name in ("Acme", "Acme Ltd"))
+    person = do(records.create, root, "contact", {"name": "Maria", "account_id": goes}).id
+    do(records.archive, root, "contact", person)
+    do(merging.merge, root, "account", stays, goes)
+    with read_session() as session:
+        told = [item.sentence for item in timeline.find(session, root, "account", stays)[0]]
+    assert any("to the bin" in one for one in told)
