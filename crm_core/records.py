@@ -16,7 +16,7 @@ from crm_core import events, merges, search
 from crm_core.access import Actor, require, visible
 from crm_core.db import SEEN
 from crm_core.entities import ENTITIES, entity
-from crm_core.errors import Conflict, Invalid, NotFound
+from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.fields import FieldSpec, parse_all, registry, to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Event, SubmitKey, User
@@ -104,9 +104,15 @@ def _readable(session: Session, actor: Actor, entity_key: str, record_id: int, w
 
 def require_reach(actor: Actor, entity_key: str, action: Action) -> None:
     """Say plainly that a record may be seen but not changed."""
-    from crm_core.errors import NotPermitted
-
     raise NotPermitted(f"You may see this {entity(entity_key).label.lower()}, but not {action.label.lower()} it.")
+
+
+def found(session: Session, actor: Actor, entity_key: str, record_id: int | None) -> Any | None:
+    """The row, or None for whoever may not see it."""
+    try:
+        return get(session, actor, entity_key, record_id)
+    except (NotFound, NotPermitted):
+        return None
 
 
 def create(
@@ -477,6 +483,7 @@ __all__ = [
     "create",
     "difference",
     "discard",
+    "found",
     "get",
     "lock_reason",
     "next_number",

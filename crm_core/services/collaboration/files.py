@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 from crm_core import events, lists, records
 from crm_core.access import Actor
 from crm_core.entities import RECORDS
-from crm_core.errors import Invalid, NotFound, NotPermitted, Unavailable
+from crm_core.errors import Invalid, NotFound, Unavailable
 from crm_core.kit import clock
 from crm_core.kit.text import clean
 from crm_core.models import Attachment
@@ -158,13 +158,9 @@ def _of(session: Session, entity_key: str, record_id: int) -> Sequence[Attachmen
 def _seen(session: Session, actor: Actor, file_id: int) -> Attachment:
     """A file, for whoever sees its record; of others it is told as of one that does not exist."""
     row = session.get(Attachment, file_id) if 0 < file_id < 2**31 else None
-    try:
-        if row is not None and row.deleted_at is None:
-            records.get(session, actor, row.entity, row.record_id)
-            return row
-    except (NotFound, NotPermitted):
-        pass
-    raise NotFound("This file does not exist, or is not shared with you.")
+    if row is None or row.deleted_at is not None or records.found(session, actor, row.entity, row.record_id) is None:
+        raise NotFound("This file does not exist, or is not shared with you.")
+    return row
 
 
 def _path(digest: str) -> Path:

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from crm_core import db, persons, records
 from crm_core.access import Actor, require
-from crm_core.errors import CrmError, NotFound, NotPermitted
+from crm_core.errors import CrmError, NotFound
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clip
 from crm_core.models import Activity, Interaction
@@ -106,13 +106,9 @@ def _settle(session: Session, actor: Actor, *clauses: Any) -> None:
 def _get(session: Session, actor: Actor, interaction_id: int) -> Interaction:
     require(actor, "activity", Action.CREATE)
     row = session.get(Interaction, interaction_id) if 0 < interaction_id < 2**31 else None
-    try:
-        if row is not None:
-            records.get(session, actor, row.entity, row.record_id)
-            return row
-    except (NotFound, NotPermitted):
-        pass
-    raise NotFound("This message does not exist any more, or is not shared with you.")
+    if row is None or records.found(session, actor, row.entity, row.record_id) is None:
+        raise NotFound("This message does not exist any more, or is not shared with you.")
+    return row
 
 
 def open_of(session: Session, actor: Actor, entity_key: str, record_id: int, *, limit: int = 3) -> list[Waiting]:

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from crm_core import db, events, lists, persons, records
 from crm_core.access import Actor, require
-from crm_core.errors import Conflict, CrmError, Invalid
+from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Activity, Attachment, InboundMail, Task, Ticket, TicketMerge, TicketMessage
@@ -181,9 +181,10 @@ def undo(session: Session, actor: Actor, merge_id: int) -> Ticket:
 
     require(actor, "ticket", Action.EDIT)
     row = session.get(TicketMerge, merge_id) if 0 < merge_id < 2**31 else None
-    source = tickets.get(session, actor, row.source_id if row else 0, action=Action.EDIT)
-    target = tickets.get(session, actor, row.target_id if row else 0, action=Action.EDIT)
-    assert row is not None
+    if row is None:
+        raise NotFound("This ticket does not exist, or is not shared with you.")  # what is said of a merge that is out of sight
+    source = tickets.get(session, actor, row.source_id, action=Action.EDIT)
+    target = tickets.get(session, actor, row.target_id, action=Action.EDIT)
     if row.undone_at is not None:
         raise Conflict("This merge was taken apart already.")
     if target.merged_into_id is not None:

@@ -13,7 +13,7 @@ from sqlmodel import Session, select
 
 from crm_core import persons, records
 from crm_core.access import Actor
-from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
+from crm_core.errors import Conflict, Invalid
 from crm_core.kit.money import line_total, tax_of
 from crm_core.kit.text import clean
 from crm_core.models import DealLine, OrderLine, Organisation, Product
@@ -218,7 +218,4 @@ def _product(session: Session, actor: Actor, product_id: Any, kept: Mapping[int 
         return None
     if product_id in kept:
         return session.get(Product, product_id)
-    try:
-        return records.get(session, actor, "product", product_id)
-    except (NotFound, NotPermitted):
-        return None
+    return records.found(session, actor, "product", product_id)

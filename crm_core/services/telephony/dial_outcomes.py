@@ -1,6 +1,7 @@
 """What came of a call from a list: logged as any call is, it settles what becomes of the person on the list; a slip of the hand is taken back."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from sqlmodel import Session, col
 from sqlmodel import select as pick
 
 from crm_core import lists, records
-from crm_core.access import Actor
+from crm_core.access import Actor, require
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.clock import utcnow
@@ -86,14 +87,14 @@ def settle(
 
 def _on_a_list(session: Session, actor: Actor, entry_id: int, list_of: Callable[..., DialList]) -> tuple[DialEntry, DialList]:
     """The entry with its list; that of a list which the actor does not see looks like one that is gone."""
+    require(actor, "activity", Action.CREATE)
     entry = session.get(DialEntry, entry_id)
-    try:
-        dial = list_of(session, actor, entry.list_id if entry else None)
-    except NotFound as error:
-        words = "This list was filled anew or is no longer shared with you, and the person is no longer on it. Log the call on their own page."
-        raise NotFound(words) from error
-    assert entry is not None
-    return entry, dial
+    with suppress(NotFound):
+        if entry is not None:
+            return entry, list_of(session, actor, entry.list_id)
+    raise NotFound(
+        "This list was filled anew or is no longer shared with you, and the person is no longer on it. Log the call on their own page."
+    )
 
 
 def _check(outcome: CallOutcome | None, call_back_at: datetime | None) -> None:
