@@ -225,7 +225,7 @@ def _under(campaign_id: int, selected: list[int], total: int) -> None:
         else:
             st.caption(fmt.plural(total, "member"), width="content")
         if pages > 1:
-            if int(st.session_state.get("member_page") or 1) > pages:
+            if _page() > pages:
                 st.session_state["member_page"] = pages
             st.pagination(pages, key="member_page")
 

@@ -118,10 +118,12 @@ BY_MAIL = ("sent", "bounced", "opened", "clicked", "replied", "left")
 """What is known of a message that went out by mail, and of nothing else."""
 
 
-def _count(actor: Actor, campaign_id: int, count: int, behind: Slice, *, of: int = 0) -> Cell:
-    """A number of members, which leads to them; ``of``: how many could have been."""
+def _count(actor: Actor, campaign_id: int, count: int, behind: Slice, *, of: int = 0, spelt: bool = False) -> Cell:
+    """A number of members, which leads to them; ``of``: how many could have been, ``spelt`` out beside their share."""
     share = f" ({fmt.percent(actor, count / of)})" if of else ""
-    return Cell(f"{count:,}{share}", href=address_of(campaign_id, behind) if count else None)
+    return Cell(
+        f"{count:,} of {of:,}{share}" if spelt else f"{count:,}{share}", href=address_of(campaign_id, behind) if count else None
+    )
 
 
 def _cells(actor: Actor, campaign_id: int, group: Group, behind: Slice, *, money: bool, mailed: bool = True) -> dict[str, Cell]:
@@ -175,10 +177,8 @@ def _by_way(actor: Actor, campaign_id: int, found: Outcome) -> None:
 
 def _way_cells(actor: Actor, campaign_id: int, one: WayOutcome, found: Outcome) -> dict[str, Cell]:
     def part(group: Group, *, held_out: bool = False) -> Cell:
-        share = f" ({fmt.percent(actor, group.converted / group.people)})" if group.people else ""
         behind = Slice("converted", held_out, way=one.outlet.value)
-        words = f"{group.converted:,} of {group.people:,}{share}"
-        return Cell(words, href=address_of(campaign_id, behind) if group.converted else None)
+        return _count(actor, campaign_id, group.converted, behind, of=group.people, spelt=True)
 
     added = (
         f"{fmt.number(actor, one.share.value * 100, digits=1)} points ({_points(actor, one.share)})"

@@ -66,7 +66,7 @@ def more_menu(where: Any, entries: Sequence[Rare], on_phones: Sequence[Rare] = (
     """What is rarely done, in one menu at the end of the header's actions; a single entry is a button with its words as the tooltip.
 
     ``on_phones``: what stands beside it as buttons where there is room; where there is not, the menu has them instead (ui/static/contrast.css
-    takes the buttons of ``STEP_BACK`` away there). One button may have several entries: ``later:1``, ``later:7``.
+    takes the buttons of ``STEP_BACK`` away there). One button may have several entries: ``later:Tomorrow``, ``later:In two weeks``.
     """
     if len(on_phones) + len(entries) > 1 and on_phones:
         assert {one.key.split(":")[0] for one in on_phones} <= STEP_BACK

@@ -171,17 +171,20 @@ def reply(
 def _refuse_unread(session: Session, actor: Actor, ticket: Ticket, read_until: int) -> None:
     """Raise Conflict when somebody else said something that the writer of an answer has not read: two answers to one question confuse the customer."""
     others = func.coalesce(col(TicketMessage.author_id), 0) != actor.user_id
-    query = select(TicketMessage).where(TicketMessage.ticket_id == ticket.id, col(TicketMessage.id) > read_until, others)
-    missed = [one for one in session.exec(query.order_by(col(TicketMessage.id))) if not (one.mail or {}).get("auto")]
+    query = select(TicketMessage.direction, TicketMessage.author_id, TicketMessage.mail).where(
+        TicketMessage.ticket_id == ticket.id, col(TicketMessage.id) > read_until, others
+    )
+    found = session.exec(query.order_by(col(TicketMessage.id)))
+    missed = [(MessageDirection(direction), author_id) for direction, author_id, mail in found if not (mail or {}).get("auto")]
     if not missed:
         return
-    last = next((one for one in reversed(missed) if one.direction is MessageDirection.OUTBOUND), missed[-1])
-    who = lists.titles(session, actor, "user", [last.author_id]).get(last.author_id or 0, "Somebody")
+    last, author_id = next((one for one in reversed(missed) if one[0] is MessageDirection.OUTBOUND), missed[-1])
+    who = lists.titles(session, actor, "user", [author_id]).get(author_id or 0, "Somebody")
     said = {
         MessageDirection.INBOUND: "The customer wrote again",
         MessageDirection.OUTBOUND: f"{who} answered",
         MessageDirection.INTERNAL: f"{who} left a note",
-    }[last.direction]
+    }[last]
     raise Conflict(f"{said} while you were writing. Read it first: what you wrote is still here.", messages=len(missed))
 
 
