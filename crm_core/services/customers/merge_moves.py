@@ -16,12 +16,11 @@ from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
-from crm_core.kit.text import email_key, phone_key
 from crm_core.models import Consent, RecordMerge, Segment, SegmentMember
 from crm_core.services.customers import consent, merge_rules, points
 from crm_core.services.customers.consent import OPENING
 from crm_core.services.customers.merge_rules import LOSER, SURVIVOR, Link, links
-from crm_core.vocabulary import ConsentStatus, ContactWay, HandoverState
+from crm_core.vocabulary import ConsentStatus, ContactWay, HandoverState, PointKind
 
 _CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
@@ -235,20 +234,27 @@ def settle_points(session: Session, entity_key: str, survivor: Any, loser: Any) 
     column = getattr(model, owner.key)
     rows = {one.id: list(session.execute(select(model).where(column == one.id)).scalars()) for one in (survivor, loser)}
     mine = {(one.kind, one.value_key): one for one in rows[survivor.id]}
-    moved, marked = [], {}
+    moved: list[int] = []
+    marked: dict[str, dict[str, bool]] = {}
+    verified: dict[str, str] = {}
     for one in rows[loser.id]:
         twin = mine.get((one.kind, one.value_key))
         if twin is None:
             one.is_primary = False
             setattr(one, owner.key, survivor.id)
             moved.append(one.id)
-        elif any(getattr(one, flag) and not getattr(twin, flag) for flag in points.FLAGS):
-            marked[str(twin.id)] = {flag: getattr(twin, flag) for flag in points.FLAGS}
-            for flag in points.FLAGS:
-                setattr(twin, flag, getattr(twin, flag) or getattr(one, flag))
+            continue
+        raised = [flag for flag in points.FLAGS if getattr(one, flag) and not getattr(twin, flag)]
+        for flag in raised:
+            setattr(twin, flag, True)
+        if raised:
+            marked[str(twin.id)] = dict.fromkeys(raised, False)
+        if one.verified_at is not None and twin.verified_at is None:
+            twin.verified_at = one.verified_at
+            verified[str(twin.id)] = to_json(one.verified_at)
     session.flush()
     points.follow_main(session, owner, survivor)
-    return {"points": moved, "marked": marked}
+    return {"points": moved, "marked": marked, "verified": verified}
 
 
 # --- consent ----------------------------------------------------------------------------------------------------------------------
@@ -270,7 +276,7 @@ def settle_consent(session: Session, entity_key: str, survivor: Any, loser: Any)
     for key, word in last[loser.id].items():
         mine = last[survivor.id].get(key)
         if mine is None:
-            silent += [word.id] if word.status is ConsentStatus.GRANTED and not _same_place(word.way, survivor, loser) else []
+            silent += [word.id] if word.status is ConsentStatus.GRANTED and not _same_place(session, word.way, survivor, loser) else []
         else:
             held = min((mine, word), key=lambda row: (_strictness(row), -row.at.timestamp()))
             silent.append(word.id if held is mine else mine.id)
@@ -290,10 +296,12 @@ def _strictness(row: Any) -> int:
     return 0 if row.status is ConsentStatus.WITHDRAWN else 1 if row.basis not in OPENING else 2
 
 
-def _same_place(way: ContactWay, survivor: Any, loser: Any) -> bool:
-    if way is ContactWay.PHONE:
-        return phone_key(survivor.phone or "") == phone_key(loser.phone or "")
-    return way is ContactWay.POST or email_key(survivor.email or "") == email_key(loser.email or "")
+def _same_place(session: Session, way: ContactWay, survivor: Any, loser: Any) -> bool:
+    if way is ContactWay.POST:
+        return True
+    kind = PointKind.PHONE if way is ContactWay.PHONE else PointKind.EMAIL
+    mine, theirs = (points.key_of(session, kind, getattr(one, points.MAIN[kind]) or "") for one in (survivor, loser))
+    return mine == theirs
 
 
 # --- and back ---------------------------------------------------------------------------------------------------------------------
@@ -327,9 +335,10 @@ def _points_back(session: Session, row: RecordMerge, survivor: Any, loser: Any) 
         if one.id in row.moved.get("points", ()):
             one.is_primary = False
             setattr(one, owner.key, loser.id)
-        before = row.moved.get("marked", {}).get(str(one.id))
-        for flag, value in (before or {}).items():
+        for flag, value in row.moved.get("marked", {}).get(str(one.id), {}).items():
             setattr(one, flag, value)
+        if one.verified_at is not None and to_json(one.verified_at) == row.moved.get("verified", {}).get(str(one.id)):
+            one.verified_at = None
     session.flush()
     for record in (survivor, loser):
         points.follow_main(session, owner, record)
@@ -340,10 +349,13 @@ def _consent_back(session: Session, actor: Actor, row: RecordMerge, survivor: An
     theirs, known, latest = (set(row.moved.get(key, ())) for key in ("consent", "said", "latest"))
     said = session.execute(select(_CONSENT).where(column == survivor.id).order_by(_CONSENT.c.id)).all()
     since = {(one.purpose, one.way): one for one in said if one.is_latest and one.id not in known}
+    own = session.execute(select(_CONSENT.c.purpose, _CONSENT.c.way).where(column == loser.id, _CONSENT.c.is_latest))
+    held = {(one.purpose, one.way) for one in own}  # a no that was said since is written on the one in the bin too
     stays = [one for one in said if one.id in known and (one.id in theirs or (one.purpose, one.way) not in since)]
     for one in stays:
-        if one.is_latest != (one.id in latest):
-            session.connection().execute(update(_CONSENT).where(_CONSENT.c.id == one.id).values(is_latest=one.id in latest))
+        last = one.id in latest and not (one.id in theirs and (one.purpose, one.way) in held)
+        if one.is_latest != last:
+            session.connection().execute(update(_CONSENT).where(_CONSENT.c.id == one.id).values(is_latest=last))
     if theirs:
         _point(session, _CONSENT, column.name, sorted(theirs), loser.id, only=survivor.id)
     db.bump(session, _CONSENT.name)

@@ -25,6 +25,7 @@ from crm_core.models import (
     Ticket,
 )
 from crm_core.services import crud
+from crm_core.services.admin import organisation
 from crm_core.services.admin.privacy import rows as privacy_rows
 from crm_core.services.collaboration import activities, following, timeline
 from crm_core.services.customers import accounts, consent, contacts, merge_rules, merging
@@ -378,3 +379,51 @@ def test_proposals_follow_what_is_known(cast):
     fold_in(root, stays, goes, choices={"city": "survivor"})
     kept = one(Contact, stays)
     assert (kept.city, kept.country, kept.description) == ("Bonn", None, "One\n\nTwo")
+
+
+def test_a_mark_that_was_set_since_stays_when_the_merge_is_taken_apart(cast):
+    root = cast["root"]
+    stays, goes = person(root, phone="+49 30 1234567"), person(root, phone="+49 30 1234567")
+    point = {"kind": "phone", "value": "+49 30 1234567", "is_primary": True}
+    do(contacts.set_points, root, goes, [{**point, "opted_out": True, "verified": True}])
+
+    def marks(who):
+        return [(p.opted_out, p.invalid, p.verified_at is not None) for p in look(contacts.points, root, who)]
+
+    merge_id = fold_in(root, stays, goes)
+    assert marks(stays) == [(True, False, True)]
+    do(contacts.number_is_wrong, root, stays)
+    do(merging.undo, root, merge_id)
+    assert marks(stays) == [(False, True, False)] and marks(goes) == [(True, False, True)]
+
+
+def test_a_no_that_was_said_since_is_the_last_word_of_both(any_cast):
+    root = any_cast["root"]
+    stays, goes = person(root, email="m@example.com"), person(root, email="m@example.com")
+
+    def say(who, status):
+        do(
+            consent.record, root, "contact", who, purpose=Purpose.MARKETING, way=ContactWay.EMAIL, status=status, source="A form"
+        )  # fmt: skip
+
+    for who in (goes, stays):
+        say(who, ConsentStatus.GRANTED)
+    merge_id = fold_in(root, stays, goes)
+    say(stays, ConsentStatus.WITHDRAWN)
+    say(stays, ConsentStatus.GRANTED)
+    do(merging.undo, root, merge_id)
+    last = {
+        who: [row["status"] for row in look(consent.history, root, "contact", who) if row["is_latest"]] for who in (stays, goes)
+    }
+    assert last == {stays: [ConsentStatus.GRANTED], goes: [ConsentStatus.WITHDRAWN]}
+    assert not look(consent.may_contact, root, goes).allowed
+
+
+def test_an_agreement_to_be_called_goes_along_with_the_number_however_it_is_written(cast):
+    root = cast["root"]
+    do(organisation.update, root, {"phone_region": "DE"}, base_version=look(organisation.get, root).version)
+    stays, goes = person(root, phone="030 1234567"), person(root, phone="+49 30 1234567")
+    said = {"purpose": Purpose.MARKETING, "way": ContactWay.PHONE, "status": ConsentStatus.GRANTED, "source": "A form"}
+    do(consent.record, root, "contact", goes, **said)
+    fold_in(root, stays, goes, choices={"phone": "survivor"})
+    assert [row["is_latest"] for row in look(consent.history, root, "contact", stays)] == [True]
