@@ -18,7 +18,7 @@ from crm_core.matching import MATCHED, sources
 from crm_core.models import DuplicatePair
 from crm_core.services.customers import duplicate_scan, merging
 from crm_core.services.customers.duplicate_rules import REASONS
-from crm_core.vocabulary import Action, PairState
+from crm_core.vocabulary import Action, PairState, Scope
 
 SIZE = 10
 BESIDE = ("company", "account_id", "job_title", "email", "phone", "website", "street", "postcode", "city", "status_id", "owner_id")
@@ -52,9 +52,7 @@ class Pairs:
 
 def kinds(session: Session, actor: Actor) -> dict[str, int | None]:
     """The kinds of records that the person may merge, each with how many pairs wait; None: their role hides what duplicates are recognised by."""
-    mine = [key for key in MATCHED if merging.may_merge(actor, key)]
-    if not mine:
-        raise NotPermitted("Only who may edit and delete contacts, accounts or leads works on duplicates.")
+    mine = duplicate_scan.kinds_of(actor)
     return {key: None if hides(actor, key) else _count(session, _condition(actor, key, PairState.OPEN)) for key in mine}
 
 
@@ -63,10 +61,14 @@ def hides(actor: Actor, entity_key: str) -> bool:
     return any(actor.masked(entity_key, key) for key in sources(entity_key))
 
 
-def find(session: Session, actor: Actor, entity_key: str, *, state: PairState = PairState.OPEN, page: int = 1) -> Pairs:
-    """One page of pairs of which the actor may edit both; ``state``: those that wait, or those that were said to be two, the last decision first."""
+def _require(actor: Actor, entity_key: str) -> None:
     if not merging.may_merge(actor, entity_key) or hides(actor, entity_key):
         raise NotPermitted("Your role does not let you merge these records.")
+
+
+def find(session: Session, actor: Actor, entity_key: str, *, state: PairState = PairState.OPEN, page: int = 1) -> Pairs:
+    """One page of pairs of which the actor may edit both; ``state``: those that wait, or those that were said to be two, the last decision first."""
+    _require(actor, entity_key)
     clause = _condition(actor, entity_key, state)
     total = _count(session, clause)
     pages = max(1, -(-total // SIZE))
@@ -77,7 +79,8 @@ def find(session: Session, actor: Actor, entity_key: str, *, state: PairState = 
 
 
 def decide(session: Session, actor: Actor, pair_id: int, state: PairState) -> None:
-    """Say that two records are not the same, or take that back. A later scan asks no more. Raises NotFound for a pair that is gone or not the actor's."""
+    """Say that two records are not the same, or take that back. A later scan asks no more. Raises NotFound for a pair that is gone or not the actor's,
+    NotPermitted as ``find`` does."""
     row = session.get(DuplicatePair, pair_id) if 0 < pair_id < 2**31 else None
     mine = (
         row is not None
@@ -86,6 +89,7 @@ def decide(session: Session, actor: Actor, pair_id: int, state: PairState) -> No
     )
     if row is None or not mine:
         raise NotFound("These two are not in the list any more.")
+    _require(actor, row.entity)
     row.state = state
     row.by_id = actor.user_id if state is PairState.DIFFERENT else None
     row.decided_at = utcnow() if state is PairState.DIFFERENT else None
@@ -146,6 +150,4 @@ def _tells_worth(actor: Actor, entity_key: str) -> bool:
     if entity_key == "lead":
         return not actor.masked("lead", "estimated_minor")
     sums = (("order", "total_minor"), ("deal", "amount_minor"))
-    return all(
-        "all" in {one.value for one in actor.scopes(key, Action.READ)} and not actor.masked(key, column) for key, column in sums
-    )
+    return all(Scope.ALL in actor.scopes(key, Action.READ) and not actor.masked(key, column) for key, column in sums)

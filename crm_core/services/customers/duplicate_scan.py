@@ -96,20 +96,23 @@ def _by_beginning(entity_key: str) -> Block:
 
 def start(session: Session, actor: Actor) -> str:
     """Look through everything again; gives the job's id. Asked twice, it runs once."""
-    _require(actor)
+    kinds_of(actor)
     return enqueue(session, NAME, user_id=actor.user_id, unless_waiting=True)
 
 
 def state(session: Session, actor: Actor) -> JobRow | None:
     """Where the last scan stands; None before the first."""
-    _require(actor)
+    kinds_of(actor)
     last = session.execute(select(RUNS.c.job_id).where(RUNS.c.name == NAME).order_by(RUNS.c.created_at.desc()).limit(1)).scalar()
     return status(session, last) if last is not None else None
 
 
-def _require(actor: Actor) -> None:
-    if not any(merging.may_merge(actor, key) for key in MATCHED):
+def kinds_of(actor: Actor) -> list[str]:
+    """The kinds of records that the person may merge. Raises NotPermitted where there is none."""
+    found = [key for key in MATCHED if merging.may_merge(actor, key)]
+    if not found:
         raise NotPermitted("Only who may edit and delete contacts, accounts or leads works on duplicates.")
+    return found
 
 
 @job(NAME, title="Look for duplicates", queue="heavy", cron="25 4 * * 0", keep_days=60)
@@ -126,8 +129,7 @@ def scan_job(task: Job) -> None:
         with task.transaction() as session:
             scan = int(task.cursor.get("scan") or _next_scan(session))
             _keep(session, key, rated, scan)
-            found = int(task.cursor.get("found", 0)) + len(rated)
-            task.cursor = {"scan": scan, "at": at if last is not None else at + 1, "after": last, "found": found}
+            task.cursor = {"scan": scan, "at": at if last is not None else at + 1, "after": last}
             task.report(at, len(todo), f"Looking through {entity(key).plural.lower()}")
     with task.transaction() as session:
         gone = and_(_PAIRS.c.state == PairState.OPEN, _PAIRS.c.scan < int(task.cursor.get("scan", 0)))

@@ -11,7 +11,7 @@ from crm_core.models import Order
 from crm_core.services.customers import accounts, contacts, duplicate_review, duplicate_rules, duplicate_scan, duplicates, merging
 from crm_core.services.customers.duplicate_rules import Traits
 from crm_core.services.sales import leads
-from crm_core.vocabulary import PairState
+from crm_core.vocabulary import Action, PairState
 from tests.crm_core.services.customers.test_merging import person, put
 from tests.verbs import do, look
 
@@ -98,3 +98,9 @@ def test_pairs_are_for_whoever_may_merge_them(cast):
         found(blind)
     with pytest.raises(NotFound):
         do(duplicate_review.decide, root, 99, PairState.DIFFERENT)
+    pair_id = look(duplicate_review.find, root, "contact").rows[0].id
+    no_delete = replace(root, grants={key: scopes for key, scopes in root.grants.items() if key != ("contact", Action.DELETE)})
+    for actor in (blind, no_delete):
+        with pytest.raises(NotPermitted):
+            do(duplicate_review.decide, actor, pair_id, PairState.DIFFERENT)
+    assert len(found(root)) == 1
