@@ -18,6 +18,8 @@ Cover = Callable[[str], str]
 
 NAMED = ("guest", "who")
 """What events and notifications call a person by."""
+WHO_IS = "who_is"
+"""What kind of record ``who`` is, where it need not be a person."""
 BATCH = 500
 _TELLING = {"name": FieldKind.TEXT, "email": FieldKind.EMAIL, "phone": FieldKind.PHONE}
 _MAIL = re.compile(r"^((?:Automatic answer from|From|To) )(.+?)(?=: |$)")
@@ -105,9 +107,10 @@ def told(actor: Actor, data: Mapping[str, Any], cover: Cover | None) -> dict[str
     """What an event or a notification says, as the actor may read it."""
     if "number" in data and actor.masked("ticket", "number"):  # of the ticket that was merged
         data = {**data, "number": MASK}
+    firm = {"who": hidden(actor, "account", "name", data["who"])} if data.get(WHO_IS) == "account" else {}
     if not hides(actor):
-        return dict(data)
-    return {key: _told(actor, key, value, cover) for key, value in data.items()}
+        return {**data, **firm}
+    return {key: _told(actor, key, value, cover) for key, value in data.items()} | firm
 
 
 def _told(actor: Actor, key: str, value: Any, cover: Cover | None) -> Any:

@@ -175,10 +175,10 @@ def _new(
     refuse_locked(session, actor, specs, [key for key, value in said.items() if not _as_it_begins(actor, specs[key], value)])
     check_references(session, actor, specs, clean)
     record = entity(entity_key).model()
-    _apply(record, specs, {**clean, **(fixed or {})})
+    apply(record, specs, {**clean, **(fixed or {})})
     if prepare is not None:
         prepare(session, actor, record, {})
-    _require_filled(specs, record)
+    require_filled(specs, record)
     return record
 
 
@@ -234,13 +234,15 @@ def _defaults(session: Session, actor: Actor, specs: Mapping[str, FieldSpec]) ->
     return {"owner_id": actor.user_id} if owner is not None and actor.user_id is not None else {}
 
 
-def _require_filled(specs: Mapping[str, FieldSpec], record: Any) -> None:
+def require_filled(specs: Mapping[str, FieldSpec], record: Any) -> None:
+    """Raise Invalid with a sentence per field that must say something and does not."""
     missing = {key: f"{spec.label} is needed." for key, spec in specs.items() if spec.required and spec.value(record) in (None, "")}
     if missing:
         raise Invalid(fields=missing)
 
 
-def _apply(record: Any, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> None:
+def apply(record: Any, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> None:
+    """Set values that were checked on a loaded record; nothing where there must be something is the default."""
     extra = dict(record.extra or {})
     for key, value in values.items():
         spec = specs.get(key)
@@ -317,10 +319,10 @@ def update(
     refuse_locked(session, actor, specs, clean)
     check_references(session, actor, specs, clean)
     before = snapshot(record, specs)
-    _apply(record, specs, {**clean, **(fixed or {})})
+    apply(record, specs, {**clean, **(fixed or {})})
     if prepare is not None:
         prepare(session, actor, record, {key: before[key] for key in clean})
-    _require_filled(specs, record)
+    require_filled(specs, record)
     changed = difference(before, snapshot(record, specs))
     if not changed:
         return Saved(record, merged=merged)
@@ -477,6 +479,7 @@ def next_number(session: Session, model: type[Any], prefix: str) -> str:
 
 __all__ = [
     "Saved",
+    "apply",
     "archive",
     "carrying",
     "check_references",
@@ -489,6 +492,7 @@ __all__ = [
     "next_number",
     "refuse_locked",
     "refuse_stale_rows",
+    "require_filled",
     "restore",
     "snapshot",
     "update",

@@ -18,18 +18,25 @@ from crm_core.vocabulary import DONE, SOLD, Action, StageKind
 
 
 def _prepare(session: Session, actor: Actor, account: Account, old: Mapping[str, Any]) -> None:
+    follow_website(account)
+    if account.id is not None and stands_above(session, account.parent_id, account.id):
+        raise Invalid(fields={"parent_id": "An account can't stand above itself."})
+
+
+def follow_website(account: Account) -> None:
+    """After the website changed: the domain by which the company is recognised follows it."""
     account.domain = domain_key(account.website or "")[:253] or None
-    if account.parent_id is not None:
-        _refuse_circle(session, account)
 
 
-def _refuse_circle(session: Session, account: Account) -> None:
-    seen, above = {account.id}, account.parent_id
-    while above is not None:
-        if above in seen:
-            raise Invalid(fields={"parent_id": "An account can't stand above itself."})
-        seen.add(above)
-        above = session.execute(select(entity("account").table.c.parent_id).where(entity("account").table.c.id == above)).scalar()
+def stands_above(session: Session, at: int | None, wanted: int) -> bool:
+    """Whether an account is ``at``, or stands above it, directly or not. The caller has asked."""
+    table, seen = entity("account").table, set()
+    while at is not None and at not in seen:
+        if at == wanted:
+            return True
+        seen.add(at)
+        at = session.execute(select(table.c.parent_id).where(table.c.id == at)).scalar()
+    return False
 
 
 def create(session: Session, actor: Actor, values: Mapping[str, Any], *, submit_key: str | None = None) -> Account:

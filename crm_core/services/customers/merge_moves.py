@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, text, update
+from sqlalchemy import and_, delete, func, insert, or_, select, text, update
 from sqlmodel import Session
 
 from crm_core import db
@@ -17,7 +17,7 @@ from crm_core.entities import ENTITIES
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Consent, RecordMerge, Segment, SegmentMember
-from crm_core.services.customers import consent, merge_rules, points
+from crm_core.services.customers import accounts, consent, merge_rules, points, withdrawing
 from crm_core.services.customers.consent import OPENING
 from crm_core.services.customers.merge_rules import LOSER, SURVIVOR, Link, links
 from crm_core.vocabulary import ConsentStatus, ContactWay, HandoverState, PointKind
@@ -26,7 +26,6 @@ _CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
 _SEGMENTS: Any = Segment.__table__  # type: ignore[attr-defined]
 _OWNERS = {owner.entity: owner for owner in points.OWNERS}
-_PEOPLE = ("contact", "lead")
 _BATCH = 1_000
 _ENTITY_OF = {found.table.name: key for key, found in ENTITIES.items()}
 
@@ -38,22 +37,25 @@ Moved = dict[str, Any]
 
 def counted(session: Session, entity_key: str, loser_id: int, actor: Actor) -> tuple[tuple[tuple[tuple[str, str], int], ...], int]:
     """What would go along: (what one and many are called, how many) of what the actor may see, the most telling first, and how many records they may not see."""
+    clauses: dict[Any, list[Any]] = {}
+    for link in links(entity_key):
+        clauses.setdefault(link.table, []).append(_of(link, entity_key, loser_id))
+    for table, clause in _own_ways(entity_key, loser_id):
+        clauses.setdefault(table, []).append(clause)
+    asked: dict[tuple[str, bool], Any] = {}
+    for table, ways in clauses.items():
+        asked[table.name, False] = _count(table, or_(*ways))
+        if table.name in _ENTITY_OF:
+            asked[table.name, True] = _count(table, or_(*ways), visible(actor, _ENTITY_OF[table.name], table, with_deleted=True))
+    counts = dict(zip(asked, session.execute(select(*asked.values())).one(), strict=True))
     found: dict[tuple[str, str], int] = {}
     hidden = 0
-    for link in links(entity_key):
-        total = _count(session, _of(link, entity_key, loser_id), link.table)
-        kind = _ENTITY_OF.get(link.table.name)
-        if total and kind is not None:
-            seen = _count(
-                session, and_(_of(link, entity_key, loser_id), visible(actor, kind, link.table, with_deleted=True)), link.table
-            )
-            hidden += total - seen
-            total = seen
-        words = merge_rules.COUNTED.get(link.table.name, merge_rules.OTHER)
-        found[words] = found.get(words, 0) + total
-    for table, clause in _own_ways(entity_key, loser_id):
-        words = merge_rules.COUNTED[table.name]
-        found[words] = found.get(words, 0) + _count(session, clause, table)
+    for table in clauses:
+        total = counts[table.name, False]
+        seen = counts.get((table.name, True), total)
+        hidden += total - seen
+        words = merge_rules.COUNTED.get(table.name, merge_rules.OTHER)
+        found[words] = found.get(words, 0) + seen
     order = list(dict.fromkeys(merge_rules.COUNTED.values()))
     told = sorted(
         ((words, count) for words, count in found.items() if count), key=lambda one: (*order, merge_rules.OTHER).index(one[0])
@@ -65,13 +67,13 @@ def _own_ways(entity_key: str, record_id: int) -> Iterable[tuple[Any, Any]]:
     if entity_key in _OWNERS:
         table = _OWNERS[entity_key].model.__table__
         yield table, table.c[_OWNERS[entity_key].key] == record_id
-    if entity_key in _PEOPLE:
+    if entity_key in withdrawing.PEOPLE:
         yield _CONSENT, _CONSENT.c[f"{entity_key}_id"] == record_id
     yield _MEMBERS, _in_segments(entity_key, record_id)
 
 
-def _count(session: Session, clause: Any, table: Any) -> int:
-    return int(session.execute(select(func.count()).select_from(table).where(clause)).scalar_one())
+def _count(table: Any, *clauses: Any) -> Any:
+    return select(func.count()).select_from(table).where(*clauses).scalar_subquery()
 
 
 def _of(link: Link, entity_key: str, record_id: int) -> Any:
@@ -87,7 +89,7 @@ def _in_segments(entity_key: str, record_id: int) -> Any:
 # --- there --------------------------------------------------------------------------------------------------------------------
 
 
-def move(session: Session, entity_key: str, survivor: Any, loser: Any, written: dict[str, Any]) -> Moved:
+def move(session: Session, entity_key: str, survivor: Any, loser: Any) -> Moved:
     """Let everything that names the loser name the survivor. Gives what was moved, by column; ``fixed``: fields of the survivor that follow from it."""
     session.flush()
     if entity_key in _OWNERS:  # addresses that came by an import have no row yet
@@ -96,7 +98,7 @@ def move(session: Session, entity_key: str, survivor: Any, loser: Any, written: 
     moved: Moved = {"rows": {}}
     fixed: dict[str, Any] = {}
     if entity_key == "account":
-        fixed |= _lift(session, survivor, loser, written)
+        fixed |= _lift(session, survivor, loser)
     for link in links(entity_key):
         ids = _free(session, link, entity_key, survivor.id, loser.id)
         if entity_key == "account" and link.name == "account.parent_id":
@@ -120,18 +122,9 @@ def move(session: Session, entity_key: str, survivor: Any, loser: Any, written: 
     return {**moved, "fixed": fixed} if fixed else moved
 
 
-def _lift(session: Session, survivor: Any, loser: Any, written: dict[str, Any]) -> dict[str, Any]:
+def _lift(session: Session, survivor: Any, loser: Any) -> dict[str, Any]:
     """Where the survivor stands below the loser, directly or not, it takes the loser's place: nothing may stand above itself."""
-    table: Any = ENTITIES["account"].table
-    at, seen = survivor.parent_id, set()
-    while at is not None and at not in seen:
-        if at == loser.id:
-            return {"parent_id": loser.parent_id}
-        seen.add(at)
-        at = session.execute(select(table.c.parent_id).where(table.c.id == at)).scalar()
-    if written.get("parent_id") == survivor.id:
-        written.pop("parent_id")
-    return {}
+    return {"parent_id": loser.parent_id} if accounts.stands_above(session, survivor.parent_id, loser.id) else {}
 
 
 def _free(session: Session, link: Link, entity_key: str, survivor_id: int, loser_id: int) -> list[int]:
@@ -263,7 +256,7 @@ def settle_points(session: Session, entity_key: str, survivor: Any, loser: Any) 
 def settle_consent(session: Session, entity_key: str, survivor: Any, loser: Any) -> Moved:
     """Everything that was ever said goes along. Of two last words about the same the stricter one holds; an agreement to be written to or called holds
     only for the address or number it was given with."""
-    if entity_key not in _PEOPLE:
+    if entity_key not in withdrawing.PEOPLE:
         return {}
     column = _CONSENT.c[f"{entity_key}_id"]
     rows = session.execute(select(_CONSENT).where(column.in_((survivor.id, loser.id))).order_by(_CONSENT.c.id)).all()
@@ -276,7 +269,9 @@ def settle_consent(session: Session, entity_key: str, survivor: Any, loser: Any)
     for key, word in last[loser.id].items():
         mine = last[survivor.id].get(key)
         if mine is None:
-            silent += [word.id] if word.status is ConsentStatus.GRANTED and not _same_place(session, word.way, survivor, loser) else []
+            silent += (
+                [word.id] if word.status is ConsentStatus.GRANTED and not _same_place(session, word.way, survivor, loser) else []
+            )
         else:
             held = min((mine, word), key=lambda row: (_strictness(row), -row.at.timestamp()))
             silent.append(word.id if held is mine else mine.id)
@@ -323,7 +318,7 @@ def settle_back(session: Session, row: RecordMerge, survivor: Any, loser: Any, a
     """Addresses, numbers and words of consent go back to whose they were. A no that was said since holds for both."""
     if row.entity in _OWNERS:
         _points_back(session, row, survivor, loser)
-    if row.entity in _PEOPLE:
+    if row.entity in withdrawing.PEOPLE:
         _consent_back(session, actor, row, survivor, loser)
 
 

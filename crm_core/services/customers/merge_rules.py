@@ -112,8 +112,6 @@ SIDES = (SURVIVOR, LOSER)
 PLACES = ("street", "postcode", "city", "country")
 """An address is taken as a whole: the street of one and the town of the other would be nobody's."""
 STRICT = ("do_not_call", "do_not_email")
-_KEPT = ("handover_state", "handover_at")
-"""Written by the hand-over itself."""
 
 Now = Mapping[str, Any]
 """Field → value of a record."""
@@ -256,9 +254,7 @@ def joined(mine: str, theirs: str) -> str:
 def strict(survivor: Now, loser: Now) -> dict[str, Any]:
     """What nobody chooses: whoever wants no calls, no letters or no contact at all on one of the two records wants none."""
     written: dict[str, Any] = {key: True for key in STRICT if key in survivor and loser[key] and not survivor[key]}
-    if loser.get("preferred_channel") is PreferredChannel.NONE and survivor.get("preferred_channel") is not PreferredChannel.NONE:
-        written["preferred_channel"] = PreferredChannel.NONE
-    if survivor.get("preferred_channel") is PreferredChannel.NONE:
+    if PreferredChannel.NONE in (survivor.get("preferred_channel"), loser.get("preferred_channel")):
         written["preferred_channel"] = PreferredChannel.NONE
     return written
 

@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, or_, select
 from sqlmodel import Session
 
-from crm_core import db, events, lists, merges, records, search
+from crm_core import db, events, lists, merges, persons, records, search
 from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.fields import FieldSpec, registry, to_json
 from crm_core.kit.clock import utcnow
-from crm_core.kit.text import domain_key
-from crm_core.models import Event, PrivacyRequest, RecordMerge
+from crm_core.models import Account, Event, PrivacyRequest, RecordMerge
 from crm_core.services.collaboration import timeline
-from crm_core.services.customers import merge_moves, merge_rules, unsubscribing
+from crm_core.services.customers import accounts, merge_moves, merge_rules, unsubscribing, withdrawing
 from crm_core.services.customers.merge_rules import LOSER, SURVIVOR, Difference, Weighing
 from crm_core.vocabulary import Action, PrivacyKind, PrivacyState
 
@@ -66,7 +65,9 @@ def ahead(session: Session, actor: Actor, entity_key: str, survivor_id: int, los
     moves, hidden = merge_moves.counted(session, entity_key, loser_id, actor)
     shown = tuple(one for one in found if one.open and not any(actor.masked(entity_key, key) for key in one.keys))
     now = [records.snapshot(one, specs) for one in (survivor, loser)]
-    said = tuple(specs[key].label for key in merge_rules.strict(*now))
+    said = tuple(
+        specs[key].label for key in merge_rules.strict(*now) if now[0][key] != now[1][key] and not actor.masked(entity_key, key)
+    )
     return Ahead(
         entity_key, (titles[survivor_id], titles[loser_id]), (rows[0], rows[1]), specs, shown, said, moves, hidden, problem
     )  # fmt: skip
@@ -104,15 +105,18 @@ def merge(
         **merge_rules.strict(mine, theirs),
         **_unseen(mine, theirs),
     }
-    moved = merge_moves.move(session, entity_key, survivor, loser, written)
+    moved = merge_moves.move(session, entity_key, survivor, loser)
     written |= moved.pop("fixed", {})
-    extra = _write(session, actor, entity_key, survivor, loser, written)
+    extra = _write(session, specs, survivor, loser, written)
+    said = {key: spec for key, spec in specs.items() if any(one[key] not in (None, "") for one in (mine, theirs) if key in one)}
+    records.require_filled(said, survivor)  # what neither says can't be chosen here
     moved |= merge_moves.settle_points(session, entity_key, survivor, loser)
     moved |= merge_moves.settle_consent(session, entity_key, survivor, loser)
+    changes = records.difference(mine, {key: specs[key].value(survivor) for key in written})
     snapshot = {
         "survivor": _as_json(mine),
         "loser": _as_json(theirs),
-        "written": {key: [to_json(mine[key]), to_json(specs[key].value(survivor))] for key in written if key in specs},
+        "written": {key: [to_json(old), to_json(new)] for key, (old, new) in changes.items()},
         "extra": extra,
     }
     row = RecordMerge(
@@ -120,12 +124,11 @@ def merge(
     )
     session.add(row)
     session.flush()
-    changes = {key: (mine[key], specs[key].value(survivor)) for key in written if key in specs}
-    names = {one.id: one.name for one in (survivor, loser)}
-    told = {"who": names[loser_id], "merge": row.id}
+    away = {**_named(survivor), "into": survivor_id}
+    told = {**_named(loser), "merge": row.id}
     events.record(session, actor, f"{entity_key}.merged", survivor, changes=changes, data=told)
     records.discard(session, actor, entity_key, loser, data={"merged_into": survivor_id})
-    events.record(session, actor, f"{entity_key}.merged_away", loser, data={"who": names[survivor_id], "into": survivor_id})
+    events.record(session, actor, f"{entity_key}.merged_away", loser, data=away)
     search.index(session, entity_key, survivor)
     if entity_key == "contact" and unsubscribing.objects(survivor) and not unsubscribing.objects(mine):
         unsubscribing.objected(session, actor, [survivor_id])
@@ -160,14 +163,24 @@ def _problem(session: Session, entity_key: str, survivor: Any, loser: Any) -> st
         if survivor.converted_at is not None:
             return "Both leads were converted. Merge the contacts and accounts that they became instead."
         return "The lead that would go was converted. Keep that one, and merge the other one into it."
-    if entity_key != "account":
-        mine = (_REQUESTS.c.entity == entity_key, _REQUESTS.c.record_id.in_((survivor.id, loser.id)))
-        erased = (_REQUESTS.c.kind == PrivacyKind.ERASURE, _REQUESTS.c.state.in_((PrivacyState.RUNNING, PrivacyState.DONE)))
-        if session.execute(select(_REQUESTS.c.id).where(*mine, *erased).limit(1)).first() is not None:
-            return (
-                f"One of the two was erased on request, or is being erased. There is nothing left that a {label} could take over."
-            )
+    if _erased(session, entity_key, survivor.id, loser.id):
+        return f"One of the two was erased on request, or is being erased. There is nothing left that a {label} could take over."
     return ""
+
+
+def _erased(session: Session, entity_key: str, *ids: int) -> bool:
+    """Whether the person of one of these records was erased, or is being erased, on whichever of their records that was asked for."""
+    if entity_key not in withdrawing.PEOPLE:
+        return False
+    people = withdrawing.converted(session, [(entity_key, one) for one in ids])
+    theirs = or_(
+        *(
+            and_(_REQUESTS.c.entity == name, _REQUESTS.c.record_id.in_([one for key, one in people if key == name]))
+            for name in withdrawing.PEOPLE
+        )
+    )
+    erased = (_REQUESTS.c.kind == PrivacyKind.ERASURE, _REQUESTS.c.state.in_((PrivacyState.RUNNING, PrivacyState.DONE)))
+    return session.execute(select(_REQUESTS.c.id).where(theirs, *erased).limit(1)).first() is not None
 
 
 def _refuse_stale(session: Session, actor: Actor, entity_key: str, *known: tuple[Any, int | None]) -> None:
@@ -195,18 +208,8 @@ def _differences(
 def _leads_back(session: Session, survivor_id: int, loser: Any, now: list[dict[str, Any]]) -> bool:
     """Whether one of the two accounts stands above the other, so that the place of both follows from that."""
     return any(
-        _above(session, start["parent_id"], end) for start, end in zip(now, (loser.id, survivor_id), strict=True)
+        accounts.stands_above(session, start["parent_id"], end) for start, end in zip(now, (loser.id, survivor_id), strict=True)
     )  # fmt: skip
-
-
-def _above(session: Session, at: int | None, wanted: int) -> bool:
-    table, seen = entity("account").table, set()
-    while at is not None and at not in seen:
-        if at == wanted:
-            return True
-        seen.add(at)
-        at = session.execute(select(table.c.parent_id).where(table.c.id == at)).scalar()
-    return False
 
 
 def _weighing(session: Session, entity_key: str, specs: Mapping[str, FieldSpec], survivor: Any, loser: Any) -> Weighing:
@@ -232,20 +235,15 @@ def _unseen(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any
 
 
 def _write(
-    session: Session, actor: Actor, entity_key: str, survivor: Any, loser: Any, written: Mapping[str, Any]
+    session: Session, specs: Mapping[str, FieldSpec], survivor: Any, loser: Any, written: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Set the chosen values on the record that stays; gives what came along of fields that are out of use."""
-    specs = registry(session, entity_key)
-    extra = dict(survivor.extra or {})
-    for key, value in written.items():
-        if specs[key].custom:
-            extra[key] = to_json(value)
-        else:
-            setattr(survivor, key, value)
+    records.apply(survivor, specs, written)
+    extra = survivor.extra or {}
     forgotten = {key: value for key, value in (loser.extra or {}).items() if key not in specs and key not in extra}
     survivor.extra = {**extra, **forgotten}
-    if entity_key == "account":
-        survivor.domain = domain_key(survivor.website or "")[:253] or None
+    if isinstance(survivor, Account):
+        accounts.follow_website(survivor)
     survivor.updated_at = utcnow()  # raises the version although no field may have changed: whoever has a form open must notice
     session.add(survivor)
     session.flush()
@@ -254,6 +252,11 @@ def _write(
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: to_json(value) for key, value in values.items()}
+
+
+def _named(record: Any) -> dict[str, str]:
+    """What the log calls the other one, and what kind of record that is: not every role reads the names of each kind."""
+    return {"who": record.name, persons.WHO_IS: record.__table__.name}
 
 
 # --- afterwards ---------------------------------------------------------------------------------------------------------------
@@ -295,7 +298,7 @@ def undo(session: Session, actor: Actor, merge_id: int) -> tuple[Any, list[str]]
     survivor = records.get(session, actor, row.entity, row.survivor_id, action=Action.EDIT)
     loser = records.get(session, actor, row.entity, row.loser_id, action=Action.DELETE, with_deleted=True)
     _refuse_later(session, actor, row)
-    if not row.snapshot or _problem_of_erasure(session, row):
+    if not row.snapshot or _erased(session, row.entity, row.survivor_id, row.loser_id):
         raise Conflict(f"The data of this {label} were erased since. There is nothing to take apart.")
     specs = registry(session, row.entity)
     objected = {key: True for key in merge_rules.STRICT if key in specs and _said_since(row, key, getattr(survivor, key))}
@@ -312,7 +315,7 @@ def undo(session: Session, actor: Actor, merge_id: int) -> tuple[Any, list[str]]
     merge_moves.settle_back(session, row, survivor, loser, actor)
     for one, other in ((survivor, loser), (loser, survivor)):
         search.index(session, row.entity, one)
-        events.record(session, actor, f"{row.entity}.merge_undone", one, data={"who": other.name})
+        events.record(session, actor, f"{row.entity}.merge_undone", one, data=_named(other))
     events.record(session, actor, f"{row.entity}.restored", loser)
     return loser, [specs[key].label for key in kept]
 
@@ -338,12 +341,6 @@ def _refuse_later(session: Session, actor: Actor, row: RecordMerge) -> None:
         raise Conflict(f"{name} was merged in later. Take that apart first.")
 
 
-def _problem_of_erasure(session: Session, row: RecordMerge) -> bool:
-    mine = (_REQUESTS.c.entity == row.entity, _REQUESTS.c.record_id.in_((row.survivor_id, row.loser_id)))
-    erased = (_REQUESTS.c.kind == PrivacyKind.ERASURE, _REQUESTS.c.state.in_((PrivacyState.RUNNING, PrivacyState.DONE)))
-    return session.execute(select(func.count()).select_from(_REQUESTS).where(*mine, *erased)).scalar_one() > 0
-
-
 def _said_since(row: RecordMerge, key: str, now: Any) -> bool:
     """Whether somebody asked not to be called or written to after the merge: that holds for both."""
     after = row.snapshot["written"].get(key, [None, row.snapshot["survivor"].get(key)])[1]
@@ -352,25 +349,18 @@ def _said_since(row: RecordMerge, key: str, now: Any) -> bool:
 
 def _write_back(session: Session, row: RecordMerge, specs: Mapping[str, FieldSpec], survivor: Any) -> list[str]:
     """Set back what the merge wrote; gives the fields that somebody changed since, which stay."""
-    kept: list[str] = []
-    extra = dict(survivor.extra or {})
-    for key, (before, after) in row.snapshot["written"].items():
-        spec = specs.get(key)
-        if spec is None:
-            continue
-        if to_json(spec.value(survivor)) != after:
-            kept.append(key)
-        elif spec.custom:
-            extra[key] = before
-        else:
-            setattr(survivor, key, timeline.typed(spec, before))
-    for key, value in row.snapshot["extra"].items():
-        if extra.get(key) == value:
-            extra.pop(key, None)
-    if extra != (survivor.extra or {}):
-        survivor.extra = extra
-    if row.entity == "account":
-        survivor.domain = domain_key(survivor.website or "")[:253] or None
+    written = {key: pair for key, pair in row.snapshot["written"].items() if key in specs}
+    kept = [key for key, (_before, after) in written.items() if to_json(specs[key].value(survivor)) != after]
+    back = {key: before for key, (before, _after) in written.items() if key not in kept}
+    records.apply(
+        survivor, specs, {key: one if specs[key].custom else timeline.typed(specs[key], one) for key, one in back.items()}
+    )
+    extra, forgotten = survivor.extra or {}, row.snapshot["extra"]
+    rest = {key: value for key, value in extra.items() if key not in forgotten or forgotten[key] != value}
+    if rest != extra:
+        survivor.extra = rest
+    if isinstance(survivor, Account):
+        accounts.follow_website(survivor)
     survivor.updated_at = utcnow()
     session.add(survivor)
     session.flush()

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.clock import today, utcnow
@@ -19,16 +19,19 @@ from crm_core.models import (
     Handover,
     Lead,
     Order,
+    PrivacyRequest,
     Segment,
     SegmentMember,
+    Survey,
+    SurveyInvitation,
     Task,
     Ticket,
 )
 from crm_core.services import crud
-from crm_core.services.admin import organisation
+from crm_core.services.admin import audit, custom_fields, organisation
 from crm_core.services.admin.privacy import rows as privacy_rows
 from crm_core.services.collaboration import activities, following, timeline
-from crm_core.services.customers import accounts, consent, contacts, merge_rules, merging
+from crm_core.services.customers import accounts, consent, contacts, merge_moves, merge_rules, merging
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import (
     ActivityKind,
@@ -36,6 +39,8 @@ from crm_core.vocabulary import (
     ContactWay,
     HandoverState,
     PreferredChannel,
+    PrivacyKind,
+    PrivacyState,
     Purpose,
     SegmentOf,
 )
@@ -427,3 +432,80 @@ def test_an_agreement_to_be_called_goes_along_with_the_number_however_it_is_writ
     do(consent.record, root, "contact", goes, **said)
     fold_in(root, stays, goes, choices={"phone": "survivor"})
     assert [row["is_latest"] for row in look(consent.history, root, "contact", stays)] == [True]
+
+
+def test_a_company_whose_name_is_hidden_is_not_named_by_the_log_of_a_merge(cast):
+    root = cast["root"]
+    stays, goes = (do(accounts.create, root, {"name": name}).id for name in ("Acme Holding", "Globex"))
+    merge_id = fold_in(root, stays, goes, "account", choices={"name": "survivor"})
+    do(merging.undo, root, merge_id)
+
+    def told(actor):
+        shown = [item.data for item in look(timeline.find, actor, "account", stays)[0]]
+        audited = look(audit.find, actor, entity="account", record_id=stays).rows
+        return str(shown) + " · ".join(row["entry"].sentence for row in audited)
+
+    no_people = replace(root, masks=frozenset({("contact", "name")}))
+    no_firms = replace(root, masks=frozenset({("account", "name")}))
+    for actor in (root, no_people):
+        assert "merged Globex into this account" in told(actor) and "took the merge with Globex apart again" in told(actor)
+    assert "Globex" not in told(no_firms) and "Acme" not in told(no_firms)
+
+
+def test_what_a_merge_does_not_change_is_neither_told_nor_kept(cast):
+    root = cast["root"]
+    stays = person(root, preferred_channel="none")
+    goes = person(root, preferred_channel="none", do_not_call=True)
+    assert look(merging.ahead, root, "contact", stays, goes).strict == ("Do not call",)
+    blind = replace(root, masks=frozenset({("contact", "do_not_call")}))
+    assert look(merging.ahead, blind, "contact", stays, goes).strict == ()
+    merge_id = fold_in(root, stays, goes)
+    merged = next(item for item in look(timeline.find, root, "contact", stays)[0] if item.sentence.startswith("merged"))
+    assert merged.data["fields"] == "do not call"
+    do(contacts.update, root, stays, {"preferred_channel": "any"})
+    assert do(merging.undo, root, merge_id)[1] == []
+
+
+def test_who_was_erased_by_another_of_their_records_is_not_merged_nor_taken_apart(any_cast):
+    root = any_cast["root"]
+    lead, other = (do(leads.create, root, {"name": "Jo Doe"}).id for _ in range(2))
+    contact = do(leads.convert, root, lead).contact_id
+    merge_id = fold_in(root, lead, other, "lead")
+    third = do(leads.create, root, {"name": "Jo Doe"}).id
+    assert look(merging.ahead, root, "lead", lead, third).problem == ""
+    done = {"kind": PrivacyKind.ERASURE, "state": PrivacyState.DONE, "asked_on": today(), "due_on": today()}
+    put(root, PrivacyRequest(entity="contact", record_id=contact, **done))
+    assert "erased on request" in look(merging.ahead, root, "lead", lead, third).problem
+    with pytest.raises(Conflict, match="erased"):
+        fold_in(root, lead, third, "lead")
+    with pytest.raises(Conflict, match="erased since"):
+        do(merging.undo, root, merge_id)
+
+
+def test_what_a_record_needs_is_not_chosen_away(cast):
+    root = cast["root"]
+    stays, goes = person(root), person(root)
+    key = do(custom_fields.create, root, "contact", label="Branch", kind="text", required=True).key
+    full = person(root, **{key: "Steel"})
+    assert do(merging.merge, root, "contact", stays, goes).id, "neither says it: nothing to choose"
+    with pytest.raises(Invalid, match="Branch is needed"):
+        fold_in(root, stays, full, choices={key: "survivor"})
+    merge_id = fold_in(root, stays, full)
+    assert one(Contact, stays).extra[key] == "Steel"
+    do(merging.undo, root, merge_id)
+    assert not one(Contact, stays).extra.get(key)
+
+
+def test_what_names_a_record_twice_moves_along_once_and_is_counted_in_one_question(any_cast):
+    root = any_cast["root"]
+    goes = person(root)
+    survey = put(root, Survey(name="How was it?"))[0]
+    put(root, SurveyInvitation(survey_id=survey, contact_id=goes, entity="contact", record_id=goes, dedupe_key="one"))
+    asked = []
+
+    def moves(session, actor):
+        event.listen(session.connection(), "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement))
+        return merge_moves.counted(session, "contact", goes, actor)
+
+    assert look(moves, root) == (((("survey", "surveys"), 1),), 0)
+    assert len(asked) == 1
