@@ -10,6 +10,7 @@ from crm_core.access import Actor
 from crm_core.kit.text import clip
 from crm_core.services.collaboration import activities, following, pins, timeline, timeline_rules
 from crm_core.services.collaboration.timeline import Item
+from crm_core.services.customers import merging
 from crm_core.services.helpdesk import calendars
 from crm_core.vocabulary import Action, ActivityKind, CallOutcome, Via, Way
 from ui import format as fmt
@@ -156,10 +157,12 @@ def feed(entity_key: str, record_id: int) -> None:
     elif not items and not on_top:
         logged = "What you log above, and every change," if entity_key in timeline.LINKS else "Every change"
         st.caption(f"Nothing here yet. {logged} will stand here.")
+    merged = merging.may_merge(actor, entity_key) and any(item.kind == "event" and "merge" in item.data for item in items)
+    apart = load(merging.of, entity_key, record_id) if merged else []
     for item in items:
         entry(actor, item)
-        if item.kind == "event" and "merge" in item.data:
-            apart_button(entity_key, record_id, item.data["merge"])
+        if item.kind == "event" and item.data.get("merge") in apart:
+            apart_button(entity_key, item.data["merge"])
         if tools:
             tools(item)
     if sorting:

@@ -9,15 +9,16 @@ import streamlit as st
 from crm_core import lists
 from crm_core.access import Actor
 from crm_core.entities import entity
+from crm_core.fields import registry
 from crm_core.kit.text import clip
 from crm_core.services.customers import duplicates, merging
 from crm_core.services.customers.merge_rules import BOTH, LOSER, SURVIVOR, Difference
 from crm_core.services.customers.merging import Ahead
-from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
 from ui.actions import load, perform, show_problems, tell
 from ui.components.header import Rare
 from ui.components.picker import picker
+from ui.components.record_page import name_of
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -84,8 +85,6 @@ def _found(entity_key: str, record_id: int, query: str) -> dict[int, str]:
 
 
 def _shown_fields(session: Any, actor: Actor, entity_key: str) -> tuple[str, ...]:
-    from crm_core.fields import registry
-
     known = registry(session, entity_key)
     return tuple(key for key in _BESIDE if key in known and not actor.masked(entity_key, key))
 
@@ -96,8 +95,7 @@ def plain(text: str) -> str:
 
 
 def _called(entity_key: str, row: Mapping[str, Any], fields: tuple[str, ...]) -> str:
-    name = f"{entity(entity_key).label} {row['id']}" if row["name"] == lists.MASK else str(row["name"])
-    return " · ".join([name, *[str(row[key]) for key in fields if row.get(key)][:2]])
+    return " · ".join([name_of(entity_key, row), *[str(row[key]) for key in fields if row.get(key)][:2]])
 
 
 # --- side by side ---------------------------------------------------------------------------------------------------------------
@@ -107,9 +105,8 @@ def _compare(entity_key: str, record_id: int, other_id: int, label: str, stay: b
     actor = current_actor()
     first, second = sorted((record_id, other_id))
     pair = f"merge_{entity_key}_{first}_{second}"
-    kept = _which_stays(actor, entity_key, record_id, other_id, pair)
-    gone = other_id if kept == record_id else record_id
-    ahead = load(merging.ahead, entity_key, kept, gone)
+    ahead = _which_stays(actor, entity_key, record_id, other_id, pair)
+    kept, gone = (row["id"] for row in ahead.rows)
     now = {row["id"]: row["version"] for row in ahead.rows}
     drawn = st.session_state.setdefault(f"_drawn_{pair}", now)
     if ahead.problem:
@@ -127,28 +124,33 @@ def _compare(entity_key: str, record_id: int, other_id: int, label: str, stay: b
         merging.merge, entity_key, kept, gone, choices=choices, survivor_version=drawn[kept], loser_version=drawn[gone]
     )  # fmt: skip
     if done is not None:
+        st.session_state.pop(f"_drawn_{pair}", None)
         st.session_state[_JUST] = (entity_key, kept, done.id, ahead.titles)
         if not stay:
             go(entity(entity_key).page, id=kept)
         st.rerun()
 
 
-def _which_stays(actor: Actor, entity_key: str, record_id: int, other_id: int, pair: str) -> int:
-    """Which of the two stays: the one whose page is open, unless only the other one can."""
+def _which_stays(actor: Actor, entity_key: str, record_id: int, other_id: int, pair: str) -> Ahead:
+    """What a merge would mean for the one that is to stay: the one whose page is open, unless only the other one can."""
     ahead = load(merging.ahead, entity_key, record_id, other_id)
+    either = {record_id: ahead}
+    if ahead.problem:
+        either[other_id] = load(merging.ahead, entity_key, other_id, record_id)
     rows = {row["id"]: row for row in ahead.rows}
     titles = dict(zip((record_id, other_id), ahead.titles, strict=True))
-    only_other = bool(ahead.problem) and not load(merging.ahead, entity_key, other_id, record_id).problem
-    fields = load(_shown_fields, entity_key)
+    only_other = bool(ahead.problem) and not either[other_id].problem
+    fields = [key for key in _BESIDE if key in ahead.specs and not actor.masked(entity_key, key)]
     beside = []
     for one in (record_id, other_id):
         known = [str(rows[one][key]) for key in fields if rows[one].get(key)][:2]
         beside.append(plain(" · ".join([*known, f"since {fmt.day(actor, fmt.local(actor, rows[one]['created_at']).date())}"])))
     with st.container(key="merge_stays"):
-        return st.radio(
+        kept = st.radio(
             "Which one stays?", [record_id, other_id], index=int(only_other), format_func=lambda one: fmt.md(titles[one][:80]), captions=beside,
             horizontal=True, width="stretch", key=f"{pair}_stays", help="The other one goes to the bin. Links to it lead to this one.",
         )  # fmt: skip
+    return either.get(kept) or load(merging.ahead, entity_key, kept, record_id)
 
 
 def _choices(actor: Actor, ahead: Ahead, both: tuple[int, int], pair: str) -> dict[str, str]:
@@ -179,7 +181,7 @@ def _choice(actor: Actor, ahead: Ahead, one: Difference, both: tuple[int, int], 
     words[BOTH] = "Both, one below the other"
     index = next(at for at, option in enumerate(options) if sides[option] == one.proposed)
     chosen = st.radio(
-        one.label,
+        fmt.md(one.label),
         options,
         index=index,
         format_func=lambda option: words[option],
@@ -196,8 +198,7 @@ def _words(actor: Actor, ahead: Ahead, one: Difference, row: Mapping[str, Any]) 
         spec, raw = ahead.specs[key], row[key]
         if raw in (None, ""):
             continue
-        text = fmt.money(actor, raw) if spec.kind is FieldKind.MONEY else fmt.value(actor, spec, raw, row.get(f"{key}.title"))
-        said.append(text)
+        said.append(fmt.value(actor, spec, raw, row.get(f"{key}.title")))
     return plain(clip(", ".join(said), _LONGEST)) if said else ":gray[nothing]"
 
 
@@ -230,35 +231,27 @@ def merged_note(entity_key: str, record_id: int | None = None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="just_merged"):
         st.markdown(f":material/merge: **{fmt.md(titles[1][:80])}** was merged {where}.", width="content")
         if st.button("Undo", icon=":material/undo:", key="merge_undo"):
-            take_apart(merge_id)
+            take_apart(kind, merge_id)
             st.rerun()
         if st.button(icon=":material/close:", key="merge_hide", type="tertiary", **fmt.icon_only("Hide this note")):
             st.session_state.pop(_JUST, None)
             st.rerun()
 
 
-def apart_button(entity_key: str, record_id: int, merge_id: int) -> None:
-    """Under the entry of a merge in the timeline: the way back, as long as there is one."""
-    if merge_id not in {one.id for one in load(merging.of, entity_key, record_id)}:
-        return
-    if current_actor().can(entity_key, Action.DELETE) and st.button(
-        "Take apart", icon=":material/undo:", key=f"apart_{merge_id}", type="tertiary"
-    ):
-        take_apart(merge_id)
+def apart_button(entity_key: str, merge_id: int) -> None:
+    """Under the entry of a merge in the timeline: the way back."""
+    if st.button("Take apart", icon=":material/undo:", key=f"apart_{merge_id}", type="tertiary"):
+        take_apart(entity_key, merge_id)
         st.rerun()
 
 
-def take_apart(merge_id: int) -> None:
+def take_apart(entity_key: str, merge_id: int) -> None:
     """Undo a merge and say what came of it."""
     done: Any = perform(merging.undo, merge_id)
     if done is None:
         return
     st.session_state.pop(_JUST, None)
     record, kept = done
-    tell(f"Taken apart: {'the other one' if current_actor().masked(_kind(record), 'name') else record.name} is back.", "ok")
+    tell(f"Taken apart: {'the other one' if current_actor().masked(entity_key, 'name') else record.name} is back.", "ok")
     if kept:
         tell(f"Changed since the merge, and so kept here: {', '.join(kept)}.", "ok")
-
-
-def _kind(record: Any) -> str:
-    return str(record.__table__.name)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, and_, delete, func, insert, select, update
 from sqlmodel import Session
 
-from crm_core import db
+from crm_core import db, erased
 from crm_core.access import Actor
 from crm_core.db import read_session
 from crm_core.entities import entity
@@ -223,19 +223,16 @@ def traits(session: Session, entity_key: str, ids: Iterable[int]) -> dict[int, T
     for row in _in_parts(session, select(*columns).where(table.c.deleted_at.is_(None)), table.c.id, wanted):
         own = more.get(row.id, {})
         emails = {*own.get(PointKind.EMAIL, ()), *([email_key(row.email)] if row.email else [])}
-        phones = {_tail(one) for one in (*own.get(PointKind.PHONE, ()), *([phone_key(row.phone)] if row.phone else []))}
+        phones = {
+            erased.key_of(PointKind.PHONE, one)
+            for one in (*own.get(PointKind.PHONE, ()), *([phone_key(row.phone)] if row.phone else []))
+        }
         domain = domain_key(getattr(row, "website", None) or "")
         found[row.id] = Traits(
             name_key(row.name, company=entity_key == "account"), frozenset(emails), frozenset(phones - {""}),
             "" if domain in FREE_MAIL else domain, str(getattr(row, place) or "").strip().casefold(),
         )  # fmt: skip
     return found
-
-
-def _tail(number: str) -> str:
-    """The last digits of a number, which are the same with and without the country's; "" for what is too short to tell."""
-    digits = "".join(one for one in number if one.isdigit())
-    return digits[-8:] if len(digits) >= 6 else ""
 
 
 def values(session: Session, entity_key: str, ids: Iterable[int]) -> dict[int, int]:

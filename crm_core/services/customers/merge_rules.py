@@ -46,9 +46,6 @@ OWN_WAY = ("contact_point", "account_point", "consent", "segment_member")
 PARKED = ("deal_contact",)
 """Tables in which one person stands once, whoever reads them: what stands with both is put aside, and comes back when the merge is taken apart."""
 
-NAMES = ("account_id", "contact_id", "lead_id")
-"""What columns that name such a record are called where they have no foreign key."""
-
 COUNTED = {
     "contact": ("person", "people"), "deal": ("deal", "deals"), "lead": ("lead", "leads"), "sales_order": ("order", "orders"), "ticket": ("ticket", "tickets"),
     "activity": ("activity", "activities"), "task": ("task", "tasks"), "attachment": ("file", "files"), "campaign_member": ("campaign", "campaigns"),

@@ -44,16 +44,6 @@ class Ahead:
     problem: str
 
 
-@dataclass(frozen=True)
-class Done:
-    """A merge as a screen needs it. ``title``: what the record that went in is called, as the actor may read it."""
-
-    id: int
-    loser_id: int
-    title: str
-    at: datetime
-
-
 def ahead(session: Session, actor: Actor, entity_key: str, survivor_id: int, loser_id: int) -> Ahead:
     """What a merge would mean, before it is done. Raises NotFound and NotPermitted as ``merge`` does."""
     survivor, loser = _both(session, actor, entity_key, survivor_id, loser_id)
@@ -262,17 +252,11 @@ def _named(record: Any) -> dict[str, str]:
 # --- afterwards ---------------------------------------------------------------------------------------------------------------
 
 
-def of(session: Session, actor: Actor, entity_key: str, record_id: int) -> list[Done]:
-    """The merges into a record that can be taken apart, the newest first."""
+def of(session: Session, actor: Actor, entity_key: str, record_id: int) -> list[int]:
+    """The numbers of the merges into a record that can be taken apart, the newest first."""
     records.get(session, actor, entity_key, record_id)
     mine = (_MERGES.c.entity == entity_key, _MERGES.c.survivor_id == record_id, _MERGES.c.undone_at.is_(None))
-    rows = session.execute(
-        select(_MERGES.c.id, _MERGES.c.loser_id, _MERGES.c.created_at).where(*mine).order_by(_MERGES.c.id.desc())
-    )
-    found = rows.all()
-    titles = lists.titles(session, actor, entity_key, [row.loser_id for row in found])
-    label = entity(entity_key).label
-    return [Done(row.id, row.loser_id, titles.get(row.loser_id, f"{label} {row.loser_id}"), row.created_at) for row in found]
+    return list(session.execute(select(_MERGES.c.id).where(*mine).order_by(_MERGES.c.id.desc())).scalars())
 
 
 def may_merge(actor: Actor, entity_key: str) -> bool:

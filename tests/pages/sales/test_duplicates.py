@@ -1,5 +1,6 @@
 """Merging from a record's menu, the review of duplicates, and old links."""
 
+from crm_core.services.admin import custom_fields
 from crm_core.services.customers import contacts, merging
 from tests.crm_core.services.customers.test_duplicate_scan import scan
 from tests.crm_core.services.customers.test_merging import person
@@ -27,8 +28,32 @@ def test_a_merge_is_chosen_side_by_side_and_taken_apart(cast):
     assert (kept.name, kept.city) == ("Maria C. Lopez", "Bonn")
     page = open_screen(root, "contact", id=stays)
     done = look(merging.of, root, "contact", stays)[0]
-    page.button(key=f"apart_{done.id}").click().run()
+    page.button(key=f"apart_{done}").click().run()
     assert not page.exception and look(merging.of, root, "contact", stays) == []
+
+
+def test_the_dialog_asks_once_and_shows_the_label_of_a_field_as_it_is(cast, monkeypatch):
+    root = cast["root"]
+    key = do(custom_fields.create, root, "contact", label="Size *big*", kind="text").key
+    stays, goes = (person(root, email="maria@example.com", **{key: size}) for size in ("One", "Two"))
+    asked = []
+
+    def counting(*args):
+        asked.append(args[2:])
+        return ahead(*args)
+
+    ahead = merging.ahead
+    monkeypatch.setattr(merging, "ahead", counting)
+    app = draw_alone(root, merge_dialog, "contact", stays)
+    app.radio(key=f"merge_likely_contact_{stays}").set_value(goes).run()
+    pair = f"merge_contact_{stays}_{goes}"
+    assert asked == [("contact", stays, goes)]
+    assert app.radio(key=f"{pair}_{key}").label == "Size \\*big\\*"
+    app.radio(key=f"{pair}_stays").set_value(goes).run()
+    assert not app.exception and asked[1:] == [("contact", stays, goes), ("contact", goes, stays)]
+    app.radio(key=f"{pair}_stays").set_value(stays).run()
+    app.button(key="merge_yes").click().run()
+    assert f"_drawn_{pair}" not in app.session_state
 
 
 def test_an_old_link_leads_to_the_one_that_stayed(cast):
