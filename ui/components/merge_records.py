@@ -61,7 +61,7 @@ def _other(entity_key: str, record_id: int, label: str) -> int | None:
     likely = {hit.id: hit for hit in load(duplicates.likely, entity_key, record_id)}
     chosen = None
     if likely:
-        rows = {hit_id: f"{fmt.md(hit.title[:80])}" for hit_id, hit in likely.items()}
+        rows = _unlike({hit_id: fmt.md(hit.title[:80]) for hit_id, hit in likely.items()})
         beside = [fmt.md(", ".join(hit.reasons)) for hit in likely.values()]
         chosen = st.radio(
             "Probably the same", list(rows), index=None, format_func=lambda one: rows[one], captions=beside, key=f"merge_likely_{entity_key}_{record_id}"
@@ -92,6 +92,16 @@ def _shown_fields(session: Any, actor: Actor, entity_key: str) -> tuple[str, ...
 def plain(text: str) -> str:
     """A value as Markdown in which an e-mail address is no link: beside a choice, a click shall choose."""
     return fmt.md(text).replace("@", "@\u2060")
+
+
+def _unlike(words: Mapping[Any, str]) -> dict[Any, str]:
+    """Options with what they are called, no two alike: what is chosen comes back by its words. Those that are, differ in a sign that nobody sees."""
+    found: dict[Any, str] = {}
+    for option, called in words.items():
+        while called in found.values():
+            called += "\u2060"
+        found[option] = called
+    return found
 
 
 def _called(entity_key: str, row: Mapping[str, Any], fields: tuple[str, ...]) -> str:
@@ -138,7 +148,7 @@ def _which_stays(actor: Actor, entity_key: str, record_id: int, other_id: int, p
     if ahead.problem:
         either[other_id] = load(merging.ahead, entity_key, other_id, record_id)
     rows = {row["id"]: row for row in ahead.rows}
-    titles = dict(zip((record_id, other_id), ahead.titles, strict=True))
+    titles = _unlike({one: fmt.md(title[:80]) for one, title in zip((record_id, other_id), ahead.titles, strict=True)})
     only_other = bool(ahead.problem) and not either[other_id].problem
     fields = [key for key in _BESIDE if key in ahead.specs and not actor.masked(entity_key, key)]
     beside = []
@@ -147,7 +157,7 @@ def _which_stays(actor: Actor, entity_key: str, record_id: int, other_id: int, p
         beside.append(plain(" · ".join([*known, f"since {fmt.day(actor, fmt.local(actor, rows[one]['created_at']).date())}"])))
     with st.container(key="merge_stays"):
         kept = st.radio(
-            "Which one stays?", [record_id, other_id], index=int(only_other), format_func=lambda one: fmt.md(titles[one][:80]), captions=beside,
+            "Which one stays?", [record_id, other_id], index=int(only_other), format_func=lambda one: titles[one], captions=beside,
             horizontal=True, width="stretch", key=f"{pair}_stays", help="The other one goes to the bin. Links to it lead to this one.",
         )  # fmt: skip
     return either.get(kept) or load(merging.ahead, entity_key, kept, record_id)
@@ -177,8 +187,8 @@ def _choice(actor: Actor, ahead: Ahead, one: Difference, both: tuple[int, int], 
     kept, gone = (row["id"] for row in ahead.rows)
     options: list[Any] = [*both, *[BOTH] * (BOTH in one.options)]
     sides = {kept: SURVIVOR, gone: LOSER, BOTH: BOTH}
-    words: dict[Any, str] = {row_id: _words(actor, ahead, one, row) for row_id, row in zip((kept, gone), ahead.rows, strict=True)}
-    words[BOTH] = "Both, one below the other"
+    rows = {row["id"]: row for row in ahead.rows}
+    words = _unlike({**{row_id: _words(actor, ahead, one, rows[row_id]) for row_id in both}, BOTH: "Both, one below the other"})
     index = next(at for at, option in enumerate(options) if sides[option] == one.proposed)
     chosen = st.radio(
         fmt.md(one.label),

@@ -51,9 +51,20 @@ def test_the_dialog_asks_once_and_shows_the_label_of_a_field_as_it_is(cast, monk
     assert app.radio(key=f"{pair}_{key}").label == "Size \\*big\\*"
     app.radio(key=f"{pair}_stays").set_value(goes).run()
     assert not app.exception and asked[1:] == [("contact", stays, goes), ("contact", goes, stays)]
-    app.radio(key=f"{pair}_stays").set_value(stays).run()
+
+
+def test_of_two_that_are_called_the_same_the_chosen_one_stays(cast):
+    root = cast["root"]
+    stays, goes = (person(root, email="maria@example.com", description="x" * 200 + end) for end in "ab")
+    app = draw_alone(root, merge_dialog, "contact", stays)
+    app.radio(key=f"merge_likely_contact_{stays}").set_value(goes).run()
+    pair = f"merge_contact_{stays}_{goes}"
+    app.radio(key=f"{pair}_description").set_value(stays).run()
+    assert (app.radio(key=f"{pair}_stays").value, app.radio(key=f"{pair}_description").value) == (stays, stays)
     app.button(key="merge_yes").click().run()
-    assert f"_drawn_{pair}" not in app.session_state
+    kept = look(lambda session, _actor: session.get(contacts.Contact, stays), root)
+    assert kept.deleted_at is None and kept.description.endswith("a")
+    assert len(look(merging.of, root, "contact", stays)) == 1 and f"_drawn_{pair}" not in app.session_state
 
 
 def test_an_old_link_leads_to_the_one_that_stayed(cast):
