@@ -256,6 +256,7 @@ HELPERS = {
     "analytics/sharing.py note_view": "the door of shared pages",
     "sales/shop_orders.py check_cart": "the worker, as the person who acts for the shop",
     "sales/leads.py status_of": "the id of a lookup",
+    "customers/accounts.py stands_above": "part of saving and merging accounts, which ask",
     "collaboration/outward.py chosen": "names of fields, no record",
 }
 """Functions that other services share, with the reason why they know no actor."""
