@@ -4,7 +4,7 @@ Babel parses locale and pattern for every value, a third of a millisecond each; 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from typing import Any
@@ -195,3 +195,12 @@ def instant(value: datetime, locale: str) -> str:
 def time_of_day(value: datetime, locale: str) -> str:
     """The time of a naive local instant."""
     return format_time(value, "short", locale=locale_of(locale)).replace("\u202f", " ")
+
+
+@lru_cache(maxsize=64)
+def clock_face(locale: str) -> tuple[str, str, bool]:
+    """How times are written before and after noon, with ``{h}`` or ``{hh}`` (two digits) and ``{m}`` in them; whether hours are counted to twelve."""
+    early, late = (time_of_day(datetime(2000, 1, 1, hour, 59, tzinfo=UTC), locale).replace("59", "{m}") for hour in (1, 13))
+    early = early.replace("01", "{hh}").replace("1", "{h}")
+    hour = "{hh}" if "{hh}" in early else "{h}"
+    return early, late.replace("13", hour).replace("01", hour).replace("1", hour), "13" not in late

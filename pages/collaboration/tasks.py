@@ -45,7 +45,7 @@ def new_task() -> None:
 def nothing_yet() -> None:
     title = "Nothing planned for you" if mine else "No open tasks"
     box = empty_state(title, "Plan something here, or on the deal, ticket or customer that it is about.", icon="task_alt")
-    if actor.can("task", Action.CREATE) and box.button("New task", type="primary", icon=":material/add:", key="first_task"):
+    if actor.can("task", Action.CREATE) and box.button("New task", icon=":material/add:", key="first_task"):
         new_task()
 
 

@@ -31,15 +31,13 @@ def about(person: dict[str, Any]) -> None:
         format_func=lambda one: one or f"As the workspace ({home})",
         key=f"{key}_zone",
     )
-    place = [
-        ("E-mail", person["email"]),
-        ("Roles", ", ".join(person["roles"])),
-        ("Team", person["team"]),
-        ("Reports to", person["manager"]),
-    ]
-    for word, text in place:
-        if text:
-            st.text(f"{word}: {text}")  # as Markdown the address would become a link, pale as the caption around it
+    place = {
+        "E-mail": person["email"],
+        "Roles": ", ".join(person["roles"]),
+        "Team": person["team"],
+        "Reports to": person["manager"],
+    }
+    st.table({word: fmt.md(text) for word, text in place.items() if text}, border="horizontal")
     if st.button("Save", type="primary", key="me_save"):
         if perform(users.update_me, name=name, timezone=zone, success="Saved.") is not None:
             st.rerun()

@@ -18,7 +18,7 @@ pipelines = load(deals.pipelines)
 
 actions = header(
     "Pipeline",
-    "Drag a card to change its stage; with the keyboard, Shift and the arrow keys" if may_edit else "Open deals by stage",
+    "Drag a card to its stage, or press Shift and an arrow key" if may_edit else "Open deals by stage",
 )
 if actions.button("List", icon=":material/view_list:", key="to_list"):
     go("deals")

@@ -126,7 +126,7 @@ elif not rows:
         "Make one of a saved view, a segment or a campaign: each person comes up once, with what you know of them, and whoever sleeps or wants no calls is passed over.",
         icon="phone_forwarded",
     )
-    if may and box.button("Make a list", type="primary", icon=":material/add:", key="first_dial"):
+    if may and box.button("Make a list", icon=":material/add:", key="first_dial"):
         list_dialog(None)
 for row in rows:
     card(row)

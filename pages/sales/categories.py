@@ -65,7 +65,7 @@ if not found:
     may_create = actor.can("product", Action.CREATE)
     begin = "start with the two or three you talk about." if may_create else "whoever keeps the products makes them."
     box = empty_state("No categories yet", f"Groups make figures by product readable: {begin}", icon="category")
-    if may_create and box.button("New category", type="primary", icon=":material/add:", key="first_category"):
+    if may_create and box.button("New category", icon=":material/add:", key="first_category"):
         new_category()
     st.stop()
 for one in found:

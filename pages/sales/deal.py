@@ -120,11 +120,12 @@ with st.grid(4, min_column_width=150):
         height="stretch",
     )
     closing = row["closed_on"] if outcome is not StageKind.OPEN else row["expected_close_on"]
+    passed = outcome is StageKind.OPEN and isinstance(closing, date) and closing < fmt.clock.today(actor.timezone)
     st.metric(
         "Closed" if outcome is not StageKind.OPEN else "Expected close",
         fmt.day_and_month(actor, closing),
-        delta=str(closing.year) if isinstance(closing, date) else None,
-        delta_color="off",
+        delta=f"{closing.year}{' · passed' if passed else ''}" if isinstance(closing, date) else None,
+        delta_color="red" if passed else "off",
         delta_arrow="off",
         border=True,
         height="stretch",
@@ -138,7 +139,8 @@ with left:
     log_box("deal", deal_id, row["contact_id"])
     feed("deal", deal_id)
 with right:
-    next_steps("deal", deal_id, agreed=bool(row["next_step"] or row["next_step_on"]))
+    step = (row["next_step"], fmt.ago(actor, row["next_step_on"]) if row["next_step_on"] else "")
+    next_steps("deal", deal_id, agreed=" · ".join(str(part) for part in step if part))
     automations_card(automated, "deal", deal_id)
     score_card("deal", deal_id)
     decision_card("deal", deal_id)

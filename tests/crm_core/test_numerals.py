@@ -84,3 +84,16 @@ def test_days_are_typed_in_the_order_of_the_locale_with_the_whole_year():
         "en_US": "MM/DD/YYYY", "en_GB": "DD/MM/YYYY", "de_DE": "DD.MM.YYYY", "sv_SE": "YYYY-MM-DD", "ja_JP": "YYYY/MM/DD", "nl_NL": "DD-MM-YYYY",
         "hu_HU": "YYYY.MM.DD",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("locale", "face"),
+    [
+        ("en_US", ("{h}:{m} AM", "{h}:{m} PM", True)),
+        ("ko_KR", ("AM {h}:{m}", "PM {h}:{m}", True)),
+        ("de_DE", ("{hh}:{m}", "{hh}:{m}", False)),
+        ("fi_FI", ("{h}.{m}", "{h}.{m}", False)),
+    ],
+)
+def test_the_calendar_writes_times_as_the_locale_does(locale, face):
+    assert numerals.clock_face(locale) == face

@@ -1,12 +1,17 @@
 const HOUR = 48, STEP = 15, NARROW = 640
 const pad = (n) => String(n).padStart(2, "0")
-const clock = (minutes) => `${pad(Math.floor(minutes / 60))}:${pad(minutes % 60)}`
 const snap = (minutes) => Math.round(minutes / STEP) * STEP
 const clamp = (n, low, high) => Math.max(low, Math.min(high, n))
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
   const root = parentElement.querySelector(".cal")
+  const [early, late, twelve] = data.face
+  root.classList.toggle("twelve", twelve)
+  const clock = (minutes) => {
+    const hour = Math.floor(minutes / 60), shown = twelve ? hour % 12 || 12 : hour
+    return (hour < 12 ? early : late).replace("{hh}", pad(shown)).replace("{h}", shown).replace("{m}", pad(minutes % 60))
+  }
   const kept = { key: root.querySelector(":focus")?.dataset.key, top: root.querySelector(".grid")?.scrollTop }
   const make = (tag, className, text) => { const el = document.createElement(tag); if (className) el.className = className; if (text !== undefined) el.textContent = text; return el }
   const open = (entry) => setTriggerValue("opened", { kind: entry.kind, id: entry.id })
@@ -125,7 +130,7 @@ export default function (component) {
 
   const week = () => {
     const part = document.createDocumentFragment()
-    const columnsCss = `56px repeat(${days.length}, minmax(0, 1fr))`
+    const columnsCss = `64px repeat(${days.length}, minmax(0, 1fr))`
     const names = make("div", "names"), all = make("div", "all"), grid = make("div", "grid"), hours = make("div", "hours")
     for (const row of [names, all, grid]) row.style.gridTemplateColumns = columnsCss
     names.append(make("div")); all.append(make("div", "", "All day"))

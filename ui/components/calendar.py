@@ -68,6 +68,7 @@ def calendar(
     data = {
         "view": {"Agenda": "agenda"}.get(view, view.lower()), "days": _days(actor, view, day, days, now.date()), "entries": parts,
         "now": now.hour * 60 + now.minute, "may": may_plan, "none": "Nothing is planned in these days.", "at": f"{view}-{day}",
+        "face": numerals.clock_face(actor.locale),
     }  # fmt: skip
     return _CALENDAR(
         key=key,

@@ -13,7 +13,7 @@ from crm_core.vocabulary import Action, StageKind
 from ui import format as fmt
 from ui.actions import load, tell
 from ui.components.board import BoardColumn, Card, board
-from ui.components.deal_dialogs import STAGE_TURN, lose_dialog, move_to, reopen_dialog, stays_perhaps, win_dialog
+from ui.components.deal_dialogs import STAGE_TURN, lose_dialog, move_to, new_deal, reopen_dialog, stays_perhaps, win_dialog
 from ui.components.header import empty_state
 from ui.navigation import go, page_of
 from ui.session import current_actor
@@ -47,7 +47,8 @@ def deal_board(pipeline_id: int, *, ast: Mapping[str, Any] | None = None, q: str
     limits: dict[int, int] = st.session_state.setdefault("_board_limits", {})
     columns = load(boards.columns, pipeline_id, filter=ast, q=q, limits=limits)
     if not any(column.count for column in columns):
-        _nothing(actor)
+        _nothing(actor, pipeline_id, narrowed=bool(ast or q))
+        return
     tones = stage_tones(column.stage for column in columns)
     drawn = [_column(actor, column, tones, may_edit) for column in columns]
     happened = board(drawn, key="board", turn=st.session_state.get(STAGE_TURN, 0))
@@ -61,9 +62,17 @@ def deal_board(pipeline_id: int, *, ast: Mapping[str, Any] | None = None, q: str
         _moved(happened.moved, columns)
 
 
-def _nothing(actor: Actor) -> None:
-    box = empty_state("No deals here", "Nothing is open in this pipeline, or your filter leaves nothing.", icon="view_kanban")
-    may_import = actor.can("deal", Action.IMPORT) and page_of(actor, "import") is not None
+def _nothing(actor: Actor, pipeline_id: int, *, narrowed: bool) -> None:
+    if narrowed:
+        empty_state("No deals match", "Try fewer words, or remove a condition of the filter.", icon="search_off")
+        return
+    may_create = actor.can("deal", Action.CREATE)
+    may_import = may_create and actor.can("deal", Action.IMPORT) and page_of(actor, "import") is not None
+    first = f"Enter the first one{', or bring a whole pipeline in from a file' if may_import else ''}. " if may_create else ""
+    closed = f"Won and lost deals stand here for {boards.CLOSED_DAYS} days."
+    box = empty_state("No deals in this pipeline", f"{first}{closed}", icon="view_kanban")
+    if may_create and box.button("New deal", icon=":material/add:", key="first_deal"):
+        new_deal(pipeline_id)
     if may_import and box.button("Import a file", icon=":material/upload:", key="board_import"):
         go("import", kind="deal")
 

@@ -43,8 +43,8 @@ def win_dialog(deal_id: int, version: int, name: str, has_lines: bool = False) -
 @st.dialog("Win this deal", icon=":material/trophy:", on_dismiss="rerun")
 def _win(deal_id: int, version: int, name: str, has_lines: bool) -> None:
     st.text(name)
+    reason = st.selectbox("Why did we win?", _options("won_reason"), index=None, placeholder="Choose a reason", key="win_reason")
     closed_on = day_input("Closed on", value=clock.today(current_actor().timezone), key="win_on")
-    reason = st.selectbox("Why did we win?", _options("won_reason"), index=None, placeholder="–", key="win_reason")
     create_order = _order_question(deal_id) if has_lines else False
     answer = gate_question("win")
     if st.button(

@@ -1,4 +1,4 @@
-"""Search over all records, from any page: a button in the sidebar, or Ctrl+K."""
+"""Search over all records, from any page: a button in its bar, or Ctrl+K."""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ from ui.navigation import go, screen_of
 
 def global_search(actor: Actor) -> None:
     """The search button; its dialog lists what was found, by kind."""
-    if st.button("Search", icon=":material/search:", shortcut="ctrl+k", width="stretch", key="open_search"):
+    if st.button("Search", icon=":material/search:", shortcut="ctrl+k", key="open_search"):
         _dialog(actor)
 
 

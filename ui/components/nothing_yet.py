@@ -16,7 +16,7 @@ def nothing_yet(actor: Actor, entity_key: str, words: str, new: Callable[[], Non
     may_import = bool(file_words) and actor.can(entity_key, Action.IMPORT) and page_of(actor, "import") is not None
     text = f"{words}{file_words if may_import else ''}." if may_create else f"{found.plural} that you may see will stand here."
     box = empty_state(f"No {found.plural.lower()} yet", text, icon=found.icon)
-    if may_create and box.button(f"New {found.label.lower()}", type="primary", icon=":material/add:", key=f"first_{entity_key}"):
+    if may_create and box.button(f"New {found.label.lower()}", icon=":material/add:", key=f"first_{entity_key}"):
         new()
     if may_import and box.button("Import a file", icon=":material/upload:", key="first_import"):
         go("import", kind=entity_key)

@@ -1,4 +1,4 @@
-"""What stands in the sidebar on every page: search, the mark of the demo, who is signed in."""
+"""What stands on every page: search and bell in its bar; in the sidebar the pinned views, the mark of the demo, who is signed in."""
 
 import streamlit as st
 
@@ -42,10 +42,10 @@ def sidebar(actor: Actor) -> None:
     space = cached(workspace.summary, entities=(), tables=("organisation",))
     if st.session_state.pop("_leave_demo", False):
         _leave()
-    with st.container(key="bell_box"):  # the sidebar is long, and closed on telephones: the bell stands beside the page's menu
+    with st.container(key="bell_box", horizontal=True, gap="small"):  # the sidebar is long, and closed on telephones
+        global_search(actor)
         bell(actor)
     with st.sidebar:
-        global_search(actor)
         every_screen()
         pinned_links(actor)
         if space.is_demo:

@@ -56,7 +56,7 @@ def status_board(entity_key: str, query: ListQuery) -> None:
         drawn, key=f"board_{entity_key}", turn=st.session_state.get(TURN, 0), none=f"No {entity(entity_key).plural.lower()} here"
     )
     if may_edit:
-        st.caption("Drag a card to change its status; with the keyboard, Shift and the arrow keys.")
+        st.caption("Drag a card to its status, or press Shift and an arrow key.")
     if happened.opened:
         go(entity(entity_key).page, id=happened.opened["id"])
     if happened.more:

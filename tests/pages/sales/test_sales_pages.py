@@ -42,17 +42,27 @@ def test_an_empty_list_says_what_to_do_for_every_role(cast, who, url):
     assert "No " in words(app)
     may_create = cast[who].can({"pipeline": "deal"}.get(url, url.rstrip("s")), Action.CREATE)
     assert any("New" in button.label for button in app.button) == may_create
+    assert sum(button.proto.type == "primary" for button in app.button) <= 1  # one thing to do first
+    if url == "pipeline":
+        assert "Won and lost deals stand here" in words(app)
+        assert "No deals match" in words(open_screen(cast[who], url, mine="true"))
 
 
 def test_a_harmful_name_is_shown_letter_by_letter(cast):
     account = make(cast["alice"], "account", name=EVIL.strip()[:300])
-    deal = make(cast["alice"], "deal", name=EVIL.strip()[:300], account_id=account.id, amount_minor=5_00)
+    past = clock.today("UTC") - timedelta(days=2)
+    deal = make(
+        cast["alice"], "deal", name=EVIL.strip()[:300], account_id=account.id, amount_minor=5_00, next_step=EVIL.strip()[:200], expected_close_on=past,
+    )  # fmt: skip
     for url, record in (("deal", deal), ("account", account)):
         app = open_screen(cast["alice"], url, id=record.id)
         assert not app.exception
         assert app.title[0].value.removeprefix("\u2068").startswith("\\!\\[x\\]\\(http\\:")
         for element in (*app.markdown, *app.caption):
             assert "](http" not in element.value.replace("\\", "\x00")
+        if url == "deal":  # what was agreed stands where the next steps are, and a closing day that is over says so
+            assert any(element.value.endswith("No task for it yet.") and "alert" in element.value for element in app.caption)
+            assert any(metric.delta == f"{past.year} · passed" for metric in app.metric)
 
 
 def test_a_stranger_guessing_ids_finds_nothing(cast):

@@ -30,13 +30,17 @@ def add_activities(draft: Draft) -> None:
     account_id = np.where(on_deal, known["deal_account"][deal] + 1, np.where(on_account, account + 1, 0))
     contact_id = np.where(on_deal, known["deal_contact"][deal] + 1, np.where(on_account, known["contact_start"][account] + 1, 0))
     order = np.argsort(at, kind="stable")
+    subject, body = _subjects(rng, kind), maybe(rng, pick(rng, words("texts")["bodies"], n), 0.45)
+    minutes = np.where(kind == 0, rng.integers(2, 25, n), rng.integers(3, 9, n) * 15)
+    outcome = only(kind == 0, pick(rng, OUTCOMES, n, (0.6, 0.2, 0.1, 0.08, 0.02)))
+    in_vain = np.isin(outcome.astype(str), ("no_answer", "voicemail", "wrong_number"))  # nothing was talked about, nor for how long
     columns = {
         "kind": np.array(KINDS, dtype=object)[kind],
-        "subject": _subjects(rng, kind),
-        "body": maybe(rng, pick(rng, words("texts")["bodies"], n), 0.45),
+        "subject": subject,
+        "body": only(~in_vain, body),
         "at": at,
-        "minutes": only((kind == 0) | (kind == 2), np.where(kind == 0, rng.integers(2, 25, n), rng.integers(3, 9, n) * 15)),
-        "outcome": only(kind == 0, pick(rng, OUTCOMES, n, (0.6, 0.2, 0.1, 0.08, 0.02))),
+        "minutes": only(((kind == 0) & ~in_vain) | (kind == 2), minutes),
+        "outcome": outcome,
         "account_id": account_id,
         "contact_id": contact_id,
         "deal_id": np.where(on_deal, deal + 1, 0),
@@ -46,7 +50,6 @@ def add_activities(draft: Draft) -> None:
         "updated_at": at,
     }
     draft.put("activity", **{key: values[order] for key, values in columns.items()})
-    in_vain = np.isin(columns["outcome"].astype(str), ("no_answer", "voicemail", "wrong_number"))
     _last(draft, "last_activity_at", deal[on_deal], at[on_deal])
     both = on_deal & (kind != KINDS.index("note")) & ~in_vain
     _last(draft, "last_contact_at", deal[both], at[both])

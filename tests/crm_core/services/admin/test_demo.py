@@ -310,6 +310,12 @@ def test_nothing_happened_in_the_future_and_history_is_in_order(company):
         assert str(one(f"select max({column}) from {table}"))[:10] <= str(now)[:10], table
 
 
+def test_nobody_talked_in_a_call_that_reached_nobody(company):
+    in_vain = "from activity where outcome in ('no_answer', 'voicemail', 'wrong_number')"
+    assert one(f"select count(*) {in_vain}") > 0
+    assert one(f"select count(*) {in_vain} and (minutes is not null or body is not null)") == 0
+
+
 def test_each_sales_rep_has_something_due_today_and_something_late(company):
     with db.read_session() as session:
         today = session.execute(text("select date(max(created_at)) from organisation")).scalar_one()
