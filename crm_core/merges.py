@@ -1,11 +1,16 @@
-"""Which contacts, accounts and leads went into others, so that what names the one finds the other."""
+"""Which contacts, accounts and leads went into others, so that what names the one finds the other.
+
+Whoever merges keeps both rows for himself (``FOR UPDATE``). Whoever writes something that names one of them looks it up in the same transaction and
+holds it (``held``, ``hold``): either the merge waits and takes along what was written, or the writer waits and finds that the record is gone.
+"""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlmodel import Session
 
+from crm_core.db import READS, is_sqlite
 from crm_core.models import RecordMerge
 
 MERGED = ("account", "contact", "lead")
@@ -14,6 +19,24 @@ MERGED = ("account", "contact", "lead")
 _BATCH = 500
 
 _MERGES: Any = RecordMerge.__table__  # type: ignore[attr-defined]
+
+Q = TypeVar("Q", bound=Select[Any])
+
+
+def held(session: Session, entity_key: str, query: Q, table: Any) -> Q:
+    """A SELECT that keeps the rows of ``table`` which it finds from being merged until this transaction ends, as a foreign key does; other changes of
+    them go on. For kinds that can be merged, where many write at once (PostgreSQL), in a session that writes."""
+    if entity_key not in MERGED or READS in session.info or is_sqlite(session):
+        return query
+    return query.with_for_update(read=True, key_share=True, of=table)
+
+
+def hold(session: Session, entity_key: str, table: Any, ids: Iterable[int]) -> None:
+    """Wait for whoever merges these records just now, and keep others from it until this transaction ends; before what is asked about them."""
+    query = select(table.c.id).where(table.c.id.in_(sorted(set(ids)))).order_by(table.c.id)
+    kept = held(session, entity_key, query, table)
+    if kept is not query:
+        session.execute(kept).all()
 
 
 def into(session: Session, entity_key: str, record_id: int | None) -> int | None:

@@ -68,7 +68,8 @@ def _read(session: Session, actor: Actor, entity_key: str, record_id: int | None
     record = None
     if isinstance(record_id, int) and 0 < record_id < 2**31:
         clause = visible(actor, entity_key, found.table, action, with_deleted=with_deleted)
-        record = session.exec(select(found.model).where(found.table.c.id == record_id, clause)).first()
+        query = select(found.model).where(found.table.c.id == record_id, clause)
+        record = session.exec(merges.held(session, entity_key, query, found.table)).first()
         if record is None and action is not Action.READ and _readable(session, actor, entity_key, record_id, with_deleted):
             require_reach(actor, entity_key, action)
         if record is None and not with_deleted and _readable(session, actor, entity_key, record_id, True):
@@ -273,7 +274,7 @@ def check_references(session: Session, actor: Actor, specs: Mapping[str, FieldSp
             clause = clause & visible(actor, spec.to, table)
         if spec.to == "user":
             clause = clause & table.c.is_active
-        if session.execute(core_select(table.c.id).where(clause)).first() is None:
+        if session.execute(merges.held(session, spec.to, core_select(table.c.id).where(clause), table)).first() is None:
             if _follow_merge(session, actor, spec.to, values, key):
                 continue
             wrong[key] = f"The chosen {spec.label.lower()} does not exist, or is not shared with you."

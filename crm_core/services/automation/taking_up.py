@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from crm_core import db, filters
+from crm_core import db, filters, merges
 from crm_core.access import Actor
 from crm_core.automation_inbox import BY_IMPORT
 from crm_core.entities import entity
@@ -210,8 +210,8 @@ def _fitting(session: Session, known: Known, causes: Sequence[Cause], now: datet
     table, before = entity(known.row.entity).table, known.flow.get("before")
     clauses = wanted(session, known.actor, known.row.entity, known.flow.get("if"), now)
     ids = {cause.record_id for cause in causes}
-    rows = session.execute(select(table if before else table.c.id).where(table.c.id.in_(ids), *clauses))
-    found = {row.id: row for row in rows}
+    query = select(table if before else table.c.id).where(table.c.id.in_(ids), *clauses).order_by(table.c.id)
+    found = {row.id: row for row in session.execute(merges.held(session, known.row.entity, query, table))}
     fitting = [cause for cause in causes if cause.record_id in found]
     return [
         cause

@@ -5,7 +5,7 @@ changes, and it is there again when the merge is taken apart. A place in a buyin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, or_, select, text, update
@@ -16,15 +16,19 @@ from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
-from crm_core.models import Consent, RecordMerge, Segment, SegmentMember
+from crm_core.models import Automation, AutomationRun, AutomationVersion, Consent, RecordMerge, Segment, SegmentMember
 from crm_core.services.customers import accounts, consent, merge_rules, points, withdrawing
 from crm_core.services.customers.consent import OPENING
 from crm_core.services.customers.merge_rules import LOSER, SURVIVOR, Link, links
-from crm_core.vocabulary import ConsentStatus, ContactWay, HandoverState, PointKind
+from crm_core.vocabulary import ConsentStatus, ContactWay, FlowState, HandoverState, PointKind, Reentry
 
 _CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
 _SEGMENTS: Any = Segment.__table__  # type: ignore[attr-defined]
+_RUNS: Any = AutomationRun.__table__  # type: ignore[attr-defined]
+_AUTOMATIONS: Any = Automation.__table__  # type: ignore[attr-defined]
+_VERSIONS: Any = AutomationVersion.__table__  # type: ignore[attr-defined]
+_UNDER_WAY = (FlowState.RUNNING, FlowState.WAITING)
 _OWNERS = {owner.entity: owner for owner in points.OWNERS}
 _BATCH = 1_000
 _ENTITY_OF = {found.table.name: key for key, found in ENTITIES.items()}
@@ -70,6 +74,7 @@ def _own_ways(entity_key: str, record_id: int) -> Iterable[tuple[Any, Any]]:
     if entity_key in withdrawing.PEOPLE:
         yield _CONSENT, _CONSENT.c[f"{entity_key}_id"] == record_id
     yield _MEMBERS, _in_segments(entity_key, record_id)
+    yield _RUNS, _under_way(entity_key, record_id)
 
 
 def _count(table: Any, *clauses: Any) -> Any:
@@ -112,6 +117,10 @@ def move(session: Session, entity_key: str, survivor: Any, loser: Any) -> Moved:
     if ids:
         moved["rows"]["segment_member.record_id"] = ids
         _point(session, _MEMBERS, "record_id", ids, survivor.id)
+    ids = _free_runs(session, entity_key, survivor.id, loser.id)
+    if ids:
+        moved["rows"]["automation_run.record_id"] = ids
+        _point(session, _RUNS, "record_id", ids, survivor.id)
     if (
         "handover.account_id" in moved["rows"]
         and loser.handover_state is HandoverState.PENDING
@@ -175,6 +184,42 @@ def _free_of_segments(session: Session, entity_key: str, survivor_id: int, loser
     both = and_(_MEMBERS.c.left_at.is_(None), other.c.left_at.is_(None), other.c.segment_id == _MEMBERS.c.segment_id)
     twin = select(other.c.id).where(other.c.record_id == survivor_id, both).exists()
     return list(session.execute(select(_MEMBERS.c.id).where(_in_segments(entity_key, loser_id), ~twin)).scalars())
+
+
+def lock_runs(session: Session, entity_key: str, ids: Sequence[int]) -> None:
+    """Keep the runs under way of these records from the worker that would move them on."""
+    mine = select(_RUNS.c.id).where(_under_way(entity_key, *ids)).order_by(_RUNS.c.id)
+    session.execute(mine.with_for_update()).all()
+
+
+def _under_way(entity_key: str, *ids: int) -> Any:
+    return and_(_RUNS.c.entity == entity_key, _RUNS.c.record_id.in_(ids), _RUNS.c.state.in_(_UNDER_WAY))
+
+
+def _free_runs(session: Session, entity_key: str, survivor_id: int, loser_id: int) -> list[int]:
+    """Runs of automations under way that go on with the survivor: all that could begin with it now, so that nobody gets the same twice. What stays
+    ends there, since its record is gone."""
+    current = and_(_VERSIONS.c.automation_id == _RUNS.c.automation_id, _VERSIONS.c.number == _AUTOMATIONS.c.current)
+    mine = select(_RUNS.c.id, _RUNS.c.automation_id, _VERSIONS.c.flow).join(
+        _AUTOMATIONS, _AUTOMATIONS.c.id == _RUNS.c.automation_id
+    )
+    rows = session.execute(mine.join(_VERSIONS, current).where(_under_way(entity_key, loser_id)).order_by(_RUNS.c.id)).all()
+    if not rows:
+        return []
+    theirs = (_RUNS.c.entity == entity_key, _RUNS.c.record_id == survivor_id, _RUNS.c.state != FlowState.SKIPPED)
+    known = select(_RUNS.c.automation_id, _RUNS.c.state, _RUNS.c.created_at)
+    had = session.execute(known.where(*theirs, _RUNS.c.automation_id.in_({row.automation_id for row in rows}))).all()
+    return [row.id for row in rows if not any(_again(row.flow, one) for one in had if one.automation_id == row.automation_id)]
+
+
+def _again(flow: Mapping[str, Any], run: Any) -> bool:
+    """Whether an automation may not take up a record that had this run of it."""
+    reentry, rest = flow.get("reentry") or Reentry.IDLE.value, int(flow.get("rest_days") or 0)
+    return (
+        reentry == Reentry.ONCE.value
+        or (reentry == Reentry.IDLE.value and run.state in _UNDER_WAY)
+        or bool(rest and run.created_at > utcnow() - timedelta(days=rest))
+    )
 
 
 def _point(session: Session, table: Any, column: str, ids: Sequence[int], to: int, *, only: int | None = None) -> None:
@@ -307,8 +352,11 @@ def move_back(session: Session, row: RecordMerge, survivor: Any, loser: Any) -> 
     for name, ids in row.moved.get("rows", {}).items():
         table_name, column = name.split(".")
         table = RecordMerge.metadata.tables.get(table_name)
-        if table is not None and column in table.c:
-            _point(session, table, column, ids, loser.id, only=survivor.id)
+        if table is None or column not in table.c:
+            continue
+        if table is _RUNS:  # one that has ended with the survivor is its own
+            ids = list(session.execute(select(_RUNS.c.id).where(_RUNS.c.id.in_(ids), _RUNS.c.state.in_(_UNDER_WAY))).scalars())
+        _point(session, table, column, ids, loser.id, only=survivor.id)
     for name, rows in row.moved.get("parked", {}).items():
         _unpark(session, name, rows, loser.id)
     _forget(session, {name.split(".")[0] for name in row.moved.get("rows", {})}, keep=(survivor, loser))

@@ -24,7 +24,6 @@ PLAIN = {"survey_invitation.account_id": "account"}
 
 STAYS = {
     "analysis_mark": "what an analysis found, of the records as they were; the next run marks the one that stays",
-    "automation_run": "a run ends with the record it began on; the one that stays has runs of its own",
     "automation_step": "the log of a run",
     "duplicate_pair": "what was decided about two records",
     "event_log": "the log is sealed; the timeline of the one that stays reads it along",
@@ -40,7 +39,7 @@ STAYS = {
 }
 """Tables that name a record and keep naming the one that went, with the reason."""
 
-OWN_WAY = ("contact_point", "account_point", "consent", "segment_member")
+OWN_WAY = ("contact_point", "account_point", "consent", "segment_member", "automation_run")
 """Tables with a rule of their own in ``merging``."""
 
 PARKED = ("deal_contact",)
@@ -53,7 +52,7 @@ COUNTED = {
     "consent": ("word of consent", "words of consent"), "contact_point": ("address or number", "addresses and numbers"),
     "account_point": ("address or number", "addresses and numbers"), "mail_delivery": ("letter", "letters"), "booking": ("booking", "bookings"),
     "touchpoint": ("visit or response", "visits and responses"), "dial_entry": ("call list", "call lists"), "promotion_redemption": ("code used", "codes used"),
-    "account": ("account below", "accounts below"),
+    "account": ("account below", "accounts below"), "automation_run": ("automation under way", "automations under way"),
 }  # fmt: skip
 OTHER = ("other entry", "other entries")
 """What rows that go along are called, one and many; all others are ``OTHER``."""

@@ -140,9 +140,11 @@ def _both(session: Session, actor: Actor, entity_key: str, survivor_id: int, los
 
 
 def _lock(session: Session, entity_key: str, *ids: int) -> None:
-    """Whoever merges one of the two at the same moment waits until this is done, and is then told."""
+    """Whoever merges one of the two at the same moment, or writes what names one, waits until this is done, and is then told. Automations take their
+    runs before the records too."""
     if entity_key in MERGED and not db.is_sqlite(session):
         table = entity(entity_key).table
+        merge_moves.lock_runs(session, entity_key, ids)
         session.execute(select(table.c.id).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update())
 
 

@@ -58,7 +58,10 @@ def merged(session: Session, people: Sequence[Person]) -> list[Person]:
     """These people, with the records that are one with theirs by a merge, whichever stayed."""
     found = dict.fromkeys(people)
     for name in PEOPLE:
-        found |= {(name, one): None for one in merges.kin(session, name, [one for key, one in people if key == name])}
+        ids = [one for key, one in people if key == name]
+        if ids:
+            merges.hold(session, name, entity(name).table, ids)
+        found |= {(name, one): None for one in merges.kin(session, name, ids)}
     return list(found)
 
 

@@ -229,7 +229,9 @@ class Batch:
             if not self._entity.lookup:
                 statement = statement.where(visible(self.actor, self.kind.entity, table, Action.EDIT))
             if not is_sqlite(self.session):
-                statement = statement.order_by(table.c.id).with_for_update()  # in one order, whoever else locks several of them
+                statement = statement.order_by(table.c.id).with_for_update(
+                    key_share=True
+                )  # in one order, whoever else locks several
             for row in self.session.connection().execute(statement).mappings():
                 self._existing[row["id"]] = SimpleNamespace(**row)
 

@@ -82,6 +82,35 @@ def test_what_was_said_to_be_two_is_asked_no_more(any_cast):
     assert found(root) == []
 
 
+def test_a_scan_that_is_killed_goes_on_where_it_stopped_and_decisions_stay(any_cast, monkeypatch):
+    root = any_cast["root"]
+    two, same = ([person(root, name, email=f"{name[0]}@example.com") for _ in range(2)] for name in ("Ada", "Ben"))
+    gone = [do(leads.create, root, {"name": "Jo Doe", "email": "jo@example.com"}).id for _ in range(2)]
+    scan(root)
+    do(leads.update, root, gone[1], {"name": "Max Roe", "email": "max@example.com"})
+    seen, real = [], duplicate_scan._batch
+
+    def dies(session, entity_key, block, after):
+        if len(seen) == 8:
+            seen.append("killed")
+            raise KeyboardInterrupt
+        seen.append(entity_key)
+        return real(session, entity_key, block, after)
+
+    monkeypatch.setattr(duplicate_scan, "_batch", dies)
+    job_id = do(lambda session, _actor: jobs.enqueue(session, duplicate_scan.NAME), root)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.execute(job_id, duplicate_scan.NAME, ())
+    assert found(root, "lead") == [tuple(gone)], "what is not found any more goes at the end alone"
+    pair = next(one for one in look(duplicate_review.find, root, "contact").rows if one.rows[0]["id"] == two[0])
+    do(duplicate_review.decide, root, pair.id, PairState.DIFFERENT)
+    jobs.execute(job_id, duplicate_scan.NAME, ())
+    steps = sum(len(duplicate_scan.blocks(key)) for key in duplicate_scan.MATCHED)
+    assert len(seen) == steps + 1, "what was done is not done again"
+    assert found(root) == [tuple(same)] and found(root, state=PairState.DIFFERENT) == [tuple(two)]
+    assert found(root, "lead") == []
+
+
 def test_pairs_are_for_whoever_may_merge_them(cast):
     root, bob, alice = cast["root"], cast["bob"], cast["alice"]
     mine, theirs = (do(contacts.create, who, {"name": "Maria", "email": "m@example.com"}).id for who in (alice, cast["charlie"]))

@@ -1,14 +1,19 @@
 """Duplicates that become one, and are taken apart again."""
 
+import time
 from dataclasses import replace
+from threading import Thread
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
 
+from crm_core.db import write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit.clock import today, utcnow
 from crm_core.models import (
     Account,
+    Activity,
+    AutomationRun,
     Base,
     Campaign,
     CampaignMember,
@@ -37,6 +42,7 @@ from crm_core.vocabulary import (
     ActivityKind,
     ConsentStatus,
     ContactWay,
+    FlowState,
     HandoverState,
     PreferredChannel,
     PrivacyKind,
@@ -44,6 +50,7 @@ from crm_core.vocabulary import (
     Purpose,
     SegmentOf,
 )
+from tests.crm_core.services.automation.automating import TASK, all_of, runs, switched_on, work
 from tests.verbs import do, look
 
 NAMES = ("account_id", "contact_id", "lead_id")
@@ -512,3 +519,87 @@ def test_what_names_a_record_twice_moves_along_once_and_is_counted_in_one_questi
 
     assert look(moves, root) == (((("survey", "surveys"), 1),), 0)
     assert len(asked) == 1
+
+
+WAITS = ({"id": "w", "kind": "wait", "amount": 3, "unit": "days"}, TASK)
+
+
+def test_automations_under_way_go_on_with_the_record_that_stays_but_not_twice(any_cast):
+    root = any_cast["root"]
+    switched_on(root, "Both", does=WAITS)
+    stays = do(leads.create, root, {"name": "Jo Doe"}).id
+    work()
+    switched_on(root, "One", does=WAITS)
+    switched_on(root, "Over")
+    goes = do(leads.create, root, {"name": "Jo Doe"}).id
+    work()
+
+    def where():
+        return [(run.automation_id, run.record_id, run.state) for run in runs()]
+
+    both, one_, over = sorted({run.automation_id for run in runs()})
+    before = where()
+    waits, done = FlowState.WAITING, FlowState.DONE
+    assert sorted(before) == sorted([(both, stays, waits), (both, goes, waits), (one_, goes, waits), (over, goes, done)])
+    assert (("automation under way", "automations under way"), 2) in look(merging.ahead, root, "lead", stays, goes).moves
+    merge_id = fold_in(root, stays, goes, "lead")
+    after = [(both, stays, waits), (both, goes, waits), (one_, stays, waits), (over, goes, done)]
+    assert sorted(where()) == sorted(after), "the log of what has ended, and what would come twice, stay"
+    do(merging.undo, root, merge_id)
+    assert where() == before
+    fold_in(root, stays, goes, "lead")
+
+    def hurry(session, _actor):
+        session.execute(update(AutomationRun).values(due_at=utcnow()).where(AutomationRun.state == waits))
+
+    do(hurry, root)
+    work()
+    ended = {(run.automation_id, run.record_id): run.state for run in runs()}
+    assert ended == {(both, stays): done, (both, goes): FlowState.STOPPED, (one_, stays): done, (over, goes): done}
+    assert [task.lead_id for task in all_of(Task)].count(stays) == 3
+
+
+def test_what_is_written_at_the_moment_of_a_merge_ends_at_the_record_that_stays(any_cast):
+    """Two connections: whoever comes first keeps the other waiting (on SQLite, as any two who write)."""
+    root, said = any_cast["root"], {}
+    account = do(accounts.create, root, {"name": "Acme"}).id
+
+    def log(who):
+        return lambda session: activities.log(session, root, "contact", who, kind=ActivityKind.CALL, text="Called").id
+
+    def deal(who):
+        values = {"name": "Big", "account_id": account, "contact_id": who, "expected_close_on": today()}
+        return lambda session: deals.create(session, root, values).id
+
+    def meanwhile(first, *others):
+        """Each of the others begins before the first one commits, and has to wait for that."""
+
+        def other(verb):
+            try:
+                with write_session() as session:
+                    said[verb] = verb(session)
+            except Exception as error:
+                said[verb] = error
+
+        threads = [Thread(target=other, args=(verb,)) for verb in others]
+        with write_session() as session:
+            said[first] = first(session)
+            for thread in threads:
+                thread.start()
+            time.sleep(0.3)
+            assert not said.keys() & set(others)
+        for thread in threads:
+            thread.join()
+
+    stays, goes = person(root), person(root)
+    called, sold, refused = log(goes), deal(goes), lambda session: consent.record(
+        session, root, "contact", goes, purpose=Purpose.MARKETING, way=ContactWay.PHONE, status=ConsentStatus.WITHDRAWN, source="Said so"
+    )  # fmt: skip
+    meanwhile(lambda session: merging.merge(session, root, "contact", stays, goes), called, sold, refused)
+    assert one(Deal, said[sold]).contact_id == stays
+    for told in (said[called], said[refused]):
+        assert isinstance(told, NotFound) and told.details["merged"] == ("contact", stays)
+    third = person(root)
+    wrote = log(third)
+    meanwhile(wrote, lambda session: merging.merge(session, root, "contact", stays, third))
+    assert one(Activity, said[wrote]).contact_id == stays
