@@ -3,6 +3,7 @@
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from crm_core.services.analytics import persona_voices, segmentation_rows
 from crm_core.services.analytics.segment_rules import readable, rule_words
@@ -18,21 +19,26 @@ _CHANNELS = Channel.options()
 
 
 def persona_cards(shown: Analysis) -> None:
-    """Two columns of cards, the largest persona first; below them, what is left out of what customers said."""
-    quoted, voices = False, _voices(shown)
+    """Two columns of cards, the largest persona first; below them, what is left out of what customers said. What they say and buy is read when the rest
+    is to be seen already."""
     columns = st.columns(2, gap="small")
+    places = {}
     for n, card in enumerate(shown.summary["cards"]):
         with columns[n % 2], st.container(border=True, key=f"persona_{card['segment']}", gap="small"):
-            quoted = _card(shown, card, voices.get(card["segment"], persona_voices.Voice())) or quoted
-    if quoted:
+            places[card["segment"]] = _card(shown, card)
+    voices = _voices(shown)
+    for segment, place in places.items():
+        with place:
+            _voice(shown, voices.get(segment, persona_voices.Voice()))
+    if any(voice.quotes for voice in voices.values()):
         st.caption(
             ":material/visibility_off: In what customers said, […] stands for mail and web addresses, numbers, names of contacts, leads, accounts and "
             "colleagues of this workspace, and whatever follows a title such as Mr or Dr. Other names can remain."
         )
 
 
-def _card(shown: Analysis, card: dict[str, Any], voice: persona_voices.Voice) -> bool:
-    """Draws a card; whether it quotes anybody."""
+def _card(shown: Analysis, card: dict[str, Any]) -> DeltaGenerator:
+    """Draws a card; gives the place for what its people say and buy."""
     actor = shown.actor
     st.markdown(f"#### {fmt.md(readable(card['name']))}")
     worth = ""
@@ -43,7 +49,7 @@ def _card(shown: Analysis, card: dict[str, Any], voice: persona_voices.Voice) ->
     if card["traits"]:
         st.markdown("\n".join(f"- {fmt.md(readable(trait, actor.currency))}" for trait in card["traits"]))
     _likes(card)
-    _voice(shown, voice)
+    place = st.container(gap="small")
     if card["held_out"]:
         st.caption("**Not used to make the personas**\n" + "\n".join(f"- {fmt.md(readable(text))}" for text in card["held_out"]))
     if card["rule"] is not None:
@@ -63,7 +69,7 @@ def _card(shown: Analysis, card: dict[str, Any], voice: persona_voices.Voice) ->
             members=lambda: load(segmentation_rows.of_persona, shown.run.id, card["segment"]),
             count=card["n"],
         )
-    return bool(voice.quotes)
+    return place
 
 
 def _likes(card: dict[str, Any]) -> None:

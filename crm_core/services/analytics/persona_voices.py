@@ -80,9 +80,9 @@ def _everybody(session: Session) -> Known:
     people, companies = ("contact", "lead", "user"), (("account", "name"), ("lead", "company"))
 
     def read() -> Known:
-        names = [session.execute(select(entity(key).table.c.name)).scalars() for key in people]
+        names = [session.execute(select(entity(key).table.c.name).distinct()).scalars() for key in people]
         firms = [
-            session.execute(select(entity(key).table.c[name]).where(entity(key).table.c[name].is_not(None))).scalars()
+            session.execute(select(entity(key).table.c[name]).where(entity(key).table.c[name].is_not(None)).distinct()).scalars()
             for key, name in companies
         ]
         return voice_rules.known(chain.from_iterable(names), chain.from_iterable(firms))

@@ -71,11 +71,20 @@ def known(people: Iterable[str], companies: Iterable[str]) -> Known:
     """What tells a name of people and of companies in a text."""
     whole: set[str] = set()
     words: tuple[set[str], set[str]] = (set(), set())
+    folded: dict[str, str] = {}  # the words of names are few beside the names
     for place, names in enumerate((people, companies)):
-        for name in names:
-            parts = [part for part in (fold(one) for one in _NAME.findall(name)) if part not in _COMMON]
-            words[place].update(piece for part in parts for piece in (part, *part.split("-")) if len(piece) > 2)
+        found: set[str] = set()
+        for name in set(names):
+            parts = []
+            for one in _NAME.findall(name):
+                part = folded.get(one)
+                if part is None:
+                    part = folded[one] = fold(one)
+                if part not in _COMMON:
+                    parts.append(part)
+            found.update(parts)
             whole.add(" ".join(parts))
+        words[place].update(piece for part in found for piece in (part, *part.split("-")) if len(piece) > 2)
     return Known(frozenset(whole - {""}), frozenset(words[0]), frozenset(words[1]))
 
 
