@@ -202,6 +202,7 @@ SENTENCES = {
     "assignment.nudges_saved": "changed which tasks are raised by themselves",
     "automation.saved": "changed the automation {name}",
     "automation.activated": "switched the automation {name} on",
+    "automation.taken_over": "let the automation {name} act with their own rights, no longer with those of {before}",
     "automation.paused": "paused the automation {name}: {reason}",
     "automation.removed": "removed the automation {name}",
     "automation.run_stopped": "stopped a run of the automation {name}",

@@ -5,14 +5,17 @@ import secrets
 from typing import NoReturn
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+from streamlit.util import calc_hash
 
+from crm_core.access import Actor
 from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.vocabulary import Action
 from ui import run
 from ui.components.header import header
 from ui.format import md
-from ui.navigation import go, page_of, screen_of
+from ui.navigation import PAGES, go, page_of, screen_of
 from ui.session import current_actor
 
 log = logging.getLogger("rapport.ui")
@@ -47,6 +50,22 @@ def _heading() -> None:
     if screen is not None:
         parent = screen_of(screen.parent) or screen
         header(screen.title, back=(parent.title, page_of(current_actor(), parent.url)))
+
+
+def with_closed(sections: dict[str, list[StreamlitPage]], actor: Actor) -> dict[str, list[StreamlitPage]]:
+    """The menu, and beside it a page that says why, at the address of a screen that a tab asks for and this person has not, or has no longer."""
+    wanted, name = run.asked()
+    for screen in PAGES:
+        if (screen.url == name or calc_hash(screen.url) == wanted) and not screen.allowed(actor):
+            page = st.Page(_closed, title=screen.title, url_path=screen.url, visibility="hidden")
+            return {**sections, "": [*sections.get("", []), page]}
+    return sections
+
+
+def _closed() -> None:
+    dead_end(
+        "Your role doesn't open this screen. If it did until now, an administrator has changed what your role may see.", "lock"
+    )
 
 
 def on_script_error(error: Exception) -> bool:

@@ -8,6 +8,7 @@ from crm_core.db import one_connection
 from ui.actions import show_messages
 from ui.components.halt import banner
 from ui.components.sidebar import sidebar
+from ui.failure import with_closed
 from ui.navigation import sections_for
 from ui.session import begin_run
 
@@ -21,7 +22,7 @@ if st.context.theme.type == "dark":
     st.html(Path(__file__).parent / "static" / "print_dark.css")
 with one_connection():
     actor = begin_run()
-    page = st.navigation(sections_for(actor), expanded=True)
+    page = st.navigation(with_closed(sections_for(actor), actor), expanded=True)
     st.session_state["_arrived"] = st.session_state.get("_at") != page.url_path  # a list opens with its default view then
     st.session_state["_at"] = page.url_path
     if st.session_state["_arrived"] and "q" not in st.query_params:

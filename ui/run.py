@@ -25,6 +25,14 @@ def known() -> tuple[Any, Any]:
     return kept.get("versions"), kept.setdefault("seen", {})
 
 
+def asked() -> tuple[str, str]:
+    """Which page the browser wants, by its hash or by its address, before it is known whether this person has it."""
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None:
+        return "", ""
+    return context.pages_manager.intended_page_script_hash or "", context.pages_manager.intended_page_name or ""
+
+
 def forget() -> None:
     """Read everything anew from here on: something was just changed."""
     _here.mark = None

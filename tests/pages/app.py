@@ -23,16 +23,16 @@ manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_componen
 
 
 def open_screen(actor: Actor, url: str, **params: object) -> AppTest:
-    """Run the app as ``actor`` at an address; the page's elements are in the result."""
+    """Run the app as ``actor`` at the address of a screen that they have; the page's elements are in the result."""
     app = _signed_in(AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=60), actor)
     for name, value in params.items():
         app.query_params[name] = str(value)
     screen = next(page for page in PAGES if page.url == url)
+    if not screen.allowed(actor):
+        raise ValueError(f"{url} is no screen of this person")
     if not screen.default:
         app._page_hash = calc_hash(screen.url)  # arrives by a link: one run, as in a browser
     app.run()
-    if not screen.default and app._page_hash not in app._registered_pages:
-        raise ValueError(f"{url} is no screen of this person")
     return app
 
 

@@ -18,6 +18,9 @@ def versions(row: Automation, draft: Draft | None, tab_key: str) -> None:
     """The latest first. ``draft``: None for somebody who only reads."""
     busy = load(automations.under_way, row.id)
     st.caption("Each saving is a version of its own. Runs keep to the version they began with; new ones take the current one.")
+    for at, now, before in load(automations.taken_over, row.id):
+        words = f"{fmt.instant(current_actor(), at)}: acts with the rights of {now or 'somebody'} from then on, until then of {before or 'somebody'}."
+        st.caption(f":material/badge: {fmt.md(words)}")
     for number, at, author in load(automations.versions, row.id):
         _version(row, draft, tab_key, (number, at, author), busy.get(number, 0))
 

@@ -53,16 +53,15 @@ def counted(campaign_id: int) -> campaigns.CampaignFigures:
 def figures(actor: Actor, campaign_id: int, row: Mapping[str, Any]) -> None:
     """What it cost and what came of it."""
     found = counted(campaign_id)
-    addressed = found.members - found.held_out
-    rate = found.responded / addressed if addressed else None
+    rate = found.rate
     named = "Attributed by the campaign named on the record, over what you may see"
     with st.grid(6, min_column_width=150):
         _metric("Members", f"{found.members:,}", f"{found.responded:,} responded", "Contacts and leads in this campaign")
         _metric(
             "Response rate",
-            fmt.percent(actor, rate),
-            _expected(actor, row),
-            "Members who responded or converted, of all who were not held out",
+            fmt.percent(actor, rate[0] if rate else None),
+            f"{fmt.percent(actor, rate[1])} to {fmt.percent(actor, rate[2])}" if rate else "",
+            f"Members who responded or converted, of all who were not held out{_expected(actor, row)}. Below: the 95% interval of the share",
         )
         _metric(
             "Actual cost",
@@ -97,7 +96,8 @@ def _metric(label: str, value: str, note: str, help_text: str) -> None:
 
 
 def _expected(actor: Actor, row: Mapping[str, Any]) -> str:
-    return f"{fmt.number(actor, row['expected_response_pct'])}% expected" if row["expected_response_pct"] is not None else ""
+    expected = row["expected_response_pct"]
+    return f"; {fmt.number(actor, expected)}% were expected" if expected is not None else ""
 
 
 # --- channels ---------------------------------------------------------------------------------------------------------------

@@ -13,33 +13,27 @@ from crm_core.db import write_session
 from crm_core.kit import clock
 from crm_core.models import CampaignPlan
 from crm_core.services.marketing import handouts, launching, plans, sending
+from crm_core.services.marketing.outcomes import Slice
 from crm_core.services.marketing.ways import Way
-from crm_core.vocabulary import Action, DialSource, Gate, Outlet, PlanState
+from crm_core.vocabulary import Action, DialSource, Outlet, PlanState
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.addresses import absolute
 from ui.cache import cached
 from ui.components.campaign_audience import funnel_of
 from ui.components.campaign_letter import unsaved
+from ui.components.campaign_members import LEFT_OUT, params_of
 from ui.components.campaign_tables import ENTITIES, TABLES
 from ui.components.campaign_ways import found_of, kept_funnel
 from ui.components.day_input import instant_input
 from ui.components.dial_dialogs import call_these
 from ui.downloads import asker
+from ui.navigation import go
 from ui.session import current_actor
 
 TONES = {
     PlanState.DRAFT: "gray", PlanState.SCHEDULED: "blue", PlanState.SENDING: "orange", PlanState.PAUSED: "violet", PlanState.STOPPED: "red", PlanState.DONE: "green",
 }  # fmt: skip
-_OTHER = {
-    "stopped": "Not sent: the campaign was stopped",
-    "gone": "Deleted meanwhile",
-    "removed": "Taken out of the campaign",
-    sending.CALLED_BACK: "They left, or it was taken out, before its turn",
-    sending.NO_COUPON: "Their discount code would not have worked any more",
-    "no_letter": "No wording for them",
-    "no_address": "No address",
-}
 
 
 def site() -> str:
@@ -149,7 +143,12 @@ def _progress(campaign_id: int, may_edit: bool, drawn: PlanState) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small"):
                 st.badge(plan.state.label, color=TONES[plan.state])  # type: ignore[arg-type]
-                st.markdown(f"**{found.out:,}** of {fmt.plural(found.total, 'message')} out", width="content")
+                words = f"**{found.out:,}** of {fmt.plural(found.total, 'message')} out"
+                if not found.out:
+                    st.markdown(words, width="content")
+                elif st.button(words, icon=":material/list:", key="sent_out", type="tertiary"):
+                    _show(campaign_id, Slice("sent"))
+                st.caption(fmt.md(f"Launched {fmt.instant(actor, plan.launched_at)}"), width="content")
             if may_edit:
                 _controls(campaign_id, plan.state)
         if plan.state in (PlanState.SENDING, PlanState.PAUSED):
@@ -164,13 +163,29 @@ def _progress(campaign_id: int, may_edit: bool, drawn: PlanState) -> None:
                 ),
                 icon=":material/pause:",
             )
-        notes = [
-            _waiting(actor, found), f"{found.in_outbox:,} in the outbox" if found.in_outbox else "",
-            f"{found.bounced:,} bounced" if found.bounced else "", f"{found.failed:,} failed" if found.failed else "",
-            *(f"{count:,} left out: {_reason(key).lower()}" for key, count in found.skipped.items()),
-            f"launched {fmt.instant(actor, plan.launched_at)}",
-        ]  # fmt: skip
-        st.caption(fmt.md(" · ".join(note for note in notes if note)))
+        _numbers(campaign_id, found)
+        if words := _next(actor, found):
+            st.caption(fmt.md(words))
+
+
+def _numbers(campaign_id: int, found: sending.Progress) -> None:
+    """Where the other messages are; each number leads to its people."""
+    numbers = [
+        (found.waiting, "waiting", Slice("waiting")), (found.in_outbox, "in the outbox", Slice("outbox")),
+        (found.bounced, "bounced", Slice("bounced")), (found.failed, "failed", Slice("failed")),
+        *((many, f"left out: {LEFT_OUT.get(why, 'other reasons').lower()}", Slice("skipped", reason=why)) for why, many in found.skipped.items()),
+    ]  # fmt: skip
+    if not any(count for count, *_ in numbers):
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="sending_behind"):
+        for count, words, wanted in numbers:
+            key = f"sending_{wanted.what}_{wanted.reason}"
+            if count and st.button(fmt.md(f"{count:,} {words}"), icon=":material/list:", key=key, type="tertiary"):
+                _show(campaign_id, wanted)
+
+
+def _show(campaign_id: int, wanted: Slice) -> None:
+    go("campaign", id=campaign_id, **params_of(wanted))
 
 
 def _came_to_rest(campaign_id: int, out: int) -> bool:
@@ -182,17 +197,13 @@ def _came_to_rest(campaign_id: int, out: int) -> bool:
     return rest
 
 
-def _waiting(actor: Actor, found: sending.Progress) -> str:
-    """How many still wait, beside those whose promotion is paused; and until when, for those who are left alone at this hour."""
-    waiting = found.waiting - found.held
-    if not waiting:
+def _next(actor: Actor, found: sending.Progress) -> str:
+    """Until when they wait who are left alone at this hour."""
+    if found.waiting == found.held or not found.next_at:
         return ""
-    until = f" for their hours (quiet hours, or those that they prefer), next {fmt.instant(actor, found.next_at)}"
-    return f"{waiting:,} waiting{until if found.next_at else ''}"
-
-
-def _reason(key: str) -> str:
-    return _OTHER.get(key) or next((gate.label for gate in Gate if gate.value == key), "other reasons")
+    return (
+        f"Who waits gets theirs in their hours (quiet hours, or those that they prefer), next {fmt.instant(actor, found.next_at)}."
+    )
 
 
 def _controls(campaign_id: int, state: PlanState) -> None:

@@ -9,10 +9,10 @@ from crm_core import lists
 from crm_core.access import Actor
 from crm_core.lists import ListQuery
 from crm_core.services.collaboration import views
-from crm_core.services.marketing import campaigns, outcomes
+from crm_core.services.marketing import campaigns, outcomes, sending
 from crm_core.services.marketing.campaigns import MemberRow
 from crm_core.services.marketing.outcomes import Slice
-from crm_core.vocabulary import SOLD, Action, MemberStatus, Outlet, StageKind
+from crm_core.vocabulary import SOLD, Action, Gate, MemberStatus, Outlet, StageKind
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.campaign_cards import counted
@@ -23,7 +23,7 @@ from ui.navigation import go, page_of
 from ui.session import current_actor
 
 SIZE = 25
-PARAMS = ("show", "of", "wording", "way")
+PARAMS = ("show", "of", "wording", "way", "why")
 _HELD_OUT = "Held out"
 _TONES = {
     MemberStatus.PLANNED: "gray", MemberStatus.SENT: "blue", MemberStatus.OPENED: "violet", MemberStatus.CLICKED: "violet",
@@ -31,9 +31,20 @@ _TONES = {
 }  # fmt: skip
 WORDS = {
     "people": "Everybody", "sent": "Delivered", "bounced": "Bounced", "opened": "Opened", "clicked": "Clicked", "replied": "Replied",
-    "left": "Unsubscribed", "converted": "Converted", "responded": "Responded",
+    "left": "Unsubscribed", "converted": "Converted", "responded": "Responded", "waiting": "Waiting", "outbox": "In the outbox", "failed": "Failed",
+    "skipped": "Left out",
 }  # fmt: skip
-"""What a number of the results counts."""
+"""What a number of the results or of the sending counts."""
+LEFT_OUT = {gate.value: gate.label for gate in Gate} | {
+    "stopped": "Not sent: the campaign was stopped",
+    "gone": "Deleted meanwhile",
+    "removed": "Taken out of the campaign",
+    sending.CALLED_BACK: "They left, or it was taken out, before its turn",
+    sending.NO_COUPON: "Their discount code would not have worked any more",
+    "no_letter": "No wording for them",
+    "no_address": "No address",
+}
+"""Why somebody got no letter after the launch."""
 
 
 # --- the numbers of the results ---------------------------------------------------------------------------------------------
@@ -41,7 +52,13 @@ WORDS = {
 
 def params_of(wanted: Slice) -> dict[str, str]:
     """How the address of a campaign says whom its list shows."""
-    found = {"show": wanted.what, "of": "held_out" if wanted.held_out else "", "wording": wanted.wording, "way": wanted.way}
+    found = {
+        "show": wanted.what,
+        "of": "held_out" if wanted.held_out else "",
+        "wording": wanted.wording,
+        "way": wanted.way,
+        "why": wanted.reason,
+    }
     return {name: value for name, value in found.items() if value}
 
 
@@ -61,6 +78,7 @@ def slice_from_url() -> Slice | None:
         asked.get("of") == "held_out",
         asked.get("wording", "")[:1],
         way if way in {one.value for one in Outlet} else "",
+        why if (why := asked.get("why", "")) in LEFT_OUT else "",
     )
 
 
@@ -165,15 +183,17 @@ def _counted(campaign_id: int, wanted: Slice) -> tuple[list[MemberRow], int]:
     if not found.total and not found.hidden:
         st.caption("Nobody is counted here.")
     if found.hidden:
-        st.caption(f"The results count {found.hidden:,} more, who are not shared with you, or in the bin.")
+        st.caption(f"{found.hidden:,} more are counted, who are not shared with you, or in the bin.")
     return found.rows, found.total
 
 
 def _of(wanted: Slice) -> str:
     """Whom a number counts, in words."""
-    group = "held out" if wanted.held_out else "" if wanted.what == "responded" else "addressed"
+    plain = wanted.what == "responded" or wanted.what in outcomes.UNDER_WAY
+    group = "held out" if wanted.held_out else "" if plain else "addressed"
     way = Outlet(wanted.way).label if wanted.way else ""
-    parts = [WORDS[wanted.what], group, f"wording {wanted.wording}" if wanted.wording else "", way]
+    why = LEFT_OUT[wanted.reason].lower() if wanted.reason else ""
+    parts = [WORDS[wanted.what], why, group, f"wording {wanted.wording}" if wanted.wording else "", way]
     return ", ".join(part for part in parts if part)
 
 

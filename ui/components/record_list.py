@@ -39,7 +39,7 @@ from ui.tones import TONES
 _BARE = (FieldKind.BOOLEAN, FieldKind.INTEGER, FieldKind.DECIMAL)
 """What says nothing without its name: on a phone, where there is no header, the name stands before it."""
 _TOLD_ONCE = {FieldKind.MONEY: "money", FieldKind.DATE: "day", FieldKind.DATETIME: "day", FieldKind.PERCENT: "share"}
-"""What says enough as the first that looks like it in a row, but not as the second: a moment is written as a day too."""
+"""What says enough where nothing else in a row looks like it: a moment is written as a day too."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class _Rows:
                 spec.key,
                 spec.label,
                 right=spec.kind in numbers,
-                named=spec.kind in _BARE or (bool(told[n]) and told[n] in told[:n]),
+                named=spec.kind in _BARE or (bool(told[n]) and told.count(told[n]) > 1),
             )
             for n, spec in enumerate(self.shown)
         ]

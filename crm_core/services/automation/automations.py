@@ -17,7 +17,7 @@ from crm_core.fields import registry
 from crm_core.format import instant
 from crm_core.kit.clock import utcnow
 from crm_core.kit.text import clean, fold, sort_key
-from crm_core.models import Automation, AutomationRun, AutomationVersion
+from crm_core.models import Automation, AutomationRun, AutomationVersion, Event
 from crm_core.ordering import alphabetical
 from crm_core.services.automation import flow_rules, steps
 from crm_core.services.automation.engine import (
@@ -117,6 +117,17 @@ def versions(session: Session, actor: Actor, automation_id: int) -> list[tuple[i
     rows = session.execute(found.order_by(col(AutomationVersion.number).desc())).scalars().all()
     names = lists.titles(session, actor, "user", {row.author_id for row in rows})
     return [(row.number, row.created_at, names.get(row.author_id or 0, "")) for row in rows]
+
+
+def taken_over(session: Session, actor: Actor, automation_id: int) -> list[tuple[datetime, str, str]]:
+    """When it began to act for somebody else, for whom, and for whom before, the latest first."""
+    get(session, actor, automation_id)
+    told = select(Event).where(
+        col(Event.entity) == "automation", col(Event.record_id) == automation_id, col(Event.type) == "automation.taken_over"
+    )
+    rows = session.execute(told.order_by(col(Event.id).desc()).limit(20)).scalars().all()
+    names = lists.titles(session, actor, "user", {row.actor_id for row in rows})
+    return [(row.at, names.get(row.actor_id or 0, ""), str(row.data.get("before") or "")) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -298,7 +309,7 @@ def save(
     recipe: str = "", base_version: int | None = None,
 ) -> Automation:  # fmt: skip
     """Write an automation down as a new version. Runs under way keep the version they began with. A draft may be unfinished; an active
-    one may not. Events: automation.saved."""
+    one may not, and acts with the rights of whoever saved it last. Events: automation.saved, automation.taken_over."""
     require(actor, "automation", Action.MANAGE)
     row = (
         get(session, actor, automation_id)
@@ -313,7 +324,7 @@ def save(
         raise Invalid(fields={"entity": "What an automation is about stays as it was. Make a new one instead."})
     if row.state is AutomationState.ACTIVE:
         _refuse(session, actor, tidy)
-        row.owner_id = actor.user_id
+        _take_over(session, actor, row)
     row.name, row.entity = _free_name(session, name, row.id), tidy["entity"]
     row.hourly_cap = max(1, min(int(hourly_cap), flow_rules.MOST_AN_HOUR))
     before = _flow_of(session, row) if row.current else None
@@ -329,6 +340,14 @@ def save(
     session.flush()
     events.record(session, actor, "automation.saved", entity="automation", record_id=row.id, data={"name": row.name})
     return row
+
+
+def _take_over(session: Session, actor: Actor, row: Automation) -> None:
+    """Let it act for the actor from now on; told where it acted for somebody else."""
+    before, row.owner_id = row.owner_id, actor.user_id
+    if before not in (None, actor.user_id):
+        told = {"name": row.name, "before": lists.titles(session, actor, "user", {before}).get(before or 0, "")}
+        events.record(session, actor, "automation.taken_over", entity="automation", record_id=row.id, data=told)
 
 
 def _flow_of(session: Session, row: Automation) -> dict[str, Any]:
@@ -356,11 +375,13 @@ def _refuse(session: Session, actor: Actor, tidy: Mapping[str, Any]) -> None:
 
 
 def activate(session: Session, actor: Actor, automation_id: int) -> Automation:
-    """Switch an automation on. From now on it acts with the rights of whoever switches it on. Events: automation.activated."""
+    """Switch an automation on. From now on it acts with the rights of whoever switches it on. Events: automation.activated,
+    automation.taken_over."""
     require(actor, "automation", Action.MANAGE)
     row = get(session, actor, automation_id)
     _refuse(session, actor, _flow_of(session, row))
-    row.state, row.reason, row.owner_id = AutomationState.ACTIVE, "", actor.user_id
+    _take_over(session, actor, row)
+    row.state, row.reason = AutomationState.ACTIVE, ""
     row.active_since = row.checked_at = utcnow()
     session.add(row)
     session.flush()

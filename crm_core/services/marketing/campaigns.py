@@ -29,6 +29,7 @@ from crm_core.vocabulary import (
     Scope,
     StageKind,
 )
+from ml import lift
 
 RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
 OUT = "removed"
@@ -445,7 +446,8 @@ def leave_out(session: Session, actor: Actor, campaign_id: int, member_ids: Iter
 class CampaignFigures:
     """What a campaign cost and brought, over the rows the actor may see. Money in minor units, None where it is hidden from the actor.
 
-    Attributed by the campaign named on the record. ``held_out``: members whom chance keeps out, so that they can't respond.
+    Attributed by the campaign named on the record. ``held_out``: members whom chance keeps out, so that they can't respond; ``rate``: share of the
+    others who responded, with the ends of its 95% interval (Wilson), None where there is nobody.
     """
 
     members: int
@@ -456,6 +458,11 @@ class CampaignFigures:
     leads: int
     won_minor: int | None
     order_minor: int | None
+
+    @property
+    def rate(self) -> tuple[float, float, float] | None:
+        addressed = self.members - self.held_out
+        return (self.responded / addressed, *lift.wilson(self.responded, addressed)) if addressed else None
 
 
 def figures(session: Session, actor: Actor, campaign_id: int) -> CampaignFigures:

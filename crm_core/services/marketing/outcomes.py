@@ -13,7 +13,7 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid
 from crm_core.kit.clock import utcnow
 from crm_core.models import CampaignChannel, CampaignPlan, MailDelivery
-from crm_core.services.marketing import audience, campaigns, plans, ways
+from crm_core.services.marketing import audience, campaigns, plans, sending, ways
 from crm_core.services.marketing.audience import MEMBERS
 from crm_core.vocabulary import SOLD, Action, MailState, Outlet, StageKind
 from ml import lift
@@ -53,17 +53,21 @@ DEEDS: dict[str, Any] = {
 """When a member counts as that: by the message to them, by what they did with it."""
 COUNTED = ("sent", "bounced", "opened", "clicked", "replied", "left", "converted")
 """Of how many of a group each is known, in the order of its fields."""
+UNDER_WAY = ("waiting", "outbox", "failed", "skipped")
+"""Where a letter is, or why there is none, beside those that arrived and bounced."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The members whom one number of the results counts. ``what``: one of ``COUNTED``, "people" for the whole group, "responded" for those who are
-    said to have responded or converted; ``wording`` and ``way`` (the value of an outlet) narrow it down, "" for any."""
+    """The members whom one number of the results or of the sending counts. ``what``: one of ``COUNTED`` or ``UNDER_WAY``, "people" for the whole
+    group, "responded" for those who are said to have responded or converted; ``wording``, ``way`` (the value of an outlet) and ``reason`` (why somebody
+    was left out) narrow it down, "" for any."""
 
     what: str
     held_out: bool = False
     wording: str = ""
     way: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -275,21 +279,22 @@ def _clause(actor: Actor, plan: CampaignPlan, wanted: Slice, at: datetime) -> An
         return and_(*parts, campaigns.inside(MEMBERS), MEMBERS.c.status.in_(campaigns.RESPONDED))
     if wanted.what == "people":
         return and_(*parts, campaigns.inside(MEMBERS) if plan.launched_at is None else MEMBERS.c.step.is_not(None))
-    if wanted.what not in COUNTED:
+    if wanted.what not in (*COUNTED, *UNDER_WAY):
         raise Invalid("The results count nobody like that.")
     if plan.launched_at is None:
         return false()
-    return and_(*parts, MEMBERS.c.step.is_not(None), _counts(actor, plan, wanted.what, at))
+    return and_(*parts, MEMBERS.c.step.is_not(None), _counts(actor, plan, wanted, at))
 
 
-def _counts(actor: Actor, plan: CampaignPlan, what: str, at: datetime) -> Any:
-    """When a member counts as one of ``COUNTED``, asked of the members alone."""
+def _counts(actor: Actor, plan: CampaignPlan, wanted: Slice, at: datetime) -> Any:
+    """When a member counts as one of ``COUNTED`` or ``UNDER_WAY``, asked of the members alone."""
+    what = wanted.what
     if what in DEEDS:
         return DEEDS[what]
-    if what in LETTERS:
-        written = MEMBERS.join(MAIL, MAIL.c.id == MEMBERS.c.mail_id)
+    if what in LETTERS or what in UNDER_WAY:
+        written = MEMBERS.join(MAIL, MAIL.c.id == MEMBERS.c.mail_id, isouter=what in UNDER_WAY)
         chosen = select(MEMBERS.c.id).select_from(written).where(MEMBERS.c.campaign_id == plan.campaign_id)
-        return MEMBERS.c.id.in_(chosen.where(LETTERS[what]))
+        return MEMBERS.c.id.in_(chosen.where(LETTERS[what] if what in LETTERS else sending.standing(what, wanted.reason)))
     return MEMBERS.c.id.in_(select(_conversions(actor, plan, at).subquery().c.member_id))
 
 

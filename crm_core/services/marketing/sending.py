@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, case, func, or_, select, update
 from sqlmodel import Session
 
 from crm_core import db, events
@@ -354,6 +354,21 @@ def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
         held,
         promotion.name if promotion is not None else "",
     )
+
+
+def standing(what: str, reason: str = "") -> Any:
+    """When a member, joined with their message, counts as "waiting", "outbox", "failed" or "skipped" in the progress; ``reason`` narrows the last down."""
+    queued, called_back = MEMBERS.c.step == RecipientStep.QUEUED, MAIL.c.state == MailState.CANCELLED
+    if what == "skipped":
+        why = func.coalesce(func.nullif(MEMBERS.c.skip_reason, ""), case((called_back, CALLED_BACK), else_=""))
+        left_out = or_(MEMBERS.c.step == RecipientStep.SKIPPED, and_(queued, called_back))
+        return and_(left_out, why == reason) if reason else left_out
+    if what == "waiting":
+        return MEMBERS.c.step == RecipientStep.WAITING
+    if what == "failed":
+        return and_(queued, MAIL.c.state == MailState.FAILED)
+    elsewhere = (*OUT, MailState.BOUNCED, MailState.CANCELLED, MailState.FAILED)
+    return and_(queued, or_(MAIL.c.state.is_(None), MAIL.c.state.not_in(elsewhere)))
 
 
 def _place(state: Any) -> str:

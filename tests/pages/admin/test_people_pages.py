@@ -7,7 +7,7 @@ from streamlit.util import calc_hash
 from crm_core.access import load
 from crm_core.db import read_session, write_session
 from crm_core.models import Role, User
-from crm_core.services.admin import passwords, users
+from crm_core.services.admin import passwords, roles, users
 from crm_core.vocabulary import FieldLevel
 from tests.pages.app import open_screen, words
 from tests.quick_hashes import quick_hashes as quick_hashes
@@ -78,17 +78,34 @@ def test_hiding_a_field_holds_from_the_next_click_on(root, cast):
         assert load(session, cast["alice"].user_id).grants == cast["alice"].grants, "the tables came back as they were drawn"
 
 
+def test_whoever_loses_the_right_to_an_open_screen_is_told_so_on_the_next_click(root, cast):
+    app = open_screen(cast["dana"], "segments")
+    with read_session() as session:
+        role = session.exec(select(Role).where(Role.key == "marketer")).one()
+        had = roles.rights(session, root, role.id)
+    with write_session() as session:
+        grants = {cell: scope for cell, scope in had.grants.items() if cell[0] != "segment"}
+        roles.set_rights(session, root, role.id, grants=grants, fields=had.fields)
+    app.run()
+    assert not app.exception and [title.value for title in app.title] == ["Segments"]
+    assert "an administrator has changed what your role may see" in words(app) and not app.text_input
+    with write_session() as session:
+        roles.set_rights(session, root, role.id, grants=had.grants, fields=had.fields)
+    app.run()
+    assert not app.error and app.text_input(key="q")
+
+
 def test_every_role_is_drawn_and_saving_it_unchanged_changes_nothing(root):
     with read_session() as session:
-        roles = session.exec(select(Role).where(Role.key != "administrator")).all()
+        known = session.exec(select(Role).where(Role.key != "administrator")).all()
     app = open_screen(root, "roles")
-    for role in roles:
+    for role in known:
         app.session_state["role"] = role.id
         app.run()
         app.button(key="save_rights").click().run()
         assert not app.exception and not app.error, role.name
     with read_session() as session:
-        assert [session.get(Role, role.id).version for role in roles] == [role.version for role in roles]
+        assert [session.get(Role, role.id).version for role in known] == [role.version for role in known]
 
 
 def test_the_rights_of_a_role_stand_there_in_words_too_where_a_screen_has_no_room_for_the_tables(root):

@@ -198,6 +198,29 @@ def test_a_page_on_which_nothing_was_typed_follows_a_colleague(cast):
     assert app.text_input(key="au1_name").value == "Bob's name"
 
 
+def test_whoever_changes_what_acts_for_a_colleague_is_told_before_and_the_history_tells_it_after(cast):
+    dana, bob = cast["dana"], cast["bob"]
+    row = saved(dana)
+    do(automations.activate, dana, row.id)
+    app = open_screen(bob, "automation", id=row.id)
+    assert "From then on it acts with yours" not in words(app), "looking changes nothing"
+    app.text_input(key="au0_name").set_value("Ours").run()
+    assert "It acts with the rights of Dana Marketer. From then on it acts with yours." in words(app)
+    app.button(key="auto_save_button").click().run()
+    assert kept(dana, row.id)[0].owner_id == bob.user_id and not app.exception
+    with read_session() as session:
+        assert [one[1:] for one in automations.taken_over(session, dana, row.id)] == [("Bob Manager", "Dana Marketer")]
+    app = open_screen(dana, "automation", id=row.id)
+    app.session_state[f"auto_tab_{row.id}"] = "Versions"
+    app.run()
+    assert "acts with the rights of Bob Manager from then on, until then of Dana Marketer" in words(app) and not app.exception
+    app.text_input(key="au0_name").set_value("Mine again").run()
+    app.button(key="auto_save_button").click().run()
+    saved(dana, automation_id=row.id, name="Still mine")
+    with read_session() as session:
+        assert len(automations.taken_over(session, dana, row.id)) == 2, "one's own is not taken over"
+
+
 def test_steps_that_two_people_change_are_asked_about_as_a_whole_and_a_name_of_another_is_kept(cast):
     dana, bob = cast["dana"], cast["bob"]
     row = saved(dana)

@@ -107,6 +107,7 @@ def test_responses_count_and_members_leave(any_cast):
     assert do(campaigns.remove_members, dana, campaign.id, members[3:]) == 1
     figures = look(campaigns.figures, dana, campaign.id)
     assert (figures.members, figures.responded) == (3, 2)
+    assert figures.rate == pytest.approx((0.6667, 0.2077, 0.9385), abs=1e-4), "Wilson's interval of two of three"
     other = new(dana, name="Other")
     assert do(campaigns.remove_members, dana, other.id, members) == 0
 

@@ -15,6 +15,7 @@ from crm_core.models import CampaignPlan, Contact, MailDelivery, RolePermission,
 from crm_core.services.collaboration import bounces
 from crm_core.services.customers import consent, unsubscribing
 from crm_core.services.marketing import audience, campaigns, handouts, launching, letters, outcomes, plans, segments, sending
+from crm_core.services.marketing.outcomes import Slice
 from crm_core.services.sales import leads
 from crm_core.vocabulary import (
     Action,
@@ -123,6 +124,23 @@ def test_messages_carry_their_person_a_countable_link_and_one_click_to_leave(dan
     assert len(kept(server)) == 3
 
 
+def listed(actor, made):
+    """The progress of a sending, of which each number is that of the list it leads to."""
+    found = look(sending.progress, actor, made)
+    numbers = {
+        ("sent", ""): found.out,
+        ("bounced", ""): found.bounced,
+        ("waiting", ""): found.waiting,
+        ("outbox", ""): found.in_outbox,
+    }
+    numbers |= {("failed", ""): found.failed, ("skipped", ""): sum(found.skipped.values())}
+    numbers |= {("skipped", why): many for why, many in found.skipped.items()}
+    for (what, why), many in numbers.items():
+        shown = look(outcomes.members, actor, made, Slice(what, reason=why))
+        assert shown.total + shown.hidden == many, (what, why)
+    return found
+
+
 def test_the_last_moment_is_asked_again(dana, server):
     ids = people(4)
     made = campaign(dana, ids)
@@ -136,8 +154,14 @@ def test_the_last_moment_is_asked_again(dana, server):
     assert look(sending.progress, dana, made).skipped == {"objected": 1, "gone": 1, "suppressed": 1}
     with write_session() as session:
         session.get(MailDelivery, members(made)[3].mail_id).state = MailState.CANCELLED
-    found = look(sending.progress, dana, made)
+    found = listed(dana, made)
     assert (found.failed, found.skipped["called_back"]) == (0, 1), "whose letter was called back is left out, not failed"
+    with write_session() as session:
+        session.get(MailDelivery, members(made)[3].mail_id).state = MailState.FAILED
+    assert listed(dana, made).failed == 1
+    with write_session() as session:
+        session.get(MailDelivery, members(made)[3].mail_id).state = MailState.PENDING
+    assert listed(dana, made).in_outbox == 1
 
 
 def test_quiet_hours_and_a_persons_own_hours_are_waited_for(cast, server):
@@ -153,7 +177,7 @@ def test_quiet_hours_and_a_persons_own_hours_are_waited_for(cast, server):
         run(made, "j2")
         assert [one["to"] for one in kept(server)] == [["ida0@example.com"]]
         assert plan_of(made).state is PlanState.SENDING
-        told = look(sending.progress, cast["dana"], made)
+        told = listed(cast["dana"], made)
         assert (told.waiting, told.next_at) == (1, NOON + timedelta(days=1, hours=3))
     with clock.frozen(NOON + timedelta(days=1, hours=3)):
         run(made, "j3")
@@ -179,7 +203,7 @@ def test_an_address_that_bounces_counts_as_bounced_and_is_excluded_from_the_next
     raw = REPORT.replace("Ida@Example.com", "ida1@example.com").format(action="failed", status="5.1.1", message_id=mail.message_id)
     do(bounces.take_in, cast["root"], raw.encode())
     found = look(outcomes.get, dana, made).treated
-    assert (found.sent, found.bounced) == (1, 1) and look(sending.progress, dana, made).bounced == 1
+    assert (found.sent, found.bounced) == (1, 1) and listed(dana, made).bounced == 1
     again = campaign(dana, ids)
     assert look(lambda s, a: audience.funnel(s, a, plans.get(s, a, again)), dana).lost == {Gate.SUPPRESSED: 1}
 
