@@ -252,7 +252,9 @@ def any_cast(any_database, sqlite_cast):
 def _environment(url, folder):
     from crm_core import db
     from crm_core.settings import settings
+    from tests import engines
 
+    engines.install(db)
     before = {key: os.environ.get(key) for key in ("RAPPORT_DATABASE_URL", "RAPPORT_DATA_DIR")}
     os.environ.update(RAPPORT_DATABASE_URL=url, RAPPORT_DATA_DIR=str(folder))
     settings.cache_clear()

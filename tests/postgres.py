@@ -19,6 +19,9 @@ TABLES = f"""
     SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relfilenode,
            pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {OURS}"""
+CATALOGS = """
+    SELECT sum(pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid)) FROM unnest(
+        '{pg_class,pg_attribute,pg_constraint,pg_trigger,pg_attrdef,pg_proc}'::regclass[]) oid"""
 SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename), last_value FROM pg_sequences"
 SHAPE = f"""
     WITH c AS (SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS})
@@ -45,18 +48,21 @@ def _connected(server: str, name: str) -> Any:
 
 @dataclass
 class _State:
-    """What a database looks like: its shape, what its sequences give next, and how often each table was written to."""
+    """What a database looks like: its shape, what its sequences give next, and how often each table was written to, those of its shape too."""
 
     shape: str
+    shaped: int
     sequences: dict[str, int | None]
     tables: dict[int, tuple[str, int, int]]
 
     @classmethod
-    def of(cls, connection: Any) -> "_State":
-        shape = connection.execute(SHAPE).fetchone()[0]
+    def of(cls, connection: Any, before: "_State | None" = None) -> "_State":
+        """Its state now. To work out the shape takes longer than all the rest: what it was ``before`` it is still where nobody wrote to the catalogs."""
+        shaped = connection.execute(CATALOGS).fetchone()[0]
+        shape = before.shape if before and before.shaped == shaped else connection.execute(SHAPE).fetchone()[0]
         sequences = dict(connection.execute(SEQUENCES).fetchall())
         tables = {oid: (name, node, writes) for oid, name, node, writes in connection.execute(TABLES).fetchall()}
-        return cls(shape, sequences, tables)
+        return cls(shape, shaped, sequences, tables)
 
 
 @dataclass
@@ -91,11 +97,10 @@ class Copies:
             self._give_back(_Used(name, state))
 
     def _give_back(self, used: _Used) -> None:
-        with _connected(self.server, "postgres") as connection:
-            others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
-            connection.execute(others, [used.name])
         with _connected(self.server, used.name) as connection:
-            now = _State.of(connection)
+            others = "datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            connection.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {others}")
+            now = _State.of(connection, used.state)
             if sound := now.shape == used.state.shape:
                 self._restore(connection, used, now)
         if sound and self.kept is None:
@@ -115,11 +120,11 @@ class Copies:
             for name, value in used.state.sequences.items():
                 if now.sequences[name] != value:
                     connection.execute("SELECT setval(%s, %s, %s)", [name, value or 1, value is not None])
-        for name in written:
-            connection.execute(f"VACUUM {name}")
+        if written:
+            connection.execute(f"VACUUM {', '.join(written)}")
         connection.execute("SELECT pg_stat_force_next_flush()")
         connection.execute("SELECT 1")
-        used.state = _State.of(connection)
+        used.state = _State.of(connection, now)
 
     def _content(self, table: str) -> bytes:
         """The rows of a table in the template, as the server writes them down."""

@@ -37,8 +37,9 @@ def use(server, template, *words):
         ["TRUNCATE app_user CASCADE"],
         ["BEGIN", "INSERT INTO team (name, created_at, updated_at, version) VALUES ('Rolled back', now(), now(), 1)", "ROLLBACK"],
         ["SELECT nextval(pg_get_serial_sequence('team', 'id'))"],
+        ["CREATE TEMPORARY TABLE aside AS SELECT * FROM team", "DELETE FROM role_permission"],
     ],
-    ids=["changed", "added", "emptied", "rolled back", "counted on"],
+    ids=["changed", "added", "emptied", "rolled back", "counted on", "put aside"],
 )
 def test_the_next_one_finds_the_template(postgres_server, postgres_cast, words):
     before = looks(postgres_server, postgres_cast)
@@ -49,7 +50,18 @@ def test_the_next_one_finds_the_template(postgres_server, postgres_cast, words):
         assert looks(postgres_server, name_of(url)) == before
 
 
-@pytest.mark.parametrize("words", ["CREATE TABLE more (id int)", "ALTER TABLE team ADD more int", "DROP INDEX {index}"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CREATE TABLE more (id int)",
+        "ALTER TABLE team ADD more int",
+        "ALTER TABLE team ALTER name SET DEFAULT 'Us'",
+        "ALTER TABLE team ALTER name DROP NOT NULL",
+        "ALTER TABLE team DISABLE TRIGGER ALL",
+        "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "DROP INDEX {index}",
+    ],
+)
 def test_one_that_was_built_differently_is_thrown_away(postgres_server, postgres_cast, words):
     with _connected(postgres_server, postgres_cast) as connection:
         index = connection.execute("SELECT indexname FROM pg_indexes WHERE tablename = 'deal' AND indexdef !~ 'UNIQUE'").fetchone()[

@@ -24,7 +24,7 @@ class Provider:
         self.claims = {"sub": "subject-1", "email": "alice@example.com", "email_verified": True, "name": "Alice"}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.issuer = self.announced = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=[0.02], daemon=True).start()
 
     def close(self):
         self.server.shutdown()
