@@ -4,7 +4,7 @@ Services call it and add their own meaning through ``prepare``. Never call it fr
 business beyond the fields.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.fields import FieldSpec, parse_all, registry, to_json
 from crm_core.kit.clock import utcnow
 from crm_core.models import Event, SubmitKey, User
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, Via
 
 LASTING = "lasting:"
 """How a submit key begins that stands for a cause and not for a click: it is remembered for more than a year, the others for a week."""
@@ -309,7 +309,7 @@ def update(
     """Change the given fields. ``base_version`` is the version the form was drawn with.
 
     When somebody else saved in between, changes of different fields merge; the same field is a Conflict whose ``details["fields"]`` holds
-    (original, theirs, mine) for each.
+    (original, theirs, mine) for each, and ``details["by"]`` who changed them since: (id of the person or None, door) each.
     """
     record = get(session, actor, entity_key, record_id, action=Action.EDIT)
     specs = registry(session, entity_key)
@@ -374,17 +374,7 @@ def _merge(
 ) -> tuple[str, ...]:
     if base_version is None or base_version == record.version:
         return ()
-    log = session.exec(
-        select(Event)
-        .where(Event.entity == entity_key, Event.record_id == record.id, Event.record_version > base_version)
-        .order_by(Event.id)  # type: ignore[arg-type]
-    )
-    original: dict[str, Any] = {}
-    theirs: set[str] = set()
-    for event in log:
-        for key, (old, _new) in event.changes.items():
-            theirs.add(key)
-            original.setdefault(key, old)
+    original, theirs = _since(session, entity_key, record, base_version)
     clash = {
         key: (original[key], to_json(specs[key].value(record)), to_json(value))
         for key, value in mine.items()
@@ -398,8 +388,29 @@ def _merge(
             version=record.version,
             entity=entity_key,
             record_id=record.id,
+            by=_doers(theirs[key] for key in clash),
         )
-    return tuple(sorted(theirs - set(mine)))
+    return tuple(sorted(theirs.keys() - set(mine)))
+
+
+def _since(session: Session, entity_key: str, record: Any, version: int) -> tuple[dict[str, Any], dict[str, list[Event]]]:
+    """What was changed in a record since a version of it: field → value before, and field → the events that changed it."""
+    log = session.exec(
+        select(Event)
+        .where(Event.entity == entity_key, Event.record_id == record.id, Event.record_version > version)
+        .order_by(Event.id)  # type: ignore[arg-type]
+    )
+    original: dict[str, Any] = {}
+    theirs: dict[str, list[Event]] = {}
+    for event in log:
+        for key, (old, _new) in event.changes.items():
+            theirs.setdefault(key, []).append(event)
+            original.setdefault(key, old)
+    return original, theirs
+
+
+def _doers(events_of: Iterable[Iterable[Event]]) -> tuple[tuple[int | None, Via], ...]:
+    return tuple(dict.fromkeys((event.actor_id, event.via) for log in events_of for event in log))
 
 
 def refuse_stale_rows(what: str, now: Sequence[Any], *, stale: bool, base: Sequence[Any] | None) -> None:
@@ -423,14 +434,27 @@ def refuse_stale(what: str, row: Any, base_version: int | None, shown: Callable[
 
 
 def archive(session: Session, actor: Actor, entity_key: str, record_id: int, *, base_version: int | None = None) -> Any:
-    """Move a record to the bin. It can be restored; nothing that points at it is touched."""
+    """Move a record to the bin. It can be restored; nothing that points at it is touched.
+
+    When it is no longer ``base_version``, it is a Conflict: ``details["changed"]`` holds field → (before, now) of what the actor may read,
+    ``details["by"]`` who changed it as for ``update``, and ``details["version"]`` the version that it has now.
+    """
     record = get(session, actor, entity_key, record_id, action=Action.DELETE)
     if base_version is not None and base_version != record.version:
         raise Conflict(
-            f"Somebody else changed this {entity(entity_key).label.lower()} meanwhile. Look at it again before you delete it."
+            f"Somebody else changed this {entity(entity_key).label.lower()} meanwhile. Look at it again before you delete it.",
+            **_told(session, actor, entity_key, record, base_version),
         )
     discard(session, actor, entity_key, record)
     return record
+
+
+def _told(session: Session, actor: Actor, entity_key: str, record: Any, version: int) -> dict[str, Any]:
+    original, theirs = _since(session, entity_key, record, version)
+    specs = registry(session, entity_key)
+    now = {key: to_json(specs[key].value(record)) for key in original if key in specs and not actor.masked(entity_key, key)}
+    changed = {key: (original[key], value) for key, value in now.items() if value != original[key]}
+    return {"changed": changed, "by": _doers(theirs.values()), "version": record.version}
 
 
 def discard(session: Session, actor: Actor, entity_key: str, record: Any, *, data: Mapping[str, Any] | None = None) -> None:

@@ -46,7 +46,7 @@ def test_the_same_field_twice_is_a_question_not_a_loss(demo_app, tab, deal):
 
     fill(rep, mine, "Next step", "Send the contract")
     mine.get_by_role("button", name="Save").click()
-    expect(mine.get_by_text("Somebody else saved the same fields")).to_be_visible()
+    expect(mine.get_by_text("saved the same fields while you were editing")).to_be_visible()
     expect(mine.get_by_text("Mine: Send the contract")).to_be_visible()
     expect(mine.get_by_text("Theirs: Visit on Thursday")).to_be_visible()
     assert one("select next_step from deal where id = :id", id=deal.id) == "Visit on Thursday"
@@ -66,7 +66,7 @@ def test_different_fields_merge_and_the_second_editor_is_told(demo_app, tab, dea
 
     fill(rep, mine, "Next step", "Send the offer")
     mine.get_by_role("button", name="Save").click()
-    rep.sees("Kept what somebody else changed meanwhile")
+    rep.sees("Kept what was changed meanwhile")
     assert one("select next_step from deal where id = :id", id=deal.id) == "Send the offer"
     assert one("select name from deal where id = :id", id=deal.id) == "Renamed by a colleague"
 

@@ -1,11 +1,14 @@
 """Forms that two people save, drawn as they are: what both changed is asked, what only one changed is kept, and nothing typed is lost."""
 
+from datetime import UTC, datetime
+from functools import partial
+
 import pytest
 import streamlit as st
 from sqlmodel import select
 
 from crm_core.db import write_session
-from crm_core.errors import Conflict
+from crm_core.errors import Conflict, NotFound
 from crm_core.kit import clock
 from crm_core.models import Role, RolePermission, User
 from crm_core.services import crud
@@ -13,9 +16,9 @@ from crm_core.services.admin import custom_fields, organisation, pick_lists, pip
 from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import help_centre
 from crm_core.services.marketing import plans, segments, templates
-from crm_core.services.sales import deals, promotions
+from crm_core.services.sales import deals, leads, promotions
 from crm_core.services.telephony import dial_lists, menus
-from crm_core.vocabulary import Action, CommitteeRole, GateStrictness, Scope, StageKind
+from crm_core.vocabulary import Action, CommitteeRole, GateStrictness, Priority, Scope, StageKind, Via
 from tests.crm_core.services.marketing.outreach import campaign, people
 from tests.pages.app import draw_alone, open_screen, words
 from tests.verbs import do, look
@@ -32,6 +35,7 @@ from ui.components import (
     letter_merge,
     people_dialogs,
     promotion_cards,
+    record_page,
     rule_draft,
     rule_editor,
     segment_dialogs,
@@ -482,3 +486,84 @@ def test_what_is_typed_for_a_gate_stays_when_another_stage_is_chosen(root):
     app.selectbox(key="gate_stage").set_value(1).run()
     assert app.text_area(key="gate_message_new").value == "Say what comes next." and not app.exception
     assert app.radio(key="gate_strict_new").value is GateStrictness.WARN
+
+
+def _opened(entity_key, record_id):
+    """The form of a record, and what opens it anew: pressed while it is open, it stands for a dialog that was closed without saving."""
+    if st.button("Open", key="open"):
+        entity_form.open_form(entity_key, record_id)
+    entity_form.edit_form(entity_key, record_id)
+
+
+def test_a_form_that_is_closed_without_saving_opens_with_what_was_typed(cast):
+    alice = cast["alice"]
+    late = datetime(2026, 3, 4, 22, 30, tzinfo=UTC)
+    task = do(crud.create, alice, "task", {"subject": "Call", "due_at": late, "body": "Old"})
+    app, name = draw_alone(alice, _opened, "task", task.id), f"edit_task_{task.id}"
+    app.text_area(key=f"{name}_1_body").set_value("Typed")
+    app.selectbox(key=f"{name}_1_priority").set_value(Priority.HIGH.value)
+    app.datetime_input(key=f"{name}_1_due_at").set_value(datetime(2026, 3, 5, 9, 15)).run()
+    do(crud.update, cast["root"], "task", task.id, {"subject": "Call Ida"})
+    app.button(key="open").click().run()
+    assert not app.exception and "is here again" in words(app)
+    assert app.text_input(key=f"{name}_2_subject").value == "Call Ida"  # what nobody typed is as it stands now
+    assert app.text_area(key=f"{name}_2_body").value == "Typed"
+    assert app.selectbox(key=f"{name}_2_priority").value == Priority.HIGH.value
+    assert app.datetime_input(key=f"{name}_2_due_at").value == datetime(2026, 3, 5, 9, 15)  # in one's own time, as it was typed
+    app.button(key=f"{name}_anew").click().run()
+    assert app.text_area(key=f"{name}_2_body").value == "Old" and "is here again" not in words(app)
+
+
+def test_a_question_that_was_closed_is_asked_again_with_all_that_was_typed(cast):
+    alice, root = cast["alice"], cast["root"]
+    text = "First line\nSecond line"
+    lead = do(crud.create, alice, "lead", {"name": "Ida", "description": text, "estimated_minor": 100_00})
+    app, name = draw_alone(alice, _opened, "lead", lead.id), f"edit_lead_{lead.id}"
+    app.text_area(key=f"{name}_1_description").set_value(text + "\nMine")
+    app.number_input(key=f"{name}_1_estimated_minor").set_value(99.5)
+    app.text_input(key=f"{name}_1_company").set_value("Acme")
+    do(crud.update, root, "lead", lead.id, {"description": text + "\nTheirs", "estimated_minor": None})
+    app.button(key=f"{name}_save").click().run()
+    for _ in range(2):
+        said = words(app)
+        assert "Root saved the same fields" in said and not app.exception
+        assert (
+            ":orange-background[Mine]" in said and ":orange-background[Theirs]" in said and ":orange-background[First" not in said
+        )
+        options = [one.replace("\\", "") for one in app.radio(key=f"{name}_estimated_minor_2").options]
+        assert options == ["Mine: $99.50", "Theirs: –", "Before: $100"]
+        app.button(key="open").click().run()
+    app.radio(key=f"{name}_description_2").set_value("theirs")
+    app.radio(key=f"{name}_estimated_minor_2").set_value("original")
+    app.button(key=f"{name}_resolve").click().run()
+    now = look(leads.get, alice, lead.id)
+    assert (now.description, now.estimated_minor, now.company) == (text + "\nTheirs", 100_00, "Acme") and not app.exception
+
+
+def test_the_question_tells_who_saved_and_knows_oneself_in_another_tab(cast):
+    alice, root = cast["alice"], cast["root"]
+    said = partial(entity_form.who_did, alice, what="saved it", meanwhile="meanwhile")
+    drawn = draw_alone(alice, lambda: st.text(said(((alice.user_id, Via.SCREEN),))))
+    assert drawn.text[0].value == "You saved it in another tab while this one was open."
+    drawn = draw_alone(alice, lambda: st.text(said(((root.user_id, Via.SCREEN), (alice.user_id, Via.WORKER)))))
+    assert drawn.text[0].value == "Root and an automation saved it meanwhile."
+
+
+def test_whoever_deletes_what_was_changed_meanwhile_is_shown_what_and_decides(cast):
+    alice, root = cast["alice"], cast["root"]
+    lead = do(crud.create, alice, "lead", {"name": "Ida", "city": "Oslo", "owner_id": alice.user_id})
+    app = draw_alone(alice, record_page._deleting, "lead", lead.id, lead.version, "Ida", "leads")
+    do(crud.update, root, "lead", lead.id, {"city": "Bergen", "estimated_minor": 500_00, "description": "word " * 60})
+    app.button(key="delete_yes").click().run()
+    said = words(app)
+    assert (
+        "Root changed it meanwhile" in said
+        and "Oslo → **Bergen**" in said
+        and "– → **$500**" in said
+        and "word…**" in said
+        and not app.exception
+    )
+    assert look(leads.get, alice, lead.id).deleted_at is None and "Delete all the same" in said
+    app.button(key="delete_yes").click().run()
+    with pytest.raises(NotFound):
+        look(leads.get, alice, lead.id)

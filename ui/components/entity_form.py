@@ -17,12 +17,13 @@ from crm_core.kit.money import exponent, most_major, to_major, to_minor
 from crm_core.services import crud
 from crm_core.services.admin.founding import timezones
 from crm_core.services.sales import gates
-from crm_core.vocabulary import FieldKind, StageKind
+from crm_core.vocabulary import FieldKind, StageKind, Via
 from ui import format as fmt
 from ui.actions import hush, load, perform, renew, show_refusal, submit_key
 from ui.components.day_input import day_input, instant_input
 from ui.components.duplicate_hints import duplicate_hints, forget_hints, why_anyway
 from ui.components.gate_question import forget_gate, gate_question, gate_words, kept_outside
+from ui.components.parts_clash import whose
 from ui.components.picker import picker
 from ui.components.stage_choice import stage_choice
 from ui.components.whole_input import whole_input
@@ -32,13 +33,24 @@ from ui.session import current_actor
 @dataclass(frozen=True)
 class Drawn:
     """A record as the form was drawn with it: the version counts for the conflict check, whatever happens meanwhile. ``typed``: what its inputs begin
-    with instead, as if it had been typed."""
+    with instead, as if it had been typed; ``again``: it was typed before the form was closed without saving."""
 
     id: int
     version: int
     values: Mapping[str, Any]
     titles: Mapping[str, str]
     typed: Mapping[str, Any] = field(default_factory=dict)
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Fields that somebody else saved meanwhile: field → (original, theirs, mine), who did it, the version they left, and all that was to be saved."""
+
+    fields: Mapping[str, tuple[Any, Any, Any]]
+    by: Sequence[tuple[int | None, Via]]
+    version: int
+    changes: Mapping[str, Any]
 
 
 def _draw(session: Any, actor: Actor, entity_key: str, record_id: int) -> Drawn:
@@ -147,26 +159,36 @@ def edit_form(
         load(_draw, entity_key, record_id), typed=typed or {}
     )
     st.session_state[f"_drawn_{name}"] = drawn
-    conflict = st.session_state.get(f"_clash_{name}")
+    clash: Clash | None = st.session_state.get(f"_clash_{name}")
     specs = fields_for(entity_key)
     keys = [key for key in (fields or specs) if key in specs]
-    if conflict is not None:
-        return _resolve(actor, entity_key, drawn, specs, conflict, name)
-    titles = {**drawn.titles, **_preset_titles(specs, drawn.typed)}
+    if clash is not None:
+        return _resolve(actor, entity_key, drawn, specs, clash, name)
+    if drawn.again:
+        _say_kept(entity_key, record_id, name)
+    titles = {**drawn.titles, **dict.fromkeys(drawn.typed, ""), **_preset_titles(specs, drawn.typed)}
     values = _inputs(actor, specs, keys, {**drawn.values, **drawn.typed}, titles, f"{name}_{drawn.version}")
-    show_refusal()
-    answer = gate_question(name)
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        words = gate_words(name, "Save", "Save anyway")
-        pressed = st.button(words, type="primary", key=f"{name}_save", shortcut="ctrl+enter")
-    if not pressed:
-        return False
     changes = {
         key: value
         for key, value in values.items()
         if to_json(value) != to_json(drawn.values.get(key)) and not (_blank(value) and _blank(drawn.values.get(key)))
     }
-    return _save(entity_key, drawn, changes, name, specs, answer)
+    st.session_state[f"_typed_{name}"] = {key: value for key, value in changes.items() if not _absurd(specs[key], value)}
+    show_refusal()
+    answer = gate_question(name)
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        words = gate_words(name, "Save", "Save anyway")
+        pressed = st.button(words, type="primary", key=f"{name}_save", shortcut="ctrl+enter")
+    return _save(entity_key, drawn, changes, name, specs, answer) if pressed else False
+
+
+def _say_kept(entity_key: str, record_id: int, name: str) -> None:
+    """That the inputs begin with what was typed before, and the way to the stored values."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key=f"{name}_kept"):
+        st.caption("What you typed before you closed this is here again. It is not saved yet.", width="content")
+        if st.button("Begin anew", type="tertiary", key=f"{name}_anew"):
+            close_form(entity_key, record_id)
+            st.rerun(scope="fragment")
 
 
 def _blank(value: Any) -> bool:
@@ -185,11 +207,12 @@ def _save(
         kept_outside(name)
         conflict: Conflict | None = st.session_state.get("_conflict")
         if conflict is not None and conflict.details.get("fields"):
-            st.session_state[f"_clash_{name}"] = (conflict.details["fields"], conflict.details["version"], dict(changes))
+            told = conflict.details
+            st.session_state[f"_clash_{name}"] = Clash(told["fields"], told["by"], told["version"], dict(changes))
             hush()
         st.rerun(scope="fragment")
     merged = (
-        f" Kept what somebody else changed meanwhile: {', '.join(specs[key].label for key in saved.merged if key in specs)}."
+        f" Kept what was changed meanwhile: {', '.join(specs[key].label for key in saved.merged if key in specs)}."
         if saved.merged
         else ""
     )  # type: ignore[union-attr]
@@ -198,53 +221,64 @@ def _save(
     return True
 
 
-def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, FieldSpec], conflict: Any, name: str) -> bool:
-    clash, version, changes = conflict
-    st.warning("Somebody else saved the same fields while you were editing. Choose what stays.", icon=":material/call_split:")
+def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, FieldSpec], clash: Clash, name: str) -> bool:
     chosen: dict[str, Any] = {}
-    typed = dict(changes)
-    for key, (original, theirs, mine) in clash.items():
-        spec = specs[key]
-        st.markdown(f"**{fmt.md(spec.label)}**")
-        words = {
-            "mine": f"Mine: {_shown(actor, spec, mine)}",
-            "theirs": f"Theirs: {_shown(actor, spec, theirs)}",
-            "original": f"Before: {_shown(actor, spec, original)}",
-        }
-        pick = st.radio(
-            "Keep",
-            list(words),
-            format_func=partial(_word, words),
-            key=f"{name}_{key}_{version}",
-            label_visibility="collapsed",
+    typed = dict(clash.changes)
+    with st.container(key=f"{name}_clash"):
+        st.warning(
+            fmt.md(f"{who_did(actor, clash.by, 'saved the same fields', 'while you were editing')} Choose what stays."),
+            icon=":material/call_split:",
         )
-        chosen[key] = {"mine": changes[key], "theirs": theirs, "original": original}[pick]
-        if pick == "theirs":
-            del typed[key]
-        elif pick == "original":
-            typed[key] = drawn.values.get(key)
+        for key, (original, theirs, mine) in clash.fields.items():
+            spec = specs[key]
+            said = {
+                "mine": in_words(actor, spec, mine),
+                "theirs": in_words(actor, spec, theirs),
+                "original": in_words(actor, spec, original),
+            }
+            pick = whose(spec.label, said, key=f"{name}_{key}_{clash.version}")
+            chosen[key] = {"mine": clash.changes[key], "theirs": theirs, "original": original}[pick]
+            if pick == "theirs":
+                del typed[key]
+            elif pick == "original":
+                typed[key] = drawn.values.get(key)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if st.button("Discard mine", type="tertiary", key=f"{name}_discard"):
             close_form(entity_key, drawn.id)
             return True
         if st.button("Save this", type="primary", key=f"{name}_resolve"):
             final = {
-                key: value for key, value in {**changes, **chosen}.items() if key not in clash or to_json(value) != clash[key][1]
+                key: value
+                for key, value in {**clash.changes, **chosen}.items()
+                if key not in clash.fields or to_json(value) != clash.fields[key][1]
             }
             st.session_state.pop(f"_clash_{name}", None)
             now = load(
                 _draw, entity_key, drawn.id
             )  # where this is refused, the form goes on with the choices and asks no second time
-            now = st.session_state[f"_drawn_{name}"] = replace(now, version=version, typed=typed)
+            now = st.session_state[f"_drawn_{name}"] = replace(now, version=clash.version, typed=typed)
             return _save(entity_key, now, final, name, specs, gates.Answer())
     return False
 
 
-def _word(words: Mapping[str, str], which: str) -> str:
-    return fmt.md(words[which])
+def who_did(actor: Actor, by: Sequence[tuple[int | None, Via]], what: str, meanwhile: str) -> str:
+    """Who did something meanwhile, in a sentence: "Ida saved the same fields while you were editing." ``by``: person and door each, as a Conflict tells."""
+    if by and all(who == actor.user_id and via is Via.SCREEN for who, via in by):
+        return f"You {what} in another tab while this one was open."
+    known = load(lists.titles, "user", [who for who, _ in by])
+    names = dict.fromkeys(_one_of(actor, known, who, via) for who, via in by)
+    said = " and ".join(names) or "somebody else"
+    return f"{said[0].upper()}{said[1:]} {what} {meanwhile}."
 
 
-def _shown(actor: Actor, spec: FieldSpec, raw: Any) -> str:
+def _one_of(actor: Actor, known: Mapping[int, str], who: int | None, via: Via) -> str:
+    if via not in (Via.SCREEN, Via.DEMO):
+        return via.label
+    return "you" if who == actor.user_id else known.get(who or 0, "somebody else")
+
+
+def in_words(actor: Actor, spec: FieldSpec, raw: Any) -> str:
+    """A value as the log keeps it, as plain text."""
     if spec.to in ENTITIES and isinstance(raw, int):
         return load(lists.titles, spec.to, [raw]).get(raw, "a hidden record")
     if spec.kind is FieldKind.DATE and isinstance(raw, str):
@@ -259,11 +293,31 @@ def form_name(entity_key: str, record_id: int) -> str:
     return f"edit_{entity_key}_{record_id}"
 
 
+def open_form(
+    entity_key: str, record_id: int, *, fields: Sequence[str] | None = None, typed: Mapping[str, Any] | None = None
+) -> None:
+    """A form is opened: what was typed into it before it was closed without saving is there again, and so is a question that was not answered. ``typed``:
+    what its inputs begin with besides."""
+    name = form_name(entity_key, record_id)
+    drawn: Drawn | None = st.session_state.get(f"_drawn_{name}")
+    clash: Clash | None = st.session_state.get(f"_clash_{name}")
+    kept = {key: value for key, value in st.session_state.get(f"_typed_{name}", {}).items() if fields is None or key in fields}
+    close_form(entity_key, record_id)
+    if clash is not None:
+        st.session_state[f"_drawn_{name}"] = drawn
+        st.session_state[f"_clash_{name}"] = replace(clash, changes={**clash.changes, **(typed or {})})
+    elif kept and drawn is not None:
+        now = load(_draw, entity_key, record_id)
+        untouched = all(to_json(now.values.get(key)) == to_json(drawn.values.get(key)) for key in kept)
+        begun = now if untouched else drawn
+        st.session_state[f"_drawn_{name}"] = replace(begun, typed={**kept, **(typed or {})}, again=True)
+
+
 def close_form(entity_key: str, record_id: int) -> None:
     """Forget the drawn state of a form, so that the next opening starts from the stored record."""
     name = form_name(entity_key, record_id)
     forget_gate(name)
-    for prefix in ("_drawn_", "_clash_"):
+    for prefix in ("_drawn_", "_clash_", "_typed_"):
         st.session_state.pop(prefix + name, None)
     for key in [key for key in st.session_state if str(key).startswith(name + "_")]:
         del st.session_state[key]
@@ -359,17 +413,22 @@ def field_input(actor: Actor, spec: FieldSpec, value: Any, *, key: str, title: s
             )
             return _minor(typed, actor.currency)
         case FieldKind.INTEGER:
-            return whole_input(label, int(value) if value is not None else None, key=key, help=hint)
+            return whole_input(label, value, key=key, help=hint)
         case FieldKind.DECIMAL | FieldKind.PERCENT:
             return st.number_input(label, value=float(value) if value is not None else None, format="%g", key=key, help=hint)
         case FieldKind.DATE:
             return day_input(label, value=value, key=key, help=hint, min_value=date(1900, 1, 1), max_value=date(2199, 12, 31))
         case FieldKind.DATETIME:
-            return instant_input(label, value=fmt.local(actor, value).replace(tzinfo=None) if value else None, key=key, help=hint)
+            return instant_input(label, value=_as_typed(actor, value), key=key, help=hint)
         case FieldKind.LONG_TEXT:
             tall = (spec.entity, spec.key) == ("article", "body")
             return st.text_area(label, value=value or "", key=key, help=hint, height=320 if tall else 100)
     return st.text_input(label, value=value or "", key=key, help=hint, max_chars=spec.max_length)
+
+
+def _as_typed(actor: Actor, value: datetime | None) -> datetime | None:
+    """An instant in the person's own time, as it is typed; what was typed already is that."""
+    return fmt.local(actor, value).replace(tzinfo=None) if value is not None and value.tzinfo else value
 
 
 def _minor(typed: float | None, currency: str) -> Any:
@@ -382,6 +441,11 @@ def _minor(typed: float | None, currency: str) -> Any:
         return f"{typed:.0f}"
 
 
+def _absurd(spec: FieldSpec, value: Any) -> bool:
+    """An amount that ``_minor`` gave on as text."""
+    return spec.kind is FieldKind.MONEY and isinstance(value, str)
+
+
 def _timezone_input(label: str, value: Any, key: str, hint: str | None) -> Any:
     zones = list(timezones())
     at = zones.index(value) if value in zones else None
@@ -390,7 +454,7 @@ def _timezone_input(label: str, value: Any, key: str, hint: str | None) -> Any:
 
 def _options(spec: FieldSpec, value: Any, label: str, key: str, hint: str | None) -> Any:
     options = list(spec.options or {})
-    stored = value.value if spec.enum is not None and value is not None else value
+    stored = to_json(value)
     if stored is not None and stored not in options:
         options.append(stored)  # an option that was taken away stays valid on old rows
     at = options.index(stored) if stored in options else None

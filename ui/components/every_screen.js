@@ -9,6 +9,8 @@ const listened = new WeakSet()
 let answer = { query: null, first: "" }
 let wanted = null
 let last = null
+let opener = null
+let open = false
 let here = ""
 let moved = 0
 
@@ -26,7 +28,8 @@ export default function (component) {
     here = window.location.pathname + window.location.search
     oneStepPerScreen()
     document.documentElement.addEventListener("keydown", oneScope)
-    document.addEventListener("focusin", (event) => remember(event.target))
+    document.documentElement.addEventListener("keydown", leaveField, { capture: true })
+    document.addEventListener("focusin", (event) => { remember(event.target); before(event.composedPath()[0]) })
     new MutationObserver(changed).observe(document.body, { childList: true, subtree: true })
     changed()
   }
@@ -46,6 +49,8 @@ function changed() {
     if (left && menu) { document.activeElement.blur(); last = { el: document.createElement("i"), key: "", place: 0 } }
   }
   if (last && !dialog && !last.el.isConnected && nowhere()) recover()
+  if (open && !dialog) for (const wait of [300, 1200]) setTimeout(giveBack, wait)
+  open = Boolean(dialog)
 }
 
 // A dialog begins where one types: in its first field. What is drawn above it a moment later takes the cursor over, unless somebody has begun.
@@ -65,6 +70,13 @@ function greet(dialog) {
   field.focus()
 }
 
+// Escape closes a dialog without leaving the field in which one writes, and what was typed there would be told to nobody.
+function leaveField(event) {
+  if (event.key !== "Escape" || !event.target.closest?.(SIGNED)) return
+  const field = event.target.matches('input:not([type="checkbox"], [type="radio"], [role="combobox"]), textarea') && !event.target.closest('[data-baseweb="popover"]')
+  if (field) event.target.blur()
+}
+
 // What two people changed is asked below the button that was pressed, often below the edge of the dialog: it is brought into sight once, and the cursor,
 // which that button had, to its first answer.
 function ask(question) {
@@ -73,8 +85,24 @@ function ask(question) {
   setTimeout(() => {
     const box = question.getBoundingClientRect()
     if (box.top < 0 || box.bottom > window.innerHeight) question.scrollIntoView({ block: box.height > window.innerHeight ? "start" : "center" })
-    if (nowhere()) question.querySelector('input[type="radio"]:checked, button')?.focus({ preventScroll: true })
+    if (nowhere() || document.activeElement.matches('[role="dialog"], [role="dialog"] [aria-label="Close"]')) question.querySelector('input[type="radio"]:checked, button')?.focus({ preventScroll: true })
   }, 300)
+}
+
+// A dialog gives the cursor back to what had it before, also where that was a card of a board, which is drawn anew meanwhile, or an entry of a menu,
+// which is gone: then to the button of the menu.
+const LAYERS = `${SIGNED}, [role="menu"], [role="listbox"], [data-baseweb="popover"], [data-baseweb="layer"], [data-testid="stToastContainer"]`
+
+function before(el) {
+  const host = el.getRootNode().host
+  if (el === document.body || (host ?? el).closest(LAYERS)) return
+  opener = { el, host, id: el.dataset.id, at: window.location.pathname }
+}
+
+function giveBack() {
+  if (!opener || topmost() || !nowhere() || opener.at !== window.location.pathname) return
+  const again = opener.host && opener.id ? opener.host.shadowRoot.querySelector(`[data-id="${CSS.escape(opener.id)}"]`) : opener.el
+  if (again?.isConnected && seen(again) && again.matches('button, a, [tabindex]')) again.focus({ preventScroll: true })
 }
 
 // Two buttons may have the same key. It belongs to the dialog that is open, or to the box in which one writes; what lies behind stays as it is.

@@ -194,19 +194,24 @@ def _ask(name: str, seen: Values, theirs: Values, mine: Values, parts: Mapping[s
         words = "Choose what stays." if both else "What you changed fits beside it."
         st.warning(f"Somebody else saved this while you were editing. {words}", icon=":material/call_split:")
         for key in both:
-            st.markdown(f"**{fmt.md(parts[key].label)}**")
             found = {"mine": mine[key], "theirs": theirs.get(key), "original": seen.get(key)}
             said = {which: parts[key].words(found[which]) or fmt.NOTHING for which in found}
-            beside = parts[key].long or any(len(words) > _LINE or "\n" in words for words in said.values())
-            if beside:
-                _beside(said)
-            shown = {which: label if beside else f"{label}: {said[which]}" for which, label in _WHOSE.items()}
-            pick = st.radio(
-                f"{fmt.md(parts[key].label)}: keep", list(shown), format_func=partial(_word, shown), key=f"{name}_parts_{key}", label_visibility="collapsed", horizontal=beside
-            )  # fmt: skip
-            values[key] = found[pick]
+            values[key] = found[whose(parts[key].label, said, key=f"{name}_parts_{key}", long=parts[key].long)]
         pressed = st.button("Save this", type="primary", key=f"{name}_parts_save")
     return values if pressed else None
+
+
+def whose(label: str, said: Mapping[str, str], *, key: str, long: bool = False) -> str:
+    """The question whose value of a field or part stays: "mine", "theirs" or "original". ``said``: each of them in plain words; long ones stand beside
+    each other, with what differs marked."""
+    st.markdown(f"**{fmt.md(label)}**")
+    beside = long or any(len(words) > _LINE or "\n" in words for words in said.values())
+    if beside:
+        _beside(said)
+    shown = {which: words if beside else f"{words}: {said[which]}" for which, words in _WHOSE.items()}
+    return st.radio(
+        f"{fmt.md(label)}: keep", list(shown), format_func=partial(_word, shown), key=key, label_visibility="collapsed", horizontal=beside
+    )  # fmt: skip
 
 
 _WHOSE = {"mine": "Mine", "theirs": "Theirs", "original": "Before"}

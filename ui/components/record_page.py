@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
+from textwrap import shorten
 from typing import Any
 
 import streamlit as st
@@ -18,10 +19,10 @@ from crm_core.services import crud
 from crm_core.services.collaboration import tasks
 from crm_core.vocabulary import Action, FieldKind
 from ui import format as fmt
-from ui.actions import load, perform, renew, show_problems, submit_key
+from ui.actions import hush, load, perform, renew, show_problems, submit_key
 from ui.addresses import number
 from ui.components.bin_views import just_deleted
-from ui.components.entity_form import close_form, create_form, edit_form, form_name
+from ui.components.entity_form import create_form, edit_form, form_name, in_words, open_form, who_did
 from ui.components.gate_question import carry_gate
 from ui.components.header import Rare
 from ui.components.record_list import cell
@@ -154,7 +155,7 @@ def edit_dialog(
     gate: str = "",
 ) -> None:
     """Open the dialog that edits a record, or what ``title`` says of it. ``typed`` stands in it already; ``gate``: where a stage that refused goes on."""
-    close_form(entity_key, record_id)
+    open_form(entity_key, record_id, fields=fields, typed=typed)
     carry_gate(gate, form_name(entity_key, record_id))
 
     @st.dialog(title or f"Edit {entity(entity_key).label.lower()}", width="large", dismissible=True)
@@ -180,22 +181,46 @@ def delete_entry(actor: Actor, entity_key: str, row: Mapping[str, Any], title: s
 
 def delete_dialog(entity_key: str, record_id: int, version: int, title: str, list_url: str) -> None:
     """Ask before a record goes to the bin."""
-    found = entity(entity_key)
+    st.session_state.pop(f"_stale_{entity_key}_{record_id}", None)
+    _deleting(entity_key, record_id, version, title, list_url)
+
+
+def _deleting(entity_key: str, record_id: int, version: int, title: str, list_url: str) -> None:
+    found, place = entity(entity_key), f"_stale_{entity_key}_{record_id}"
 
     @st.dialog(f"Delete this {found.label.lower()}?", width="small")
     def show() -> None:
+        stale = st.session_state.get(place)
         st.text(title)
+        if stale is not None:
+            changed_meanwhile(entity_key, stale)
         st.caption("It goes to the bin and can be restored from there. What is linked to it stays.")
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button("Keep it", key="delete_no"):
                 st.rerun()
-            if st.button("Delete", type="primary", key="delete_yes"):
-                if perform(crud.archive, entity_key, record_id, base_version=version) is not None:
+            if st.button("Delete" if stale is None else "Delete all the same", type="primary", key="delete_yes"):
+                seen = version if stale is None else stale["version"]
+                if perform(crud.archive, entity_key, record_id, base_version=seen) is not None:
                     just_deleted(entity_key, record_id, title)
                     go(list_url)
+                conflict = st.session_state.get("_conflict")
+                if conflict is not None and "changed" in conflict.details:
+                    st.session_state[place] = conflict.details
+                    hush()
+                    st.rerun(scope="fragment")
                 st.rerun()
 
     show()
+
+
+def changed_meanwhile(entity_key: str, told: Mapping[str, Any]) -> None:
+    """What was changed in a record since it was looked at: ``told`` are the details of the Conflict that ``crud.archive`` raised."""
+    actor, specs = current_actor(), load(_specs, entity_key)
+    with st.container(gap="small", key=f"{entity_key}_changed_clash"):
+        st.warning(fmt.md(who_did(actor, told["by"], "changed it", "meanwhile")), icon=":material/call_split:")
+        for key, pair in told["changed"].items():
+            before, now = (fmt.md(shorten(in_words(actor, specs[key], one), 200, placeholder="…")) for one in pair)
+            st.markdown(f":gray[{fmt.md(specs[key].label)}]  \n{before} → **{now}**")
 
 
 @st.fragment
