@@ -1,4 +1,4 @@
-"""A whole number that is typed with decimals stays as typed, with a sentence, and is refused rather than cut."""
+"""A whole number that is typed with decimals or out of bounds stays as typed, with a sentence, and is refused rather than cut or left out."""
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -23,6 +23,11 @@ def test_decimals_are_named_and_kept():
     app.number_input(key="minutes").set_value(2.5).run()
     assert app.text[0].value == "2.5" and "no whole number" in app.caption[0].value
     assert app.number_input(key="minutes").value == 2.5
+    for typed, said in ((99999.0, "99999 is too high. Type 1440 or less."), (-1.0, "-1 is too low. Type 0 or more.")):
+        app.number_input(key="minutes").set_value(typed).run()
+        assert said in app.caption[0].value and app.text[0].value == repr(typed)
+    bounds = app.number_input(key="minutes")
+    assert bounds.min is None and bounds.max is None  # what is beyond them a browser keeps to itself
     app.number_input(key="minutes").set_value(3.0).run()
     assert app.text[0].value == "3" and not app.caption
 

@@ -144,7 +144,7 @@ def _deal(actor: Actor, row: Mapping[str, Any]) -> tuple[str | None, int | None]
     amount = right.number_input(
         f"Amount ({actor.currency})",
         value=shown,
-        min_value=0.0,
+        min_value=-most_major(actor.currency),
         max_value=most_major(actor.currency),
         step=10.0**-places,
         format=f"%.{places}f",

@@ -12,13 +12,14 @@ from crm_core.access import Actor
 from crm_core.kit.money import line_total, most_major, tax_of, to_major, to_minor
 from crm_core.services.admin import workspace
 from crm_core.services.sales import deals, orders, products
-from crm_core.services.sales.lines import MAX_PERIODS, USUAL_PERIODS, LineView, Sums, sums
+from crm_core.services.sales.lines import MAX_PERIODS, MOST_QUANTITY, USUAL_PERIODS, LineView, Sums, sums
 from crm_core.vocabulary import Billing
 from ui import format as fmt
 from ui.actions import hush, load, perform, show_problems
 from ui.components.picker import picker
 from ui.components.rows_clash import rows_clash
 from ui.components.table import Cell, Column, table
+from ui.components.whole_input import whole_input
 
 
 @dataclass(frozen=True)
@@ -210,18 +211,14 @@ def _line(actor: Actor, line: dict[str, Any]) -> LineView | None:
                 **fmt.icon_only("Remove this line"),
             )
         with st.grid(6, min_column_width=120):  # on a phone two beside each other
-            line["quantity"] = st.number_input(
-                "Quantity", value=line["quantity"], min_value=0.001, format="%.10g", key=f"line_q_{n}"
-            )
+            line["quantity"] = st.number_input("Quantity", value=line["quantity"], step=1.0, format="%.10g", key=f"line_q_{n}")
             price = st.container()
             line["discount_pct"] = st.number_input(
-                "Discount %", value=line["discount_pct"], min_value=0.0, max_value=100.0, format="%.4g", key=f"line_d_{n}"
+                "Discount %", value=line["discount_pct"], step=1.0, format="%.4g", key=f"line_d_{n}"
             )
             if line["tax_rate_pct"] is None:
                 line["tax_rate_pct"] = load(workspace.summary).tax_rate_pct
-            line["tax_rate_pct"] = st.number_input(
-                "Tax %", value=line["tax_rate_pct"], min_value=0.0, max_value=100.0, format="%.4g", key=f"line_t_{n}"
-            )
+            line["tax_rate_pct"] = st.number_input("Tax %", value=line["tax_rate_pct"], step=0.5, format="%.4g", key=f"line_t_{n}")
             _charged(line)
         _price(actor, line, price)
     return _reckoned(line)
@@ -254,7 +251,7 @@ def _price(actor: Actor, line: dict[str, Any], box: Any) -> None:
     n, unit = line["n"], Billing(line["billing"]).unit
     shown = float(to_major(line["unit_price_minor"], actor.currency)) if line["unit_price_minor"] is not None else None
     typed = box.number_input(
-        f"Price{f' a {unit}' if unit else ''} ({actor.currency})", value=shown, min_value=0.0, max_value=most_major(actor.currency), key=f"line_u_{n}",
+        f"Price{f' a {unit}' if unit else ''} ({actor.currency})", value=shown, min_value=-most_major(actor.currency), max_value=most_major(actor.currency), key=f"line_u_{n}",
     )  # fmt: skip
     line["unit_price_minor"] = to_minor(typed, actor.currency) if typed is not None else None
 
@@ -274,19 +271,17 @@ def _charged(line: dict[str, Any]) -> None:
         st.session_state.pop(f"line_n_{n}", None)
     unit = Billing(line["billing"]).unit
     if unit:
-        typed = st.number_input(
-            f"{unit.capitalize()}s",
-            value=line["periods"],
-            min_value=1,
-            max_value=MAX_PERIODS,
-            key=f"line_n_{n}",
-            help=f"For how many {unit}s",
+        typed = whole_input(
+            f"{unit.capitalize()}s", line["periods"], low=1, high=MAX_PERIODS, key=f"line_n_{n}", help=f"For how many {unit}s"
         )
         line["periods"] = typed or line["periods"]
 
 
 def _reckoned(line: Mapping[str, Any]) -> LineView | None:
-    if line["unit_price_minor"] is None or not line["quantity"]:
+    """What a line comes to; None where a number is missing, or is one that saving refuses."""
+    if line["unit_price_minor"] is None or not 0 < (line["quantity"] or 0) < MOST_QUANTITY or line["unit_price_minor"] < 0:
+        return None
+    if not all(0 <= (line[key] or 0) <= 100 for key in ("discount_pct", "tax_rate_pct")) or isinstance(line["periods"], float):
         return None
     quantity, discount = Decimal(str(line["quantity"])), Decimal(str(line["discount_pct"] or 0))
     net, rate = line_total(quantity, line["unit_price_minor"], discount), Decimal(str(line["tax_rate_pct"] or 0))

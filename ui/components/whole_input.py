@@ -1,4 +1,4 @@
-"""An input of a whole number that keeps what was typed: Streamlit's own cuts decimals off without a word."""
+"""An input of a whole number that keeps what was typed: Streamlit's own cuts decimals off without a word, and what is beyond its bounds is never sent."""
 
 from typing import Any
 
@@ -15,13 +15,18 @@ def whole_input(
     place: Any = st,
     **more: Any,
 ) -> int | float | None:
-    """The number that was typed, None for none. One with decimals stays in the field with a sentence beneath it, and is given back as it is: what
-    takes it refuses it with a sentence of its own. ``place``: the column or container; ``more``: as ``st.number_input`` takes it."""
-    bounds = {"min_value": None if low is None else float(low), "max_value": None if high is None else float(high)}
-    typed = place.number_input(
-        label, value=None if value is None else float(value), **bounds, step=float(step), format="%g", **more
-    )
-    if typed is None or typed == int(typed):
-        return None if typed is None else int(typed)
-    place.caption(f":red[{typed!r} is no whole number. Type one without decimals.]")
-    return typed
+    """The number that was typed, None for none. One with decimals, below ``low`` or above ``high`` stays in the field with a sentence beneath it, and is
+    given back as a float: what takes it refuses it with a sentence of its own. ``place``: the column or container; ``more``: as ``st.number_input``
+    takes it."""
+    typed = place.number_input(label, value=None if value is None else float(value), step=float(step), format="%.15g", **more)
+    if typed is None:
+        return None
+    if typed != int(typed):
+        place.caption(f":red[{typed!r} is no whole number. Type one without decimals.]")
+    elif low is not None and typed < low:
+        place.caption(f":red[{typed:.15g} is too low. Type {low} or more.]")
+    elif high is not None and typed > high:
+        place.caption(f":red[{typed:.15g} is too high. Type {high} or less.]")
+    else:
+        return int(typed)
+    return float(typed)

@@ -23,6 +23,7 @@ MAX_LINES = 200
 MAX_TOTAL = 9 * 10**15
 """Largest amount of a line in minor units."""
 MAX_PERIODS = 600
+MOST_QUANTITY = 10**9
 USUAL_PERIODS = {Billing.ONE_TIME: 1, Billing.MONTHLY: 12, Billing.YEARLY: 1}
 """Periods of a line that says nothing about them: a year."""
 GIVEN = ("product_id", "name", "quantity", "unit_price_minor", "discount_pct", "billing", "periods", "tax_rate_pct")
@@ -154,7 +155,7 @@ def priced(session: Session, actor: Actor, position: int, row: Mapping[str, Any]
         raise Invalid(f"{where}: quantity, price and discount must be numbers.")
     if quantity * price >= MAX_TOTAL:
         raise Invalid(f"{where}: quantity times price is too large an amount.")
-    if not 0 < quantity < 10**9 or not 0 <= discount <= 100 or not 0 <= price < 10**14:
+    if not 0 < quantity < MOST_QUANTITY or not 0 <= discount <= 100 or not 0 <= price < 10**14:
         raise Invalid(f"{where}: the quantity must be above zero, the price not negative and the discount between 0 and 100%.")
     billing, periods = _terms(where, row, product)
     rate = _rate(session, actor, where, row, product)

@@ -9,7 +9,7 @@ from sqlmodel import select
 from crm_core.db import read_session, write_session
 from crm_core.errors import NotFound
 from crm_core.kit import clock
-from crm_core.models import Stage
+from crm_core.models import Activity, Stage
 from crm_core.services import crud
 from crm_core.services.admin.pipelines import set_gate
 from crm_core.services.sales import deals
@@ -157,6 +157,19 @@ def test_a_call_is_logged_from_the_record(cast):
     app.button(key=f"log_deal_{deal.id}_save").click().run()
     assert not app.exception
     assert "Talked about terms" in words(app)
+
+
+def test_minutes_that_no_day_has_are_refused_and_nothing_of_the_call_is_lost(cast):
+    deal = make(cast["alice"], "deal", name="Big one")
+    app = open_screen(cast["alice"], "deal", id=deal.id)
+    name = f"log_deal_{deal.id}"
+    app.text_area(key=f"{name}_text_0").set_value("Maria wants the offer")
+    app.number_input(key=f"{name}_min_0").set_value(99_999.0)
+    app.button(key=f"{name}_save").click().run()
+    assert any("1,440" in said.value or "1440" in said.value for said in app.error)
+    assert app.text_area(key=f"{name}_text_0").value == "Maria wants the offer"
+    with read_session() as session:
+        assert not session.exec(select(Activity)).all()
 
 
 def test_a_filter_in_the_address_is_obeyed_and_a_broken_one_is_said(cast):
