@@ -21,7 +21,7 @@ from ui.components.header import Rare, header, more_menu
 from ui.components.lines import DEAL, lines_card, sum_of
 from ui.components.product_suggestions import deal_suggestions
 from ui.components.record_automations import automations_card, start_entry
-from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, next_steps
+from ui.components.record_page import delete_entry, edit_dialog, edit_entry, facts_of, id_from_url, next_steps, related
 from ui.components.score_card import score_card
 from ui.components.survey_send import survey_entry
 from ui.components.write_dialog import write_button
@@ -139,8 +139,9 @@ with left:
     log_box("deal", deal_id, row["contact_id"])
     feed("deal", deal_id)
 with right:
+    live = outcome is StageKind.OPEN
     step = (row["next_step"], fmt.ago(actor, row["next_step_on"]) if row["next_step_on"] else "")
-    next_steps("deal", deal_id, agreed=" · ".join(str(part) for part in step if part))
+    next_steps("deal", deal_id, agreed=" · ".join(str(part) for part in step if part) if live else "", cold=live)
     automations_card(automated, "deal", deal_id)
     score_card("deal", deal_id)
     decision_card("deal", deal_id)
@@ -153,6 +154,9 @@ with right:
     )
     by_hand = row["amount_locked"] is True and sum_of(lines) != row["amount_minor"]
     lines_card(actor, DEAL, row, lines, may_edit, note=" · the amount was set by hand" if by_hand else "")
+    if outcome is StageKind.WON:
+        here = {"field": "deal_id", "cmp": "eq", "value": deal_id}
+        related(actor, "order", where=here, columns=("number", "ordered_at", "total_minor"), title="Orders", list_url="orders")
     deal_suggestions(actor, deal_id, row["version"], may_edit)
     committee(actor, deal_id, row, may_edit)
     files("deal", deal_id)

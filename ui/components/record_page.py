@@ -224,15 +224,16 @@ def changed_meanwhile(entity_key: str, told: Mapping[str, Any]) -> None:
 
 
 @st.fragment
-def next_steps(entity_key: str, record_id: int, *, agreed: str = "") -> None:
-    """The open tasks of a record: tick off, or add one. ``agreed``: its next step, where that stands in a field of its own. Plain text."""
+def next_steps(entity_key: str, record_id: int, *, agreed: str = "", cold: bool = False) -> None:
+    """The open tasks of a record: tick off, or add one. ``agreed``: its next step, where that stands in a field of its own, as
+    plain text; ``cold``: it suffers from having none."""
     actor = current_actor()
     found = load(tasks.open_of, entity_key, record_id)
     with st.container(border=True, gap="small", key="next_steps"):
         st.markdown("**Next steps**")
         if not found:
-            cold = " A deal without a next step grows cold." if entity_key == "deal" else ""
-            st.caption(f"{fmt.md(agreed)}. No task for it yet." if agreed else f"Nothing planned.{cold}")
+            warning = f" A {entity(entity_key).label.lower()} without a next step grows cold." if cold else ""
+            st.caption(f"{fmt.md(agreed)}. No task for it yet." if agreed else f"Nothing planned.{warning}")
         for task in found:
             due = (
                 f"  :{'red' if task.due_at and task.due_at < fmt.clock.utcnow() else 'gray'}-badge[{fmt.md(fmt.ago(actor, task.due_at.astimezone(fmt.local(actor, task.due_at).tzinfo).date()))}]"

@@ -150,6 +150,16 @@ def test_what_a_dialog_refused_is_said_in_it_once(cast):
     assert len(app.error) == 1 and "no stage that means" in app.error[0].value and not app.toast
 
 
+def test_a_won_deal_leads_to_its_order_and_wants_no_next_step(cast):
+    deal = make(cast["root"], "deal", name="Big one")
+    assert "grows cold" in words(open_screen(cast["root"], "deal", id=deal.id))
+    with write_session() as session:
+        deals.set_lines(session, cast["root"], deal.id, [{"name": "Advice", "quantity": 1, "unit_price_minor": 100_00}])
+        deals.win(session, cast["root"], deal.id, create_order=True)
+    app = open_screen(cast["root"], "deal", id=deal.id)
+    assert not app.exception and "**Orders**  :gray[1]" in [one.value for one in app.markdown] and "grows cold" not in words(app)
+
+
 def test_a_call_is_logged_from_the_record(cast):
     deal = make(cast["alice"], "deal", name="Big one")
     app = open_screen(cast["alice"], "deal", id=deal.id)
