@@ -58,7 +58,13 @@ def _card(actor: Actor, figure: Figure, selection: Selection) -> None:
             st.caption(fmt.md(figure.reason))
         elif figure.low is not None and figure.high is not None:
             st.caption(fmt.md(f"95% interval {fmt.percent(actor, figure.low)} to {fmt.percent(actor, figure.high)}"))
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        with st.container(
+            horizontal=True,
+            horizontal_alignment="distribute",
+            vertical_alignment="center",
+            gap="small",
+            key=f"kpifoot_{figure.key}",
+        ):
             if not figure.hidden:
                 found = entity(metric.entity)
                 label = fmt.plural(figure.cases, found.label.lower(), found.plural.lower())

@@ -1,6 +1,6 @@
 """Merging two contacts, accounts or leads: find the other one, choose what stays, see what goes along; and the way back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from ui.session import current_actor
 _JUST = "_just_merged"
 _BESIDE = ("company", "email", "phone", "website", "city", "postcode")
 """What tells two records of one name apart."""
-_LONGEST = 160
+_LONGEST, _SHORT = 160, 60
 
 
 def merge_entry(actor: Actor, entity_key: str, record_id: int) -> list[Rare]:
@@ -61,8 +61,9 @@ def _other(entity_key: str, record_id: int, label: str) -> int | None:
     likely = {hit.id: hit for hit in load(duplicates.likely, entity_key, record_id)}
     chosen = None
     if likely:
-        rows = _unlike({hit_id: fmt.md(hit.title[:80]) for hit_id, hit in likely.items()})
-        beside = [fmt.md(", ".join(hit.reasons)) for hit in likely.values()]
+        rows = _unlike({hit_id: fmt.md(clip(hit.title, 80)) for hit_id, hit in likely.items()})
+        facts = load(_facts, entity_key, tuple(likely))
+        beside = [plain(" · ".join([*facts.get(hit_id, ()), ", ".join(hit.reasons)])) for hit_id, hit in likely.items()]
         chosen = st.radio(
             "Probably the same", list(rows), index=None, format_func=lambda one: rows[one], captions=beside, key=f"merge_likely_{entity_key}_{record_id}"
         )  # fmt: skip
@@ -89,6 +90,18 @@ def _shown_fields(session: Any, actor: Actor, entity_key: str) -> tuple[str, ...
     return tuple(key for key in _BESIDE if key in known and not actor.masked(entity_key, key))
 
 
+def _facts(session: Any, actor: Actor, entity_key: str, ids: tuple[int, ...]) -> dict[int, list[str]]:
+    """What tells records apart, by their numbers."""
+    fields, known = _shown_fields(session, actor, entity_key), registry(session, entity_key)
+    rows = lists.rows_of(session, actor, entity_key, ids, [known[key] for key in fields])
+    return {row["id"]: _beside(row, fields) for row in rows}
+
+
+def _beside(row: Mapping[str, Any], fields: Iterable[str]) -> list[str]:
+    """Two values that tell a record apart, each short enough for a line."""
+    return [clip(str(row[key]), _SHORT) for key in fields if row.get(key)][:2]
+
+
 def plain(text: str) -> str:
     """A value as Markdown in which an e-mail address is no link: beside a choice, a click shall choose."""
     return fmt.md(text).replace("@", "@\u2060")
@@ -105,7 +118,7 @@ def _unlike(words: Mapping[Any, str]) -> dict[Any, str]:
 
 
 def _called(entity_key: str, row: Mapping[str, Any], fields: tuple[str, ...]) -> str:
-    return " · ".join([name_of(entity_key, row), *[str(row[key]) for key in fields if row.get(key)][:2]])
+    return " · ".join([name_of(entity_key, row), *_beside(row, fields)])
 
 
 # --- side by side ---------------------------------------------------------------------------------------------------------------
@@ -148,13 +161,13 @@ def _which_stays(actor: Actor, entity_key: str, record_id: int, other_id: int, p
     if ahead.problem:
         either[other_id] = load(merging.ahead, entity_key, other_id, record_id)
     rows = {row["id"]: row for row in ahead.rows}
-    titles = _unlike({one: fmt.md(title[:80]) for one, title in zip((record_id, other_id), ahead.titles, strict=True)})
+    titles = _unlike({one: fmt.md(clip(title, 80)) for one, title in zip((record_id, other_id), ahead.titles, strict=True)})
     only_other = bool(ahead.problem) and not either[other_id].problem
     fields = [key for key in _BESIDE if key in ahead.specs and not actor.masked(entity_key, key)]
     beside = []
     for one in (record_id, other_id):
-        known = [str(rows[one][key]) for key in fields if rows[one].get(key)][:2]
-        beside.append(plain(" · ".join([*known, f"since {fmt.day(actor, fmt.local(actor, rows[one]['created_at']).date())}"])))
+        since = fmt.day(actor, fmt.local(actor, rows[one]["created_at"]).date())
+        beside.append(plain(" · ".join([*_beside(rows[one], fields), f"since {since}"])))
     with st.container(key="merge_stays"):
         kept = st.radio(
             "Which one stays?", [record_id, other_id], index=int(only_other), format_func=lambda one: titles[one], captions=beside,
@@ -226,7 +239,9 @@ def _along(ahead: Ahead, label: str) -> None:
     if strict:
         st.markdown(f":material/do_not_disturb_on: {fmt.md(', '.join(strict))} holds for both: the stricter word counts.")
     rest = " A no to calls or letters holds for both." if ahead.entity != "account" and not strict else ""
-    st.caption(f"**{fmt.md(ahead.titles[1])}** goes to the bin, and the merge can be taken apart from the timeline.{rest}")
+    st.caption(
+        f"**{fmt.md(clip(ahead.titles[1], 80))}** goes to the bin, and the merge can be taken apart from the timeline.{rest}"
+    )
 
 
 # --- afterwards -----------------------------------------------------------------------------------------------------------------
@@ -237,9 +252,9 @@ def merged_note(entity_key: str, record_id: int | None = None) -> None:
     kind, kept, merge_id, titles = st.session_state.get(_JUST) or ("", 0, 0, ("", ""))
     if kind != entity_key or (record_id is not None and kept != record_id):
         return
-    where = f"into this {entity(entity_key).label.lower()}" if record_id is not None else f"into **{fmt.md(titles[0][:80])}**"
+    where = f"into this {entity(entity_key).label.lower()}" if record_id is not None else f"into **{fmt.md(clip(titles[0], 80))}**"
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="just_merged"):
-        st.markdown(f":material/merge: **{fmt.md(titles[1][:80])}** was merged {where}.", width="content")
+        st.markdown(f":material/merge: **{fmt.md(clip(titles[1], 80))}** was merged {where}.", width="content")
         if st.button("Undo", icon=":material/undo:", key="merge_undo"):
             take_apart(kind, merge_id)
             st.rerun()
