@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Column, select
 from sqlmodel import Session
 
 from crm_core import search
 from crm_core.access import Actor, visible
 from crm_core.entities import ENTITIES
 from crm_core.lists import OF_MINE, sees_few, titles
+from crm_core.ordering import alphabetical
 from crm_core.vocabulary import Action, Scope
 
 SEARCHED = (
@@ -40,6 +41,10 @@ class Hit:
 
 NEWEST = 1_000
 """How many of the newest hits are looked at; a frequent word has thousands."""
+FEW = 1_000
+"""So many of the newest records of a kind are read where a frequent word of other kinds filled the hits."""
+LAST = "\U0010ffff"
+"""Behind every sign that a name may go on with."""
 RANKED = 60
 """So many of each kind are put in the order of their names."""
 
@@ -61,8 +66,13 @@ def find(session: Session, actor: Actor, query: str, *, per_entity: int = 5) -> 
         else:
             shown = _seen(session, actor, key, ids, RANKED)
             # What others own must not crowd out the few records that this person may see.
-            if many and len(shown) < per_entity and Scope.ALL not in actor.scopes(key, Action.READ):
-                shown = _mine(session, actor, key, query, per_entity, frequent=frequent())
+            if many and len(shown) < per_entity:
+                if Scope.ALL in actor.scopes(key, Action.READ):  # nor newer ones of another kind those that are called so
+                    shown = list(
+                        dict.fromkeys([*shown, *_begun(session, actor, key, query), *_recent(session, actor, key, query, FEW)])
+                    )
+                else:
+                    shown = _mine(session, actor, key, query, per_entity, frequent=frequent())
         named = titles(session, actor, key, shown)
         near = sorted(
             (search.nearness(query, named[record_id]), place, record_id)
@@ -77,14 +87,29 @@ def _mine(session: Session, actor: Actor, key: str, query: str, enough: int, *, 
     """The newest that match of those that the actor may see. Of a frequent word the newest records are read first: it stands in enough of them, and
     finding all of its hits takes longer."""
     if frequent:
-        table = ENTITIES[key].table
-        newest = select(table.c.id).where(visible(actor, key, table)).order_by(table.c.id.desc()).limit(OF_MINE).subquery()
-        words = search.among(session, actor, key, query)
-        wanted = select(table.c.id).where(table.c.id.in_(select(newest.c.id)), words).order_by(table.c.id.desc()).limit(RANKED)
-        found = list(session.execute(wanted).scalars())
+        found = _recent(session, actor, key, query, OF_MINE)
         if len(found) >= enough or sees_few(session, actor, key):
             return found
     return _seen(session, actor, key, search.within(session, actor, key, query), RANKED)
+
+
+def _recent(session: Session, actor: Actor, key: str, query: str, most: int) -> list[int]:
+    """Those that match among the newest ``most`` that the actor may see."""
+    table = ENTITIES[key].table
+    newest = select(table.c.id).where(visible(actor, key, table)).order_by(table.c.id.desc()).limit(most).subquery()
+    words = search.among(session, actor, key, query)
+    wanted = select(table.c.id).where(table.c.id.in_(select(newest.c.id)), words).order_by(table.c.id.desc()).limit(RANKED)
+    return list(session.execute(wanted).scalars())
+
+
+def _begun(session: Session, actor: Actor, key: str, query: str) -> list[int]:
+    """Those whose name begins with what was typed, where names have an index to be found by."""
+    table, begins = ENTITIES[key].table, " ".join(search.tokens_of(query))
+    place = alphabetical(table.c[ENTITIES[key].title])
+    if not begins or not isinstance(place, Column) or actor.masked(key, ENTITIES[key].title):
+        return []
+    named = (place >= begins, place < begins + LAST, visible(actor, key, table))
+    return list(session.execute(select(table.c.id).where(*named).order_by(place).limit(RANKED)).scalars())
 
 
 def _seen(session: Session, actor: Actor, key: str, ids: Any, limit: int) -> list[int]:

@@ -127,6 +127,25 @@ def test_a_crowd_of_newer_records_of_others_hides_no_record_of_ones_own(any_cast
         assert list(lists.choices(session, any_cast["alice"], "deal", "chairs")) == [mine]
 
 
+def test_a_crowd_of_newer_records_of_one_kind_hides_none_of_another(any_cast, monkeypatch):
+    monkeypatch.setattr(finder, "NEWEST", 3)
+    root = any_cast["root"]
+    named, other = make(root, "account", name="Märkte GmbH"), make(root, "account", name="Zum Markt")
+    ticket = make(root, "ticket", subject="Closed markt")
+    near = make(root, "account", name="Tables", city="Markt")
+    for _ in range(4):
+        make(root, "deal", name="Markt")
+
+    def found(actor):
+        with read_session() as session:
+            return [(hit.entity, hit.id) for hit in finder.find(session, actor, "markt") if hit.entity != "deal"]
+
+    assert found(root) == [("account", other), ("account", named), ("ticket", ticket), ("account", near)]
+    monkeypatch.setattr(finder, "FEW", 1)
+    assert ("account", named) in found(root), "by the beginning of its name, however old"
+    assert ("account", named) not in found(replace(root, masks=frozenset({("account", "name")})))
+
+
 def test_the_duplicate_check_tells_nothing_of_a_masked_field(any_cast):
     make(any_cast["root"], "contact", name="Jane Doe", email="jane@acme.com", phone="+49 30 5551234")
     blind = replace(any_cast["root"], masks=frozenset(("contact", key) for key in ("name", "email", "phone")))
