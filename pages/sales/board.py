@@ -3,7 +3,7 @@
 import streamlit as st
 
 from crm_core.services.sales import deals
-from crm_core.vocabulary import Action
+from crm_core.vocabulary import Action, Scope
 from ui.actions import load
 from ui.components.deal_board import choose_pipeline, deal_board, no_pipeline
 from ui.components.deal_dialogs import new_deal
@@ -33,7 +33,8 @@ if not pipelines:
 with st.container(horizontal=True, vertical_alignment="center", gap="small"):
     pipeline_id = choose_pipeline(pipelines)
     narrowed = filter_from_url("deal")
-    mine = st.toggle("Only mine", key="mine", bind="query-params")
+    others = actor.scopes("deal", Action.READ) != {Scope.OWN}  # else there is nothing to choose
+    mine = others and st.toggle("Only mine", key="mine", bind="query-params")
     filter_button("deal", narrowed)
 filter_words("deal", narrowed)
 parts = [part for part in (narrowed, {"field": "owner_id", "cmp": "eq", "value": "@me"} if mine else None) if part]

@@ -14,7 +14,7 @@ from crm_core.services import crud
 from crm_core.services.admin.pipelines import set_gate
 from crm_core.services.sales import deals
 from crm_core.services.sales.gates import Unmet
-from crm_core.vocabulary import Action, GateStrictness, StageKind
+from crm_core.vocabulary import Action, GateStrictness, Scope, StageKind
 from tests.pages.app import draw_alone, open_screen, words
 from ui.components import record_page
 from ui.navigation import screen_of, screens_for
@@ -46,7 +46,11 @@ def test_an_empty_list_says_what_to_do_for_every_role(cast, who, url):
     assert sum(button.proto.type == "primary" for button in app.button) <= 1  # one thing to do first
     if url == "pipeline":
         assert "Won and lost deals stand here" in words(app)
-        assert "No deals match" in words(open_screen(cast[who], url, mine="true"))
+        narrowed = open_screen(cast[who], url, f='{"field": "name", "cmp": "contains", "value": "oil"}')
+        assert "No deals match" in words(narrowed)
+        assert bool(narrowed.toggle) == (
+            cast[who].scopes("deal", Action.READ) != {Scope.OWN}
+        )  # "Only mine", where there are others
 
 
 def test_a_harmful_name_is_shown_letter_by_letter(cast):
