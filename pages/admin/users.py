@@ -8,6 +8,7 @@ from crm_core.services.admin import teams, users
 from crm_core.vocabulary import PersonState
 from ui import format as fmt
 from ui.actions import load
+from ui.addresses import number
 from ui.components.header import empty_state, header
 from ui.components.people_dialogs import open_invite, open_person, role_names, team_dialog, team_names
 from ui.components.table import Cell, Column, table
@@ -15,7 +16,15 @@ from ui.session import current_actor
 from ui.tones import TONES
 
 SIZE = 50
+NAMED = ("manager", "seen")
 STATES = PersonState.options()
+
+
+def asked(name: str) -> int | None:
+    """Whom, or which team, the address asks for, as a row that is opened in a tab of its own does. It asks once: a reload shows the list."""
+    wanted = number(name)
+    st.query_params.pop(name, None)
+    return wanted
 
 
 def cells(person: dict[str, Any]) -> list[Cell]:
@@ -73,14 +82,14 @@ def people() -> None:
             label_visibility="collapsed",
             width=174,
         )
-    number = st.session_state.get("page") or 1
+    page_no = st.session_state.get("page") or 1
     chosen = PersonState(state) if state else None
-    page = load(users.find, q=q or "", team_id=team_id, role_id=role_id, state=chosen, page=number, size=SIZE)
+    page = load(users.find, q=q or "", team_id=team_id, role_id=role_id, state=chosen, page=page_no, size=SIZE)
     if page.total == 0:
         empty_state("Nobody fits", "Take a filter away, or invite somebody.", icon="person_search")
         return
     happened = table(
-        [Column(key, label, sortable=False) for key, label in COLUMNS],
+        [Column(key, label, sortable=False, named=key in NAMED) for key, label in COLUMNS],
         [(person["id"], cells(person)) for person in page.rows],
         key="people",
         label="People",
@@ -89,8 +98,8 @@ def people() -> None:
     st.caption(fmt.plural(page.total, "person", "people"))
     if page.pages > 1:
         st.pagination(page.pages, key="page")
-    if happened.opened is not None:
-        open_person(happened.opened)
+    if (chosen_id := happened.opened or asked("id")) is not None:
+        open_person(chosen_id)
 
 
 def team_list() -> None:
@@ -110,8 +119,8 @@ def team_list() -> None:
         label="Teams",
         href="/people?area=Teams&team={id}",
     )
-    if happened.opened is not None:
-        team_dialog(found[happened.opened])
+    if (chosen := happened.opened or asked("team")) in found:
+        team_dialog(found[chosen])
 
 
 def hierarchy() -> None:

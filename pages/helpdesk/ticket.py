@@ -46,13 +46,13 @@ caption = " · ".join(part for part in (row["number"], who, f"Assigned to {row.g
 actions = header(row["subject"], caption, badges=priority_badges(row), back=("Tickets", page_of(actor, "tickets")))
 rare: list[Rare] = []
 if may_edit and not done:
-    if actions.button("Solve", type="primary", icon=":material/check:", key="solve"):
+    if actions.button("Solve", icon=":material/check:", key="solve"):
         perform(tickets.solve, ticket_id, base_version=row["version"], success="Solved.")
         st.rerun()
     if row["owner_id"] != actor.user_id:
         take_button(actor, actions, row, tickets.assign)
     rare = assign_entry(actor, "ticket", row, tickets.assign) + wait_entries(row)
-if may_edit and done and not links["into"] and actions.button("Re-open", type="primary", icon=":material/undo:", key="reopen"):
+if may_edit and done and not links["into"] and actions.button("Re-open", icon=":material/undo:", key="reopen"):
     perform(tickets.reopen, ticket_id, base_version=row["version"], success="The ticket is open again.")
     st.rerun()
 if may_edit and actions.button("Macro", icon=":material/bolt:", key="macro", shortcut="m", help="Several steps at once"):

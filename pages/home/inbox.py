@@ -34,7 +34,7 @@ def first_page() -> None:
 
 def cells(one: Arrival) -> list[Cell]:
     return [
-        Cell(one.who), Cell(one.what), Cell(one.channel.label, tone=TONES[one.channel]), Cell(one.state), Cell(one.owner or "Nobody yet"),
+        Cell(one.who), Cell(one.what), Cell(one.channel.label, tone=TONES[one.channel]), Cell(one.state), Cell(one.owner or "nobody yet"),
         Cell(fmt.ago(actor, one.at)),
     ]  # fmt: skip
 

@@ -123,7 +123,7 @@ def _show(actor: Actor, found: Funnel, plan: CampaignPlan) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.markdown("**From the segments to the recipients**", width="content")
         if not found.total:
-            st.caption("Nobody is in the audience yet. Choose a segment on the left.")
+            st.caption("Nobody is in the audience yet. Choose a segment.")
             return
         rows = [("In the segments", found.total, "", False)]
         rows += [(gate.label, -count, "red", False) for gate, count in found.lost.items()]

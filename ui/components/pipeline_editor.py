@@ -94,7 +94,8 @@ def _clean(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _in_words(row: Mapping[str, Any]) -> str:
     deals = f" · {fmt.plural(row['deals'], 'deal')}" if row["deals"] else ""
-    return f"{row['name']} · {KINDS[row['kind']]} · {row['probability']} %{deals}"
+    means = f" · {KINDS[row['kind']]}" if KINDS[row["kind"]] != row["name"] else ""
+    return f"{row['name']}{means} · {row['probability']}%{deals}"
 
 
 def words(seen: Sequence[PipelineRow]) -> str:

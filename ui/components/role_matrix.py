@@ -18,6 +18,7 @@ Grants = dict[tuple[str, Action], Scope]
 NO = "–"
 REACH = {NO: None, "Own": Scope.OWN, "Team": Scope.TEAM, "Below": Scope.SUBTREE, "All": Scope.ALL}
 _WORDS = {scope: word for word, scope in REACH.items()}
+_PROSE = {None: "nothing", Scope.OWN: "own", Scope.TEAM: "the team's", Scope.SUBTREE: "own and below", Scope.ALL: "all"}
 _YES_NO = {Action.CREATE, Action.IMPORT, Action.MANAGE}
 
 
@@ -71,18 +72,19 @@ def one_kind(grants: Grants, rights: Rights, tag: str) -> Grants | None:
 
 
 def _said(grants: Grants, entity: str) -> str:
-    """``see all, change own``: what the role may do with it."""
-    return (
-        ", ".join(f"{action.label.lower()} {_WORDS[scope].lower()}" for (key, action), scope in grants.items() if key == entity)
-        or _NOTHING
-    )
+    """``see all, create, edit own``: what the role may do with it."""
+    return ", ".join(_may(action, scope) for (key, action), scope in grants.items() if key == entity) or _NOTHING
+
+
+def _may(action: Action, scope: Scope) -> str:
+    return action.label.lower() if action in _YES_NO else f"{action.label.lower()} {_PROSE[scope]}"
 
 
 def rights_in_words(rights: Rights, against: Rights) -> str:
     """What differs from other rights, cell by cell; two hundred cells say nobody anything."""
     cells = {*rights.grants, *against.grants}
     parts = [
-        f"{label_of(key, plural=True)}: {action.label.lower()} {_WORDS[rights.grants.get((key, action))].lower()}"
+        f"{label_of(key, plural=True)}: {action.label.lower()} {_PROSE[rights.grants.get((key, action))]}"
         for key, action in sorted(cells, key=lambda cell: (cell[0], cell[1].value))
         if rights.grants.get((key, action)) != against.grants.get((key, action))
     ]

@@ -49,6 +49,20 @@ def test_a_name_with_markup_is_shown_letter_by_letter(root, cast):
     assert r"\*\*bold\*\*" in shown and "![x](" not in shown and "<script>" not in shown.replace(r"\<", "")
 
 
+def test_a_person_and_a_team_open_by_their_address_once(root, cast):
+    app = open_screen(root, "people", id=cast["alice"].user_id)
+    assert not app.exception and "Alice Rep" in [box.value for box in app.text_input] and "id" not in app.query_params
+    team_id = load_team(cast)
+    app = open_screen(root, "people", area="Teams", team=team_id)
+    assert not app.exception and any(str(box.key).startswith(f"team_{team_id}_") for box in app.text_input)
+    assert not open_screen(root, "people", id="nonsense").exception
+
+
+def load_team(cast):
+    with read_session() as session:
+        return session.get(User, cast["alice"].user_id).team_id
+
+
 def test_a_search_that_finds_nobody_says_so(root):
     app = open_screen(root, "people", q="nobody at all")
     assert "Nobody fits" in words(app)
