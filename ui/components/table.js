@@ -6,15 +6,23 @@ const WIDTHS = [560, 420, 340, 290, 255, 230, 210, 190, 175, 160, 145, 130, 115]
 function fit(root) {
   const table = root.firstElementChild
   if (!table || !root.clientWidth) return
-  for (const most of WIDTHS) {
-    root.style.setProperty("--most", `${most}px`)
-    if (table.offsetWidth <= root.clientWidth) break
+  const fits = (at) => {
+    root.style.setProperty("--most", `${WIDTHS[at]}px`)
+    return table.offsetWidth <= root.clientWidth
   }
+  if (fits(0)) return
+  let [first, last] = [1, WIDTHS.length - 1] // each question lays the whole table out anew, so few are asked
+  while (first < last) {
+    const middle = (first + last) >> 1
+    if (fits(middle)) last = middle
+    else first = middle + 1
+  }
+  fits(last)
 }
 
 function watch(root) {
   if (watched.has(root)) return
-  let width = 0
+  let width = root.clientWidth // for which it was just fitted
   const observer = new ResizeObserver(() => {
     if (root.clientWidth !== width) { width = root.clientWidth; fit(root) }
   })
