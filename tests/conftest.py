@@ -31,6 +31,7 @@ LONGEST = (
     "crm_core/services/analytics/test_metrics_maven.py", "journeys/test_newcomer.py", "journeys/test_sales_rep.py",
     "crm_core/test_summaries.py", "ml/test_clusters.py", "crm_core/services/analytics/test_attribution.py", "journeys/test_import_wizard.py",
     "journeys/test_campaign_loop.py", "crm_core/services/admin/test_demo.py", "worker/test_kill_sending.py", "worker/test_kill_analysis.py", "worker/test_kill_often.py",
+    "worker/test_kill_webhooks.py", "worker/test_kill_privacy.py",
 )  # fmt: skip
 """Files that take long. Several processes start with them, so that none is left alone with one at the end."""
 

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from tests.conftest import _environment
 from tests.web.conftest import PASSWORD
-from tests.web.server import ROOT, running, wait_until_up
+from tests.web.server import NO_TLS, ROOT, running, wait_until_up
 from ui.navigation import PAGES
 from web.paths import PUBLIC, is_public
 
@@ -54,12 +54,12 @@ def _fill():
 
 @pytest.fixture
 def stranger(server):
-    with httpx.Client(base_url=server, timeout=20) as client:
+    with httpx.Client(base_url=server, timeout=20, verify=NO_TLS) as client:
         yield client
 
 
 def sign_in(server, who="alice"):
-    client = httpx.Client(base_url=server, timeout=20)
+    client = httpx.Client(base_url=server, timeout=20, verify=NO_TLS)
     answer = client.post("/signin", data={"email": f"{who}@example.com", "password": PASSWORD}, headers={"origin": server})
     assert answer.status_code == 303, answer.text
     return client
@@ -374,6 +374,6 @@ def test_the_first_start_makes_the_database_and_prints_where_to_begin(tmp_path):
         wait_until_up(base, process, log)
         text = log.read_text()
         assert f"{base.replace('127.0.0.1', 'localhost')}/welcome" in text and "setup token:" in text
-        assert httpx.get(f"{base}/", headers=BROWSER).headers["location"] == "/welcome"
-        assert httpx.get(f"{base}/welcome").status_code == 200
+        assert httpx.get(f"{base}/", headers=BROWSER, verify=NO_TLS).headers["location"] == "/welcome"
+        assert httpx.get(f"{base}/welcome", verify=NO_TLS).status_code == 200
     assert (tmp_path / "cookie.key").stat().st_mode & 0o777 == 0o600

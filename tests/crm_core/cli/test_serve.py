@@ -98,10 +98,9 @@ def test_one_command_starts_all_of_it_revives_the_worker_and_stops_all(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
-def test_killed_itself_it_leaves_nothing_running(tmp_path):
-    environment = {**os.environ, "RAPPORT_DATA_DIR": str(tmp_path), "RAPPORT_DATABASE_URL": ""}
+def test_killed_itself_it_leaves_nothing_running(database):
     command = [sys.executable, "-m", "crm_core", "serve", "--port", str(free_port()), "--processes", "2"]
-    serve = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    serve = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: len(children(serve.pid)) == 3)
     mine = children(serve.pid)
     serve.kill()
