@@ -21,7 +21,7 @@ def install(db: Any) -> None:
 
 def create_engine(url: str, **options: Any) -> Engine:
     """As SQLAlchemy's own, with the compiled statements of all engines of this kind in this process."""
-    engine = sqlalchemy.create_engine(url, **options, query_cache_size=2000)
+    engine = sqlalchemy.create_engine(url, **options)
     kind = engine.url.drivername
     if kind in _KEPT:
         engine.dialect, engine._compiled_cache = _KEPT[kind]
