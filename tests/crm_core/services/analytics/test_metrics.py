@@ -22,6 +22,7 @@ from crm_core.models import Account, Campaign, CampaignChannel, Contact, Deal, L
 from crm_core.services.analytics import acquisition, breakdowns, metrics
 from crm_core.services.analytics.metric_rules import AREAS, METRICS, list_filter
 from crm_core.services.analytics.periods import Period
+from crm_core.settings import settings
 from crm_core.vocabulary import SOLD, Against, Channel, HandoverState, PeriodPreset, PromiseOutcome, StageKind, TicketKind
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
 
@@ -205,7 +206,11 @@ PERIODS = [
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_each_figure_is_what_the_records_say_for_every_role_period_owner_and_pipeline(any_cast, seed):
-    """A square of people and periods; the choice of owner and pipeline moves on from field to field, so that each pair of the three meets."""
+    """A square of people and periods; the choice of owner and pipeline moves on from field to field, so that each pair of the three meets.
+
+    On PostgreSQL one company tries every second field and the other one the rest: who sees what and which days count is worked out in front of
+    both databases alike, and each statement runs on both.
+    """
     company = fill(any_cast, seed)
     if seed == 2:
         half_refreshed()
@@ -213,6 +218,8 @@ def test_each_figure_is_what_the_records_say_for_every_role_period_owner_and_pip
     for row, name in enumerate(EVERYBODY):
         actor = any_cast[name]
         for column, (preset, days) in enumerate(PERIODS):
+            if not settings().is_sqlite and (row + column + seed) % 2:
+                continue
             owner_id, pipeline_id = choices[(row + column + seed) % len(choices)]
             selection = select_period(actor, preset, owner_id=owner_id, pipeline_id=pipeline_id, **days)
             found = everything(actor, selection)
@@ -223,12 +230,14 @@ def test_each_figure_is_what_the_records_say_for_every_role_period_owner_and_pip
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_the_list_behind_each_figure_counts_the_same_records_and_the_same_cents(any_cast, seed):
-    """Of people and periods one seed tries every second pair, and the other one the rest."""
+    """Of people and periods one seed tries every second pair, and the other one the rest; on PostgreSQL each seed tries one period per person,
+    so that everybody meets two and each period three people or four: its statements are the same for all of them."""
     company = fill(any_cast, seed)
     seen = Counter()
     for row, name in enumerate(EVERYBODY):
         actor = replace(any_cast[name], timezone="America/New_York")
-        for preset, days in PERIODS[(row + seed) % 2 :: 2]:
+        tried = PERIODS[(row + seed) % 2 :: 2] if settings().is_sqlite else [PERIODS[(row + seed) % len(PERIODS)]]
+        for preset, days in tried:
             selection = select_period(actor, preset, owner_id=None, pipeline_id=company.pipelines[0], **days)
             for figure in everything(actor, selection).values():
                 count, sums = totals(actor, figure)
@@ -327,8 +336,9 @@ def test_the_open_tickets_of_a_past_day_are_what_was_open_then(any_cast):
 
 @pytest.mark.parametrize("seed", [10, 11])
 def test_groups_of_a_breakdown_add_up_and_each_has_its_own_list(any_cast, seed):
+    """Of a company with all records and with those of a team; on PostgreSQL one seed for each of the two."""
     fill(any_cast, seed)
-    for name in ("root", "bob"):
+    for name in ("root", "bob") if settings().is_sqlite else (("root", "bob")[seed % 2],):
         actor = any_cast[name]
         selection = select_period(actor, PeriodPreset.MONTHS_12)
         figures = everything(actor, selection)

@@ -15,6 +15,7 @@ from crm_core.services.analytics.metric_rules import Facts
 from crm_core.services.analytics.metric_slots import Slot
 from crm_core.services.analytics.metrics import Selection
 from crm_core.services.analytics.periods import Period
+from crm_core.settings import settings
 from tests.crm_core.services.analytics.company import NOW, TODAY, fill
 
 PERIODS = (Period(TODAY - timedelta(days=364), TODAY), Period(date(2025, 1, 1), date(2025, 2, 28)), Period())
@@ -60,12 +61,16 @@ def assert_both_agree(cast, monkeypatch, *, least):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_daily_summary_says_what_the_records_say_in_every_scope(any_cast, seed, monkeypatch):
+    """On PostgreSQL each seed tries two of the three states of the summary (nothing, all, some days wait): what it says doesn't depend on the database."""
+    postgres = not settings().is_sqlite
     fill(any_cast, seed)
     with write_session() as session:
         session.exec(select(Organisation)).one().timezone = any_cast["root"].timezone
-    assert_both_agree(any_cast, monkeypatch, least=0)  # everything waits: the records are read
+    if seed == 1 or not postgres:
+        assert_both_agree(any_cast, monkeypatch, least=0)  # everything waits: the records are read
     summaries.refresh()
-    assert_both_agree(any_cast, monkeypatch, least=60)
+    if seed == 2 or not postgres:
+        assert_both_agree(any_cast, monkeypatch, least=60)
     random = Random(seed)
     with write_session() as session:
         for ticket in random.sample(session.exec(select(Ticket)).all(), 3):
