@@ -1,6 +1,7 @@
 """Changing many records at once: look first, run each through its own service, list what did not work, take it back within a day."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,14 +58,27 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class Clashed:
+    """A record that stayed because somebody changed it since the preview. ``changed``: field → (before, now) as the log keeps them; ``by``: who did, as a
+    Conflict tells; ``version``: the one to go on with all the same."""
+
+    id: int
+    title: str
+    version: int
+    changed: Mapping[str, tuple[Any, Any]]
+    by: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What a bulk change did. ``refused``: title and sentence of each record that stayed as it was."""
+    """What a bulk change did. ``refused``: title and sentence of each record that stayed as it was; ``clashed``: those of them that somebody changed."""
 
     operation_id: int | None
     done: int
     refused: tuple[tuple[str, str], ...]
     note: str = ""
     """What it leaves behind that one may not expect."""
+    clashed: tuple[Clashed, ...] = ()
 
 
 def matching(session: Session, actor: Actor, entity_key: str, query: ListQuery) -> list[int]:
@@ -131,45 +145,62 @@ def change(
     ``asked``: what the new stage said in the preview; deals that lack something else by now stay (None: nobody looked, warnings let through)."""
     spec = _field(session, actor, entity_key, field)
     wanted = _typed(actor, spec, value)
-    named = lists.titles(session, actor, entity_key, versions)
+    named, clashed = _named(session, actor, entity_key, versions), list[Clashed]()
     answer = gates.Answer(anyway=True, read=None if asked is None else (wanted, asked))
 
     def one(record_id: int) -> dict[str, Any] | None:
         record = crud.records.get(session, actor, entity_key, record_id, action=Action.EDIT)
         before = to_json(spec.value(record))
-        with gates.answered(session, answer):
+        with gates.answered(session, answer), _noting(clashed, record_id, named):
             saved = crud.update(session, actor, entity_key, record_id, {field: wanted}, base_version=versions[record_id])
         session.flush()
         return {"id": record_id, "version": saved.record.version, "field": field, "before": before} if saved.changed else None
 
-    words = f"{spec.label} of {len(versions):,} {entity(entity_key).plural.lower()}"
-    return _run(session, actor, entity_key, versions, named, one, words)
+    return _run(session, actor, entity_key, versions, named, one, lambda number: f"{spec.label} of {number}", clashed)
+
+
+def _named(session: Session, actor: Actor, entity_key: str, ids: Iterable[int]) -> dict[int, str]:
+    """What records are called in what is said of them, also those that the actor no longer sees."""
+    known = lists.titles(session, actor, entity_key, ids)
+    return {one: known.get(one, f"{entity(entity_key).label} that you no longer see") for one in ids}
+
+
+@contextmanager
+def _noting(clashed: list[Clashed], record_id: int, named: Mapping[int, str]) -> Iterator[None]:
+    """Remember whom somebody else's change keeps as it is, and what that was."""
+    try:
+        yield
+    except Conflict as error:
+        told = error.details
+        changed = told.get("changed") or {key: three[:2] for key, three in told.get("fields", {}).items()}
+        if changed:
+            clashed.append(Clashed(record_id, named[record_id], told["version"], changed, told["by"]))
+        raise
 
 
 def use_macro(session: Session, actor: Actor, macro_id: int, versions: Mapping[int, int]) -> Outcome:
     """Use a macro on each ticket; what others changed since the preview is refused. Taken back like any bulk change, as long as no answer has left."""
     macro = macros.get(session, actor, macro_id)
-    named = lists.titles(session, actor, "ticket", versions)
+    named = _named(session, actor, "ticket", versions)
 
     def one(record_id: int) -> dict[str, Any]:
         return macros.use(session, actor, macro_id, record_id, base_version=versions[record_id])
 
-    return _run(session, actor, "ticket", versions, named, one, f"Macro {macro.name} on {len(versions):,} tickets")
+    return _run(session, actor, "ticket", versions, named, one, lambda number: f"Macro {macro.name} on {number}")
 
 
 def archive(session: Session, actor: Actor, entity_key: str, versions: Mapping[int, int]) -> Outcome:
     """Move each record to the bin; what others changed since the preview stays."""
     require(actor, entity_key, Action.DELETE)
-    named = lists.titles(session, actor, entity_key, versions)
+    named, clashed = _named(session, actor, entity_key, versions), list[Clashed]()
 
     def one(record_id: int) -> dict[str, Any]:
-        record = crud.archive(session, actor, entity_key, record_id, base_version=versions[record_id])
+        with _noting(clashed, record_id, named):
+            record = crud.archive(session, actor, entity_key, record_id, base_version=versions[record_id])
         session.flush()
         return {"id": record_id, "version": record.version, "archived": True}
 
-    return _run(
-        session, actor, entity_key, versions, named, one, f"Deletion of {len(versions):,} {entity(entity_key).plural.lower()}"
-    )
+    return _run(session, actor, entity_key, versions, named, one, lambda number: f"Deletion of {number}", clashed)
 
 
 def undo(session: Session, actor: Actor, operation_id: int) -> Outcome:
@@ -270,20 +301,24 @@ def _run(
     versions: Mapping[int, int],
     named: Mapping[int, str],
     one: Callable[[int], dict[str, Any] | None],
-    title: str,
+    title: Callable[[str], str],
+    clashed: Sequence[Clashed] = (),
 ) -> Outcome:
+    """``title``: what was done, made from "3 leads"."""
     if not versions:
         raise Invalid("There is nothing to change.")
     if len(versions) > MAX_RECORDS:
         raise Invalid(f"At most {MAX_RECORDS:,} records can be changed at once.")
     done, refused = run_each(session, versions, named, one)
     if not done:
-        return Outcome(None, 0, tuple(refused))
-    operation = BulkOperation(entity=entity_key, user_id=actor.user_id, title=title[:200], count=len(done), inverse=done)
+        return Outcome(None, 0, tuple(refused), clashed=tuple(clashed))
+    found = entity(entity_key)
+    words = title(f"{len(done):,} {(found.label if len(done) == 1 else found.plural).lower()}")
+    operation = BulkOperation(entity=entity_key, user_id=actor.user_id, title=words[:200], count=len(done), inverse=done)
     session.add(operation)
     session.flush()
     events.record(session, actor, "bulk.changed", entity=entity_key, data={"count": len(done), "operation": operation.id})
-    return Outcome(operation.id, len(done), tuple(refused))
+    return Outcome(operation.id, len(done), tuple(refused), clashed=tuple(clashed))
 
 
 def run_each(

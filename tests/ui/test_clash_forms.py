@@ -11,7 +11,7 @@ from crm_core.db import write_session
 from crm_core.errors import Conflict, NotFound
 from crm_core.kit import clock
 from crm_core.models import Role, RolePermission, User
-from crm_core.services import crud
+from crm_core.services import bulk, crud
 from crm_core.services.admin import custom_fields, organisation, pick_lists, pipelines, retention, roles, teams, users
 from crm_core.services.feedback import surveys
 from crm_core.services.helpdesk import help_centre
@@ -25,6 +25,7 @@ from tests.verbs import do, look
 from ui.actions import load
 from ui.components import (
     article_cards,
+    bulk_bar,
     campaign_plan,
     deal_committee,
     deal_dialogs,
@@ -567,3 +568,19 @@ def test_whoever_deletes_what_was_changed_meanwhile_is_shown_what_and_decides(ca
     app.button(key="delete_yes").click().run()
     with pytest.raises(NotFound):
         look(leads.get, alice, lead.id)
+
+
+def test_records_that_others_changed_during_a_bulk_change_are_decided_one_by_one(cast):
+    alice, root = cast["alice"], cast["root"]
+    leads_ = [do(crud.create, alice, "lead", {"name": name, "city": "Oslo"}) for name in ("Ida", "Per")]
+    for one in leads_:
+        do(crud.update, root, "lead", one.id, {"city": "Bergen"})
+    clashed = do(bulk.change, alice, "lead", {one.id: one.version for one in leads_}, "city", "Bonn").clashed
+    app = draw_alone(
+        alice, bulk_bar._decide_dialog, "lead", clashed, lambda chosen: do(bulk.change, alice, "lead", chosen, "city", "Bonn")
+    )
+    said = words(app)
+    assert "Root changed it meanwhile" in said and "Oslo → **Bergen**" in said and app.button(key="bulk_decide_yes").disabled
+    app.checkbox(key=f"bulk_decide_{leads_[1].id}_{clashed[1].version}").check().run()
+    app.button(key="bulk_decide_yes").click().run()
+    assert [look(leads.get, alice, one.id).city for one in leads_] == ["Bergen", "Bonn"] and not app.exception

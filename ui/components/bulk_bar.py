@@ -10,12 +10,12 @@ from crm_core.access import Actor
 from crm_core.fields import FieldSpec, registry
 from crm_core.lists import ListQuery
 from crm_core.services import bulk
-from crm_core.services.bulk import Change, Outcome, Preview
+from crm_core.services.bulk import Change, Clashed, Outcome, Preview
 from crm_core.services.customers import unsubscribing
 from crm_core.vocabulary import Action, FieldKind, SegmentOf
 from ui import format as fmt
 from ui.actions import load, perform, show_problems
-from ui.components.entity_form import field_input
+from ui.components.entity_form import field_input, tell_changes, who_did
 from ui.components.list_tools import counted
 from ui.components.macro_dialogs import macro_done, use_dialog
 from ui.components.segment_dialogs import add_dialog
@@ -87,13 +87,16 @@ def _last(entity_key: str) -> None:
     done = st.session_state.get("_bulk_done")
     if done is None or done[0] != entity_key:
         return
-    _, outcome, words = done
+    _, outcome, words, again = done
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="bulk_done"):
-        st.markdown(f":green[:material/check_circle:] {fmt.md(words)}", width="content")
+        sign = ":green[:material/check_circle:]" if outcome.done else ":gray[:material/block:]"
+        st.markdown(f"{sign} {fmt.md(words)}", width="content")
         if outcome.refused:
             with st.popover(f"{len(outcome.refused):,} stayed as they were", type="tertiary", icon=":material/warning:"):
                 for title, sentence in outcome.refused[:50]:
                     st.markdown(f"**{fmt.md(title[:80])}**  \n{fmt.md(sentence)}")
+        if outcome.clashed and again is not None and st.button("Decide", icon=":material/call_split:", key="bulk_decide"):
+            _decide_dialog(entity_key, outcome.clashed, again)
         if outcome.operation_id is not None and st.button("Undo", icon=":material/undo:", key="bulk_undo"):
             back = perform(bulk.undo, outcome.operation_id)
             if back is not None:
@@ -108,8 +111,9 @@ def _last(entity_key: str) -> None:
             st.rerun()
 
 
-def _remember(entity_key: str, outcome: Outcome, words: str) -> None:
-    st.session_state["_bulk_done"] = (entity_key, outcome, words)
+def _remember(entity_key: str, outcome: Outcome, words: str, again: Callable[[Mapping[int, int]], bool] | None = None) -> None:
+    """``again``: does the same with records that somebody changed meanwhile, given their versions; True once it is done."""
+    st.session_state["_bulk_done"] = (entity_key, outcome, words, again)
     st.session_state.pop("_bulk_all", None)
     st.session_state["_bulk_turn"] = st.session_state.get("_bulk_turn", 0) + 1  # a new table: nothing is selected any more
 
@@ -162,9 +166,43 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
         if entity_key == "contact" and unsubscribing.objects({chosen: value}):
             st.caption("Their consent by e-mail ends with it, on every record with their address, and no undo brings it back.")
         if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
-            outcome = perform(bulk.change, entity_key, seen.versions, chosen, value, asked=seen.asked)
-            if outcome is not None:
-                _remember(entity_key, outcome, f"{specs[chosen].label} of {counted(entity_key, outcome.done)} changed.")
+
+            def again(versions: Mapping[int, int]) -> bool:
+                outcome = perform(bulk.change, entity_key, versions, chosen, value, asked=seen.asked)
+                if outcome is not None:
+                    done = f"{specs[chosen].label} of {counted(entity_key, outcome.done)} changed."
+                    _remember(entity_key, outcome, done if outcome.done else "Nothing was changed.", again)
+                return outcome is not None
+
+            if again(seen.versions):
+                st.rerun()
+            show_problems()
+
+    show()
+
+
+DECIDED = 20
+"""So many records that somebody changed meanwhile are shown at once; the others stay as they are."""
+
+
+def _decide_dialog(entity_key: str, clashed: Sequence[Clashed], again: Callable[[Mapping[int, int]], bool]) -> None:
+    """What others changed in records that were to be changed: as they left it, unless one says otherwise."""
+
+    @st.dialog("Changed meanwhile", width="medium", icon=":material/call_split:")
+    def show() -> None:
+        actor = current_actor()
+        st.markdown("They stay as others left them. Tick those that are to be changed all the same.")
+        chosen: dict[int, int] = {}
+        for one in clashed[:DECIDED]:
+            with st.container(border=True, gap="small"):
+                if st.checkbox(fmt.md(one.title[:120]), key=f"bulk_decide_{one.id}_{one.version}"):
+                    chosen[one.id] = one.version
+                st.caption(fmt.md(who_did(actor, one.by, "changed it", "meanwhile")))
+                tell_changes(entity_key, one.changed)
+        if len(clashed) > DECIDED:
+            st.caption(f"and {len(clashed) - DECIDED:,} more, which stay")
+        if st.button(f"Go on with {len(chosen):,}", type="primary", key="bulk_decide_yes", disabled=not chosen):
+            if again(chosen):
                 st.rerun()
             show_problems()
 
@@ -232,9 +270,15 @@ def _delete_dialog(entity_key: str, ids: list[int]) -> None:
             f"They go to the bin and can be restored from there. All at once you can take it back for {bulk.UNDO_HOURS} hours."
         )
         if st.button(f"Delete {len(seen.versions):,}", type="primary", key="bulk_delete_yes", disabled=not seen.versions):
-            outcome = perform(bulk.archive, entity_key, seen.versions)
-            if outcome is not None:
-                _remember(entity_key, outcome, f"{counted(entity_key, outcome.done)} moved to the bin.")
+
+            def again(versions: Mapping[int, int]) -> bool:
+                outcome = perform(bulk.archive, entity_key, versions)
+                if outcome is not None:
+                    done = f"{counted(entity_key, outcome.done)} moved to the bin."
+                    _remember(entity_key, outcome, done if outcome.done else "Nothing was deleted.", again)
+                return outcome is not None
+
+            if again(seen.versions):
                 st.rerun()
             show_problems()
 

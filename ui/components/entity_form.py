@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
+from textwrap import shorten
 from typing import Any
 
 import streamlit as st
@@ -259,6 +260,14 @@ def _resolve(actor: Actor, entity_key: str, drawn: Drawn, specs: Mapping[str, Fi
             now = st.session_state[f"_drawn_{name}"] = replace(now, version=clash.version, typed=typed)
             return _save(entity_key, now, final, name, specs, gates.Answer())
     return False
+
+
+def tell_changes(entity_key: str, changed: Mapping[str, tuple[Any, Any]]) -> None:
+    """What was before and what is now of each field that somebody changed: field → (before, now), as the log keeps them."""
+    actor, specs = current_actor(), load(lambda session, _actor: registry(session, entity_key))
+    for key, pair in changed.items():
+        before, now = (fmt.md(shorten(in_words(actor, specs[key], one), 200, placeholder="…")) for one in pair)
+        st.markdown(f":gray[{fmt.md(specs[key].label)}]  \n{before} → **{now}**")
 
 
 def who_did(actor: Actor, by: Sequence[tuple[int | None, Via]], what: str, meanwhile: str) -> str:

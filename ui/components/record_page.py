@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
-from textwrap import shorten
 from typing import Any
 
 import streamlit as st
@@ -22,7 +21,7 @@ from ui import format as fmt
 from ui.actions import hush, load, perform, renew, show_problems, submit_key
 from ui.addresses import number
 from ui.components.bin_views import just_deleted
-from ui.components.entity_form import create_form, edit_form, form_name, in_words, open_form, who_did
+from ui.components.entity_form import create_form, edit_form, form_name, open_form, tell_changes, who_did
 from ui.components.gate_question import carry_gate
 from ui.components.header import Rare
 from ui.components.record_list import cell
@@ -215,12 +214,9 @@ def _deleting(entity_key: str, record_id: int, version: int, title: str, list_ur
 
 def changed_meanwhile(entity_key: str, told: Mapping[str, Any]) -> None:
     """What was changed in a record since it was looked at: ``told`` are the details of the Conflict that ``crud.archive`` raised."""
-    actor, specs = current_actor(), load(_specs, entity_key)
     with st.container(gap="small", key=f"{entity_key}_changed_clash"):
-        st.warning(fmt.md(who_did(actor, told["by"], "changed it", "meanwhile")), icon=":material/call_split:")
-        for key, pair in told["changed"].items():
-            before, now = (fmt.md(shorten(in_words(actor, specs[key], one), 200, placeholder="…")) for one in pair)
-            st.markdown(f":gray[{fmt.md(specs[key].label)}]  \n{before} → **{now}**")
+        st.warning(fmt.md(who_did(current_actor(), told["by"], "changed it", "meanwhile")), icon=":material/call_split:")
+        tell_changes(entity_key, told["changed"])
 
 
 @st.fragment

@@ -3,12 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
-from crm_core.db import read_session
+from crm_core import access
+from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.kit import clock
 from crm_core.lists import ListQuery, count
+from crm_core.models import Role, RolePermission
 from crm_core.services import bulk, crud
+from crm_core.vocabulary import Scope
 from tests.verbs import do, look
 
 
@@ -62,6 +66,36 @@ def test_what_others_changed_meanwhile_is_refused_by_name_and_the_rest_goes_thro
     outcome = do(bulk.change, alice, "deal", seen.versions, "next_step", "Call")
     assert outcome.done == 1 and [title for title, _ in outcome.refused] == ["Deal 1"]
     assert (get(alice, first).next_step, get(alice, second).next_step) == ("Call", "Write")
+    assert look(bulk.recent, alice, "deal") == [(outcome.operation_id, "Next step of 1 deal")]
+    (clash,) = outcome.clashed  # what they did, and the version to go on with all the same
+    assert (clash.title, clash.changed, clash.by[0][0]) == ("Deal 1", {"next_step": (None, "Write")}, any_cast["bob"].user_id)
+    assert do(bulk.change, alice, "deal", {clash.id: clash.version}, "next_step", "Call").done == 1
+
+
+def test_what_others_changed_meanwhile_is_not_deleted_until_one_says_so(cast):
+    alice, bob = cast["alice"], cast["bob"]
+    first, second, third = deals_of(alice, 3)
+    seen = look(bulk.preview_delete, bob, "deal", [first, second, third])
+    do(crud.update, alice, "deal", first, {"next_step": "Write"})
+    do(crud.archive, cast["root"], "deal", second)
+    outcome = do(bulk.archive, bob, "deal", seen.versions)
+    assert outcome.done == 1 and [title for title, _ in outcome.refused] == ["Deal 0", "Deal 1"]
+    assert [(one.id, one.changed) for one in outcome.clashed] == [(first, {"next_step": (None, "Write")})]
+    assert do(bulk.archive, bob, "deal", {one.id: one.version for one in outcome.clashed}).done == 1
+
+
+def test_a_record_that_went_out_of_sight_meanwhile_is_told_without_its_number(cast):
+    alice = cast["alice"]
+    lead = do(crud.create, alice, "lead", {"name": "Ida"}).id
+    with write_session() as session:
+        role = session.exec(select(Role).where(Role.key == "sales_rep")).one()
+        for grant in session.exec(select(RolePermission).where(RolePermission.role_id == role.id, RolePermission.entity == "lead")):
+            grant.scope = Scope.OWN
+    alice = look(lambda session: access.load(session, alice.user_id))
+    seen = look(bulk.preview, alice, "lead", [lead], "city", "Oslo")
+    do(crud.update, cast["root"], "lead", lead, {"owner_id": cast["bob"].user_id})
+    outcome = do(bulk.change, alice, "lead", seen.versions, "city", "Oslo")
+    assert outcome.refused == (("Lead that you no longer see", "This lead does not exist, or is not shared with you."),)
 
 
 def test_rules_of_the_entity_hold_for_each_record(any_cast):
