@@ -7,10 +7,11 @@ from starlette.responses import Response
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import Invalid, NotFound
-from crm_core.services.admin import links, setup, signin
+from crm_core.models import User
+from crm_core.services.admin import links, sessions, setup, signin
 from crm_core.vocabulary import LinkPurpose, SigninMethod
 from web import pages
-from web.cookies import address_of, browser_of, let_in
+from web.cookies import SESSION_COOKIE, address_of, browser_of, let_in
 from web.forms import Form, endpoint
 
 _WORDS = {
@@ -46,6 +47,9 @@ def _page(
         with read_session() as session:
             _, user = links.find(session, _token(request), purpose)
             workspace = setup.organisation(session)
+            here = sessions.lookup(session, request.cookies.get(SESSION_COOKIE))
+            other = session.get(User, here.user_id) if here is not None and here.user_id != user.id else None
+            instead = _instead_of(other.name) if other is not None else ""
     except NotFound as error:
         return _gone(error)
     heading, lead, button = _WORDS[purpose]
@@ -60,7 +64,12 @@ def _page(
         ask_name=purpose is LinkPurpose.INVITE,
         name=user.name if name is None else name,
         errors=errors or {},
+        notice=instead,
     )
+
+
+def _instead_of(name: str) -> str:
+    return f"In this browser {name} is signed in. Going on here signs {name} out."
 
 
 def _token(request: Request) -> str:

@@ -577,10 +577,20 @@ def test_records_that_others_changed_during_a_bulk_change_are_decided_one_by_one
         do(crud.update, root, "lead", one.id, {"city": "Bergen"})
     clashed = do(bulk.change, alice, "lead", {one.id: one.version for one in leads_}, "city", "Bonn").clashed
     app = draw_alone(
-        alice, bulk_bar._decide_dialog, "lead", clashed, lambda chosen: do(bulk.change, alice, "lead", chosen, "city", "Bonn")
+        alice,
+        bulk_bar._decide_dialog,
+        "lead",
+        clashed,
+        "City → **Bonn**",
+        lambda chosen: do(bulk.change, alice, "lead", chosen, "city", "Bonn"),
     )
     said = words(app)
-    assert "Root changed it meanwhile" in said and "Oslo → **Bergen**" in said and app.button(key="bulk_decide_yes").disabled
+    assert (
+        "Root changed it meanwhile" in said
+        and "Oslo → **Bergen**" in said
+        and "City → **Bonn**" in said
+        and app.button(key="bulk_decide_yes").disabled
+    )
     app.checkbox(key=f"bulk_decide_{leads_[1].id}_{clashed[1].version}").check().run()
     app.button(key="bulk_decide_yes").click().run()
     assert [look(leads.get, alice, one.id).city for one in leads_] == ["Bergen", "Bonn"] and not app.exception

@@ -151,6 +151,14 @@ def test_a_used_an_unknown_and_a_wrong_kind_of_link_look_alike(guest, staff):
     assert other.post_form(used, {"password": "yet another password"}).status_code == 404
 
 
+def test_a_link_for_somebody_else_says_who_is_signed_in_and_signs_them_out(guest, staff):
+    assert guest.sign_in("bob").status_code == 303
+    path = issue(staff, LinkPurpose.INVITE)
+    assert "In this browser Bob Manager is signed in." in guest.page(path).text and "is signed in." not in visitor().page(path).text
+    guest.post_form(path, {"name": "Alice", "password": "another long password"})
+    assert guest.get("/deals").json()["id"] == str(staff["alice"].user_id)
+
+
 def test_a_weak_password_keeps_the_link_alive(guest, staff):
     path = issue(staff, LinkPurpose.RESET)
     answer = guest.post_form(path, {"password": "short"})

@@ -22,6 +22,9 @@ from ui.components.segment_dialogs import add_dialog
 from ui.components.stage_choice import stage_choice
 from ui.session import current_actor
 
+Again = Callable[[Mapping[int, int]], bool]
+"""Does a bulk change with records, given their versions; True once it is done."""
+
 
 def may_bulk(actor: Actor, entity_key: str) -> bool:
     """Whether rows of the list can be selected at all."""
@@ -96,7 +99,7 @@ def _last(entity_key: str) -> None:
                 for title, sentence in outcome.refused[:50]:
                     st.markdown(f"**{fmt.md(title[:80])}**  \n{fmt.md(sentence)}")
         if outcome.clashed and again is not None and st.button("Decide", icon=":material/call_split:", key="bulk_decide"):
-            _decide_dialog(entity_key, outcome.clashed, again)
+            _decide_dialog(entity_key, outcome.clashed, *again)
         if outcome.operation_id is not None and st.button("Undo", icon=":material/undo:", key="bulk_undo"):
             back = perform(bulk.undo, outcome.operation_id)
             if back is not None:
@@ -111,8 +114,8 @@ def _last(entity_key: str) -> None:
             st.rerun()
 
 
-def _remember(entity_key: str, outcome: Outcome, words: str, again: Callable[[Mapping[int, int]], bool] | None = None) -> None:
-    """``again``: does the same with records that somebody changed meanwhile, given their versions; True once it is done."""
+def _remember(entity_key: str, outcome: Outcome, words: str, again: tuple[str, Again] | None = None) -> None:
+    """``again``: what was to be done, as Markdown, and what does it with records that somebody changed meanwhile."""
     st.session_state["_bulk_done"] = (entity_key, outcome, words, again)
     st.session_state.pop("_bulk_all", None)
     st.session_state["_bulk_turn"] = st.session_state.get("_bulk_turn", 0) + 1  # a new table: nothing is selected any more
@@ -166,12 +169,17 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
         if entity_key == "contact" and unsubscribing.objects({chosen: value}):
             st.caption("Their consent by e-mail ends with it, on every record with their address, and no undo brings it back.")
         if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
+            mine = (
+                f"{fmt.md(specs[chosen].label)} → **{_word(actor, specs[chosen], seen.sample[0], old=False)}**"
+                if seen.sample
+                else ""
+            )
 
             def again(versions: Mapping[int, int]) -> bool:
                 outcome = perform(bulk.change, entity_key, versions, chosen, value, asked=seen.asked)
                 if outcome is not None:
                     done = f"{specs[chosen].label} of {counted(entity_key, outcome.done)} changed."
-                    _remember(entity_key, outcome, done if outcome.done else "Nothing was changed.", again)
+                    _remember(entity_key, outcome, done if outcome.done else "Nothing was changed.", (mine, again))
                 return outcome is not None
 
             if again(seen.versions):
@@ -185,13 +193,13 @@ DECIDED = 20
 """So many records that somebody changed meanwhile are shown at once; the others stay as they are."""
 
 
-def _decide_dialog(entity_key: str, clashed: Sequence[Clashed], again: Callable[[Mapping[int, int]], bool]) -> None:
+def _decide_dialog(entity_key: str, clashed: Sequence[Clashed], mine: str, again: Again) -> None:
     """What others changed in records that were to be changed: as they left it, unless one says otherwise."""
 
     @st.dialog("Changed meanwhile", width="medium", icon=":material/call_split:")
     def show() -> None:
         actor = current_actor()
-        st.markdown("They stay as others left them. Tick those that are to be changed all the same.")
+        st.markdown(f"They stay as others left them. Tick those where this is to be done all the same: {mine}.")
         chosen: dict[int, int] = {}
         for one in clashed[:DECIDED]:
             with st.container(border=True, gap="small"):
@@ -275,7 +283,7 @@ def _delete_dialog(entity_key: str, ids: list[int]) -> None:
                 outcome = perform(bulk.archive, entity_key, versions)
                 if outcome is not None:
                     done = f"{counted(entity_key, outcome.done)} moved to the bin."
-                    _remember(entity_key, outcome, done if outcome.done else "Nothing was deleted.", again)
+                    _remember(entity_key, outcome, done if outcome.done else "Nothing was deleted.", ("**delete it**", again))
                 return outcome is not None
 
             if again(seen.versions):
