@@ -109,7 +109,7 @@ def rules_tab() -> None:
             "Say who gets new leads, deals or tickets. Whatever has no owner finds somebody within seconds, and every decision says why.",
             icon="alt_route",
         )
-        if may_edit and box.button("Make the first one", type="primary", icon=":material/add:", key="first_rule"):
+        if may_edit and box.button("Make the first one", icon=":material/add:", key="first_rule"):
             rule_dialog(None)
     for kind in KINDS:
         mine = [rule for rule in known if rule.entity == kind]

@@ -140,7 +140,7 @@ if not policies:
         "Promise a first response and a solution per priority; every ticket then shows what is due next.",
         icon="timer",
     )
-    if may_edit and box.button("Make the first one", type="primary", icon=":material/add:", key="first_policy"):
+    if may_edit and box.button("Make the first one", icon=":material/add:", key="first_policy"):
         policy_dialog(None)
 elif actor.can("ticket", Action.READ):
     standing_now()

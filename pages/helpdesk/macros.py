@@ -85,7 +85,7 @@ if not known:
         "Write an answer once, say what else should happen, and use both on any ticket with two clicks.",
         icon="bolt",
     )
-    if box.button("Make the first one", type="primary", icon=":material/add:", key="first_macro"):
+    if box.button("Make the first one", icon=":material/add:", key="first_macro"):
         macro_dialog(None)
     st.stop()
 query = st.text_input("Search", key="q", placeholder="Name or words", type="search", bind="query-params") if len(known) > 5 else ""

@@ -52,7 +52,7 @@ if not rows:
         else "Marketers, managers and administrators set them up; what customers answer will stand here.",
         icon="reviews",
     )
-    if may_edit and box.button("Make the first one", type="primary", icon=":material/add:", key="first_survey"):
+    if may_edit and box.button("Make the first one", icon=":material/add:", key="first_survey"):
         survey_dialog(None)
 for row in rows:
     card(row)

@@ -54,7 +54,7 @@ def points_tab(may_edit: bool) -> None:
             "Give points for what fits (country, company, source) and for what a lead does (a form, a call).",
             icon="stars",
         )
-        if may_edit and box.button("Make the first one", type="primary", icon=":material/add:", key="first_points"):
+        if may_edit and box.button("Make the first one", icon=":material/add:", key="first_points"):
             points_dialog(None)
     for rule in known:
         _rule_row(rule, may_edit)
