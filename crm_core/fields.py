@@ -23,6 +23,7 @@ from crm_core.db import shared
 from crm_core.entities import ENTITIES, entity
 from crm_core.errors import Invalid
 from crm_core.kit import money
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean, fold, one_line
 from crm_core.models import CustomField, PickOption
 from crm_core.vocabulary import Choice, FieldKind, StageKind
@@ -325,7 +326,7 @@ def _text(spec: FieldSpec, raw: Any, *_: Any) -> str:
     text = clean(str(raw))
     limit = spec.max_length or MAX_LONG_TEXT
     if len(text) > limit:
-        raise ValueError(f"{spec.label} has {len(text):,} characters; at most {limit:,} fit.")
+        raise ValueError(f"{spec.label} has {written(len(text))} characters; at most {written(limit)} fit.")
     return text
 
 

@@ -12,6 +12,7 @@ from crm_core.access import Actor
 from crm_core.fields import FieldSpec
 from crm_core.kit import clock, numerals
 from crm_core.kit.money import exponent, to_major
+from crm_core.kit.numerals import written
 from crm_core.veil import MASK, Veil
 from crm_core.vocabulary import Choice, FieldKind
 
@@ -188,7 +189,7 @@ def duration(seconds: float | None) -> str:
 
 def plural(count: int, word: str, many: str | None = None) -> str:
     """``1 deal``, ``240 deals``."""
-    return f"{count:,} {word if count == 1 else many or word + 's'}"
+    return f"{written(count)} {word if count == 1 else many or word + 's'}"
 
 
 def value(actor: Actor, spec: FieldSpec, raw: Any, title: str | None = None) -> str:

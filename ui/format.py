@@ -1,7 +1,9 @@
 """Values as people read them, under the name that screens know: see crm_core.format, which reports and shared pages use too."""
 
-from typing import TypedDict
+from datetime import datetime, time
+from typing import Any, TypedDict
 
+from crm_core import format
 from crm_core.format import (
     NOTHING,
     ago,
@@ -16,19 +18,21 @@ from crm_core.format import (
     money,
     number,
     percent,
-    plural,
     share_of,
     short_day,
     typed_day,
     value,
     with_cents,
 )
-from crm_core.kit import clock
+from crm_core.kit import clock, numerals
+from ui.session import for_reader
 
 __all__ = [
     "NOTHING",
     "ago",
+    "as_read",
     "clock",
+    "clock_time",
     "day",
     "day_and_month",
     "days",
@@ -47,7 +51,35 @@ __all__ = [
     "typed_day",
     "value",
     "with_cents",
+    "written",
 ]
+
+
+# What knows its reader by the thread. A fragment runs in a thread of its own, and may write before it asks who is here.
+
+
+def written(value: Any, spec: str = ",") -> str:
+    """``format(value, spec)`` with the separators of the reader: for counts and decimals in sentences."""
+    for_reader()
+    return numerals.written(value, spec)
+
+
+def plural(count: int, word: str, many: str | None = None) -> str:
+    """``1 deal``, ``1.240 deals``."""
+    for_reader()
+    return format.plural(count, word, many)
+
+
+def as_read(text: str) -> str:
+    """A sentence that a run keeps in English for all readers, with its numbers and days as this one writes them."""
+    for_reader()
+    return numerals.as_read(text)
+
+
+def clock_time(value: datetime | time) -> str:
+    """The time that a clock shows, as the reader writes it."""
+    for_reader()
+    return numerals.clock_time(value)
 
 
 class IconOnly(TypedDict):

@@ -25,6 +25,7 @@ from crm_core.filters.nodes import (
     Marked,
 )
 from crm_core.filters.values import relative_day
+from crm_core.kit.numerals import written
 from crm_core.kit.text import has_control
 from crm_core.vocabulary import Action
 
@@ -80,7 +81,7 @@ def _mark(session: Session, entity_key: str, ast: Mapping[str, Any], context: Co
         return Marked(mark, entity_key, cmp, None, False)
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     if not values or len(values) > MAX_VALUES:
-        raise Invalid(f"A result of an analysis is compared with 1 to {MAX_VALUES:,} values.")
+        raise Invalid(f"A result of an analysis is compared with 1 to {written(MAX_VALUES)} values.")
     if all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in values):
         return _mark_number(mark, entity_key, cmp, [number_of(item) for item in values])
     if cmp not in MARK_LABEL:

@@ -9,6 +9,7 @@ from typing import Any
 from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, parse, to_json
 from crm_core.filters.nodes import MAX_VALUES, Context, Group, Leaf, Node
+from crm_core.kit.numerals import written
 from crm_core.kit.text import has_control
 from crm_core.vocabulary import FieldKind
 
@@ -44,7 +45,7 @@ class Maker:
             if not isinstance(value, (list, tuple)):
                 value = [value]
             if len(value) > MAX_VALUES:
-                raise Invalid(f"“{self.spec.label}” can be compared with at most {MAX_VALUES:,} values.")
+                raise Invalid(f"“{self.spec.label}” can be compared with at most {written(MAX_VALUES)} values.")
             typed = tuple(sorted({self._typed(item) for item in value}, key=str))
             return self.leaf(cmp, typed)
         if cmp in ("contains", "not_contains", "starts", "ends"):

@@ -13,6 +13,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import RECORDS, entity
 from crm_core.errors import Invalid, NotFound, NotPermitted
 from crm_core.fields import FieldSpec, registry
+from crm_core.kit.numerals import written
 from crm_core.kit.paging import Page
 from crm_core.lists import ListQuery
 from crm_core.models import Event
@@ -97,7 +98,7 @@ def restore(session: Session, actor: Actor, entity_key: str, ids: Sequence[int])
     if not ids:
         raise Invalid("Choose what to restore.")
     if len(set(ids)) > MAX_RECORDS:
-        raise Invalid(f"At most {MAX_RECORDS:,} records can be restored at once.")
+        raise Invalid(f"At most {written(MAX_RECORDS)} records can be restored at once.")
     named = lists.titles(session, actor, entity_key, ids)
 
     mine = _within_reach(session, actor, entity_key, ids)

@@ -13,6 +13,7 @@ from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, registry
 from crm_core.kit.csvio import to_csv, to_xlsx
 from crm_core.kit.money import exponent, to_major
+from crm_core.kit.numerals import written
 from crm_core.lists import ListQuery, count, iterate
 from crm_core.vocabulary import Action, Choice, FieldKind
 
@@ -40,7 +41,9 @@ def build(session: Session, actor: Actor, entity_key: str, query: ListQuery, *, 
         raise Invalid("Choose CSV or XLSX.")
     total = count(session, actor, entity_key, query)
     if form == "xlsx" and total > MAX_XLSX:
-        raise Invalid(f"A workbook holds at most {MAX_XLSX:,} rows here; this list has {total:,}. Filter it, or take CSV.")
+        raise Invalid(
+            f"A workbook holds at most {written(MAX_XLSX)} rows here; this list has {written(total)}. Filter it, or take CSV."
+        )
     found = entity(entity_key)
     query = replace(query, columns=query.columns or found.columns)
     specs = registry(session, entity_key)

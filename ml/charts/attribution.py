@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ml.charts import style
+from ml.writing import written
 
 LABELS = {
     "first": "First touch",
@@ -86,7 +87,7 @@ def attribution_heatmap(credits: pd.DataFrame) -> go.Figure:
     )
     fig = style.figure(trace, height=110 + 30 * len(order))
     fig.update_yaxes(showgrid=False)
-    labels = [[f"{share:.1%}" for share in row] for row in table.to_numpy()]
+    labels = [[written(share, ".1%") for share in row] for row in table.to_numpy()]
     return style.label_cells(fig, names, list(order.values()), labels)
 
 

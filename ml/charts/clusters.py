@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from ml.charts import style
 from ml.limits import HIGHLY_STABLE, PATTERN
+from ml.writing import written
 
 if TYPE_CHECKING:
     from ml.clusters import Segmentation
@@ -71,7 +72,7 @@ def profile_heatmap(centres: pd.DataFrame, names: dict[int, str]) -> go.Figure:
     fig = style.figure(trace, height=90 + 34 * len(telling))
     fig.update_xaxes(tickangle=0, ticks="")
     fig.update_yaxes(showgrid=False, ticks="")
-    labels = [[f"{value:+.1f}" for value in row] for row in shown.T.to_numpy()]
+    labels = [[written(value, "+.1f") for value in row] for row in shown.T.to_numpy()]
     return style.label_cells(fig, list(trace.x), list(trace.y), labels)
 
 

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from ml.charts import style
 from ml.charts.evaluation import calibration_line, gain_line
 from ml.lead_score import ScoreModel
+from ml.writing import written
 
 __all__ = ["coefficients_bar", "contributions_bar", "drift_bar", "score_calibration_line", "score_gain_line"]
 
@@ -77,4 +78,4 @@ def _signed_bar(names: list[str], values: list[float], x: str) -> go.Figure:
 def _short(value: Any) -> str:
     if value is None:
         return "unknown"
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)[:40]
+    return written(value, ",.4g") if isinstance(value, float) else str(value)[:40]

@@ -7,7 +7,7 @@ from scipy import stats
 
 from ml.charts import style
 from ml.regression import Regression
-from ml.regression_words import number
+from ml.writing import written
 
 SHOWN_ROWS = 5_000
 
@@ -125,4 +125,4 @@ def _sampled(fit: Regression) -> pd.DataFrame:
 
 
 def _label(term: str, scale: float) -> str:
-    return term if scale == 1.0 else f"{term} (per {number(float(f'{scale:.2g}'))})"
+    return term if scale == 1.0 else f"{term} (per {written(float(f'{scale:.2g}'), ',.10g')})"

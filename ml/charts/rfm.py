@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from ml.charts import style
 from ml.rfm import rfm_rules
+from ml.writing import written
 
 NO_CUSTOMERS = "No customer had ordered by this date."
 
@@ -38,7 +39,7 @@ def rfm_heatmap(table: pd.DataFrame) -> go.Figure:
     fig.update_yaxes(showgrid=False, dtick=1)
     fig.update_xaxes(dtick=1)
     labels = [
-        [f"{name.replace(' ', '<br>')}<br>{count:,}" for name, count in zip(*row, strict=True)]
+        [f"{name.replace(' ', '<br>')}<br>{written(count)}" for name, count in zip(*row, strict=True)]
         for row in zip(text, counts.to_numpy(), strict=True)
     ]
     return style.label_cells(fig, list(scores), list(scores), labels)

@@ -4,13 +4,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ml.charts import style
+from ml.writing import written
 
 
 def size_steps(frame: pd.DataFrame) -> go.Figure:
     """Members at the end of each day on which they changed, as steps. ``frame``: day, members, entered, left."""
     if frame.empty:
         return style.empty("No history yet.")
-    hover = [f"{row.members:,} members<br>+{row.entered:,} / −{row.left:,}" for row in frame.itertuples()]
+    hover = [f"{written(row.members)} members<br>+{written(row.entered)} / −{written(row.left)}" for row in frame.itertuples()]
     figure = go.Figure(
         go.Scatter(
             x=pd.to_datetime(frame["day"]), y=frame["members"], mode="lines+markers" if len(frame) < 40 else "lines", line={"shape": "hv", "width": 2},
@@ -34,7 +35,7 @@ def overlap_bars(frame: pd.DataFrame) -> go.Figure:
         if len(part):
             figure.add_bar(
                 y=[_short(name) for name in part["name"]], x=part["shared"], orientation="h", name=words,
-                text=[f"{row.shared:,} ({row.share:.0%})" for row in part.itertuples()], textposition="outside", cliponaxis=False,
+                text=[f"{written(row.shared)} ({row.share:.0%})" for row in part.itertuples()], textposition="outside", cliponaxis=False,
                 hovertemplate="%{y}: %{text}<extra></extra>",
             )  # fmt: skip
     figure.update_layout(

@@ -20,7 +20,7 @@ ICONS = {
 
 
 def size(count: int) -> str:
-    return f"{count / 2**20:,.1f} MB" if count < 2**30 else f"{count / 2**30:,.2f} GB"
+    return f"{fmt.written(count / 2**20, ',.1f')} MB" if count < 2**30 else f"{fmt.written(count / 2**30, ',.2f')} GB"
 
 
 @st.fragment(run_every=2)
@@ -42,7 +42,7 @@ def made() -> None:
         return
     rows = [
         {
-            "Made": fmt.instant(actor, each.at), "Size": size(each.size_bytes), "Took": f"{each.seconds:.1f} s",
+            "Made": fmt.instant(actor, each.at), "Size": size(each.size_bytes), "Took": f"{fmt.written(each.seconds, '.1f')} s",
             "Verified": "Yes" if each.verified else "No", "File": each.path.name if each.exists else each.message or "not there any more",
         }
         for each in found

@@ -45,7 +45,7 @@ def took(job: jobs.JobRow) -> str:
     if job.started_at is None or job.finished_at is None:
         return fmt.NOTHING
     seconds = (job.finished_at - job.started_at).total_seconds()
-    return f"{seconds:.1f} s" if seconds < 60 else fmt.duration(seconds)
+    return f"{fmt.written(seconds, '.1f')} s" if seconds < 60 else fmt.duration(seconds)
 
 
 def cells(job: jobs.JobRow) -> list[Cell]:

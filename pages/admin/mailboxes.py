@@ -33,22 +33,24 @@ def card(view: MailboxView) -> None:
         with st.grid(5, min_column_width=120):
             st.metric(
                 "New, 30 days",
-                f"{new:,}",
+                fmt.written(new),
                 help="Messages that began something: tickets, entries on customers, answers to campaigns",
             )
             st.metric(
                 "Answers",
-                f"{taken.get(InboundState.THREAD, 0):,}",
+                fmt.written(taken.get(InboundState.THREAD, 0)),
                 help="Added to a ticket that was there",
             )
             st.metric(
                 "Filed",
-                f"{taken.get(InboundState.FILED, 0):,}",
+                fmt.written(taken.get(InboundState.FILED, 0)),
                 help="Mail of colleagues that came as a blind copy and stands on whom it went to",
             )
-            st.metric("In the tray", f"{taken.get(InboundState.TRAY, 0):,}", help="A person must say where they belong")
+            st.metric("In the tray", fmt.written(taken.get(InboundState.TRAY, 0)), help="A person must say where they belong")
             st.metric(
-                "By machines", f"{machines:,}", help="Automatic answers, bounces and our own mail: kept, and nothing was re-opened"
+                "By machines",
+                fmt.written(machines),
+                help="Automatic answers, bounces and our own mail: kept, and nothing was re-opened",
             )
 
 

@@ -81,7 +81,7 @@ def standing_now() -> None:
     st.caption("Promises still to be kept, as they stand now")
     with st.grid(3, min_column_width=80):
         for state, words in NOW.items():
-            st.metric(words, f"{found[state]:,}", border=True)
+            st.metric(words, fmt.written(found[state]), border=True)
 
 
 def shift(policy_id: int, up: bool) -> None:

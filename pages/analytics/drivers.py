@@ -26,7 +26,7 @@ def figures(shown: Analysis) -> None:
         if shown.summary["kind"] == "logistic":
             st.metric("Base rate", fmt.percent(actor, statistics["base_rate"], 0), border=True, height="stretch")
             st.metric(
-                "AUC on rows left out", f"{statistics['cv_auc']:.2f}", border=True, height="stretch", delta=f"{statistics['cv_auc_low']:.2f} to {statistics['cv_auc_high']:.2f}",
+                "AUC on rows left out", fmt.written(statistics["cv_auc"], ".2f"), border=True, height="stretch", delta=f"{fmt.written(statistics['cv_auc_low'], '.2f')} to {fmt.written(statistics['cv_auc_high'], '.2f')}",
                 delta_color="off", delta_arrow="off", help="Of two records with different outcomes, how often it ranks them rightly; 0.5 is a coin",
             )  # fmt: skip
         else:

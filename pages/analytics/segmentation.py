@@ -88,7 +88,7 @@ def grid(shown: Analysis) -> None:
     if chosen is not None:
         name, count, advice = chosen
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="rfm_action"):
-            st.markdown(f"**{fmt.md(name)}** · {count:,} customers. {fmt.md(advice)}", width="stretch")
+            st.markdown(f"**{fmt.md(name)}** · {fmt.written(count)} customers. {fmt.md(advice)}", width="stretch")
             segment_buttons(
                 "rfm", entity=shown.run.params["customer"], name=name, source={"kind": "rfm", "run_id": shown.run.id, "label": name},
                 rule=published_rule(shown, "rfm", name), members=lambda: load(segmentation_rows.members, shown.run.id, rfm=name), count=count,

@@ -34,11 +34,13 @@ def card(row: PageRow) -> None:
         if page.is_active:
             st.code(absolute(f"/book/{page.slug}"), language=None, wrap_lines=True)
         with st.grid(3, min_column_width=120):
-            st.metric("Booked in 30 days", f"{row.lately:,}")
-            st.metric("Meetings to come", f"{row.coming:,}")
+            st.metric("Booked in 30 days", fmt.written(row.lately))
+            st.metric("Meetings to come", fmt.written(row.coming))
             missed = f"{row.missed / row.said:.0%}" if row.said else "–"
             st.metric(
-                "Did not come", missed, help=f"{row.missed:,} of the {row.said:,} visitors of whom somebody said whether they came"
+                "Did not come",
+                missed,
+                help=f"{fmt.written(row.missed)} of the {fmt.written(row.said)} visitors of whom somebody said whether they came",
             )
         if page.is_active:
             free = (

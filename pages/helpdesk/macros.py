@@ -56,7 +56,7 @@ def used(macro: MacroView) -> str:
     if not macro.used_count:
         return "never used"
     return (
-        f"used {macro.used_count:,} times, last {fmt.ago(actor, macro.used_at)}"
+        f"used {fmt.written(macro.used_count)} times, last {fmt.ago(actor, macro.used_at)}"
         if macro.used_count > 1
         else f"used once, {fmt.ago(actor, macro.used_at)}"
     )

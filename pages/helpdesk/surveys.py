@@ -32,7 +32,7 @@ def card(row: SurveyRow) -> None:
         more = f" · and {fmt.plural(len(survey.questions), 'further question')}" if survey.questions else ""
         st.caption(fmt.md(survey.question + more))
         share = f" ({row.answered / row.asked:.0%})" if row.asked else ""
-        st.markdown(f"{row.asked:,} asked · {row.answered:,} answered{share}")
+        st.markdown(f"{fmt.written(row.asked)} asked · {fmt.written(row.answered)} answered{share}")
 
 
 actor = current_actor()

@@ -30,7 +30,9 @@ def card(row: MenuRow) -> None:
                     f"**{fmt.md(menu.name)}** {state}"
                     + (" :orange-badge[Changes not in use yet]" if row.changed and menu.published_no else "")
                 )
-                st.caption(fmt.md(f"{menu.number or 'No number yet'} · version {menu.published_no} · {row.calls:,} calls"))
+                st.caption(
+                    fmt.md(f"{menu.number or 'No number yet'} · version {menu.published_no} · {fmt.written(row.calls)} calls")
+                )
             with st.container(horizontal=True, width="content", gap="small"):
                 if st.button("Try it", icon=":material/dialpad:", key=f"try_{menu.id}"):
                     st.session_state.pop(f"_sim_{menu.id}", None)
@@ -89,19 +91,19 @@ def hung_up(row: MenuRow) -> None:
             Column("share", "Share", right=True, sortable=False, named=True),
         ]
         cells = [
-            (n, [Cell(one.title), Cell(f"{one.reached:,}", share=100 * one.reached / calls_of), *left_there(one)])
+            (n, [Cell(one.title), Cell(fmt.written(one.reached), share=100 * one.reached / calls_of), *left_there(one)])
             for n, one in enumerate(steps)
         ]  # fmt: skip
         table(columns, cells, key=f"steps_left_{row.menu.id}", label="Where callers hang up")
         st.caption(
-            f"{calls_of:,} calls of the last {drop_off.DAYS} days. Below {drop_off.LEAST} a share says nothing; who hangs up while waiting to be put through, or before speaking, is not known."
+            f"{fmt.written(calls_of)} calls of the last {drop_off.DAYS} days. Below {drop_off.LEAST} a share says nothing; who hangs up while waiting to be put through, or before speaking, is not known."
         )
 
 
 def left_there(step: drop_off.Step) -> tuple[Cell, Cell]:
     if step.hands_on:
         return Cell(fmt.NOTHING), Cell("put through")
-    return Cell(f"{step.left:,}"), Cell("too few" if step.share is None else fmt.percent(actor, step.share))
+    return Cell(fmt.written(step.left)), Cell("too few" if step.share is None else fmt.percent(actor, step.share))
 
 
 def publish(menu_id: int) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 
 from crm_core.services.inbox import tray
 from crm_core.vocabulary import Action, TicketKind
+from ui import format as fmt
 from ui.actions import load
 from ui.components.header import header
 from ui.components.nothing_yet import nothing_yet
@@ -19,7 +20,7 @@ actions = header("Tickets", "What customers asked for, and how far it is")
 if page_of(actor, "tray") is not None:
     waiting = load(tray.count)
     if actions.button(
-        f"Mail tray ({waiting:,})" if waiting else "Mail tray",
+        f"Mail tray ({fmt.written(waiting)})" if waiting else "Mail tray",
         icon=":material/inbox:",
         key="to_tray",
         help="Mail that found no ticket by itself",

@@ -58,7 +58,7 @@ if not sum(found.values()):
     if mailboxes is not None and box.button("Mailboxes", type="primary", icon=":material/mark_email_unread:", key="to_mailboxes"):
         go("mailboxes")
     st.stop()
-words = {InboundState.TRAY.value: f"In the tray ({found.get(InboundState.TRAY, 0):,})"}
+words = {InboundState.TRAY.value: f"In the tray ({fmt.written(found.get(InboundState.TRAY, 0))})"}
 words |= {state.value: state.label for state in InboundState if state is not InboundState.TRAY and found.get(state)}
 words[ALL] = "Everything"
 with st.container(horizontal=True, vertical_alignment="center", key="list_tools"):

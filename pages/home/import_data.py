@@ -90,7 +90,8 @@ def running(run) -> None:
             )
         return
     st.error(
-        fmt.md(f"The import stopped after {run.done_rows:,} of {run.total_rows:,} rows. {run.message}"), icon=":material/error:"
+        fmt.md(f"The import stopped after {fmt.written(run.done_rows)} of {fmt.written(run.total_rows)} rows. {run.message}"),
+        icon=":material/error:",
     )
     st.button(
         "Go on",
@@ -105,7 +106,9 @@ def running(run) -> None:
 
 def one(run) -> None:
     """An import at the step where it stands."""
-    header(run.file_name, f"{run.total_rows:,} rows as {runs.entity_words(run)}", back=("Imports", page_of(actor, "import")))
+    header(
+        run.file_name, f"{fmt.written(run.total_rows)} rows as {runs.entity_words(run)}", back=("Imports", page_of(actor, "import"))
+    )
     at = step_of(run.state, matching=st.query_params.get("step") == "match")
     stepper(at)
     if at == 1:

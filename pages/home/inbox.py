@@ -41,8 +41,8 @@ def cells(one: Arrival) -> list[Cell]:
 
 def channels(found: Found) -> dict[str, str]:
     """The choice of channels, with how much waits in each."""
-    words = {"all": f"Everything ({sum(found.counts.values()):,})"}
-    return words | {one.value: f"{one.label} ({found.counts[one]:,})" for one in InboundChannel if found.counts.get(one)}
+    words = {"all": f"Everything ({fmt.written(sum(found.counts.values()))})"}
+    return words | {one.value: f"{one.label} ({fmt.written(found.counts[one])})" for one in InboundChannel if found.counts.get(one)}
 
 
 def act(chosen: list[Arrival]) -> None:

@@ -22,7 +22,9 @@ actor = current_actor()
 actions = header("Today", f"{fmt.day(actor, clock.today(actor.timezone))} · what waits for you")
 inbox_page = page_of(actor, "inbox")
 if inbox_page is not None and (mine := load(arrivals.count, whose=arrivals.MINE)):
-    actions.page_link(inbox_page, label=f"Inbox ({mine:,})", icon=":material/all_inbox:", query_params={"whose": arrivals.MINE})
+    actions.page_link(
+        inbox_page, label=f"Inbox ({fmt.written(mine)})", icon=":material/all_inbox:", query_params={"whose": arrivals.MINE}
+    )
 
 pinned_links(actor, across=True)
 first_steps(actor)

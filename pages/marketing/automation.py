@@ -30,7 +30,7 @@ def kept(automation_id: int) -> None:
     owner = load(owner_name, row.owner_id)
     badges = [(row.state.label, BADGES[row.state]), (label_of(row.entity, plural=True), "blue")]
     failed = load(automations.run_counts, row.id).get(FlowState.FAILED, 0)
-    badges += [(f"{failed:,} failed", "red")] if failed else []
+    badges += [(f"{fmt.written(failed)} failed", "red")] if failed else []
     actions = header(row.name, f"Version {row.current} · acts for {owner or 'nobody'}", badges=badges, back=back)
     if not may_manage:
         reader(row)

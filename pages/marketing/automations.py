@@ -43,7 +43,7 @@ def card(row: Row) -> None:
             st.caption(f":material/pause_circle: Paused: {fmt.md(one.reason)}")
         st.caption(in_words(load(automations.story, one.id)))
         failed, started = row.runs.get(FlowState.FAILED, 0), sum(row.runs.values())
-        words = f"{fmt.plural(started, 'run')} in 30 days" + (f" · :red[{failed:,} failed]" if failed else "")
+        words = f"{fmt.plural(started, 'run')} in 30 days" + (f" · :red[{fmt.written(failed)} failed]" if failed else "")
         st.caption(f"{words} · acts for {fmt.md(row.owner or 'nobody')}")
 
 

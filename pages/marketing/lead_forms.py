@@ -30,9 +30,9 @@ def card(row: FormRow) -> None:
                 if may_edit:
                     buttons(row)
         with st.grid(3, min_column_width=110):
-            st.metric("Sent", f"{row.sent:,}", help="Without spam and what was sent twice")
-            st.metric("New leads", f"{row.leads:,}")
-            st.metric("Need a look", f"{row.waiting:,}", help="Could not become a lead for a reason on our side; see the log")
+            st.metric("Sent", fmt.written(row.sent), help="Without spam and what was sent twice")
+            st.metric("New leads", fmt.written(row.leads))
+            st.metric("Need a look", fmt.written(row.waiting), help="Could not become a lead for a reason on our side; see the log")
 
 
 def buttons(row: FormRow) -> None:

@@ -65,7 +65,7 @@ def used(row: TemplateRow) -> str:
     count = row.template.used_count
     if not count:
         return "never used"
-    times = "once" if count == 1 else f"{count:,} times"
+    times = "once" if count == 1 else f"{fmt.written(count)} times"
     return f"used {times}, last {fmt.ago(actor, row.template.used_at)}"
 
 

@@ -25,7 +25,7 @@ def line(category: CategoryView, others: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
             behind = {"field": "category_id", "cmp": "eq", "value": category.id}
             label = fmt.plural(category.products, "product")
-            more = f"{label}, {category.offered:,} offered" if category.offered < category.products else label
+            more = f"{label}, {fmt.written(category.offered)} offered" if category.offered < category.products else label
             st.page_link(page_of(actor, "products"), label=more, icon=":material/list:", query_params={"f": json.dumps(behind)})  # type: ignore[arg-type]
             if may_edit:
                 with st.popover(

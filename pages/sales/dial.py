@@ -37,7 +37,7 @@ def nobody() -> None:
         return
     if found.due:
         words = "You get one person after the other. Each comes with what is known of them; one press says what came of the call, and the next one is there."
-        box = empty_state(f"{found.due:,} to call now", words, icon="call")
+        box = empty_state(f"{fmt.written(found.due)} to call now", words, icon="call")
         box.button(
             "Start calling", type="primary", icon=":material/call:", key="dial_start", shortcut="s", on_click=begin, args=(dial.id,)
         )
@@ -50,7 +50,9 @@ def nobody() -> None:
         box.button("Look again", icon=":material/refresh:", key="dial_again")
     elif found.total:
         box = empty_state(
-            "Everybody is called", f"{found.done:,} people are done. What came of it stands under Results.", icon="task_alt"
+            "Everybody is called",
+            f"{fmt.written(found.done)} people are done. What came of it stands under Results.",
+            icon="task_alt",
         )
         if box.button("Results", type="primary", icon=":material/bar_chart:", key="dial_results"):
             go("dial", id=dial.id, tab="results")

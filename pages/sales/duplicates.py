@@ -19,7 +19,7 @@ def choose(found: dict[str, int | None]) -> str:
     given = st.query_params.get("kind", "")
     kind = given if given in found else next((key for key, count in found.items() if count), next(iter(found)))
     chosen = st.pills(
-        "Kind of record", list(found), default=kind, format_func=lambda key: f"{entity(key).plural}{f'  {found[key]:,}' if found[key] else ''}", required=True,
+        "Kind of record", list(found), default=kind, format_func=lambda key: f"{entity(key).plural}{f'  {fmt.written(found[key])}' if found[key] else ''}", required=True,
         key=f"kind_{kind}", label_visibility="collapsed",
     )  # fmt: skip
     if chosen and chosen != kind:

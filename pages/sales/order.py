@@ -78,7 +78,7 @@ with left:
         if isinstance(row["tax_minor"], int) and row["tax_minor"] and isinstance(row["total_minor"], int):
             st.metric("Tax", fmt.money(actor, row["tax_minor"]), border=True, height="stretch")
             st.metric("With tax", fmt.money(actor, row["total_minor"] + row["tax_minor"]), border=True, height="stretch")
-        st.metric("Products", f"{len(lines):,}", border=True, height="stretch")
+        st.metric("Products", fmt.written(len(lines)), border=True, height="stretch")
     lines_card(actor, ORDER, row, lines, may_edit and changeable, note=off_words(actor, lines))
     code_card(actor, row, lines, load(redeeming.of_order, order_id), may_edit=may_edit and changeable)
     feed("order", order_id)

@@ -1,5 +1,6 @@
 """Values as people read them: text of strangers made harmless, and changes that are none."""
 
+from contextvars import copy_context
 from datetime import UTC, date, datetime
 from html import escape
 from types import SimpleNamespace
@@ -9,9 +10,11 @@ from babel.dates import format_date
 from icalendar import Calendar
 from markdown_it import MarkdownIt
 
-from crm_core.format import days, md, money, short_day, with_cents
-from crm_core.kit import clock
+from crm_core.format import days, md, money, plural, short_day, with_cents
+from crm_core.kit import clock, numerals
+from crm_core.kit.numerals import written
 from crm_core.kit.text import one_line
+from crm_core.services.admin.organisation import LOCALES
 from crm_core.services.analytics.metrics import Figure
 from crm_core.services.analytics.wording import TOO_FEW, change_text
 from crm_core.services.collaboration.invitation_rules import REQUEST, Guest, Meeting, file_of
@@ -146,3 +149,33 @@ def test_amounts_beneath_each_other_show_their_cents_when_one_has_any():
 
     assert column(3000, 1510, None, "•••") == ["$30.00", "$15.10", "–", "•••"]
     assert column(3000, 1500, None) == ["$30", "$15", "–"]
+
+
+@pytest.mark.parametrize(
+    "locale, count, index, rows",
+    [("en_US", "12,345", "−0.58", "1 row"), ("de_DE", "12.345", "−0,58", "1 row"), ("de_CH", "12’345", "−0.58", "1 row"), ("sv_SE", "12\xa0345", "−0,58", "1 row")],
+)  # fmt: skip
+def test_counts_and_decimals_in_sentences_are_those_of_the_reader(locale, count, index, rows):
+    def reads():
+        numerals.read_in(locale)
+        return written(12_345), written(-0.58, ".2f").replace("-", "−"), plural(1, "row"), plural(12_345, "row")
+
+    assert copy_context().run(reads) == (count, index, rows, f"{count} rows")
+    assert written(12_345) == "12,345"  # nobody else's thread learns of it
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_count_in_a_sentence_looks_like_one_in_a_table(locale):
+    def reads():
+        numerals.read_in(locale)
+        return written(9_876_543), written(1_234.5, ",.1f")
+
+    assert copy_context().run(reads) == (numerals.integer(9_876_543, locale), numerals.decimal(1_234.5, locale))
+
+
+def test_kept_sentences_are_read_in_the_format_of_their_reader():
+    kept = "On 1,234 later cases 2.5 times as often (AUC 0.81, 0.79-0.83; a coin has .50), up to 2026-11-01. Of “Pack 1,000 v1.5” version 1.2.3: 63%."
+    assert numerals.as_read(kept, "en_US") == kept.replace("2026-11-01", "Nov 1, 2026")
+    assert numerals.as_read(kept, "de_DE") == (
+        "On 1.234 later cases 2,5 times as often (AUC 0,81, 0,79-0,83; a coin has ,50), up to 01.11.2026. Of “Pack 1,000 v1.5” version 1.2.3: 63%."
+    )

@@ -94,7 +94,7 @@ def _cell(actor: Actor, name: str, measure: Measure) -> Cell:
         return Cell(f"too few ({measure.cases})" if measure.cases else "–")
     text = value_text(actor, METRICS[name].unit, measure.value)
     if measure.low is not None and measure.high is not None:
-        text += f" ({measure.low * 100:.0f}–{measure.high * 100:.0f}, n {measure.cases:,})"
+        text += f" ({measure.low * 100:.0f}–{measure.high * 100:.0f}, n {fmt.written(measure.cases)})"
     return Cell(text, tone=_TONES.get(measure.apart))
 
 

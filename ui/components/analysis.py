@@ -51,7 +51,15 @@ class Analysis:
 
     def figure(self, build: Callable[..., Any], *tables: str, **options: Any) -> Any:
         """``build(*tables, **options)``, remembered per run: a chart of ``ml.charts`` over tables of the run. Options are small and hashable."""
-        key = (self.run.id, str(self.run.finished_at), build.__module__, build.__qualname__, tables, tuple(sorted(options.items())))
+        key = (
+            self.run.id,
+            str(self.run.finished_at),
+            build.__module__,
+            build.__qualname__,
+            tables,
+            tuple(sorted(options.items())),
+            self.actor.locale,
+        )
         return _built(key, build, self, tables, options)
 
     def finish(self) -> None:
@@ -153,17 +161,17 @@ def _way_on(on_nothing: Callable[[Any], None] | None) -> None:
 def _verdict(actor: Actor, run: Run) -> None:
     """What one may rely on, in one box, with what to keep in mind."""
     if run.state is RunState.REFUSED:
-        st.warning(f"**No result.** {fmt.md(run.verdict)}", icon=":material/block:")
+        st.warning(f"**No result.** {fmt.md(fmt.as_read(run.verdict))}", icon=":material/block:")
         return
     if run.state is RunState.FAILED:
-        st.error(f"{fmt.md(run.verdict)} Press Run to try again.", icon=":material/error:")
+        st.error(f"{fmt.md(fmt.as_read(run.verdict))} Press Run to try again.", icon=":material/error:")
         return
     colour, icon = _TONES[run.reliable or Reliance.PARTLY]
     with st.container(border=True, key="analysis_verdict", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge((run.reliable or Reliance.PARTLY).label, icon=f":material/{icon}:", color=colour)  # type: ignore[arg-type]
             st.caption(_origin(actor, run), width="content")
-        st.markdown(f"**{fmt.md(run.verdict)}**")
+        st.markdown(f"**{fmt.md(fmt.as_read(run.verdict))}**")
         _notes(run)
 
 
@@ -184,11 +192,11 @@ def _origin(actor: Actor, run: Run) -> str:
 def _notes(run: Run) -> None:
     notes = [*run.warnings, *run.missing]
     for note in notes[:2]:
-        st.caption(f":material/info: {fmt.md(note)}")
+        st.caption(f":material/info: {fmt.md(fmt.as_read(note))}")
     if len(notes) > 2:
         with st.expander(f"{len(notes) - 2} more to keep in mind", key="analysis_notes"):
             for note in notes[2:]:
-                st.caption(f":material/info: {fmt.md(note)}")
+                st.caption(f":material/info: {fmt.md(fmt.as_read(note))}")
 
 
 # --- tables and figures, remembered -------------------------------------------------------------------------------------------

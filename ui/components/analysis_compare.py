@@ -68,7 +68,7 @@ def _settings(actor: Actor, found: Method, shown: Run, other: Run) -> list[dict[
         if shown.params.get(param.key) != other.params.get(param.key):
             words = [value_words(actor, param, run.params.get(param.key)) or fmt.NOTHING for run in (shown, other)]
             rows.append(both(param.label, *words))
-    return [*rows, both("Verdict", shown.verdict, other.verdict)]
+    return [*rows, both("Verdict", fmt.as_read(shown.verdict), fmt.as_read(other.verdict))]
 
 
 def _compared(actor: Actor, shown: Run, other: Run, rows: list[tuple[str, Pair]], title: str) -> None:

@@ -105,7 +105,7 @@ def _rename(shown: Run) -> None:
 @st.dialog("Publish to records")
 def _publish(shown: Run) -> None:
     st.markdown(
-        f"Everybody who sees a record will see what this run says about it ({shown.marks:,} marks), and can filter by it. "
+        f"Everybody who sees a record will see what this run says about it ({fmt.written(shown.marks)} marks), and can filter by it. "
         "It takes the place of what was published before."
     )
     if st.button("Publish", type="primary", key="run_publish_yes"):
@@ -163,7 +163,7 @@ def _how(actor: Actor, found: Method, shown: Run) -> None:
         border="horizontal",
     )
     for note in (*shown.warnings, *shown.missing):
-        st.markdown(f"- {fmt.md(note)}")
+        st.markdown(f"- {fmt.md(fmt.as_read(note))}")
     if shown.sql:
         st.markdown("**The data, as SQL**")
         st.code(shown.sql, language="sql", wrap_lines=True)
@@ -179,9 +179,9 @@ def _files(actor: Actor, shown: Run) -> None:
     refusals = cached(run_exports.refusals, shown.id, entities=tuple(ENTITIES), tables=("analysis_run", "analysis_table"), own=True)
     for name, rows in shown.tables.items():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(fmt.md(f"{name.replace('_', ' ').capitalize()} ({rows:,} rows)"), width="stretch")
+            st.markdown(fmt.md(f"{name.replace('_', ' ').capitalize()} ({fmt.written(rows)} rows)"), width="stretch")
             for form in ("csv", "xlsx"):
-                large = f"A workbook holds at most {run_exports.MAX_XLSX:,} rows. Take CSV."
+                large = f"A workbook holds at most {fmt.written(run_exports.MAX_XLSX)} rows. Take CSV."
                 refused = refusals[name] or (large if form == "xlsx" and rows > run_exports.MAX_XLSX else "")
                 st.download_button(
                     form.upper(),

@@ -36,7 +36,7 @@ def log_section() -> None:
             [
                 Cell(f"{row.method} {row.path}"),
                 Cell(str(row.status), tone="green" if row.status < 400 else "red" if row.status >= 500 else "orange"),
-                Cell(f"{row.ms:,} ms"),
+                Cell(f"{fmt.written(row.ms)} ms"),
                 Cell(row.key or fmt.NOTHING),
                 Cell(fmt.ago(actor, row.at)),
             ],

@@ -100,12 +100,12 @@ def figures(found: Figures) -> None:
     asked = found.helped + found.not_helped
     with st.grid(2, min_column_width=130):
         st.metric(
-            "Tickets solved", f"{found.solved:,}", delta=f"of {found.used:,} answered with it", delta_color="off", delta_arrow="off",
+            "Tickets solved", fmt.written(found.solved), delta=f"of {fmt.written(found.used)} answered with it", delta_color="off", delta_arrow="off",
             border=True, height="stretch",
             help="Tickets whose answer held this article, and that were solved after it and not opened again. A ticket counts once.",
         )  # fmt: skip
         st.metric(
-            "Readers helped", f"{found.helped:,}", delta=f"of {asked:,} who answered", delta_color="off", delta_arrow="off", border=True,
+            "Readers helped", fmt.written(found.helped), delta=f"of {fmt.written(asked)} who answered", delta_color="off", delta_arrow="off", border=True,
             height="stretch", help="Answers to “Did this help?” on the public page, one per visitor",
         )  # fmt: skip
 

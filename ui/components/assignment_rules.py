@@ -114,7 +114,7 @@ def _chosen_words(chosen: Mapping[str, Any]) -> str:
     who += [f"everybody of {teams.get(chosen['team_id'], 'another team')}"] if chosen["team_id"] is not None else []
     rows = chosen["territory"].get("rows", ())
     who += [f"{', '.join(row['values'])[:80]}: {names.get(row['user_id'], 'Somebody who left')}" for row in rows]
-    counts = [f"{key} {weight:.2f}" for key, weight in chosen["weights"].items()]
+    counts = [f"{key} {fmt.written(weight, '.2f')}" for key, weight in chosen["weights"].items()]
     return "; ".join((chosen["method"].label, *who, *counts))
 
 

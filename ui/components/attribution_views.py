@@ -47,13 +47,13 @@ def totals(shown: Analysis) -> None:
             "Journeys", fmt.number(actor, found["journeys"]), f"{fmt.percent(actor, found['conversion_probability'])} converted"
         )
         _metric(
-            "Still open", fmt.number(actor, found["open"]), f"of {found['nulls']:,} not converted",
+            "Still open", fmt.number(actor, found["open"]), f"of {fmt.written(found['nulls'])} not converted",
             "Journeys whose last touch is younger than the look-back: they may still convert",
         )  # fmt: skip
         auc = found["auc"]
         _metric(
-            "Tells who converts", f"{auc[0]:.2f}" if auc else fmt.NOTHING, f"{auc[1]:.2f} to {auc[2]:.2f}" if auc else "",
-            f"The chain's AUC on journeys that it did not see; a coin has .50. {found['auc_verdict']}" if auc else "Too few journeys of either kind to tell",
+            "Tells who converts", fmt.written(auc[0], ".2f") if auc else fmt.NOTHING, f"{fmt.written(auc[1], '.2f')} to {fmt.written(auc[2], '.2f')}" if auc else "",
+            f"The chain's AUC on journeys that it did not see; a coin has .50. {fmt.as_read(found['auc_verdict'])}" if auc else "Too few journeys of either kind to tell",
         )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def _credit(shown: Analysis, row: dict[Any, Any], what: str) -> str:
     if what == "conversions":
         return fmt.number(shown.actor, row["conversions"], digits=1)
     digits = 0 if row["share"] >= 0.1 else 1
-    share, *ends = (f"{100 * row[name]:.{digits}f}" for name in ("share", "low", "high"))
+    share, *ends = (fmt.written(100 * row[name], f".{digits}f") for name in ("share", "low", "high"))
     return share if pd.isna(row["low"]) else f"{share} ({'–'.join(ends)})"
 
 
@@ -181,7 +181,7 @@ def cost_table(shown: Analysis, found: pd.DataFrame) -> None:
         each = [
             whole(shown, row[model]) if pd.notna(row[model]) else fmt.NOTHING for model in ("first", "last", "markov", "shapley")
         ]
-        spread = f"{row['spread']:.1f} times" if known else "no conversion"
+        spread = f"{fmt.written(row['spread'], '.1f')} times" if known else "no conversion"
         span = f"{whole(shown, row['lowest'])} – {whole(shown, row['highest'])}" if known else fmt.NOTHING
         texts = [row["channel"], whole(shown, row["cost"]), span, spread, *each]
         rows.append((n, [Cell(text, hot=k == 3 and known and row["spread"] >= 2) for k, text in enumerate(texts)]))
@@ -269,8 +269,8 @@ def lift_table(shown: Analysis, found: pd.DataFrame, outcome: str) -> None:
         extra = _extra(shown, outcome, row)
         texts = [
             row["campaign"],
-            f"{each[0]} of {row['n_treated']:,}",
-            f"{each[1]} of {row['n_control']:,}",
+            f"{each[0]} of {fmt.written(row['n_treated'])}",
+            f"{each[1]} of {fmt.written(row['n_control'])}",
             f"{each[2]} ({each[3]} to {each[4]})",
             extra,
         ]
@@ -303,7 +303,7 @@ def _extra(shown: Analysis, outcome: str, row: dict[Any, Any]) -> str:
     low, middle, high = (row[key] for key in ("extra_low", "extra", "extra_high"))
     if outcome == "value":
         return f"{whole(shown, middle)} ({whole(shown, low)} to {whole(shown, high)})"
-    return f"{middle:,.1f} ({low:,.1f} to {high:,.1f})"
+    return f"{fmt.written(middle, ',.1f')} ({fmt.written(low, ',.1f')} to {fmt.written(high, ',.1f')})"
 
 
 def _given(shown: Analysis) -> dict[int, str]:
@@ -311,7 +311,7 @@ def _given(shown: Analysis) -> dict[int, str]:
     credits = shown.table("credits").dropna(subset="campaign_id")
     spans = credits.groupby("campaign_id")["conversions"].agg(["min", "max"])
     rows = spans.reset_index().to_dict("records")
-    return {int(row["campaign_id"]): f"{row['min']:,.1f} – {row['max']:,.1f}" for row in rows}
+    return {int(row["campaign_id"]): f"{fmt.written(row['min'], ',.1f')} – {fmt.written(row['max'], ',.1f')}" for row in rows}
 
 
 def _removal(found: pd.DataFrame) -> Figure:

@@ -46,20 +46,24 @@ def replay_view(told: replay.Replay, entity_key: str) -> None:
     with st.grid(3, min_column_width=130):
         weeks = _weeks(told) if told.starts and not told.today_only else None
         st.metric(
-            "Would start now" if told.today_only else "Would have started", f"{told.starts:,}", chart_data=weeks, chart_type="bar",
+            "Would start now" if told.today_only else "Would have started", fmt.written(told.starts), chart_data=weeks, chart_type="bar",
             help="The bars are the weeks" if weeks else None,
         )  # fmt: skip
-        st.metric("Records", f"{told.records:,}")
-        st.metric("E-mails to customers", f"{told.mails * told.starts:,}", help="At most, before consent and limits are looked at")
+        st.metric("Records", fmt.written(told.records))
+        st.metric(
+            "E-mails to customers",
+            fmt.written(told.mails * told.starts),
+            help="At most, before consent and limits are looked at",
+        )
     if told.over_cap:
         st.warning(
-            f"Up to {told.busiest:,} starts within one hour: more than its limit, at which it pauses until somebody looks.",
+            f"Up to {fmt.written(told.busiest)} starts within one hour: more than its limit, at which it pauses until somebody looks.",
             icon=":material/speed:",
         )
     if told.imported:
         st.caption(
-            f"{told.imported:,} of them through imports. What an import brings begins at a pace: {told.hourly_cap:,} at once, the others behind each "
-            f"other, {told.hourly_cap:,} an hour."
+            f"{fmt.written(told.imported)} of them through imports. What an import brings begins at a pace: {fmt.written(told.hourly_cap)} at once, the others behind each "
+            f"other, {fmt.written(told.hourly_cap)} an hour."
         )
     if not told.starts:
         words = "It would start for nobody now" if told.today_only else f"It would not have started once in {told.days} days"

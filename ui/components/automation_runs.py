@@ -25,7 +25,7 @@ def runs(automation_id: int) -> None:
         return
     states = [state for state in FlowState if counts.get(state)]
     chosen = st.pills(
-        "State", states, format_func=lambda state: f"{state.label} {counts[state]:,}", key=f"runs_state_{automation_id}",
+        "State", states, format_func=lambda state: f"{state.label} {fmt.written(counts[state])}", key=f"runs_state_{automation_id}",
         label_visibility="collapsed",
     )  # fmt: skip
     total = counts.get(chosen, 0) if chosen else sum(counts.values())
@@ -36,7 +36,7 @@ def runs(automation_id: int) -> None:
     failed = counts.get(FlowState.FAILED, 0)
     if failed > 1 and current_actor().can("automation", Action.MANAGE):
         st.button(
-            f"Try all {failed:,} failed ones again", icon=":material/refresh:", key=f"retry_all_{automation_id}", type="tertiary",
+            f"Try all {fmt.written(failed)} failed ones again", icon=":material/refresh:", key=f"retry_all_{automation_id}", type="tertiary",
             on_click=_retry_all, args=(automation_id,), help="Each goes on at the step that failed",
         )  # fmt: skip
     for view in shown:

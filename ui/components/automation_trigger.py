@@ -114,7 +114,9 @@ def _surveys(draft: Draft, trigger: dict[str, Any]) -> None:
 def _imports(draft: Draft, trigger: dict[str, Any]) -> None:
     shown = bool(trigger.get("imports"))
     words = f"Also for {entity(draft.entity).plural.lower()} that an import brings"
-    told = f"Of a large import {draft.cap:,} begin at once, the others behind each other, {draft.cap:,} an hour"
+    told = (
+        f"Of a large import {fmt.written(draft.cap)} begin at once, the others behind each other, {fmt.written(draft.cap)} an hour"
+    )
     _put(trigger, "imports", st.checkbox(words, value=shown, key=f"{draft.tag}_imports", help=told), shown)
 
 

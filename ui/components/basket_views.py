@@ -100,7 +100,7 @@ def rule_table(shown: Analysis, rules: pd.DataFrame, known: dict[int, str]) -> N
         Column("productive", "Beats shorter", sortable=False),
     ]  # fmt: skip
     happened = table(columns, rows, key=f"rules_{shown.run.id}_{page}", label="Rules", selectable=True)
-    st.caption(f"{len(found):,} rules · choose one for its call list")
+    st.caption(f"{fmt.written(len(found))} rules · choose one for its call list")
     if happened.selected:
         row = found[found["rule"] == happened.selected[-1]].iloc[0]
         call_list(shown, row.to_dict(), known)
@@ -140,7 +140,7 @@ def _kept(rules: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, str]:
     """The rules whose offer the limits allow, and how many others there are, with the reason."""
     reasons = rules["worth"].map(limits.refuses)
     said = {"stock": "sold out", "margin": "below the margin", "unknown": "of unknown margin"}
-    parts = [f"{int((reasons == key).sum()):,} {words}" for key, words in said.items() if (reasons == key).any()]
+    parts = [f"{fmt.written(int((reasons == key).sum()))} {words}" for key, words in said.items() if (reasons == key).any()]
     return rules[reasons == ""], f"Left out: {', '.join(parts)}." if parts else ""
 
 
@@ -184,8 +184,8 @@ def _narrowed(actor: Actor, rules: pd.DataFrame, known: dict[int, str]) -> tuple
 def _later(row: dict[Any, Any]) -> str:
     if pd.isna(row["holdout_lift"]):
         return "not seen again" if row["verdict"] == "open" else "–"
-    high = "" if pd.isna(row["holdout_lift_high"]) else f"{row['holdout_lift_high']:.1f}"
-    return f"{row['holdout_lift']:.1f} ({row['holdout_lift_low']:.1f} to {high or 'any'})"
+    high = "" if pd.isna(row["holdout_lift_high"]) else fmt.written(row["holdout_lift_high"], ".1f")
+    return f"{fmt.written(row['holdout_lift'], '.1f')} ({fmt.written(row['holdout_lift_low'], '.1f')} to {high or 'any'})"
 
 
 def call_list(shown: Analysis, row: dict[Any, Any], known: dict[int, str]) -> None:

@@ -78,7 +78,9 @@ def _restored(entity_key: str) -> None:
                 page, label="Open it" if one else f"All {found.plural.lower()}", icon=":material/arrow_forward:", query_params=one
             )
         if outcome.refused:
-            with st.popover(f"{len(outcome.refused):,} could not be restored", type="tertiary", icon=":material/warning:"):
+            with st.popover(
+                f"{fmt.written(len(outcome.refused))} could not be restored", type="tertiary", icon=":material/warning:"
+            ):
                 for title, sentence in outcome.refused[:50]:
                     st.markdown(f"**{fmt.md(title[:80])}**  \n{fmt.md(sentence)}")
         if st.button(icon=":material/close:", key="bin_hide", type="tertiary", **fmt.icon_only("Hide this note")):

@@ -139,12 +139,12 @@ _COLOURS = {"": "#6366F1", "red": "#F87171", "violet": "#A78BFA", "green": "#34D
 def _bar(words: str, number: int, share: float, tone: str, *, strong: bool) -> str:
     """One line of the funnel: words, number, and a bar that says how much of the whole it is."""
     weight = 600 if strong else 400
-    count = f"{number:,}".replace("-", "−")
+    count = fmt.written(number).replace("-", "−")
     return (
         f'<div style="display:grid;grid-template-columns:1fr auto;gap:2px 16px;font-weight:{weight};font-size:14px;padding:6px 0">'
         f'<span>{escape(words)}</span><span style="font-variant-numeric:tabular-nums">{count}</span>'
         f'<div style="grid-column:1/3;height:6px;border-radius:3px;background:rgba(128,128,128,.18)">'
-        f'<div style="width:{max(share, 0.004) * 100:.1f}%;height:6px;border-radius:3px;background:{_COLOURS[tone]}"></div></div></div>'
+        f'<div style="width:{fmt.written(max(share, 0.004) * 100, ".1f")}%;height:6px;border-radius:3px;background:{_COLOURS[tone]}"></div></div></div>'
     )
 
 
@@ -168,7 +168,7 @@ def _power(actor: Actor, campaign_id: int, plan: CampaignPlan, found: Funnel) ->
     if found.held_out < ENOUGH_PEOPLE:
         wanted = -(-100 * ENOUGH_PEOPLE // found.eligible)
         how = f"Raise the hold-out to {wanted}%, or address more people." if wanted <= MOST_HELD else "Address more people."
-        words = f"Only {found.held_out:,} would be held out, and of fewer than {ENOUGH_PEOPLE} nothing will be told of the result. {how}"
+        words = f"Only {fmt.written(found.held_out)} would be held out, and of fewer than {ENOUGH_PEOPLE} nothing will be told of the result. {how}"
         st.warning(words, icon=":material/group_off:")
     power = cached(
         _power_of,
@@ -192,7 +192,7 @@ def _power(actor: Actor, campaign_id: int, plan: CampaignPlan, found: Funnel) ->
     words = f"Without a campaign {base} do so ({power.base_from}). {can}"
     if power.needed:
         enough = found.eligible >= power.needed
-        words += f" The lift that you expect needs {power.needed:,} people; there are {found.eligible:,}."
+        words += f" The lift that you expect needs {fmt.written(power.needed)} people; there are {fmt.written(found.eligible)}."
         (st.success if enough else st.warning)(fmt.md(words), icon=":material/science:")
     else:
         st.info(fmt.md(words), icon=":material/science:")

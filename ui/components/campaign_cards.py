@@ -56,7 +56,12 @@ def figures(actor: Actor, campaign_id: int, row: Mapping[str, Any]) -> None:
     rate = found.rate
     named = "Attributed by the campaign named on the record, over what you may see"
     with st.grid(6, min_column_width=150):
-        _metric("Members", f"{found.members:,}", f"{found.responded:,} responded", "Contacts and leads in this campaign")
+        _metric(
+            "Members",
+            fmt.written(found.members),
+            f"{fmt.written(found.responded)} responded",
+            "Contacts and leads in this campaign",
+        )
         _metric(
             "Response rate",
             fmt.percent(actor, rate[0] if rate else None),
@@ -70,7 +75,7 @@ def figures(actor: Actor, campaign_id: int, row: Mapping[str, Any]) -> None:
             "Sum of its channels",
         )
         if actor.can("lead", Action.READ):
-            _metric("Leads", f"{found.leads:,}", "", named)
+            _metric("Leads", fmt.written(found.leads), "", named)
         if actor.can("deal", Action.READ):
             _metric("Won deals", fmt.money(actor, found.won_minor, compact=True), "", named)
         if actor.can("order", Action.READ):

@@ -62,7 +62,7 @@ def _verdict(actor: Actor, found: Outcome, goal: str) -> None:
         "" if found.final else f" Preliminary: the window ends {fmt.day(actor, fmt.local(actor, found.window_ends_at).date())}."
     )
     if not found.share.enough:
-        st.info(fmt.md(f"Not enough data yet. {found.share.missing}{preliminary}"), icon=":material/hourglass_empty:")
+        st.info(fmt.md(f"Not enough data yet. {fmt.as_read(found.share.missing)}{preliminary}"), icon=":material/hourglass_empty:")
         return
     span = f"{_points(actor, found.share)} points, 95% interval"
     if found.share.clear and found.share.value > 0:
@@ -122,7 +122,8 @@ def _count(actor: Actor, campaign_id: int, count: int, behind: Slice, *, of: int
     """A number of members, which leads to them; ``of``: how many could have been, ``spelt`` out beside their share."""
     share = f" ({fmt.percent(actor, count / of)})" if of else ""
     return Cell(
-        f"{count:,} of {of:,}{share}" if spelt else f"{count:,}{share}", href=address_of(campaign_id, behind) if count else None
+        f"{fmt.written(count)} of {fmt.written(of)}{share}" if spelt else f"{fmt.written(count)}{share}",
+        href=address_of(campaign_id, behind) if count else None,
     )
 
 
@@ -215,7 +216,7 @@ def _wordings(actor: Actor, campaign_id: int, found: Outcome) -> None:
 
 def _compared(actor: Actor, first: str, second: str, found: Difference) -> str:
     if not found.enough:
-        return f"not enough data yet. {found.missing}"
+        return f"not enough data yet. {fmt.as_read(found.missing)}"
     if not found.clear:
         return f"no difference that can be told from chance ({_points(actor, found)} points)."
     better = first if found.value > 0 else second

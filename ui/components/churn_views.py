@@ -33,7 +33,7 @@ def figures(shown: Analysis) -> None:
         _metric(
             "Under contract",
             fmt.number(actor, summary["customers"]),
-            f"{summary['left']:,} have left so far",
+            f"{fmt.written(summary['left'])} have left so far",
             "Whose end is not known yet",
         )
         _metric("Expected to leave", fmt.number(actor, summary["expected"], digits=0), ahead, "The sum of all risks")
@@ -147,7 +147,7 @@ def _coefficients(coefficients: pd.DataFrame) -> go.Figure:
     straight = coefficients[~coefficients["term"].str.endswith(", bend")]  # a bend means nothing without its line
     kept = straight.head(12).iloc[::-1]
     colours = [style.tone("bad" if value > 0 else "accent") for value in kept["coefficient"]]
-    words = [f"{value:+.2f}" for value in kept["coefficient"]]
+    words = [fmt.written(value, "+.2f") for value in kept["coefficient"]]
     bar = go.Bar(
         x=kept["coefficient"], y=kept["term"], orientation="h", marker={"color": colours}, text=words, textposition="outside", cliponaxis=False,
         hovertemplate="%{y}: %{x:+.2f}<extra></extra>",
@@ -179,10 +179,10 @@ def _difference(shown: Analysis, rates: pd.DataFrame) -> str:
     if chance is None:
         return "Choose “Compare by” under Settings for a curve and a rate of each group."
     if chance >= 0.05:
-        return f"The curves can't be told from chance (log-rank p = {chance:.2f})."
+        return f"The curves can't be told from chance (log-rank p = {fmt.written(chance, '.2f')})."
     first, last = rates.iloc[0], rates.iloc[-1]
     return fmt.md(
-        f"{first['group']} leave {first['rate'] / max(last['rate'], 1e-9):.1f} times as often as {last['group']} (log-rank p {'< 0.001' if chance < 0.001 else f'= {chance:.3f}'})."
+        f"{first['group']} leave {fmt.written(first['rate'] / max(last['rate'], 1e-9), '.1f')} times as often as {last['group']} (log-rank p {'<' if chance < 0.001 else '='} {fmt.written(max(chance, 0.001), '.3f')})."
     )
 
 
@@ -205,8 +205,8 @@ def evidence(shown: Analysis) -> None:
         outer.dataframe(shown.table("drift").rename(columns=names), hide_index=True, width="stretch")
     found = shown.summary
     st.caption(
-        f"{found['cases']:,} cases on {found['days']} days, each a horizon of {found['months']} months apart. Learned from {found['n_train']:,.0f} "
-        f"earlier ones, judged on {found['n']:,.0f} later ones. The score says who is likely to leave, not who would stay if called: keep a hold-out."
+        f"{fmt.written(found['cases'])} cases on {found['days']} days, each a horizon of {found['months']} months apart. Learned from {fmt.written(found['n_train'], ',.0f')} "
+        f"earlier ones, judged on {fmt.written(found['n'], ',.0f')} later ones. The score says who is likely to leave, not who would stay if called: keep a hold-out."
     )
 
 
@@ -214,7 +214,7 @@ def _compared(compared: pd.DataFrame) -> go.Figure:
     rows = compared.iloc[::-1]
     colours = [style.tone("accent" if name == "This score" else "muted") for name in rows["method"]]
     dots = go.Scatter(
-        x=rows["auc"], y=rows["method"], mode="markers+text", marker={"size": 10, "color": colours}, text=[f"{value:.2f}" for value in rows["auc"]],
+        x=rows["auc"], y=rows["method"], mode="markers+text", marker={"size": 10, "color": colours}, text=[fmt.written(value, ".2f") for value in rows["auc"]],
         textposition="top center", error_x=_whiskers(rows),
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )  # fmt: skip

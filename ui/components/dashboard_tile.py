@@ -188,7 +188,7 @@ def _pivot(actor: Actor, row: TileRow, tile: Tile) -> None:
         _table(row, names, lines)
     if found.left_out:
         st.caption(
-            f"{found.left_out:,} smaller rows are not shown. All together: "
+            f"{fmt.written(found.left_out)} smaller rows are not shown. All together: "
             + fmt.md(number_text(actor, found.unit, found.whole.value))
         )
 

@@ -89,7 +89,7 @@ def _column(actor: Actor, column: boards.StageColumn, tones: Mapping[int, str], 
         fmt.number(actor, column.count, compact=column.count >= 1_000),
         " · ".join(sums),
         tuple(_card(actor, card, column.stage.kind, may_edit) for card in column.cards),
-        f"Show {min(left, boards.PER_COLUMN)} more of {left:,}" if left else "",
+        f"Show {min(left, boards.PER_COLUMN)} more of {fmt.written(left)}" if left else "",
         column.stage.asks,
     )
 

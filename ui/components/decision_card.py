@@ -100,11 +100,11 @@ def considered_table(one: DecisionView) -> None:
 
 
 def _score(each: Considered) -> str:
-    return "–" if each.score is None else f"{each.score:.2f}".rstrip("0").rstrip(".").replace("-", "−")
+    return "–" if each.score is None else fmt.written(each.score, ".2f").rstrip("0").rstrip(".").replace("-", "−")
 
 
 def _share(each: Considered, key: str) -> str:
-    return "–" if key not in each.parts else f"{each.parts[key]:.2f}"
+    return "–" if key not in each.parts else fmt.written(each.parts[key], ".2f")
 
 
 def about(actor: Actor, one: DecisionView) -> str:

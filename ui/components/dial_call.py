@@ -117,7 +117,7 @@ def _number(call: Call) -> None:
         disabled=call.reach.verdict is Verdict.NO,
     )  # fmt: skip
     if local is not None:
-        st.caption(f"It is {local:%H:%M} where they are")
+        st.caption(f"It is {fmt.clock_time(local)} where they are")
 
 
 def _outcome(actor: Actor, call: Call) -> None:

@@ -103,7 +103,7 @@ def list_dialog(dial: DialList | None, given: Mapping[str, Any] | None = None) -
 def _parts() -> dict[str, Part]:
     return {
         "name": Part("Name"), "reach": Part("Who calls", lambda one: DialReach(one).label), "team_id": Part("Team"),
-        "from_minute": Part("From", lambda minute: f"{_time(minute):%H:%M}"), "until_minute": Part("Until", lambda minute: f"{_time(minute):%H:%M}"),
+        "from_minute": Part("From", lambda minute: fmt.clock_time(_time(minute))), "until_minute": Part("Until", lambda minute: fmt.clock_time(_time(minute))),
         "retry_hours": Part("Not reached: again after (hours)"), "max_attempts": Part("Calls per person at most"),
         "weekdays_only": Part("On working days only"),
         "calendar_id": Part("Keep the holidays of", named(load(dial_lists.holiday_sets)[0], "None: call on every day")),
@@ -137,9 +137,9 @@ def _look(values: Mapping[str, Any]) -> None:
     ready = found.get("", 0)
     words = f"**{fmt.plural(ready, 'person', 'people')}** can be called."
     if ready > dial_people.MOST:
-        words += f" The list takes the first {dial_people.MOST:,}; fill it again for the rest."
+        words += f" The list takes the first {fmt.written(dial_people.MOST)}; fill it again for the rest."
     out = sorted(((n, why) for why, n in found.items() if why), reverse=True)
-    rest = "; ".join(f"{n:,} × {why_words(why).lower()}" for n, why in out)
+    rest = "; ".join(f"{fmt.written(n)} × {why_words(why).lower()}" for n, why in out)
     (st.info if ready else st.warning)(words + (f" Left out: {fmt.md(rest)}." if rest else ""), icon=":material/groups:")
 
 

@@ -27,23 +27,23 @@ MONEY = ("bought", "estimated_minor")
 
 def stand(found: Progress) -> str:
     """``12 of 80 done · 3 call-backs due``."""
-    parts = [f"{found.done:,} of {found.total:,} done"]
+    parts = [f"{fmt.written(found.done)} of {fmt.written(found.total)} done"]
     if found.callbacks_due:
         parts.append(f"{fmt.plural(found.callbacks_due, 'call-back')} due")
     if found.due and found.due > found.callbacks_due:
-        parts.append(f"{found.due - found.callbacks_due:,} to call now")
+        parts.append(f"{fmt.written(found.due - found.callbacks_due)} to call now")
     return " · ".join(parts)
 
 
 def waits_words(actor: Actor, found: Progress) -> str:
     """Who is not due yet, and why; who is with colleagues, or left out."""
-    parts = [words.format(n=f"{n:,}") for wait, words in _WAITS.items() if (n := (found.waits or {}).get(wait))]
+    parts = [words.format(n=fmt.written(n)) for wait, words in _WAITS.items() if (n := (found.waits or {}).get(wait))]
     if parts and found.next_at is not None:
         parts.append(f"the next one {fmt.instant(actor, found.next_at)}")
-    parts += [f"{found.taken:,} with colleagues"] if found.taken else []
-    parts += [f"{found.hidden:,} for colleagues who may see them"] if found.hidden else []
+    parts += [f"{fmt.written(found.taken)} with colleagues"] if found.taken else []
+    parts += [f"{fmt.written(found.hidden)} for colleagues who may see them"] if found.hidden else []
     if found.left_out:
-        parts.append(f"{found.left_out:,} left out")
+        parts.append(f"{fmt.written(found.left_out)} left out")
     return " · ".join(parts)
 
 
@@ -74,7 +74,7 @@ def people(actor: Actor, dial: DialList) -> None:
         Column("name", "Who", sortable=False), Column("state", "State", sortable=False), Column("why", "Then", sortable=False, muted=True),
         Column("outcome", "Last outcome", sortable=False), Column("calls", "Calls", right=True, sortable=False, named=True),
     ]  # fmt: skip
-    cells = [(row.entry_id, [Cell(row.name), Cell(row.state.label, tone=TONES[row.state]), Cell(_then(actor, row)), Cell(row.outcome.label if row.outcome else fmt.NOTHING), Cell(f"{row.attempts:,}")]) for row in rows]  # fmt: skip
+    cells = [(row.entry_id, [Cell(row.name), Cell(row.state.label, tone=TONES[row.state]), Cell(_then(actor, row)), Cell(row.outcome.label if row.outcome else fmt.NOTHING), Cell(fmt.written(row.attempts))]) for row in rows]  # fmt: skip
     happened = table(
         columns,
         cells,
@@ -104,8 +104,8 @@ def results(actor: Actor, dial: DialList) -> None:
         st.caption("Nobody was called from this list yet. Results stand here after the first call.")
         return
     with st.grid(3, min_column_width=150):
-        st.metric("Calls", f"{found.attempts:,}", border=True)
-        st.metric("People tried", f"{found.people.of:,}", border=True)
+        st.metric("Calls", fmt.written(found.attempts), border=True)
+        st.metric("People tried", fmt.written(found.people.of), border=True)
         st.metric("Of them reached", _percent(actor, found.people), border=True, help=_interval(actor, found.people))
     st.caption(fmt.md(_sentence(actor, found.people)))
     shown = [one for one in CallOutcome if found.outcomes.get(one)]
@@ -113,7 +113,7 @@ def results(actor: Actor, dial: DialList) -> None:
     with left.container(border=True):
         st.markdown("**Outcomes**")
         rows = [
-            (n, [Cell(one.label), Cell(f"{found.outcomes[one]:,}", share=100 * found.outcomes[one] / found.attempts)])
+            (n, [Cell(one.label), Cell(fmt.written(found.outcomes[one]), share=100 * found.outcomes[one] / found.attempts)])
             for n, one in enumerate(shown)
         ]
         table(
@@ -125,7 +125,7 @@ def results(actor: Actor, dial: DialList) -> None:
     with right.container(border=True):
         st.markdown("**Callers**")
         cells = [
-            (n, [Cell(name), Cell(f"{one.of:,}"), Cell(_percent(actor, one)), Cell(_interval(actor, one))])
+            (n, [Cell(name), Cell(fmt.written(one.of)), Cell(_percent(actor, one)), Cell(_interval(actor, one))])
             for n, (name, one) in enumerate(found.callers)
         ]
         columns = [
@@ -138,7 +138,7 @@ def results(actor: Actor, dial: DialList) -> None:
         table(columns, cells, key="dial_callers", label="Callers")
     out = load(dial_lists.left_out, dial.id)
     if out:
-        words = "; ".join(f"{n:,} × {why_words(why).lower()}" for why, n in sorted(out.items(), key=lambda one: -one[1]))
+        words = "; ".join(f"{fmt.written(n)} × {why_words(why).lower()}" for why, n in sorted(out.items(), key=lambda one: -one[1]))
         st.caption(fmt.md(f"Left out: {words}."))
 
 
@@ -153,7 +153,7 @@ def _interval(actor: Actor, share: Share) -> str:
 
 
 def _sentence(actor: Actor, share: Share) -> str:
-    return f"{share.hits:,} of {share.of:,} people who were tried came to the phone. With 95% certainty the share for people like these lies between {_interval(actor, share).replace(' to ', ' and ')}."
+    return f"{fmt.written(share.hits)} of {fmt.written(share.of)} people who were tried came to the phone. With 95% certainty the share for people like these lies between {_interval(actor, share).replace(' to ', ' and ')}."
 
 
 __all__: list[Any] = ["people", "results", "stand", "value_words", "waits_words"]

@@ -77,7 +77,7 @@ def _clear(shown: Analysis) -> None:
         if table.empty:
             st.caption("None: every interval includes “no link”. More records or fewer facts may show one; or there is none.")
         for place, row in enumerate(table.head(8).to_dict("records")):
-            st.markdown(fmt.md(row["sentence"]))
+            st.markdown(fmt.md(fmt.as_read(row["sentence"])))
             if row["leaf"]:
                 _act(shown, place, row)
 
@@ -155,7 +155,7 @@ def coefficients(shown: Analysis) -> None:
     )  # fmt: skip
     with st.expander("In sentences", key="sentences"):
         for sentence in table["sentence"]:
-            st.markdown(f"- {fmt.md(sentence)}")
+            st.markdown(f"- {fmt.md(fmt.as_read(sentence))}")
     with st.expander("Why the sign can turn: students and their cards", icon=":material/help:", key="flip"):
         st.markdown(
             "Of 10,000 holders of a credit card, students default more often: alone, the coefficient of *student* is +0.405. Among people with the same "
@@ -224,7 +224,7 @@ def _influential(shown: Analysis) -> None:
         key = int(row["record_id"])
         if key not in titles:
             continue
-        words = f"{fmt.md(titles[key][:70])}: Cook's distance {row['cooks_distance']:.2f}, leverage {row['leverage']:.2f}"
+        words = f"{fmt.md(titles[key][:70])}: Cook's distance {fmt.written(row['cooks_distance'], '.2f')}, leverage {fmt.written(row['leverage'], '.2f')}"
         if page is not None:
             outer.page_link(page, label=words, query_params={"id": str(key)})
         else:

@@ -30,7 +30,7 @@ def files(entity_key: str, record_id: int) -> None:
     found = load(service.find, entity_key, record_id)
     may_edit = actor.can(entity_key, Action.EDIT)
     with st.container(border=True, gap="small", key="files"):
-        st.markdown(f"**Files**  :gray[{len(found):,}]" if found else "**Files**")
+        st.markdown(f"**Files**  :gray[{fmt.written(len(found))}]" if found else "**Files**")
         if not found:
             st.caption("No files yet.")
         for one in found:
@@ -97,5 +97,5 @@ def _short(name: str) -> str:
 def _size(size: int) -> str:
     for unit, bound in (("MB", 1 << 20), ("kB", 1 << 10)):
         if size >= bound:
-            return f"{size / bound:.1f} {unit}"
+            return f"{fmt.written(size / bound, '.1f')} {unit}"
     return f"{size} B"

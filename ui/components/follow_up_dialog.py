@@ -91,13 +91,13 @@ def _say(plan: Any, number: int, notes: dict[int, str]) -> None:
     if number > MAX_TASKS:
         st.caption(f"At most {MAX_TASKS} at once: the first {MAX_TASKS} in the order of the table.")
     if plan.waiting:
-        st.caption(f"{plan.waiting:,} have this task open already and are left alone.")
+        st.caption(f"{fmt.written(plan.waiting)} have this task open already and are left alone.")
     if plan.hidden:
-        st.caption(f"{plan.hidden:,} are no longer there, or not shared with you.")
+        st.caption(f"{fmt.written(plan.hidden)} are no longer there, or not shared with you.")
     for task in plan.tasks[:3]:
         st.caption(f"{fmt.md(task.title[:60])} → {fmt.md(task.owner)}: {fmt.md(notes.get(task.record_id, ''))}")
     if len(plan.tasks) > 3:
-        st.caption(f"and {len(plan.tasks) - 3:,} more")
+        st.caption(f"and {fmt.written(len(plan.tasks) - 3)} more")
 
 
 def last_follow_up() -> None:
@@ -108,7 +108,7 @@ def last_follow_up() -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="follow_done"):
         st.markdown(f":green[:material/check_circle:] {fmt.plural(made.done, 'task')} created", width="content")
         if made.refused:
-            with st.popover(f"{len(made.refused):,} could not be made", type="tertiary", icon=":material/warning:"):
+            with st.popover(f"{fmt.written(len(made.refused))} could not be made", type="tertiary", icon=":material/warning:"):
                 for title, sentence in made.refused[:50]:
                     st.markdown(f"**{fmt.md(title[:80])}**  \n{fmt.md(sentence)}")
         if made.operation_id is not None and st.button("Undo", icon=":material/undo:", key="follow_undo"):

@@ -77,7 +77,7 @@ def methods(shown: Analysis) -> None:
     rows = [
         {
             "Method": NAMES[row["method"]] + (" (used)" if row["method"] == chosen else ""),
-            "MASE": f"{row['mase']:.2f}",
+            "MASE": fmt.written(row["mase"], ".2f"),
             "WAPE": fmt.percent(shown.actor, row["wape"], 0),
             "Own range": fmt.percent(shown.actor, row["coverage"], 0),
             "Calibrated": fmt.percent(shown.actor, row["coverage_calibrated"], 0),

@@ -109,7 +109,7 @@ def _starts(found: "Waiting") -> str:
         (found.events, "thing that happened", "things that happened"), (found.dates, "date that came", "dates that came"),
         (found.slots, "hour of an automation by the clock", "hours of automations by the clock"),
     )  # fmt: skip
-    return ", ".join(f"{many:,} {one if many == 1 else several}" for many, one, several in parts if many)
+    return ", ".join(f"{fmt.written(many)} {one if many == 1 else several}" for many, one, several in parts if many)
 
 
 @st.dialog("Switch mail on again")
@@ -118,7 +118,7 @@ def mail_dialog() -> None:
     found = load(halts.waiting_mail)
     if found:
         st.markdown("**These wait and leave now:**")
-        st.table({_kind(kind): f"{many:,}" for kind, many in found.items()}, border="horizontal")
+        st.table({_kind(kind): fmt.written(many) for kind, many in found.items()}, border="horizontal")
         drop = st.multiselect(
             "Take out instead", list(found), format_func=_kind, key="halt_drop", placeholder="Nothing: all of it leaves",
             help="These stay in the outbox as cancelled, and can be sent from there one by one",

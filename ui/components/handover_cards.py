@@ -197,7 +197,7 @@ def waiting_handovers(actor: Actor) -> None:
     if not mine and not given:
         return
     with st.container(border=True, gap="small", key="today_handovers"):
-        st.markdown(f"**Hand-overs**  :gray[{len(mine) + len(given):,}]")
+        st.markdown(f"**Hand-overs**  :gray[{fmt.written(len(mine) + len(given))}]")
         for found in mine:
             _line(actor, found, f"from {found.from_name}")
         for found in given:

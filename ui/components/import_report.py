@@ -50,7 +50,7 @@ def reasons(title: str, found: list[list[Any]], *, icon: str) -> None:
         with st.container(border=True):
             st.markdown(f":material/{icon}: **{title}**")
             st.table(
-                {"Rows": [f"{count:,}" for _, count in found], "Why": [fmt.md(text) for text, _ in found]},
+                {"Rows": [fmt.written(count) for _, count in found], "Why": [fmt.md(text) for text, _ in found]},
                 border="horizontal",
                 hide_index=True,
             )
@@ -66,7 +66,7 @@ def checked(run: Any, remarks: tuple[str, ...]) -> None:
         with st.expander(f"Examples of rejected rows ({min(50, len(report['examples']))})"):
             st.dataframe([{"Row": each["row"], "Why": each["why"]} for each in report["examples"]], hide_index=True)
     made = [
-        f"{each['count']:,} {label_of(key, plural=each['count'] != 1).lower()} ({', '.join(each['names'][:5])}{' …' if each['count'] > 5 else ''})"
+        f"{fmt.written(each['count'])} {label_of(key, plural=each['count'] != 1).lower()} ({', '.join(each['names'][:5])}{' …' if each['count'] > 5 else ''})"
         for key, each in report["linked"].items()
     ]
     words = [*remarks, *(["Created on the way: " + "; ".join(made) + "."] if made else [])]
@@ -86,7 +86,9 @@ def result(run: Any) -> None:
     reasons("Rejected rows", report.get("reasons", []), icon="block")
     reasons("Good to know", report.get("notes", []), icon="info")
     if report.get("linked"):
-        made = "; ".join(f"{count:,} {label_of(key, plural=count != 1).lower()}" for key, count in report["linked"].items())
+        made = "; ".join(
+            f"{fmt.written(count)} {label_of(key, plural=count != 1).lower()}" for key, count in report["linked"].items()
+        )
         st.caption(fmt.md(f"Created on the way: {made}."))
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="import_after"):
         _downloads(run)
@@ -131,8 +133,8 @@ def _onwards(run: Any) -> None:
 def ask_undo(run: Any) -> None:
     """What an undo will and will not do, before it does it."""
     st.markdown(
-        f"Records that this import created are deleted: {run.created:,} from its rows, and those that it created on the way. "
-        f"{run.updated:,} records that it updated get their old values back."
+        f"Records that this import created are deleted: {fmt.written(run.created)} from its rows, and those that it created on the way. "
+        f"{fmt.written(run.updated)} records that it updated get their old values back."
     )
     st.caption("Whatever somebody has changed or used since is kept and listed. Custom fields and list values stay.")
     if run.entity == "contact":

@@ -107,7 +107,7 @@ def history() -> None:
 
 
 def _outcome(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return ", ".join(f"{fmt.written(count)} {name}" for name, count in counts.items() if count)
 
 
 STEPS = ("Upload", "Match columns", "Check", "Import", "Result")

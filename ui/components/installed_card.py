@@ -24,11 +24,13 @@ def installed_card(actor: Actor, account_id: int) -> None:
     if not found:
         return
     with st.container(border=True, gap="small", key="installed"):
-        st.markdown(f"**Products at this customer**  :gray[{len(found):,}]")
+        st.markdown(f"**Products at this customer**  :gray[{fmt.written(len(found))}]")
         for n, one in enumerate(found[:FEW]):
             _product(actor, account_id, n, one)
         if len(found) > FEW:
-            with st.expander(f"{len(found) - FEW:,} more", key=f"installed_more_{account_id}", on_change="rerun") as more:
+            with st.expander(
+                f"{fmt.written(len(found) - FEW)} more", key=f"installed_more_{account_id}", on_change="rerun"
+            ) as more:
                 if more.open:  # a dozen lines that few people look at
                     for n, one in enumerate(found[FEW:], FEW):
                         _product(actor, account_id, n, one)
@@ -60,7 +62,7 @@ def _tickets(actor: Actor, account_id: int, one: Installed) -> None:
         {"field": "product_id", "cmp": "eq", "value": one.product_id} if one.product_id else {"field": "product_id", "cmp": "empty"}
     )
     rule = {"op": "and", "items": [{"field": "account_id", "cmp": "eq", "value": account_id}, product]}
-    words = fmt.plural(one.tickets, "ticket") + (f", {one.open_tickets:,} open" if one.open_tickets else "")
+    words = fmt.plural(one.tickets, "ticket") + (f", {fmt.written(one.open_tickets)} open" if one.open_tickets else "")
     st.page_link(
         page,
         label=words,

@@ -83,7 +83,7 @@ def _explanation(actor: Actor, figure: Figure, selection: Selection) -> None:
         st.markdown(f"**{fmt.md(metric.label)}**")
         st.markdown(fmt.md(metric.formula))
         if figure.denominator:
-            st.markdown(fmt.md(f"{figure.numerator:,} of {figure.denominator:,}"))
+            st.markdown(fmt.md(f"{fmt.written(figure.numerator)} of {fmt.written(figure.denominator)}"))
         if figure.value is not None:
             st.markdown(fmt.md("Exactly: " + value_text(actor, metric.unit, figure.value, compact=False)))
         compared = selection.comparison

@@ -46,9 +46,9 @@ def source_card(view: SourceView, may_edit: bool) -> None:
 def _figures(row: Any) -> None:
     with st.grid(4, min_column_width=110):
         st.metric("Last looked", fmt.ago(current_actor(), row.last_pull_at) if row.last_pull_at else "not yet")
-        st.metric("New", f"{row.new_count:,}", help=f"Of the last look; {row.new_total:,} in all")
-        st.metric("Known", f"{row.known_count:,}", help="Fetched before: nothing was done with them")
-        st.metric("Need a look", f"{row.failed_count:,}", help="Could not become a lead; the log says why and tries again")
+        st.metric("New", fmt.written(row.new_count), help=f"Of the last look; {fmt.written(row.new_total)} in all")
+        st.metric("Known", fmt.written(row.known_count), help="Fetched before: nothing was done with them")
+        st.metric("Need a look", fmt.written(row.failed_count), help="Could not become a lead; the log says why and tries again")
 
 
 def _buttons(view: SourceView) -> None:

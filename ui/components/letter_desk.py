@@ -160,5 +160,7 @@ def _somebody(template_id: int) -> tuple[str, int] | None:
 
 def facts_line(row: LetterTemplate, owner: str) -> str:
     """Whose it is and how often it was used."""
-    times = "never used" if not row.used_count else "used once" if row.used_count == 1 else f"used {row.used_count:,} times"
+    times = (
+        "never used" if not row.used_count else "used once" if row.used_count == 1 else f"used {fmt.written(row.used_count)} times"
+    )
     return f"{owner or 'Nobody'} · {times} · changed {fmt.ago(current_actor(), row.updated_at)}"

@@ -116,7 +116,7 @@ def grouped_list(entity_key: str, query: ListQuery, by: str, total: int, draw: D
                 on_click=_turn,
                 args=(page - 1,),
             )
-            st.caption(f"Page {page:,}", width="content")
+            st.caption(f"Page {fmt.written(page)}", width="content")
             st.button(
                 "Further groups",
                 icon=":material/arrow_forward:",
@@ -153,7 +153,7 @@ def _fold(entity_key: str, query: ListQuery, by: str, group: Group, draw: Draw, 
     actor = current_actor()
     tag = hashlib.sha256(f"{by}|{group.value}".encode()).hexdigest()[:10]
     sums = [fmt.money(actor, value, decimals=False) for value in group.sums.values() if value]
-    notes = " · ".join([f"{group.count:,}", *sums])
+    notes = " · ".join([fmt.written(group.count), *sums])
     with st.expander(
         f"**{fmt.md(group.label[:80])}** :gray[{fmt.md(notes)}]", expanded=first, key=f"fold_{entity_key}_{tag}", on_change="rerun"
     ) as fold:

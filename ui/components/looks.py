@@ -30,7 +30,7 @@ def look_cells(actor: Actor, look: Look) -> list[Cell]:
 
 def _how(look: Look) -> str:
     words = f" ({look.words})" if look.words else ""
-    listed = "" if look.record_id is not None or look.count < 2 else f", a list of {look.count:,}"
+    listed = "" if look.record_id is not None or look.count < 2 else f", a list of {fmt.written(look.count)}"
     return f"{look.way.label}{words}{listed}"
 
 

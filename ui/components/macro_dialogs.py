@@ -50,11 +50,11 @@ def use_dialog(versions: Mapping[int, int]) -> None:
         label_visibility="collapsed",
     )
     if len(names) > MOST:
-        st.caption(f"and {len(names) - MOST:,} more: type what they are called")
+        st.caption(f"and {fmt.written(len(names) - MOST)} more: type what they are called")
     macro = names.get(chosen or 0, fits[0])
     single = next(iter(versions)) if len(versions) == 1 else None
     steps_of(macro.steps, single)
-    words = "Use it" if single else f"Use it on {len(versions):,} tickets"
+    words = "Use it" if single else f"Use it on {fmt.written(len(versions))} tickets"
     if st.button(words, type="primary", key="macro_yes", shortcut="ctrl+enter"):
         outcome = perform(bulk.use_macro, macro.id, versions)
         if outcome is not None and (outcome.done or not single):
@@ -83,7 +83,7 @@ def macro_done(ids: Sequence[int] | None = None) -> None:
         done = fmt.plural(outcome.done, "ticket")
         st.markdown(f":green[:material/check_circle:] {fmt.md(f'“{name}” used on {done}.')}", width="content")
         if outcome.refused:
-            with st.popover(f"{len(outcome.refused):,} stayed as they were", type="tertiary", icon=":material/warning:"):
+            with st.popover(f"{fmt.written(len(outcome.refused))} stayed as they were", type="tertiary", icon=":material/warning:"):
                 for title, sentence in outcome.refused[:50]:
                     st.markdown(f"**{fmt.md(title[:80])}**  \n{fmt.md(sentence)}")
         if outcome.operation_id is not None:

@@ -229,7 +229,7 @@ def _along(ahead: Ahead, label: str) -> None:
     """What moves, and what holds whatever is chosen."""
     words = [fmt.plural(count, *names) for names, count in ahead.moves]
     if ahead.hidden:
-        words.append(f"{ahead.hidden:,} that {'is' if ahead.hidden == 1 else 'are'} not shared with you")
+        words.append(f"{fmt.written(ahead.hidden)} that {'is' if ahead.hidden == 1 else 'are'} not shared with you")
     if words:
         moved = ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + words[-1]
         st.markdown(f":material/move_down: Moves along: {fmt.md(moved)}.")

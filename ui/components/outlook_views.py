@@ -46,7 +46,11 @@ def standing(actor: Actor, now: Now, only: dict[str, Any]) -> None:
                 "Quota", fmt.money(actor, now.quota_minor, compact=True), border=True, height="stretch", delta=f"{fmt.percent(actor, reached, 0)} reached" if reached is not None else None,
                 delta_color="off", delta_arrow="off",
             )  # fmt: skip
-        coverage = f"{now.coverage:.1f} × what is missing" if now.coverage is not None else fmt.plural(stands.deals, "deal")
+        coverage = (
+            f"{fmt.written(now.coverage, '.1f')} × what is missing"
+            if now.coverage is not None
+            else fmt.plural(stands.deals, "deal")
+        )
         st.metric(
             "Open in the period", fmt.money(actor, stands.open_minor, compact=True), border=True, height="stretch", delta=coverage, delta_color="off", delta_arrow="off",
             help="Open deals expected to close in it, in full",
@@ -200,7 +204,7 @@ def _largest(actor: Actor, steps: list[Step]) -> None:
                 else:
                     st.markdown(words)
             if step.deals > len(step.largest):
-                st.caption(f"and {step.deals - len(step.largest):,} smaller ones")
+                st.caption(f"and {fmt.written(step.deals - len(step.largest))} smaller ones")
 
 
 def _titles(session: Any, actor: Actor, ids: list[int]) -> dict[int, str]:

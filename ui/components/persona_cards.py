@@ -77,8 +77,13 @@ def _likes(card: dict[str, Any]) -> None:
     parts = []
     if card["channel"]:
         name, lift, low, high = card["channel"]
-        parts.append(f"Reached by {_CHANNELS.get(name, name)} ({lift:.1f} times the average, {low:.1f} to {high:.1f})")
-    parts += [f"{name} ({lift:.1f} times, {low:.1f} to {high:.1f})" for name, lift, low, high in card["categories"]]
+        parts.append(
+            f"Reached by {_CHANNELS.get(name, name)} ({fmt.written(lift, '.1f')} times the average, {fmt.written(low, '.1f')} to {fmt.written(high, '.1f')})"
+        )
+    parts += [
+        f"{name} ({fmt.written(lift, '.1f')} times, {fmt.written(low, '.1f')} to {fmt.written(high, '.1f')})"
+        for name, lift, low, high in card["categories"]
+    ]
     if parts:
         st.caption(f":material/favorite: {fmt.md(' · '.join(parts))}")
 

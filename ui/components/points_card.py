@@ -38,7 +38,7 @@ def points_card(lead_id: int) -> None:
 
 def signed(value: float) -> str:
     """``+12`` or ``−3.5``."""
-    text = f"{abs(value):.1f}".rstrip("0").rstrip(".")
+    text = fmt.written(round(abs(value), 1), ",.10g")
     return f"**{'−' if value < 0 else '+'}{text}**"
 
 

@@ -220,7 +220,7 @@ def _lines(found: Preview) -> None:
     st.container(key="erasure_lines").table(
         {
             "Kind": [fmt.md(line.label) for line in found.lines],
-            "Rows": [f"{line.count:,}" for line in found.lines],
+            "Rows": [fmt.written(line.count) for line in found.lines],
             "What happens": [fmt.md(_fate(line)) for line in found.lines],
         },
         border="horizontal",
@@ -235,7 +235,7 @@ def _lines(found: Preview) -> None:
 def _mentions(found: Preview) -> str:
     if not found.mentions:
         return "none of the latest" if found.more else "there is none"
-    return f"{'at least ' if found.more else ''}{found.mentions:,} found"
+    return f"{'at least ' if found.more else ''}{fmt.written(found.mentions)} found"
 
 
 def _fate(line: Line) -> str:
@@ -279,7 +279,7 @@ def outcome(actor: Actor, row: Request) -> None:
     counts = row.outcome.get("counts", {})
     with st.expander(f"{fmt.plural(sum(counts.values()), 'row', 'rows')} of {fmt.plural(len(counts), 'kind', 'kinds')}"):
         st.table(
-            {"Kind": [fmt.md(key) for key in counts], "Rows": [f"{many:,}" for many in counts.values()]},
+            {"Kind": [fmt.md(key) for key in counts], "Rows": [fmt.written(many) for many in counts.values()]},
             border="horizontal",
             hide_index=True,
         )

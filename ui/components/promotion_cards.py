@@ -126,7 +126,9 @@ def _size(promotion: Promotion) -> None:
         tables=("contact", "account", "promotion", "segment_member", "sales_order"),
     )
     if total:
-        st.caption(f"{fits:,} of {total:,} {_OF[promotion.rule_of].lower()} fit now. It is asked again at each order.")
+        st.caption(
+            f"{fmt.written(fits)} of {fmt.written(total)} {_OF[promotion.rule_of].lower()} fit now. It is asked again at each order."
+        )
 
 
 @st.dialog("Who may use it", width="large", icon=":material/groups:", on_dismiss=forget_inline)

@@ -36,7 +36,7 @@ def codes_card(actor: Actor, promotion: Promotion, batches: Sequence[Batch], *, 
 
 def _batch(actor: Actor, promotion: Promotion, batch: Batch, n: int) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        used = f"{batch.used:,} of {fmt.plural(batch.count, 'code')} used"
+        used = f"{fmt.written(batch.used)} of {fmt.plural(batch.count, 'code')} used"
         st.markdown(
             f":material/description: **{fmt.md(batch.purpose)}**  \n:gray[{used}, made {fmt.md(fmt.instant(actor, batch.at))}]",
             width="stretch",
@@ -94,7 +94,7 @@ def _give_dialog(promotion_id: int) -> None:
                 promotion_id,
                 int(count),
                 purpose or "",
-                success=f"{int(count):,} codes are ready: take the file.",
+                success=f"{fmt.written(int(count))} codes are ready: take the file.",
             )
             is not None
         ):

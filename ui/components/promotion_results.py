@@ -34,7 +34,7 @@ def results_card(actor: Actor, promotion: Promotion) -> None:
         )  # fmt: skip
         st.metric(
             "Average order", fmt.money(actor, found.with_minor, compact=True), delta=beside, delta_color="off",
-            delta_arrow="off", border=True, height="stretch", help=f"Beside {found.without:,} orders of the same days that did not use it",
+            delta_arrow="off", border=True, height="stretch", help=f"Beside {fmt.written(found.without)} orders of the same days that did not use it",
         )  # fmt: skip
     _budget(actor, promotion)
     _honest(actor, found)
@@ -45,11 +45,11 @@ def _uses(actor: Actor, promotion: Promotion, found: Results) -> None:
         return
     most = None if actor.masked("promotion", "max_redemptions") else promotion.max_redemptions
     parts = [
-        f"of {found.given:,} given out" if found.given is not None else "",
-        f"at most {most:,}" if most else "",
+        f"of {fmt.written(found.given)} given out" if found.given is not None else "",
+        f"at most {fmt.written(most)}" if most else "",
     ]
     st.metric(
-        "Redeemed", f"{found.redeemed:,}", delta=" · ".join(part for part in parts if part) or "no limit set", delta_color="off",
+        "Redeemed", fmt.written(found.redeemed), delta=" · ".join(part for part in parts if part) or "no limit set", delta_color="off",
         delta_arrow="off", border=True, height="stretch",
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ def _beside(actor: Actor, found: Results) -> str:
     if not gap.enough and min(customers) >= ENOUGH_PEOPLE:
         return ""  # all orders came to the same
     if not gap.enough:
-        return f"How orders with and without it differ: not enough data yet. From {ENOUGH_PEOPLE} customers with each on there is a range; now there are {customers[0]:,} and {customers[1]:,}."
+        return f"How orders with and without it differ: not enough data yet. From {ENOUGH_PEOPLE} customers with each on there is a range; now there are {fmt.written(customers[0])} and {fmt.written(customers[1])}."
     near, far = sorted((gap.low, gap.high), key=abs)
     ends = (
         f"{_amount(actor, near)} and {_lean(actor, far)}" if gap.clear else f"{_lean(actor, gap.low)} and {_lean(actor, gap.high)}"
@@ -135,7 +135,7 @@ def orders_card(actor: Actor, promotion_id: int) -> None:
         return
     rows, total = load(redeeming.orders_of, promotion_id, size=SIZE, page=int(st.session_state.get("uses_page") or 1))
     with st.container(border=True, gap="small", key="promotion_orders"):
-        st.markdown(f"**Orders that used it**  :gray[{total:,}]")
+        st.markdown(f"**Orders that used it**  :gray[{fmt.written(total)}]")
         if not total:
             st.caption(
                 "None yet. On an order, type the code under its products; orders of connected shops and of programs bring theirs along."

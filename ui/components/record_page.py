@@ -85,7 +85,7 @@ def related(
     page = load(lists.find, entity_key, ListQuery(filter=where, columns=tuple(columns), size=size), sums=False)
     with st.container(border=True, gap="small", key=f"related_{entity_key}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.markdown(f"**{fmt.md(title)}**  :gray[{page.total:,}]", width="content")
+            st.markdown(f"**{fmt.md(title)}**  :gray[{fmt.written(page.total)}]", width="content")
             if (
                 preset is not None
                 and actor.can(entity_key, Action.CREATE)
@@ -108,7 +108,7 @@ def related(
         if page.total > size and all_of_them is not None:
             st.page_link(
                 all_of_them,
-                label=f"All {page.total:,}",
+                label=f"All {fmt.written(page.total)}",
                 icon=":material/arrow_forward:",
                 query_params={"f": json.dumps(where)},
             )

@@ -78,6 +78,6 @@ def _rows(found: renewals.Page, choice: dict[str, object], number: int) -> None:
     selected = happened.selected
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="renewal_actions"):
         count = len(selected) or found.total
-        st.markdown(f"{'Selected' if selected else 'All of them'}: **{count:,}**", width="content")
+        st.markdown(f"{'Selected' if selected else 'All of them'}: **{fmt.written(count)}**", width="content")
         wanted = (lambda: selected) if selected else (lambda: load(renewals.ids, **choice))
         follow_up_button("account", 0, wanted, count, chosen=True, notes=renewals.notes, subject="Talk about the contract")

@@ -81,7 +81,7 @@ def _actions(shown: Analysis, of: RiskList, choice: Mapping[str, Any], selected:
     last_follow_up()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"{of.key}_actions"):
         number, level = len(selected) or total, str(choice["level"])
-        st.markdown(f"{'Selected' if selected else 'All that match'}: **{number:,}**", width="content")
+        st.markdown(f"{'Selected' if selected else 'All that match'}: **{fmt.written(number)}**", width="content")
         wanted = (lambda: selected) if selected else (lambda: load(of.rows.ids, shown.run.id, **choice))
         follow_up_button(of.entity, shown.run.id, wanted, number, chosen=bool(selected or level), notes=of.notes)
         label = "Selected customers" if selected else of.label(level)

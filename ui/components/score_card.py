@@ -54,18 +54,18 @@ def _line(reason: Reason) -> str:
     """``▲ Source: Referral (odds × 1.6)``."""
     colour, icon = ("green", "arrow_upward") if reason.log_odds > 0 else ("red", "arrow_downward")
     shown = reason.label if reason.value is None else f"{reason.label}: {value_words(reason.value)}"
-    return f":{colour}[:material/{icon}:] {fmt.md(shown)} :gray[odds × {fmt.md(f'{math.exp(reason.log_odds):.2f}')}]"
+    return f":{colour}[:material/{icon}:] {fmt.md(shown)} :gray[odds × {fmt.written(math.exp(reason.log_odds), '.2f')}]"
 
 
 def _origin(found: Why) -> str:
     actor = current_actor()
     when = f"Scored {fmt.ago(actor, found.scored_at)}"
     fitted = f", by what was learned {fmt.ago(actor, found.fitted_at)}" if found.fitted_at is not None else ""
-    return fmt.md(f"{when}{fitted}. {found.verdict}")
+    return fmt.md(f"{when}{fitted}. {fmt.as_read(found.verdict)}")
 
 
 def value_words(value: Any) -> str:
     """A feature's value as people read it."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "unknown"
-    return f"{value:,.4g}" if isinstance(value, int | float) else str(value)
+    return fmt.written(value, ",.4g") if isinstance(value, int | float) else str(value)

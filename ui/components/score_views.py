@@ -79,7 +79,7 @@ def _state(shown: Analysis, live: Live | None, noun: str) -> str:
         )
         return f":material/toggle_off: **Off.** No score is shown on {noun}.{reason}"
     which = "this one" if live.run_id == shown.run.id else "an earlier one"
-    area = f"{live.metrics['auc']:.2f}" if "auc" in live.metrics else fmt.NOTHING
+    area = fmt.written(live.metrics["auc"], ".2f") if "auc" in live.metrics else fmt.NOTHING
     return f":material/toggle_on: **On** since {fmt.md(fmt.ago(shown.actor, live.published_at))}, with {which} (AUC {area}). New {noun} are scored within a minute."
 
 
@@ -93,11 +93,11 @@ def _list_button(shown: Analysis, live: Live | None) -> None:
 def _switch_on(shown: Analysis, noun: str) -> None:
     n = shown.run.marks
     st.markdown(
-        f"Everybody sees it on the {n:,} open {noun} that it scored, with its reasons, and new ones are scored as they come in. "
+        f"Everybody sees it on the {fmt.written(n)} open {noun} that it scored, with its reasons, and new ones are scored as they come in. "
         "Closed ones stay as they are. It takes the place of the score that is on now, if one is."
     )
     for note in shown.run.warnings[:3]:
-        st.caption(f":material/info: {fmt.md(note)}")
+        st.caption(f":material/info: {fmt.md(fmt.as_read(note))}")
     if st.button("Switch on", type="primary", key="score_on_yes"):
         done = perform(scores.publish, shown.run.id)
         if done is None:
@@ -127,23 +127,23 @@ def quality(shown: Analysis) -> None:
     found, actor = shown.summary, shown.actor
     with st.grid(5, min_column_width=150):
         _metric(
-            "AUC", f"{found['auc']:.2f}", f"{found['auc_low']:.2f} to {found['auc_high']:.2f}",
+            "AUC", fmt.written(found["auc"], ".2f"), f"{fmt.written(found['auc_low'], '.2f')} to {fmt.written(found['auc_high'], '.2f')}",
             "Of one that turned out well and one that did not, how often the score puts the right one first. A coin has .50",
         )  # fmt: skip
         _metric(
             "Base rate",
             fmt.percent(actor, found["base_rate"], 0),
-            f"of {found['n']:,.0f} later ones",
+            f"of {fmt.written(found['n'], ',.0f')} later ones",
             "Share of the judged ones that turned out well",
         )
         _metric(
             "Best tenth",
-            f"{found['top_decile_lift']:.1f}×",
+            f"{fmt.written(found['top_decile_lift'], '.1f')}×",
             "as good as the average",
             "How often the best-scored tenth turned out well, against the average",
         )
         _metric(
-            "Brier score", f"{found['brier']:.3f}", f"base rate has {found['brier_base_rate']:.3f}",
+            "Brier score", fmt.written(found["brier"], ".3f"), f"base rate has {fmt.written(found['brier_base_rate'], '.3f')}",
             "Mean squared distance between chance and outcome: lower is better",
         )  # fmt: skip
         _metric(
@@ -273,7 +273,9 @@ def evidence(shown: Analysis) -> None:
     with right:
         fig = shown.figure(evaluation_charts.gain_line, "lift")
         chart(shown.actor, fig, "What the order gains", "Outcomes reached when the best come first", key="gain", png="gain")
-    st.caption(f"Learned from {shown.summary['n_train']:,.0f} earlier ones, judged on {shown.summary['n']:,.0f} later ones.")
+    st.caption(
+        f"Learned from {fmt.written(shown.summary['n_train'], ',.0f')} earlier ones, judged on {fmt.written(shown.summary['n'], ',.0f')} later ones."
+    )
 
 
 def left_out(shown: Analysis) -> None:

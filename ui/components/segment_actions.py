@@ -8,6 +8,7 @@ import streamlit as st
 
 from crm_core.services.marketing import segments
 from crm_core.vocabulary import Action
+from ui import format as fmt
 from ui.actions import perform, renew, show_problems, submit_key
 from ui.components.analysis import Analysis
 from ui.navigation import go, page_of
@@ -61,7 +62,7 @@ def published_rule(shown: Analysis, mark: str, label: str) -> dict[str, Any] | N
 def _freeze(key: str, entity: str, name: str, source: dict[str, Any], members: Callable[[], list[int]], count: int | None) -> None:
     typed = st.text_input("Name", name[:120], max_chars=120)
     if count is not None:
-        st.caption(f"{count:,} records, fixed: who joins or leaves later does not change it.")
+        st.caption(f"{fmt.written(count)} records, fixed: who joins or leaves later does not change it.")
     if st.button("Make it", type="primary", key=f"freeze_{key}_yes"):
         made = perform(
             segments.create, name=typed.strip() or name, entity=entity, kind="static", record_ids=members(), source=source,

@@ -11,6 +11,7 @@ from crm_core.lists import ListQuery
 from crm_core.models import Segment
 from crm_core.services.marketing import campaigns, plans, segment_members, segments
 from crm_core.vocabulary import Action, SegmentKind, Visibility
+from ui import format as fmt
 from ui.actions import load, perform, renew, show_problems, submit_key, tell
 from ui.components import rule_editor
 from ui.components.bin_views import just_deleted
@@ -173,7 +174,7 @@ def add_dialog(entity_key: str, ids: Sequence[int], query: ListQuery | None) -> 
             done = perform(_add, entity_key, chosen, name, tuple(ids), query, submit_key("add_to"))
             if done is not None:
                 renew("add_to")
-                tell(f"{done[0]:,} added, {done[1]:,} were in already.", "ok")
+                tell(f"{fmt.written(done[0])} added, {fmt.written(done[1])} were in already.", "ok")
                 st.rerun()
             show_problems()
 

@@ -62,7 +62,7 @@ def _features(rows: list[dict[str, Any]]) -> None:
             "": [WORDS.get(row["name"], row["name"]) for row in rows],
             "Then, on average": [fmt.number(actor, row["then"], digits=1) for row in rows],
             "Now": [fmt.number(actor, row["now"], digits=1) for row in rows],
-            "Distance (PSI)": [f"{row['psi']:.2f}" for row in rows],
+            "Distance (PSI)": [fmt.written(row["psi"], ".2f") for row in rows],
             "Verdict": [VERDICTS.get(row["verdict"], row["verdict"]) for row in rows],
         },
         border="horizontal",

@@ -100,8 +100,8 @@ def _detectable(actor: Actor, known: Worth, entity_key: str) -> str:
     if points is None:
         return f"Too few people, or no buyers to compare with: with {held}% held out, no effect of a campaign could be told from chance here."
     return (
-        f"With {held}% held out, a campaign to these {fmt.number(actor, people)} people would show a rise from {base:.1f}% by "
-        f"{points:.1f} points or more in {insights.WINDOW_DAYS} days; smaller effects would stay invisible."
+        f"With {held}% held out, a campaign to these {fmt.number(actor, people)} people would show a rise from {fmt.written(base, '.1f')}% by "
+        f"{fmt.written(points, '.1f')} points or more in {insights.WINDOW_DAYS} days; smaller effects would stay invisible."
     )
 
 

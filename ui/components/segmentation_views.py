@@ -131,7 +131,7 @@ def moves(shown: Analysis) -> None:
     st.caption(
         fmt.md(
             f"From {fmt.day(shown.actor, earlier.as_of)} to {fmt.day(shown.actor, later.as_of)}: "
-            f"{int(changed['customers'].sum()):,} customers moved, {stayed:,} stayed."
+            f"{fmt.written(int(changed['customers'].sum()))} customers moved, {fmt.written(stayed)} stayed."
         )
     )
     chart(shown.actor, charts.migration_heatmap(found), "Who moved where", "Share of the cell before", key="moves", png="moves")

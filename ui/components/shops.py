@@ -59,13 +59,13 @@ def _card(row: ShopRow) -> None:
                 st.caption(fmt.md(f"{last} · acts as {row.owner}"))
             _buttons(row)
         with st.grid(3, min_column_width=110):
-            st.metric("Taken in", f"{row.counts.get(ShopState.DONE, 0):,}", help="Messages of seven days")
+            st.metric("Taken in", fmt.written(row.counts.get(ShopState.DONE, 0)), help="Messages of seven days")
             st.metric(
                 "Need a look",
-                f"{row.counts.get(ShopState.FAILED, 0):,}",
+                fmt.written(row.counts.get(ShopState.FAILED, 0)),
                 help="Could not be taken in; the log says why, and tries again",
             )
-            st.metric("Unknown articles", f"{row.unknown:,}", help="Sold in the shop, and no product here")
+            st.metric("Unknown articles", fmt.written(row.unknown), help="Sold in the shop, and no product here")
 
 
 def _buttons(row: ShopRow) -> None:

@@ -28,7 +28,7 @@ def visits_dialog() -> None:
     )
     found = load(visits.lately)
     if found.visits:
-        known = f", {found.known:,} of them by people whom you know" if found.known else ""
+        known = f", {fmt.written(found.known)} of them by people whom you know" if found.known else ""
         st.caption(f":material/check_circle: {fmt.plural(found.visits, 'visit')} in the last 30 days{known}.")
     else:
         st.caption(":material/hourglass_empty: No visit has come in yet. Open your site, agree, and look here again.")

@@ -83,7 +83,13 @@ def _velocity(actor: Actor, selection: Selection, found: Velocity) -> None:
                 width="content",
             )
             _part(actor, "Open deals", fmt.number(actor, pace.open_deals), found.open_filter, "list")
-            _part(actor, "Win rate", f"{fmt.percent(actor, pace.win_rate)} of {pace.decided:,}", found.decided_filter, "trophy")
+            _part(
+                actor,
+                "Win rate",
+                f"{fmt.percent(actor, pace.win_rate)} of {fmt.written(pace.decided)}",
+                found.decided_filter,
+                "trophy",
+            )
             _part(actor, "Average won", fmt.money(actor, pace.average_minor, compact=True), found.won_filter, "sell")
             _part(actor, "Mean days to win", fmt.number(actor, pace.cycle_days, digits=0), found.won_filter, "timelapse")
         if compared and found.relative is None:
@@ -150,7 +156,7 @@ def _extras(actor: Actor, pipeline_id: int, period: Period, owner_id: int | None
         ) as fold:
             if fold.open:
                 for row in rows:
-                    list_link(actor, "deal", f"{fmt.md(row.stage)}: **{row.standing:,}** still there", row.filter)
+                    list_link(actor, "deal", f"{fmt.md(row.stage)}: **{fmt.written(row.standing)}** still there", row.filter)
         if actor.can("deal", Action.EXPORT):
             st.download_button(
                 data=partial(_file, actor, pipeline_id, period, owner_id),
@@ -173,11 +179,11 @@ def _table(actor: Actor, rows: Sequence[Flow]) -> None:
             row.stage_id,
             [
                 Cell(row.stage, tone=tones.get(row.stage_id)),
-                Cell(f"{row.entered:,}"),
+                Cell(fmt.written(row.entered)),
                 Cell(_of(actor, row.went_on, row)),
                 Cell(_of(actor, row.lost, row)),
-                Cell(f"{row.elsewhere:,}"),
-                Cell(f"{row.standing:,}"),
+                Cell(fmt.written(row.elsewhere)),
+                Cell(fmt.written(row.standing)),
                 Cell(_days(actor, row, row.median_days)),
                 Cell(_days(actor, row, row.p90_days)),
             ],
@@ -192,13 +198,13 @@ def _table(actor: Actor, rows: Sequence[Flow]) -> None:
 
 def _of(actor: Actor, count: int, row: Flow) -> str:
     """A count with its share of all that entered."""
-    return f"{count:,} · {fmt.percent(actor, count / row.entered, 0)}" if row.entered else f"{count:,}"
+    return f"{fmt.written(count)} · {fmt.percent(actor, count / row.entered, 0)}" if row.entered else fmt.written(count)
 
 
 def _days(actor: Actor, row: Flow, days: float | None) -> str:
     if days is not None:
         return f"{fmt.number(actor, days, digits=1)} days"
-    return f"only {row.ended:,} left" if row.few else "not known yet"
+    return f"only {fmt.written(row.ended)} left" if row.few else "not known yet"
 
 
 def _file(actor: Actor, pipeline_id: int, period: Period, owner_id: int | None) -> bytes:

@@ -76,11 +76,11 @@ def _statuses(entity_key: str) -> list[Status]:
 def _column(actor: Actor, entity_key: str, status: Status, pile: grouping.Pile, may_edit: bool) -> BoardColumn:
     left = min(pile.count, lists.MAX_SIZE) - len(pile.rows)
     total = sum(pile.sums.values())
-    more = f"Show {min(left, grouping.PER_COLUMN)} more of {pile.count - len(pile.rows):,}" if left > 0 else ""
+    more = f"Show {min(left, grouping.PER_COLUMN)} more of {fmt.written(pile.count - len(pile.rows))}" if left > 0 else ""
     card = _lead if entity_key == "lead" else _ticket
     cards = tuple(card(actor, row, may_edit) for row in pile.rows)
     words = fmt.money(actor, total, compact=True) if total else ""
-    return BoardColumn(status.value, status.label, TONES[status.kind], f"{pile.count:,}", words, cards, more)
+    return BoardColumn(status.value, status.label, TONES[status.kind], fmt.written(pile.count), words, cards, more)
 
 
 def _lead(actor: Actor, row: Mapping[str, Any], may_edit: bool) -> Card:

@@ -55,10 +55,10 @@ def headline(survey: Survey, found: Overview) -> None:
             )
         else:
             st.metric(scale.unit, "–", border=True, help=f"Shown from {LEAST_ANSWERS} answers on")
-        st.metric("Answers", f"{found.score.n:,}", border=True)
+        st.metric("Answers", fmt.written(found.score.n), border=True)
         st.metric(
             "Answered of those asked", f"{found.answered / found.asked:.0%}" if found.asked else "–", border=True,
-            help=f"{found.asked:,} asked · {found.opened:,} opened the page (programs that check links do too) · {found.answered:,} gave a score",
+            help=f"{fmt.written(found.asked)} asked · {fmt.written(found.opened)} opened the page (programs that check links do too) · {fmt.written(found.answered)} gave a score",
         )  # fmt: skip
     if found.enough:
         low, high = score_words(survey.kind, found.score.low), score_words(survey.kind, found.score.high)
@@ -74,11 +74,11 @@ def headline(survey: Survey, found: Overview) -> None:
         st.caption(survey_rules.bias_sentence(found.asked, found.answered))
     if survey.questions and found.answered:
         st.caption(
-            f"{found.complete:,} of {found.answered:,} answered everything that must be; {found.waiting:,} of those asked have not answered."
+            f"{fmt.written(found.complete)} of {fmt.written(found.answered)} answered everything that must be; {fmt.written(found.waiting)} of those asked have not answered."
         )
     if found.skipped:
         words = [
-            f"{n:,} × {inviting.why_words(why).rstrip('.').lower()}"
+            f"{fmt.written(n)} × {inviting.why_words(why).rstrip('.').lower()}"
             for why, n in sorted(found.skipped.items(), key=lambda one: -one[1])
         ]
         st.caption(fmt.md("Not asked: " + "; ".join(words) + "."))
@@ -110,15 +110,17 @@ def further(actor: Actor, survey: Survey, since: datetime | None) -> None:
     for n, one in enumerate(found):
         with st.container(border=True, gap="small", key=f"survey_question_{n}"):
             st.markdown(f"**{fmt.md(one.label)}**" + ("" if one.current else " :gray-badge[As it was asked earlier]"))
-            st.caption(fmt.md(f"{one.kind.label} · {fmt.plural(one.answered, 'answer')} of {one.asked:,} who gave a score"))
+            st.caption(
+                fmt.md(f"{one.kind.label} · {fmt.plural(one.answered, 'answer')} of {fmt.written(one.asked)} who gave a score")
+            )
             if one.answered < LEAST_ANSWERS and one.kind is not QuestionKind.TEXT:
                 st.caption(f"Not enough answers yet: shown from {LEAST_ANSWERS} on.")
                 continue
             if one.score is not None:
                 st.markdown(
-                    f"Mean **{one.score.value:.1f}**, with 95% certainty between {one.score.low:.1f} and {one.score.high:.1f}"
+                    f"Mean **{fmt.written(one.score.value, '.1f')}**, with 95% certainty between {fmt.written(one.score.low, '.1f')} and {fmt.written(one.score.high, '.1f')}"
                 )
-            rows = [(m, [Cell(part.title), Cell(f"{part.n:,}"), Cell(fmt.percent(actor, part.n / one.answered, 0), share=100 * part.n / one.answered), Cell(f"{fmt.percent(actor, part.low, 0)} to {fmt.percent(actor, part.high, 0)}")]) for m, part in enumerate(one.parts)]  # fmt: skip
+            rows = [(m, [Cell(part.title), Cell(fmt.written(part.n)), Cell(fmt.percent(actor, part.n / one.answered, 0), share=100 * part.n / one.answered), Cell(f"{fmt.percent(actor, part.low, 0)} to {fmt.percent(actor, part.high, 0)}")]) for m, part in enumerate(one.parts)]  # fmt: skip
             if rows:
                 columns = [
                     Column("what", "Answer", sortable=False),
@@ -159,7 +161,7 @@ def by_group(actor: Actor, survey: Survey, since: datetime | None) -> None:
                         if row.score
                         else "–"
                     ),
-                    Cell(f"{row.n:,}"),
+                    Cell(fmt.written(row.n)),
                 ],
             )
             for n, row in enumerate(rows[:50])
@@ -197,7 +199,7 @@ def _silent(actor: Actor, survey: Survey, dimension: str, since: datetime | None
             Column("interval", "95% interval", right=True, sortable=False, named=True),
         ]  # fmt: skip
         cells = [
-            (n, [Cell(row.title or "Hidden"), Cell(f"{row.asked:,}"), Cell(f"{row.asked - row.answered:,}"), Cell(fmt.percent(actor, row.answered / row.asked, 0)), Cell(f"{fmt.percent(actor, row.low, 0)} to {fmt.percent(actor, row.high, 0)}")])
+            (n, [Cell(row.title or "Hidden"), Cell(fmt.written(row.asked)), Cell(fmt.written(row.asked - row.answered)), Cell(fmt.percent(actor, row.answered / row.asked, 0)), Cell(f"{fmt.percent(actor, row.low, 0)} to {fmt.percent(actor, row.high, 0)}")])
             for n, row in enumerate(rows[:50])
         ]  # fmt: skip
         table(columns, cells, key="survey_silence", label="Who answered, by group")

@@ -16,6 +16,7 @@ from crm_core.services.analytics.metrics import Figure, Number
 from crm_core.services.analytics.pivots import Pivot
 from crm_core.services.analytics.wording import number_text, step_text, value_text
 from crm_core.vocabulary import Against, FieldKind, MetricUnit, TileChart
+from ui import format as fmt
 
 Option = dict[str, Any]
 _MUTED = "rgba(128,136,150,0.85)"
@@ -85,7 +86,7 @@ def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str, *
     values = [None if part is told else _plotted(actor, unit, part.value) for part in parts]
     size, suffix = _scale(actor, values, unit)
     data = [
-        _item(_down(value, size), f"{escape(part.label)}: {value_text(actor, unit, part.value)} ({part.cases:,})", faded=part.rest, label=value_text(actor, unit, part.value))
+        _item(_down(value, size), f"{escape(part.label)}: {value_text(actor, unit, part.value)} ({fmt.written(part.cases)})", faded=part.rest, label=value_text(actor, unit, part.value))
         for part, value in zip(parts, values, strict=True)
     ]  # fmt: skip
     series: Option = {

@@ -33,7 +33,7 @@ def my_tasks() -> None:
     limit = _MORE if st.session_state.get("_all_tasks") else today.SIZE
     found, total = load(today.my_tasks, limit=limit)
     with st.container(border=True, gap="small", key="my_tasks"):
-        st.markdown(f"**My tasks**  :gray[{total:,}]")
+        st.markdown(f"**My tasks**  :gray[{fmt.written(total)}]")
         if not found:
             planned = " What you plan on a record, or add here, will stand here." if actor.can("task", Action.CREATE) else ""
             st.caption(f"Nothing to do.{planned}")
@@ -41,11 +41,11 @@ def my_tasks() -> None:
             _task(actor, task)
         everything = page_of(actor, "tasks")
         if total > len(found):
-            if limit < _MORE and st.button(f"Show more of {total:,}", type="tertiary", key="more_tasks"):
+            if limit < _MORE and st.button(f"Show more of {fmt.written(total)}", type="tertiary", key="more_tasks"):
                 st.session_state["_all_tasks"] = True
                 st.rerun()
             if limit == _MORE and everything is not None:
-                st.page_link(everything, label=f"All {total:,}", icon=":material/arrow_forward:")
+                st.page_link(everything, label=f"All {fmt.written(total)}", icon=":material/arrow_forward:")
         if actor.can("task", Action.CREATE):
             _add()
         show_problems()
@@ -102,7 +102,7 @@ def waiting(
         return
     found = ENTITIES[block.entity]
     with st.container(border=True, gap="small", key=f"today_{block.entity}"):
-        st.markdown(f"**{title}**  :gray[{block.page.total:,}]")
+        st.markdown(f"**{title}**  :gray[{fmt.written(block.page.total)}]")
         if not block.page.rows:
             st.caption(nothing)
             return
@@ -122,7 +122,7 @@ def waiting(
         if block.page.total > len(rows) and whole is not None:
             st.page_link(
                 whole,
-                label=f"All {block.page.total:,}",
+                label=f"All {fmt.written(block.page.total)}",
                 icon=":material/arrow_forward:",
                 query_params={"f": json.dumps(block.filter)},
             )

@@ -61,12 +61,12 @@ def _columns(customer: str) -> list[Column]:
 
 def _cells(shown: Analysis, row: Row) -> list[Cell]:
     actor = shown.actor
-    usual = f"{row.usual_gap_days:,.0f} days" if row.usual_gap_days is not None else "bought once"
+    usual = f"{fmt.written(row.usual_gap_days, ',.0f')} days" if row.usual_gap_days is not None else "bought once"
     late = row.usual_gap_days is not None and row.silent_days > 2 * max(row.usual_gap_days, 1)
     return [
         Cell(row.title),
         Cell(row.owner or fmt.NOTHING),
-        Cell(f"{row.silent_days:,} days ago", hot=late),
+        Cell(f"{fmt.written(row.silent_days)} days ago", hot=late),
         Cell(usual),
         Cell(money(actor, row.revenue_12m)),
         Cell(f"{level_of(row.risk)} {row.risk:.0%}", tone=TONES[level_of(row.risk)]),
@@ -154,7 +154,7 @@ def _cell(shown: Analysis, frame: pd.DataFrame, latest: list[pd.Timestamp], clic
     number = int(row["active"] if active else row["customers"] - row["active"])
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="cohort_action"):
         st.markdown(
-            f"Of **{int(row['customers']):,}** who first ordered in {first}, **{int(row['active']):,}** ordered again {int(age)} "
+            f"Of **{fmt.written(int(row['customers']))}** who first ordered in {first}, **{fmt.written(int(row['active']))}** ordered again {int(age)} "
             f"{period}{'s' if age > 1 else ''} later ({row['retention']:.0%}, 95% range {row['low']:.0%} to {row['high']:.0%}).",
             width="stretch",
         )
@@ -244,8 +244,8 @@ def _tables(shown: Analysis) -> None:
     with right:
         outer, _ = box("Parameters", "Of every model that was tried", key="box_parameters")
         rows = [
-            {"Model": name, "Solution": "yes" if values["converged"] else "none", "Log-likelihood": f"{values['loglik']:,.1f}",
-             "Parameters": ", ".join(f"{key} {value:.3g}" for key, value in values.items() if key not in ("converged", "loglik"))}
+            {"Model": name, "Solution": "yes" if values["converged"] else "none", "Log-likelihood": fmt.written(values["loglik"], ",.1f"),
+             "Parameters": ", ".join(f"{key} {fmt.written(value, '.3g')}" for key, value in values.items() if key not in ("converged", "loglik"))}
             for name, values in shown.summary["parameters"].items()
         ]  # fmt: skip
         outer.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")

@@ -67,16 +67,16 @@ def _card(row: HookRow) -> None:
             )
         waiting = row.counts.get(HookState.WAITING, 0) + row.counts.get(HookState.SENDING, 0)
         with st.grid(4, min_column_width=110):
-            st.metric("Delivered", f"{row.counts.get(HookState.DELIVERED, 0):,}", help="In seven days")
-            st.metric("Waiting", f"{waiting:,}", help="On their way, or waiting for another try")
+            st.metric("Delivered", fmt.written(row.counts.get(HookState.DELIVERED, 0)), help="In seven days")
+            st.metric("Waiting", fmt.written(waiting), help="On their way, or waiting for another try")
             st.metric(
                 "Failed",
-                f"{row.counts.get(HookState.FAILED, 0):,}",
+                fmt.written(row.counts.get(HookState.FAILED, 0)),
                 help="Given up after a day and more of tries; send them again in the log",
             )
             st.metric(
                 "Left out",
-                f"{row.counts.get(HookState.SKIPPED, 0):,}",
+                fmt.written(row.counts.get(HookState.SKIPPED, 0)),
                 help="By the filter, or not shared with the person whose eyes decide",
             )
 
@@ -221,7 +221,7 @@ def log_dialog(hook_id: int, name: str) -> None:
 
 
 def _cells(row: DeliveryRow) -> list[Cell]:
-    answer = f"{row.status} in {row.ms:,} ms" if row.status and row.ms is not None else row.message
+    answer = f"{row.status} in {fmt.written(row.ms)} ms" if row.status and row.ms is not None else row.message
     what = f"{row.type} · {row.entity} {row.record_id}" if row.entity else row.type
     return [
         Cell(what), Cell(row.state.label, tone=TONES[row.state]), Cell(answer, hot=row.state is HookState.FAILED),

@@ -56,7 +56,7 @@ def _badges(found: Preferences) -> list[tuple[str, str]]:
 
 def _lines(actor: Actor, found: Preferences) -> list[tuple[str, str]]:
     wishes, local = found.wishes, found.call.local
-    hours = [wishes.hours, f"now {local:%H:%M} there" if local is not None else ""]
+    hours = [wishes.hours, f"now {fmt.clock_time(local)} there" if local is not None else ""]
     rows = [
         ("Best time", " · ".join(part for part in hours if part) if wishes.hours else ""),
         ("Please do not", wishes.do_not),

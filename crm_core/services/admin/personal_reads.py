@@ -12,6 +12,7 @@ from sqlmodel import Session
 from crm_core import lists, records
 from crm_core.access import Actor, owned_within, require
 from crm_core.entities import ENTITIES, label_of
+from crm_core.kit.numerals import written
 from crm_core.kit.paging import Page
 from crm_core.models import PersonalRead
 from crm_core.services.admin.days import between
@@ -39,7 +40,7 @@ class Look:
     def what(self) -> str:
         """The record, or how many of them."""
         if self.record_id is None:
-            return f"{self.count:,} {label_of(self.entity, plural=self.count != 1).lower()}"
+            return f"{written(self.count)} {label_of(self.entity, plural=self.count != 1).lower()}"
         return f"{label_of(self.entity)} “{self.title}”" if self.title else f"{label_of(self.entity)} {self.record_id}"
 
 

@@ -19,6 +19,7 @@ from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec, registry, to_json
 from crm_core.filters import Context
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.models import Deal, Event, StageEvent
 from crm_core.services.analytics import tile_facts
 from crm_core.services.analytics.metric_rules import Facts, Metric
@@ -211,7 +212,9 @@ def _rows(session: Session, actor: Actor, entity_key: str, at: Moment, changed: 
         for row in session.execute(statement.limit(MAX_CHANGED + 1))
     }
     if len(found) > MAX_CHANGED:
-        raise Invalid(f"More than {MAX_CHANGED:,} {entity(entity_key).plural.lower()} changed since that day. Choose a later one.")
+        raise Invalid(
+            f"More than {written(MAX_CHANGED)} {entity(entity_key).plural.lower()} changed since that day. Choose a later one."
+        )
     later = _take_back(session, entity_key, at, changed, found, specs)
     return [row for record_id, row in found.items() if record_id not in later]
 

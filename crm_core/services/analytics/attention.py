@@ -13,6 +13,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import NotFound
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.kit.paging import Page
 from crm_core.lists import ListQuery
 from crm_core.vocabulary import Action, HandoverState, LeadKind, StageKind, TicketKind
@@ -171,7 +172,7 @@ def _count(session: Session, actor: Actor, key: str, reminders: list[Reminder], 
         count = sum(row["number"] for row in mine)
         oldest = min((row[reminder.since] for row in mine if row[reminder.since] is not None), default=None)
         at_stake = sum(int(row["stake"]) for row in mine) if money else None
-        words = f"{count:,} {reminder.one if count == 1 else reminder.many}"
+        words = f"{written(count)} {reminder.one if count == 1 else reminder.many}"
         found.append(Waiting(reminder.key, key, words, reminder.why, reminder.icon, reminder.tone, count, oldest, at_stake, ast))
     return found
 

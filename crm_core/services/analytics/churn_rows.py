@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.errors import Invalid
+from crm_core.kit.numerals import written
 from crm_core.services.analytics import customer_rows, runs
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def notes(session: Session, actor: Actor, run_id: int, wanted: list[int]) -> dic
         if isinstance(row["renews_on"], str):
             parts.append(f"The contract renews on {row['renews_on']}.")
         if row["revenue_12m"] == row["revenue_12m"]:
-            parts.append(f"Brought in {row['revenue_12m']:,.0f} {actor.currency} over the last twelve months.")
+            parts.append(f"Brought in {written(row['revenue_12m'], ',.0f')} {actor.currency} over the last twelve months.")
         raised = [reason_words(one) for one in json.loads(row["reasons"]) if one["log_odds"] > 0][:3]
         parts += [f"Raised by: {'; '.join(raised)}."] if raised else []
         said[int(row["account_id"])] = " ".join(parts)
@@ -82,7 +83,7 @@ def reason_words(reason: dict[str, Any]) -> str:
     value = reason.get("value")
     if value is None:
         return f"{reason['label']} unknown"
-    return f"{reason['label']}: {value:,.0f}" if isinstance(value, int | float) else f"{reason['label']}: {value}"
+    return f"{reason['label']}: {written(value, ',.0f')}" if isinstance(value, int | float) else f"{reason['label']}: {value}"
 
 
 def _kept(session: Session, actor: Actor, run_id: int, level: str, mine: bool, sort: str) -> "pd.DataFrame":

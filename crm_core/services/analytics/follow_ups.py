@@ -13,6 +13,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import entity
 from crm_core.errors import CrmError, Invalid
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean, sort_key
 from crm_core.models import BulkOperation, SubmitKey, Task, User
 from crm_core.services.collaboration import tasks
@@ -108,7 +109,7 @@ def create(
         raise Invalid("There is nobody left to create a task for.")
     done, refused = _each(session, actor, customer, planned.tasks, words, due_on, notes or {}, priority)
     operation = BulkOperation(
-        entity="task", user_id=actor.user_id, title=f"{len(done):,} tasks: {words}"[:200], count=len(done), inverse=done
+        entity="task", user_id=actor.user_id, title=f"{written(len(done))} tasks: {words}"[:200], count=len(done), inverse=done
     )
     session.add(operation)
     session.flush()

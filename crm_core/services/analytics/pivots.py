@@ -13,6 +13,7 @@ from crm_core.access import Actor, require, visible
 from crm_core.entities import RECORDS, entity
 from crm_core.errors import Invalid
 from crm_core.fields import FieldSpec
+from crm_core.kit.numerals import written
 from crm_core.services.analytics import breakdowns, dimensions
 from crm_core.services.analytics.dimensions import Dimension
 from crm_core.services.analytics.metric_rules import within
@@ -221,7 +222,9 @@ def _groups(
         statement = _looked_up(session, actor, key, statement, far)
     rows = session.execute(statement.limit(MAX_GROUPS + 1)).all()
     if len(rows) > MAX_GROUPS:
-        raise Invalid(f"That would be more than {MAX_GROUPS:,} groups. Choose fields with fewer values, or filter the report.")
+        raise Invalid(
+            f"That would be more than {written(MAX_GROUPS)} groups. Choose fields with fewer values, or filter the report."
+        )
     found: Groups = {}
     for row in rows:
         keys = tuple(row[: len(across)]) + (None,) * (2 - len(across))

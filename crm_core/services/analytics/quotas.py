@@ -11,6 +11,7 @@ from sqlmodel import Session
 from crm_core import events
 from crm_core.access import Actor, owned_within, require
 from crm_core.errors import Conflict, Invalid
+from crm_core.kit.numerals import written
 from crm_core.models import Quota, RolePermission, User, UserRole
 from crm_core.ordering import alphabetical
 from crm_core.services.analytics.periods import Period, add_months
@@ -133,7 +134,7 @@ def _refuse_stale(known: Mapping[tuple[int, date], Quota], changes: Sequence[Cha
 
 def _check(session: Session, actor: Actor, changes: Sequence[Change]) -> None:
     if len(changes) > MAX_CHANGES:
-        raise Invalid(f"At most {MAX_CHANGES:,} quotas can be changed at once.")
+        raise Invalid(f"At most {written(MAX_CHANGES)} quotas can be changed at once.")
     for change in changes:
         if change.month_on.day != 1:
             raise Invalid("A quota belongs to a whole month.")

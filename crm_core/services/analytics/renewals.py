@@ -12,6 +12,7 @@ from crm_core.entities import entity
 from crm_core.errors import NotPermitted
 from crm_core.kit import clock
 from crm_core.kit.money import exponent
+from crm_core.kit.numerals import written
 from crm_core.models import Order
 from crm_core.services.analytics import customer_rows
 from crm_core.vocabulary import SOLD, Action
@@ -86,7 +87,7 @@ def notes(session: Session, actor: Actor, _run_id: int, wanted: list[int]) -> di
         if revenue is not None:
             amount = revenue.get(row.id, 0)
             parts.append(
-                f"Orders of the last twelve months: {amount / 10 ** exponent(actor.currency):,.0f} {actor.currency}."
+                f"Orders of the last twelve months: {written(amount / 10 ** exponent(actor.currency), ',.0f')} {actor.currency}."
                 if amount
                 else "No orders in the last twelve months."
             )

@@ -12,6 +12,7 @@ from crm_core.errors import Invalid
 from crm_core.frames.orders import product_names
 from crm_core.kit.csvio import to_csv, to_xlsx
 from crm_core.kit.money import to_major
+from crm_core.kit.numerals import written
 from crm_core.services.analytics import offer_worth, runs
 from crm_core.services.analytics.methods import method
 from crm_core.vocabulary import Action
@@ -31,7 +32,7 @@ def export(session: Session, actor: Actor, run_id: int, name: str, *, form: str 
         raise Invalid("Choose CSV or XLSX.")
     frame = runs.table(session, actor, run_id, name)
     if form == "xlsx" and len(frame) > MAX_XLSX:
-        raise Invalid(f"A workbook holds at most {MAX_XLSX:,} rows here; this table has {len(frame):,}. Take CSV.")
+        raise Invalid(f"A workbook holds at most {written(MAX_XLSX)} rows here; this table has {written(len(frame))}. Take CSV.")
     columns = _record_columns(run, frame)
     for entity_key in columns.values():
         require(actor, entity_key, Action.EXPORT)

@@ -9,6 +9,8 @@ from markupsafe import Markup
 
 from crm_core import format as fmt
 from crm_core import lists
+from crm_core.kit import numerals
+from crm_core.kit.numerals import as_read
 from crm_core.services.analytics import paper, paper_charts
 from crm_core.services.analytics.segment_rules import readable
 from crm_core.services.analytics.shared_run_parts import MOST, Draw, kept, left_out, paragraphs, small_print
@@ -112,7 +114,7 @@ def cards_of(on: Draw) -> Markup | None:
     made = Markup("")
     for n, card in enumerate(cards):
         if n not in gone:
-            size = f"{card['n']:,} customers ({on.text(card['share'], 'percent')})"
+            size = f"{fmt.number(on.actor, card['n'])} customers ({on.text(card['share'], 'percent')})"
             made += paper.section(
                 str(card["name"]),
                 small_print(size) + paragraphs([readable(str(one), on.actor.currency) for one in card.get("traits") or []][:6]),
@@ -169,7 +171,7 @@ def cohorts_of(on: Draw) -> Markup | None:
         values = [float(mine[age]) if age in mine.index else None for age in ages]
         rows.append(
             [
-                f"{cohort:%b %Y}",
+                numerals.month(cohort.date(), on.actor.locale, short=True),
                 on.text(size, "whole"),
                 *(on.text(value, "percent") if value is not None else "" for value in values),
             ]
@@ -208,7 +210,7 @@ def drivers_of(on: Draw) -> Markup | None:
             str(row["term"]) if unit == 1.0 else f"{row['term']} (per {fmt.number(on.actor, unit, digits=0 if unit >= 10 else 1)})"
         )
         rows.append([label, on.text(one, "two"), f"{on.text(low, 'two')} to {on.text(high, 'two')}"])
-    sentences = [str(row["sentence"]) for row in shown if row.get("sentence")]
+    sentences = [as_read(str(row["sentence"]), on.actor.locale) for row in shown if row.get("sentence")]
     head = ["", "Odds multiplied by" if logistic else f"Change in {on.run.summary.get('y', 'it')}", "95% range"]
     words = "Numbers per standard deviation, all other facts held fixed. An association is no cause."
     return paper.section(

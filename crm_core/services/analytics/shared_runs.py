@@ -5,6 +5,7 @@ from sqlmodel import Session
 
 from crm_core import format as fmt
 from crm_core.errors import NotFound
+from crm_core.kit.numerals import as_read
 from crm_core.services.analytics import paper, runs
 from crm_core.services.analytics.paper import Sheet
 from crm_core.services.analytics.shared_run_parts import Draw, paragraphs
@@ -20,7 +21,8 @@ def page(session: Session, opened: Opened, foot: tuple[str, ...], *, icon: str =
     if run.state is not RunState.DONE:
         raise NotFound(GONE)
     on = Draw(session, actor, run)
-    parts = [paper.section("Verdict", paragraphs([run.verdict, *(line for line in run.warnings if _is_public(run.kind, line))]))]
+    lines = [run.verdict, *(line for line in run.warnings if _is_public(run.kind, line))]
+    parts = [paper.section("Verdict", paragraphs([as_read(line, actor.locale) for line in lines]))]
     parts += [made for part in SHEETS.get(run.kind, ()) if (made := part(on))]
     facts = f"As of {fmt.day(actor, run.as_of)}, computed {fmt.instant(actor, run.finished_at)}"
     return paper.page(Sheet(opened.label or run.title, "", facts, (), foot), Markup("").join(parts), icon=icon)

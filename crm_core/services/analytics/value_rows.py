@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from crm_core.access import Actor
 from crm_core.errors import Invalid
+from crm_core.kit.numerals import written
 from crm_core.services.analytics import customer_rows, runs
 from crm_core.services.analytics.methods.value import LEVELS
 
@@ -83,7 +84,7 @@ def notes(session: Session, actor: Actor, run_id: int, wanted: list[int]) -> dic
         usual = f", usually every {row['usual_gap_days']:.0f} days" if row["usual_gap_days"] == row["usual_gap_days"] else ""
         said[int(row["customer_id"])] = (
             f"Last order {int(row['silent_days'])} days ago{usual}. Chance of no further order in the period: {row['risk']:.0%}. "
-            f"Brought in {row['revenue_12m']:,.0f} {actor.currency} over the last twelve months."
+            f"Brought in {written(row['revenue_12m'], ',.0f')} {actor.currency} over the last twelve months."
         )
     return said
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean
 from crm_core.kit.week import WEEKDAYS
 from crm_core.vocabulary import Reentry, SurveyKind, TriggerKind
@@ -197,7 +198,7 @@ def problems(flow: Flow) -> dict[str, str]:
     if len({step.get("id") for step, _ in steps}) != len(steps):
         wrong["steps"] = "Two steps have the same name; remove one and add it again."
     if not (1 <= int(flow.get("hourly_cap") or 200) <= MOST_AN_HOUR):
-        wrong["hourly_cap"] = f"Allow between 1 and {MOST_AN_HOUR:,} runs an hour."
+        wrong["hourly_cap"] = f"Allow between 1 and {written(MOST_AN_HOUR)} runs an hour."
     return wrong
 
 

@@ -18,6 +18,7 @@ from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clip
 from crm_core.services.automation import flow_rules
 from crm_core.services.automation.engine import EVENTS, INBOX, OPEN, RUNS, STEPS, UNASKED, Known, active, alone, pause, words
@@ -265,7 +266,7 @@ def _within_cap(session: Session, known: Known, starts: list[Start]) -> list[Sta
     room = max(0, known.row.hourly_cap - _lately(session, known))
     session.info["automation_runs_lately"][known.row.id] += len(own[:room])
     if len(own) > room:
-        told = f"More than {known.row.hourly_cap:,} runs within an hour. It was stopped so that you can look whether that is right."
+        told = f"More than {written(known.row.hourly_cap)} runs within an hour. It was stopped so that you can look whether that is right."
         pause(session, known.row.id, told)
     return [*own[:room], *_paced(session, known, brought)]
 

@@ -10,6 +10,7 @@ from crm_core import lists
 from crm_core.access import Actor, require
 from crm_core.entities import ENTITIES
 from crm_core.errors import Invalid, NotPermitted
+from crm_core.kit.numerals import written
 from crm_core.models import Role, SavedView, ViewDefault, ViewPin
 from crm_core.services.collaboration import views
 from crm_core.vocabulary import Action, Visibility
@@ -46,7 +47,7 @@ class Uses:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    return ", ".join(names[:3]) + (f" and {written(len(names) - 3)} more" if len(names) > 3 else "")
 
 
 def pins(session: Session, actor: Actor) -> list[Pinned]:

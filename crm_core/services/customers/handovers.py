@@ -12,6 +12,7 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound, NotPermitted
 from crm_core.fields import registry
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean
 from crm_core.models import Account, Handover, HandoverItem, SubmitKey, User
 from crm_core.ordering import alphabetical
@@ -247,7 +248,7 @@ def _decide(session: Session, actor: Actor, handover: Handover, state: HandoverS
 def _text(text: str, limit: int, *, key: str = "note") -> str:
     words = clean(text or "")
     if len(words) > limit:
-        raise Invalid(fields={key: f"At most {limit:,} characters, please."})
+        raise Invalid(fields={key: f"At most {written(limit)} characters, please."})
     return words
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from crm_core.kit.best_time import days_of, hours_of, inside
+from crm_core.kit.numerals import clock_time
 from crm_core.kit.text import phone_zones
 from crm_core.kit.week import WEEKEND
 from crm_core.vocabulary import PreferredChannel, Verdict, Way
@@ -71,7 +72,7 @@ def _other_channel(wishes: Wishes, way: Way) -> list[str]:
 def _wrong_hour(wishes: Wishes, now: datetime, local: datetime | None, fallback_zone: str) -> list[str]:
     spans, days = hours_of(wishes.hours), days_of(wishes.hours)
     here = local or now.astimezone(ZoneInfo(fallback_zone))
-    clock = f"{here:%H:%M}"
+    clock = clock_time(here)
     where = f"It is {clock} where they are" if local else f"It is {clock} by your clock (their time zone is not known)"
     if spans or days:
         fits = (not spans or inside(here.time(), spans)) and (not days or here.weekday() in days)

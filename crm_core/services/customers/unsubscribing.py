@@ -15,6 +15,7 @@ from crm_core import db, events
 from crm_core.access import Actor, require
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid
+from crm_core.kit.numerals import written
 from crm_core.kit.text import email_key
 from crm_core.models import CampaignMember, Contact
 from crm_core.services.collaboration import suppressions
@@ -81,7 +82,7 @@ def block(session: Session, actor: Actor, addresses: str, *, reason: Suppression
     if not new and not stopped:
         raise Conflict("This address is on the list already." if len(wanted) == 1 else "All of these are on the list already.")
     if new:
-        told = new[0] if len(new) == 1 else f"{len(new):,} addresses"
+        told = new[0] if len(new) == 1 else f"{written(len(new))} addresses"
         events.record(session, actor, "suppression.added", entity="campaign", data={"address": told})
     return len(new)
 
@@ -95,7 +96,7 @@ def _addresses(text: str) -> list[str]:
     if wrong is not None:
         raise Invalid(fields={"address": f"“{wrong[:80]}” is not an e-mail address. Nothing was blocked."})
     if len(parts) > MAX_ADDRESSES:
-        raise Invalid(fields={"address": f"At most {MAX_ADDRESSES:,} addresses at once. Block these in parts."})
+        raise Invalid(fields={"address": f"At most {written(MAX_ADDRESSES)} addresses at once. Block these in parts."})
     return list(dict.fromkeys(email_key(one) for one in parts))
 
 

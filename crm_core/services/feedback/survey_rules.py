@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from crm_core.kit.numerals import written
 from crm_core.vocabulary import SurveyKind, SurveyTrigger
 
 LEAST_ANSWERS = 5
@@ -62,7 +63,7 @@ def score_words(kind: SurveyKind, value: float) -> str:
     """A score as people write it."""
     if kind is SurveyKind.NPS:
         return f"{value:+.0f}".replace("-", "−") if round(value) else "0"
-    return f"{value:.0f}%" if kind is SurveyKind.CSAT else f"{value:.1f}"
+    return f"{value:.0f}%" if kind is SurveyKind.CSAT else written(value, ".1f")
 
 
 def is_unhappy(kind: SurveyKind, score: int) -> bool:
@@ -93,7 +94,7 @@ def bias_sentence(asked: int, answered: int) -> str:
     if not asked:
         return "Nobody was asked yet."
     share = answered / asked
-    words = f"{share:.0%} of those asked answered ({answered:,} of {asked:,})."
+    words = f"{share:.0%} of those asked answered ({written(answered)} of {written(asked)})."
     if share < 0.4:
         return (
             words

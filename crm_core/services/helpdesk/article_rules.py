@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.kit.text import slug, words
 
 MAX_SUMMARY = 800
@@ -63,10 +64,10 @@ def problems(article: Any, *, published: bool) -> dict[str, str]:
     found: dict[str, str] = {}
     if len(article.summary or "") > MAX_SUMMARY:
         found["summary"] = (
-            f"The short answer has {len(article.summary):,} characters; at most {MAX_SUMMARY} fit. Put the rest into the text."
+            f"The short answer has {written(len(article.summary))} characters; at most {MAX_SUMMARY} fit. Put the rest into the text."
         )
     if len(article.body or "") > MAX_BODY:
-        found["body"] = f"The text has {len(article.body):,} characters; at most {MAX_BODY:,} fit."
+        found["body"] = f"The text has {written(len(article.body))} characters; at most {written(MAX_BODY)} fit."
     if published and not (article.summary or "").strip():
         found["summary"] = "Write the short answer first: agents insert it, and callers hear it."
     return found

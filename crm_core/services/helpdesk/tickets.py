@@ -12,6 +12,7 @@ from crm_core.access import Actor
 from crm_core.errors import Conflict, Invalid
 from crm_core.fields import parse_one, registry
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean
 from crm_core.models import SubmitKey, Ticket, TicketMessage
 from crm_core.services.collaboration import incoming, mentions
@@ -322,7 +323,7 @@ def _add_message(
     mailed: Mailed | None = None,
 ) -> TicketMessage:
     if len(body) > MAX_BODY:
-        raise Invalid(fields={"body": f"A message can have at most {MAX_BODY:,} characters."})
+        raise Invalid(fields={"body": f"A message can have at most {written(MAX_BODY)} characters."})
     message = TicketMessage(
         ticket_id=ticket.id, direction=direction, body=clean(body), at=clock.utcnow(), author_id=author_id, author_name=author_name
     )

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from crm_core.access import Actor, require
 from crm_core.errors import Invalid
 from crm_core.kit.clock import utcnow
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean, clip
 from crm_core.models import SubmitKey
 from crm_core.services.collaboration import activities, incoming, interactions
@@ -101,7 +102,7 @@ def _check(text: str, into: str, contact_id: int | None, name: str, allowed: tup
     if not text.strip():
         wrong["text"] = "Write a word about what they want."
     elif len(text) > tickets.MAX_BODY:
-        wrong["text"] = f"At most {tickets.MAX_BODY:,} characters."
+        wrong["text"] = f"At most {written(tickets.MAX_BODY)} characters."
     if into not in allowed:
         wrong["into"] = "Choose what becomes of it."
     if into == LEAD and not clean(name):

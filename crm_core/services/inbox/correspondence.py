@@ -13,6 +13,7 @@ from crm_core.access import Actor, require
 from crm_core.channels import email
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.clock import utcnow
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean, clip, email_key
 from crm_core.models import Activity, Attachment, Interaction, Mailbox, MailDelivery, Organisation, SubmitKey, Task
 from crm_core.services.collaboration import activities, files, interactions, outbox, timeline_rules
@@ -181,7 +182,7 @@ def _readers(session: Session, actor: Actor, to: str | Iterable[str], subject: s
     if not text.strip():
         wrong["text"] = "Write something first."
     elif len(text) > MAX_TEXT:
-        wrong["text"] = f"A mail can have at most {MAX_TEXT:,} characters."
+        wrong["text"] = f"A mail can have at most {written(MAX_TEXT)} characters."
     if wrong:
         raise Invalid(fields=wrong)
     return people

@@ -17,6 +17,7 @@ from crm_core.errors import Invalid, NotFound
 from crm_core.fields import registry
 from crm_core.kit import sealed
 from crm_core.kit.clock import utcnow
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean, clip, email_key
 from crm_core.models import InboundMail, Mailbox, Team, User
 from crm_core.ordering import alphabetical
@@ -250,6 +251,6 @@ def probe(session: Session, actor: Actor, mailbox_id: int | None, values: Mappin
     )
     try:
         with imap.opened(imap.Account(host, int(values.get("port") or 0), tls, user, secret, folder)) as found:
-            return Probe(True, f"It works: {user} is signed in, and “{folder}” holds {found.count:,} messages.")
+            return Probe(True, f"It works: {user} is signed in, and “{folder}” holds {written(found.count)} messages.")
     except imap.ImapError as error:
         return Probe(False, error.message)

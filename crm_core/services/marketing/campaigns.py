@@ -15,6 +15,7 @@ from crm_core.db import bump
 from crm_core.entities import entity
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.models import Campaign, CampaignChannel, CampaignMember, CampaignPlan, MailDelivery
 from crm_core.services.collaboration import outbox
 from crm_core.services.marketing import tracking
@@ -289,7 +290,7 @@ def add_members(session: Session, actor: Actor, campaign_id: int, entity_key: st
         raise Invalid("Only contacts and leads can be members of a campaign.")
     wanted = sorted(set(ids))
     if len(wanted) > MAX_ADD:
-        raise Invalid(f"At most {MAX_ADD:,} people can be added at once.")
+        raise Invalid(f"At most {written(MAX_ADD)} people can be added at once.")
     table = entity(entity_key).table
     column = f"{entity_key}_id"
     members_table = CampaignMember.__table__  # type: ignore[attr-defined]

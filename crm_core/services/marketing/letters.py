@@ -16,6 +16,7 @@ from crm_core.entities import entity
 from crm_core.errors import CrmError, NotFound
 from crm_core.fields import registry
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.models import CampaignPlan, CampaignVariant, Organisation, TrackedLink
 from crm_core.services.collaboration import outbox
 from crm_core.services.customers import consent
@@ -300,7 +301,7 @@ def _unread(session: Session, actor: Actor, plan: Aimed, body: str) -> list[Flaw
         for place, one in enumerate(found, 1)
         if people and not any(one.is_for(inside) for inside in groups)
     ]
-    words = f"The letter would be empty for {empty:,} of {people:,} recipients. Add a part that everybody sees."
+    words = f"The letter would be empty for {written(empty)} of {written(people)} recipients. Add a part that everybody sees."
     return [*flaws, *([Flaw(words, stops=True)] if empty else [])]
 
 

@@ -14,6 +14,7 @@ from crm_core.entities import entity
 from crm_core.errors import Invalid, NotFound
 from crm_core.filters import where
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.lists import ListQuery
 from crm_core.models import Segment, SegmentMember
 from crm_core.vocabulary import Action, MembershipReason, SegmentKind, Visibility
@@ -33,7 +34,7 @@ def add(
     segment = _static(session, actor, segment_id)
     wanted = sorted(set(record_ids))
     if len(wanted) > MAX_ADD:
-        raise Invalid(f"At most {MAX_ADD:,} records can be added at once.")
+        raise Invalid(f"At most {written(MAX_ADD)} records can be added at once.")
     table = entity(segment.entity).table
     seen = 0
     for part in _parts(wanted):

@@ -12,6 +12,7 @@ from crm_core import events, jobs
 from crm_core.access import Actor, owned_within, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit.clock import utcnow
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean, sort_key
 from crm_core.models import Absence, ServiceCalendar, Team, User, WorkProfile
 from crm_core.ordering import alphabetical
@@ -204,7 +205,7 @@ def _wrong(session: Session, skills: Mapping[str, Any], capacity: Mapping[str, A
     if set(capacity) - set(KINDS) or any(
         isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_OPEN for value in given
     ):
-        wrong["capacity"] = f"The most open records are a whole number up to {MOST_OPEN:,}, or empty for no limit."
+        wrong["capacity"] = f"The most open records are a whole number up to {written(MOST_OPEN)}, or empty for no limit."
     if calendar_id is not None and session.get(ServiceCalendar, calendar_id) is None:
         wrong["calendar_id"] = "These working hours no longer exist."
     return wrong

@@ -19,6 +19,7 @@ from crm_core.filters import unaskable, where
 from crm_core.jobs import Job, job
 from crm_core.jobs.tables import DONE, RUNS, statuses
 from crm_core.kit.clock import utcnow
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean
 from crm_core.models import Activity, LeadPoints, PointRule, RoutingSetting, Touchpoint
 from crm_core.records import refuse_stale
@@ -130,7 +131,7 @@ def save(
     if any(one.id != row.id and one.name.casefold() == clean(name).casefold() for one in session.exec(fetch(PointRule))):
         wrong["name"] = f"There is a rule called “{clean(name)}” already."
     if not points or not -LIMIT <= points <= LIMIT:
-        wrong["points"] = f"Points are a whole number from −{LIMIT:,} to {LIMIT:,}, and not 0."
+        wrong["points"] = f"Points are a whole number from −{written(LIMIT)} to {written(LIMIT)}, and not 0."
     if not fit and signal not in SIGNALS:
         wrong["signal"] = "Choose what has to happen."
     if (cap is not None and not 1 <= cap <= 100 * LIMIT) or (half_life_days is not None and not 1 <= half_life_days <= 3_650):

@@ -14,6 +14,7 @@ from crm_core.access import Actor, require
 from crm_core.errors import Conflict, Invalid, NotFound
 from crm_core.kit import clock
 from crm_core.kit.csvio import to_csv, to_xlsx
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean
 from crm_core.lists import ListQuery
 from crm_core.models import Order, Promotion, Redemption
@@ -183,7 +184,7 @@ def give_out(session: Session, actor: Actor, promotion_id: int, count: int, purp
     if not words:
         raise Invalid(fields={"purpose": "Say what they are for, so that their results can be told apart."})
     if not isinstance(count, int) or not 1 <= count <= MOST:
-        raise Invalid(fields={"count": f"Choose between 1 and {MOST:,} codes."})
+        raise Invalid(fields={"count": f"Choose between 1 and {written(MOST)} codes."})
     promotion = promotions.locked(session, promotion_id)
     if promotion.code_kind is not CodeKind.SINGLE:
         raise Conflict("Everybody types the same code here, so there are none to give out one by one.")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crm_core.kit.numerals import written
 from crm_core.vocabulary import CallEnd, NodeKind
 
 TRIES = 3
@@ -254,7 +255,7 @@ def _node_problems(nodes: Mapping[str, Node], key: str, node: Node) -> Iterator[
     elif kind is not NodeKind.HOURS and kind is not NodeKind.HANGUP and not str(node.get("prompt") or "").strip():
         yield f"“{title}” says nothing."
     if len(str(node.get("prompt") or "")) > MAX_PROMPT:
-        yield f"“{title}” says more than {MAX_PROMPT:,} characters: nobody listens that long."
+        yield f"“{title}” says more than {written(MAX_PROMPT)} characters: nobody listens that long."
     if kind is NodeKind.MENU and not node.get("keys"):
         yield f"“{title}” has no keys."
     if any(pressed not in KEYS or len(pressed) != 1 for pressed in node.get("keys") or {}):

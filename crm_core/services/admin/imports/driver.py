@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from crm_core.access import Actor
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, CrmError, Invalid
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clip
 from crm_core.models import ImportRun
 from crm_core.services.admin.imports import matching, runs, store, undo
@@ -145,7 +146,7 @@ def _refuse_beside_a_half(path: Path, entity_key: str, actor: Actor) -> None:
         half = runs.cut_off(session, actor, entity_key, store.digest_of(path), empty=False)
     if half is None:
         return
-    place = f"after {half.done_rows:,} of {half.total_rows:,} rows"
+    place = f"after {written(half.done_rows)} of {written(half.total_rows)} rows"
     if half.state is ImportState.FAILED:
         said = f"An import of this file was cut off {place}. Let"
     else:  # nothing tells a process that died from one that works in another window

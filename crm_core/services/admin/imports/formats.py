@@ -11,6 +11,7 @@ from babel.core import Locale
 from babel.numbers import list_currencies
 
 from crm_core.kit import numerals
+from crm_core.kit.numerals import written
 from crm_core.kit.text import fold
 
 DATE_ORDERS: dict[str, str] = {
@@ -222,7 +223,7 @@ def _differs(text: str, choice: str, others: tuple[str, ...]) -> bool:
 
 def _shown(text: str, order: str) -> str:
     try:
-        return f"{read_date(text, order):%d %b %Y}"
+        return numerals.day(read_date(text, order), "d MMM y", numerals.reader())
     except ValueError:
         return ""
 
@@ -277,7 +278,7 @@ def sniff_numbers(values: Mapping[str, int], *, prefer: str = ".") -> Reading | 
     fitting.sort(key=lambda mark: (-hits[mark], mark != prefer))
     choice, rest = fitting[0], [mark for mark in fitting[1:] if hits[mark] == hits[fitting[0]]]
     unlike = [text for text in values if rest and read[choice][text] != read[rest[0]][text]]
-    example = f"{unlike[0]} → {read[choice][unlike[0]]:,}" if unlike else ""
+    example = f"{unlike[0]} → {written(read[choice][unlike[0]])}" if unlike else ""
     return Reading(choice, hits[choice] / total, tuple(rest) if unlike else (), bool(unlike), example)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crm_core.errors import Invalid
 from crm_core.kit.csvio import as_written
+from crm_core.kit.numerals import written
 from crm_core.kit.text import clean
 from crm_core.services.admin.imports.sniff import ENCODINGS, Layout
 
@@ -30,7 +31,7 @@ def headers(path: Path, layout: Layout) -> tuple[str, ...]:
     for _ in range(max(1, layout.header_line)):
         first = next(lines, [])
     if len(first) > MAX_COLUMNS:
-        raise Invalid(f"The file has {len(first):,} columns; at most {MAX_COLUMNS} can be imported. Is the delimiter right?")
+        raise Invalid(f"The file has {written(len(first))} columns; at most {MAX_COLUMNS} can be imported. Is the delimiter right?")
     if layout.header_line == 0:
         return tuple(f"Column {n}" for n in range(1, len(first) + 1))
     if not any(cell.strip() for cell in first):
@@ -91,7 +92,7 @@ def _lines(path: Path, layout: Layout) -> Iterator[list[str]]:
         raise Invalid(f"After line {number} the file is not written in {name}. Choose another encoding.") from error
     except csv.Error as error:
         raise Invalid(
-            f"After line {number} a cell has more than {MAX_CELL:,} characters. A quotation mark is probably opened and never closed, or the "
+            f"After line {number} a cell has more than {written(MAX_CELL)} characters. A quotation mark is probably opened and never closed, or the "
             "delimiter is another one."
         ) from error
 

@@ -17,6 +17,7 @@ from crm_core.entities import Entity, entity, label_of
 from crm_core.errors import Conflict
 from crm_core.fields import registry
 from crm_core.kit.clock import utcnow
+from crm_core.kit.numerals import written
 from crm_core.models import Attachment, Base, ImportLink, ImportRow, ImportRun, MatchKey, SearchDocument
 from crm_core.services.admin import hierarchy
 from crm_core.services.admin.imports import runs, store, writing
@@ -266,12 +267,12 @@ def summary(run: ImportRun) -> str:
     """What an undo came to, in a sentence."""
     report = run.report.get("undo", {})
     words = [
-        f"{report.get('deleted', 0):,} created records were deleted",
-        f"{report.get('restored', 0):,} updated ones got their old values back",
+        f"{written(report.get('deleted', 0))} created records were deleted",
+        f"{written(report.get('restored', 0))} updated ones got their old values back",
     ]
     if report.get("kept"):
-        words.append(f"{report['kept']:,} were kept because somebody has worked with them since")
+        words.append(f"{written(report['kept'])} were kept because somebody has worked with them since")
     if report.get("remarks"):
-        words.append(f"{report['remarks']:,} could not get everything back; the outcome of every row says what")
+        words.append(f"{written(report['remarks'])} could not get everything back; the outcome of every row says what")
     stayed = ", ".join(f"{count} {label_of(name, plural=True).lower()}" for name, count in report.get("links", {}).items())
     return "; ".join(words) + (f"; still in use and kept: {stayed}" if stayed else "") + "."
