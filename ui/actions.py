@@ -9,6 +9,7 @@ import streamlit as st
 
 from crm_core.db import read_session, write_session
 from crm_core.errors import Conflict, CrmError, Invalid
+from crm_core.kit import numerals
 from ui import run
 from ui.failure import dead_end
 from ui.format import md
@@ -38,6 +39,9 @@ def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: 
     st.session_state.pop("_invalid", None)
     st.session_state.pop("_gate", None)
     st.session_state.pop("_conflict", None)
+    if refused := _not_whole():
+        tell(refused)
+        return None
     try:
         actor = current_actor()
         with write_session() as session:
@@ -59,6 +63,29 @@ def perform(command: Callable[..., T], *args: Any, success: str = "", **kwargs: 
     if success:
         st.session_state.setdefault("_toasts", []).append(("ok", success))
     return result if result is not None else True  # type: ignore[return-value]
+
+
+WHOLE_FIELDS = "_whole_fields"
+"""Where fields of whole numbers note that they are shown: key → label, least and most (ui.components.whole_input)."""
+
+
+def no_whole(typed: float, low: int | None = None, high: int | None = None) -> str:
+    """Why a number that was typed is none that a field of whole numbers takes; empty where it is one."""
+    shown = numerals.written(typed, ",.15g")
+    if typed != int(typed):
+        return f"{shown} is no whole number. Type one without decimals."
+    if low is not None and typed < low:
+        return f"{shown} is too low. Type {numerals.written(low)} or more."
+    return f"{shown} is too high. Type {numerals.written(high)} or less." if high is not None and typed > high else ""
+
+
+def _not_whole() -> str:
+    """Why nothing is saved: a field of whole numbers that is shown holds something else."""
+    for key, (label, low, high) in st.session_state.get(WHOLE_FIELDS, {}).items():
+        typed = st.session_state.get(key)
+        if isinstance(typed, int | float) and (problem := no_whole(typed, low, high)):
+            return f"{label.strip(' *')}: {problem}"
+    return ""
 
 
 def tell(message: str, kind: str = "error") -> None:

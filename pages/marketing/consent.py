@@ -15,6 +15,7 @@ from ui.components.consent_card import basis_input
 from ui.components.consent_file import consent_file_button
 from ui.components.header import empty_state, header
 from ui.components.table import Cell, Column, table
+from ui.components.whole_input import whole_number
 from ui.session import current_actor
 
 COLUMNS = [
@@ -43,15 +44,19 @@ def rules_form() -> None:
             help="Off: everybody who did not decline. Ask a lawyer first; in many countries this is not allowed",
         )
         a, b = st.columns(2)
-        week = a.number_input(
+        week = whole_number(
             "At most, in 7 days",
             1,
             50,
-            value=found.cap_7_days,
+            found.cap_7_days,
+            key=f"cap_7_days_{found.cap_7_days}",
+            place=a,
             disabled=not may,
             help="Marketing messages per person, over all campaigns",
         )
-        month = b.number_input("At most, in 30 days", 1, 100, value=found.cap_30_days, disabled=not may)
+        month = whole_number(
+            "At most, in 30 days", 1, 100, found.cap_30_days, key=f"cap_30_days_{found.cap_30_days}", place=b, disabled=not may
+        )
         a, b = st.columns(2)
         start = a.text_input(
             "Quiet from",

@@ -18,6 +18,7 @@ from ui.components.day_input import day_input
 from ui.components.filter_bar import PARAM as FILTER
 from ui.components.filter_bar import filter_button, filter_from_url, filter_words
 from ui.components.segment_choice import segment_choice
+from ui.components.whole_input import whole_number_or_none
 
 PREFIX = "p_"
 _DAY = PREFIX + "as_of"
@@ -180,17 +181,11 @@ def _back(options: dict[Any, str], text: str) -> Any:
 
 
 def _number(param: Param, before: Any, common: dict[str, Any]) -> Any:
-    whole = param.kind == "int"
-    cast: Any = int if whole else float
-    return st.number_input(
-        param.label,
-        min_value=cast(param.low) if param.low is not None else None,
-        max_value=cast(param.high) if param.high is not None else None,
-        value=cast(before) if before is not None else None,
-        step=1 if whole else None,
-        width=190,
-        **common,
-    )
+    low, high, value = (float(each) if each is not None else None for each in (param.low, param.high, before))
+    if param.kind == "float":
+        return st.number_input(param.label, low, high, value, width=190, **common)
+    least, most, now = (int(each) if each is not None else None for each in (low, high, value))
+    return whole_number_or_none(param.label, least, most, now, width=190, **common)
 
 
 def _date(param: Param, before: Any, common: dict[str, Any]) -> Any:

@@ -20,6 +20,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.day_input import day_input
 from ui.components.parts_clash import Part, clashing, save_parts, saver
+from ui.components.whole_input import whole_number_or_none
 from ui.session import current_actor
 
 
@@ -105,7 +106,9 @@ def person_dialog(person: PersonView) -> None:
     )  # fmt: skip
     st.caption("At most so many open at once; empty means no limit.")
     capacity = {
-        key: column.number_input(label_of(key, plural=True), 0, 10_000, person.capacity.get(key), key=f"pd_cap_{key}_{person.id}")
+        key: whole_number_or_none(
+            label_of(key, plural=True), 0, 10_000, person.capacity.get(key), key=f"pd_cap_{key}_{person.id}", place=column
+        )
         for column, key in zip(st.columns(len(KINDS)), KINDS, strict=True)
     }
     known = {one.id: one.name for one in load(calendars.find)} if current_actor().can("ticket", Action.READ) else {}

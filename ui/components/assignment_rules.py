@@ -19,6 +19,7 @@ from ui.actions import load, perform, show_refusal
 from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.filter_inputs import words_of
 from ui.components.parts_clash import Part, clashing, save_parts, saver
+from ui.components.whole_input import whole_number
 from ui.session import current_actor
 
 HOW = {
@@ -193,8 +194,8 @@ def _how(rule: RuleView | None, method: RouteMethod, entity: str, tag: str) -> d
     )
     skill: dict[str, Any] = {}
     if way != "none":
-        level = columns[1].number_input("At least level", 1, TOP_SKILL, int(asked.get("min") or 1), key=f"ar_level_{tag}")
-        skill = {"min": int(level), **({"field": field} if way == "field" else {})}
+        level = whole_number("At least level", 1, TOP_SKILL, int(asked.get("min") or 1), key=f"ar_level_{tag}", place=columns[1])
+        skill = {"min": level, **({"field": field} if way == "field" else {})}
     if way == "name":
         known = load(people.skill_names)
         options = [*known, *([asked["name"]] if asked.get("name") and asked["name"] not in known else [])]

@@ -16,6 +16,7 @@ from crm_core.vocabulary import Action, FieldKind, Reentry, SurveyKind, TriggerK
 from ui import format as fmt
 from ui.actions import load
 from ui.components.automation_draft import Draft, blank, redraw
+from ui.components.whole_input import whole_number
 from ui.session import current_actor
 
 SHORT = {
@@ -176,7 +177,7 @@ def _date(draft: Draft, trigger: dict[str, Any]) -> None:
         "Begins", list(sides), index=list(sides).index(shown), format_func=lambda one: sides[one], key=f"{draft.tag}_side"
     )
     if where != "on":
-        number = many.number_input("Days", 1, 730, value=abs(days) or 1, key=f"{draft.tag}_days")
+        number = whole_number("Days", 1, 730, abs(days) or 1, key=f"{draft.tag}_days", place=many)
         days = -number if where == "before" else number
     _put(trigger, "days", 0 if where == "on" else days, int(trigger.get("days") or 0))
     yearly = bool(trigger.get("yearly"))
@@ -261,9 +262,9 @@ def limits(draft: Draft, wrong: Wrong) -> None:
         _put(flow, "reentry", chosen, shown)
         if chosen != Reentry.ONCE.value:
             days = int(flow.get("rest_days") or 0)
-            _put(flow, "rest_days", rest.number_input("Not again within days", 0, 3650, value=days, key=f"{draft.tag}_rest"), days)
-        draft.cap = most.number_input(
-            "At most an hour", 1, flow_rules.MOST_AN_HOUR, value=draft.cap, key=f"{draft.tag}_cap",
+            _put(flow, "rest_days", whole_number("Not again within days", 0, 3650, days, key=f"{draft.tag}_rest", place=rest), days)
+        draft.cap = whole_number(
+            "At most an hour", 1, flow_rules.MOST_AN_HOUR, draft.cap, key=f"{draft.tag}_cap", place=most,
             help="More runs within an hour look like a mistake: it pauses and tells you. What imports bring begins at that pace instead",
         )  # fmt: skip
         problem(wrong, "hourly_cap")

@@ -130,7 +130,7 @@ def _limits(actor: Actor) -> Limits:
     if offer_worth.hides_costs(actor):
         return Limits(in_stock)
     least = st.number_input(
-        "Margin at least (%)", min_value=0, max_value=100, value=0, step=5, key="rule_margin", width=170,
+        "Margin at least (%)", min_value=0.0, max_value=100.0, value=0.0, step=5.0, format="%g", key="rule_margin", width=170,
         help="(List price − cost) ÷ list price of what the rule leads to. Above 0, products without a known cost are left out",
     )  # fmt: skip
     return Limits(in_stock, float(least or 0))

@@ -21,6 +21,7 @@ from ui.addresses import absolute
 from ui.components.booked import came_buttons
 from ui.components.rows_clash import begin, grid_of, mine_stay, save_rows
 from ui.components.table import Cell, Column, table
+from ui.components.whole_input import whole_number_or_none
 from ui.navigation import go
 from ui.session import current_actor
 from ui.tones import TONES
@@ -133,8 +134,8 @@ def _terms(page: BookingPage | None, tag: str) -> dict[str, Any]:
     with st.grid(3, min_column_width=150):
         minutes = _choice("Length", pages.LENGTHS, page.minutes if page else 30, f"bp_min_{tag}", _minutes)
         step = _choice("Begins every", pages.STEPS, page.step_minutes if page else 30, f"bp_step_{tag}", _minutes)
-        most = st.number_input(
-            "Most a day", min_value=1, max_value=50, value=page.most_a_day if page else None, step=1, placeholder="No limit", key=f"bp_most_{tag}",
+        most = whole_number_or_none(
+            "Most a day", 1, 50, page.most_a_day if page else None, placeholder="No limit", key=f"bp_most_{tag}",
             help="Meetings of this page per person",
         )  # fmt: skip
         before = _choice("Room before", ROOM, page.before_minutes if page else 0, f"bp_before_{tag}", _minutes)

@@ -17,6 +17,7 @@ from ui.components.letter_parts import body_input, body_typed
 from ui.components.letter_preview import fields_help, flaw_list, shown_for
 from ui.components.letter_start import keep_button, start_button
 from ui.components.parts_clash import SAVED_ELSEWHERE, clashing, forget, save_parts, stands
+from ui.components.whole_input import whole_number
 
 EXAMPLE = """Hello {{first_name|there}},
 
@@ -148,8 +149,8 @@ def _wording(one: dict[str, Any], key: str, place: int | None, *, disabled: bool
         body = body_input(f"{key}_body", one["body"], disabled=disabled)
         weight, drop = one["weight"], False
         if place is not None:
-            weight = st.number_input(
-                "Parts of the audience", 1, 99, value=weight, key=f"{key}_weight", disabled=disabled, width=160,
+            weight = whole_number(
+                "Parts of the audience", 1, 99, weight, key=f"{key}_weight", disabled=disabled, width=160,
                 help="With 1 and 1 each gets half, with 1 and 3 a quarter and three quarters",
             )  # fmt: skip
             drop = st.checkbox("Leave this wording out", value=one["drop"], key=f"{key}_drop", disabled=disabled)

@@ -24,6 +24,7 @@ from ui.cache import cached
 from ui.components.filter_bar import PARAM
 from ui.components.header import Rare
 from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
+from ui.components.whole_input import whole_number
 from ui.navigation import go, page_of
 from ui.session import current_actor
 
@@ -215,8 +216,8 @@ def _rules(row: DialList, tag: str) -> dict[str, Any]:
         with st.grid(2, min_column_width=150):
             begin = st.time_input("From", value=_time(row.from_minute), step=1800, key=f"dl_from_{tag}")
             end = st.time_input("Until", value=_time(row.until_minute), step=1800, key=f"dl_until_{tag}")
-            retry = st.number_input("Not reached: again after (hours)", 1, 240, row.retry_hours, key=f"dl_retry_{tag}")
-            most = st.number_input("Calls per person at most", 1, 10, row.max_attempts, key=f"dl_most_{tag}")
+            retry = whole_number("Not reached: again after (hours)", 1, 240, row.retry_hours, key=f"dl_retry_{tag}")
+            most = whole_number("Calls per person at most", 1, 10, row.max_attempts, key=f"dl_most_{tag}")
         off = load(workspace.days_off)
         working = week.days_in_words(set(range(7)) - off, first=week.first_day(off))
         days = st.toggle(f"{working} only", value=row.weekdays_only, key=f"dl_days_{tag}")

@@ -17,6 +17,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems
 from ui.components.rows_clash import mine_stay, on_page, save_rows, typed_into
 from ui.components.sla_card import minutes_of, span
+from ui.components.whole_input import whole_number
 from ui.session import current_actor
 
 OTHERS = "All other sources"
@@ -132,18 +133,32 @@ def _tasks(may_edit: bool) -> None:
     steps = line[0].toggle(
         "Deals without a next step, after days in their stage:", value=found["steps"], key="nudge_steps", disabled=not may_edit
     )
-    steps_days = line[1].number_input(
-        "Days", 1, 365, int(found["steps_days"]), key="nudge_steps_days", label_visibility="collapsed", disabled=not may_edit
+    steps_days = whole_number(
+        "Days",
+        1,
+        365,
+        int(found["steps_days"]),
+        key="nudge_steps_days",
+        place=line[1],
+        label_visibility="collapsed",
+        disabled=not may_edit,
     )
     line = st.columns([3, 1], vertical_alignment="center")
     leads = line[0].toggle(
         "Leads that nobody has contacted, after days:", value=found["leads"], key="nudge_leads", disabled=not may_edit
     )
-    leads_days = line[1].number_input(
-        "Days ", 1, 365, int(found["leads_days"]), key="nudge_leads_days", label_visibility="collapsed", disabled=not may_edit
+    leads_days = whole_number(
+        "Days ",
+        1,
+        365,
+        int(found["leads_days"]),
+        key="nudge_leads_days",
+        place=line[1],
+        label_visibility="collapsed",
+        disabled=not may_edit,
     )
     if may_edit:
-        values = {"idle": idle, "steps": steps, "steps_days": int(steps_days), "leads": leads, "leads_days": int(leads_days)}
+        values = {"idle": idle, "steps": steps, "steps_days": steps_days, "leads": leads, "leads_days": leads_days}
         st.button("Save", key="save_nudges", on_click=_save_switches, args=(values,))
 
 

@@ -14,6 +14,7 @@ from crm_core.services.admin.imports.sniff import DELIMITERS, ENCODINGS, QUOTES
 from crm_core.vocabulary import FieldKind
 from ui import format as fmt
 from ui.actions import load, perform
+from ui.components.whole_input import whole_number
 from ui.session import current_actor
 
 FACTORS = {
@@ -319,8 +320,14 @@ def _layout(found: desk.Desk) -> None:
                 chosen[name] = cells[n].selectbox(label, keys, index=keys.index(options[name]), format_func=known.__getitem__)
         kinds = runs.importable(current_actor())
         chosen["entity"] = cells[3].selectbox("The rows are", kinds, index=kinds.index(found.run.entity), format_func=_plural)
-        chosen["header_line"] = int(
-            cells[4].number_input("Line of the column names", 0, 100, int(options["header_line"]), help="0: the file has none")
+        chosen["header_line"] = whole_number(
+            "Line of the column names",
+            0,
+            100,
+            int(options["header_line"]),
+            key=f"header_line_{run_id}",
+            place=cells[4],
+            help="0: the file has none",
         )
         if st.form_submit_button("Read the file again", icon=":material/refresh:"):
             perform(runs.relayout, run_id, chosen, drawn=found.run)

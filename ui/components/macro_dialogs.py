@@ -15,6 +15,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.components.entity_form import field_input
 from ui.components.parts_clash import Part, clashing, save_parts, saver
+from ui.components.whole_input import whole_number
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -241,13 +242,13 @@ def _tasks(steps: Sequence[Mapping[str, Any]], tag: str) -> list[dict[str, Any]]
             "For", list(people), index=list(people).index(given["who"]) if given["who"] in people else 0, format_func=lambda one: people[one],
             key=f"mac_task_who_{tag}_{place}",
         )  # fmt: skip
-        number = days.number_input("Due in", 0, macro_work.MOST_DAYS, given["days"], key=f"mac_task_days_{tag}_{place}")
+        number = whole_number("Due in", 0, macro_work.MOST_DAYS, given["days"], key=f"mac_task_days_{tag}_{place}", place=days)
         counted = unit.selectbox(
             "Counted in", list(macro_work.COUNTED), index=list(macro_work.COUNTED).index(given["count"]), format_func=lambda one: macro_work.COUNTED[one],
             key=f"mac_task_unit_{tag}_{place}",
         )  # fmt: skip
         if subject.strip():
-            found.append({**given, "do": "task", "subject": subject, "who": person, "days": int(number), "count": counted})
+            found.append({**given, "do": "task", "subject": subject, "who": person, "days": number, "count": counted})
     if st.button("Add a task", icon=":material/add_task:", type="tertiary", key=f"mac_more_tasks_{tag}"):
         st.session_state[f"_mac_tasks_{tag}"] = count + 1
         st.rerun(scope="fragment")

@@ -14,6 +14,7 @@ from ui import format as fmt
 from ui.actions import load, perform, show_problems, show_refusal
 from ui.addresses import absolute
 from ui.components.parts_clash import Part, clashing, columns_of, named, plainly, save_parts, saver
+from ui.components.whole_input import whole_number
 
 _LABELS = {
     "host": "Mail server (IMAP)", "tls": "Protection", "username": "User name", "secret": "Password", "becomes": "A new message becomes",
@@ -101,9 +102,7 @@ def _server(view: MailboxView | None, get: Any, tag: str) -> dict[str, Any]:
         key=f"mb_tls_{tag}",
     )
     port = get("port", 993) if values["tls"] is get("tls", MailTls.TLS) else _PORTS[values["tls"]]
-    values["port"] = right.number_input(
-        "Port", value=port, min_value=1, max_value=65_535, step=1, key=f"mb_port_{tag}_{values['tls']}"
-    )
+    values["port"] = whole_number("Port", 1, 65_535, port, key=f"mb_port_{tag}_{values['tls']}", place=right)
     left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
     values["username"] = left.text_input(
         "User name", value=get("username", ""), max_chars=254, key=f"mb_user_{tag}", placeholder="support@example.com"
@@ -117,12 +116,11 @@ def _server(view: MailboxView | None, get: Any, tag: str) -> dict[str, Any]:
         values["secret"] = typed
     values["folder"] = right.text_input("Folder", value=get("folder", "INBOX"), max_chars=200, key=f"mb_folder_{tag}")
     if view is None:
-        values["first_days"] = st.number_input(
+        values["first_days"] = whole_number(
             "Days to look back at first",
-            value=1,
-            min_value=0,
-            max_value=mailboxes.MAX_FIRST_DAYS,
-            step=1,
+            0,
+            mailboxes.MAX_FIRST_DAYS,
+            1,
             key=f"mb_days_{tag}",
             help="Older mail stays where it is",
         )

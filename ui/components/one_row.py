@@ -7,7 +7,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from ui import format as fmt
-from ui.components.whole_input import whole_input
+from ui.components.whole_input import whole_input, whole_number
 
 Row = dict[str, Any]
 NEW = -1
@@ -82,10 +82,7 @@ def _place(name: str, what: str, rows: Sequence[Row], at: int) -> int:
     """The place of the row among the others, from 0."""
     last = len(rows) if at == NEW else len(rows) - 1
     usual = last if at == NEW else at
-    return (
-        int(st.number_input("Order", 1, last + 1, usual + 1, step=1, key=f"one_{name}_{at}_place", help=f"1 is the first {what}"))
-        - 1
-    )
+    return whole_number("Order", 1, last + 1, usual + 1, key=f"one_{name}_{at}_place", help=f"1 is the first {what}") - 1
 
 
 def _input(part: Part, value: Any, key: str) -> Any:

@@ -13,6 +13,7 @@ from ui.components.filter_bar import forget_inline, inline_filter
 from ui.components.filter_inputs import words_of
 from ui.components.header import empty_state
 from ui.components.parts_clash import Part, clashing, columns_of, save_parts, saver
+from ui.components.whole_input import whole_number
 from ui.session import current_actor
 
 
@@ -108,8 +109,8 @@ def points_dialog(rule: PointRuleView | None) -> None:
     name = left.text_input("Name *", value=rule.name if rule else "", max_chars=120, key=f"pt_name_{tag}")
     kinds = list(LeadPointKind)
     kind = middle.selectbox("For", kinds, index=kinds.index(rule.kind) if rule else 0, format_func=lambda one: one.label, key=f"pt_kind_{tag}", disabled=rule is not None)  # fmt: skip
-    number = right.number_input("Points *", -1_000, 1_000, rule.points if rule else 10, key=f"pt_points_{tag}")
-    given: dict[str, Any] = {"name": name or "", "kind": kind, "points": int(number)}
+    number = whole_number("Points *", -1_000, 1_000, rule.points if rule else 10, key=f"pt_points_{tag}", place=right)
+    given: dict[str, Any] = {"name": name or "", "kind": kind, "points": number}
     if kind is LeadPointKind.FIT:
         st.markdown("Which leads get them?")
         given["filter"] = inline_filter("lead", f"points_{tag}", rule.filter if rule else None)
@@ -120,9 +121,11 @@ def points_dialog(rule: PointRuleView | None) -> None:
         given["signal"] = columns[0].selectbox(
             "Each time it", options, index=at, format_func=lambda one: point_rules.SIGNALS[one], key=f"pt_signal_{tag}"
         )
-        given["cap"] = columns[1].number_input("At most", 1, 100_000, rule.cap if rule else 30, key=f"pt_cap_{tag}")
-        given["half_life_days"] = columns[2].number_input(
-            "Half of it after days", 1, 3_650, rule.half_life_days if rule else 30, key=f"pt_half_{tag}"
+        given["cap"] = whole_number(
+            "At most", 1, 100_000, (rule.cap if rule else None) or 30, key=f"pt_cap_{tag}", place=columns[1]
+        )
+        given["half_life_days"] = whole_number(
+            "Half of it after days", 1, 3_650, (rule.half_life_days if rule else None) or 30, key=f"pt_half_{tag}", place=columns[2]
         )
     active = st.toggle("Counts", value=rule.is_active if rule else True, key=f"pt_active_{tag}")
     question = f"points_{tag}"
@@ -148,14 +151,18 @@ def _bands(may_edit: bool) -> None:
     for key, letters, label in (("fit", point_rules.LETTERS, "Fit"), ("behaviour", point_rules.DIGITS, "Behaviour")):
         columns = st.columns(3)
         rows[key] = [
-            int(
-                column.number_input(
-                    f"{label} {letters[n]} from", -10_000, 10_000, int(found[key][n]), key=f"band_{key}_{n}", disabled=not may_edit
-                )
+            whole_number(
+                f"{label} {letters[n]} from",
+                -10_000,
+                10_000,
+                int(found[key][n]),
+                key=f"band_{key}_{n}",
+                place=column,
+                disabled=not may_edit,
             )
             for n, column in enumerate(columns)
         ]
-    threshold = st.number_input(
+    threshold = whole_number(
         "Ready for sales from (points in all)",
         -10_000,
         10_000,

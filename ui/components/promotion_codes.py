@@ -14,6 +14,7 @@ from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load, perform, show_refusal
 from ui.components.table import Cell, Column, table
+from ui.components.whole_input import whole_number
 from ui.downloads import asker, table_buttons
 from ui.navigation import go, page_of
 
@@ -86,15 +87,15 @@ def _cells(actor: Actor, row: CodeRow) -> list[Cell]:
 def _give_dialog(promotion_id: int) -> None:
     st.markdown("For a flyer, a fair or a partner: each code works once.")
     purpose = st.text_input("What are they for? *", key="give_purpose", max_chars=120, placeholder="Flyer at the spring fair")
-    count = st.number_input("How many", 1, promotion_codes.MOST, value=100, step=50, key="give_count")
+    count = whole_number("How many", 1, promotion_codes.MOST, 100, step=50, key="give_count")
     if st.button("Make the codes", type="primary", key="give_yes"):
         if (
             perform(
                 promotion_codes.give_out,
                 promotion_id,
-                int(count),
+                count,
                 purpose or "",
-                success=f"{fmt.written(int(count))} codes are ready: take the file.",
+                success=f"{fmt.written(count)} codes are ready: take the file.",
             )
             is not None
         ):

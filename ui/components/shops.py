@@ -17,6 +17,7 @@ from ui.components.message_log import message_log
 from ui.components.parts_clash import Part, clashing, columns_of, named, save_parts, saver
 from ui.components.picker import picker
 from ui.components.table import Cell
+from ui.components.whole_input import whole_number
 from ui.navigation import go
 from ui.session import current_actor
 
@@ -117,11 +118,11 @@ def form_dialog(shop: Shop | None) -> None:
         value=shop.campaign_id if shop else None, title=title,
     )  # fmt: skip
     create = st.toggle("Make products for unknown articles", value=shop.create_products if shop else True, key=f"sh_products_{tag}")
-    minutes = st.number_input(
+    minutes = whole_number(
         "A cart counts as left after (minutes)",
-        min_value=10,
-        max_value=10_080,
-        value=shop.cart_minutes if shop else 60,
+        10,
+        10_080,
+        shop.cart_minutes if shop else 60,
         step=10,
         key=f"sh_cart_{tag}",
     )
@@ -129,7 +130,7 @@ def form_dialog(shop: Shop | None) -> None:
     question = f"shop_{tag}"
     pressed = st.button("Save", type="primary", key=f"sh_save_{tag}", disabled=clashing(question))
     values: dict[str, Any] = {
-        "name": name, "kind": kind, "owner_id": owner, "campaign_id": campaign, "create_products": create, "cart_minutes": int(minutes),
+        "name": name, "kind": kind, "owner_id": owner, "campaign_id": campaign, "create_products": create, "cart_minutes": minutes,
         "is_active": active, **({"secret": secret} if secret else {}),
     }  # fmt: skip
     parts = {

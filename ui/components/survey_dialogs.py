@@ -19,6 +19,7 @@ from ui.components.parts_clash import Part, clashing, named, save_parts, saver
 from ui.components.picker import picker
 from ui.components.survey_questions import forget_questions, questions_editor
 from ui.components.survey_send import HOW
+from ui.components.whole_input import whole_number
 
 HELP = {
     SurveyKind.CSAT: "1 to 5: the share of 4 and 5",
@@ -164,25 +165,34 @@ def _timing(given: Survey, tag: str) -> dict[str, Any]:
         key=f"sv_unit_{tag}",
         disabled=not by_itself,
     )
-    wait = b.number_input("Wait", 0, 2_160, given.wait_hours // UNITS[unit], key=f"sv_wait_{tag}_{unit}", disabled=not by_itself)
+    wait = whole_number(
+        "Wait", 0, 2_160, given.wait_hours // UNITS[unit], key=f"sv_wait_{tag}_{unit}", place=b, disabled=not by_itself
+    )
     ast: Mapping[str, Any] | None = given.filter
     if trigger is not SurveyTrigger.MANUAL:
         entity_key = ENTITY_OF[trigger]
         with st.expander(f"Only about certain {entity_key}s", expanded=bool(ast)):
             ast = inline_filter(entity_key, f"survey_{tag}", ast if given.trigger is trigger else None)
     a, b, c = st.columns(3)
-    sample = a.number_input(
-        "Ask how many of a hundred", 1, 100, given.sample_pct, key=f"sv_sample_{tag}", disabled=trigger is SurveyTrigger.MANUAL
+    sample = whole_number(
+        "Ask how many of a hundred",
+        1,
+        100,
+        given.sample_pct,
+        key=f"sv_sample_{tag}",
+        place=a,
+        disabled=trigger is SurveyTrigger.MANUAL,
     )
-    pause = b.number_input(
+    pause = whole_number(
         "Leave people alone for (days)",
         0,
         365,
         given.cooldown_days,
         key=f"sv_cool_{tag}",
+        place=b,
         help="After any survey, not only this one",
     )
-    expires = c.number_input("The link works for (days)", 1, 180, given.expires_days, key=f"sv_exp_{tag}")
+    expires = whole_number("The link works for (days)", 1, 180, given.expires_days, key=f"sv_exp_{tag}", place=c)
     consent = st.toggle(
         "Only people who agreed to surveys", value=given.needs_consent, key=f"sv_consent_{tag}",
         help="Whoever declined, is blocked or must not be mailed is never asked, whatever stands here",

@@ -4,6 +4,8 @@ from typing import Any
 
 import streamlit as st
 
+from ui.actions import WHOLE_FIELDS, no_whole
+
 
 def whole_input(
     label: str,
@@ -21,12 +23,22 @@ def whole_input(
     typed = place.number_input(label, value=None if value is None else float(value), step=float(step), format="%.15g", **more)
     if typed is None:
         return None
-    if typed != int(typed):
-        place.caption(f":red[{typed!r} is no whole number. Type one without decimals.]")
-    elif low is not None and typed < low:
-        place.caption(f":red[{typed:.15g} is too low. Type {low} or more.]")
-    elif high is not None and typed > high:
-        place.caption(f":red[{typed:.15g} is too high. Type {high} or less.]")
-    else:
-        return int(typed)
-    return float(typed)
+    if problem := no_whole(typed, low, high):
+        place.caption(f":red[{problem}]")
+        return float(typed)
+    return int(typed)
+
+
+def whole_number(label: str, low: int, high: int, value: int, *, key: str, place: Any = st, **more: Any) -> int:
+    """``whole_input`` for what is saved as it stands here: as long as the field shows anything else, ``perform`` refuses with a sentence that names it."""
+    found = whole_number_or_none(label, low, high, value, key=key, place=place, **more)
+    return value if found is None else min(max(found, low), high)
+
+
+def whole_number_or_none(
+    label: str, low: int | None, high: int | None, value: int | None, *, key: str, place: Any = st, **more: Any
+) -> int | None:
+    """``whole_number`` of a field that may be empty."""
+    st.session_state.setdefault(WHOLE_FIELDS, {})[key] = (label, low, high)
+    typed = whole_input(label, value, low=low, high=high, key=key, place=place, **more)
+    return None if typed is None else int(typed)
