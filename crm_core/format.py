@@ -22,7 +22,7 @@ _MARKDOWN = re.compile(
     [\\`*\[\]<$~|@^]                          # means something wherever it stands
     | (?<![^\W_])_ | _(?![^\W_])              # but not within a word
     | (?<=\])\( | !(?=\[)                     # links and pictures
-    | :(?=[^\W\d_]|[+\-]|\w+:|//)            # directives, emoji, addresses; no times of day
+    | :(?=[^\W\d_]|[+\-]|//)                # directives, addresses; no times of day
     | &(?=\#|\w+;)
     | =(?==) | (?<==)=
     | (?:\A|(?<=\A\ ))(?:[=>({]|[#+\-](?=[#+\-=\s]|\Z)|\d+(?=[.)](?:\s|\Z)))  # what begins a line: headings, lists, quotes
@@ -31,8 +31,11 @@ _MARKDOWN = re.compile(
 )
 """What would be read as Markdown. Everything else stays as it is: labels are read aloud with their backslashes."""
 
-_REPLACED = re.compile(r":(?=material/|streamlit:)|(?<!\S)(?:<-?|[->~])(?=(?:[->=]|->)(?!\S))|https?://|www(?=\.)", re.IGNORECASE)
-"""What is turned into an icon, an arrow or a link however it is escaped: something invisible behind it keeps the letters."""
+_REPLACED = re.compile(
+    r":(?=material/|streamlit:|[\w+-]*[a-z+-][\w+-]*:|100:|1234:)|(?<!\S)(?:<-?|[->~])(?=(?:[->=]|->)(?!\S))|https?://|www(?=\.)",
+    re.IGNORECASE,
+)
+"""What is turned into an icon, a smiley, an arrow or a link however it is escaped: something invisible behind it keeps the letters."""
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 

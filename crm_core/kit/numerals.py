@@ -46,6 +46,11 @@ def reader() -> str:
     return _reader.get()
 
 
+def decimal_sign(locale: str) -> str:
+    """What stands before the decimals."""
+    return str(locale_of(locale).number_symbols["latn"]["decimal"])
+
+
 def written(value: Any, spec: str = ",") -> str:
     """``format(value, spec)`` with the separators of the reader: the one way to put a count or a decimal into a sentence of the screen."""
     text, locale = format(value, spec), _reader.get()

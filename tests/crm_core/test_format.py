@@ -31,6 +31,7 @@ READER = SimpleNamespace(locale="en_US", currency="USD", timezone="UTC")
         ("See https://evil.example", "See https\\://\u2060evil.example"),
         ("HTTP://e.example www.e.example", "HTTP\\://\u2060e.example www\u2060.e.example"),
         ("wwwhat https", "wwwhat https"),
+        (":smile: 10:30:45 1:100:", ":\u2060smile: 10:30:45 1:\u2060100:"),
         ("\u202egnp.exe\nx", "gnp.exe x"),
         ("שלום", "\u2068שלום\u2069"),
     ],

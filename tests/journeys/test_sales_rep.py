@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from crm_core.db import write_session
+from crm_core.models import User
 from crm_core.services.booking import tokens
 from tests.journeys.looks import one, row
 
@@ -114,6 +116,22 @@ def test_losing_a_deal_needs_a_reason_and_who_won_it(demo_app, tab, rep):
     expect(dialog.get_by_text("Please say why the deal was lost.").first).to_be_visible()
     expect(dialog.get_by_text("Please say who won it").first).to_be_visible()
     assert one("select outcome from deal where id = :id", id=deal.id) == "open"
+
+
+def test_an_amount_is_typed_as_its_reader_writes_it(demo_app, tab, rep):
+    deal = open_deal(rep, "Prospecting")
+    with write_session() as session:
+        session.get(User, rep).locale = "de_DE"
+    page = tab(demo_app, rep).open(f"/deal?id={deal.id}")
+    page.page.locator(".st-key-edit button").click()
+    amount = page.page.get_by_role("dialog").get_by_label("Amount")
+    amount.select_text()
+    page.page.keyboard.type("1.234,5")
+    amount.press("Tab")
+    page.page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    eventually(page, lambda: one("select amount_minor from deal where id = :id", id=deal.id), 123_450)
+    with write_session() as session:
+        session.get(User, rep).locale = None
 
 
 def test_a_search_stays_in_the_address_survives_a_reload_and_is_there_on_the_way_back(demo_app, tab, rep):

@@ -40,3 +40,25 @@ def test_what_a_form_gives_on_is_refused_with_a_sentence(cast):
     assert "must be a whole number" in refused.value.message
     with read_session() as session:
         assert session.get(Account, account.id).employees == 7
+
+
+def saving():
+    import streamlit as st
+
+    from ui.actions import perform, show_problems
+    from ui.components.whole_input import whole_number
+
+    st.text(whole_number("Points *", 0, 100, 5, key="points"))
+    if st.button("Save", key="save"):
+        perform(lambda session, actor: 1 / 0)
+        show_problems()
+
+
+def test_nothing_is_saved_while_a_field_of_whole_numbers_shows_decimals():
+    app = AppTest.from_function(saving).run()
+    app.number_input(key="points").set_value(2.5)
+    app.button(key="save").click().run()
+    assert (
+        app.error[0].value == "Points: 2.5 is no whole number. Type one without decimals."
+        and app.number_input(key="points").value == 2.5
+    )

@@ -78,7 +78,7 @@ def _ready(actor: Actor, campaign_id: int, plan: CampaignPlan) -> None:
                 )
             return
         receive = funnel_of(campaign_id).receive
-        st.markdown(f":material/rocket_launch: Ready: **{receive:,}** people will be addressed.", width="stretch")
+        st.markdown(f":material/rocket_launch: Ready: **{fmt.written(receive)}** people will be addressed.", width="stretch")
         if st.button("Launch …", type="primary", key="launch"):
             _launch_dialog(campaign_id, found.advice)
 
@@ -88,8 +88,8 @@ def _launch_dialog(campaign_id: int, advice: list[str]) -> None:
     actor = current_actor()
     plan, found = load(plans.get, campaign_id), funnel_of(campaign_id)
     named = ", ".join(way.outlet.label.lower() for way in load(found_of, campaign_id))
-    held = f" {found.held_out:,} more are held out by chance and get nothing." if found.held_out else ""
-    st.markdown(f"**{found.receive:,}** people will be addressed by {fmt.md(named)}.{held}")
+    held = f" {fmt.written(found.held_out)} more are held out by chance and get nothing." if found.held_out else ""
+    st.markdown(f"**{fmt.written(found.receive)}** people will be addressed by {fmt.md(named)}.{held}")
     if unsaved(campaign_id):
         st.warning(
             "What you typed into the letter is not saved: the letter goes out as it was saved last.", icon=":material/edit_note:"
@@ -143,7 +143,7 @@ def _progress(campaign_id: int, may_edit: bool, drawn: PlanState) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small"):
                 st.badge(plan.state.label, color=TONES[plan.state])  # type: ignore[arg-type]
-                words = f"**{found.out:,}** of {fmt.plural(found.total, 'message')} out"
+                words = f"**{fmt.written(found.out)}** of {fmt.plural(found.total, 'message')} out"
                 if not found.out:
                     st.markdown(words, width="content")
                 elif st.button(words, icon=":material/list:", key="sent_out", type="tertiary"):
@@ -180,7 +180,7 @@ def _numbers(campaign_id: int, found: sending.Progress) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="sending_behind"):
         for count, words, wanted in numbers:
             key = f"sending_{wanted.what}_{wanted.reason}"
-            if count and st.button(fmt.md(f"{count:,} {words}"), icon=":material/list:", key=key, type="tertiary"):
+            if count and st.button(fmt.md(f"{fmt.written(count)} {words}"), icon=":material/list:", key=key, type="tertiary"):
                 _show(campaign_id, wanted)
 
 

@@ -112,7 +112,9 @@ def figures_lists(actor: Actor, campaign_id: int) -> None:
     st.caption("Leads, deals and orders are attributed by the campaign named on the record.")
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small", key="figures_behind"):
         for count, words, wanted in people:  # a link to the page one is on would look like the one that is open
-            if count and st.button(f"{count:,} {words}", icon=":material/list:", key=f"behind_{wanted.what}", type="tertiary"):
+            if count and st.button(
+                f"{fmt.written(count)} {words}", icon=":material/list:", key=f"behind_{wanted.what}", type="tertiary"
+            ):
                 go("campaign", id=campaign_id, **params_of(wanted))
         for key, label, ast, value in behind:
             if value:
@@ -178,12 +180,12 @@ def _counted(campaign_id: int, wanted: Slice) -> tuple[list[MemberRow], int]:
     """Those whom a number of the results counts, with what narrows the list down and the way back."""
     found = load(outcomes.members, campaign_id, wanted, page=_page(), size=SIZE)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":material/filter_alt: {fmt.md(_of(wanted))}: **{found.total:,}**", width="content")
+        st.markdown(f":material/filter_alt: {fmt.md(_of(wanted))}: **{fmt.written(found.total)}**", width="content")
         st.button("Show everybody", icon=":material/close:", key="members_everybody", type="tertiary", on_click=_everybody)
     if not found.total and not found.hidden:
         st.caption("Nobody is counted here.")
     if found.hidden:
-        st.caption(f"{found.hidden:,} more are counted, who are not shared with you, or in the bin.")
+        st.caption(f"{fmt.written(found.hidden)} more are counted, who are not shared with you, or in the bin.")
     return found.rows, found.total
 
 
@@ -302,11 +304,11 @@ def _add_view(campaign_id: int, entity_key: str) -> None:
     st.caption(
         f"{fmt.plural(count, 'record')} that you may see match now. People who join the view later are not added by themselves."
     )
-    if st.button(f"Add {count:,}", type="primary", key="add_view_yes", disabled=count == 0):
+    if st.button(f"Add {fmt.written(count)}", type="primary", key="add_view_yes", disabled=count == 0):
         result = perform(campaigns.add_matching, campaign_id, entity_key, query)
         if result is not None:
             st.session_state.setdefault("_toasts", []).append(
-                ("ok", fmt.md(f"{result[0]:,} added, {result[1]:,} were in already."))
+                ("ok", fmt.md(f"{fmt.written(result[0])} added, {fmt.written(result[1])} were in already."))
             )
             st.rerun()
         show_problems()

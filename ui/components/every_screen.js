@@ -13,6 +13,7 @@ let opener = null
 let open = false
 let here = ""
 let moved = 0
+let decimal = "."
 
 const topmost = () => [...document.querySelectorAll(SIGNED)].pop()
 const seen = (el) => el.getClientRects().length > 0
@@ -23,6 +24,7 @@ const bare = (key) => key.replace(/(_\d+)+$/, "")
 
 export default function (component) {
   if (component.data.query !== null) answer = component.data
+  if (component.data.decimal) decimal = component.data.decimal
   if (!window.rapportEveryScreen) {
     window.rapportEveryScreen = true
     here = window.location.pathname + window.location.search
@@ -30,13 +32,36 @@ export default function (component) {
     document.documentElement.addEventListener("keydown", oneScope)
     document.documentElement.addEventListener("keydown", leaveField, { capture: true })
     document.addEventListener("focusin", (event) => { remember(event.target); before(event.composedPath()[0]) })
+    for (const kind of ["beforeinput", "paste"]) document.addEventListener(kind, withComma, true)
     new MutationObserver(changed).observe(document.body, { childList: true, subtree: true })
     changed()
   }
   searched()
 }
 
+// A browser that is not set to the reader's country drops the comma in a field of numbers without a word, and 1,5 becomes 15.
+function withComma(event) {
+  const field = event.composedPath()[0]
+  if (decimal !== "," || field.type !== "number" || field.tagName !== "INPUT") return
+  const text = (event.type === "paste" ? event.clipboardData?.getData("text") : event.data)?.trim()
+  if (!text?.includes(",") || (event.type === "beforeinput" && event.inputType !== "insertText")) return
+  const number = text.replace(/[.\s’']/g, "").replace(",", ".")
+  if (!/^[-−+]?\d*\.\d*$/.test(number)) return // what is no number is left to the browser
+  event.preventDefault()
+  if (text === "," && field.value.includes(".")) field.select() // the points before it stood between thousands
+  const before = text === "," && field.value.includes(".") ? field.value.replaceAll(".", "") : ""
+  document.execCommand("insertText", false, before + number.replace("−", "-"))
+}
+
+// Labels are Markdown, and what names people gave keeps its letters by backslashes. They aren't drawn, but Streamlit gives them to screen readers.
+function spoken() {
+  for (const el of document.querySelectorAll('[aria-label*="\\\\"]')) {
+    el.setAttribute("aria-label", el.getAttribute("aria-label").replace(/\\([!-/:-@[-`{-~])/g, "$1"))
+  }
+}
+
 function changed() {
+  spoken()
   const dialog = topmost()
   if (dialog) greet(dialog)
   for (const question of document.querySelectorAll(QUESTIONS)) ask(question)

@@ -54,7 +54,9 @@ def test_days_are_read_as_people_write_them(text, days):
 
 def test_a_day_that_does_not_suit_is_said_and_the_plan_waits_for_one_that_does():
     wishes = Wishes("Ida", hours="Tue 9-12", zones=("Europe/Berlin",))
-    assert may_reach(wishes, Way.CALL, NINE_UTC).reasons == ("It is 10:00 where they are on Wednesday; the best time is Tue 9-12.",)
+    assert may_reach(wishes, Way.CALL, NINE_UTC).reasons == (
+        "It is 10:00 AM where they are on Wednesday; the best time is Tue 9-12.",
+    )
     assert next_time(wishes, NINE_UTC) == datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
 
 
@@ -63,7 +65,7 @@ def test_the_hour_is_that_of_the_person_not_of_the_caller():
     new_york = Wishes("Ida", hours="09:00-12:00", zones=("America/New_York",))
     assert may_reach(berlin, Way.CALL, NINE_UTC).verdict is Verdict.YES
     answer = may_reach(new_york, Way.CALL, NINE_UTC)
-    assert (answer.verdict, answer.reasons) == (Verdict.THINK, ("It is 04:00 where they are; the best time is 09:00-12:00.",))
+    assert (answer.verdict, answer.reasons) == (Verdict.THINK, ("It is 4:00 AM where they are; the best time is 09:00-12:00.",))
     assert may_reach(new_york, Way.EMAIL, NINE_UTC).verdict is Verdict.YES, "an e-mail waits"
 
 
