@@ -7,6 +7,7 @@ from sqlmodel import Session, select
 
 from crm_core.access.levels import merged
 from crm_core.errors import NotPermitted
+from crm_core.kit import week
 from crm_core.models import Organisation, Role, RoleFieldMask, RolePermission, User, UserRole
 from crm_core.vocabulary import Action, FieldLevel, Scope, Via
 
@@ -49,6 +50,8 @@ class Actor:
     timezone: str = "UTC"
     locale: str = "en_US"
     currency: str = "USD"
+    first_weekday: int = 0
+    """With which weekday the weeks of the workspace begin, Monday 0: the first working day after its days off."""
 
     def scopes(self, entity: str, action: Action) -> frozenset[Scope]:
         """How far the verb reaches; empty when it is not granted."""
@@ -134,4 +137,5 @@ def load(session: Session, user_id: int, *, via: Via = Via.SCREEN, session_id: i
         timezone=user.timezone or (organisation.timezone if organisation else "UTC"),
         locale=user.locale or (organisation.locale if organisation else "en_US"),
         currency=organisation.currency if organisation else "USD",
+        first_weekday=week.first_day(week.days_off(organisation.working_hours)) if organisation else 0,
     )

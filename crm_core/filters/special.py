@@ -124,7 +124,7 @@ def _within(node: Happened, within: Any, context: Context) -> Happened:
     if within in (None, ""):
         return node
     text = str(within)
-    day = relative_day(text, context.today)
+    day = relative_day(text, context.today, context.actor.first_weekday)
     if day is None or day > context.today:
         raise Invalid("An event is counted since a day such as -90d or start_of_year.")
     return replace(node, since=context.start_of(day))

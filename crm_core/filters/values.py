@@ -75,7 +75,7 @@ class Maker:
         if isinstance(value, datetime):
             return None
         text = str(value).strip()
-        relative = relative_day(text, self.context.today)
+        relative = relative_day(text, self.context.today, self.context.actor.first_weekday)
         if relative is not None:
             return relative
         try:
@@ -124,12 +124,13 @@ class Maker:
         raise Invalid(f"“{self.spec.label}” can't be compared with {value}.")
 
 
-def relative_day(text: str, today: date) -> date | None:
-    """The day that ``today``, ``-90d``, ``+2w``, ``-3m``, ``-1y`` or ``start_of_month`` means; None for anything else."""
+def relative_day(text: str, today: date, first_weekday: int = 0) -> date | None:
+    """The day that ``today``, ``-90d``, ``+2w``, ``-3m``, ``-1y`` or ``start_of_month`` means; None for anything else. Weeks begin with
+    ``first_weekday``, Monday 0."""
     if text in _ANCHORS:
         return {
             "today": today,
-            "start_of_week": today - timedelta(days=today.weekday()),
+            "start_of_week": today - timedelta(days=(today.weekday() - first_weekday) % 7),
             "start_of_month": today.replace(day=1),
             "start_of_quarter": today.replace(month=(today.month - 1) // 3 * 3 + 1, day=1),
             "start_of_year": today.replace(month=1, day=1),

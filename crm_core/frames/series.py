@@ -21,7 +21,7 @@ from crm_core.summary_marks import bounds, zone_of
 from crm_core.vocabulary import SOLD, Action, StageKind
 
 Grain = Literal["day", "week", "month"]
-FREQ: dict[str, str] = {"day": "D", "week": "W-MON", "month": "MS"}
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 _LEADS: Any = Lead.__table__  # type: ignore[attr-defined]
 _TICKETS: Any = Ticket.__table__  # type: ignore[attr-defined]
@@ -149,7 +149,7 @@ def series(
     session: Session, actor: Actor, key: str, *, grain: Grain, until: date, since: date | None = None, choice: Choice | None = None,
     rule: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """SERIES: ds (first day of each day, week from Monday, or month) and y (major units for money).
+    """SERIES: ds (first day of each day, week of the workspace, or month) and y (major units for money).
 
     From the first period with a record (or the first whole one from ``since``) to the last that is over by the evening of ``until``. A
     period without a record is a zero: nothing was sold. Empty without any record.
@@ -159,7 +159,12 @@ def series(
     daily = _by_day(session, frame)
     if found.money:
         daily = daily / 10 ** exponent(actor.currency)
-    return _regular(daily, grain, until, since)
+    return _regular(daily, grain, until, since, actor.first_weekday)
+
+
+def freq(grain: Grain, first_weekday: int) -> str:
+    """The pandas frequency of the first days of a grain."""
+    return {"day": "D", "week": f"W-{_WEEKDAYS[first_weekday]}", "month": "MS"}[grain]
 
 
 def _by_day(session: Session, frame: pd.DataFrame) -> pd.Series:
@@ -170,32 +175,32 @@ def _by_day(session: Session, frame: pd.DataFrame) -> pd.Series:
     return summed.astype(float).sort_index()
 
 
-def _regular(daily: pd.Series, grain: Grain, until: date, since: date | None) -> pd.DataFrame:
+def _regular(daily: pd.Series, grain: Grain, until: date, since: date | None, first_weekday: int) -> pd.DataFrame:
     if daily.empty:
         return pd.DataFrame({"ds": pd.to_datetime([]), "y": pd.Series(dtype=float)})
     last = pd.Timestamp(until)
     daily = daily[daily.index <= last]
-    starts = _starts(pd.DatetimeIndex(daily.index), grain)
+    starts = _starts(pd.DatetimeIndex(daily.index), grain, first_weekday)
     periods = daily.groupby(starts).sum()
     first = (
-        max(periods.index[0], _first_whole(since, grain))
+        max(periods.index[0], _first_whole(since, grain, first_weekday))
         if since and len(periods)
         else (periods.index[0] if len(periods) else last)
     )
-    whole = pd.date_range(first, last, freq=FREQ[grain])
+    whole = pd.date_range(first, last, freq=freq(grain, first_weekday))
     whole = whole[[_end(start, grain) <= last for start in whole]]
     return pd.DataFrame({"ds": whole, "y": periods.reindex(whole, fill_value=0.0).to_numpy(dtype=float)})
 
 
-def _starts(days: pd.DatetimeIndex, grain: Grain) -> pd.DatetimeIndex:
+def _starts(days: pd.DatetimeIndex, grain: Grain, first_weekday: int) -> pd.DatetimeIndex:
     if grain == "week":
-        return days - pd.to_timedelta(days.weekday, unit="D")
+        return days - pd.to_timedelta((days.weekday - first_weekday) % 7, unit="D")
     return days.to_period("M").to_timestamp() if grain == "month" else days
 
 
-def _first_whole(since: date, grain: Grain) -> pd.Timestamp:
-    start = _starts(pd.DatetimeIndex([pd.Timestamp(since)]), grain)[0]
-    return start if start == pd.Timestamp(since) else start + pd.tseries.frequencies.to_offset(FREQ[grain])
+def _first_whole(since: date, grain: Grain, first_weekday: int) -> pd.Timestamp:
+    start = _starts(pd.DatetimeIndex([pd.Timestamp(since)]), grain, first_weekday)[0]
+    return start if start == pd.Timestamp(since) else start + pd.tseries.frequencies.to_offset(freq(grain, first_weekday))
 
 
 def _end(start: pd.Timestamp, grain: Grain) -> pd.Timestamp:

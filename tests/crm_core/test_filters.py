@@ -224,5 +224,8 @@ def test_relative_days():
     assert relative_day("-1m", today) == date(2025, 2, 28)
     assert relative_day("start_of_quarter", today) == date(2025, 1, 1)
     assert relative_day("start_of_week", today) == today - timedelta(days=today.weekday())
+    assert relative_day("start_of_week", today, 6) == date(2025, 3, 30) and relative_day(
+        "start_of_week", date(2025, 3, 30), 6
+    ) == date(2025, 3, 30)
     assert relative_day("+1y", date(2024, 2, 29)) == date(2025, 2, 28)
     assert relative_day("soon", today) is None

@@ -161,7 +161,7 @@ def _steps(
     zone = filters.Context(actor).zone
     first, last = (value.astimezone(zone).date() if isinstance(value, datetime) else value for value in ends)
     steps: list[tuple[date, date]] = []
-    day = _begin(first, grain)
+    day = _begin(first, grain, actor.first_weekday)
     while day <= last:
         following = _next(day, grain)
         steps.append((day, following - timedelta(days=1)))
@@ -171,10 +171,10 @@ def _steps(
     return tuple(steps)
 
 
-def _begin(day: date, grain: Grain) -> date:
+def _begin(day: date, grain: Grain, first_weekday: int) -> date:
     if grain is Grain.DAY:
         return day
-    return day - timedelta(days=day.weekday()) if grain is Grain.WEEK else unit_start(day, _MONTHS[grain])
+    return day - timedelta(days=(day.weekday() - first_weekday) % 7) if grain is Grain.WEEK else unit_start(day, _MONTHS[grain])
 
 
 def _next(day: date, grain: Grain) -> date:

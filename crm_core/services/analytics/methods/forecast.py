@@ -80,7 +80,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     found = forecast(
         data,
         horizon=params["horizon"],
-        freq=frames.FREQ[params["grain"]],
+        freq=frames.freq(params["grain"], actor.first_weekday),
         methods=COMPETING,
         level=float(params["level"]),
         holidays=params["holidays"] or None,
@@ -104,7 +104,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
         warnings=[*found.advice[1:], *_ignored(params, frames)],
         missing=missing,
         sql=sql_of(session, frames.query(session, actor, params["series"], choice, until, params["filter"])),
-        python=_snippet(params, frames.FREQ[params["grain"]]),
+        python=_snippet(params, frames.freq(params["grain"], actor.first_weekday)),
     )  # fmt: skip
 
 

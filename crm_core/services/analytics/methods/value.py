@@ -1,7 +1,8 @@
 """Churn and lifetime value of customers without a contract: who will buy again, what that is worth, and how cohorts fade."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
@@ -31,7 +32,7 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     from crm_core.frames.read import sql_of
     from ml import lifetime
 
-    moment, weeks = as_of - timedelta(microseconds=1), float(params["silence"])
+    moment, weeks = _by_the_clock(as_of - timedelta(microseconds=1), actor), float(params["silence"])
     orders, query, left_out = _orders(session, actor, params, as_of)
     report(0.15, "Fitting how often customers buy")
     table = lifetime.summary(orders, as_of=moment)
@@ -59,6 +60,11 @@ def _compute(session: Session, actor: Actor, params: dict[str, Any], as_of: date
     )
 
 
+def _by_the_clock(moment: datetime, actor: Actor) -> datetime:
+    """What the actor's clock shows, called UTC: the maths reckon days and months in that, and figures belong to the days of their reader."""
+    return moment.astimezone(ZoneInfo(actor.timezone)).replace(tzinfo=UTC)
+
+
 def _orders(session: Session, actor: Actor, params: dict[str, Any], as_of: datetime) -> tuple["pd.DataFrame", Any, list[str]]:
     """Orders of the chosen customers, refunds beyond an order as nothing; the SELECT, and what was left out."""
     from crm_core.frames import customers as customer_frames
@@ -67,6 +73,7 @@ def _orders(session: Session, actor: Actor, params: dict[str, Any], as_of: datet
 
     customer = params["customer"]
     found = orders(session, actor, customer=customer, until=as_of)
+    found["ordered_at"] = found["ordered_at"].dt.tz_convert(actor.timezone).dt.tz_localize(None).dt.tz_localize("UTC")
     people = customer_frames.customers(session, actor, customer, rule=params["filter"], now=as_of)
     kept = found[found["customer_id"].isin(people["customer_id"])]
     if kept.empty:

@@ -1,5 +1,6 @@
 """The forecast of a series and the outlook of a period: whose rows, which days, refusals, and a record that is fair."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
@@ -49,6 +50,10 @@ def test_a_series_holds_the_askers_own_orders_of_whole_weeks_only(cast):
     assert len(mine.tables["forecast"]) == 8 and mine.summary["until"] == "2026-03-17"
     everybody = ask("forecast", cast["root"], TODAY, series="order_revenue", grain="week", horizon=8).tables["history"]
     assert sorted(set(everybody["y"])) == [2_000.0, 4_000.0]
+    from_sunday = ask("forecast", replace(cast["root"], first_weekday=6), TODAY, series="orders", grain="week", horizon=8).tables[
+        "history"
+    ]
+    assert set(from_sunday["ds"].dt.day_name()) == {"Sunday"} and from_sunday["ds"].max() == pd.Timestamp(2026, 3, 8)
     only = ask("forecast", cast["root"], TODAY, series="orders", grain="week", horizon=8, owner=cast["charlie"].user_id)
     assert set(only.tables["history"]["y"]) == {2.0}
 

@@ -1,5 +1,6 @@
 """Churn and lifetime value: the published fit through orders of the app, whose customers, cohorts, and tasks for owners."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from crm_core.kit import clock
 from crm_core.models import Contact, Order, Task
 from crm_core.services import bulk
 from crm_core.services.analytics import cohorts, follow_ups
+from crm_core.services.analytics.methods import value
 from crm_core.vocabulary import OrderStatus
 from ml.errors import DataError
 from tests.crm_core.services.analytics.methods.asking import ask
@@ -123,6 +125,11 @@ def test_the_people_behind_a_cell_are_those_that_the_table_counts(cast):
     assert members(cast["alice"], age=2, active=True) == [again]
     assert members(cast["root"], age=2, active=True, until=date(2025, 3, 30)) == [again]
     assert members(cast["root"], period="quarter", age=1, active=True) == []
+    new_york = replace(cast["root"], timezone="America/New_York")  # the first of January and of March are the evenings before there
+    assert members(new_york) == [again, other] and members(new_york, age=1, active=True) == [again]
+    with read_session() as session:
+        found, *_ = value._orders(session, new_york, {"customer": "contact", "filter": None}, datetime(2025, 4, 2, tzinfo=UTC))
+    assert sorted(found["ordered_at"].dt.strftime("%m-%d")) == ["01-14", "01-30", "02-27", "02-28", "03-30", "12-31"]
     for wrong in ({"period": "day"}, {"age": 0}):
         with pytest.raises(Invalid):
             members(cast["root"], **wrong)
