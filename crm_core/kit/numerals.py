@@ -185,31 +185,6 @@ def on_axis(value: float, locale: str, code: str | None, short: bool) -> str:
 
 
 @lru_cache(maxsize=64)
-def around_amounts(code: str, locale: str) -> tuple[str, str]:
-    """What stands before and after an amount: ``("€", "")``, ``("", " €")``."""
-    written = money(Decimal(1), code, 0, locale)
-    start, end = _digits_between(written)
-    return written[:start], written[end:]
-
-
-@lru_cache(maxsize=64)
-def short_sizes(locale: str) -> tuple[tuple[int, str], ...]:
-    """By what large numbers are divided and what is written behind them then, the largest first; thousands are ``Tsd.`` where German writes them in full."""
-    known: Any = locale_of(locale).compact_decimal_formats
-    short, long = (known[width]["other"] if width in known else {} for width in ("short", "long"))
-    own = {1_000: " Tsd."} if locale.startswith("de") else {}
-    found = [(size, own.get(size) or _behind(short, size) or _behind(long, size)) for size in (10**9, 10**6, 10**3)]
-    return tuple((size, words) for size, words in found if words)
-
-
-def _behind(patterns: Any, size: int) -> str:
-    """What a locale writes behind a number that was divided by ``size``; empty where it divides otherwise."""
-    rule = patterns.get(str(size))
-    pattern = rule.pattern if rule is not None else ""
-    return pattern[1:].replace("'", "") if pattern.startswith("0") and pattern.strip("0") and not pattern.startswith("00") else ""
-
-
-@lru_cache(maxsize=64)
 def months(locale: str) -> tuple[str, ...]:
     """The short names of the twelve months."""
     return tuple(locale_of(locale).months["format"]["abbreviated"][n] for n in range(1, 13))

@@ -204,6 +204,13 @@ def in_english(value: float, short: bool) -> str:
     return f"{value / size:,.10g}{letter}"
 
 
+def nice_step(low: float, high: float, count: int) -> float:
+    """A round number of which about ``count`` lead from ``low`` to ``high``."""
+    rough = (high - low) / count
+    power = 10.0 ** np.floor(np.log10(rough))
+    return float(next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough * 0.999))
+
+
 def compact_ticks(low: float, high: float, *, written: Written = in_english, count: int = 5) -> dict[str, Any]:
     """Ticks of an axis from zero (or from ``low``, where that is below it) to ``high``, written as people write amounts: ``€20K``, never ``€20k``.
 
@@ -224,9 +231,7 @@ def compact_ticks(low: float, high: float, *, written: Written = in_english, cou
     low, high = min(0.0, low), max(0.0, high)
     if not np.isfinite(high - low) or high == low:
         return {}
-    rough = (high - low) / count
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough * 0.999)
+    step = nice_step(low, high, count)
     short = max(high, -low) >= SHORTER
     values = [float(at * step) for at in range(int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9)) + 1)]
     return {"tickmode": "array", "tickvals": values, "ticktext": [written(value, short) for value in values]}

@@ -1,4 +1,4 @@
-"""The axes of charts in tiles: short where they can be, and never a letter behind nought."""
+"""The axes of charts in tiles, in the words of their reader."""
 
 from dataclasses import replace
 
@@ -10,30 +10,49 @@ from crm_core.vocabulary import FieldKind, TileChart
 from ui.components.tile_charts import by_group, of_pivot
 
 
-def axis(actor, *amounts):
+def axis(actor, *amounts, metric="open_pipeline"):
+    """The labels of an axis, which lie on it step by step."""
     parts = [Part(n, f"Group {n}", amount, 30, {}) for n, amount in enumerate(amounts)]
-    return by_group(actor, "open_pipeline", parts, TileChart.BARS)["xAxis"]["axisLabel"]
+    return labels_of(by_group(actor, metric, parts, TileChart.BARS)["xAxis"])
 
 
-def test_an_axis_in_thousands_does_not_write_nought_with_their_letter(cast):
-    label = axis(cast["alice"], 9_000_000, 0)
-    assert label["formatter"].endswith("{value}K") and not label["showMinLabel"]
+def labels_of(axes):
+    values, words = axes
+    assert round((values["max"] - values["min"]) / values["interval"]) == len(words["data"]) - 1
+    return words["data"]
 
 
-@pytest.mark.parametrize("amounts", [(900_00, 0), (9_000_000, -4_000_000)])
-def test_an_axis_with_small_amounts_or_with_nought_in_its_middle_is_written_in_full(cast, amounts):
-    label = axis(cast["alice"], *amounts)
-    assert label["formatter"].endswith("{value}") and label["showMinLabel"]
+@pytest.mark.parametrize(
+    ("locale", "currency", "amounts", "labels"),
+    [
+        ("en_US", "USD", (9_000_000, 0), ["$0", "$25K", "$50K", "$75K", "$100K"]),
+        ("en_US", "USD", (9_000_000, -4_000_000), ["-$50K", "$0", "$50K", "$100K"]),
+        ("de_DE", "EUR", (9_000_000, 0), ["0\xa0€", "25.000\xa0€", "50.000\xa0€", "75.000\xa0€", "100.000\xa0€"]),
+        ("de_DE", "EUR", (900_00, 0), ["0\xa0€", "250\xa0€", "500\xa0€", "750\xa0€", "1.000\xa0€"]),
+        ("de_DE", "EUR", (900_000_000,), ["0\xa0€", "2,5\xa0Mio.\xa0€", "5\xa0Mio.\xa0€", "7,5\xa0Mio.\xa0€", "10\xa0Mio.\xa0€"]),
+    ],
+)
+def test_an_axis_speaks_the_language_of_the_reader(cast, locale, currency, amounts, labels):
+    """ECharts would group thousands by commas, which are decimals in German."""
+    assert axis(replace(cast["alice"], locale=locale, currency=currency), *amounts) == labels
 
 
-def test_an_axis_speaks_the_language_of_the_reader(cast):
-    """ECharts groups thousands by commas, which are decimals in German: no label may reach a thousand or have decimals there."""
-    german = replace(cast["alice"], locale="de_DE", currency="EUR")
-    assert axis(german, 9_000_000, 0)["formatter"] == "{value} Tsd.\xa0€"
-    assert axis(german, 150_000, -100_000)["formatter"] == "{value} Tsd.\xa0€"
-    assert axis(german, 900_000_000)["formatter"] == "{value}\xa0Mio.\xa0€"
-    parts = [Part(1, "Group", 300_000_000, 30, {})]
-    assert by_group(german, "open_pipeline", parts, TileChart.BARS)["xAxis"]["minInterval"] == 1
+@pytest.mark.parametrize(
+    ("metric", "value", "labels"),
+    [
+        ("open_tickets", 999, ["0", "250", "500", "750", "1.000"]),
+        ("open_tickets", 3, ["0", "1", "2", "3"]),
+        ("first_response", 9_000, ["0 h", "1 h", "2 h", "3 h"]),
+        ("first_response", 3_600, ["0 h", "0,25 h", "0,5 h", "0,75 h", "1 h"]),
+        ("sales_cycle", 9.5, ["0 d", "2,5 d", "5 d", "7,5 d", "10 d"]),
+        ("campaign_return", 15, ["0%", "500%", "1.000%", "1.500%"]),
+        ("win_rate", 0.2, ["0%", "25%", "50%", "75%", "100%"]),
+        ("win_rate", None, ["0%", "25%", "50%", "75%", "100%"]),
+        ("open_tickets", None, ["0", "1"]),
+    ],
+)
+def test_every_unit_has_its_labels(cast, metric, value, labels):
+    assert axis(replace(cast["alice"], locale="de_DE"), value, metric=metric) == labels
 
 
 def test_the_axis_of_stacked_bars_reaches_to_what_they_add_up_to(cast):
@@ -51,5 +70,5 @@ def test_the_axis_of_stacked_bars_reaches_to_what_they_add_up_to(cast):
         "Row",
         "Column",
     )
-    labels = [of_pivot(german, pivot, chart)["xAxis"]["axisLabel"]["formatter"] for chart in (TileChart.STACKED, TileChart.BARS)]
-    assert labels == ["{value} Tsd.\xa0€", "{value}\xa0€"]
+    last = [labels_of(of_pivot(german, pivot, chart)["xAxis"])[-1] for chart in (TileChart.STACKED, TileChart.BARS)]
+    assert last == ["1.500\xa0€", "400\xa0€"]

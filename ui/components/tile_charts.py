@@ -16,6 +16,7 @@ from crm_core.services.analytics.metrics import Figure, Number
 from crm_core.services.analytics.pivots import Pivot
 from crm_core.services.analytics.wording import number_text, step_text, value_text
 from crm_core.vocabulary import Against, FieldKind, MetricUnit, TileChart
+from ml.charts.style import SHORTER, nice_step
 from ui import format as fmt
 
 Option = dict[str, Any]
@@ -31,13 +32,12 @@ def over_time(actor: Actor, figure: Figure, chart: str, notes: Sequence[Note], a
     unit = figure.metric.unit
     values = [_plotted(actor, unit, point.value) for point in figure.points]
     before = [_plotted(actor, unit, point.value) for point in figure.before_points][: len(values)]
-    size, suffix = _scale(actor, [*values, *before], unit)
     labels = [step_text(actor, point.bucket) for point in figure.points]
     series: list[Option] = [
         {
             "type": "line" if chart == TileChart.LINE else "bar",
             "name": figure.metric.label,
-            "data": [_item(_down(value, size), f"{label}: {value_text(actor, unit, point.value)}", faded=not point.bucket.complete) for value, label, point in zip(values, labels, figure.points, strict=True)],
+            "data": [_item(_rounded(value), f"{label}: {value_text(actor, unit, point.value)}", faded=not point.bucket.complete) for value, label, point in zip(values, labels, figure.points, strict=True)],
             "itemStyle": {"borderRadius": 3},
             "barMaxWidth": 36,
             "symbolSize": 6,
@@ -47,7 +47,7 @@ def over_time(actor: Actor, figure: Figure, chart: str, notes: Sequence[Note], a
     if before:
         name = "Last year" if against is Against.LAST_YEAR else "Period before"
         shown = [
-            _item(_down(value, size), f"{step_text(actor, point.bucket)}: {value_text(actor, unit, point.value)}")
+            _item(_rounded(value), f"{step_text(actor, point.bucket)}: {value_text(actor, unit, point.value)}")
             for value, point in zip(before, figure.before_points, strict=False)
         ]
         series.append(
@@ -58,7 +58,7 @@ def over_time(actor: Actor, figure: Figure, chart: str, notes: Sequence[Note], a
         "legend": {"show": bool(before), "top": 0, "left": 0, "icon": "roundRect", "itemHeight": 8},
         "grid": {"left": 4, "right": 12, "top": 34 if before else 20, "bottom": 4, "containLabel": True},
         "xAxis": {"type": "category", "data": labels, "axisLabel": {"hideOverlap": True}, "axisTick": {"show": False}},
-        "yAxis": _values(actor, unit, suffix),
+        "yAxis": _axes(actor, unit, [*values, *before], "left"),
         "series": series,
     }
 
@@ -84,9 +84,9 @@ def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str, *
     told = None if dots else towering(parts)
     names = _unique([f"{part.label}: {value_text(actor, unit, part.value)}" if part is told else part.label for part in parts])
     values = [None if part is told else _plotted(actor, unit, part.value) for part in parts]
-    size, suffix = _scale(actor, values, unit)
+    ends = [_plotted(actor, unit, end) for part in parts if dots for end in (part.low, part.high)]
     data = [
-        _item(_down(value, size), f"{escape(part.label)}: {value_text(actor, unit, part.value)} ({fmt.written(part.cases)})", faded=part.rest, label=value_text(actor, unit, part.value))
+        _item(_rounded(value), f"{escape(part.label)}: {value_text(actor, unit, part.value)} ({fmt.written(part.cases)})", faded=part.rest, label=value_text(actor, unit, part.value))
         for part, value in zip(parts, values, strict=True)
     ]  # fmt: skip
     series: Option = {
@@ -100,12 +100,12 @@ def by_group(actor: Actor, metric_key: str, parts: Sequence[Part], chart: str, *
     if dots:
         series["markLine"] = {
             "symbol": "none", "silent": True, "animation": False, "label": {"show": False}, "lineStyle": {"color": _MUTED, "type": "solid", "width": 2},
-            "data": [[{"coord": [_down(_plotted(actor, unit, part.low), size), n]}, {"coord": [_down(_plotted(actor, unit, part.high), size), n]}] for n, part in enumerate(parts) if part.low is not None],
+            "data": [[{"coord": [_rounded(_plotted(actor, unit, part.low)), n]}, {"coord": [_rounded(_plotted(actor, unit, part.high)), n]}] for n, part in enumerate(parts) if part.low is not None],
         }  # fmt: skip
     return {
         "tooltip": {"trigger": "item", "confine": True},
         "grid": {"left": 4, "right": 64, "top": 8, "bottom": 4, "containLabel": True},
-        "xAxis": {**_values(actor, unit, suffix), "type": "value"},
+        "xAxis": _axes(actor, unit, [*values, *ends], "bottom"),
         "yAxis": {"type": "category", "inverse": True, "data": names, "axisTick": {"show": False}, "axisLine": {"show": False}},
         "series": [series],
     }
@@ -124,12 +124,12 @@ def of_pivot(actor: Actor, pivot: Pivot, chart: str, *, ink: str = _TEXT) -> Opt
     columns = [[row[n] for row in pivot.cells] for n in range(len(pivot.columns))] or [list(pivot.row_totals)]
     stacked = chart == TileChart.STACKED and pivot.additive
     reached = pivot.row_totals if stacked else [cell for cells in columns for cell in cells]
-    size, suffix = _scale(actor, [plain(cell.value) for cell in reached], MetricUnit.MONEY if money else MetricUnit.COUNT)
+    unit = MetricUnit.MONEY if money else MetricUnit.COUNT
     legend = _unique(pivot.columns) or [""]
     series = [
         {
             "type": "bar", "name": name, "stack": "all" if stacked else None, "barMaxWidth": 22,
-            "data": [_item(_down(plain(cell.value), size), escape(f"{row}{', ' + name if name else ''}: {number_text(actor, pivot.unit, cell.value, compact=True)}")) for row, cell in zip(pivot.rows, cells, strict=True)],
+            "data": [_item(_rounded(plain(cell.value)), escape(f"{row}{', ' + name if name else ''}: {number_text(actor, pivot.unit, cell.value, compact=True)}")) for row, cell in zip(pivot.rows, cells, strict=True)],
         }
         for name, cells in zip(legend, columns, strict=True)
     ]  # fmt: skip
@@ -137,7 +137,7 @@ def of_pivot(actor: Actor, pivot: Pivot, chart: str, *, ink: str = _TEXT) -> Opt
         "tooltip": {"trigger": "item", "confine": True},
         "legend": {"show": bool(pivot.columns), "type": "scroll", "top": 0, "left": 0, "icon": "roundRect", "itemHeight": 8},
         "grid": {"left": 4, "right": 24, "top": 34 if pivot.columns else 8, "bottom": 4, "containLabel": True},
-        "xAxis": {**_values(actor, MetricUnit.MONEY if money else MetricUnit.COUNT, suffix), "type": "value"},
+        "xAxis": _axes(actor, unit, [plain(cell.value) for cell in reached], "bottom"),
         "yAxis": {"type": "category", "inverse": True, "data": names, "axisTick": {"show": False}, "axisLine": {"show": False}},
         "series": series,
     }
@@ -180,28 +180,31 @@ def _item(value: float | None, words: str, *, faded: bool = False, label: str = 
     return found
 
 
-def _values(actor: Actor, unit: MetricUnit, suffix: str) -> Option:
-    before, after = numerals.around_amounts(actor.currency, actor.locale) if unit is MetricUnit.MONEY else ("", "")
-    whole = (unit is MetricUnit.COUNT and not suffix) or (unit in (MetricUnit.MONEY, MetricUnit.COUNT) and not _by_commas(actor))
-    words = {
-        MetricUnit.SHARE: "{value}%",
-        MetricUnit.RETURN: "{value}%",
-        MetricUnit.DAYS: "{value} d",
-        MetricUnit.SECONDS: "{value} h",
-    }
-    return {
-        "type": "value",
-        "max": 100 if unit is MetricUnit.SHARE else None,
-        "axisLabel": {
-            "formatter": words.get(unit, f"{before}{{value}}{suffix}{after}"),
-            "hideOverlap": True,
-            "showMinLabel": not suffix,  # it is nought there, and “€0K” is no amount
+def _axes(actor: Actor, unit: MetricUnit, values: Sequence[float | None], position: str) -> list[Option]:
+    """The axis of the values, and one that lies on it with its labels: ECharts itself groups thousands by commas and writes decimals behind points,
+    whatever the language."""
+    reached = [value for value in values if value is not None and math.isfinite(value)]
+    low, high = min(0.0, *reached, 0.0), max(0.0, *reached, 0.0)
+    least = 1.0 if unit is MetricUnit.COUNT else 0.0
+    step = 25.0 if unit is MetricUnit.SHARE else max(least, nice_step(low, high, 4)) if high > low else 1.0
+    first, last = (0, 4) if unit is MetricUnit.SHARE else (math.floor(low / step + 1e-9), max(1, math.ceil(high / step - 1e-9)))
+    short = max(last, -first) * step >= SHORTER
+    words = [_tick(actor, unit, n * step, short) for n in range(first, last + 1)]
+    bare = {"axisLine": {"show": False}, "axisTick": {"show": False}, "splitLine": {"show": False}}
+    return [
+        {
+            "type": "value", "min": first * step, "max": last * step, "interval": step, "position": position,
+            "axisLabel": {"show": False}, "splitLine": {"lineStyle": {"color": _GRID}},
         },
-        "splitLine": {"lineStyle": {"color": _GRID}},
-        "splitNumber": 4,
-        "interval": 25 if unit is MetricUnit.SHARE else None,
-        "minInterval": 1 if whole else 0,
-    }
+        {"type": "category", "data": words, "boundaryGap": False, "position": position, "axisLabel": {"hideOverlap": True}, **bare},
+    ]  # fmt: skip
+
+
+def _tick(actor: Actor, unit: MetricUnit, value: float, short: bool) -> str:
+    """A number of an axis as the reader writes it."""
+    code = actor.currency if unit is MetricUnit.MONEY else None
+    behind = {MetricUnit.SHARE: "%", MetricUnit.RETURN: "%", MetricUnit.DAYS: " d", MetricUnit.SECONDS: " h"}.get(unit, "")
+    return numerals.on_axis(value, actor.locale, code, short) + behind
 
 
 def _plotted(actor: Actor, unit: MetricUnit, value: Number | None) -> float | None:
@@ -214,27 +217,8 @@ def _plotted(actor: Actor, unit: MetricUnit, value: Number | None) -> float | No
     return value / 3600 if unit is MetricUnit.SECONDS else float(value)
 
 
-def _scale(actor: Actor, values: Sequence[float | None], unit: MetricUnit) -> tuple[float, str]:
-    """What the axis divides by, so that its labels stay short. One that has nought in its middle is written in full: all its labels get the same
-    letter, and nought has none. An axis groups thousands by commas only; where the reader's locale means decimals by them, money and counts are
-    divided from a thousand on."""
-    top = max((abs(value) for value in values if value is not None), default=0)
-    full = _by_commas(actor)
-    if unit not in (MetricUnit.MONEY, MetricUnit.COUNT) or (full and any(value is not None and value < 0 for value in values)):
-        return 1, ""
-    least = 2 if full else 1
-    return next(((size, word) for size, word in numerals.short_sizes(actor.locale) if top >= least * size), (1, ""))
-
-
-def _by_commas(actor: Actor) -> bool:
-    """Whether the reader's locale groups thousands by commas, as ECharts does whatever the language; its decimals have points then."""
-    return numerals.integer(1_000, actor.locale) == "1,000"
-
-
-def _down(value: float | None, size: float) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return round(value / size, 4)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
 def _unique(labels: Sequence[str]) -> list[str]:
