@@ -17,6 +17,7 @@ from crm_core.entities import RECORDS, entity
 from crm_core.errors import Conflict, CrmError, Invalid, NotFound
 from crm_core.fields import FieldSpec, parse, registry, to_json
 from crm_core.kit import clock
+from crm_core.kit.numerals import written
 from crm_core.lists import ListQuery
 from crm_core.models import BulkOperation
 from crm_core.services import crud
@@ -87,7 +88,7 @@ def matching(session: Session, actor: Actor, entity_key: str, query: ListQuery) 
     clause = lists.condition(session, actor, entity_key, query)
     ids = list(session.execute(select(table.c.id).where(clause).order_by(table.c.id).limit(MAX_RECORDS + 1)).scalars())
     if len(ids) > MAX_RECORDS:
-        raise Invalid(f"At most {MAX_RECORDS:,} records can be changed at once. Narrow the filter first.")
+        raise Invalid(f"At most {written(MAX_RECORDS)} records can be changed at once. Narrow the filter first.")
     return ids
 
 
@@ -308,12 +309,12 @@ def _run(
     if not versions:
         raise Invalid("There is nothing to change.")
     if len(versions) > MAX_RECORDS:
-        raise Invalid(f"At most {MAX_RECORDS:,} records can be changed at once.")
+        raise Invalid(f"At most {written(MAX_RECORDS)} records can be changed at once.")
     done, refused = run_each(session, versions, named, one)
     if not done:
         return Outcome(None, 0, tuple(refused), clashed=tuple(clashed))
     found = entity(entity_key)
-    words = title(f"{len(done):,} {(found.label if len(done) == 1 else found.plural).lower()}")
+    words = title(f"{written(len(done))} {(found.label if len(done) == 1 else found.plural).lower()}")
     operation = BulkOperation(entity=entity_key, user_id=actor.user_id, title=words[:200], count=len(done), inverse=done)
     session.add(operation)
     session.flush()
@@ -363,7 +364,7 @@ def _within_reach(
     require(actor, entity_key, action)
     wanted = sorted(set(ids))
     if len(wanted) > MAX_RECORDS:
-        raise Invalid(f"At most {MAX_RECORDS:,} records can be changed at once.")
+        raise Invalid(f"At most {written(MAX_RECORDS)} records can be changed at once.")
     table = entity(entity_key).table
     found = select(table.c.id, table.c.version, *[spec.expression(table).label(spec.key) for spec in specs])
     rows = [

@@ -50,7 +50,7 @@ def bulk_bar(entity_key: str, selected: Sequence[int], query: ListQuery, total: 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", border=True, key="bulk_bar"):
         st.markdown(f"**{counted(entity_key, number)} selected**", width="content")
         more = not whole and total > len(selected)
-        if more and st.button(f"Select all {total:,} that match", type="tertiary", key="bulk_all"):
+        if more and st.button(f"Select all {fmt.written(total)} that match", type="tertiary", key="bulk_all"):
             st.session_state["_bulk_all"] = _mark(entity_key, query, selected)
             st.rerun()
         ids = (lambda: load(bulk.matching, entity_key, query)) if whole else (lambda: list(selected))
@@ -95,7 +95,7 @@ def _last(entity_key: str) -> None:
         sign = ":green[:material/check_circle:]" if outcome.done else ":gray[:material/block:]"
         st.markdown(f"{sign} {fmt.md(words)}", width="content")
         if outcome.refused:
-            with st.popover(f"{len(outcome.refused):,} stayed as they were", type="tertiary", icon=":material/warning:"):
+            with st.popover(f"{fmt.written(len(outcome.refused))} stayed as they were", type="tertiary", icon=":material/warning:"):
                 for title, sentence in outcome.refused[:50]:
                     st.markdown(f"**{fmt.md(title[:80])}**  \n{fmt.md(sentence)}")
         if outcome.clashed and again is not None and st.button("Decide", icon=":material/call_split:", key="bulk_decide"):
@@ -168,7 +168,7 @@ def _change_dialog(entity_key: str, ids: list[int], field: str | None) -> None:
         _say(actor, specs[chosen], seen, len(ids))
         if entity_key == "contact" and unsubscribing.objects({chosen: value}):
             st.caption("Their consent by e-mail ends with it, on every record with their address, and no undo brings it back.")
-        if st.button(f"Change {len(seen.versions):,}", type="primary", key="bulk_yes", disabled=not seen.versions):
+        if st.button(f"Change {fmt.written(len(seen.versions))}", type="primary", key="bulk_yes", disabled=not seen.versions):
             mine = (
                 f"{fmt.md(specs[chosen].label)} → **{_word(actor, specs[chosen], seen.sample[0], old=False)}**"
                 if seen.sample
@@ -208,8 +208,8 @@ def _decide_dialog(entity_key: str, clashed: Sequence[Clashed], mine: str, again
                 st.caption(fmt.md(who_did(actor, one.by, "changed it", "meanwhile")))
                 tell_changes(entity_key, one.changed)
         if len(clashed) > DECIDED:
-            st.caption(f"and {len(clashed) - DECIDED:,} more, which stay")
-        if st.button(f"Go on with {len(chosen):,}", type="primary", key="bulk_decide_yes", disabled=not chosen):
+            st.caption(f"and {fmt.written(len(clashed) - DECIDED)} more, which stay")
+        if st.button(f"Go on with {fmt.written(len(chosen))}", type="primary", key="bulk_decide_yes", disabled=not chosen):
             if again(chosen):
                 st.rerun()
             show_problems()
@@ -227,17 +227,17 @@ def _stage(actor: Actor, specs: Mapping[str, FieldSpec], chosen: str) -> int | N
 
 
 def _say(actor: Actor, spec: FieldSpec, seen: Preview, number: int) -> None:
-    parts = [f"{len(seen.versions):,} will change"]
-    parts += [f"{seen.same:,} have this value already"] if seen.same else []
-    parts += [f"{seen.blocked:,} you may see but not change"] if seen.blocked else []
-    parts += [f"{len(seen.gated):,} stay where they are"] if seen.gated else []
+    parts = [f"{fmt.written(len(seen.versions))} will change"]
+    parts += [f"{fmt.written(seen.same)} have this value already"] if seen.same else []
+    parts += [f"{fmt.written(seen.blocked)} you may see but not change"] if seen.blocked else []
+    parts += [f"{fmt.written(len(seen.gated))} stay where they are"] if seen.gated else []
     gone = number - len(seen.versions) - seen.same - seen.blocked - len(seen.gated)
-    parts += [f"{gone:,} no longer there"] if gone > 0 else []
+    parts += [f"{fmt.written(gone)} no longer there"] if gone > 0 else []
     st.markdown(f"**{fmt.md(' · '.join(parts))}**")
     for row in seen.sample:
         st.caption(f"{fmt.md(row.title[:60])}: {_word(actor, spec, row, old=True)} → **{_word(actor, spec, row, old=False)}**")
     if len(seen.versions) > len(seen.sample):
-        st.caption(f"and {len(seen.versions) - len(seen.sample):,} more")
+        st.caption(f"and {fmt.written(len(seen.versions) - len(seen.sample))} more")
     _say_gate(seen)
 
 
@@ -245,7 +245,7 @@ def _say_gate(seen: Preview) -> None:
     """Which deals the new stage keeps outside and why; and how many it only warns of."""
     if seen.gated:
         first = ", ".join(title[:60] for title in seen.gated[: bulk.SAMPLE])
-        more = f" and {len(seen.gated) - bulk.SAMPLE:,} more" if len(seen.gated) > bulk.SAMPLE else ""
+        more = f" and {fmt.written(len(seen.gated) - bulk.SAMPLE)} more" if len(seen.gated) > bulk.SAMPLE else ""
         st.error(f"{fmt.md(seen.asked)}  \n**Not moved:** {fmt.md(first + more)}", icon=":material/block:")
     if seen.warned:
         note = (
@@ -269,15 +269,17 @@ def _delete_dialog(entity_key: str, ids: list[int]) -> None:
     def show() -> None:
         seen = _looked_at((entity_key, tuple(ids)), lambda: load(bulk.preview_delete, entity_key, ids))
         if seen.blocked:
-            st.markdown(f"**{fmt.md(f'{seen.blocked:,} of them you may see but not delete; they stay.')}**")
+            st.markdown(f"**{fmt.md(f'{fmt.written(seen.blocked)} of them you may see but not delete; they stay.')}**")
         for row in seen.sample:
             st.caption(fmt.md(row.title[:80]))
         if len(seen.versions) > len(seen.sample):
-            st.caption(f"and {len(seen.versions) - len(seen.sample):,} more")
+            st.caption(f"and {fmt.written(len(seen.versions) - len(seen.sample))} more")
         st.caption(
             f"They go to the bin and can be restored from there. All at once you can take it back for {bulk.UNDO_HOURS} hours."
         )
-        if st.button(f"Delete {len(seen.versions):,}", type="primary", key="bulk_delete_yes", disabled=not seen.versions):
+        if st.button(
+            f"Delete {fmt.written(len(seen.versions))}", type="primary", key="bulk_delete_yes", disabled=not seen.versions
+        ):
 
             def again(versions: Mapping[int, int]) -> bool:
                 outcome = perform(bulk.archive, entity_key, versions)
