@@ -30,7 +30,6 @@ from crm_core.vocabulary import (
     Scope,
     StageKind,
 )
-from ml import lift
 
 RESPONDED = (MemberStatus.RESPONDED, MemberStatus.CONVERTED)
 OUT = "removed"
@@ -462,6 +461,8 @@ class CampaignFigures:
 
     @property
     def rate(self) -> tuple[float, float, float] | None:
+        from ml import lift  # every page knows campaigns, and few need mathematics
+
         addressed = self.members - self.held_out
         return (self.responded / addressed, *lift.wilson(self.responded, addressed)) if addressed else None
 
