@@ -296,10 +296,11 @@ def menu(messages):
         for message in messages
         if message.WhichOneof("type") == "navigation"
         for page in message.navigation.app_pages
+        if not page.is_hidden
     }
 
 
-def test_a_page_of_administrators_opens_for_them_and_does_not_exist_for_a_sales_rep(server):
+def test_a_page_of_administrators_opens_for_them_and_is_closed_to_a_sales_rep(server):
     screen = next(screen for screen in PAGES if screen.url == "people")
     with socket_of(server, cookie_of(sign_in(server, "root"))) as socket:
         found = run_page(socket, page_name=screen.url)
@@ -311,7 +312,10 @@ def test_a_page_of_administrators_opens_for_them_and_does_not_exist_for_a_sales_
     for screen in hidden:
         with socket_of(server, cookie_of(client)) as socket:
             found = run_page(socket, page_name=screen.url)
-        assert headings(found) and screen.title not in headings(found) and screen.url not in menu(found), screen.url
+        assert headings(found) == {screen.title} and "an administrator has changed what your role may see" in text_of(found), (
+            screen.url
+        )
+        assert screen.url not in menu(found), screen.url
 
 
 def test_an_upload_needs_the_session_and_the_token_against_forgery(server):
