@@ -39,11 +39,14 @@ def cached(
         raise TypeError(f"{query.__qualname__} is asked with something that has no words of its own, so it can't be remembered")
     # "@me" in a filter means somebody else for each asker, however much they see.
     asker = (actor.user_id, actor.team_id, actor.session_id) if own else (actor.user_id, actor.team_id) if "@m" in written else ()
+    reads = (actor.locale, actor.first_weekday)  # sentences hold numbers, and weeks begin with some day
     today = clock.today(actor.timezone).isoformat()
     names = (*tables, "app_user", "user_closure", *(OWN_TABLES if own else ()))
     known = run.drawer().get("versions")
     behind = versions_of(known, names) if known is not None else load(_versions, names)
-    key = hashlib.sha256(repr((written, actor.fingerprint(*entities), asker, behind, today, id(read_engine()))).encode()).digest()
+    key = hashlib.sha256(
+        repr((written, actor.fingerprint(*entities), asker, reads, behind, today, id(read_engine()))).encode()
+    ).digest()
     return load(_kept, key, query, args, kwargs)
 
 

@@ -3,12 +3,15 @@
 import streamlit as st
 
 from crm_core.kit import clock
+from crm_core.services.analytics import attention
 from crm_core.services.collaboration import today
 from crm_core.services.inbox import arrivals
 from crm_core.services.sales import deals, leads
 from crm_core.vocabulary import Action
 from ui import format as fmt
 from ui.actions import load
+from ui.cache import cached
+from ui.components.attention_list import attention_list
 from ui.components.first_steps import first_steps
 from ui.components.handover_cards import waiting_handovers
 from ui.components.header import header
@@ -49,6 +52,9 @@ with left:
         waiting(actor, load(today.tickets), "Tickets that wait", "No customer waits for an answer.", list_url="tickets")
 with right:
     waiting_handovers(actor)
+    team = cached(attention.in_team, entities=attention.KINDS, tables=(*attention.KINDS, "stage", "lead_status"), own=True)
+    if team:
+        attention_list(actor, team, "Needs attention in the team")
     waiting(actor, load(today.leads), "New leads", "No new lead waits for you.", list_url="leads", tones=lead_tones)
     if not actor.can("ticket", Action.EDIT) and actor.can("ticket", Action.READ):
         waiting(actor, load(today.tickets), "My tickets", "No ticket of yours is open.", list_url="tickets")

@@ -10,6 +10,10 @@ import plotly.graph_objects as go
 import pytest
 from plotly.tools import return_figure_from_figure_or_data
 
+from crm_core.db import write_session
+from crm_core.kit.numerals import written
+from crm_core.models import User
+from tests.pages.app import draw_alone
 from ui.cache import Shelf
 from ui.drawn import Drawn
 
@@ -68,3 +72,22 @@ def test_a_failed_figure_is_not_kept():
     with pytest.raises(ZeroDivisionError):
         shelf.get(b"a", lambda: 1 // 0)
     assert shelf.get(b"a", lambda: "figure") == "figure"
+
+
+def _told(_session, _actor):
+    return f"{written(1240)} deals wait"
+
+
+def _draw():
+    import streamlit as st
+
+    from tests.ui.test_shelf import _told
+    from ui.cache import cached
+
+    st.text(cached(_told, entities=("deal",), tables=("deal",)))
+
+
+def test_a_sentence_is_kept_apart_for_those_who_write_numbers_otherwise(cast):
+    with write_session() as session:
+        session.get(User, cast["ana"].user_id).locale = "de_DE"
+    assert [draw_alone(cast[who], _draw).text[0].value for who in ("root", "ana")] == ["1,240 deals wait", "1.240 deals wait"]

@@ -13,9 +13,9 @@ from ui.components.list_link import list_link
 _SHOWN = 6
 
 
-def attention_list(actor: Actor, waiting: Sequence[Waiting]) -> None:
+def attention_list(actor: Actor, waiting: Sequence[Waiting], title: str = "Needs attention") -> None:
     """Draw the reminders, or that all is well."""
-    outer, _head = box("Needs attention", "Each line opens its list", key="box_attention")
+    outer, _head = box(title, "Each line opens its list", key="box_attention")
     with outer:
         if not waiting:
             st.markdown(":green[:material/check_circle:] Nothing waits for you.")

@@ -16,8 +16,10 @@ from crm_core.kit import clock
 from crm_core.kit.numerals import written
 from crm_core.kit.paging import Page
 from crm_core.lists import ListQuery
+from crm_core.models import UserClosure
 from crm_core.vocabulary import Action, HandoverState, LeadKind, StageKind, TicketKind
 
+_CLOSURE: Any = UserClosure.__table__  # type: ignore[attr-defined]
 Ast = dict[str, Any]
 
 
@@ -135,6 +137,13 @@ def find(
             found += _count(session, actor, key, list(shown), list(shown.values())) if shown else []
     order = list(REMINDERS)
     return tuple(sorted(found, key=lambda waiting: order.index(waiting.key)))
+
+
+def in_team(session: Session, actor: Actor) -> tuple[Waiting, ...]:
+    """As ``find``, for whoever somebody reports to, directly or not; nothing for everybody else."""
+    below = select(_CLOSURE.c.depth).where(_CLOSURE.c.ancestor_id == actor.user_id, _CLOSURE.c.depth > 0).limit(1)
+    may = actor.can("analytics", Action.READ) and session.execute(below).first() is not None
+    return find(session, actor) if may else ()
 
 
 def fields_of(ast: Ast) -> set[str]:

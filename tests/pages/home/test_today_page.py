@@ -32,3 +32,6 @@ def test_a_task_is_ticked_off_and_another_added(cast):
     assert not app.exception
     with read_session() as session:
         assert [found.subject for found in tasks.mine(session, alice)] == ["Call Maria"]
+    told = words(open_screen(cast["bob"], "today"))
+    assert "Needs attention in the team" in told and "nobody wrote down what comes next" in told
+    assert "in the team" not in words(open_screen(alice, "today")), "nobody reports to her"
