@@ -7,6 +7,7 @@ from sqlalchemy import JSON, Connection, Engine, create_engine, event, insert, i
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from crm_core import db
 from crm_core.errors import Unavailable
@@ -49,7 +50,7 @@ def _engine() -> Engine:
         return db.write_engine()
     db.write_engine().connect().close()  # makes the folder and sets WAL
     db.write_engine().dispose()
-    engine = create_engine(settings().url, connect_args={"timeout": 30})
+    engine = create_engine(settings().url, connect_args={"timeout": 30}, poolclass=NullPool)  # nothing holds the file afterwards
     # As all our connections (crm_core.db): each of a thousand statements would otherwise wait for the disk.
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=NORMAL"))
     return engine
