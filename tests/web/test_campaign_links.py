@@ -67,7 +67,7 @@ def test_an_altered_cut_foreign_or_old_link_leads_nowhere(sent):
     member_id, token = sent
     good, guest = token(token_rules.CLICK), visitor()
     wrong = [
-        good[:-1] + ("A" if good[-1] != "A" else "B"), good[:10], "", "%00", "https://evil.example.com", good + "%2F..%2F..%2Fdeals",
+        good[:-1] + ("A" if good[-1] != "A" else "B"), good[:-1] + chr(ord(good[-1]) + 1), good[:10], "", "%00", "https://evil.example.com", good + "%2F..%2F..%2Fdeals",
         token(token_rules.OPEN), token(token_rules.LEAVE), token(token_rules.CLICK, link=9_999), token(token_rules.CLICK, days=401),
         token(token_rules.CLICK, member=9_999), token_rules.make("another key", token_rules.CLICK, member_id, 1, clock.today()),
     ]  # fmt: skip
