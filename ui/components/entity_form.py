@@ -34,7 +34,8 @@ from ui.session import current_actor
 @dataclass(frozen=True)
 class Drawn:
     """A record as the form was drawn with it: the version counts for the conflict check, whatever happens meanwhile. ``typed``: what its inputs begin
-    with instead, as if it had been typed; ``again``: it was typed before the form was closed without saving."""
+    with instead, as if it had been typed; ``again``: it was typed before the form was closed without saving; ``turn``: how often it was begun anew since
+    it was opened, as a browser keeps what stands in an input of the same name."""
 
     id: int
     version: int
@@ -42,6 +43,7 @@ class Drawn:
     titles: Mapping[str, str]
     typed: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,9 +168,9 @@ def edit_form(
     if clash is not None:
         return _resolve(actor, entity_key, drawn, specs, clash, name)
     if drawn.again:
-        _say_kept(entity_key, record_id, name)
+        _say_kept(entity_key, record_id, name, drawn.turn)
     titles = {**drawn.titles, **dict.fromkeys(drawn.typed, ""), **_preset_titles(specs, drawn.typed)}
-    values = _inputs(actor, specs, keys, {**drawn.values, **drawn.typed}, titles, f"{name}_{drawn.version}")
+    values = _inputs(actor, specs, keys, {**drawn.values, **drawn.typed}, titles, f"{name}_{drawn.version}" + "n" * drawn.turn)
     changes = {
         key: value
         for key, value in values.items()
@@ -183,12 +185,13 @@ def edit_form(
     return _save(entity_key, drawn, changes, name, specs, answer) if pressed else False
 
 
-def _say_kept(entity_key: str, record_id: int, name: str) -> None:
+def _say_kept(entity_key: str, record_id: int, name: str, turn: int) -> None:
     """That the inputs begin with what was typed before, and the way to the stored values."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key=f"{name}_kept"):
         st.caption("What you typed before you closed this is here again. It is not saved yet.", width="content")
-        if st.button("Begin anew", type="tertiary", key=f"{name}_anew"):
+        if st.button("Begin anew", icon=":material/restart_alt:", type="tertiary", key=f"{name}_anew"):
             close_form(entity_key, record_id)
+            st.session_state[f"_drawn_{name}"] = replace(load(_draw, entity_key, record_id), turn=turn + 1)
             st.rerun(scope="fragment")
 
 
@@ -319,7 +322,7 @@ def open_form(
         now = load(_draw, entity_key, record_id)
         untouched = all(to_json(now.values.get(key)) == to_json(drawn.values.get(key)) for key in kept)
         begun = now if untouched else drawn
-        st.session_state[f"_drawn_{name}"] = replace(begun, typed={**kept, **(typed or {})}, again=True)
+        st.session_state[f"_drawn_{name}"] = replace(begun, typed={**kept, **(typed or {})}, again=True, turn=drawn.turn)
 
 
 def close_form(entity_key: str, record_id: int) -> None:
