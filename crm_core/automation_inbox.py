@@ -4,15 +4,16 @@ A cursor over the log would not do: on PostgreSQL a transaction that began earli
 Loaded by crm_core.db, so that no session can exist without it.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, event, exists, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, event, exists, false, insert, or_, select, update
 from sqlmodel import Session
 
 from crm_core.kit.clock import utcnow
 from crm_core.models import Automation, AutomationInbox, AutomationRun, AutomationStep, AutomationVersion, Event
-from crm_core.vocabulary import AutomationState, FlowState, Via
+from crm_core.vocabulary import AutomationState, FlowState, Reentry, Via
 
 _AUTOMATIONS: Any = Automation.__table__  # type: ignore[attr-defined]
 _VERSIONS: Any = AutomationVersion.__table__  # type: ignore[attr-defined]
@@ -20,6 +21,7 @@ _EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 _INBOX: Any = AutomationInbox.__table__  # type: ignore[attr-defined]
 _RUNS: Any = AutomationRun.__table__  # type: ignore[attr-defined]
 _STEPS: Any = AutomationStep.__table__  # type: ignore[attr-defined]
+UNDER_WAY = (FlowState.RUNNING, FlowState.WAITING)
 BY_IMPORT = "import:"
 """How the trigger key of a run begins that an import started; the number of the event follows."""
 _NEWS = "automation_news"
@@ -70,6 +72,19 @@ def unhear(session: Session, import_id: int, entity: str, record_ids: Collection
     over = {"state": FlowState.STOPPED, "message": "The import was undone", "due_at": None, "ended_at": utcnow()}
     begun = exists().where(_STEPS.c.run_id == _RUNS.c.id)
     session.connection().execute(update(_RUNS).where(*waits, ~begun).values(**over, version=_RUNS.c.version + 1))
+
+
+def barring(flow: Mapping[str, Any]) -> ColumnElement[bool]:
+    """Which runs of an automation keep it from taking up their record now: one for ever, one that is open, one that began within its days of rest."""
+    rest, reentry = int(flow.get("rest_days") or 0), flow.get("reentry") or Reentry.IDLE.value
+    parts: list[ColumnElement[bool]] = []
+    if rest:
+        parts.append(and_(_RUNS.c.created_at > utcnow() - timedelta(days=rest), _RUNS.c.state != FlowState.SKIPPED))
+    if reentry == Reentry.ONCE.value:
+        parts.append(_RUNS.c.state != FlowState.SKIPPED)
+    elif reentry == Reentry.IDLE.value:
+        parts.append(_RUNS.c.state.in_(UNDER_WAY))
+    return or_(false(), *parts)
 
 
 def _wanted(ears: _Ears, one: Any) -> bool:

@@ -8,7 +8,7 @@ from zlib import crc32
 from sqlalchemy import select, text
 from sqlmodel import Session
 
-from crm_core import access, db, events
+from crm_core import access, automation_inbox, db, events
 from crm_core.access import Actor
 from crm_core.errors import Conflict, CrmError, NotPermitted
 from crm_core.kit.clock import utcnow
@@ -28,7 +28,7 @@ EVENTS: Any = Event.__table__  # type: ignore[attr-defined]
 STEPS_AT_ONCE = 60
 UNASKED = "The condition could not be asked"
 """How the message of a run begins that failed before its first step."""
-OPEN = (FlowState.RUNNING, FlowState.WAITING)
+OPEN = automation_inbox.UNDER_WAY
 
 
 @dataclass(frozen=True)

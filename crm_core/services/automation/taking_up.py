@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from crm_core import db, filters, merges
 from crm_core.access import Actor
-from crm_core.automation_inbox import BY_IMPORT
+from crm_core.automation_inbox import BY_IMPORT, barring
 from crm_core.entities import entity
 from crm_core.errors import CrmError
 from crm_core.fields import registry
@@ -137,26 +137,16 @@ def new(session: Session, known: Known, causes: Sequence[Cause]) -> list[Cause]:
 
 def _rests(known: Known) -> bool:
     """Whether a run that has just begun keeps the next cause from beginning another one for the same record."""
-    return bool(int(known.flow.get("rest_days") or 0)) or _reentry(known) != Reentry.ALWAYS.value
-
-
-def _reentry(known: Known) -> str:
-    return str(known.flow.get("reentry") or Reentry.IDLE.value)
+    return bool(int(known.flow.get("rest_days") or 0)) or known.flow.get("reentry") != Reentry.ALWAYS.value
 
 
 def _taken(session: Session, known: Known, ids: Collection[int]) -> set[int]:
     """Records that may not be taken up now: one run for ever, none beside an open one, a rest of some days."""
-    rest, again = int(known.flow.get("rest_days") or 0), []
-    if rest:
-        again.append((RUNS.c.created_at > utcnow() - timedelta(days=rest)) & (RUNS.c.state != FlowState.SKIPPED))
-    if _reentry(known) == Reentry.ONCE.value:
-        again.append(RUNS.c.state != FlowState.SKIPPED)
-    elif _reentry(known) == Reentry.IDLE.value:
-        again.append(RUNS.c.state.in_(OPEN))
-    if not again or not ids:
+    if not ids or not _rests(known):
         return set()
     mine = (RUNS.c.automation_id == known.row.id, RUNS.c.entity == known.row.entity, RUNS.c.record_id.in_(ids))
-    return set(session.execute(select(RUNS.c.record_id).where(*mine, or_(*again)).distinct()).scalars())
+    taken = select(RUNS.c.record_id).where(*mine, barring(known.flow)).distinct()
+    return set(session.execute(taken).scalars())
 
 
 def _insert(session: Session, starts: Sequence[Start]) -> list[int]:

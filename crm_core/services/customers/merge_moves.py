@@ -5,7 +5,7 @@ changes, and it is there again when the merge is taken apart. A place in a buyin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, or_, select, text, update
@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from crm_core import db
 from crm_core.access import Actor, visible
+from crm_core.automation_inbox import UNDER_WAY, barring
 from crm_core.entities import ENTITIES
 from crm_core.fields import to_json
 from crm_core.kit.clock import utcnow
@@ -20,7 +21,7 @@ from crm_core.models import Automation, AutomationRun, AutomationVersion, Consen
 from crm_core.services.customers import accounts, consent, merge_rules, points, withdrawing
 from crm_core.services.customers.consent import OPENING
 from crm_core.services.customers.merge_rules import LOSER, SURVIVOR, Link, links
-from crm_core.vocabulary import ConsentStatus, ContactWay, FlowState, HandoverState, PointKind, Reentry
+from crm_core.vocabulary import ConsentStatus, ContactWay, HandoverState, PointKind
 
 _CONSENT: Any = Consent.__table__  # type: ignore[attr-defined]
 _MEMBERS: Any = SegmentMember.__table__  # type: ignore[attr-defined]
@@ -28,7 +29,6 @@ _SEGMENTS: Any = Segment.__table__  # type: ignore[attr-defined]
 _RUNS: Any = AutomationRun.__table__  # type: ignore[attr-defined]
 _AUTOMATIONS: Any = Automation.__table__  # type: ignore[attr-defined]
 _VERSIONS: Any = AutomationVersion.__table__  # type: ignore[attr-defined]
-_UNDER_WAY = (FlowState.RUNNING, FlowState.WAITING)
 _OWNERS = {owner.entity: owner for owner in points.OWNERS}
 _BATCH = 1_000
 _ENTITY_OF = {found.table.name: key for key, found in ENTITIES.items()}
@@ -193,7 +193,7 @@ def lock_runs(session: Session, entity_key: str, ids: Sequence[int]) -> None:
 
 
 def _under_way(entity_key: str, *ids: int) -> Any:
-    return and_(_RUNS.c.entity == entity_key, _RUNS.c.record_id.in_(ids), _RUNS.c.state.in_(_UNDER_WAY))
+    return and_(_RUNS.c.entity == entity_key, _RUNS.c.record_id.in_(ids), _RUNS.c.state.in_(UNDER_WAY))
 
 
 def _free_runs(session: Session, entity_key: str, survivor_id: int, loser_id: int) -> list[int]:
@@ -206,20 +206,11 @@ def _free_runs(session: Session, entity_key: str, survivor_id: int, loser_id: in
     rows = session.execute(mine.join(_VERSIONS, current).where(_under_way(entity_key, loser_id)).order_by(_RUNS.c.id)).all()
     if not rows:
         return []
-    theirs = (_RUNS.c.entity == entity_key, _RUNS.c.record_id == survivor_id, _RUNS.c.state != FlowState.SKIPPED)
-    known = select(_RUNS.c.automation_id, _RUNS.c.state, _RUNS.c.created_at)
-    had = session.execute(known.where(*theirs, _RUNS.c.automation_id.in_({row.automation_id for row in rows}))).all()
-    return [row.id for row in rows if not any(_again(row.flow, one) for one in had if one.automation_id == row.automation_id)]
-
-
-def _again(flow: Mapping[str, Any], run: Any) -> bool:
-    """Whether an automation may not take up a record that had this run of it."""
-    reentry, rest = flow.get("reentry") or Reentry.IDLE.value, int(flow.get("rest_days") or 0)
-    return (
-        reentry == Reentry.ONCE.value
-        or (reentry == Reentry.IDLE.value and run.state in _UNDER_WAY)
-        or bool(rest and run.created_at > utcnow() - timedelta(days=rest))
-    )
+    theirs = (_RUNS.c.entity == entity_key, _RUNS.c.record_id == survivor_id)
+    flows = {row.automation_id: row.flow for row in rows}
+    barred = or_(*(and_(_RUNS.c.automation_id == one, barring(flow)) for one, flow in flows.items()))
+    taken = set(session.execute(select(_RUNS.c.automation_id).where(*theirs, barred)).scalars())
+    return [row.id for row in rows if row.automation_id not in taken]
 
 
 def _point(session: Session, table: Any, column: str, ids: Sequence[int], to: int, *, only: int | None = None) -> None:
@@ -355,7 +346,7 @@ def move_back(session: Session, row: RecordMerge, survivor: Any, loser: Any) -> 
         if table is None or column not in table.c:
             continue
         if table is _RUNS:  # one that has ended with the survivor is its own
-            ids = list(session.execute(select(_RUNS.c.id).where(_RUNS.c.id.in_(ids), _RUNS.c.state.in_(_UNDER_WAY))).scalars())
+            ids = list(session.execute(select(_RUNS.c.id).where(_RUNS.c.id.in_(ids), _RUNS.c.state.in_(UNDER_WAY))).scalars())
         _point(session, table, column, ids, loser.id, only=survivor.id)
     for name, rows in row.moved.get("parked", {}).items():
         _unpark(session, name, rows, loser.id)
