@@ -294,7 +294,12 @@ def _counts(actor: Actor, plan: CampaignPlan, wanted: Slice, at: datetime) -> An
     if what in LETTERS or what in UNDER_WAY:
         written = MEMBERS.join(MAIL, MAIL.c.id == MEMBERS.c.mail_id, isouter=what in UNDER_WAY)
         chosen = select(MEMBERS.c.id).select_from(written).where(MEMBERS.c.campaign_id == plan.campaign_id)
-        return MEMBERS.c.id.in_(chosen.where(LETTERS[what] if what in LETTERS else sending.standing(what, wanted.reason)))
+        why = (wanted.reason == sending.WHY,) if wanted.reason else ()
+        return MEMBERS.c.id.in_(
+            chosen.where(LETTERS[what])
+            if what in LETTERS
+            else chosen.where(MEMBERS.c.step.in_(sending.MAILED), what == sending.PLACE, *why)
+        )
     return MEMBERS.c.id.in_(select(_conversions(actor, plan, at).subquery().c.member_id))
 
 

@@ -39,6 +39,15 @@ NO_COUPON = "no_coupon"
 CALLED_BACK = "called_back"
 """Why somebody was left out whose letter was taken out of the outbox before its turn: they left meanwhile, or somebody stopped it."""
 
+PLACE: Any = case(
+    (MEMBERS.c.step == RecipientStep.SKIPPED, "skipped"), (MEMBERS.c.step == RecipientStep.WAITING, "waiting"), (MAIL.c.state.in_(OUT), "out"),
+    (MAIL.c.state == MailState.BOUNCED, "bounced"), (MAIL.c.state == MailState.CANCELLED, "skipped"), (MAIL.c.state == MailState.FAILED, "failed"),
+    else_="outbox",
+)  # fmt: skip
+"""Where the letter to a member is, joined with their message."""
+WHY: Any = func.coalesce(func.nullif(MEMBERS.c.skip_reason, ""), case((MAIL.c.state == MailState.CANCELLED, CALLED_BACK), else_=""))
+"""Why there is none, where ``PLACE`` is "skipped"."""
+
 
 @dataclass
 class _Desk:
@@ -324,20 +333,12 @@ def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
     plan = plans.get(session, actor, campaign_id)
     frozen = and_(MEMBERS.c.campaign_id == campaign_id, MEMBERS.c.step.in_(MAILED))
     joined = MEMBERS.outerjoin(MAIL, MAIL.c.id == MEMBERS.c.mail_id)
-    rows = session.execute(
-        select(MEMBERS.c.step, MEMBERS.c.skip_reason, MAIL.c.state, func.count())
-        .select_from(joined)
-        .where(frozen)
-        .group_by(MEMBERS.c.step, MEMBERS.c.skip_reason, MAIL.c.state)
-    ).all()
+    found = select(PLACE.label("place"), WHY.label("why"), func.count()).select_from(joined).where(frozen)
+    rows = session.execute(found.group_by("place", "why")).all()
     counts: dict[str, int] = {}
-    skipped: dict[str, int] = {}
-    for step, reason, state, count in rows:
-        name = "skipped" if step == RecipientStep.SKIPPED else "waiting" if step == RecipientStep.WAITING else _place(state)
-        counts[name] = counts.get(name, 0) + count
-        if name == "skipped":
-            why = reason or (CALLED_BACK if state == MailState.CANCELLED else "")
-            skipped[why] = skipped.get(why, 0) + count
+    for place, _why, count in rows:
+        counts[place] = counts.get(place, 0) + count
+    skipped = {why: count for place, why, count in rows if place == "skipped"}
     total = sum(counts.values())
     waiting = _waiting_wordings(session, plan) if counts.get("waiting") else []
     held = _held_back(session, campaign_id, waiting)
@@ -354,28 +355,3 @@ def progress(session: Session, actor: Actor, campaign_id: int) -> Progress:
         held,
         promotion.name if promotion is not None else "",
     )
-
-
-def standing(what: str, reason: str = "") -> Any:
-    """When a member, joined with their message, counts as "waiting", "outbox", "failed" or "skipped" in the progress; ``reason`` narrows the last down."""
-    queued, called_back = MEMBERS.c.step == RecipientStep.QUEUED, MAIL.c.state == MailState.CANCELLED
-    if what == "skipped":
-        why = func.coalesce(func.nullif(MEMBERS.c.skip_reason, ""), case((called_back, CALLED_BACK), else_=""))
-        left_out = or_(MEMBERS.c.step == RecipientStep.SKIPPED, and_(queued, called_back))
-        return and_(left_out, why == reason) if reason else left_out
-    if what == "waiting":
-        return MEMBERS.c.step == RecipientStep.WAITING
-    if what == "failed":
-        return and_(queued, MAIL.c.state == MailState.FAILED)
-    elsewhere = (*OUT, MailState.BOUNCED, MailState.CANCELLED, MailState.FAILED)
-    return and_(queued, or_(MAIL.c.state.is_(None), MAIL.c.state.not_in(elsewhere)))
-
-
-def _place(state: Any) -> str:
-    if state in OUT:
-        return "out"
-    if state == MailState.BOUNCED:
-        return "bounced"
-    if state == MailState.CANCELLED:
-        return "skipped"
-    return "failed" if state == MailState.FAILED else "outbox"
