@@ -56,7 +56,7 @@ def with_closed(sections: dict[str, list[StreamlitPage]], actor: Actor) -> dict[
     """The menu, and beside it a page that says why, at the address of a screen that a tab asks for and this person has not, or has no longer."""
     wanted, name = run.asked()
     for screen in PAGES:
-        if (screen.url == name or calc_hash(screen.url) == wanted) and not screen.allowed(actor):
+        if not screen.allowed(actor) and (screen.url == name or calc_hash(screen.url) == wanted):
             page = st.Page(_closed, title=screen.title, url_path=screen.url, visibility="hidden")
             return {**sections, "": [*sections.get("", []), page]}
     return sections

@@ -66,7 +66,7 @@ def _saving(draft: Draft, row: Automation | None, wrong: Wrong) -> None:
     else:
         st.markdown(f":green-badge[Saved]  Version {draft.number}, {STANDS[row.state]}")
     if active and draft.dirty and row is not None:
-        st.markdown(whose(row))
+        say_whose(row)
     loose = draft.unfinished()
     if loose:
         st.markdown(
@@ -97,13 +97,11 @@ def _saving(draft: Draft, row: Automation | None, wrong: Wrong) -> None:
                 st.button("Discard changes", key="auto_discard_yes", type="primary", on_click=discard, args=(draft,))
 
 
-def whose(row: Automation) -> str:
-    """What saving, or switching on, makes of an automation that acts for a colleague; "" for one's own."""
-    actor = current_actor()
-    if row.owner_id in (None, actor.user_id):
-        return ""
-    name = load(lists.titles, "user", {row.owner_id}).get(row.owner_id or 0) or "a colleague"
-    return f":orange[:material/badge: It acts with the rights of {fmt.md(name)}. From then on it acts with yours.]"
+def say_whose(row: Automation) -> None:
+    """What saving, or switching on, makes of an automation that acts for a colleague; nothing for one's own."""
+    if row.owner_id not in (None, current_actor().user_id):
+        name = load(lists.titles, "user", {row.owner_id}).get(row.owner_id or 0) or "a colleague"
+        st.markdown(f":orange[:material/badge: It acts with the rights of {fmt.md(name)}. From then on it acts with yours.]")
 
 
 def _missing(draft: Draft, told: Story, wrong: Wrong) -> None:
@@ -155,8 +153,8 @@ def on_dialog(draft: Draft) -> None:
         known = draft.tried[NOW] = (draft.signature, look_back(draft.flow, draft.cap))
     replay_view(known[1], draft.entity)
     row = load(automations.get, draft.automation_id) if draft.automation_id is not None else None
-    if row is not None and (words := whose(row)):
-        st.markdown(words)
+    if row is not None:
+        say_whose(row)
     st.caption("It acts with your rights, and on what happens from now on. You can pause it at any time.")
     fresh = draft.dirty or draft.automation_id is None
     if st.button("Save and switch on" if fresh else "Switch on", type="primary", key="auto_on_yes"):
@@ -180,8 +178,8 @@ def _conflict(draft: Draft, row: Automation) -> None:
         f" saved version {number} {fmt.ago(current_actor(), at)}" if number != draft.number else " changed its name or its limit"
     )
     st.markdown(f":orange[:material/call_split:] {who}{saved}, while you were writing. What you wrote is still here.")
-    if row.state is AutomationState.ACTIVE and (words := whose(row)):
-        st.markdown(words)
+    if row.state is AutomationState.ACTIVE:
+        say_whose(row)
     with st.expander(f"What version {number} does"):
         st.markdown(at_length(load(automations.story, row.id)))
     if loose := draft.unfinished():
